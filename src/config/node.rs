@@ -1,0 +1,188 @@
+//! Deserialises a merged config and keeps what went wrong as data, not as prose.
+
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
+use serde::de::{self, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
+use toml::Value;
+
+/// What a type refused, with the parts that a message is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// A table has a key that its type does not know.
+    UnknownKey {
+        key: String,
+        known: Vec<&'static str>,
+    },
+    /// A value names a choice that does not exist.
+    UnknownChoice {
+        choice: String,
+        known: Vec<&'static str>,
+    },
+    /// A table lacks a key.
+    MissingKey(String),
+    /// A value has the wrong type or lies outside its type's range; both in serde's words.
+    WrongValue { found: String, expected: String },
+    /// Whatever a hand-written `Deserialize` says.
+    Other(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
+            Self::UnknownChoice { choice, .. } => write!(f, "unknown choice `{choice}`"),
+            Self::MissingKey(key) => write!(f, "missing key `{key}`"),
+            Self::WrongValue { found, expected } => write!(f, "expected {expected}, found {found}"),
+            Self::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl de::Error for Problem {
+    fn custom<M: fmt::Display>(message: M) -> Self {
+        Self::Other(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::WrongValue {
+            found: describe(found),
+            expected: expected.to_string(),
+        }
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::WrongValue {
+            found: format!("{length} of them"),
+            expected: expected.to_string(),
+        }
+    }
+
+    fn unknown_variant(choice: &str, known: &'static [&'static str]) -> Self {
+        Self::UnknownChoice {
+            choice: choice.to_owned(),
+            known: known.to_vec(),
+        }
+    }
+
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
+        Self::UnknownKey {
+            key: key.to_owned(),
+            known: known.to_vec(),
+        }
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Self::MissingKey(key.to_owned())
+    }
+}
+
+/// A TOML value as an error names it: `integer -3`, `string "many"`, `an array`.
+pub(super) fn describe_value(value: &Value) -> String {
+    describe(unexpected(value))
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::String(text) => Unexpected::Str(text),
+        Value::Integer(number) => Unexpected::Signed(*number),
+        Value::Float(number) => Unexpected::Float(*number),
+        Value::Boolean(flag) => Unexpected::Bool(*flag),
+        Value::Datetime(_) => Unexpected::Other("a date"),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Table(_) => Unexpected::Map,
+    }
+}
+
+fn describe(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(flag) => format!("boolean {flag}"),
+        Unexpected::Unsigned(number) => format!("integer {number}"),
+        Unexpected::Signed(number) => format!("integer {number}"),
+        Unexpected::Float(number) => format!("float {number:?}"),
+        Unexpected::Char(character) => format!("string \"{character}\""),
+        Unexpected::Str(text) => format!("string {text:?}"),
+        Unexpected::Seq => "an array".to_owned(),
+        Unexpected::Map => "a table".to_owned(),
+        Unexpected::UnitVariant => "the name alone".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A borrowed TOML value as a serde data source whose error is [`Problem`].
+pub(super) struct Node<'de>(pub(super) &'de Value);
+
+impl<'de> IntoDeserializer<'de, Problem> for Node<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+fn entries(table: &toml::Table) -> impl Iterator<Item = (&str, Node<'_>)> {
+    table.iter().map(|(key, value)| (key.as_str(), Node(value)))
+}
+
+impl<'de> Deserializer<'de> for Node<'de> {
+    type Error = Problem;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0 {
+            Value::String(text) => visitor.visit_str(text),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Boolean(flag) => visitor.visit_bool(*flag),
+            Value::Datetime(date) => Err(Problem::Other(format!(
+                "found the date {date}, which no key takes; quote it to make it a string"
+            ))),
+            Value::Array(array) => {
+                SeqDeserializer::new(array.iter().map(Node)).deserialize_any(visitor)
+            }
+            Value::Table(table) => MapDeserializer::new(entries(table)).deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        match self.0 {
+            Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
+            Value::Table(table) if table.len() == 1 => {
+                let map = MapDeserializer::new(entries(table));
+                visitor.visit_enum(MapAccessDeserializer::new(map))
+            }
+            Value::Table(_) => Err(de::Error::invalid_value(
+                Unexpected::Map,
+                &"map with a single key",
+            )),
+            other => Err(de::Error::invalid_type(unexpected(other), &"string or map")),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}

@@ -1,0 +1,221 @@
+//! `--set key.path=value`: the one way to override a config from the command line.
+
+use toml::{Table, Value};
+
+use super::error::ConfigError;
+use super::key_path::{KeyPath, Segment};
+use super::node::describe_value;
+
+/// One `--set`, read but not yet applied.
+#[derive(Debug, Clone)]
+pub(super) struct Override {
+    text: String,
+    pub(super) path: KeyPath,
+    value: Value,
+}
+
+impl Override {
+    /// Reads `a.b=c`. The right side is a TOML value, or else a bare string.
+    ///
+    /// # Errors
+    ///
+    /// There is no `=`, the path is empty, or the value opens as a quoted string, array or table
+    /// and is not valid TOML: that is a slip, not a bare string.
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let refuse = |message: String| ConfigError::new(place(text), message);
+        let (left, right) = text.split_once('=').ok_or_else(|| {
+            refuse("expected `key.path=value`, such as `--set training.epochs=5`".to_owned())
+        })?;
+        let path = KeyPath::parse(left).ok_or_else(|| {
+            refuse(format!(
+                "the key path `{left}` has an empty part; expected `key.path=value`"
+            ))
+        })?;
+        let right = right.trim();
+        let value = match right.parse::<Value>() {
+            Ok(Value::Datetime(date)) => Value::String(date.to_string()),
+            Ok(value) => value,
+            Err(error) if right.starts_with(['"', '\'', '[', '{']) => {
+                return Err(refuse(format!(
+                    "the value is not valid TOML: {}",
+                    error.message()
+                )));
+            }
+            Err(_) => Value::String(right.to_owned()),
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            path,
+            value,
+        })
+    }
+
+    /// Where a value from this override comes from, as an error names it.
+    pub(super) fn place(&self) -> String {
+        place(&self.text)
+    }
+
+    /// The same override with its value as a quoted string, ready for a shell.
+    pub(super) fn quoted(&self) -> String {
+        let (left, right) = self.text.split_once('=').unwrap_or((&self.text, ""));
+        format!("--set '{left}=\"{right}\"'")
+    }
+
+    /// Writes the value into `root`, making the tables on the way that are missing.
+    ///
+    /// # Errors
+    ///
+    /// The path goes through a value that is neither table nor array, or past an array's end.
+    pub(super) fn apply(&self, root: &mut Value) -> Result<(), ConfigError> {
+        let mut slot = root;
+        for (depth, segment) in self.path.0.iter().enumerate() {
+            let above = KeyPath(self.path.0[..depth].to_vec());
+            slot = step(slot, &above, segment)
+                .map_err(|message| ConfigError::new(self.place(), message))?;
+        }
+        *slot = self.value.clone();
+        Ok(())
+    }
+}
+
+fn place(text: &str) -> String {
+    format!("--set {text}")
+}
+
+fn step<'v>(
+    value: &'v mut Value,
+    path: &KeyPath,
+    segment: &Segment,
+) -> Result<&'v mut Value, String> {
+    let found = describe_value(value);
+    match (value, segment) {
+        (Value::Table(table), Segment::Key(key)) => Ok(table
+            .entry(key.as_str())
+            .or_insert_with(|| Value::Table(Table::new()))),
+        (Value::Array(array), Segment::Index(index)) => {
+            let length = array.len();
+            array
+                .get_mut(*index)
+                .ok_or_else(|| past_the_end(path, *index, length))
+        }
+        (Value::Array(_), Segment::Key(key)) => Err(format!(
+            "`{path}` is an array, so `{key}` must be the index of an entry, such as `{path}.0`"
+        )),
+        (_, Segment::Index(_)) if path.0.is_empty() => {
+            Err("a key path starts with a key, not an index".to_owned())
+        }
+        (_, Segment::Index(index)) => Err(format!(
+            "`{path}` is {found}, not an array, so it has no entry {index}"
+        )),
+        (_, Segment::Key(key)) => Err(format!(
+            "`{path}` is {found}, not a table, so it has no key `{key}`"
+        )),
+    }
+}
+
+fn past_the_end(path: &KeyPath, index: usize, length: usize) -> String {
+    let entries = match length {
+        0 => "no entries".to_owned(),
+        1 => "1 entry, number 0".to_owned(),
+        _ => format!("{length} entries, numbers 0 to {}", length - 1),
+    };
+    format!("`{path}` has {entries}, and no entry {index}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "[training]\nepochs = 3\n[[topology]]\nweight = { value = 1.0 }\n";
+
+    fn root() -> Value {
+        Value::Table(TEXT.parse().unwrap())
+    }
+
+    fn set(text: &str) -> Result<Value, String> {
+        let mut root = root();
+        Override::parse(text)
+            .and_then(|over| over.apply(&mut root).map(|()| over))
+            .map(|over| over.path.find(&root).unwrap().clone())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_right_side_is_a_toml_value_or_else_a_bare_string() {
+        let string = |text: &str| Ok(Value::String(text.to_owned()));
+        assert_eq!(set("training.epochs=5"), Ok(Value::Integer(5)));
+        assert_eq!(set("training.lr = 1e-3"), Ok(Value::Float(1e-3)));
+        assert_eq!(set("run.resume=true"), Ok(Value::Boolean(true)));
+        assert_eq!(set("run.name=abc"), string("abc"));
+        assert_eq!(set("run.name=a=b c"), string("a=b c"));
+        assert_eq!(set("run.name=\"5\""), string("5"));
+        assert_eq!(set("run.name=2024-01-02"), string("2024-01-02"));
+        assert_eq!(set("run.name="), string(""));
+        assert_eq!(
+            set("topology.0.heads=[0, 2]"),
+            Ok(Value::Array(vec![Value::Integer(0), Value::Integer(2)]))
+        );
+    }
+
+    #[test]
+    fn an_entry_of_an_array_of_tables_is_named_by_number() {
+        assert_eq!(set("topology.0.weight.value=0.5"), Ok(Value::Float(0.5)));
+        assert_eq!(set("topology[0].weight.value=0.5"), Ok(Value::Float(0.5)));
+    }
+
+    #[test]
+    fn every_slip_names_the_override_and_what_to_write() {
+        let slips = [
+            (
+                "epochs",
+                "--set epochs: expected `key.path=value`, such as `--set training.epochs=5`",
+            ),
+            (
+                "=5",
+                "--set =5: the key path `` has an empty part; expected `key.path=value`",
+            ),
+            (
+                "training..epochs=5",
+                "--set training..epochs=5: the key path `training..epochs` has an empty part; \
+                 expected `key.path=value`",
+            ),
+            (
+                "training.epochs.most=5",
+                "--set training.epochs.most=5: `training.epochs` is integer 3, not a table, so it \
+                 has no key `most`",
+            ),
+            (
+                "topology.weight.value=1",
+                "--set topology.weight.value=1: `topology` is an array, so `weight` must be the \
+                 index of an entry, such as `topology.0`",
+            ),
+            (
+                "topology.1.weight=1",
+                "--set topology.1.weight=1: `topology` has 1 entry, number 0, and no entry 1",
+            ),
+            (
+                "training.0=1",
+                "--set training.0=1: `training` is a table, not an array, so it has no entry 0",
+            ),
+            (
+                "0=1",
+                "--set 0=1: a key path starts with a key, not an index",
+            ),
+        ];
+        for (text, message) in slips {
+            assert_eq!(set(text), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_value_that_opens_as_toml_must_be_toml() {
+        assert_eq!(
+            set("training.heads=[0, 2"),
+            Err(
+                "--set training.heads=[0, 2: the value is not valid TOML: unclosed array, \
+                 expected `]`"
+                    .to_owned()
+            )
+        );
+    }
+}

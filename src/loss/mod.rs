@@ -1,0 +1,9 @@
+//! Penalties between persistence diagrams, and the regulariser that a training loop adds.
+
+mod layer_penalty;
+mod regularizer;
+mod weight;
+
+pub use layer_penalty::{Direction, LayerPenalty, Layers, Normalize, SCALE_FLOOR};
+pub use regularizer::{Calibration, TopologyLoss, TopologyRegularizer, TopologyTerm};
+pub use weight::{Clock, MAX_WEIGHT, Schedule, Weight};

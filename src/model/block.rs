@@ -1,0 +1,131 @@
+//! The encoder block shared by all transformers here.
+
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::prelude::*;
+use burn::tensor::{Distribution, activation::gelu};
+
+use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig};
+
+/// Configuration of a [`Block`].
+#[derive(Config, Debug)]
+pub struct BlockConfig {
+    /// Width of the tokens.
+    pub d_model: usize,
+    /// Number of attention heads.
+    pub n_heads: usize,
+    /// Width of the hidden layer of the MLP.
+    pub d_mlp: usize,
+    /// Dropout probability in attention and MLP.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Probability that a residual branch is dropped for a whole image.
+    #[config(default = 0.0)]
+    pub drop_path: f64,
+}
+
+/// A pre-norm transformer block: attention and MLP, each on a residual branch.
+///
+/// Should be created with [`BlockConfig`]. Fields are named as in timm.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Norm before attention.
+    pub norm1: LayerNorm,
+    /// Self-attention.
+    pub attn: SelfAttention,
+    /// Norm before the MLP.
+    pub norm2: LayerNorm,
+    /// The MLP.
+    pub mlp: Mlp,
+    /// Dropout after each branch.
+    pub drop: Dropout,
+    /// Stochastic depth of each branch.
+    pub drop_path: DropPath,
+}
+
+/// Two linear layers with a GELU between them.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `d_model` to `d_mlp`.
+    pub fc1: Linear,
+    /// `d_mlp` to `d_model`.
+    pub fc2: Linear,
+}
+
+/// Stochastic depth: in training, drops a residual branch for whole images and scales up the rest.
+///
+/// # Source
+///
+/// Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016, equation 2; scaled as in timm.
+#[derive(Module, Debug)]
+pub struct DropPath {
+    prob: f64,
+}
+
+impl BlockConfig {
+    /// Initialises the block.
+    pub fn init(&self, device: &Device) -> Block {
+        let norm = || {
+            LayerNormConfig::new(self.d_model)
+                .with_epsilon(1e-6)
+                .init(device)
+        };
+        Block {
+            norm1: norm(),
+            attn: SelfAttentionConfig::new(self.d_model, self.n_heads)
+                .with_dropout(self.dropout)
+                .init(device),
+            norm2: norm(),
+            mlp: Mlp {
+                fc1: LinearConfig::new(self.d_model, self.d_mlp).init(device),
+                fc2: LinearConfig::new(self.d_mlp, self.d_model).init(device),
+            },
+            drop: DropoutConfig::new(self.dropout).init(),
+            drop_path: DropPath {
+                prob: self.drop_path,
+            },
+        }
+    }
+}
+
+impl Block {
+    /// The tokens after the block, and its attention weights.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`, `context`: `[batch_size, n_tokens, d_model]`
+    pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
+        let branch = |output| self.drop_path.forward(self.drop.forward(output));
+        let AttentionOutput { context, weights } =
+            self.attn.forward(self.norm1.forward(tokens.clone()));
+        let tokens = tokens + branch(context);
+        let update = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        AttentionOutput {
+            context: tokens + branch(update),
+            weights,
+        }
+    }
+}
+
+impl Mlp {
+    /// Maps `[batch_size, n_tokens, d_model]` to the same shape.
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+    }
+}
+
+impl DropPath {
+    /// Drops branches in training (on an autodiff device); the identity otherwise.
+    ///
+    /// # Shapes
+    ///
+    /// - `branch`: `[batch_size, n_tokens, d_model]`
+    pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
+        let device = branch.device();
+        if self.prob == 0.0 || !device.is_autodiff() {
+            return branch;
+        }
+        let keep = 1.0 - self.prob;
+        let shape = [branch.dims()[0], 1, 1];
+        branch * (Tensor::random(shape, Distribution::Bernoulli(keep), &device) / keep)
+    }
+}

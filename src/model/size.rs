@@ -1,0 +1,50 @@
+//! The standard sizes of vision transformers.
+
+/// A row of the size table.
+///
+/// # Source
+///
+/// Base and Large: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, table 1.
+/// Tiny and Small: Touvron et al., "Training data-efficient image transformers", ICML 2021, table 1
+/// (DeiT-Ti and DeiT-S). Every size has an MLP four times as wide as the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VitSize {
+    /// 192 wide, 12 layers, 3 heads; 5 million parameters at 16-pixel patches.
+    Tiny,
+    /// 384 wide, 12 layers, 6 heads; 22 million parameters.
+    Small,
+    /// 768 wide, 12 layers, 12 heads; 86 million parameters.
+    Base,
+    /// 1024 wide, 24 layers, 16 heads; 307 million parameters.
+    Large,
+}
+
+impl VitSize {
+    /// Width of the tokens.
+    pub fn d_model(self) -> usize {
+        match self {
+            Self::Tiny => 192,
+            Self::Small => 384,
+            Self::Base => 768,
+            Self::Large => 1024,
+        }
+    }
+
+    /// Number of blocks.
+    pub fn n_layers(self) -> usize {
+        match self {
+            Self::Tiny | Self::Small | Self::Base => 12,
+            Self::Large => 24,
+        }
+    }
+
+    /// Number of heads.
+    pub fn n_heads(self) -> usize {
+        match self {
+            Self::Tiny => 3,
+            Self::Small => 6,
+            Self::Base => 12,
+            Self::Large => 16,
+        }
+    }
+}

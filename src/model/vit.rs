@@ -1,0 +1,225 @@
+//! The vision transformer.
+
+use burn::module::{Initializer, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::prelude::*;
+
+use super::block::{Block, BlockConfig};
+use super::output::{Capture, ModelOutput, TokenLayout};
+use super::size::VitSize;
+
+/// What the classifier looks at.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// A learned class token before the patches.
+    Cls,
+    /// The mean of the patches; there is no class token.
+    Mean,
+}
+
+/// Configuration of a [`Vit`].
+#[derive(Config, Debug)]
+pub struct VitConfig {
+    /// Height and width of the images, in pixels.
+    pub image_size: [usize; 2],
+    /// Channels of the images.
+    pub n_channels: usize,
+    /// Number of classes.
+    pub n_classes: usize,
+    /// Side of a square patch, in pixels; divides height and width.
+    pub patch_size: usize,
+    /// Width of the tokens.
+    pub d_model: usize,
+    /// Number of blocks.
+    pub n_layers: usize,
+    /// Number of attention heads; divides `d_model`.
+    pub n_heads: usize,
+    /// Width of the MLP over `d_model`.
+    #[config(default = 4)]
+    pub mlp_ratio: usize,
+    /// What the classifier looks at.
+    #[config(default = "Pooling::Cls")]
+    pub pooling: Pooling,
+    /// Dropout probability.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Probability of dropping the last block's branches; rises linearly from 0 at the first.
+    #[config(default = 0.0)]
+    pub drop_path: f64,
+}
+
+/// A vision transformer that returns the attention of every layer.
+///
+/// Should be created with [`VitConfig`]. Fields are named as in timm, so weights keep their names.
+///
+/// # Source
+///
+/// Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, section 3.1.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::model::{Capture, VitConfig};
+///
+/// let device = Device::flex();
+/// let vit = VitConfig::new([8, 8], 1, 10, 2, 16, 2, 4).init(&device);
+/// let output = vit.forward(Tensor::zeros([3, 1, 8, 8], &device), Capture::Attention);
+/// assert_eq!(output.logits.dims(), [3, 10]);
+/// assert_eq!(output.attention[1].dims(), [3, 4, 17, 17]);
+/// # }
+/// ```
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// Patches to tokens.
+    pub patch_embed: PatchEmbed,
+    /// The class token, if the classifier looks at one: `[1, 1, d_model]`.
+    pub cls_token: Option<Param<Tensor<3>>>,
+    /// Learned position embedding: `[1, n_tokens, d_model]`.
+    pub pos_embed: Param<Tensor<3>>,
+    /// Dropout on the embedded tokens.
+    pub pos_drop: Dropout,
+    /// The encoder.
+    pub blocks: Vec<Block>,
+    /// Norm before the classifier.
+    pub norm: LayerNorm,
+    /// The classifier.
+    pub head: Linear,
+    grid: [usize; 2],
+}
+
+/// Cuts an image into square patches and projects each.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    /// Convolution whose stride is its kernel.
+    pub proj: Conv2d,
+}
+
+impl VitConfig {
+    /// The configuration of a standard size for images of this shape.
+    pub fn of_size(size: VitSize, image: [usize; 3], patch_size: usize, n_classes: usize) -> Self {
+        let [n_channels, height, width] = image;
+        Self::new(
+            [height, width],
+            n_channels,
+            n_classes,
+            patch_size,
+            size.d_model(),
+            size.n_layers(),
+            size.n_heads(),
+        )
+    }
+
+    /// How the tokens lie over the image.
+    pub fn token_layout(&self) -> TokenLayout {
+        TokenLayout {
+            n_prefix_tokens: match self.pooling {
+                Pooling::Cls => 1,
+                Pooling::Mean => 0,
+            },
+            grid: self.image_size.map(|side| side / self.patch_size),
+        }
+    }
+
+    /// Initialises the model.
+    ///
+    /// # Panics
+    ///
+    /// If `patch_size` does not divide the image, or `n_heads` does not divide `d_model`.
+    pub fn init(&self, device: &Device) -> Vit {
+        for side in self.image_size {
+            assert!(
+                self.patch_size > 0 && side.is_multiple_of(self.patch_size),
+                "image side {side} is not a multiple of patch_size {}",
+                self.patch_size
+            );
+        }
+        let layout = self.token_layout();
+        let normal = |std| Initializer::Normal { mean: 0.0, std };
+        let patch = [self.patch_size; 2];
+        Vit {
+            patch_embed: PatchEmbed {
+                proj: Conv2dConfig::new([self.n_channels, self.d_model], patch)
+                    .with_stride(patch)
+                    .init(device),
+            },
+            cls_token: (self.pooling == Pooling::Cls)
+                .then(|| normal(0.02).init([1, 1, self.d_model], device)),
+            pos_embed: normal(0.02).init([1, layout.n_tokens(), self.d_model], device),
+            pos_drop: DropoutConfig::new(self.dropout).init(),
+            blocks: (0..self.n_layers)
+                .map(|layer| self.block(layer).init(device))
+                .collect(),
+            norm: LayerNormConfig::new(self.d_model)
+                .with_epsilon(1e-6)
+                .init(device),
+            head: LinearConfig::new(self.d_model, self.n_classes).init(device),
+            grid: layout.grid,
+        }
+    }
+
+    fn block(&self, layer: usize) -> BlockConfig {
+        let depth = layer as f64 / (self.n_layers - 1).max(1) as f64;
+        BlockConfig::new(self.d_model, self.n_heads, self.mlp_ratio * self.d_model)
+            .with_dropout(self.dropout)
+            .with_drop_path(self.drop_path * depth)
+    }
+}
+
+impl Vit {
+    /// Classifies images, and keeps what `capture` asks for.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[batch_size, n_channels, height, width]`
+    pub fn forward(&self, images: Tensor<4>, capture: Capture) -> ModelOutput {
+        let mut tokens = self.embed(images);
+        let mut attention = Vec::new();
+        let mut hidden = Vec::new();
+        for block in &self.blocks {
+            let output = block.forward(tokens);
+            tokens = output.context;
+            if capture != Capture::Logits {
+                attention.push(output.weights);
+            }
+            if capture == Capture::AttentionAndHidden {
+                hidden.push(tokens.clone());
+            }
+        }
+        let tokens = self.norm.forward(tokens);
+        let pooled = match &self.cls_token {
+            Some(_) => tokens.slice_dim(1, 0..1),
+            None => tokens.mean_dim(1),
+        };
+        ModelOutput {
+            logits: self.head.forward(pooled.squeeze_dim(1)),
+            tokens: self.token_layout(),
+            attention,
+            hidden,
+        }
+    }
+
+    /// How the tokens lie over the image.
+    pub fn token_layout(&self) -> TokenLayout {
+        TokenLayout {
+            n_prefix_tokens: usize::from(self.cls_token.is_some()),
+            grid: self.grid,
+        }
+    }
+
+    fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+        let patches = self.patch_embed.proj.forward(images); // [batch, d_model, row, column]
+        let patches: Tensor<3> = patches.flatten(2, 3);
+        let patches = patches.swap_dims(1, 2); // [batch, patch, d_model]
+        let tokens = match &self.cls_token {
+            Some(cls) => {
+                let [batch_size, _, d_model] = patches.dims();
+                Tensor::cat(vec![cls.val().expand([batch_size, 1, d_model]), patches], 1)
+            }
+            None => patches,
+        };
+        self.pos_drop.forward(tokens + self.pos_embed.val())
+    }
+}

@@ -1,0 +1,112 @@
+//! Self-attention that returns its weights.
+
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::prelude::*;
+use burn::tensor::activation::softmax;
+
+/// Configuration of [`SelfAttention`].
+#[derive(Config, Debug)]
+pub struct SelfAttentionConfig {
+    /// Width of the tokens.
+    pub d_model: usize,
+    /// Number of heads; divides `d_model`.
+    pub n_heads: usize,
+    /// Dropout probability on the weights that mix the values.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+}
+
+/// Multi-head self-attention whose weights come back as they were before dropout.
+///
+/// Burn's own `MultiHeadAttention` returns the weights after dropout, whose rows no longer sum to
+/// one; a topology of attention needs the distributions. Queries, keys and values come from one
+/// projection, named as in timm.
+///
+/// Should be created with [`SelfAttentionConfig`].
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::SelfAttentionConfig;
+///
+/// let device = Device::flex();
+/// let attention = SelfAttentionConfig::new(8, 2).init(&device);
+/// let output = attention.forward(Tensor::ones([1, 5, 8], &device));
+/// assert_eq!(output.weights.dims(), [1, 2, 5, 5]);
+/// # }
+/// ```
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// Projection to queries, keys and values: `d_model` to `3 * d_model`.
+    pub qkv: Linear,
+    /// Output projection: `d_model` to `d_model`.
+    pub proj: Linear,
+    /// Dropout on the weights that mix the values.
+    pub dropout: Dropout,
+    n_heads: usize,
+}
+
+/// What [`SelfAttention`] returns.
+#[derive(Debug, Clone)]
+pub struct AttentionOutput {
+    /// The mixed and projected tokens: `[batch_size, n_tokens, d_model]`.
+    pub context: Tensor<3>,
+    /// Attention weights before dropout, rows summing to one:
+    /// `[batch_size, n_heads, n_tokens, n_tokens]`.
+    pub weights: Tensor<4>,
+}
+
+impl SelfAttentionConfig {
+    /// Initialises the module.
+    ///
+    /// # Panics
+    ///
+    /// If `n_heads` does not divide `d_model`.
+    pub fn init(&self, device: &Device) -> SelfAttention {
+        assert!(
+            self.n_heads > 0 && self.d_model.is_multiple_of(self.n_heads),
+            "d_model {} is not a multiple of n_heads {}",
+            self.d_model,
+            self.n_heads
+        );
+        SelfAttention {
+            qkv: LinearConfig::new(self.d_model, 3 * self.d_model).init(device),
+            proj: LinearConfig::new(self.d_model, self.d_model).init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            n_heads: self.n_heads,
+        }
+    }
+}
+
+impl SelfAttention {
+    /// Mixes the tokens and returns the weights that did it.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_tokens, d_model]`
+    pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
+        let [batch_size, n_tokens, d_model] = tokens.dims();
+        let d_head = d_model / self.n_heads;
+        let qkv = self
+            .qkv
+            .forward(tokens)
+            .reshape([batch_size, n_tokens, 3, self.n_heads, d_head])
+            .permute([2, 0, 3, 1, 4]);
+        let part = |index: usize| -> Tensor<4> {
+            qkv.clone().slice_dim(0, index..index + 1).squeeze_dim(0)
+        };
+        let (query, key, value) = (part(0), part(1), part(2)); // [batch, head, token, d_head]
+        let scores = (query * (d_head as f64).powf(-0.5)).matmul(key.swap_dims(2, 3));
+        let weights = softmax(scores, 3);
+        let mixed = self.dropout.forward(weights.clone()).matmul(value);
+        let merged = mixed
+            .swap_dims(1, 2)
+            .reshape([batch_size, n_tokens, d_model]);
+        AttentionOutput {
+            context: self.proj.forward(merged),
+            weights,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From attention weights to the distributions whose distances are taken.
+
+use burn::prelude::*;
+use burn::tensor::DType;
+
+use crate::error::{Error, Result};
+
+/// Which heads become distance matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heads {
+    /// The mean of all heads: one matrix per image.
+    Mean,
+    /// Every head by itself.
+    Each,
+}
+
+/// Which tokens are points, and the outcomes of their distributions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tokens {
+    /// The patches alone; their rows are renormalised over the patches.
+    Patches,
+    /// Every token, class and register tokens included.
+    All,
+}
+
+/// Reads attention weights as distributions over tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionRows {
+    /// Heads taken.
+    pub heads: Heads,
+    /// Tokens taken.
+    pub tokens: Tokens,
+    /// Tokens before the first patch: class token, registers.
+    pub n_prefix_tokens: usize,
+}
+
+impl AttentionRows {
+    /// The rows, renormalised: `[batch_size, n_points, n_points]`, or with every head by itself
+    /// `[batch_size * n_heads, n_points, n_points]`, heads varying fastest.
+    ///
+    /// # Shapes
+    ///
+    /// - `weights`: `[batch_size, n_heads, n_tokens, n_tokens]`, before dropout
+    ///
+    /// # Gradient
+    ///
+    /// Recorded by Burn: through the mean, the selection and the renormalisation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64-bit: 1e-9,
+    /// 16-bit: 1e-2), or is NaN; [`Error::is_invalid_parameter`] if no patch is left.
+    ///
+    /// # Cost
+    ///
+    /// A few passes over the weights; reads back one number per row.
+    pub fn select(&self, weights: Tensor<4>) -> Result<Tensor<3>> {
+        let [batch_size, n_heads, n_tokens, n_columns] = weights.dims();
+        if n_tokens != n_columns {
+            return Err(Error::invalid_distribution(format!(
+                "attention has {n_tokens} rows and {n_columns} columns, expected self-attention over the same tokens"
+            )));
+        }
+        if self.tokens == Tokens::Patches && self.n_prefix_tokens >= n_tokens {
+            return Err(Error::invalid_parameter(format!(
+                "attention has {n_tokens} tokens of which {} come before the patches, expected at least one patch",
+                self.n_prefix_tokens
+            )));
+        }
+        let tolerance = row_sum_tolerance(weights.dtype());
+        let weights = match weights.dtype() {
+            DType::F64 | DType::F32 => weights,
+            _ => weights.cast(DType::F32),
+        };
+        let (rows, heads_per_item): (Tensor<3>, _) = match self.heads {
+            Heads::Mean => (weights.mean_dim(1).squeeze_dim(1), 1),
+            Heads::Each => {
+                let shape = [batch_size * n_heads, n_tokens, n_tokens];
+                (weights.reshape(shape), n_heads)
+            }
+        };
+        let sums = rows.clone().sum_dim(2); // [item, token, 1]
+        check_sums(sums.clone(), heads_per_item, tolerance)?;
+        Ok(match self.tokens {
+            Tokens::All => rows / sums,
+            Tokens::Patches => {
+                let patches = self.n_prefix_tokens..n_tokens;
+                let rows = rows.slice([0..batch_size * heads_per_item, patches.clone(), patches]);
+                rows.clone() / rows.sum_dim(2)
+            }
+        })
+    }
+}
+
+/// What rounding alone can do to the sum of a row.
+fn row_sum_tolerance(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 1e-9,
+        DType::F16 | DType::BF16 => 1e-2,
+        _ => 1e-4,
+    }
+}
+
+fn check_sums(sums: Tensor<3>, heads_per_item: usize, tolerance: f64) -> Result<()> {
+    let n_tokens = sums.dims()[1];
+    let sums: Vec<f64> = sums
+        .without_autodiff()
+        .try_into_vec_as()
+        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+    // Negated so that a NaN is found too.
+    let Some(bad) = sums
+        .iter()
+        .position(|sum| !((sum - 1.0).abs() <= tolerance))
+    else {
+        return Ok(());
+    };
+    let (item, token) = (bad / n_tokens, bad % n_tokens);
+    let place = match heads_per_item {
+        1 => format!("image {item}, mean of heads, token {token}"),
+        _ => format!(
+            "image {}, head {}, token {token}",
+            item / heads_per_item,
+            item % heads_per_item
+        ),
+    };
+    let advice = if sums[bad].is_nan() {
+        "the model's output is not finite"
+    } else {
+        "pass weights from after softmax and before dropout"
+    };
+    Err(Error::invalid_distribution(format!(
+        "attention row ({place}) sums to {:.4}, expected 1 within {tolerance:.0e}; {advice}",
+        sums[bad]
+    )))
+}

@@ -1,0 +1,219 @@
+//! Distances of diagrams as functions of births and deaths, with gradients.
+
+use super::bottleneck::bottleneck;
+use super::matching::{GroundNorm, Matching, Pairing, Point, difference, euclidean};
+use super::wasserstein::{power, wasserstein};
+use crate::error::Result;
+use std::f64::consts::FRAC_1_SQRT_2;
+
+/// Length of one matched pair, and its derivative by birth and death of either bar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairGradient {
+    /// Length of the pair.
+    pub length: f64,
+    /// By birth and death of the first bar; zero if the first is the diagonal.
+    pub first: [f64; 2],
+    /// By birth and death of the second bar; zero if the second is the diagonal.
+    pub second: [f64; 2],
+}
+
+/// Length of a matched pair with its gradient.
+///
+/// # Gradient
+///
+/// A pair of length zero has gradient exactly zero. In [`GroundNorm::Infinity`] the larger
+/// coordinate takes the whole gradient, the birth at ties. A bar moves to the diagonal along
+/// `(-1/2, +1/2)` there and along `(-1, +1) / sqrt(2)` in [`GroundNorm::L2`]. Two essential bars
+/// differ by their births only. A pair of infinite length has gradient zero.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GroundNorm, Pairing, pair_gradient};
+///
+/// let gradient = pair_gradient(Pairing::Bars([0.0, 2.0], [0.0, 3.0]), GroundNorm::Infinity);
+/// assert_eq!(gradient.length, 1.0);
+/// assert_eq!(gradient.first, [0.0, -1.0]);
+/// ```
+pub fn pair_gradient(pair: Pairing<Point>, ground_norm: GroundNorm) -> PairGradient {
+    let length = pair.length(ground_norm);
+    let still = [0.0; 2];
+    if length == 0.0 || length.is_infinite() {
+        return PairGradient {
+            length,
+            first: still,
+            second: still,
+        };
+    }
+    let outward = match ground_norm {
+        GroundNorm::L2 => [-FRAC_1_SQRT_2, FRAC_1_SQRT_2],
+        GroundNorm::Infinity => [-0.5, 0.5],
+    };
+    let (first, second) = match pair {
+        Pairing::Bars(x, y) => {
+            let apart = direction(difference(x, y), ground_norm);
+            (apart, apart.map(|part| 0.0 - part))
+        }
+        Pairing::FirstToDiagonal(_) => (outward, still),
+        Pairing::SecondToDiagonal(_) => (still, outward),
+    };
+    PairGradient {
+        length,
+        first,
+        second,
+    }
+}
+
+/// Gradient of the norm at a vector other than zero.
+fn direction([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
+    match ground_norm {
+        GroundNorm::L2 => {
+            let length = euclidean(birth, death);
+            [birth / length, death / length]
+        }
+        GroundNorm::Infinity if birth.abs() >= death.abs() => [birth.signum(), 0.0],
+        GroundNorm::Infinity => [0.0, death.signum()],
+    }
+}
+
+/// What of a p-Wasserstein distance is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// `W_p^p`, the sum of powers of lengths, which is smooth at zero for `p > 1`.
+    P,
+    /// `W_p` itself; its gradient at `W_p = 0` is defined as zero.
+    One,
+}
+
+/// A distance of two persistence diagrams.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DiagramDistance {
+    /// See [`wasserstein()`].
+    Wasserstein {
+        /// The order `p`, finite and at least 1.
+        order: f64,
+        /// Norm in which bars are compared.
+        ground_norm: GroundNorm,
+        /// Whether `W_p` or `W_p^p` is meant.
+        power: Power,
+    },
+    /// See [`bottleneck()`].
+    Bottleneck {
+        /// Norm in which bars are compared.
+        ground_norm: GroundNorm,
+    },
+}
+
+/// Distance of two diagrams, and its gradient by all their births and deaths.
+///
+/// # Shapes
+///
+/// `first` and `second` have one `[by birth, by death]` per bar, in the order of the diagrams.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchedCost {
+    /// The distance.
+    pub value: f64,
+    /// Gradient by the bars of the first diagram.
+    pub first: Vec<[f64; 2]>,
+    /// Gradient by the bars of the second diagram.
+    pub second: Vec<[f64; 2]>,
+}
+
+impl DiagramDistance {
+    /// An optimal matching of two diagrams.
+    ///
+    /// # Errors
+    ///
+    /// As [`wasserstein()`] and [`bottleneck()`].
+    pub fn matching(self, first: &[Point], second: &[Point]) -> Result<Matching> {
+        match self {
+            Self::Wasserstein {
+                order, ground_norm, ..
+            } => wasserstein(first, second, order, ground_norm),
+            Self::Bottleneck { ground_norm } => bottleneck(first, second, ground_norm),
+        }
+    }
+
+    /// Distance of two diagrams and its gradient, with the optimal matching held constant.
+    ///
+    /// # Gradient
+    ///
+    /// `W_p` has gradient zero where it is zero, and never a NaN. The bottleneck distance reaches
+    /// one pair only, [`Matching::longest`]. A distance of `+inf` between diagrams with different
+    /// numbers of essential bars has gradient zero. Single pairs are as in [`pair_gradient`].
+    ///
+    /// # Errors
+    ///
+    /// As [`wasserstein()`] and [`bottleneck()`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
+    ///
+    /// let distance = DiagramDistance::Wasserstein {
+    ///     order: 1.0,
+    ///     ground_norm: GroundNorm::Infinity,
+    ///     power: Power::One,
+    /// };
+    /// let cost = distance.value_and_gradient(&[[0.0, 1.0]], &[[0.0, 100.0]])?;
+    /// assert_eq!(cost.value, 50.5);
+    /// assert_eq!(cost.first, [[-0.5, 0.5]]);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn value_and_gradient(self, first: &[Point], second: &[Point]) -> Result<MatchedCost> {
+        let matching = self.matching(first, second)?;
+        let mut result = MatchedCost {
+            value: self.value_of(&matching),
+            first: vec![[0.0; 2]; first.len()],
+            second: vec![[0.0; 2]; second.len()],
+        };
+        let longest = matching.longest();
+        for (index, pair) in matching.pairs.iter().enumerate() {
+            let (ground_norm, weight) = match self {
+                Self::Wasserstein {
+                    order,
+                    ground_norm,
+                    power: Power::P,
+                } => (ground_norm, order * power(pair.length, order - 1.0)),
+                Self::Wasserstein {
+                    order,
+                    ground_norm,
+                    power: Power::One,
+                } => (
+                    ground_norm,
+                    power(pair.length / matching.distance, order - 1.0),
+                ),
+                Self::Bottleneck { ground_norm } => {
+                    (ground_norm, if longest == Some(index) { 1.0 } else { 0.0 })
+                }
+            };
+            // A pair of length zero has no gradient, and perhaps a weight that is not a number.
+            if pair.length == 0.0 || weight == 0.0 {
+                continue;
+            }
+            let gradient = pair_gradient(pair.bars.points(first, second), ground_norm);
+            if let Some(i) = pair.bars.first() {
+                result.first[i] = gradient.first.map(|part| weighted(weight, part));
+            }
+            if let Some(j) = pair.bars.second() {
+                result.second[j] = gradient.second.map(|part| weighted(weight, part));
+            }
+        }
+        Ok(result)
+    }
+
+    fn value_of(self, matching: &Matching) -> f64 {
+        match self {
+            Self::Wasserstein {
+                power: Power::P, ..
+            } => matching.cost,
+            _ => matching.distance,
+        }
+    }
+}
+
+/// `weight * part`, where a part of zero stays zero under a weight that has overflown.
+fn weighted(weight: f64, part: f64) -> f64 {
+    if part == 0.0 { 0.0 } else { weight * part }
+}

@@ -1,0 +1,244 @@
+//! Two checked diagrams, split into finite and essential bars.
+
+use super::matching::{GroundNorm, MatchedPair, Pairing, Point};
+use crate::error::{Error, Result};
+
+/// Two diagrams with equally many essential bars.
+#[derive(Debug)]
+pub(super) struct DiagramPair<'a> {
+    first: SplitDiagram<'a>,
+    second: SplitDiagram<'a>,
+}
+
+/// One diagram; `finite` holds the bars that `finite_index` lists.
+#[derive(Debug)]
+struct SplitDiagram<'a> {
+    points: &'a [Point],
+    finite: Vec<Point>,
+    finite_index: Vec<usize>,
+    /// Essential bars by birth, the lowest index first at ties.
+    essential_index: Vec<usize>,
+}
+
+impl<'a> DiagramPair<'a> {
+    /// Checks and splits; `None` if the numbers of essential bars differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_diagram`] as [`super::wasserstein()`] says.
+    pub(super) fn new(first: &'a [Point], second: &'a [Point]) -> Result<Option<Self>> {
+        let first = SplitDiagram::new(first).map_err(|error| error.within("first diagram"))?;
+        let second = SplitDiagram::new(second).map_err(|error| error.within("second diagram"))?;
+        let possible = first.essential_index.len() == second.essential_index.len();
+        Ok(possible.then_some(Self { first, second }))
+    }
+
+    /// Finite bars of the first diagram.
+    pub(super) fn first(&self) -> &[Point] {
+        &self.first.finite
+    }
+
+    /// Finite bars of the second diagram.
+    pub(super) fn second(&self) -> &[Point] {
+        &self.second.finite
+    }
+
+    /// Whether the finite bars of both diagrams all have one birth, as those of degree 0 have.
+    pub(super) fn has_equal_births(&self) -> bool {
+        let mut births = self.first().iter().chain(self.second()).map(|bar| bar[0]);
+        births
+            .next()
+            .is_none_or(|birth| births.all(|other| other == birth))
+    }
+
+    /// Lengths of the pairs of finite bars, where `partners[i]` is the partner of bar `i`.
+    pub(super) fn finite_lengths(
+        &self,
+        partners: &[Option<usize>],
+        ground_norm: GroundNorm,
+    ) -> Vec<f64> {
+        pair_up(self.first().len(), self.second().len(), |i| partners[i])
+            .map(|bars| bars.points(self.first(), self.second()).length(ground_norm))
+            .collect()
+    }
+
+    /// All pairs in the indices of the given diagrams: finite bars by `partners`, essential bars
+    /// in the order of their births.
+    pub(super) fn pairs(
+        &self,
+        partners: &[Option<usize>],
+        ground_norm: GroundNorm,
+    ) -> Vec<MatchedPair> {
+        let mut partner = vec![None; self.first.points.len()];
+        for (&index, other) in self.first.finite_index.iter().zip(partners) {
+            partner[index] = other.map(|j| self.second.finite_index[j]);
+        }
+        for (&i, &j) in self
+            .first
+            .essential_index
+            .iter()
+            .zip(&self.second.essential_index)
+        {
+            partner[i] = Some(j);
+        }
+        pair_up(self.first.points.len(), self.second.points.len(), |i| {
+            partner[i]
+        })
+        .map(|bars| {
+            let length = bars
+                .points(self.first.points, self.second.points)
+                .length(ground_norm);
+            MatchedPair { bars, length }
+        })
+        .collect()
+    }
+}
+
+impl<'a> SplitDiagram<'a> {
+    fn new(points: &'a [Point]) -> Result<Self> {
+        let mut split = Self {
+            points,
+            finite: Vec::with_capacity(points.len()),
+            finite_index: Vec::with_capacity(points.len()),
+            essential_index: Vec::new(),
+        };
+        for (index, &bar) in points.iter().enumerate() {
+            check(index, bar)?;
+            if bar[1].is_finite() {
+                split.finite.push(bar);
+                split.finite_index.push(index);
+            } else {
+                split.essential_index.push(index);
+            }
+        }
+        split
+            .essential_index
+            .sort_by(|&i, &j| points[i][0].total_cmp(&points[j][0]));
+        Ok(split)
+    }
+}
+
+/// The pairs of `n` and `m` bars, in the order that [`super::Matching`] promises.
+fn pair_up(
+    n: usize,
+    m: usize,
+    partner: impl Fn(usize) -> Option<usize>,
+) -> impl Iterator<Item = Pairing<usize>> {
+    let mut matched = vec![false; m];
+    let mut pairs = Vec::with_capacity(n + m);
+    for i in 0..n {
+        pairs.push(match partner(i) {
+            Some(j) => {
+                matched[j] = true;
+                Pairing::Bars(i, j)
+            }
+            None => Pairing::FirstToDiagonal(i),
+        });
+    }
+    pairs.extend(
+        (0..m)
+            .filter(|&j| !matched[j])
+            .map(Pairing::SecondToDiagonal),
+    );
+    pairs.into_iter()
+}
+
+fn check(index: usize, [birth, death]: Point) -> Result<()> {
+    let complaint = if birth.is_nan() || death.is_nan() {
+        "is not a number, expected numbers"
+    } else if birth.is_infinite() {
+        "has an infinite birth, expected a finite one"
+    } else if death < birth {
+        "dies before its birth, expected death >= birth"
+    } else if death.is_finite() && (death - birth).is_infinite() {
+        "is longer than an f64 can say, expected a finite persistence; rescale the diagrams"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid_diagram(format!(
+        "bar {index} [{birth}, {death}] {complaint}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INF: f64 = f64::INFINITY;
+
+    fn message(first: &[Point], second: &[Point]) -> String {
+        let error = DiagramPair::new(first, second).unwrap_err();
+        assert!(error.is_invalid_diagram());
+        error.to_string()
+    }
+
+    #[test]
+    fn errors_name_the_diagram_the_bar_and_its_values() {
+        assert_eq!(
+            message(&[[0.0, 1.0], [2.0, 1.5]], &[]),
+            "first diagram: bar 1 [2, 1.5] dies before its birth, expected death >= birth"
+        );
+        assert_eq!(
+            message(&[], &[[0.0, f64::NAN]]),
+            "second diagram: bar 0 [0, NaN] is not a number, expected numbers"
+        );
+    }
+
+    #[test]
+    fn infinite_births_and_negative_infinite_deaths_are_errors() {
+        assert!(message(&[[INF, INF]], &[]).contains("infinite birth"));
+        assert!(message(&[[-INF, 0.0]], &[]).contains("infinite birth"));
+        assert!(message(&[[0.0, -INF]], &[]).contains("dies before its birth"));
+        assert!(message(&[[-1e308, 1e308]], &[]).contains("rescale"));
+    }
+
+    #[test]
+    fn essential_bars_are_paired_in_the_order_of_their_births() {
+        let first = [[2.0, INF], [0.0, 1.0], [0.0, INF]];
+        let second = [[1.0, INF], [3.5, INF]];
+        let pair = DiagramPair::new(&first, &second).unwrap().unwrap();
+        let pairs = pair.pairs(&[None], GroundNorm::L2);
+        let bars: Vec<_> = pairs.iter().map(|pair| pair.bars).collect();
+        let expected = [
+            Pairing::Bars(0, 1),
+            Pairing::FirstToDiagonal(1),
+            Pairing::Bars(2, 0),
+        ];
+        assert_eq!(bars, expected);
+        assert_eq!([pairs[0].length, pairs[2].length], [1.5, 1.0]);
+    }
+
+    #[test]
+    fn different_numbers_of_essential_bars_cannot_be_matched() {
+        assert!(
+            DiagramPair::new(&[[0.0, INF]], &[[0.0, 1.0]])
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn equal_births_are_asked_of_finite_bars_only() {
+        let first = [[0.0, 1.0], [5.0, INF]];
+        let second = [[7.0, INF], [0.0, 2.0]];
+        assert!(
+            DiagramPair::new(&first, &second)
+                .unwrap()
+                .unwrap()
+                .has_equal_births()
+        );
+        assert!(
+            DiagramPair::new(&[], &[])
+                .unwrap()
+                .unwrap()
+                .has_equal_births()
+        );
+        let other = [[1.0, 1.0], [7.0, INF]];
+        assert!(
+            !DiagramPair::new(&first, &other)
+                .unwrap()
+                .unwrap()
+                .has_equal_births()
+        );
+    }
+}

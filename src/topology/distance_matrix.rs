@@ -1,0 +1,256 @@
+//! The checked input of the engine.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, Result};
+use crate::real::Real;
+
+/// Largest asymmetry or diagonal entry, as a fraction of the largest finite entry, that is taken
+/// for rounding.
+pub const SYMMETRY_TOLERANCE: f64 = 1e-5;
+
+/// Most points a matrix may have: edge indices are 32-bit.
+pub const MAX_POINTS: usize = 32_768;
+
+/// Dense symmetric dissimilarities between `n_points` points, row-major.
+///
+/// Entries are non-negative; `inf` says that two points are never joined. The triangle inequality
+/// is not required.
+#[derive(Debug, Clone)]
+pub struct DistanceMatrix<'a, T: Real> {
+    values: Cow<'a, [T]>,
+    n_points: usize,
+}
+
+impl<'a, T: Real> DistanceMatrix<'a, T> {
+    /// Checks a square matrix and wraps it.
+    ///
+    /// Asymmetry within [`SYMMETRY_TOLERANCE`] of the largest finite entry is rounding: the two
+    /// entries are replaced by their average, the diagonal by zero.
+    ///
+    /// # Shapes
+    ///
+    /// - `values`: `[n_points, n_points]`, row-major
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_distances`] if the length is not `n_points` squared, an entry is NaN or
+    /// negative, or asymmetry or the diagonal exceeds the tolerance.
+    ///
+    /// # Cost
+    ///
+    /// One pass; a copy only where the matrix has to be made symmetric.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::topology::DistanceMatrix;
+    ///
+    /// let matrix = DistanceMatrix::new(&[0.0, 2.0, 2.0, 0.0], 2)?;
+    /// assert_eq!(matrix.get(0, 1), 2.0);
+    /// assert!(DistanceMatrix::new(&[0.0, 1.0, 2.0, 0.0], 2).is_err());
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn new(values: &'a [T], n_points: usize) -> Result<Self> {
+        check_shape(values.len(), n_points)?;
+        let tolerance = check_entries(values, n_points)? * SYMMETRY_TOLERANCE;
+        let mut exact = true;
+        for i in 0..n_points {
+            let diagonal = values[i * n_points + i];
+            if diagonal.to_f64_exact() > tolerance {
+                return Err(Error::invalid_distances(format!(
+                    "distance matrix has d({i}, {i}) = {diagonal} on its diagonal, expected 0"
+                )));
+            }
+            exact &= diagonal == T::zero();
+            for j in i + 1..n_points {
+                let (upper, lower) = (values[i * n_points + j], values[j * n_points + i]);
+                if upper == lower {
+                    continue;
+                }
+                exact = false;
+                // A NaN difference cannot occur: equal infinities were passed over above.
+                if (upper - lower).abs().to_f64_exact() > tolerance {
+                    return Err(Error::invalid_distances(format!(
+                        "distance matrix is not symmetric: d({i}, {j}) = {upper} but d({j}, {i}) = {lower}"
+                    )));
+                }
+            }
+        }
+        let values = if exact {
+            Cow::Borrowed(values)
+        } else {
+            Cow::Owned(symmetrised(values, n_points))
+        };
+        Ok(Self { values, n_points })
+    }
+
+    /// Wraps a matrix that its maker wrote symmetric, finite and with a zero diagonal.
+    pub(crate) fn from_symmetric(values: &'a [T], n_points: usize) -> Self {
+        debug_assert_eq!(values.len(), n_points * n_points);
+        Self {
+            values: Cow::Borrowed(values),
+            n_points,
+        }
+    }
+
+    /// Number of points.
+    pub fn n_points(&self) -> usize {
+        self.n_points
+    }
+
+    /// The distance of points `i` and `j`.
+    pub fn get(&self, i: usize, j: usize) -> T {
+        self.row(i)[j]
+    }
+
+    /// The distances from point `i`.
+    pub fn row(&self, i: usize) -> &[T] {
+        &self.values[i * self.n_points..(i + 1) * self.n_points]
+    }
+
+    /// Mean over all pairs of different points; 0 below two points.
+    pub fn mean(&self) -> f64 {
+        let pairs = self.n_points * self.n_points.saturating_sub(1) / 2;
+        let sum: f64 = (0..self.n_points)
+            .map(|i| {
+                self.row(i)[i + 1..]
+                    .iter()
+                    .copied()
+                    .sum::<T>()
+                    .to_f64_exact()
+            })
+            .sum();
+        sum / pairs.max(1) as f64
+    }
+
+    /// The smallest, over the points, of the largest distance from that point.
+    ///
+    /// From this diameter on the Vietoris-Rips complex is a cone, so nothing is born or dies above
+    /// it. Infinite if every point has an infinite distance; zero without points.
+    pub fn enclosing_radius(&self) -> T {
+        (0..self.n_points)
+            .map(|i| self.row(i).iter().copied().fold(T::zero(), T::max))
+            .fold(None, |least: Option<T>, r| {
+                Some(least.map_or(r, |l| l.min(r)))
+            })
+            .unwrap_or_else(T::zero)
+    }
+}
+
+fn check_shape(len: usize, n_points: usize) -> Result<()> {
+    if n_points > MAX_POINTS {
+        return Err(Error::invalid_distances(format!(
+            "distance matrix has {n_points} points, expected at most {MAX_POINTS}"
+        )));
+    }
+    if len != n_points * n_points {
+        return Err(Error::invalid_distances(format!(
+            "distance matrix of {n_points} points has {len} entries, expected {}",
+            n_points * n_points
+        )));
+    }
+    Ok(())
+}
+
+/// The largest finite entry.
+fn check_entries<T: Real>(values: &[T], n_points: usize) -> Result<f64> {
+    let mut largest = T::zero();
+    for (index, &value) in values.iter().enumerate() {
+        if value.is_nan() || value < T::zero() {
+            let (i, j) = (index / n_points, index % n_points);
+            let found = if value.is_nan() {
+                "a NaN".to_string()
+            } else {
+                format!("the negative entry {value}")
+            };
+            return Err(Error::invalid_distances(format!(
+                "distance matrix has {found} at ({i}, {j}), expected distances of at least 0"
+            )));
+        }
+        if value.is_finite() {
+            largest = largest.max(value);
+        }
+    }
+    Ok(largest.to_f64_exact())
+}
+
+fn symmetrised<T: Real>(values: &[T], n_points: usize) -> Vec<T> {
+    let half = T::from_f64_nearest(0.5);
+    let mut out = values.to_vec();
+    for i in 0..n_points {
+        out[i * n_points + i] = T::zero();
+        for j in i + 1..n_points {
+            let (upper, lower) = (values[i * n_points + j], values[j * n_points + i]);
+            if upper != lower {
+                let mean = upper * half + lower * half;
+                out[i * n_points + j] = mean;
+                out[j * n_points + i] = mean;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(values: &[f64], n: usize) -> String {
+        DistanceMatrix::new(values, n).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bad_entries_are_named() {
+        assert_eq!(
+            message(&[0.0, 0.41, 0.39, 0.0], 2),
+            "distance matrix is not symmetric: d(0, 1) = 0.41 but d(1, 0) = 0.39"
+        );
+        assert_eq!(
+            message(&[0.0, f64::NAN, f64::NAN, 0.0], 2),
+            "distance matrix has a NaN at (0, 1), expected distances of at least 0"
+        );
+        assert_eq!(
+            message(&[0.0, -1.0, -1.0, 0.0], 2),
+            "distance matrix has the negative entry -1 at (0, 1), expected distances of at least 0"
+        );
+        assert_eq!(
+            message(&[0.5, 1.0, 1.0, 0.0], 2),
+            "distance matrix has d(0, 0) = 0.5 on its diagonal, expected 0"
+        );
+        assert_eq!(
+            message(&[0.0, 1.0, 1.0], 2),
+            "distance matrix of 2 points has 3 entries, expected 4"
+        );
+        assert_eq!(
+            message(&[0.0, f64::INFINITY, 1.0, 0.0], 2),
+            "distance matrix is not symmetric: d(0, 1) = inf but d(1, 0) = 1"
+        );
+    }
+
+    #[test]
+    fn rounding_is_averaged() {
+        let step = 2f64.powi(-20);
+        let values = [1e-7, 1.0, 1.0 + 2.0 * step, 0.0];
+        let matrix = DistanceMatrix::new(&values, 2).unwrap();
+        assert_eq!(matrix.get(0, 0), 0.0);
+        assert_eq!(matrix.get(0, 1), 1.0 + step);
+        assert_eq!(matrix.get(1, 0), 1.0 + step);
+    }
+
+    #[test]
+    fn enclosing_radius_is_the_least_eccentricity() {
+        // A path 0 - 1 - 2 with unit steps: the middle point reaches all within 1.
+        let path = [0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0];
+        assert_eq!(
+            DistanceMatrix::new(&path, 3).unwrap().enclosing_radius(),
+            1.0
+        );
+        assert_eq!(
+            DistanceMatrix::<f64>::new(&[], 0)
+                .unwrap()
+                .enclosing_radius(),
+            0.0
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! Persistent homology of dense matrices, and distances between diagrams.
+//!
+//! Plain Rust on slices. A [`DistanceMatrix`] is checked once; [`VietorisRips`] turns it into one
+//! [`Diagram`] per homology dimension, whose [`Bar`]s name the matrix entries that are their birth
+//! and death; [`wasserstein()`] and [`bottleneck()`] compare two diagrams and return the matching.
+
+mod annotation;
+mod assignment;
+mod bottleneck;
+mod covering;
+mod diagram;
+mod diagram_distance;
+mod diagram_pair;
+mod distance_matrix;
+mod matching;
+mod monotone;
+mod spanning_tree;
+mod union_find;
+mod vietoris_rips;
+mod wasserstein;
+
+pub use bottleneck::bottleneck;
+pub use diagram::{Bar, Diagram, Edge};
+pub use diagram_distance::{DiagramDistance, MatchedCost, PairGradient, Power, pair_gradient};
+pub use distance_matrix::{DistanceMatrix, MAX_POINTS, SYMMETRY_TOLERANCE};
+pub use matching::{GroundNorm, MatchedPair, Matching, Pairing, Point};
+pub use vietoris_rips::{MAX_HOMOLOGY_DIM, VietorisRips};
+pub use wasserstein::wasserstein;

@@ -1,0 +1,3 @@
+//! Everything that crosses files, in one binary: each further one would link Burn again.
+
+mod topology;
