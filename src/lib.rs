@@ -39,19 +39,19 @@ pub mod nn;
 pub mod topology;
 
 #[cfg(feature = "cli")]
-// pub mod cli;
+pub mod cli;
 #[cfg(feature = "cli")]
 pub mod config;
 #[cfg(feature = "cli")]
 pub mod data;
-#[cfg(feature = "cli")]
-// pub mod run;
-#[cfg(feature = "cli")]
-// pub mod train;
 mod error;
 #[cfg(feature = "cli")]
 pub mod model;
 mod real;
+#[cfg(feature = "cli")]
+pub mod run;
+#[cfg(feature = "cli")]
+pub mod train;
 
 pub use burn;
 pub use error::{Error, Result};

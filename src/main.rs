@@ -1,1 +1,5 @@
-fn main() {}
+//! The command line; see `burn-topology --help`.
+
+fn main() -> std::process::ExitCode {
+    burn_topology::cli::main()
+}

@@ -194,6 +194,15 @@ pub(super) struct PairPenalty {
     pub(super) gradients: [EdgeGradient; 2],
 }
 
+/// The mean finite death in dimension 0 of an item: the mean edge of its minimum spanning tree.
+///
+/// Deaths at zero, which diagrams leave out, are counted; 0 without any finite death.
+pub fn spanning_tree_scale(batch: &DiagramBatch, item: usize) -> f64 {
+    let components = &batch.diagrams(item)[0];
+    let n_deaths = batch.n_points() - components.essential().count();
+    components.total_persistence() / n_deaths.max(1) as f64
+}
+
 /// One diagram, divided by its scale.
 struct Side<'a> {
     bars: Vec<&'a Bar<f64>>,
@@ -215,9 +224,8 @@ impl<'a> Side<'a> {
         let scale = match penalty.normalize {
             Normalize::None => None,
             Normalize::SpanningTree => {
-                let n_essential = diagrams[0].essential().count();
-                let n_deaths = batch.n_points() - n_essential;
-                let value = diagrams[0].total_persistence() / n_deaths.max(1) as f64;
+                let value = spanning_tree_scale(batch, item);
+                let n_deaths = batch.n_points() - diagrams[0].essential().count();
                 if value < SCALE_FLOOR {
                     return None;
                 }

@@ -4,6 +4,8 @@ mod layer_penalty;
 mod regularizer;
 mod weight;
 
-pub use layer_penalty::{Direction, LayerPenalty, Layers, Normalize, SCALE_FLOOR};
+pub use layer_penalty::{
+    Direction, LayerPenalty, Layers, Normalize, SCALE_FLOOR, spanning_tree_scale,
+};
 pub use regularizer::{Calibration, TopologyLoss, TopologyRegularizer, TopologyTerm};
 pub use weight::{Clock, MAX_WEIGHT, Schedule, Weight};

@@ -12,7 +12,6 @@ use rayon::prelude::*;
 
 use crate::distance::{JensenShannon, JensenShannonKernel, accumulate_gradient};
 use crate::error::{Error, Result};
-use crate::real::Real;
 use crate::topology::{Diagram, DistanceMatrix, Edge, VietorisRips};
 
 /// The Vietoris-Rips persistence layer: batches of distributions or distances in, diagrams out.

@@ -1,0 +1,121 @@
+//! A bar on a terminal, plain lines off it, and the log file of the run.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::Spec;
+use crate::run::RunDirectory;
+use crate::train::{Evaluation, Observer, StepReport};
+
+/// Time between two plain lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows a training on stderr.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    log: Option<File>,
+    epochs: usize,
+    started: Instant,
+    last_line: Instant,
+    n_images: usize,
+}
+
+impl Progress {
+    /// Starts watching; a log file that cannot be opened is done without.
+    pub fn new(run: &RunDirectory, spec: &Spec) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = "{bar:24} {pos}/{len} [{elapsed}<{eta}] {msg}";
+            ProgressBar::new(0).with_style(
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
+        });
+        Self {
+            bar,
+            log: File::create(run.log()).ok(),
+            epochs: spec.training.epochs,
+            started: Instant::now(),
+            last_line: Instant::now(),
+            n_images: 0,
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+        if let Some(log) = &mut self.log {
+            // The log is a copy of what was shown; losing it must not stop the training.
+            let _ = writeln!(log, "{line}");
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn step(&mut self, report: &StepReport) {
+        self.n_images += report.batch_size;
+        let rate = self.n_images as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let message = format!(
+            "epoch {}/{} | {rate:.0} images/s | task {:.4} | topology {:.4} | {:.1} % of time in topology",
+            report.epoch + 1,
+            self.epochs,
+            report.task_loss,
+            report.topology_loss,
+            100.0 * report.topology_share,
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(report.total_steps as u64);
+                bar.set_position(report.step as u64);
+                bar.set_message(message);
+            }
+            None if self.last_line.elapsed() > LINE_INTERVAL => {
+                self.last_line = Instant::now();
+                let left = report.total_steps - report.step;
+                let eta = self.started.elapsed().as_secs_f64() * left as f64 / report.step as f64;
+                self.line(&format!(
+                    "step {}/{} | {message} | {eta:.0} s left",
+                    report.step, report.total_steps
+                ));
+            }
+            None => {}
+        }
+    }
+
+    fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration) {
+        let is_last = epoch + 1 == self.epochs;
+        if (epoch + 1).is_multiple_of(10) || is_last {
+            let to_next = |dim| {
+                validation
+                    .monitor
+                    .mean_distance_to_next(dim)
+                    .unwrap_or(f64::NAN)
+            };
+            self.line(&format!(
+                "epoch {}/{} | {:.1} s | validation accuracy {:.4}, loss {:.4} | distance to next layer: H0 {:.4}, H1 {:.4}",
+                epoch + 1,
+                self.epochs,
+                elapsed.as_secs_f64(),
+                validation.accuracy,
+                validation.loss,
+                to_next(0),
+                to_next(1),
+            ));
+        }
+    }
+
+    fn note(&mut self, line: &str) {
+        self.line(line);
+    }
+}

@@ -1,0 +1,36 @@
+//! Who is told how training goes.
+
+use std::time::Duration;
+
+use super::evaluate::Evaluation;
+
+/// One optimiser step, as told to the person watching.
+#[derive(Debug, Clone, Copy)]
+pub struct StepReport {
+    /// Optimiser steps done.
+    pub step: usize,
+    /// Steps of the whole run.
+    pub total_steps: usize,
+    /// Epoch, counted from 0.
+    pub epoch: usize,
+    /// Images in the step.
+    pub batch_size: usize,
+    /// Cross-entropy, in nats.
+    pub task_loss: f64,
+    /// Weighted sum of the penalties.
+    pub topology_loss: f64,
+    /// Share of the time spent in training steps so far that went to the penalties, a fraction.
+    pub topology_share: f64,
+    /// Whether the step is one that is logged.
+    pub is_logged: bool,
+}
+
+/// Someone who watches a training; all methods may do nothing.
+pub trait Observer {
+    /// A step was taken.
+    fn step(&mut self, report: &StepReport);
+    /// An epoch ended, and its checkpoint was written.
+    fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration);
+    /// Something to know, one line.
+    fn note(&mut self, line: &str);
+}
