@@ -1,3 +1,12 @@
 //! Everything that crosses files, in one binary: each further one would link Burn again.
 
+#[path = "../examples/regularize_your_model.rs"]
+mod regularize_your_model;
+
+mod cli;
+mod layering;
+mod loss;
+mod nn;
 mod topology;
+mod train;
+mod util;

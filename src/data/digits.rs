@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn pixels_lie_between_zero_and_one() {
-        let item = digits().train.get(0).unwrap().unwrap();
+        let item = digits().train.get(0).unwrap();
         assert_eq!(item.pixels.len(), 64);
         assert!(item.pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
         assert!(item.pixels.contains(&1.0));

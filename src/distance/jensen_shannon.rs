@@ -199,7 +199,7 @@ fn entropy_term(p: f64, q: f64) -> f64 {
 /// # Example
 ///
 /// ```
-/// use burn_topology::distance::jensen_shannon::JensenShannon;
+/// use burn_topology::distance::JensenShannon;
 ///
 /// let rows = [0.5, 0.5, 0.0, 0.25, 0.25, 0.5];
 /// let mut distances = [0.0_f64; 4];

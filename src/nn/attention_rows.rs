@@ -107,10 +107,9 @@ fn check_sums(sums: Tensor<3>, heads_per_item: usize, tolerance: f64) -> Result<
         .without_autodiff()
         .try_into_vec_as()
         .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
-    // Negated so that a NaN is found too.
     let Some(bad) = sums
         .iter()
-        .position(|sum| !((sum - 1.0).abs() <= tolerance))
+        .position(|sum| sum.is_nan() || (sum - 1.0).abs() > tolerance)
     else {
         return Ok(());
     };

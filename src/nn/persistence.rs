@@ -172,12 +172,7 @@ impl Persistence {
                     let values = &values[k * size..(k + 1) * size];
                     match kind {
                         InputKind::Distributions => workspace.distributions(values, n_columns),
-                        InputKind::Distances if n_points == n_columns => {
-                            workspace.diagrams(&DistanceMatrix::new(values, n_points)?)
-                        }
-                        InputKind::Distances => Err(Error::invalid_distances(format!(
-                            "distance matrix is {n_points} by {n_columns}, expected a square one"
-                        ))),
+                        InputKind::Distances => workspace.distances(values, n_points, n_columns),
                     }
                     .map_err(|error| error.within(format_args!("item {k}")))
                 },
@@ -222,6 +217,15 @@ impl<T: JensenShannonKernel> Workspace<T> {
         let item = self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points));
         self.distances = distances;
         item
+    }
+
+    fn distances(&mut self, values: &[T], n_points: usize, n_columns: usize) -> Result<Item> {
+        if n_points != n_columns {
+            return Err(Error::invalid_distances(format!(
+                "distance matrix is {n_points} by {n_columns}, expected a square one"
+            )));
+        }
+        self.diagrams(&DistanceMatrix::new(values, n_points)?)
     }
 
     fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Item> {

@@ -108,7 +108,7 @@ mod tests {
             let mut framed = Vec::new();
             RecordWriter::new(&mut framed).write(data).unwrap();
             assert_eq!(framed, rest[..16 + length]);
-            events.push(protobuf::parse_from_bytes(data).unwrap());
+            events.push(Message::parse_from_bytes(data).unwrap());
             rest = &rest[16 + length..];
         }
         events

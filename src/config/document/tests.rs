@@ -410,7 +410,10 @@ fn a_syntax_error_has_its_place() {
         edited("[model]", "[model"),
         "a.toml:5:7: unclosed table, expected `]`"
     );
-    assert_eq!(edited("\"a\"", "a"), "a.toml:3:8: X");
+    assert_eq!(
+        edited("\"a\"", "a"),
+        "a.toml:3:8: string values must be quoted, expected literal string"
+    );
     assert_eq!(
         edited("augment", "epochs"),
         "a.toml:11:1: duplicate key `epochs`"
@@ -419,7 +422,10 @@ fn a_syntax_error_has_its_place() {
         edited("[model]", "[run]"),
         "a.toml:5:2: duplicate key `run`"
     );
-    assert_eq!(edited("80", "99999999999999999999"), "a.toml:10:10: X");
+    assert_eq!(
+        edited("80", "99999999999999999999"),
+        "a.toml:10:10: invalid type: integer `99999999999999999999` as i128, expected any valid TOML value"
+    );
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! The penalties and the regulariser.
+
+mod gradients;
+mod regularizer;

@@ -1,0 +1,211 @@
+//! Values, weights, schedules and errors.
+
+use burn_topology::burn::nn::LinearConfig;
+use burn_topology::burn::prelude::*;
+use burn_topology::burn::tensor::activation::softmax;
+use burn_topology::loss::{
+    Clock, LayerPenalty, Layers, Normalize, Schedule, TopologyRegularizer, Weight,
+};
+use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens, gradient_norm};
+use burn_topology::topology::{GroundNorm, wasserstein};
+
+use crate::util::{attention, device, numbers, values};
+
+fn fixed(weight: f64, homology_dim: usize) -> LayerPenalty {
+    LayerPenalty {
+        weight: Weight::Fixed(weight),
+        ..LayerPenalty::new(homology_dim)
+    }
+}
+
+fn value(penalty: LayerPenalty, attention: &[Tensor<4>]) -> f64 {
+    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    let output = regularizer.forward(attention, 0, Clock::default()).unwrap();
+    assert!(
+        (values(output.loss)[0] - output.terms[0].value * output.terms[0].weight).abs() < 1e-12
+    );
+    output.terms[0].value
+}
+
+#[test]
+fn value_is_the_mean_over_items_and_pairs() {
+    let layers: Vec<_> = (0..3)
+        .map(|layer| attention([2, 2, 10, 10], layer))
+        .collect();
+    let rows = AttentionRows {
+        heads: Heads::Mean,
+        tokens: Tokens::All,
+        n_prefix_tokens: 0,
+    };
+    let batches: Vec<_> = layers
+        .iter()
+        .map(|layer| {
+            Persistence::new(1)
+                .unwrap()
+                .distributions(rows.select(layer.clone()).unwrap())
+                .unwrap()
+        })
+        .collect();
+    for homology_dim in 0..2 {
+        let points = |layer: usize, item: usize| -> Vec<[f64; 2]> {
+            let bars = batches[layer].diagrams(item)[homology_dim].finite();
+            bars.map(|bar| [bar.birth, bar.death]).collect()
+        };
+        let mut expected = 0.0;
+        for (layer, item) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let (a, b) = (points(layer, item), points(layer + 1, item));
+            expected += wasserstein(&a, &b, 2.0, GroundNorm::Infinity).unwrap().cost / 4.0;
+        }
+        let penalty = LayerPenalty {
+            normalize: Normalize::None,
+            ..fixed(0.5, homology_dim)
+        };
+        assert!((value(penalty, &layers) - expected).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn equal_layers_have_penalty_zero() {
+    let layer = attention([2, 1, 12, 12], 4);
+    assert_eq!(value(fixed(1.0, 1), &[layer.clone(), layer]), 0.0);
+}
+
+#[test]
+fn a_permutation_of_tokens_leaves_the_penalty_alone() {
+    let layers = [attention([1, 1, 9, 9], 1), attention([1, 1, 9, 9], 2)];
+    let (device, _) = device();
+    let order = Tensor::<1, Int>::from_data([4, 2, 7, 0, 8, 1, 6, 3, 5], &device);
+    let permuted = layers
+        .clone()
+        .map(|x| x.select(2, order.clone()).select(3, order.clone()));
+    let difference = value(fixed(1.0, 0), &layers) - value(fixed(1.0, 0), &permuted);
+    assert!(difference.abs() < 1e-12, "{difference}");
+}
+
+#[test]
+fn collapsed_attention_is_gated_and_counted() {
+    let (device, dtype) = device();
+    let uniform = Tensor::<4>::full([3, 1, 8, 8], 0.125, (&device, dtype)).require_grad();
+    let layers = [uniform.clone(), attention([3, 1, 8, 8], 1)];
+    let regularizer = TopologyRegularizer::new(vec![fixed(1.0, 0)]).unwrap();
+    let output = regularizer.forward(&layers, 0, Clock::default()).unwrap();
+    assert_eq!(
+        (output.terms[0].n_gated, output.terms[0].n_compared),
+        (3, 3)
+    );
+    assert_eq!(output.terms[0].value, 0.0);
+    let gradient = uniform.grad(&output.loss.backward()).expect("a gradient");
+    assert!(values(gradient).iter().all(|&g| g == 0.0));
+}
+
+#[test]
+fn weight_zero_switches_a_penalty_off() {
+    let regularizer = TopologyRegularizer::new(vec![fixed(0.0, 1)]).unwrap();
+    assert!(!regularizer.is_active(Clock::default()));
+    let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
+    let output = regularizer.forward(&layers, 0, Clock::default()).unwrap();
+    assert!(output.terms.is_empty());
+    assert_eq!(values(output.loss), [0.0]);
+}
+
+#[test]
+fn gradient_share_sets_the_ratio_of_norms() {
+    let (device, _) = device();
+    let model = LinearConfig::new(6, 6).with_bias(false).init(&device);
+    let tokens = numbers::<3>([2, 9, 6], 1).cast(burn_topology::burn::tensor::DType::F32);
+    let forward = || {
+        let keys = model.forward(tokens.clone());
+        let first = softmax(tokens.clone().matmul(keys.clone().swap_dims(1, 2)), 2);
+        let second = softmax(keys.clone().matmul(keys.clone().swap_dims(1, 2)), 2);
+        (
+            keys.square().mean(),
+            vec![first.unsqueeze_dim(1), second.unsqueeze_dim(1)],
+        )
+    };
+    let share = -0.3;
+    let penalties = vec![LayerPenalty {
+        weight: Weight::GradientShare(share),
+        ..LayerPenalty::new(0)
+    }];
+    let mut regularizer = TopologyRegularizer::new(penalties).unwrap();
+    assert!(!regularizer.is_active(Clock::default()));
+    let measured = regularizer
+        .calibrate(&model, Clock::default(), 0, forward)
+        .unwrap();
+    assert_eq!(measured.len(), 1);
+    let task = gradient_norm(&model, &forward().0.backward());
+    let (_, attention) = forward();
+    let topology = regularizer
+        .forward(&attention, 0, Clock::default())
+        .unwrap();
+    let penalty = gradient_norm(&model, &topology.loss.backward());
+    assert!((penalty / task - 0.3).abs() < 1e-4, "{penalty} of {task}");
+    assert!(topology.terms[0].weight < 0.0);
+    // Measured once.
+    assert!(
+        regularizer
+            .calibrate(&model, Clock::default(), 0, forward)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_schedule_turns_the_penalty_on() {
+    let schedule = Schedule {
+        start_epoch: 1,
+        warmup_steps: 2,
+        every_steps: 3,
+    };
+    let penalty = LayerPenalty {
+        schedule,
+        ..fixed(2.0, 0)
+    };
+    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    let active: Vec<usize> = (0..12)
+        .filter(|&step| {
+            regularizer.is_active(Clock {
+                step,
+                steps_per_epoch: 4,
+            })
+        })
+        .collect();
+    assert_eq!(active, [4, 7, 10]);
+}
+
+#[test]
+fn bad_penalties_are_refused_in_one_sentence() {
+    let refuse = |penalty| {
+        TopologyRegularizer::new(vec![penalty])
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refuse(LayerPenalty::new(2)),
+        "penalty 0: homology_dim is 2, expected at most 1"
+    );
+    assert_eq!(
+        refuse(fixed(f64::NAN, 0)),
+        "penalty 0: weight is NaN, expected a finite number"
+    );
+    let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
+    let penalty = LayerPenalty {
+        layers: Layers::Of(vec![0, 2]),
+        ..LayerPenalty::new(0)
+    };
+    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    assert_eq!(
+        regularizer
+            .forward(&layers, 0, Clock::default())
+            .unwrap_err()
+            .to_string(),
+        "layers names layer 2, but attention of 2 layers was passed (counted from 0)"
+    );
+}
+
+#[test]
+fn example_runs_and_lowers_both_losses() {
+    let history = crate::regularize_your_model::train(30).unwrap();
+    let (first, last) = (history[0], history[29]);
+    assert!(last.0 < first.0 && last.1 < first.1, "{first:?} {last:?}");
+}

@@ -1,0 +1,3 @@
+//! The differentiable persistence layer.
+
+mod persistence;
