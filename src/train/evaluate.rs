@@ -46,6 +46,7 @@ pub fn evaluate(
         accuracy: 0.0,
         monitor: LayerMonitor::default(),
     };
+    let mut n_right = 0;
     let cross_entropy = CrossEntropyLossConfig::new().init(device);
     for start in (0..images.len()).step_by(BATCH_SIZE) {
         let indices: Vec<usize> = (start..images.len().min(start + BATCH_SIZE)).collect();
@@ -61,13 +62,14 @@ pub fn evaluate(
             .argmax(1)
             .squeeze_dim::<1>(1)
             .equal(batch.labels.clone());
-        evaluation.accuracy += weight * right.float().mean().into_scalar::<f64>();
+        n_right += right.int().sum().into_scalar::<i64>();
         let loss = cross_entropy.forward(output.logits, batch.labels);
         evaluation.loss += weight * loss.into_scalar::<f64>();
         evaluation
             .monitor
             .add(&output.attention, output.tokens.n_prefix_tokens)?;
     }
+    evaluation.accuracy = n_right as f64 / images.len().max(1) as f64;
     Ok(evaluation)
 }
 
