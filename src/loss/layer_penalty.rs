@@ -270,3 +270,54 @@ impl<'a> Side<'a> {
         out
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::nn::Persistence;
+    use burn::tensor::{DType, Device, Tensor, TensorData};
+
+    const N_POINTS: usize = 12;
+
+    /// Distances of points on a bent curve, times `scale`.
+    fn diagrams(bend: f64, scale: f64) -> (Vec<f64>, DiagramBatch) {
+        let point = |k: usize| {
+            let t = k as f64;
+            [(0.5 * t).cos(), (0.6 * t).sin(), bend * (t * t).sin()]
+        };
+        let values: Vec<f64> = (0..N_POINTS * N_POINTS)
+            .map(|index| {
+                let (a, b) = (point(index / N_POINTS), point(index % N_POINTS));
+                scale * (0..3).map(|k| (a[k] - b[k]).powi(2)).sum::<f64>().sqrt()
+            })
+            .collect();
+        let data = TensorData::new(values.clone(), [1, N_POINTS, N_POINTS]);
+        let tensor = Tensor::from_data(data, (&Device::flex(), DType::F64));
+        (
+            values,
+            Persistence::new(1).unwrap().distances(tensor).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_normalised_penalty_does_not_change_with_the_scale_of_a_side() {
+        for homology_dim in 0..2 {
+            let penalty = LayerPenalty::new(homology_dim);
+            let (_, first) = diagrams(0.1, 1.0);
+            let compare = |scale| {
+                let (values, second) = diagrams(0.4, scale);
+                let pair = penalty.compare(&first, &second, 0).unwrap().unwrap();
+                // By Euler's theorem the gradient is orthogonal to the distances.
+                let along: f64 = pair.gradients[1]
+                    .iter()
+                    .map(|&([i, j], g)| g * values[i as usize * N_POINTS + j as usize])
+                    .sum();
+                (pair.value, along)
+            };
+            let ((value, along), (scaled, _)) = (compare(1.0), compare(3.0));
+            assert!(value > 1e-3, "nothing to test");
+            assert!((value - scaled).abs() < 1e-12 * value);
+            assert!(along.abs() < 1e-12, "{along}");
+        }
+    }
+}
