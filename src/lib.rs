@@ -48,7 +48,7 @@ mod error;
 #[cfg(feature = "cli")]
 pub mod model;
 mod real;
-#[cfg(feature = "cli")]
+#[cfg(feature = "tensorboard")]
 pub mod run;
 #[cfg(feature = "cli")]
 pub mod train;
