@@ -100,11 +100,16 @@ impl Drop for TestDir {
     }
 }
 
+/// The program, to be run in a directory.
+pub fn program(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_burn-topology"));
+    command.args(arguments).current_dir(directory);
+    command
+}
+
 /// Runs the program in a directory.
 pub fn run_program(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_burn-topology"))
-        .args(arguments)
-        .current_dir(directory)
+    program(directory, arguments)
         .output()
         .expect("the program runs")
 }

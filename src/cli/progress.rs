@@ -21,6 +21,8 @@ pub struct Progress {
     started: Instant,
     last_line: Instant,
     n_images: usize,
+    /// Steps taken by this process.
+    n_steps: usize,
 }
 
 impl Progress {
@@ -35,11 +37,12 @@ impl Progress {
         });
         Self {
             bar,
-            log: File::create(run.log()).ok(),
+            log: File::options().append(true).open(run.log()).ok(),
             epochs: spec.training.epochs,
             started: Instant::now(),
             last_line: Instant::now(),
             n_images: 0,
+            n_steps: 0,
         }
     }
 
@@ -65,6 +68,7 @@ impl Progress {
 impl Observer for Progress {
     fn step(&mut self, report: &StepReport) {
         self.n_images += report.batch_size;
+        self.n_steps += 1;
         let rate = self.n_images as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let message = format!(
             "epoch {}/{} | {rate:.0} images/s | task {:.4} | topology {:.4} | {:.1} % of time in topology",
@@ -76,6 +80,10 @@ impl Observer for Progress {
         );
         match &self.bar {
             Some(bar) => {
+                if self.n_steps == 1 {
+                    // A resumed run has not taken the steps before in this time.
+                    bar.reset_eta();
+                }
                 bar.set_length(report.total_steps as u64);
                 bar.set_position(report.step as u64);
                 bar.set_message(message);
@@ -83,7 +91,7 @@ impl Observer for Progress {
             None if self.last_line.elapsed() > LINE_INTERVAL => {
                 self.last_line = Instant::now();
                 let left = report.total_steps - report.step;
-                let eta = self.started.elapsed().as_secs_f64() * left as f64 / report.step as f64;
+                let eta = self.started.elapsed().as_secs_f64() * left as f64 / self.n_steps as f64;
                 self.line(&format!(
                     "step {}/{} | {message} | {eta:.0} s left",
                     report.step, report.total_steps

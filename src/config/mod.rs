@@ -12,6 +12,8 @@ mod node;
 mod overrides;
 mod places;
 mod raw;
+mod raw_records;
+mod records;
 mod spec;
 mod wording;
 
@@ -20,6 +22,8 @@ use std::path::Path;
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
+pub use raw_records::*;
+pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec};
 pub use spec::{LearningRate, Spec, TrainingSpec};
 
 /// A configuration, as written and as checked.

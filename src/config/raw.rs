@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::raw_records::{RawCheckpoint, RawCollapse, RawLogging};
+
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,12 @@ pub struct RawConfig {
     /// `[logging]`
     #[serde(default)]
     pub logging: RawLogging,
+    /// `[checkpoint]`
+    #[serde(default)]
+    pub checkpoint: RawCheckpoint,
+    /// `[collapse]`
+    #[serde(default)]
+    pub collapse: RawCollapse,
     /// `[[topology]]`, as many as wanted
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topology: Vec<RawTopology>,
@@ -159,27 +167,6 @@ pub enum RawLearningRate {
         /// Steps of the rise.
         warmup_steps: usize,
     },
-}
-
-/// `[logging]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawLogging {
-    /// Steps between two records of the training loss.
-    #[serde(default = "ten")]
-    pub log_every_steps: usize,
-}
-
-impl Default for RawLogging {
-    fn default() -> Self {
-        Self {
-            log_every_steps: ten(),
-        }
-    }
-}
-
-fn ten() -> usize {
-    10
 }
 
 /// `[[topology]]`

@@ -7,6 +7,7 @@ use super::raw::{
     RawNormalize, RawOptimizer, RawPenalty, RawPooling, RawPower, RawSize, RawTokens, RawTopology,
     RawWeight,
 };
+use super::records::{CheckpointSpec, CollapseSpec, LoggingSpec, records};
 use crate::data::{Augment, DIGITS_SPEC, ImageSpec};
 use crate::loss::{
     Direction, LayerPenalty, Layers, Normalize, Schedule, TopologyRegularizer, Weight,
@@ -30,8 +31,12 @@ pub struct Spec {
     pub training: TrainingSpec,
     /// The penalties.
     pub penalties: Vec<LayerPenalty>,
-    /// Steps between two records of the training loss.
-    pub log_every_steps: usize,
+    /// What is logged.
+    pub logging: LoggingSpec,
+    /// What is kept.
+    pub checkpoint: CheckpointSpec,
+    /// What is watched.
+    pub collapse: CollapseSpec,
 }
 
 /// The checked `[training]` section.
@@ -49,6 +54,8 @@ pub struct TrainingSpec {
     pub lr: f64,
     /// Weight decay.
     pub weight_decay: f64,
+    /// Parts a batch is cut into, at least 1.
+    pub gradient_accumulation: usize,
     /// How the learning rate changes.
     pub schedule: LearningRate,
 }
@@ -66,7 +73,7 @@ pub enum LearningRate {
 }
 
 /// Whether a condition that the file must meet holds; the message is built only if not.
-fn require(
+pub(super) fn require(
     document: &Document,
     holds: bool,
     key: &str,
@@ -94,12 +101,7 @@ impl Spec {
                 )
             },
         )?;
-        require(
-            document,
-            raw.logging.log_every_steps > 0,
-            "logging.log_every_steps",
-            || "log_every_steps is 0, expected at least 1".into(),
-        )?;
+        let (logging, checkpoint, collapse) = records(document, raw)?;
         let images = DIGITS_SPEC;
         let model = model(document, &raw.model, images)?;
         let training = training(document, raw)?;
@@ -116,7 +118,9 @@ impl Spec {
             model,
             training,
             penalties,
-            log_every_steps: raw.logging.log_every_steps,
+            logging,
+            checkpoint,
+            collapse,
         })
     }
 }
@@ -267,6 +271,7 @@ fn training(document: &Document, raw: &RawConfig) -> Result<TrainingSpec, Config
         },
         lr,
         weight_decay,
+        gradient_accumulation: 1,
         schedule: match training.schedule {
             RawLearningRate::Constant => LearningRate::Constant,
             RawLearningRate::Cosine { warmup_steps } => LearningRate::Cosine { warmup_steps },

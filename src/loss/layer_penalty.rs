@@ -4,7 +4,7 @@ use super::weight::{Schedule, Weight};
 use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Tokens};
 use crate::topology::{
-    Bar, DiagramDistance, GroundNorm, MAX_HOMOLOGY_DIM, MatchedCost, Point, Power,
+    Bar, Diagram, DiagramDistance, GroundNorm, MAX_HOMOLOGY_DIM, MatchedCost, Point, Power,
 };
 
 /// Scale below which a normalised pair contributes nothing, in the unit of the distances.
@@ -194,12 +194,14 @@ pub(super) struct PairPenalty {
     pub(super) gradients: [EdgeGradient; 2],
 }
 
-/// The mean finite death in dimension 0 of an item: the mean edge of its minimum spanning tree.
+/// The mean finite death in dimension 0: the mean edge of the minimum spanning tree of `n_points`
+/// points.
 ///
-/// Deaths at zero, which diagrams leave out, are counted; 0 without any finite death.
-pub fn spanning_tree_scale(batch: &DiagramBatch, item: usize) -> f64 {
-    let components = &batch.diagrams(item)[0];
-    let n_deaths = batch.n_points() - components.essential().count();
+/// `diagrams` are those of the points, by homology dimension. Deaths at zero, which diagrams leave
+/// out, are counted; 0 without any finite death.
+pub fn spanning_tree_scale(diagrams: &[Diagram<f64>], n_points: usize) -> f64 {
+    let components = &diagrams[0];
+    let n_deaths = n_points - components.essential().count();
     components.total_persistence() / n_deaths.max(1) as f64
 }
 
@@ -224,7 +226,7 @@ impl<'a> Side<'a> {
         let scale = match penalty.normalize {
             Normalize::None => None,
             Normalize::SpanningTree => {
-                let value = spanning_tree_scale(batch, item);
+                let value = spanning_tree_scale(diagrams, batch.n_points());
                 let n_deaths = batch.n_points() - diagrams[0].essential().count();
                 if value < SCALE_FLOOR {
                     return None;

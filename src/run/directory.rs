@@ -1,7 +1,10 @@
 //! The directory of a run.
 
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use super::manifest::Manifest;
 
 /// A run's directory and the names in it.
 #[derive(Debug, Clone)]
@@ -9,23 +12,56 @@ pub struct RunDirectory {
     root: PathBuf,
 }
 
+/// Held while a process trains in a directory; see [`RunDirectory::lock`].
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
 impl RunDirectory {
-    /// Makes a new directory; never touches one that exists.
+    /// Makes a new directory with its first files in it, whole or not at all; never touches one
+    /// that exists.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if there is anything at `root`.
-    pub fn create(root: &Path) -> io::Result<Self> {
+    /// [`io::ErrorKind::AlreadyExists`] if there is anything at `root`; else as writing.
+    pub fn create(root: &Path, config: &str, manifest: &Manifest) -> io::Result<Self> {
+        if root.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         if let Some(parent) = root
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
         {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::create_dir(root)?;
+        let mut name = root.as_os_str().to_owned();
+        name.push(format!(".{}.partial", std::process::id()));
+        let partial = Self { root: name.into() };
+        let made = partial.fill(config, manifest).and_then(|()| {
+            // Two processes that make the same run: a directory with files in it is not replaced.
+            std::fs::rename(&partial.root, root)
+        });
+        if let Err(error) = made {
+            let _ = std::fs::remove_dir_all(&partial.root);
+            return Err(match error.kind() {
+                io::ErrorKind::DirectoryNotEmpty => io::ErrorKind::AlreadyExists.into(),
+                _ => error,
+            });
+        }
         Ok(Self {
             root: root.to_owned(),
         })
+    }
+
+    fn fill(&self, config: &str, manifest: &Manifest) -> io::Result<()> {
+        std::fs::create_dir(&self.root)?;
+        std::fs::create_dir(self.checkpoints())?;
+        std::fs::create_dir(self.tensorboard())?;
+        write_atomically(&self.config(), config.as_bytes())?;
+        manifest.write(&self.manifest())?;
+        File::create_new(self.metrics())?;
+        File::create_new(self.log()).map(drop)
     }
 
     /// A directory that a run made.
@@ -44,6 +80,30 @@ impl RunDirectory {
                 root.display()
             )),
             false => Err(format!("{}: no such run directory", root.display())),
+        }
+    }
+
+    /// Keeps other processes from training in this directory, until the lock is dropped or the
+    /// process ends, however it ends.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if another process holds it, or the directory cannot be written.
+    pub fn lock(&self) -> Result<RunLock, String> {
+        let path = self.root.join("lock");
+        let cannot = |error: io::Error| format!("cannot write in {}: {error}", self.root.display());
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(RunLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(format!(
+                "{}: another process is training in this directory",
+                self.root.display()
+            )),
+            Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
     }
 
@@ -95,7 +155,7 @@ impl RunDirectory {
 /// As writing and renaming.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
-    let mut file = std::fs::File::create(&partial)?;
+    let mut file = File::create(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(partial, path)

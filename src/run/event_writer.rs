@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protobuf::Message;
-use tensorboard_proto::event::Event;
+use tensorboard_proto::event::{Event, SessionLog_SessionStatus};
 use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary;
 
@@ -38,6 +38,16 @@ impl EventWriter {
         event.set_file_version("brain.Event:2".to_owned());
         writer.write(&event)?;
         Ok(writer)
+    }
+
+    /// Declares what TensorBoard has at a step and later void: a run goes on from there.
+    pub fn session_start(&mut self, step: usize) -> io::Result<()> {
+        let mut event = event();
+        event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
+        event
+            .mut_session_log()
+            .set_status(SessionLog_SessionStatus::START);
+        self.write(&event)
     }
 
     /// Appends one number; 32 bits are what TensorBoard keeps.

@@ -1,7 +1,7 @@
 //! Numbers over time, in `metrics.jsonl` and TensorBoard at once.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 use serde::Serialize;
 
@@ -35,56 +35,113 @@ impl Record<'_> {
 }
 
 /// Writes records to both places.
+///
+/// What a full disk refuses is kept in memory and tried again with the next lines, so that
+/// `metrics.jsonl` loses nothing if room is made in time. An event file that cannot be written is
+/// given up. Each says so once.
 pub struct MetricsLog {
-    lines: BufWriter<File>,
+    file: File,
+    /// Bytes of the file that are whole lines.
+    written: u64,
+    pending: Vec<u8>,
+    is_failing: bool,
     events: Option<EventWriter>,
+    warnings: Vec<String>,
 }
 
+/// Bytes gathered before they are written.
+const BUFFER_SIZE: usize = 1 << 14;
+
 impl MetricsLog {
-    /// Opens both files of a run.
+    /// Opens both files of a run at a step; lines beyond `bytes` are cut off, and TensorBoard is
+    /// told that what it has at the step and later is void.
     ///
     /// # Errors
     ///
-    /// As opening `metrics.jsonl` and the event file.
-    pub fn create(run: &RunDirectory) -> io::Result<Self> {
-        Ok(Self {
-            lines: BufWriter::new(File::create_new(run.metrics())?),
-            events: Some(EventWriter::create(&run.tensorboard())?),
-        })
-    }
-
-    /// Appends one number. An event file that cannot be written is given up, and the warning that
-    /// says so is returned once; `metrics.jsonl` goes on.
-    ///
-    /// # Errors
-    ///
-    /// As writing `metrics.jsonl`.
-    pub fn log(&mut self, record: Record<'_>) -> io::Result<Option<String>> {
-        serde_json::to_writer(&mut self.lines, &record)?;
-        self.lines.write_all(b"\n")?;
-        let written = match &mut self.events {
-            Some(events) => events.scalar(&record.tag(), record.value, record.step),
-            None => Ok(()),
+    /// As opening `metrics.jsonl`, or [`io::ErrorKind::UnexpectedEof`] if it is shorter.
+    pub fn open(run: &RunDirectory, bytes: u64, step: usize) -> io::Result<Self> {
+        let file = File::options().write(true).open(run.metrics())?;
+        if file.metadata()?.len() < bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.set_len(bytes)?;
+        let mut log = Self {
+            file,
+            written: bytes,
+            pending: Vec::new(),
+            is_failing: false,
+            events: None,
+            warnings: Vec::new(),
         };
-        Ok(self.give_up_on(written))
+        match EventWriter::create(&run.tensorboard()) {
+            Ok(writer) => log.events = Some(writer),
+            Err(error) => log.warn_of_events(&error),
+        }
+        log.show(|events| events.session_start(step));
+        Ok(log)
     }
 
-    /// Hands everything to the file system; the warning is as in [`MetricsLog::log`].
+    /// Appends one number.
+    pub fn log(&mut self, record: Record<'_>) {
+        serde_json::to_writer(&mut self.pending, &record).expect("a number can be written");
+        self.pending.push(b'\n');
+        if self.pending.len() > BUFFER_SIZE && !self.is_failing {
+            // The warning says it; the lines stay.
+            let _ = self.write_lines();
+        }
+        self.show(|events| events.scalar(&record.tag(), record.value, record.step));
+    }
+
+    /// Writes something to the event file alone.
+    pub fn show(&mut self, write: impl FnOnce(&mut EventWriter) -> io::Result<()>) {
+        if let Some(Err(error)) = self.events.as_mut().map(write) {
+            self.events = None;
+            self.warn_of_events(&error);
+        }
+    }
+
+    /// Hands everything to the disk, and returns the length of `metrics.jsonl`.
     ///
     /// # Errors
     ///
     /// As writing `metrics.jsonl`.
-    pub fn flush(&mut self) -> io::Result<Option<String>> {
-        self.lines.flush()?;
-        let written = self.events.as_mut().map_or(Ok(()), EventWriter::flush);
-        Ok(self.give_up_on(written))
+    pub fn sync(&mut self) -> io::Result<u64> {
+        self.show(EventWriter::flush);
+        self.write_lines()?;
+        self.file.sync_data()?;
+        Ok(self.written)
     }
 
-    fn give_up_on(&mut self, written: io::Result<()>) -> Option<String> {
-        let error = written.err()?;
-        self.events = None;
-        Some(format!(
+    /// What to tell the person watching since the last call.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn write_lines(&mut self) -> io::Result<()> {
+        // A write that failed half-way is written over.
+        let written = self
+            .file
+            .seek(SeekFrom::Start(self.written))
+            .and_then(|_| self.file.write_all(&self.pending));
+        if let Err(error) = written {
+            let _ = self.file.set_len(self.written);
+            if !self.is_failing {
+                self.warnings.push(format!(
+                    "metrics.jsonl cannot be written ({error}); training goes on, and its lines are kept in memory until there is room"
+                ));
+            }
+            self.is_failing = true;
+            return Err(error);
+        }
+        self.is_failing = false;
+        self.written += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn warn_of_events(&mut self, error: &io::Error) {
+        self.warnings.push(format!(
             "the TensorBoard event file cannot be written ({error}); training goes on, and metrics.jsonl has every number"
-        ))
+        ));
     }
 }

@@ -7,6 +7,8 @@ use std::{fmt, io};
 pub enum TrainError {
     /// The loss or the gradient is not finite; the sentence says where and what to go back to.
     Diverged(String),
+    /// The attention collapsed, and the configuration says to stop; the sentence says where.
+    Collapsed(String),
     /// The penalty could not be computed.
     Topology(crate::Error),
     /// Files could not be read or written; the sentence says which.
@@ -23,7 +25,9 @@ impl TrainError {
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Diverged(message) | Self::Files(message) => f.write_str(message),
+            Self::Diverged(message) | Self::Collapsed(message) | Self::Files(message) => {
+                f.write_str(message)
+            }
             Self::Topology(error) => write!(f, "topological penalty: {error}"),
         }
     }

@@ -1,5 +1,7 @@
 //! Accuracy, loss and topology on a split.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::Module;
@@ -8,10 +10,10 @@ use burn::prelude::*;
 
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
-use crate::config::Spec;
+use super::trainer::Job;
 use crate::data::{ImageBatcher, ImageItem};
 use crate::model::{Capture, Vit};
-use crate::run::{CheckpointState, Checkpoints, RunDirectory};
+use crate::run::{CheckpointState, Checkpoints};
 
 /// What a model does on a split.
 #[derive(Debug, Clone)]
@@ -29,17 +31,18 @@ pub struct Evaluation {
 /// Images per batch of an evaluation.
 const BATCH_SIZE: usize = 128;
 
-/// Runs a model over a split, in its order, without gradients.
+/// Runs a model over a split, in its order, without gradients; `None` if `stop` was set meanwhile.
 ///
 /// # Errors
 ///
-/// As [`LayerMonitor::add`]: attention that is not finite.
+/// As [`LayerMonitor::add`]: attention that is not finite; images that cannot be read.
 pub fn evaluate(
     model: &Vit,
     images: &impl Dataset<ImageItem>,
     batcher: ImageBatcher,
     device: &Device,
-) -> Result<Evaluation, TrainError> {
+    stop: &AtomicBool,
+) -> Result<Option<Evaluation>, TrainError> {
     let mut evaluation = Evaluation {
         n_images: images.len(),
         loss: 0.0,
@@ -49,13 +52,16 @@ pub fn evaluate(
     let mut n_right = 0;
     let cross_entropy = CrossEntropyLossConfig::new().init(device);
     for start in (0..images.len()).step_by(BATCH_SIZE) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let indices: Vec<usize> = (start..images.len().min(start + BATCH_SIZE)).collect();
         let weight = indices.len() as f64 / images.len() as f64;
         let items = images
             .get_many(indices)
             .map_err(|e| TrainError::Files(e.to_string()))?;
         let batch = batcher.batch(items, device);
-        let output = model.forward(batch.images, Capture::Attention);
+        let output = model.forward(batch.images, Capture::AttentionAndHidden);
         let right = output
             .logits
             .clone()
@@ -67,41 +73,58 @@ pub fn evaluate(
         evaluation.loss += weight * loss.into_scalar::<f64>();
         evaluation
             .monitor
-            .add(&output.attention, output.tokens.n_prefix_tokens)?;
+            .add(&output.attention, &output.hidden, output.tokens)?;
     }
     evaluation.accuracy = n_right as f64 / images.len().max(1) as f64;
-    Ok(evaluation)
+    Ok(Some(evaluation))
 }
 
-/// Evaluates the checkpoint that is best on the validation split.
+/// Evaluates the checkpoint that is best on the validation split; `None` if asked to stop
+/// meanwhile.
 ///
 /// # Errors
 ///
 /// If there is no checkpoint, or it cannot be read.
 pub fn evaluate_best(
-    spec: &Spec,
-    run: &RunDirectory,
+    job: &Job<'_>,
     images: &impl Dataset<ImageItem>,
-    device: &Device,
-) -> Result<(Evaluation, CheckpointState), TrainError> {
-    let (state, path) = Checkpoints::of(run)
-        .best()
-        .map_err(TrainError::files(format_args!(
-            "read {}",
-            run.checkpoints().display()
-        )))?
-        .ok_or_else(|| {
-            TrainError::Files(format!(
-                "{}: no checkpoint to evaluate",
-                run.checkpoints().display()
-            ))
-        })?;
+) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
+    let (model, state) = load_best(job)?;
+    let batcher = ImageBatcher {
+        spec: job.config.spec.images,
+    };
+    let evaluation = evaluate(&model, images, batcher, job.device, job.stop)?;
+    Ok(evaluation.map(|evaluation| (evaluation, state)))
+}
+
+/// The model of the checkpoint that is best on the validation split.
+///
+/// # Errors
+///
+/// If there is no checkpoint, or it cannot be read.
+pub fn load_best(job: &Job<'_>) -> Result<(Vit, CheckpointState), TrainError> {
+    let directory = job.run.checkpoints();
+    let keep_last = job.config.spec.checkpoint.keep_last;
+    let (checkpoints, complaints) = Checkpoints::open(job.run, keep_last).map_err(
+        TrainError::files(format_args!("read {}", directory.display())),
+    )?;
+    let (state, _, path) = checkpoints.best().ok_or_else(|| {
+        let reasons = match complaints.is_empty() {
+            true => "training has not reached its first validation".to_owned(),
+            false => complaints.join("; "),
+        };
+        TrainError::Files(format!(
+            "{}: no checkpoint to load: {reasons}",
+            directory.display()
+        ))
+    })?;
     let weights = path.join("model.bpk");
-    let model = spec
+    let model = job
+        .config
+        .spec
         .model
-        .init(device)
+        .init(job.device)
         .try_load_file(&weights)
         .map_err(|e| TrainError::Files(format!("{}: {e}", weights.display())))?;
-    let evaluation = evaluate(&model, images, ImageBatcher { spec: spec.images }, device)?;
-    Ok((evaluation, state))
+    Ok((model, state.clone()))
 }

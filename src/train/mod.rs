@@ -1,15 +1,21 @@
 //! The trainer.
 
+mod charts;
+mod collapse;
 mod error;
 mod evaluate;
 mod monitor;
 mod observer;
 mod optimizer;
+mod step;
+mod summary;
 mod trainer;
 
+pub use collapse::{CollapseWatch, LowLayer};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate, evaluate_best};
-pub use monitor::LayerMonitor;
+pub use evaluate::{Evaluation, evaluate, evaluate_best, load_best};
+pub use monitor::{LayerMonitor, LayerSample};
 pub use observer::{Observer, StepReport};
-pub use optimizer::{clip_global_norm, learning_rate};
-pub use trainer::{Summary, train};
+pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
+pub use summary::Summary;
+pub use trainer::{Job, Outcome, train};

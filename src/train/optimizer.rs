@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -24,6 +24,25 @@ pub fn learning_rate(training: &TrainingSpec, step: usize, total_steps: usize) -
             let done = (step - warmup_steps) as f64 / span as f64;
             training.lr * 0.5 * (1.0 + (PI * done.min(1.0)).cos())
         }
+    }
+}
+
+/// The model with its parameters numbered in order, in place of Burn's random identifiers, so that
+/// equal trainings write equal files.
+pub fn number_parameters<M: Module>(model: M) -> M {
+    model.map(&mut Number { next: 1 })
+}
+
+struct Number {
+    next: u64,
+}
+
+impl ModuleMapper for Number {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (_, tensor, mapper) = param.consume();
+        let id = ParamId::from(self.next);
+        self.next += 1;
+        Param::from_mapped_value(id, tensor, mapper)
     }
 }
 

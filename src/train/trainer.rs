@@ -1,152 +1,185 @@
-//! The training loop, in the order in which things happen.
+//! The training loop: where it starts, what follows what, and what is kept.
 
 use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
-use serde::Serialize;
 
+use super::charts;
+use super::collapse::CollapseWatch;
 use super::error::TrainError;
 use super::evaluate::{Evaluation, evaluate, evaluate_best};
-use super::observer::{Observer, StepReport};
-use super::optimizer::{clip_global_norm, learning_rate};
-use crate::config::Config;
-use crate::data::{ImageBatch, ImageBatcher, ImageItem, ImageSplits, epoch_order, random_stream};
+use super::observer::Observer;
+use super::optimizer::number_parameters;
+use super::summary::Summary;
+use crate::config::{CollapseAction, Config};
+use crate::data::{ImageBatcher, ImageSplits};
 use crate::loss::{Clock, TopologyRegularizer};
-use crate::model::{Capture, Vit};
+use crate::model::Vit;
 use crate::run::{
-    CheckpointState, Checkpoints, Manifest, MetricsLog, Record, RunDirectory, write_atomically,
+    CheckpointState, Checkpoints, MetricsLog, Record, RunDirectory, ValidationScore, sha256_hex,
+    write_atomically,
 };
 
-/// What a finished training leaves in `summary.json`.
-#[derive(Debug, Clone, Serialize)]
-pub struct Summary {
-    /// Accuracy on the test split of the checkpoint best on the validation split, a fraction.
-    pub test_accuracy: f64,
-    /// Its cross-entropy on the test split, in nats.
-    pub test_loss: f64,
-    /// Its accuracy on the validation split.
-    pub validation_accuracy: f64,
-    /// The step it was taken at.
-    pub best_step: usize,
-    /// Normalised 2-Wasserstein distance between neighbouring layers on the test split, dimension 0.
-    pub test_h0_distance_to_next: Option<f64>,
-    /// The same in dimension 1.
-    pub test_h1_distance_to_next: Option<f64>,
-    /// Optimiser steps taken.
-    pub steps: usize,
-    /// Wall-clock seconds of training, evaluations included.
-    pub seconds: f64,
-    /// Share of the time of training steps that went to the penalties, a fraction.
-    pub topology_share: f64,
+/// What is to be trained, on what, and where it is kept.
+pub struct Job<'a> {
+    /// The run's configuration.
+    pub config: &'a Config,
+    /// The images.
+    pub data: &'a ImageSplits,
+    /// Where everything is written; new, or left by a process that stopped.
+    pub run: &'a RunDirectory,
+    /// Without autodiff.
+    pub device: &'a Device,
+    /// Set from outside, asks for a checkpoint and an end after the current step.
+    pub stop: &'a AtomicBool,
 }
 
-/// Trains a model as the configuration says, and evaluates it once on the test split.
+/// How a training ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every step was taken, and the test split was looked at once.
+    Finished(Summary),
+    /// It was asked to stop, and can go on from the checkpoint of this step.
+    Interrupted {
+        /// Optimiser steps done.
+        step: usize,
+    },
+}
+
+/// Trains a model as the configuration says, from the newest checkpoint of the run directory or
+/// from the beginning, and evaluates it once on the test split.
 ///
-/// `device` is without autodiff. The run directory is new.
+/// A run that was stopped or killed, and is taken up again as often as wanted, ends with the same
+/// checkpoints and the same `metrics.jsonl`, bit for bit, as one that was not.
 ///
 /// # Errors
 ///
-/// [`TrainError::Diverged`] if the loss is not finite; the checkpoints so far stay.
-pub fn train(
-    config: &Config,
-    data: &ImageSplits,
-    run: &RunDirectory,
-    manifest: &Manifest,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Summary, TrainError> {
-    write_records(config, run, manifest)?;
-    let log = MetricsLog::create(run).map_err(TrainError::files(format_args!(
-        "write in {}",
-        run.root().display()
-    )))?;
-    let mut trainer = Trainer::new(config, data, run, log, device)?;
-    let started = Instant::now();
-    for epoch in 0..config.spec.training.epochs {
-        trainer.epoch(epoch, observer)?;
-        let validation = trainer.validate(epoch, observer)?;
-        observer.epoch(epoch, &validation, started.elapsed());
-    }
-    let (test, best) = evaluate_best(&config.spec, run, &data.test, device)?;
-    let summary = Summary {
-        test_accuracy: test.accuracy,
-        test_loss: test.loss,
-        validation_accuracy: best.validation_accuracy,
-        best_step: best.step,
-        test_h0_distance_to_next: test.monitor.mean_distance_to_next(0),
-        test_h1_distance_to_next: test.monitor.mean_distance_to_next(1),
-        steps: trainer.step,
-        seconds: started.elapsed().as_secs_f64(),
-        topology_share: trainer.topology_share(),
+/// [`TrainError::Diverged`] if a loss is not finite, [`TrainError::Collapsed`] if the attention
+/// collapsed and the configuration says to stop; the checkpoints so far stay.
+/// [`TrainError::Files`] if the run directory cannot be read or written.
+pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    let mut trainer = Trainer::open(job, observer)?;
+    let is_done = trainer.run(observer)?;
+    let test = match is_done {
+        true => evaluate_best(job, &job.data.test)?,
+        false => None,
     };
+    let Some((test, best)) = test else {
+        return Ok(Outcome::Interrupted { step: trainer.step });
+    };
+    let summary = Summary::new(&test, &best, trainer.step, &trainer.timing);
+    trainer.log.show(|events| charts::finish(events, &summary));
+    trainer.sync_metrics()?;
+    trainer.tell_warnings(observer);
     let json = serde_json::to_vec_pretty(&summary).expect("a summary can be written");
-    write_atomically(&run.summary(), &json).map_err(TrainError::files(format_args!(
+    write_atomically(&job.run.summary(), &json).map_err(TrainError::files(format_args!(
         "write {}",
-        run.summary().display()
+        job.run.summary().display()
     )))?;
-    Ok(summary)
+    Ok(Outcome::Finished(summary))
 }
 
-fn write_records(
-    config: &Config,
-    run: &RunDirectory,
-    manifest: &Manifest,
-) -> Result<(), TrainError> {
-    let manifest = serde_json::to_vec_pretty(manifest).expect("a manifest can be written");
-    write_atomically(&run.config(), config.to_toml().as_bytes())
-        .and_then(|()| write_atomically(&run.manifest(), &manifest))
-        .map_err(TrainError::files(format_args!(
-            "write in {}",
-            run.root().display()
-        )))
-}
-
-struct Trainer<'a> {
-    config: &'a Config,
-    data: &'a ImageSplits,
+pub(super) struct Trainer<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) device: Device,
+    pub(super) model: Vit,
+    pub(super) optimizer: ModuleOptimizer,
+    pub(super) regularizer: TopologyRegularizer,
+    /// Optimiser steps done.
+    pub(super) step: usize,
+    pub(super) timing: Timing,
+    /// The images of an epoch, in the order in which it visits them.
+    pub(super) order: Option<(usize, Vec<usize>)>,
+    collapse: CollapseWatch,
+    /// Of the model as it is now; `None` until the validation split was looked at.
+    validation: Option<ValidationScore>,
+    is_saved: bool,
     checkpoints: Checkpoints,
     log: MetricsLog,
-    device: Device,
-    model: Vit,
-    optimizer: ModuleOptimizer,
-    regularizer: TopologyRegularizer,
-    step: usize,
-    in_steps: Duration,
-    in_topology: Duration,
+    config_sha256: String,
 }
 
-/// The losses of one step and how long the penalties took.
-struct Losses {
-    total: Tensor<1>,
-    task: Tensor<1>,
-    topology: f64,
-    terms: Vec<(String, f64)>,
-    in_topology: Duration,
+/// Wall-clock time, that of earlier processes included.
+pub(super) struct Timing {
+    before: f64,
+    started: Instant,
+    in_steps: f64,
+    in_topology: f64,
+}
+
+impl Timing {
+    fn new(seconds: f64, in_steps: f64, in_topology: f64) -> Self {
+        Self {
+            before: seconds,
+            started: Instant::now(),
+            in_steps,
+            in_topology,
+        }
+    }
+
+    pub(super) fn add(&mut self, step: Duration, topology: Duration) {
+        self.in_steps += step.as_secs_f64();
+        self.in_topology += topology.as_secs_f64();
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Share of the time of training steps that went to the penalties, a fraction.
+    pub(super) fn topology_share(&self) -> f64 {
+        self.in_topology / self.in_steps.max(f64::MIN_POSITIVE)
+    }
 }
 
 impl<'a> Trainer<'a> {
-    fn new(
-        config: &'a Config,
-        data: &'a ImageSplits,
-        run: &RunDirectory,
-        log: MetricsLog,
-        device: &Device,
-    ) -> Result<Self, TrainError> {
-        let spec = &config.spec;
-        let device = device.clone().autodiff();
+    /// As the newest usable checkpoint says, or as the configuration alone.
+    fn open(job: &'a Job<'a>, observer: &mut dyn Observer) -> Result<Self, TrainError> {
+        let (run, spec) = (job.run, &job.config.spec);
+        let reading = || TrainError::files(format!("read {}", run.root().display()));
+        Checkpoints::recover(run).map_err(reading())?;
+        let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(reading())?);
+        let (mut checkpoints, mut complaints) =
+            Checkpoints::open(run, spec.checkpoint.keep_last).map_err(reading())?;
+        let metrics_bytes = run.metrics().metadata().map_err(reading())?.len();
+        let newest = checkpoints.newest_within(metrics_bytes, &mut complaints);
+        for complaint in &complaints {
+            observer.note(&format!("checkpoint not used: {complaint}"));
+        }
+        match &newest {
+            Some((state, _)) => observer.note(&format!("going on from step {}", state.step)),
+            None if complaints.is_empty() => {}
+            None => {
+                return Err(TrainError::Files(format!(
+                    "{}: no checkpoint can be used; start over in another directory with `--out DIR`",
+                    run.checkpoints().display()
+                )));
+            }
+        }
+        let step = newest.as_ref().map(|(state, _)| state.step);
+        if let Some((state, path)) = &newest
+            && state.config_sha256 != config_sha256
+        {
+            return Err(TrainError::Files(format!(
+                "{} was taken under another configuration than {}, expected the same; put the file back, or train anew with `--out DIR`",
+                path.display(),
+                run.config().display()
+            )));
+        }
+        checkpoints
+            .set_aside_after(step)
+            .map_err(TrainError::files("set unusable checkpoints aside"))?;
+        let device = job.device.clone().autodiff();
         device.seed(spec.seed);
-        Ok(Self {
-            config,
-            data,
-            checkpoints: Checkpoints::of(run),
-            log,
-            model: spec.model.init(&device),
+        let mut trainer = Self {
+            job,
+            model: number_parameters(spec.model.init(&device)),
             optimizer: AdamWConfig::new()
                 .with_epsilon(1e-8)
                 .with_weight_decay(spec.training.weight_decay as f32)
@@ -154,302 +187,266 @@ impl<'a> Trainer<'a> {
             regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
             device,
             step: 0,
-            in_steps: Duration::ZERO,
-            in_topology: Duration::ZERO,
-        })
+            timing: Timing::new(0.0, 0.0, 0.0),
+            order: None,
+            collapse: CollapseWatch::new(spec.collapse, Vec::new()),
+            validation: None,
+            is_saved: false,
+            checkpoints,
+            log: MetricsLog::open(
+                run,
+                newest.as_ref().map_or(0, |(state, _)| state.metrics_bytes),
+                step.unwrap_or(0),
+            )
+            .map_err(TrainError::files(format_args!(
+                "write in {}",
+                run.root().display()
+            )))?,
+            config_sha256,
+        };
+        match newest {
+            Some((state, path)) => trainer.restore(state, &path)?,
+            None => trainer.log.show(|events| charts::start(events, job.config)),
+        }
+        trainer.tell_warnings(observer);
+        Ok(trainer)
     }
 
-    fn steps_per_epoch(&self) -> usize {
-        self.data
-            .train
-            .len()
-            .div_ceil(self.config.spec.training.batch_size)
+    fn restore(&mut self, state: CheckpointState, path: &Path) -> Result<(), TrainError> {
+        let cannot = |what: &str, error: &dyn std::fmt::Display| {
+            TrainError::Files(format!("{}: {error}", path.join(what).display()))
+        };
+        self.model = self
+            .model
+            .clone()
+            .try_load_file(path.join("model.bpk"))
+            .map_err(|error| cannot("model.bpk", &error))?;
+        self.optimizer = self
+            .optimizer
+            .clone()
+            .load(path.join("optimizer.bpk"))
+            .map_err(|error| cannot("optimizer.bpk", &error))?;
+        if state.penalty_weights.len() != self.regularizer.penalties().len() {
+            let message = format!("{} penalty weights", state.penalty_weights.len());
+            return Err(cannot("state.json", &message));
+        }
+        self.regularizer.set_weights(state.penalty_weights);
+        self.collapse = CollapseWatch::new(self.job.config.spec.collapse, state.peak_distances);
+        self.step = state.step;
+        self.validation = state.validation;
+        self.is_saved = true;
+        self.timing = Timing::new(
+            state.seconds,
+            state.seconds_in_steps,
+            state.seconds_in_topology,
+        );
+        Ok(())
     }
 
-    fn clock(&self) -> Clock {
+    /// Takes every step that is left; `false` if asked to stop before.
+    fn run(&mut self, observer: &mut dyn Observer) -> Result<bool, TrainError> {
+        loop {
+            let is_boundary = self.step > 0 && self.step.is_multiple_of(self.steps_per_epoch());
+            if is_boundary
+                && self.validation.is_none()
+                && let Some(evaluation) = self.validate(observer)?
+            {
+                self.save(observer)?;
+                let epoch = self.step / self.steps_per_epoch() - 1;
+                observer.epoch(epoch, &evaluation, self.elapsed());
+            }
+            let is_last = self.step == self.total_steps() && self.validation.is_some();
+            if is_last || self.job.stop.load(Ordering::Relaxed) {
+                if !self.is_saved {
+                    self.write_checkpoint()?;
+                }
+                return Ok(is_last);
+            }
+            let report = self.take_step(observer)?;
+            self.validation = None;
+            self.is_saved = false;
+            observer.step(&report);
+            let is_due = |every: usize| self.step.is_multiple_of(every);
+            if self
+                .job
+                .config
+                .spec
+                .checkpoint
+                .every_steps
+                .is_some_and(is_due)
+            {
+                self.save(observer)?;
+            }
+            self.tell_warnings(observer);
+        }
+    }
+
+    pub(super) fn steps_per_epoch(&self) -> usize {
+        let n_images = self.job.data.train.len();
+        n_images.div_ceil(self.job.config.spec.training.batch_size)
+    }
+
+    pub(super) fn total_steps(&self) -> usize {
+        self.job.config.spec.training.epochs * self.steps_per_epoch()
+    }
+
+    pub(super) fn clock(&self) -> Clock {
         Clock {
             step: self.step,
             steps_per_epoch: self.steps_per_epoch(),
         }
     }
 
-    fn topology_share(&self) -> f64 {
-        self.in_topology.as_secs_f64() / self.in_steps.as_secs_f64().max(f64::MIN_POSITIVE)
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs_f64(self.timing.seconds())
     }
 
-    fn epoch(&mut self, epoch: usize, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let spec = &self.config.spec;
-        let order = epoch_order(self.data.train.len(), spec.seed, epoch);
-        for indices in order.chunks(spec.training.batch_size) {
-            let started = Instant::now();
-            let batch = self.batch(indices, epoch)?;
-            self.calibrate(&batch, epoch, observer)?;
-            let report = self.optimize(batch, epoch, started, observer)?;
-            observer.step(&report);
-        }
-        Ok(())
-    }
-
-    /// The augmented images of a step; an image's motion depends on seed, epoch and place alone.
-    fn batch(&self, indices: &[usize], epoch: usize) -> Result<ImageBatch, TrainError> {
-        let spec = &self.config.spec;
-        let mut items = Vec::with_capacity(indices.len());
-        for &index in indices {
-            let item = self
-                .data
-                .train
-                .get(index)
-                .map_err(|e| TrainError::Files(e.to_string()))?;
-            let mut random = random_stream(spec.seed, &[epoch as u64, index as u64]);
-            let pixels = spec
-                .training
-                .augment
-                .apply(&item.pixels, spec.images, &mut random);
-            items.push(ImageItem {
-                pixels,
-                label: item.label,
-            });
-        }
-        Ok(ImageBatcher { spec: spec.images }.batch(items, &self.device))
-    }
-
-    fn forward(&self, batch: &ImageBatch, capture: Capture) -> (Tensor<1>, Vec<Tensor<4>>) {
-        // Dropout must repeat whenever the same step is run again.
-        self.device
-            .seed(step_seed(self.config.spec.seed, self.step));
-        let output = self.model.forward(batch.images.clone(), capture);
-        let cross_entropy = CrossEntropyLossConfig::new().init(&self.device);
-        (
-            cross_entropy.forward(output.logits, batch.labels.clone()),
-            output.attention,
-        )
-    }
-
-    fn calibrate(
-        &mut self,
-        batch: &ImageBatch,
-        epoch: usize,
-        observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
-        let mut regularizer = self.regularizer.clone();
-        let n_prefix_tokens = self.model.token_layout().n_prefix_tokens;
-        let forward = || self.forward(batch, Capture::Attention);
-        let measured =
-            regularizer.calibrate(&self.model, self.clock(), n_prefix_tokens, forward)?;
-        self.regularizer = regularizer;
-        for calibration in measured {
-            let found = match calibration.weight {
-                Some(weight) => format!("weight {weight:.4e}"),
-                None => "no weight yet, the penalty has no gradient".to_owned(),
-            };
-            observer.note(&format!(
-                "step {}: penalty {}: {found} (gradient norms: task {:.3e}, penalty {:.3e})",
-                self.step, calibration.index, calibration.task_norm, calibration.penalty_norm
-            ));
-            if let Some(weight) = calibration.weight {
-                let name = format!("penalty{}_full_weight", calibration.index);
-                self.record(epoch, "train", &name, weight, observer)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn losses(&self, batch: &ImageBatch) -> Result<Losses, TrainError> {
-        let clock = self.clock();
-        if !self.regularizer.is_active(clock) {
-            let (task, _) = self.forward(batch, Capture::Logits);
-            return Ok(Losses {
-                total: task.clone(),
-                task,
-                topology: 0.0,
-                terms: Vec::new(),
-                in_topology: Duration::ZERO,
-            });
-        }
-        let (task, attention) = self.forward(batch, Capture::Attention);
-        let started = Instant::now();
-        let n_prefix_tokens = self.model.token_layout().n_prefix_tokens;
-        let topology = self
-            .regularizer
-            .forward(&attention, n_prefix_tokens, clock)?;
-        let in_topology = started.elapsed();
-        let terms = topology.terms.iter().flat_map(|term| {
-            let gated = term.n_gated as f64 / term.n_compared as f64;
-            [
-                ("value", term.value),
-                ("weight", term.weight),
-                ("gated", gated),
-            ]
-            .map(|(name, value)| (format!("penalty{}_{name}", term.index), value))
-        });
-        Ok(Losses {
-            total: task.clone() + topology.loss,
-            task,
-            topology: topology
-                .terms
-                .iter()
-                .map(|term| term.weight * term.value)
-                .sum(),
-            terms: terms.collect(),
-            in_topology,
-        })
-    }
-
-    fn optimize(
-        &mut self,
-        batch: ImageBatch,
-        epoch: usize,
-        started: Instant,
-        observer: &mut dyn Observer,
-    ) -> Result<StepReport, TrainError> {
-        let spec = &self.config.spec;
-        let total_steps = spec.training.epochs * self.steps_per_epoch();
-        let lr = learning_rate(&spec.training, self.step, total_steps);
-        let losses = self.losses(&batch)?;
-        let task_loss = losses.task.into_scalar::<f64>();
-        let loss = task_loss + losses.topology;
-        self.require_finite("loss", loss, epoch, lr)?;
-        let gradients = GradientsParams::from_grads(losses.total.backward(), &self.model);
-        let (gradients, norm) = clip_global_norm(&self.model, gradients, spec.training.clip_norm);
-        self.require_finite("gradient", norm, epoch, lr)?;
-        self.model = self.optimizer.step(lr, self.model.clone(), gradients);
-        self.step += 1;
-        self.in_steps += started.elapsed();
-        self.in_topology += losses.in_topology;
-        let is_logged = self.step.is_multiple_of(spec.log_every_steps);
-        let report = StepReport {
-            step: self.step,
-            total_steps,
-            epoch,
-            batch_size: batch.labels.dims()[0],
-            task_loss,
-            topology_loss: losses.topology,
-            topology_share: self.topology_share(),
-            is_logged,
-        };
-        if is_logged {
-            let mut numbers = losses.terms;
-            let named = |name: &str, value| (name.to_owned(), value);
-            numbers.extend([
-                named("loss", loss),
-                named("loss_task", task_loss),
-                named("loss_topology", losses.topology),
-                named("learning_rate", lr),
-                named("gradient_norm", norm),
-                named("topology_time_share", report.topology_share),
-            ]);
-            for (name, value) in numbers {
-                self.record(epoch, "train", &name, value, observer)?;
-            }
-        }
-        Ok(report)
-    }
-
-    fn require_finite(
-        &self,
-        what: &str,
-        value: f64,
-        epoch: usize,
-        lr: f64,
-    ) -> Result<(), TrainError> {
-        if value.is_finite() {
-            return Ok(());
-        }
-        let last_good = match self.checkpoints.newest() {
-            Ok(Some(path)) => path.display().to_string(),
-            _ => "none yet".to_owned(),
-        };
-        Err(TrainError::Diverged(format!(
-            "training {what} became {value} at step {} (epoch {epoch}, learning rate {lr:.2e}); last good checkpoint: {last_good}; lower training.optimizer.lr or set training.clip_norm",
-            self.step
-        )))
-    }
-
-    fn validate(
-        &mut self,
-        epoch: usize,
-        observer: &mut dyn Observer,
-    ) -> Result<Evaluation, TrainError> {
-        let spec = &self.config.spec;
+    /// `None` if asked to stop meanwhile; then nothing was recorded.
+    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
+        let spec = &self.job.config.spec;
+        let epoch = self.step / self.steps_per_epoch() - 1;
         let batcher = ImageBatcher { spec: spec.images };
         let model = self.model.valid();
-        let device = self.device.clone().inner();
-        let validation = evaluate(&model, &self.data.validation, batcher, &device)?;
-        self.record(epoch, "validation", "loss", validation.loss, observer)?;
-        self.record(
-            epoch,
-            "validation",
-            "accuracy",
-            validation.accuracy,
-            observer,
-        )?;
+        let images = &self.job.data.validation;
+        let Some(validation) = evaluate(&model, images, batcher, self.job.device, self.job.stop)?
+        else {
+            return Ok(None);
+        };
+        self.require_finite("validation loss", validation.loss, f64::NAN)?;
+        self.validation = Some(ValidationScore {
+            accuracy: validation.accuracy,
+            loss: validation.loss,
+        });
+        self.record(epoch, "validation", "loss", validation.loss);
+        self.record(epoch, "validation", "accuracy", validation.accuracy);
         for (name, value) in validation.monitor.means() {
-            self.record(epoch, "validation", &name, value, observer)?;
+            self.record(epoch, "validation", &name, value);
         }
-        let warning = self
-            .log
-            .flush()
-            .map_err(TrainError::files("write metrics.jsonl"))?;
-        warning.iter().for_each(|warning| observer.note(warning));
-        self.save(epoch, &validation)?;
-        Ok(validation)
+        let low = self.collapse.look(&validation.monitor.mean_distances());
+        self.record(epoch, "validation", "collapse/n_layers", low.len() as f64);
+        let is_shown = epoch.is_multiple_of(spec.logging.pictures_every_epochs)
+            || self.step == self.total_steps();
+        let step = self.step;
+        self.log
+            .show(|events| charts::lifetimes(events, &validation.monitor, step));
+        if is_shown {
+            self.log
+                .show(|events| charts::pictures(events, &validation.monitor, step));
+        }
+        if let Some((message, action)) = self.collapse.alarm(&low, self.step) {
+            if action == CollapseAction::Stop {
+                self.save(observer)?;
+                return Err(TrainError::Collapsed(message));
+            }
+            observer.note(&message);
+        }
+        Ok(Some(validation))
     }
 
-    fn save(&self, epoch: usize, validation: &Evaluation) -> Result<(), TrainError> {
+    /// Takes a checkpoint; one that cannot be written is told of, and training goes on.
+    fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let written = self.write_checkpoint();
+        self.tell_warnings(observer);
+        match written {
+            Err(TrainError::Files(message)) if self.job.run.root().is_dir() => {
+                observer.note(&format!("{message}; training goes on"));
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn write_checkpoint(&mut self) -> Result<(), TrainError> {
+        let root = self.job.run.root();
+        if !root.is_dir() {
+            return Err(TrainError::Files(format!(
+                "{}: the run directory is gone, so nothing more can be kept; stopped at step {}",
+                root.display(),
+                self.step
+            )));
+        }
         let state = CheckpointState {
             step: self.step,
-            epoch: epoch + 1,
-            validation_accuracy: validation.accuracy,
-            validation_loss: validation.loss,
+            validation: self.validation,
             penalty_weights: self.regularizer.weights().to_vec(),
+            peak_distances: self.collapse.peaks().to_vec(),
+            seconds: self.timing.seconds(),
+            seconds_in_steps: self.timing.in_steps,
+            seconds_in_topology: self.timing.in_topology,
+            metrics_bytes: self.sync_metrics()?,
+            config_sha256: self.config_sha256.clone(),
         };
-        let write = |directory: &std::path::Path| {
-            let model = self
-                .model
-                .valid()
-                .into_record()
-                .save(directory.join("model.bpk"));
-            model.map_err(io::Error::other)?;
-            self.optimizer
+        let (model, optimizer) = (&self.model, &self.optimizer);
+        let write = |directory: &Path| {
+            let record = model.valid().into_record();
+            record
+                .save(directory.join("model.bpk"))
+                .map_err(io::Error::other)?;
+            optimizer
                 .save(directory.join("optimizer.bpk"))
                 .map_err(io::Error::other)
         };
+        let newest = self.newest_checkpoint();
         self.checkpoints
             .save(&state, write)
-            .map(drop)
             .map_err(TrainError::files(format_args!(
-                "write the checkpoint of step {}",
+                "write the checkpoint of step {} (newest: {newest})",
                 self.step
-            )))
+            )))?;
+        self.is_saved = true;
+        Ok(())
     }
 
-    fn record(
-        &mut self,
-        epoch: usize,
-        split: &str,
-        name: &str,
-        value: f64,
-        observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
-        let record = Record {
+    fn newest_checkpoint(&self) -> String {
+        match self.checkpoints.newest() {
+            Some((_, path)) => path.display().to_string(),
+            None => "none yet".to_owned(),
+        }
+    }
+
+    fn sync_metrics(&mut self) -> Result<u64, TrainError> {
+        let path: PathBuf = self.job.run.metrics();
+        self.log
+            .sync()
+            .map_err(TrainError::files(format_args!("write {}", path.display())))
+    }
+
+    pub(super) fn require_finite(&self, what: &str, value: f64, lr: f64) -> Result<(), TrainError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let at_rate = match lr.is_nan() {
+            true => String::new(),
+            false => format!(", learning rate {lr:.2e}"),
+        };
+        Err(TrainError::Diverged(format!(
+            "{what} became {value} at step {} (epoch {}{at_rate}); last good checkpoint: {}; lower training.optimizer.lr or set training.clip_norm",
+            self.step,
+            self.step / self.steps_per_epoch(),
+            self.newest_checkpoint()
+        )))
+    }
+
+    pub(super) fn record(&mut self, epoch: usize, split: &str, name: &str, value: f64) {
+        self.log.log(Record {
             step: self.step,
             epoch,
             split,
             name,
             value,
-        };
-        let warning = self
-            .log
-            .log(record)
-            .map_err(TrainError::files("write metrics.jsonl"))?;
-        warning.iter().for_each(|warning| observer.note(warning));
-        Ok(())
+        });
     }
-}
 
-/// A different seed for every step of every run.
-fn step_seed(seed: u64, step: usize) -> u64 {
-    // The odd constant of SplitMix64 keeps runs of neighbouring seeds apart.
-    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add(step as u64 + 1)
+    /// A number about this machine rather than about the model: for TensorBoard alone.
+    pub(super) fn record_timing(&mut self, name: &str, value: f64) {
+        let step = self.step;
+        self.log
+            .show(|events| events.scalar(&format!("time/{name}"), value, step));
+    }
+
+    fn tell_warnings(&mut self, observer: &mut dyn Observer) {
+        for warning in self.log.take_warnings() {
+            observer.note(&warning);
+        }
+    }
 }

@@ -112,7 +112,7 @@ fn an_existing_run_directory_is_left_alone() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "burn-topology: runs/tiny exists already, and runs are never overwritten; choose another place with `--out DIR`, or another name with `--set run.name=NAME`\n"
+        "burn-topology: runs/tiny exists already, and runs are never overwritten; go on with it by `--resume runs/tiny`, or choose another place with `--out DIR`\n"
     );
     assert_eq!(
         std::fs::read_dir(directory.path().join("runs/tiny"))

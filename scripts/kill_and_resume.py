@@ -1,0 +1,113 @@
+"""Kills a training at random moments, resumes it each time, and compares it with one never stopped.
+
+    python3 scripts/kill_and_resume.py PROGRAM CONFIG --kills 50 [--signal KILL] [--set KEY=VALUE]...
+
+Trains CONFIG once without a stop. Then trains it again and again in other directories, sending the
+signal after a random time and resuming, until that many signals have hit a running training. Every
+run must end with the same metrics.jsonl, the same models in its checkpoints, and the same summary
+(times aside) as the first, and leave no half-written file. Exits with 1 on the first difference.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TIMES = {"seconds", "topology_share"}
+STOPPED = 75
+
+
+def fingerprint(run: Path) -> dict:
+    """Everything about a finished run that may not depend on when it was stopped."""
+    summary = json.loads((run / "summary.json").read_text())
+    # Burn writes the optimizer's tensors in no fixed order; what they are shows in the next steps.
+    checkpoints = {
+        directory.name: (directory / "model.bpk").read_bytes()
+        for directory in (run / "checkpoints").iterdir()
+    }
+    return {
+        "metrics.jsonl": (run / "metrics.jsonl").read_bytes(),
+        "config.toml": (run / "config.toml").read_bytes(),
+        "summary.json": {k: v for k, v in summary.items() if k not in TIMES},
+        "checkpoints": checkpoints,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program")
+    parser.add_argument("config")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--signal", choices=["KILL", "TERM", "INT", "USR1"], default="KILL")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    arguments = parser.parse_args()
+    sent = signal.Signals["SIG" + arguments.signal]
+    moments = random.Random(arguments.seed)
+    overrides = [word for override in arguments.set for word in ("--set", override)]
+
+    def start(run: Path) -> subprocess.Popen:
+        if run.exists():
+            command = [arguments.program, "train", "--resume", str(run)]
+        else:
+            command = [arguments.program, "train", arguments.config, "--out", str(run), *overrides]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    with tempfile.TemporaryDirectory() as directory:
+        reference = Path(directory) / "reference"
+        started = time.monotonic()
+        process = start(reference)
+        errors = process.communicate()[1]
+        if process.returncode != 0:
+            print(errors, file=sys.stderr)
+            return 1
+        whole = time.monotonic() - started
+        expected = fingerprint(reference)
+        print(f"reference: {whole:.1f} s, {len(expected['metrics.jsonl'].splitlines())} records")
+
+        hits = n_runs = 0
+        while hits < arguments.kills:
+            run = Path(directory) / f"run{n_runs}"
+            n_runs += 1
+            of_run = 0
+            while True:
+                process = start(run)
+                # Once in a while long enough to get on, so that every run ends.
+                patience = moments.uniform(0, whole * moments.choice([0.1, 0.3, 0.6]))
+                if hits >= arguments.kills:
+                    patience = None
+                try:
+                    errors = process.communicate(timeout=patience)[1]
+                except subprocess.TimeoutExpired:
+                    process.send_signal(sent)
+                    errors = process.communicate()[1]
+                code = process.returncode
+                if code == 0:
+                    break
+                # Before it listens, a process dies of the signal itself.
+                if code not in (-sent, STOPPED):
+                    print(f"{run.name}: exit code {code} after SIG{arguments.signal}\n{errors}", file=sys.stderr)
+                    return 1
+                hits += 1
+                of_run += 1
+            found = fingerprint(run)
+            for name, value in expected.items():
+                if found[name] != value:
+                    print(f"{run.name}: {name} differs after {of_run} stops", file=sys.stderr)
+                    return 1
+            left_over = [path for path in run.rglob("*") if path.suffix in (".partial", ".replaced", ".unusable")]
+            if left_over:
+                print(f"{run.name}: left behind {left_over}", file=sys.stderr)
+                return 1
+            print(f"{run.name}: equal after {of_run} stops")
+        print(f"{hits} stops by SIG{arguments.signal} in {n_runs} runs, every run equal to the reference")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+//! `train`: begins or resumes a run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use super::progress::Progress;
+use super::stop::stop_flag;
+use super::{Failure, open, read_config};
+use crate::config::Config;
+use crate::data::{ImageSplits, digits};
+use crate::run::{Manifest, RunDirectory, Session};
+use crate::train::{Job, Outcome, Summary, train};
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// The configuration file.
+    #[arg(required_unless_present = "resume")]
+    config: Option<PathBuf>,
+    /// Go on with a run that was stopped or killed, from its newest checkpoint.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "set"])]
+    resume: Option<PathBuf>,
+    /// Directory of the run, which must not exist [default: runs/<run.name>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Override a key, as in `--set training.epochs=5`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Device to run on [default: flex, or the one a resumed run was on].
+    #[arg(long)]
+    device: Option<String>,
+}
+
+const DEFAULT_DEVICE: &str = "flex";
+
+/// Trains, and prints the final metrics.
+pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
+    match (&arguments.resume, &arguments.config) {
+        (Some(root), _) => resume(root, arguments.device.as_deref()),
+        (None, Some(config)) => begin(config, arguments),
+        (None, None) => unreachable!("required by the parser"),
+    }
+}
+
+fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
+    let config = read_config(path, &arguments.set)?;
+    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    let device = open(device_name)?;
+    let data = digits();
+    let root = match &arguments.out {
+        Some(root) => root.clone(),
+        None => Path::new("runs").join(&config.spec.name),
+    };
+    let manifest = Manifest {
+        seed: config.spec.seed,
+        data_sha256: data.sha256.clone(),
+        sessions: vec![Session::gather(device_name)],
+    };
+    let run = RunDirectory::create(&root, &config.to_toml(), &manifest).map_err(|error| {
+        Failure::CouldNotRun(match error.kind() {
+            io::ErrorKind::AlreadyExists => format!(
+                "{0} exists already, and runs are never overwritten; go on with it by `--resume {0}`, or choose another place with `--out DIR`",
+                root.display()
+            ),
+            _ => format!("cannot make the run directory {}: {error}", root.display()),
+        })
+    })?;
+    let lock = run.lock().map_err(Failure::CouldNotRun)?;
+    let summary = watch(&config, &data, &run, &device)?;
+    drop(lock);
+    print_summary(&summary, &run);
+    Ok(())
+}
+
+fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
+    let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
+    let summary = run.summary();
+    if summary.is_file() {
+        let bytes = std::fs::read(&summary);
+        let parsed = bytes.map(|bytes| serde_json::from_slice::<Summary>(&bytes));
+        let Ok(Ok(parsed)) = parsed else {
+            let summary = summary.display();
+            return Err(Failure::CouldNotRun(format!("{summary} cannot be read")));
+        };
+        eprintln!("{} is finished, nothing is left to do", root.display());
+        print_summary(&parsed, &run);
+        return Ok(());
+    }
+    let config = read_config(&run.config(), &[])?;
+    let mut manifest = Manifest::read(&run.manifest()).map_err(Failure::CouldNotRun)?;
+    let last_device = manifest
+        .sessions
+        .last()
+        .map(|session| session.device.clone());
+    let device_name = device_name.map_or(last_device, |name| Some(name.to_owned()));
+    let device_name = device_name.unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
+    let device = open(&device_name)?;
+    let data = digits();
+    if data.sha256 != manifest.data_sha256 {
+        return Err(Failure::CouldNotRun(format!(
+            "the data set is not the one that {} was begun with (its SHA-256 differs)",
+            root.display()
+        )));
+    }
+    let lock = run.lock().map_err(Failure::CouldNotRun)?;
+    manifest.sessions.push(Session::gather(&device_name));
+    manifest.write(&run.manifest()).map_err(|error| {
+        Failure::CouldNotRun(format!("cannot write in {}: {error}", root.display()))
+    })?;
+    let summary = watch(&config, &data, &run, &device)?;
+    drop(lock);
+    print_summary(&summary, &run);
+    Ok(())
+}
+
+fn watch(
+    config: &Config,
+    data: &ImageSplits,
+    run: &RunDirectory,
+    device: &burn::tensor::Device,
+) -> Result<Summary, Failure> {
+    let stop = stop_flag()
+        .map_err(|error| Failure::CouldNotRun(format!("cannot listen to signals: {error}")))?;
+    let stop: &AtomicBool = &stop;
+    let job = Job {
+        config,
+        data,
+        run,
+        device,
+        stop,
+    };
+    let mut progress = Progress::new(run, &config.spec);
+    let outcome = train(&job, &mut progress);
+    progress.finish();
+    match outcome? {
+        Outcome::Finished(summary) => Ok(summary),
+        Outcome::Interrupted { step } => Err(Failure::Interrupted(format!(
+            "stopped at step {step}, with a checkpoint; go on with `train --resume {}`",
+            run.root().display()
+        ))),
+    }
+}
+
+fn print_summary(summary: &Summary, run: &RunDirectory) {
+    println!(
+        "test accuracy {:.4} (checkpoint of step {}, validation accuracy {:.4})",
+        summary.test_accuracy, summary.best_step, summary.validation_accuracy
+    );
+    let distances = [
+        summary.test_h0_distance_to_next,
+        summary.test_h1_distance_to_next,
+    ];
+    for (dim, distance) in distances.iter().enumerate() {
+        if let Some(distance) = distance {
+            println!("test distance between neighbouring layers, dimension {dim}: {distance:.4}");
+        }
+    }
+    println!(
+        "{} steps in {:.1} s, {:.1} % of it in topology; see {}",
+        summary.steps,
+        summary.seconds,
+        100.0 * summary.topology_share,
+        run.root().display()
+    );
+}

@@ -1,0 +1,92 @@
+//! The sections that say what is kept and watched.
+
+use serde::{Deserialize, Serialize};
+
+/// `[logging]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLogging {
+    /// Steps between two records of the training loss.
+    #[serde(default = "ten")]
+    pub log_every_steps: usize,
+    /// Epochs between two sets of pictures of diagrams and barcodes in TensorBoard.
+    #[serde(default = "ten")]
+    pub pictures_every_epochs: usize,
+}
+
+impl Default for RawLogging {
+    fn default() -> Self {
+        Self {
+            log_every_steps: ten(),
+            pictures_every_epochs: ten(),
+        }
+    }
+}
+
+fn ten() -> usize {
+    10
+}
+
+/// `[checkpoint]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCheckpoint {
+    /// Steps between two checkpoints within an epoch; absent: only at the end of every epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_steps: Option<usize>,
+    /// Newest checkpoints kept; the best on the validation split is kept besides.
+    #[serde(default = "two")]
+    pub keep_last: usize,
+}
+
+impl Default for RawCheckpoint {
+    fn default() -> Self {
+        Self {
+            every_steps: None,
+            keep_last: two(),
+        }
+    }
+}
+
+fn two() -> usize {
+    2
+}
+
+/// `[collapse]`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCollapse {
+    /// What happens when a layer's attention collapses.
+    #[serde(default)]
+    pub action: RawCollapseAction,
+    /// A layer is in alarm while its mean distance between attention rows, on the validation split,
+    /// is below this fraction of the largest it has had.
+    #[serde(default = "tenth")]
+    pub fraction_of_peak: f64,
+}
+
+impl Default for RawCollapse {
+    fn default() -> Self {
+        Self {
+            action: RawCollapseAction::default(),
+            fraction_of_peak: tenth(),
+        }
+    }
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+/// `collapse.action`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawCollapseAction {
+    /// Nothing beside the number in the records.
+    Off,
+    /// A line for the person watching.
+    #[default]
+    Warn,
+    /// The end of the training, with exit code 1.
+    Stop,
+}
