@@ -1,4 +1,5 @@
 //! The penalties and the regulariser.
 
+mod collapse;
 mod gradients;
 mod regularizer;

@@ -1,0 +1,107 @@
+//! The diagonal as the engine of collapse, and what stops it.
+//!
+//! In dimension 0 every birth is 0, and with ground norm L-infinity two deaths a > b are cheaper to
+//! send both to the diagonal than to match once a / b > (4 + sqrt 7) / 3 = 2.2 (order 2). The gradient
+//! of an exact Wasserstein distance then pulls both sides to zero: to uniform attention.
+
+use burn_topology::burn::prelude::*;
+use burn_topology::burn::tensor::DType;
+use burn_topology::burn::tensor::activation::softmax;
+use burn_topology::loss::{Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer};
+use burn_topology::nn::Persistence;
+
+use crate::util::numbers;
+
+const N_STEPS: usize = 300;
+/// Largest norm of the change of the logits in one step.
+const STEP_SIZE: f64 = 0.5;
+
+fn rows(logits: &Tensor<4>) -> Tensor<4> {
+    softmax(logits.clone(), 3)
+}
+
+/// Mean Jensen-Shannon distance between two rows.
+fn mean_distance(logits: &Tensor<4>) -> f64 {
+    let rows: Tensor<3> = rows(logits).without_autodiff().squeeze_dim(1);
+    let diagrams = Persistence::new(0).unwrap().distributions(rows).unwrap();
+    diagrams.mean_distance(0)
+}
+
+/// Scales of two attention matrices with free logits before and after descending the penalty.
+fn descend(penalty: LayerPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
+    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    let mut logits = [0, 1].map(|side| numbers([1, 1, 17, 17], 40 + side as u64) * sharpness[side]);
+    let before = [0, 1].map(|side| mean_distance(&logits[side]));
+    for _ in 0..N_STEPS {
+        let tracked = logits.map(|side| side.require_grad());
+        let attention = [rows(&tracked[0]), rows(&tracked[1])];
+        let output = regularizer
+            .forward(&attention, 0, Clock::default())
+            .unwrap();
+        let gradients = output.loss.backward();
+        logits = tracked.map(|side| {
+            let gradient = side.grad(&gradients).expect("a gradient");
+            let norm = gradient.clone().square().sum().into_scalar::<f64>().sqrt();
+            let device = side.device();
+            let step = gradient * (STEP_SIZE / norm.max(STEP_SIZE / 20.0));
+            Tensor::from_data(
+                (side.without_autodiff() - step).into_data(),
+                (&device, DType::F64),
+            )
+        });
+    }
+    [before, [0, 1].map(|side| mean_distance(&logits[side]))]
+}
+
+fn unnormalised() -> LayerPenalty {
+    LayerPenalty {
+        normalize: Normalize::None,
+        ..LayerPenalty::new(0)
+    }
+}
+
+fn one_sided(direction: Direction) -> LayerPenalty {
+    LayerPenalty {
+        direction,
+        ..unnormalised()
+    }
+}
+
+/// A sharp and a nearly uniform matrix, as in early training.
+const FAR_APART: [f64; 2] = [6.0, 0.45];
+
+#[test]
+fn unnormalised_exact_wasserstein_collapses_both_sides_at_a_scale_ratio_above_three() {
+    let [before, after] = descend(unnormalised(), FAR_APART);
+    assert!(before[0] / before[1] > 3.0, "{before:?}");
+    assert!(after[0] < 0.9 * before[0], "{before:?} {after:?}");
+    assert!(after[1] < 0.2 * before[1], "{before:?} {after:?}");
+}
+
+#[test]
+fn similar_scales_do_not_collapse() {
+    let [before, after] = descend(unnormalised(), [6.0, 5.0]);
+    for side in 0..2 {
+        assert!(after[side] > 0.95 * before[side], "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn normalisation_takes_the_collapse_away() {
+    let [before, after] = descend(LayerPenalty::new(0), FAR_APART);
+    for side in 0..2 {
+        assert!(after[side] > 0.95 * before[side], "{before:?} {after:?}");
+    }
+}
+
+/// A detached side stays. The moved side stops near it if it is the larger; if it is the smaller, it
+/// still goes to the diagonal, so a direction alone is no cure.
+#[test]
+fn a_detached_side_stays_and_holds_a_larger_one_but_not_a_smaller() {
+    let [before, after] = descend(one_sided(Direction::TowardsSecond), FAR_APART);
+    assert_eq!(after[1], before[1]);
+    assert!(after[0] > 3.0 * after[1], "{before:?} {after:?}");
+    let [before, after] = descend(one_sided(Direction::TowardsFirst), FAR_APART);
+    assert_eq!(after[0], before[0]);
+    assert!(after[1] < 0.2 * before[1], "{before:?} {after:?}");
+}
