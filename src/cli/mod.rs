@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
-use crate::data::digits;
+use crate::data::open_data;
 use crate::run::{Manifest, RunDirectory, open_device};
 use crate::train::{TrainError, evaluate_best, train};
 use progress::Progress;
@@ -146,7 +146,7 @@ fn run_train(
 ) -> Result<(), Failure> {
     let config = read_config(path, overrides)?;
     let device = open_device(device_name).map_err(Failure::CouldNotRun)?;
-    let data = digits();
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     let root = out.unwrap_or_else(|| Path::new("runs").join(&config.spec.name));
     let run = RunDirectory::create(&root).map_err(|error| {
         Failure::CouldNotRun(match error.kind() {
@@ -190,7 +190,7 @@ fn run_evaluate(root: &Path, split: Split, device_name: &str) -> Result<(), Fail
     let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
     let config = read_config(&run.config(), &[])?;
     let device = open_device(device_name).map_err(Failure::CouldNotRun)?;
-    let data = digits();
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     let (name, images) = match split {
         Split::Train => ("train", &data.train),
         Split::Validation => ("validation", &data.validation),

@@ -2,6 +2,7 @@
 
 mod error;
 mod evaluate;
+mod loss;
 mod monitor;
 mod observer;
 mod optimizer;
@@ -9,6 +10,7 @@ mod trainer;
 
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, evaluate_best};
+pub use loss::soft_cross_entropy;
 pub use monitor::LayerMonitor;
 pub use observer::{Observer, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate};

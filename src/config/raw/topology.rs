@@ -1,0 +1,235 @@
+//! `[[topology]]`
+
+use serde::{Deserialize, Serialize};
+
+/// `[[topology]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTopology {
+    /// What is compared.
+    pub between: RawBetween,
+    /// Which pairs are compared.
+    #[serde(default)]
+    pub pairs: RawPairs,
+    /// Which layers are compared.
+    #[serde(default)]
+    pub layers: RawLayers,
+    /// What is read of each layer.
+    #[serde(default)]
+    pub source: RawSource,
+    /// The distance between two rows.
+    #[serde(default)]
+    pub distance: RawDistance,
+    /// Which heads are read.
+    #[serde(default)]
+    pub heads: RawHeads,
+    /// Which tokens are read.
+    #[serde(default)]
+    pub tokens: RawTokens,
+    /// Homology dimension.
+    pub homology_dim: usize,
+    /// Scale removed from each diagram.
+    pub normalize: RawNormalize,
+    /// Which side is moved.
+    #[serde(default)]
+    pub direction: RawDirection,
+    /// The distance between two diagrams.
+    pub penalty: RawPenalty,
+    /// Factor in the loss.
+    pub weight: RawWeight,
+    /// When it is on.
+    #[serde(default)]
+    pub schedule: RawSchedule,
+}
+
+/// `topology.between`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawBetween {
+    /// Neighbouring layers.
+    Layers,
+}
+
+/// `topology.pairs`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawPairs {
+    /// Each with the next.
+    #[default]
+    Consecutive,
+}
+
+/// `topology.layers`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"all\" or a list of layer numbers counted from 0"
+)]
+pub enum RawLayers {
+    /// `"all"`
+    All(All),
+    /// `[0, 2]`
+    Of(Vec<usize>),
+}
+
+/// The word `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum All {
+    /// `"all"`
+    All,
+}
+
+impl Default for RawLayers {
+    fn default() -> Self {
+        Self::All(All::All)
+    }
+}
+
+/// `topology.source`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawSource {
+    /// Rows of attention.
+    #[default]
+    Attention,
+}
+
+/// `topology.distance`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawDistance {
+    /// Square root of the Jensen-Shannon divergence, natural logarithm.
+    #[default]
+    JensenShannon,
+}
+
+/// `topology.heads`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawHeads {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Each by itself.
+    Each,
+}
+
+/// `topology.tokens`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawTokens {
+    /// The patches.
+    #[default]
+    Patches,
+    /// All, the class token too.
+    All,
+}
+
+/// `topology.normalize`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawNormalize {
+    /// Nothing.
+    None,
+    /// The mean finite death in dimension 0.
+    SpanningTree,
+}
+
+/// `topology.direction`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawDirection {
+    /// Both sides move.
+    #[default]
+    Symmetric,
+    /// The later layer moves.
+    TowardsFirst,
+    /// The earlier layer moves.
+    TowardsSecond,
+}
+
+/// `topology.penalty`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawPenalty {
+    /// The Wasserstein distance.
+    Wasserstein {
+        /// Its order, at least 1.
+        order: f64,
+        /// Norm of the plane.
+        ground_norm: RawGroundNorm,
+        /// `p`: to the power of the order; `one`: the distance itself.
+        power: RawPower,
+    },
+    /// The bottleneck distance.
+    Bottleneck {
+        /// Norm of the plane.
+        ground_norm: RawGroundNorm,
+    },
+}
+
+/// `ground_norm`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawGroundNorm {
+    /// The largest coordinate.
+    Infinity,
+    /// Euclidean.
+    L2,
+}
+
+/// `power`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawPower {
+    /// `W_p^p`
+    P,
+    /// `W_p`
+    One,
+}
+
+/// `topology.weight`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawWeight {
+    /// This factor.
+    Fixed {
+        /// The factor; negative is legal.
+        value: f64,
+    },
+    /// The factor at which the penalty's gradient has this share of the task's.
+    GradientShare {
+        /// The share, a fraction; negative is legal.
+        share: f64,
+    },
+}
+
+/// `topology.schedule`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSchedule {
+    /// First epoch, counted from 0.
+    #[serde(default)]
+    pub start_epoch: usize,
+    /// Steps of the linear rise.
+    #[serde(default)]
+    pub warmup_steps: usize,
+    /// Steps between two evaluations.
+    #[serde(default = "one")]
+    pub every_steps: usize,
+}
+
+impl Default for RawSchedule {
+    fn default() -> Self {
+        Self {
+            start_epoch: 0,
+            warmup_steps: 0,
+            every_steps: one(),
+        }
+    }
+}
+
+fn one() -> usize {
+    1
+}
