@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::data::files::{Spelling, write_image_folder, write_mnist};
 use crate::util::{TestDir, run_program};
 
 const TINY: &str = r#"
@@ -170,6 +171,63 @@ fn a_loss_that_is_not_finite_stops_with_the_step() {
         message.contains("last good checkpoint: none yet"),
         "{message}"
     );
+}
+
+const MNIST: &str = r#"data={ kind = "mnist", path = "mnist", validation_fraction = 0.2 }"#;
+const FOLDER: &str = r#"data={ kind = "image_folder", path = "images", image_size = 8, n_classes = 2, validation_fraction = 0.2 }"#;
+
+#[test]
+fn models_train_on_files() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
+    write_mnist(&directory.path().join("mnist"), Spelling::DotCompressed);
+    write_image_folder(&directory.path().join("images"));
+    for (name, data, extra, n_test) in [
+        ("on_mnist", MNIST, "model.patch_size=14", 10),
+        ("on_images", FOLDER, "model.n_registers=2", 6),
+    ] {
+        let augment = "training.augment={ shift = 1, min_crop_area = 0.3, flip = true }";
+        let arguments = ["train", &config, "--out", name, "--set", data];
+        let settings = ["--set", augment, "--set", extra];
+        let trained = run_program(directory.path(), &[&arguments[..], &settings].concat());
+        let message = String::from_utf8_lossy(&trained.stderr);
+        assert!(trained.status.success(), "{message}");
+        let evaluated = run_program(directory.path(), &["evaluate", name]);
+        let shown = String::from_utf8(evaluated.stdout).unwrap();
+        assert!(
+            shown.contains(&format!(", {n_test} images (checkpoint of step 1, ")),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn data_that_cannot_be_opened_leaves_no_run_behind() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    write_mnist(&directory.path().join("mnist"), Spelling::Dash);
+    write_image_folder(&directory.path().join("images"));
+    let labels = directory.path().join("mnist/train-labels-idx1-ubyte");
+    let bytes = std::fs::read(&labels).unwrap();
+    std::fs::write(&labels, &bytes[..20]).unwrap();
+    std::fs::remove_dir_all(directory.path().join("images/test")).unwrap();
+    let before = directory.names();
+    for (data, expected) in [
+        (
+            MNIST,
+            "burn-topology: mnist/train-labels-idx1-ubyte: 12 bytes after the header, expected 20 for the sizes [20] in it\n",
+        ),
+        (
+            FOLDER,
+            "burn-topology: images/test: no such folder, expected images in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`\n",
+        ),
+    ] {
+        let arguments = ["train", &config, "--out", "run", "--set", data];
+        let output = run_program(directory.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+        assert_eq!(directory.names(), before, "something was left behind");
+    }
 }
 
 struct TestDirNames(std::path::PathBuf);
