@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, open, read_config};
-use crate::data::digits;
+use crate::data::open_data;
 use crate::run::RunDirectory;
 use crate::train::{Job, evaluate_best};
 
@@ -35,7 +35,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let run = RunDirectory::open(&arguments.run).map_err(Failure::CouldNotRun)?;
     let config = read_config(&run.config(), &[])?;
     let device = open(&arguments.device)?;
-    let data = digits();
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     let (name, images) = match arguments.split {
         Split::Train => ("train", &data.train),
         Split::Validation => ("validation", &data.validation),

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::stop::stop_flag;
 use super::{Failure, open, read_config};
 use crate::config::Config;
-use crate::data::{ImageSplits, digits};
+use crate::data::{ImageSplits, open_data};
 use crate::run::{Manifest, RunDirectory, Session};
 use crate::train::{Job, Outcome, Summary, train};
 
@@ -49,7 +49,7 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let config = read_config(path, &arguments.set)?;
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
     let device = open(device_name)?;
-    let data = digits();
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     let root = match &arguments.out {
         Some(root) => root.clone(),
         None => Path::new("runs").join(&config.spec.name),
@@ -98,7 +98,7 @@ fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
     let device_name = device_name.map_or(last_device, |name| Some(name.to_owned()));
     let device_name = device_name.unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let device = open(&device_name)?;
-    let data = digits();
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     if data.sha256 != manifest.data_sha256 {
         return Err(Failure::CouldNotRun(format!(
             "the data set is not the one that {} was begun with (its SHA-256 differs)",

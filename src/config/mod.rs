@@ -12,8 +12,6 @@ mod node;
 mod overrides;
 mod places;
 mod raw;
-mod raw_records;
-mod records;
 mod spec;
 mod wording;
 
@@ -22,9 +20,9 @@ use std::path::Path;
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
-pub use raw_records::*;
-pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec};
-pub use spec::{LearningRate, Spec, TrainingSpec};
+pub use spec::{
+    CheckpointSpec, CollapseAction, CollapseSpec, LearningRate, LoggingSpec, Spec, TrainingSpec,
+};
 
 /// A configuration, as written and as checked.
 #[derive(Debug, Clone)]

@@ -1,20 +1,43 @@
-//! Small random motions of an image.
+//! Random motions and crops of an image.
 
 use rand::{Rng, RngExt};
 
 use super::ImageSpec;
 
-/// A random shift and rotation; what enters the frame is black.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// What is done to a training image at random, in the order of the fields.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augment {
-    /// Largest shift along each axis, in whole pixels.
+    /// Largest shift along each axis, in whole pixels; what enters the frame is black. The same as
+    /// padding by that many pixels and then cropping at random.
     pub shift: usize,
-    /// Largest rotation about the centre either way, in degrees.
+    /// Largest rotation about the centre either way, in degrees; what enters the frame is black.
     pub rotation: f32,
+    /// Smallest area of a random crop that is scaled up to the whole image, a fraction; 1 is off.
+    ///
+    /// The aspect ratio of the crop lies between 3/4 and 4/3, uniform in its logarithm.
+    ///
+    /// # Source
+    ///
+    /// Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6; drawn as in
+    /// torchvision's `RandomResizedCrop`, bilinear.
+    pub min_crop_area: f32,
+    /// Whether half of the images are mirrored left to right.
+    pub flip: bool,
+}
+
+impl Default for Augment {
+    fn default() -> Self {
+        Self {
+            shift: 0,
+            rotation: 0.0,
+            min_crop_area: 1.0,
+            flip: false,
+        }
+    }
 }
 
 impl Augment {
-    /// The image moved by a random amount.
+    /// The image changed by a random amount.
     ///
     /// # Shapes
     ///
@@ -23,7 +46,71 @@ impl Augment {
         let reach = self.shift as i32;
         let shift = [0; 2].map(|_| random.random_range(-reach..=reach) as f32);
         let degrees = self.rotation * random.random_range(-1.0..=1.0f32);
-        move_image(pixels, spec, shift, degrees)
+        let mut pixels = move_image(pixels, spec, shift, degrees);
+        // An option that is off draws nothing, so that adding one changes no run without it.
+        if self.min_crop_area < 1.0 {
+            let window = Window::draw([spec.height, spec.width], self.min_crop_area, random);
+            pixels = window.enlarge(&pixels, spec);
+        }
+        if self.flip && random.random_bool(0.5) {
+            pixels.chunks_mut(spec.width).for_each(<[f32]>::reverse);
+        }
+        pixels
+    }
+}
+
+/// A part of an image, in pixels from its top left corner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Window {
+    /// First row and column.
+    start: [usize; 2],
+    /// Rows and columns.
+    size: [usize; 2],
+}
+
+impl Window {
+    fn draw([height, width]: [usize; 2], min_area: f32, random: &mut impl Rng) -> Self {
+        const ATTEMPTS: usize = 10;
+        const WIDEST: f32 = 4.0 / 3.0;
+        let whole = (height * width) as f32;
+        for _ in 0..ATTEMPTS {
+            let area = whole * random.random_range(min_area..=1.0);
+            let aspect = random.random_range(-WIDEST.ln()..=WIDEST.ln()).exp();
+            let size = [area / aspect, area * aspect].map(|square| square.sqrt().round() as usize);
+            if (1..=height).contains(&size[0]) && (1..=width).contains(&size[1]) {
+                let start = [height - size[0], width - size[1]];
+                return Self {
+                    start: start.map(|room| random.random_range(0..=room)),
+                    size,
+                };
+            }
+        }
+        // No luck, which is likely only for long images: the largest legal part of the middle.
+        let limit = |side: usize, other: usize| side.min((WIDEST * other as f32).round() as usize);
+        let size = [limit(height, width), limit(width, height)];
+        Self {
+            start: [(height - size[0]) / 2, (width - size[1]) / 2],
+            size,
+        }
+    }
+
+    /// The part scaled up to the whole, bilinear between the centres of its pixels.
+    fn enlarge(self, pixels: &[f32], spec: ImageSpec) -> Vec<f32> {
+        let frame = [spec.height, spec.width];
+        let source = |axis: usize, place: usize| {
+            let scale = self.size[axis] as f32 / frame[axis] as f32;
+            let inside = (place as f32 + 0.5) * scale - 0.5;
+            self.start[axis] as f32 + inside.clamp(0.0, (self.size[axis] - 1) as f32)
+        };
+        let columns: Vec<f32> = (0..spec.width).map(|column| source(1, column)).collect();
+        let mut out = Vec::with_capacity(pixels.len());
+        for channel in pixels.chunks(spec.height * spec.width) {
+            for row in 0..spec.height {
+                let y = source(0, row);
+                out.extend(columns.iter().map(|&x| bilinear(channel, frame, [y, x])));
+            }
+        }
+        out
     }
 }
 
@@ -99,5 +186,84 @@ mod tests {
     fn no_motion_leaves_the_image_alone() {
         let mut random = crate::data::random_stream(0, &[]);
         assert_eq!(Augment::default().apply(&IMAGE, SPEC, &mut random), IMAGE);
+    }
+
+    #[test]
+    fn options_that_are_off_draw_nothing() {
+        let augment = Augment {
+            shift: 1,
+            ..Augment::default()
+        };
+        let stream = || crate::data::random_stream(5, &[]);
+        let (mut used, mut expected) = (stream(), stream());
+        let found = augment.apply(&IMAGE, SPEC, &mut used);
+        let shift = [0; 2].map(|_| expected.random_range(-1..=1) as f32);
+        let _degrees = expected.random_range(-1.0..=1.0f32);
+        assert_eq!(found, move_image(&IMAGE, SPEC, shift, 0.0));
+        assert_eq!(used, expected);
+    }
+
+    #[test]
+    fn about_half_of_the_images_are_mirrored() {
+        let augment = Augment {
+            flip: true,
+            ..Augment::default()
+        };
+        let mirrored = [3.0, 2.0, 1.0, 6.0, 5.0, 4.0, 9.0, 8.0, 7.0];
+        let mut random = crate::data::random_stream(0, &[]);
+        let mut n_mirrored = 0;
+        for _ in 0..1000 {
+            let found = augment.apply(&IMAGE, SPEC, &mut random);
+            assert!(found == mirrored || found == IMAGE, "{found:?}");
+            n_mirrored += usize::from(found == mirrored);
+        }
+        assert!((450..550).contains(&n_mirrored), "{n_mirrored}");
+    }
+
+    #[test]
+    fn crops_have_legal_areas_and_aspects_and_lie_inside() {
+        let mut random = crate::data::random_stream(0, &[]);
+        let mut areas = Vec::new();
+        for _ in 0..2000 {
+            let Window { start, size } = Window::draw([64, 64], 0.1, &mut random);
+            assert!((0..2).all(|axis| start[axis] + size[axis] <= 64));
+            // Sides are rounded to whole pixels.
+            let [shortest, longest] = [-0.5, 0.5].map(|half| size.map(|side| side as f32 + half));
+            assert!(longest[0] * longest[1] >= 0.1 * 64.0 * 64.0, "{size:?}");
+            assert!(shortest[1] / longest[0] <= 4.0 / 3.0, "{size:?}");
+            assert!(longest[1] / shortest[0] >= 3.0 / 4.0, "{size:?}");
+            areas.push((size[0] * size[1]) as f32 / (64.0 * 64.0));
+        }
+        let (small, large) = areas
+            .iter()
+            .fold((1.0f32, 0.0f32), |(small, large), &area| {
+                (small.min(area), large.max(area))
+            });
+        assert!(small < 0.13 && large > 0.9, "{small} {large}");
+    }
+
+    #[test]
+    fn a_long_image_is_cut_to_a_legal_part_of_its_middle() {
+        let mut random = crate::data::random_stream(0, &[]);
+        let window = Window::draw([2, 1000], 0.9, &mut random);
+        assert_eq!((window.start, window.size), ([0, 498], [2, 3]));
+    }
+
+    #[test]
+    fn a_crop_is_enlarged_between_the_centres_of_its_pixels() {
+        let window = Window {
+            start: [1, 0],
+            size: [2, 3],
+        };
+        let found = window.enlarge(&IMAGE, SPEC);
+        let expected = [4.0, 5.0, 6.0, 5.5, 6.5, 7.5, 7.0, 8.0, 9.0];
+        for (found_pixel, expected) in found.iter().zip(expected) {
+            assert!((found_pixel - expected).abs() < 1e-5, "{found:?}");
+        }
+        let whole = Window {
+            start: [0, 0],
+            size: [3, 3],
+        };
+        assert_eq!(whole.enlarge(&IMAGE, SPEC), IMAGE);
     }
 }

@@ -38,7 +38,7 @@ impl Batcher<ImageItem, ImageBatch> for ImageBatcher {
             .flat_map(|item| &item.pixels)
             .map(|pixel| 2.0 * pixel - 1.0)
             .collect();
-        let labels: Vec<i64> = items.iter().map(|item| i64::from(item.label)).collect();
+        let labels: Vec<i64> = items.iter().map(|item| item.label as i64).collect();
         let shape = [batch_size, n_channels, height, width];
         ImageBatch {
             images: Tensor::from_data(TensorData::new(pixels, shape), device),

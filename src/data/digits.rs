@@ -1,13 +1,15 @@
 //! The embedded data set: real handwritten digits.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use burn::data::dataset::InMemDataset;
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
 use super::batch::random_stream;
-use super::{ImageItem, ImageSpec, ImageSplits};
+use super::split::hexadecimal;
+use super::{ImageItem, ImageSpec, ImageSplits, Images};
 
 const SOURCE: &[u8] = include_bytes!("digits/digits.csv.gz");
 const SIDE: usize = 8;
@@ -39,19 +41,20 @@ pub fn digits() -> ImageSplits {
     items.shuffle(&mut random_stream(SPLIT_SEED, &[]));
     items.sort_by_key(|item| item.label);
     // Class by class, every fifth image is for validation and the one after it for testing.
-    let part = |wanted: fn(usize) -> bool| {
+    let part = |wanted: fn(usize) -> bool| -> Images {
         let of_part = items
             .iter()
             .enumerate()
             .filter(|(index, _)| wanted(index % 5));
-        InMemDataset::new(of_part.map(|(_, item)| item.clone()).collect())
+        let of_part = of_part.map(|(_, item)| item.clone()).collect();
+        Arc::new(InMemDataset::new(of_part))
     };
     ImageSplits {
         spec: DIGITS_SPEC,
         train: part(|fifth| fifth > 1),
         validation: part(|fifth| fifth == 0),
         test: part(|fifth| fifth == 1),
-        sha256: format!("{:x}", HexBytes(&Sha256::digest(SOURCE))),
+        sha256: hexadecimal(&Sha256::digest(SOURCE)),
     }
 }
 
@@ -66,15 +69,7 @@ fn parse(line: &str) -> ImageItem {
             .iter()
             .map(|&pixel| f32::from(pixel) / LARGEST_PIXEL)
             .collect(),
-        label,
-    }
-}
-
-struct HexBytes<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for HexBytes<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        label: usize::from(label),
     }
 }
 
@@ -91,7 +86,7 @@ mod tests {
         for part in parts {
             let mut counts = [0usize; 10];
             for item in part.iter() {
-                counts[item.unwrap().label as usize] += 1;
+                counts[item.unwrap().label] += 1;
             }
             let share = part.len() / 10;
             assert!(

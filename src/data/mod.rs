@@ -2,13 +2,28 @@
 
 mod augment;
 mod batch;
+mod cifar;
 mod digits;
+#[cfg(feature = "download")]
+mod download;
+mod idx;
+mod image_folder;
+mod mixup;
+mod open;
+mod packed;
+mod split;
+mod targets;
+
+use std::sync::Arc;
 
 pub use augment::Augment;
 pub use batch::{ImageBatch, ImageBatcher, epoch_order, random_stream};
 pub use digits::{DIGITS_SPEC, digits};
+pub use mixup::{mixup, mixup_stream};
+pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
+pub use targets::{MixedLabel, soft_targets};
 
-use burn::data::dataset::InMemDataset;
+use burn::data::dataset::Dataset;
 
 /// One image.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +31,7 @@ pub struct ImageItem {
     /// Pixels in `[0, 1]`, channel by channel, row by row.
     pub pixels: Vec<f32>,
     /// Class, counted from 0.
-    pub label: u8,
+    pub label: usize,
 }
 
 /// What all images of a data set have in common.
@@ -32,16 +47,20 @@ pub struct ImageSpec {
     pub n_classes: usize,
 }
 
+/// Images in memory, or decoded whenever one is asked for.
+pub type Images = Arc<dyn Dataset<ImageItem>>;
+
 /// A data set, cut once and for all.
 pub struct ImageSplits {
     /// Shape of the images.
     pub spec: ImageSpec,
     /// What is learned from.
-    pub train: InMemDataset<ImageItem>,
+    pub train: Images,
     /// What choices are made on.
-    pub validation: InMemDataset<ImageItem>,
+    pub validation: Images,
     /// What is reported; it chooses nothing.
-    pub test: InMemDataset<ImageItem>,
-    /// SHA-256 of the source bytes, in hexadecimal.
+    pub test: Images,
+    /// SHA-256 of the source, in hexadecimal: of the files' bytes, one file after the other and
+    /// decompressed; for image folders, which are not read whole, of every file's path and size.
     pub sha256: String,
 }

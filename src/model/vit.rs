@@ -41,6 +41,9 @@ pub struct VitConfig {
     /// What the classifier looks at.
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
+    /// Learned tokens between the class token and the patches that stand for nothing.
+    #[config(default = 0)]
+    pub n_registers: usize,
     /// Dropout probability.
     #[config(default = 0.0)]
     pub dropout: f64,
@@ -55,7 +58,8 @@ pub struct VitConfig {
 ///
 /// # Source
 ///
-/// Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, section 3.1.
+/// Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, section 3.1. Registers: Darcet et
+/// al., "Vision Transformers Need Registers", ICLR 2024, section 2.2.
 ///
 /// # Example
 ///
@@ -77,7 +81,9 @@ pub struct Vit {
     pub patch_embed: PatchEmbed,
     /// The class token, if the classifier looks at one: `[1, 1, d_model]`.
     pub cls_token: Option<Param<Tensor<3>>>,
-    /// Learned position embedding: `[1, n_tokens, d_model]`.
+    /// The registers, if there are any: `[1, n_registers, d_model]`.
+    pub reg_token: Option<Param<Tensor<3>>>,
+    /// Learned position embedding, of the tokens before the patches too: `[1, n_tokens, d_model]`.
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout on the embedded tokens.
     pub pos_drop: Dropout,
@@ -87,6 +93,7 @@ pub struct Vit {
     pub norm: LayerNorm,
     /// The classifier.
     pub head: Linear,
+    n_prefix_tokens: usize,
     grid: [usize; 2],
 }
 
@@ -114,11 +121,12 @@ impl VitConfig {
 
     /// How the tokens lie over the image.
     pub fn token_layout(&self) -> TokenLayout {
+        let n_class_tokens = match self.pooling {
+            Pooling::Cls => 1,
+            Pooling::Mean => 0,
+        };
         TokenLayout {
-            n_prefix_tokens: match self.pooling {
-                Pooling::Cls => 1,
-                Pooling::Mean => 0,
-            },
+            n_prefix_tokens: n_class_tokens + self.n_registers,
             grid: self.image_size.map(|side| side / self.patch_size),
         }
     }
@@ -147,6 +155,8 @@ impl VitConfig {
             },
             cls_token: (self.pooling == Pooling::Cls)
                 .then(|| normal(0.02).init([1, 1, self.d_model], device)),
+            reg_token: (self.n_registers > 0)
+                .then(|| normal(0.02).init([1, self.n_registers, self.d_model], device)),
             pos_embed: normal(0.02).init([1, layout.n_tokens(), self.d_model], device),
             pos_drop: DropoutConfig::new(self.dropout).init(),
             blocks: (0..self.n_layers)
@@ -156,6 +166,7 @@ impl VitConfig {
                 .with_epsilon(1e-6)
                 .init(device),
             head: LinearConfig::new(self.d_model, self.n_classes).init(device),
+            n_prefix_tokens: layout.n_prefix_tokens,
             grid: layout.grid,
         }
     }
@@ -191,7 +202,7 @@ impl Vit {
         let tokens = self.norm.forward(tokens);
         let pooled = match &self.cls_token {
             Some(_) => tokens.slice_dim(1, 0..1),
-            None => tokens.mean_dim(1),
+            None => tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1),
         };
         ModelOutput {
             logits: self.head.forward(pooled.squeeze_dim(1)),
@@ -204,7 +215,7 @@ impl Vit {
     /// How the tokens lie over the image.
     pub fn token_layout(&self) -> TokenLayout {
         TokenLayout {
-            n_prefix_tokens: usize::from(self.cls_token.is_some()),
+            n_prefix_tokens: self.n_prefix_tokens,
             grid: self.grid,
         }
     }
@@ -213,13 +224,63 @@ impl Vit {
         let patches = self.patch_embed.proj.forward(images); // [batch, d_model, row, column]
         let patches: Tensor<3> = patches.flatten(2, 3);
         let patches = patches.swap_dims(1, 2); // [batch, patch, d_model]
-        let tokens = match &self.cls_token {
-            Some(cls) => {
-                let [batch_size, _, d_model] = patches.dims();
-                Tensor::cat(vec![cls.val().expand([batch_size, 1, d_model]), patches], 1)
-            }
-            None => patches,
-        };
+        let [batch_size, _, d_model] = patches.dims();
+        let prefix = [&self.cls_token, &self.reg_token].into_iter().flatten();
+        let mut tokens: Vec<_> = prefix
+            .map(|token| token.val().expand([batch_size as i64, -1, d_model as i64]))
+            .collect();
+        tokens.push(patches);
+        let tokens = Tensor::cat(tokens, 1);
         self.pos_drop.forward(tokens + self.pos_embed.val())
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    fn config(pooling: Pooling, n_layers: usize) -> VitConfig {
+        VitConfig::new([4, 6], 1, 3, 2, 8, n_layers, 2)
+            .with_pooling(pooling)
+            .with_n_registers(4)
+    }
+
+    #[test]
+    fn registers_stand_between_the_class_token_and_the_patches() {
+        let device = Device::flex();
+        for (pooling, n_prefix_tokens) in [(Pooling::Cls, 5), (Pooling::Mean, 4)] {
+            let vit = config(pooling, 2).init(&device);
+            let images = Tensor::random([2, 1, 4, 6], Distribution::Default, &device);
+            let output = vit.forward(images.clone(), Capture::Attention);
+            let n_tokens = n_prefix_tokens + 6;
+            assert_eq!(output.tokens.n_prefix_tokens, n_prefix_tokens);
+            assert_eq!(output.tokens, config(pooling, 2).token_layout());
+            assert_eq!(output.attention[1].dims(), [2, 2, n_tokens, n_tokens]);
+            assert_eq!(vit.pos_embed.dims(), [1, n_tokens, 8]);
+            let embedded = vit.embed(images) - vit.pos_embed.val();
+            let registers = embedded.slice_dim(1, n_prefix_tokens - 4..n_prefix_tokens);
+            let expected = vit.reg_token.as_ref().unwrap().val().expand([2, 4, 8]);
+            let difference = (registers - expected).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-6, "{difference}");
+        }
+    }
+
+    /// How far the logits move when the registers do.
+    fn effect_of_registers(n_layers: usize) -> f32 {
+        let device = Device::flex();
+        let mut vit = config(Pooling::Mean, n_layers).init(&device);
+        let images = Tensor::random([2, 1, 4, 6], Distribution::Default, &device);
+        let before = vit.forward(images.clone(), Capture::Logits).logits;
+        vit.reg_token = vit.reg_token.map(|token| token.map(|token| token * -10.0));
+        let after = vit.forward(images, Capture::Logits).logits;
+        (after - before).abs().max().into_scalar()
+    }
+
+    #[test]
+    fn registers_are_attended_to_but_not_averaged() {
+        assert_eq!(effect_of_registers(0), 0.0);
+        assert!(effect_of_registers(1) > 1e-4);
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataset::Dataset;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::prelude::*;
@@ -11,7 +10,7 @@ use burn::prelude::*;
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
 use super::trainer::Job;
-use crate::data::{ImageBatcher, ImageItem};
+use crate::data::{ImageBatcher, Images};
 use crate::model::{Capture, Vit};
 use crate::run::{CheckpointState, Checkpoints};
 
@@ -38,7 +37,7 @@ const BATCH_SIZE: usize = 128;
 /// As [`LayerMonitor::add`]: attention that is not finite; images that cannot be read.
 pub fn evaluate(
     model: &Vit,
-    images: &impl Dataset<ImageItem>,
+    images: &Images,
     batcher: ImageBatcher,
     device: &Device,
     stop: &AtomicBool,
@@ -87,7 +86,7 @@ pub fn evaluate(
 /// If there is no checkpoint, or it cannot be read.
 pub fn evaluate_best(
     job: &Job<'_>,
-    images: &impl Dataset<ImageItem>,
+    images: &Images,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
     let (model, state) = load_best(job)?;
     let batcher = ImageBatcher {

@@ -4,28 +4,30 @@ use std::time::{Duration, Instant};
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::error::TrainError;
+use super::loss::soft_cross_entropy;
 use super::observer::{Observer, StepReport};
 use super::optimizer::{clip_global_norm, learning_rate};
 use super::trainer::Trainer;
-use crate::data::{ImageBatch, ImageBatcher, ImageItem, epoch_order, random_stream};
+use crate::data::{
+    ImageBatcher, ImageItem, MixedLabel, epoch_order, mixup, mixup_stream, random_stream,
+    soft_targets,
+};
 use crate::model::Capture;
 
-/// The losses of one part of a batch and how long the penalties took.
-struct Losses {
-    total: Tensor<1>,
-    task: Tensor<1>,
-    topology: f64,
-    terms: Vec<(String, f64)>,
-    in_topology: Duration,
+/// A part of a batch, on the device.
+struct Part {
+    /// Its place among the parts of the batch.
+    index: usize,
+    images: Tensor<4>,
+    targets: Tensor<2>,
 }
 
-/// The losses of a whole step, summed over its parts.
+/// What is told of a step or of a part of it.
 #[derive(Default)]
 struct StepLosses {
     task: f64,
@@ -35,8 +37,9 @@ struct StepLosses {
 }
 
 impl StepLosses {
-    fn add(&mut self, part: Losses, share: f64) {
-        self.task += share * part.task.into_scalar::<f64>();
+    /// Adds a part that has this share of the batch.
+    fn add(&mut self, part: Self, share: f64) {
+        self.task += share * part.task;
         self.topology += share * part.topology;
         self.in_topology += part.in_topology;
         for (name, value) in part.terms {
@@ -56,23 +59,23 @@ impl Trainer<'_> {
     ) -> Result<StepReport, TrainError> {
         let started = Instant::now();
         let spec = &self.job.config.spec;
-        let (step_of_epoch, epoch) = (
-            self.step % self.steps_per_epoch(),
-            self.step / self.steps_per_epoch(),
-        );
-        let indices = self.indices(epoch, step_of_epoch);
-        let parts = indices.chunks(indices.len().div_ceil(spec.training.gradient_accumulation));
+        let epoch = self.step / self.steps_per_epoch();
+        let indices = self.indices(epoch, self.step % self.steps_per_epoch());
+        let mut items = self.items(&indices, epoch)?;
+        let mut mixing = mixup_stream(spec.seed, self.step);
+        let labels = mixup(&mut items, spec.training.mixup_alpha, &mut mixing);
+        let part_size = items.len().div_ceil(spec.training.gradient_accumulation);
+        let parts = items.chunks(part_size).zip(labels.chunks(part_size));
         let lr = learning_rate(&spec.training, self.step, self.total_steps());
         let mut losses = StepLosses::default();
         let mut accumulator = GradientsAccumulator::new();
-        for (part, part_indices) in parts.enumerate() {
-            let batch = self.batch(part_indices, epoch)?;
-            if part == 0 {
-                self.calibrate(&batch, epoch, observer)?;
+        for (index, (items, labels)) in parts.enumerate() {
+            let part = self.part(index, items, labels);
+            if index == 0 {
+                self.calibrate(&part, epoch, observer)?;
             }
-            let share = part_indices.len() as f64 / indices.len() as f64;
-            let mut of_part = self.losses(&batch, part)?;
-            let total = std::mem::replace(&mut of_part.total, Tensor::zeros([1], &self.device));
+            let share = items.len() as f64 / indices.len() as f64;
+            let (total, of_part) = self.losses(&part)?;
             losses.add(of_part, share);
             self.require_finite("training loss", losses.task + losses.topology, lr)?;
             let gradients = GradientsParams::from_grads((total * share).backward(), &self.model);
@@ -136,11 +139,11 @@ impl Trainer<'_> {
     }
 
     /// The augmented images; an image's motion depends on seed, epoch and place alone.
-    fn batch(&self, indices: &[usize], epoch: usize) -> Result<ImageBatch, TrainError> {
+    fn items(&self, indices: &[usize], epoch: usize) -> Result<Vec<ImageItem>, TrainError> {
         let spec = &self.job.config.spec;
         let images = &self.job.data.train;
         let augment = spec.training.augment;
-        let items = indices.par_iter().map(|&index| {
+        let augmented = indices.par_iter().map(|&index| {
             let item = images
                 .get(index)
                 .map_err(|e| TrainError::Files(e.to_string()))?;
@@ -150,37 +153,39 @@ impl Trainer<'_> {
                 label: item.label,
             })
         });
-        let items = items.collect::<Result<Vec<_>, TrainError>>()?;
-        Ok(ImageBatcher { spec: spec.images }.batch(items, &self.device))
+        augmented.collect()
     }
 
-    fn forward(
-        &self,
-        batch: &ImageBatch,
-        part: usize,
-        capture: Capture,
-    ) -> (Tensor<1>, Vec<Tensor<4>>) {
+    fn part(&self, index: usize, items: &[ImageItem], labels: &[MixedLabel]) -> Part {
+        let spec = &self.job.config.spec;
+        let smoothing = spec.training.label_smoothing;
+        let batcher = ImageBatcher { spec: spec.images };
+        Part {
+            index,
+            images: batcher.batch(items.to_vec(), &self.device).images,
+            targets: soft_targets(labels, spec.images.n_classes, smoothing, &self.device),
+        }
+    }
+
+    fn forward(&self, part: &Part, capture: Capture) -> (Tensor<1>, Vec<Tensor<4>>) {
         // Dropout must repeat whenever the same step is run again.
-        let seed = step_seed(self.job.config.spec.seed, self.step, part);
+        let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
         self.device.seed(seed);
-        let output = self.model.forward(batch.images.clone(), capture);
-        let cross_entropy = CrossEntropyLossConfig::new().init(&self.device);
-        (
-            cross_entropy.forward(output.logits, batch.labels.clone()),
-            output.attention,
-        )
+        let output = self.model.forward(part.images.clone(), capture);
+        let task = soft_cross_entropy(output.logits, part.targets.clone());
+        (task, output.attention)
     }
 
     /// Measures gradient shares where they are due, on the first part of the batch.
     fn calibrate(
         &mut self,
-        batch: &ImageBatch,
+        part: &Part,
         epoch: usize,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let mut regularizer = self.regularizer.clone();
         let n_prefix_tokens = self.model.token_layout().n_prefix_tokens;
-        let forward = || self.forward(batch, 0, Capture::Attention);
+        let forward = || self.forward(part, Capture::Attention);
         let measured =
             regularizer.calibrate(&self.model, self.clock(), n_prefix_tokens, forward)?;
         self.regularizer = regularizer;
@@ -201,45 +206,36 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn losses(&self, batch: &ImageBatch, part: usize) -> Result<Losses, TrainError> {
+    /// The loss to differentiate, and its parts as numbers.
+    fn losses(&self, part: &Part) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
+        let mut losses = StepLosses::default();
         if !self.regularizer.is_active(clock) {
-            let (task, _) = self.forward(batch, part, Capture::Logits);
-            return Ok(Losses {
-                total: task.clone(),
-                task,
-                topology: 0.0,
-                terms: Vec::new(),
-                in_topology: Duration::ZERO,
-            });
+            let (task, _) = self.forward(part, Capture::Logits);
+            losses.task = task.clone().into_scalar();
+            return Ok((task, losses));
         }
-        let (task, attention) = self.forward(batch, part, Capture::Attention);
+        let (task, attention) = self.forward(part, Capture::Attention);
+        losses.task = task.clone().into_scalar();
         let started = Instant::now();
         let n_prefix_tokens = self.model.token_layout().n_prefix_tokens;
         let topology = self
             .regularizer
             .forward(&attention, n_prefix_tokens, clock)?;
-        let in_topology = started.elapsed();
-        let terms = topology.terms.iter().flat_map(|term| {
+        losses.in_topology = started.elapsed();
+        for term in &topology.terms {
             let gated = term.n_gated as f64 / term.n_compared as f64;
-            [
+            losses.topology += term.weight * term.value;
+            let numbers = [
                 ("value", term.value),
                 ("weight", term.weight),
                 ("gated", gated),
-            ]
-            .map(|(name, value)| (format!("penalty{}_{name}", term.index), value))
-        });
-        Ok(Losses {
-            total: task.clone() + topology.loss,
-            task,
-            topology: topology
-                .terms
-                .iter()
-                .map(|term| term.weight * term.value)
-                .sum(),
-            terms: terms.collect(),
-            in_topology,
-        })
+            ];
+            losses.terms.extend(
+                numbers.map(|(name, value)| (format!("penalty{}_{name}", term.index), value)),
+            );
+        }
+        Ok((task + topology.loss, losses))
     }
 }
 

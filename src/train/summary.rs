@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Evaluation;
-use super::trainer::Timing;
+use super::timing::Timing;
 use crate::run::CheckpointState;
 
 /// Final metrics.

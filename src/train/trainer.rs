@@ -1,13 +1,12 @@
 //! The training loop: where it starts, what follows what, and what is kept.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use burn::data::dataset::Dataset;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::prelude::*;
 
 use super::charts;
@@ -15,14 +14,14 @@ use super::collapse::CollapseWatch;
 use super::error::TrainError;
 use super::evaluate::{Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
-use super::optimizer::number_parameters;
 use super::summary::Summary;
+use super::timing::Timing;
 use crate::config::{CollapseAction, Config};
 use crate::data::{ImageBatcher, ImageSplits};
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::Vit;
 use crate::run::{
-    CheckpointState, Checkpoints, MetricsLog, Record, RunDirectory, ValidationScore, sha256_hex,
+    CheckpointState, Checkpoints, MetricsLog, Record, RunDirectory, ValidationScore,
     write_atomically,
 };
 
@@ -96,153 +95,16 @@ pub(super) struct Trainer<'a> {
     pub(super) timing: Timing,
     /// The images of an epoch, in the order in which it visits them.
     pub(super) order: Option<(usize, Vec<usize>)>,
-    collapse: CollapseWatch,
+    pub(super) collapse: CollapseWatch,
     /// Of the model as it is now; `None` until the validation split was looked at.
-    validation: Option<ValidationScore>,
-    is_saved: bool,
-    checkpoints: Checkpoints,
-    log: MetricsLog,
-    config_sha256: String,
+    pub(super) validation: Option<ValidationScore>,
+    pub(super) is_saved: bool,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) log: MetricsLog,
+    pub(super) config_sha256: String,
 }
 
-/// Wall-clock time, that of earlier processes included.
-pub(super) struct Timing {
-    before: f64,
-    started: Instant,
-    in_steps: f64,
-    in_topology: f64,
-}
-
-impl Timing {
-    fn new(seconds: f64, in_steps: f64, in_topology: f64) -> Self {
-        Self {
-            before: seconds,
-            started: Instant::now(),
-            in_steps,
-            in_topology,
-        }
-    }
-
-    pub(super) fn add(&mut self, step: Duration, topology: Duration) {
-        self.in_steps += step.as_secs_f64();
-        self.in_topology += topology.as_secs_f64();
-    }
-
-    pub(super) fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
-    }
-
-    /// Share of the time of training steps that went to the penalties, a fraction.
-    pub(super) fn topology_share(&self) -> f64 {
-        self.in_topology / self.in_steps.max(f64::MIN_POSITIVE)
-    }
-}
-
-impl<'a> Trainer<'a> {
-    /// As the newest usable checkpoint says, or as the configuration alone.
-    fn open(job: &'a Job<'a>, observer: &mut dyn Observer) -> Result<Self, TrainError> {
-        let (run, spec) = (job.run, &job.config.spec);
-        let reading = || TrainError::files(format!("read {}", run.root().display()));
-        Checkpoints::recover(run).map_err(reading())?;
-        let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(reading())?);
-        let (mut checkpoints, mut complaints) =
-            Checkpoints::open(run, spec.checkpoint.keep_last).map_err(reading())?;
-        let metrics_bytes = run.metrics().metadata().map_err(reading())?.len();
-        let newest = checkpoints.newest_within(metrics_bytes, &mut complaints);
-        for complaint in &complaints {
-            observer.note(&format!("checkpoint not used: {complaint}"));
-        }
-        match &newest {
-            Some((state, _)) => observer.note(&format!("going on from step {}", state.step)),
-            None if complaints.is_empty() => {}
-            None => {
-                return Err(TrainError::Files(format!(
-                    "{}: no checkpoint can be used; start over in another directory with `--out DIR`",
-                    run.checkpoints().display()
-                )));
-            }
-        }
-        let step = newest.as_ref().map(|(state, _)| state.step);
-        if let Some((state, path)) = &newest
-            && state.config_sha256 != config_sha256
-        {
-            return Err(TrainError::Files(format!(
-                "{} was taken under another configuration than {}, expected the same; put the file back, or train anew with `--out DIR`",
-                path.display(),
-                run.config().display()
-            )));
-        }
-        checkpoints
-            .set_aside_after(step)
-            .map_err(TrainError::files("set unusable checkpoints aside"))?;
-        let device = job.device.clone().autodiff();
-        device.seed(spec.seed);
-        let mut trainer = Self {
-            job,
-            model: number_parameters(spec.model.init(&device)),
-            optimizer: AdamWConfig::new()
-                .with_epsilon(1e-8)
-                .with_weight_decay(spec.training.weight_decay as f32)
-                .init(),
-            regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
-            device,
-            step: 0,
-            timing: Timing::new(0.0, 0.0, 0.0),
-            order: None,
-            collapse: CollapseWatch::new(spec.collapse, Vec::new()),
-            validation: None,
-            is_saved: false,
-            checkpoints,
-            log: MetricsLog::open(
-                run,
-                newest.as_ref().map_or(0, |(state, _)| state.metrics_bytes),
-                step.unwrap_or(0),
-            )
-            .map_err(TrainError::files(format_args!(
-                "write in {}",
-                run.root().display()
-            )))?,
-            config_sha256,
-        };
-        match newest {
-            Some((state, path)) => trainer.restore(state, &path)?,
-            None => trainer.log.show(|events| charts::start(events, job.config)),
-        }
-        trainer.tell_warnings(observer);
-        Ok(trainer)
-    }
-
-    fn restore(&mut self, state: CheckpointState, path: &Path) -> Result<(), TrainError> {
-        let cannot = |what: &str, error: &dyn std::fmt::Display| {
-            TrainError::Files(format!("{}: {error}", path.join(what).display()))
-        };
-        self.model = self
-            .model
-            .clone()
-            .try_load_file(path.join("model.bpk"))
-            .map_err(|error| cannot("model.bpk", &error))?;
-        self.optimizer = self
-            .optimizer
-            .clone()
-            .load(path.join("optimizer.bpk"))
-            .map_err(|error| cannot("optimizer.bpk", &error))?;
-        if state.penalty_weights.len() != self.regularizer.penalties().len() {
-            let message = format!("{} penalty weights", state.penalty_weights.len());
-            return Err(cannot("state.json", &message));
-        }
-        self.regularizer.set_weights(state.penalty_weights);
-        self.collapse = CollapseWatch::new(self.job.config.spec.collapse, state.peak_distances);
-        self.step = state.step;
-        self.validation = state.validation;
-        self.is_saved = true;
-        self.timing = Timing::new(
-            state.seconds,
-            state.seconds_in_steps,
-            state.seconds_in_topology,
-        );
-        Ok(())
-    }
-
+impl Trainer<'_> {
     /// Takes every step that is left; `false` if asked to stop before.
     fn run(&mut self, observer: &mut dyn Observer) -> Result<bool, TrainError> {
         loop {
@@ -405,7 +267,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn sync_metrics(&mut self) -> Result<u64, TrainError> {
-        let path: PathBuf = self.job.run.metrics();
+        let path = self.job.run.metrics();
         self.log
             .sync()
             .map_err(TrainError::files(format_args!("write {}", path.display())))
@@ -444,7 +306,7 @@ impl<'a> Trainer<'a> {
             .show(|events| events.scalar(&format!("time/{name}"), value, step));
     }
 
-    fn tell_warnings(&mut self, observer: &mut dyn Observer) {
+    pub(super) fn tell_warnings(&mut self, observer: &mut dyn Observer) {
         for warning in self.log.take_warnings() {
             observer.note(&warning);
         }

@@ -64,12 +64,116 @@ fn bad_configurations_give_one_clear_sentence() {
             "tiny.toml:11:1: `model.n_heads`: n_heads 3 does not divide d_model 8",
         ),
     ];
+    assert_start(cases);
+}
+
+fn assert_start<const N: usize>(cases: [(String, &str); N]) {
     for (found, expected) in cases {
         assert!(
             found.starts_with(expected),
             "\n   found {found}\nexpected {expected}"
         );
     }
+}
+
+/// What is said of another `[data]` table on the line of `kind = "digits"`.
+fn data(table: &'static str) -> String {
+    replaced("kind = \"digits\"", table)
+}
+
+#[test]
+fn bad_data_tables_give_one_clear_sentence() {
+    assert_start([
+        (
+            data("kind = \"digits\"\npath = \"x\""),
+            "tiny.toml:7:1: unknown key `path` in [data]; nothing is allowed here",
+        ),
+        (
+            data("kind = \"mnits\""),
+            "tiny.toml:6:1: unknown kind `mnits` in [data] (did you mean `mnist`?); expected one of `digits`, `mnist`, `cifar10`, `cifar100`, `image_folder`",
+        ),
+        (
+            data("kind = \"mnist\"\npath = \"x\""),
+            "tiny.toml:5:1: missing key `validation_fraction` in [data]",
+        ),
+        (
+            data("kind = \"cifar10\"\nvalidation_fraction = 0.1"),
+            "tiny.toml:5:1: missing key `path` in [data]",
+        ),
+        (
+            data("kind = \"cifar100\"\npath = \"x\"\nvalidation_fraction = 1"),
+            "tiny.toml:8:1: `data.validation_fraction`: validation_fraction is 1, expected a fraction above 0 and below 1",
+        ),
+        (
+            data("kind = \"cifar10\"\npath = \"\"\nvalidation_fraction = 0.1"),
+            "tiny.toml:7:1: `data.path`: path is empty, expected the directory of the data",
+        ),
+        (
+            data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 0\nn_classes = 2"),
+            "tiny.toml:8:1: `data.image_size`: image_size is 0, expected at least 1 pixel",
+        ),
+        (
+            data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 8\nn_classes = 1"),
+            "tiny.toml:9:1: `data.n_classes`: n_classes is 1, expected at least 2",
+        ),
+        (
+            data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 30\nn_classes = 2"),
+            "tiny.toml:15:1: `model.patch_size`: patch_size 4 does not divide the images, 30 by 30 pixels",
+        ),
+    ]);
+}
+
+#[cfg(not(feature = "download"))]
+#[test]
+fn mnist_without_a_path_says_how_to_get_it() {
+    assert_eq!(
+        data("kind = \"mnist\"\nvalidation_fraction = 0.1"),
+        "tiny.toml:5:1: `data`: missing key `path` in [data]; set `path` to the directory of the MNIST files, or build with `--features download` to fetch them"
+    );
+}
+
+#[test]
+fn bad_training_keys_give_one_clear_sentence() {
+    let with = |line: &'static str| replaced("epochs = 1", line);
+    let augment = |table: &'static str| replaced("{ shift = 1, rotation = 5.0 }", table);
+    assert_start([
+        (
+            with("epochs = 1\nlabel_smoothing = 1.0"),
+            "tiny.toml:17:1: `training.label_smoothing`: label_smoothing is 1, expected a fraction of at least 0 and below 1",
+        ),
+        (
+            with("epochs = 1\nmixup_alpha = -0.1"),
+            "tiny.toml:17:1: `training.mixup_alpha`: mixup_alpha is -0.1, expected a finite number of at least 0; 0 is off",
+        ),
+        (
+            with("epochs = 1\nmixup_alpha = inf"),
+            "tiny.toml:17:1: `training.mixup_alpha`: mixup_alpha is inf, ",
+        ),
+        (
+            with("epochs = 1\ngradient_accumulation = 0"),
+            "tiny.toml:17:1: `training.gradient_accumulation`: gradient_accumulation is 0, expected from 1 to batch_size 128",
+        ),
+        (
+            with("epochs = 1\ngradient_accumulation = 129"),
+            "tiny.toml:17:1: `training.gradient_accumulation`: gradient_accumulation is 129, expected from 1 to batch_size 128",
+        ),
+        (
+            augment("{ shift = 8 }"),
+            "tiny.toml:19:13: `training.augment.shift`: shift 8 can move the whole image out of its frame, expected below 8",
+        ),
+        (
+            augment("{ min_crop_area = 0.0 }"),
+            "tiny.toml:19:13: `training.augment.min_crop_area`: min_crop_area is 0, expected a fraction above 0 and at most 1; 1 is off",
+        ),
+        (
+            augment("{ flip = 1 }"),
+            "tiny.toml:19:13: `training.augment.flip`: expected true or false, found integer 1",
+        ),
+        (
+            replaced("kind = \"cosine\", warmup", "kind = \"constant\", warmup"),
+            "tiny.toml:21:33: unknown key `warmup_steps` in [training.schedule]; nothing is allowed here",
+        ),
+    ]);
 }
 
 #[test]
@@ -125,8 +229,10 @@ fn an_existing_run_directory_is_left_alone() {
 #[test]
 fn shipped_configurations_are_valid_and_print_themselves() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["digits_vit.toml", "digits_vit_plain.toml"] {
-        let path = root.join("configs").join(name);
+    let mut n_files = 0;
+    for entry in std::fs::read_dir(root.join("configs")).unwrap() {
+        n_files += 1;
+        let path = entry.unwrap().path();
         let path = path.to_str().unwrap();
         let printed = run_program(
             root,
@@ -144,10 +250,9 @@ fn shipped_configurations_are_valid_and_print_themselves() {
                 .unwrap()
                 .contains("epochs = 7")
         );
-        assert!(
-            run_program(root, &["config", "check", path])
-                .status
-                .success()
-        );
+        let checked = run_program(root, &["config", "check", path]);
+        let message = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{message}");
     }
+    assert!(n_files >= 6, "only {n_files} files were looked at");
 }

@@ -4,6 +4,7 @@ mod resume;
 
 use std::path::Path;
 
+use crate::data::files::{Spelling, write_image_folder, write_mnist};
 use crate::util::{TestDir, run_program};
 
 const TINY: &str = r#"
@@ -150,6 +151,53 @@ fn weight_zero_equals_no_penalty_bit_for_bit() {
     assert_ne!(with, absent);
 }
 
+/// The value of a number at the first step.
+fn first(metrics: &[String], name: &str) -> f64 {
+    let quoted = format!("\"name\":\"{name}\"");
+    let line = metrics.iter().find(|line| line.contains(&quoted)).unwrap();
+    let record: serde_json::Value = serde_json::from_str(line).unwrap();
+    record["value"].as_f64().unwrap()
+}
+
+#[test]
+fn a_batch_in_parts_has_the_gradient_of_the_whole() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.5 }"#));
+    let metrics = |parts: &str| -> Vec<String> {
+        let parts_key = format!("training.gradient_accumulation={parts}");
+        let mixed = "training.mixup_alpha=0.4";
+        let smoothed = "training.label_smoothing=0.1";
+        let settings = [
+            "model.dropout=0",
+            "model.drop_path=0",
+            mixed,
+            smoothed,
+            &parts_key,
+        ];
+        let mut arguments = vec!["train", &config, "--out", parts];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        let output = run_program(directory.path(), &arguments);
+        assert!(output.status.success());
+        let path = directory.path().join(parts).join("metrics.jsonl");
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    // 128 images in 3 parts: 43, 43 and 42.
+    let (whole, in_parts) = (metrics("1"), metrics("3"));
+    for name in [
+        "loss_task",
+        "loss_topology",
+        "gradient_norm",
+        "penalty0_value",
+    ] {
+        let (expected, found) = (first(&whole, name), first(&in_parts, name));
+        assert!(
+            (found - expected).abs() < 1e-4 * expected.abs(),
+            "{name}: {found} in parts, {expected} as a whole"
+        );
+    }
+}
+
 #[test]
 fn a_loss_that_is_not_finite_stops_with_the_step() {
     let directory = TestDir::new();
@@ -171,6 +219,63 @@ fn a_loss_that_is_not_finite_stops_with_the_step() {
         message.contains("last good checkpoint: none yet"),
         "{message}"
     );
+}
+
+const MNIST: &str = r#"data={ kind = "mnist", path = "mnist", validation_fraction = 0.2 }"#;
+const FOLDER: &str = r#"data={ kind = "image_folder", path = "images", image_size = 8, n_classes = 2, validation_fraction = 0.2 }"#;
+
+#[test]
+fn models_train_on_files() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
+    write_mnist(&directory.path().join("mnist"), Spelling::DotCompressed);
+    write_image_folder(&directory.path().join("images"));
+    for (name, data, extra, n_test) in [
+        ("on_mnist", MNIST, "model.patch_size=14", 10),
+        ("on_images", FOLDER, "model.n_registers=2", 6),
+    ] {
+        let augment = "training.augment={ shift = 1, min_crop_area = 0.3, flip = true }";
+        let arguments = ["train", &config, "--out", name, "--set", data];
+        let settings = ["--set", augment, "--set", extra];
+        let trained = run_program(directory.path(), &[&arguments[..], &settings].concat());
+        let message = String::from_utf8_lossy(&trained.stderr);
+        assert!(trained.status.success(), "{message}");
+        let evaluated = run_program(directory.path(), &["evaluate", name]);
+        let shown = String::from_utf8(evaluated.stdout).unwrap();
+        assert!(
+            shown.contains(&format!(", {n_test} images (checkpoint of step 1)")),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn data_that_cannot_be_opened_leaves_no_run_behind() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    write_mnist(&directory.path().join("mnist"), Spelling::Dash);
+    write_image_folder(&directory.path().join("images"));
+    let labels = directory.path().join("mnist/train-labels-idx1-ubyte");
+    let bytes = std::fs::read(&labels).unwrap();
+    std::fs::write(&labels, &bytes[..20]).unwrap();
+    std::fs::remove_dir_all(directory.path().join("images/test")).unwrap();
+    let before = directory.names();
+    for (data, expected) in [
+        (
+            MNIST,
+            "burn-topology: mnist/train-labels-idx1-ubyte: 12 bytes after the header, expected 20 for the sizes [20] in it\n",
+        ),
+        (
+            FOLDER,
+            "burn-topology: images/test: no such folder, expected images in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`\n",
+        ),
+    ] {
+        let arguments = ["train", &config, "--out", "run", "--set", data];
+        let output = run_program(directory.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+        assert_eq!(directory.names(), before, "something was left behind");
+    }
 }
 
 struct TestDirNames(std::path::PathBuf);

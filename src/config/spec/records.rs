@@ -1,10 +1,9 @@
 //! The checked sections that say what is kept and watched.
 
-use super::document::Document;
-use super::error::ConfigError;
-use super::raw::RawConfig;
-use super::raw_records::RawCollapseAction;
-use super::spec::require;
+use super::require;
+use crate::config::document::Document;
+use crate::config::error::ConfigError;
+use crate::config::raw::{RawCollapseAction, RawConfig};
 
 /// The checked `[logging]` section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +43,7 @@ pub enum CollapseAction {
     Stop,
 }
 
+/// Checks `[logging]`, `[checkpoint]` and `[collapse]`.
 pub(super) fn records(
     document: &Document,
     raw: &RawConfig,

@@ -1,0 +1,56 @@
+//! The configuration file as it is written: names, types and defaults, no judgement.
+//!
+//! Every struct refuses unknown keys. What a paper would report has no default.
+
+mod data;
+mod model;
+mod records;
+mod topology;
+mod training;
+
+use serde::{Deserialize, Serialize};
+
+pub use data::RawData;
+pub use model::{RawModel, RawPooling, RawSize};
+pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging};
+pub use topology::{
+    All, RawBetween, RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers, RawNormalize,
+    RawPairs, RawPenalty, RawPower, RawSchedule, RawSource, RawTokens, RawTopology, RawWeight,
+};
+pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
+
+/// A whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// `[run]`
+    pub run: RawRun,
+    /// `[data]`
+    pub data: RawData,
+    /// `[model]`
+    pub model: RawModel,
+    /// `[training]`
+    pub training: RawTraining,
+    /// `[logging]`
+    #[serde(default)]
+    pub logging: RawLogging,
+    /// `[checkpoint]`
+    #[serde(default)]
+    pub checkpoint: RawCheckpoint,
+    /// `[collapse]`
+    #[serde(default)]
+    pub collapse: RawCollapse,
+    /// `[[topology]]`, as many as wanted
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topology: Vec<RawTopology>,
+}
+
+/// `[run]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRun {
+    /// Name of the run; its directory is `runs/<name>` unless `--out` says otherwise.
+    pub name: String,
+    /// Seed of initialisation, order, augmentation and dropout.
+    pub seed: u64,
+}

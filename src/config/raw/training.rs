@@ -1,0 +1,96 @@
+//! `[training]`
+
+use serde::{Deserialize, Serialize};
+
+/// `[training]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTraining {
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Largest norm of the gradient over all parameters; absent: no clipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Parts that a batch is cut into, one after the other; the gradient is that of the whole.
+    #[serde(default = "one_part")]
+    pub gradient_accumulation: usize,
+    /// Share of each target that is spread over all classes, a fraction.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Both parameters of the beta distribution that images are mixed by; 0 is off.
+    #[serde(default)]
+    pub mixup_alpha: f64,
+    /// Random motions and crops of the training images.
+    #[serde(default)]
+    pub augment: RawAugment,
+    /// The optimiser.
+    pub optimizer: RawOptimizer,
+    /// The learning-rate schedule.
+    pub schedule: RawLearningRate,
+}
+
+fn one_part() -> usize {
+    1
+}
+
+/// `training.augment`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAugment {
+    /// Largest shift, in pixels.
+    #[serde(default)]
+    pub shift: usize,
+    /// Largest rotation, in degrees.
+    #[serde(default)]
+    pub rotation: f32,
+    /// Smallest area of a random crop, a fraction; 1 is off.
+    #[serde(default = "whole_image")]
+    pub min_crop_area: f32,
+    /// Whether half of the images are mirrored.
+    #[serde(default)]
+    pub flip: bool,
+}
+
+fn whole_image() -> f32 {
+    1.0
+}
+
+impl Default for RawAugment {
+    fn default() -> Self {
+        Self {
+            shift: 0,
+            rotation: 0.0,
+            min_crop_area: whole_image(),
+            flip: false,
+        }
+    }
+}
+
+/// `training.optimizer`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawOptimizer {
+    /// Adam with decoupled weight decay.
+    Adamw {
+        /// Largest learning rate.
+        lr: f64,
+        /// Weight decay.
+        weight_decay: f64,
+    },
+}
+
+/// `training.schedule`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawLearningRate {
+    /// The same at every step.
+    // With braces: serde lets a variant without them take any key.
+    Constant {},
+    /// A linear rise over `warmup_steps`, then half a cosine down to zero at the last step.
+    Cosine {
+        /// Steps of the rise.
+        warmup_steps: usize,
+    },
+}

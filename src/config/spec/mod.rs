@@ -1,0 +1,98 @@
+//! What a run needs, checked: the file's words turned into the values they stand for.
+
+mod data;
+mod model;
+mod records;
+mod topology;
+mod training;
+
+use super::document::Document;
+use super::error::ConfigError;
+use super::raw::RawConfig;
+use crate::data::{DataSpec, ImageSpec};
+use crate::loss::LayerPenalty;
+use crate::model::VitConfig;
+
+pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec};
+pub use training::{LearningRate, TrainingSpec};
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Name of the run.
+    pub name: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The data set, not yet opened.
+    pub data: DataSpec,
+    /// Shape of its images.
+    pub images: ImageSpec,
+    /// The model.
+    pub model: VitConfig,
+    /// The training.
+    pub training: TrainingSpec,
+    /// The penalties.
+    pub penalties: Vec<LayerPenalty>,
+    /// What is logged.
+    pub logging: LoggingSpec,
+    /// What is kept.
+    pub checkpoint: CheckpointSpec,
+    /// What is watched.
+    pub collapse: CollapseSpec,
+}
+
+/// Whether a condition that the file must meet holds; the message is built only if not.
+fn require(
+    document: &Document,
+    holds: bool,
+    key: &str,
+    message: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(document.error_at(key, message()))
+    }
+}
+
+impl Spec {
+    /// Checks what a file says against itself and against the shape of the data, which need not be
+    /// at hand.
+    pub(super) fn new(document: &Document, raw: &RawConfig) -> Result<Self, ConfigError> {
+        let name = raw.run.name.clone();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        require(
+            document,
+            name.chars().all(plain) && name.starts_with(char::is_alphanumeric),
+            "run.name",
+            || {
+                format!(
+                    "run name `{name}` is not a plain file name, expected letters, digits, `.`, `_` and `-`"
+                )
+            },
+        )?;
+        let (logging, checkpoint, collapse) = records::records(document, raw)?;
+        let data = data::data(document, &raw.data)?;
+        let images = data.images();
+        let model = model::model(document, &raw.model, images)?;
+        let training = training::training(document, &raw.training, images)?;
+        let penalties = raw
+            .topology
+            .iter()
+            .enumerate()
+            .map(|(index, table)| topology::penalty(document, index, table, &model))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name,
+            seed: raw.run.seed,
+            data,
+            images,
+            model,
+            training,
+            penalties,
+            logging,
+            checkpoint,
+            collapse,
+        })
+    }
+}

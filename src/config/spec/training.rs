@@ -1,0 +1,164 @@
+//! The training.
+
+use super::require;
+use crate::config::document::Document;
+use crate::config::error::ConfigError;
+use crate::config::raw::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
+use crate::data::{Augment, ImageSpec};
+
+/// The checked `[training]` section.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainingSpec {
+    /// Passes over the training split, at least 1.
+    pub epochs: usize,
+    /// Images per step, at least 1.
+    pub batch_size: usize,
+    /// Largest norm of the gradient.
+    pub clip_norm: Option<f64>,
+    /// Parts that a batch is cut into; from 1 to `batch_size`.
+    pub gradient_accumulation: usize,
+    /// Share of each target that is spread over all classes; at least 0 and below 1.
+    pub label_smoothing: f64,
+    /// Both parameters of the beta distribution of mixup; 0 is off.
+    pub mixup_alpha: f64,
+    /// Random motions and crops of the training images.
+    pub augment: Augment,
+    /// Largest learning rate.
+    pub lr: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// How the learning rate changes.
+    pub schedule: LearningRate,
+}
+
+/// A learning-rate schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LearningRate {
+    /// The same at every step.
+    Constant,
+    /// A linear rise, then half a cosine down to zero.
+    Cosine {
+        /// Steps of the rise.
+        warmup_steps: usize,
+    },
+}
+
+/// Checks `[training]` against the shape of the images.
+pub(super) fn training(
+    document: &Document,
+    training: &RawTraining,
+    images: ImageSpec,
+) -> Result<TrainingSpec, ConfigError> {
+    let RawOptimizer::Adamw { lr, weight_decay } = training.optimizer;
+    require(document, training.epochs > 0, "training.epochs", || {
+        "epochs is 0, expected at least 1".into()
+    })?;
+    require(
+        document,
+        training.batch_size > 0,
+        "training.batch_size",
+        || "batch_size is 0, expected at least 1".into(),
+    )?;
+    require(
+        document,
+        lr > 0.0 && lr.is_finite(),
+        "training.optimizer.lr",
+        || format!("lr is {lr}, expected a finite number above 0"),
+    )?;
+    let decays = weight_decay >= 0.0 && weight_decay.is_finite();
+    require(document, decays, "training.optimizer.weight_decay", || {
+        format!("weight_decay is {weight_decay}, expected a finite number of at least 0")
+    })?;
+    if let Some(norm) = training.clip_norm {
+        require(
+            document,
+            norm > 0.0 && norm.is_finite(),
+            "training.clip_norm",
+            || {
+                format!(
+                    "clip_norm is {norm}, expected a finite number above 0; leave it out for no clipping"
+                )
+            },
+        )?;
+    }
+    let parts = training.gradient_accumulation;
+    require(
+        document,
+        (1..=training.batch_size).contains(&parts),
+        "training.gradient_accumulation",
+        || {
+            format!(
+                "gradient_accumulation is {parts}, expected from 1 to batch_size {}",
+                training.batch_size
+            )
+        },
+    )?;
+    let smoothing = training.label_smoothing;
+    require(
+        document,
+        (0.0..1.0).contains(&smoothing),
+        "training.label_smoothing",
+        || format!("label_smoothing is {smoothing}, expected a fraction of at least 0 and below 1"),
+    )?;
+    let alpha = training.mixup_alpha;
+    require(
+        document,
+        alpha >= 0.0 && alpha.is_finite(),
+        "training.mixup_alpha",
+        || format!("mixup_alpha is {alpha}, expected a finite number of at least 0; 0 is off"),
+    )?;
+    Ok(TrainingSpec {
+        epochs: training.epochs,
+        batch_size: training.batch_size,
+        clip_norm: training.clip_norm,
+        gradient_accumulation: parts,
+        label_smoothing: smoothing,
+        mixup_alpha: alpha,
+        augment: augment(document, training.augment, images)?,
+        lr,
+        weight_decay,
+        schedule: match training.schedule {
+            RawLearningRate::Constant {} => LearningRate::Constant,
+            RawLearningRate::Cosine { warmup_steps } => LearningRate::Cosine { warmup_steps },
+        },
+    })
+}
+
+fn augment(
+    document: &Document,
+    raw: RawAugment,
+    images: ImageSpec,
+) -> Result<Augment, ConfigError> {
+    let RawAugment {
+        shift,
+        rotation,
+        min_crop_area,
+        flip,
+    } = raw;
+    let shorter = images.height.min(images.width);
+    require(document, shift < shorter, "training.augment.shift", || {
+        format!("shift {shift} can move the whole image out of its frame, expected below {shorter}")
+    })?;
+    require(
+        document,
+        (0.0..=180.0).contains(&rotation),
+        "training.augment.rotation",
+        || format!("rotation is {rotation}, expected degrees from 0 to 180"),
+    )?;
+    require(
+        document,
+        min_crop_area > 0.0 && min_crop_area <= 1.0,
+        "training.augment.min_crop_area",
+        || {
+            format!(
+                "min_crop_area is {min_crop_area}, expected a fraction above 0 and at most 1; 1 is off"
+            )
+        },
+    )?;
+    Ok(Augment {
+        shift,
+        rotation,
+        min_crop_area,
+        flip,
+    })
+}

@@ -1,0 +1,158 @@
+//! The files of MNIST and of the data sets that took over its format.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::packed::{PackedImages, packed_splits};
+use super::{ImageSpec, ImageSplits};
+
+/// Shape of MNIST.
+pub(super) const MNIST_SPEC: ImageSpec = ImageSpec {
+    n_channels: 1,
+    height: 28,
+    width: 28,
+    n_classes: 10,
+};
+
+/// Type code of unsigned bytes.
+const UNSIGNED_BYTE: u8 = 0x08;
+
+/// Reads the four files of MNIST, plain or compressed.
+///
+/// # Errors
+///
+/// One sentence if a file is missing, is no IDX file of the right shape, is shorter or longer than
+/// its header says, or holds a label above 9.
+///
+/// # Source
+///
+/// LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section "File formats".
+pub(super) fn mnist(directory: &Path, validation_fraction: f64) -> Result<ImageSplits, String> {
+    if !directory.is_dir() {
+        return Err(format!(
+            "{}: no such directory, expected the four files of MNIST in it",
+            directory.display()
+        ));
+    }
+    let mut source = Sha256::new();
+    let train = part(directory, "train", &mut source)?;
+    let test = part(directory, "t10k", &mut source)?;
+    packed_splits(MNIST_SPEC, [train, test], validation_fraction, source)
+        .map_err(|message| format!("{}: {message}", directory.display()))
+}
+
+fn part(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImages, String> {
+    let images = IdxFile::<3>::read(directory, &format!("{name}-images"), source)?;
+    let labels = IdxFile::<1>::read(directory, &format!("{name}-labels"), source)?;
+    let [n_images, height, width] = images.sizes;
+    let [n_labels] = labels.sizes;
+    if [height, width] != [MNIST_SPEC.height, MNIST_SPEC.width] {
+        return Err(format!(
+            "{}: images of {height} by {width} pixels, expected 28 by 28",
+            images.path.display()
+        ));
+    }
+    if n_images == 0 {
+        return Err(format!(
+            "{}: no images, expected at least 1",
+            images.path.display()
+        ));
+    }
+    if n_labels != n_images {
+        return Err(format!(
+            "{}: {n_labels} labels, expected {n_images}, one for each image of {}",
+            labels.path.display(),
+            images.path.display()
+        ));
+    }
+    let out_of_range = |&label: &u8| usize::from(label) >= MNIST_SPEC.n_classes;
+    if let Some(place) = labels.body.iter().position(out_of_range) {
+        return Err(format!(
+            "{}: label {} of image {place}, expected 0 to 9",
+            labels.path.display(),
+            labels.body[place]
+        ));
+    }
+    Ok(PackedImages {
+        pixels: images.body,
+        labels: labels.body.into_iter().map(usize::from).collect(),
+    })
+}
+
+/// An array of bytes with `D` axes.
+struct IdxFile<const D: usize> {
+    path: PathBuf,
+    sizes: [usize; D],
+    body: Vec<u8>,
+}
+
+impl<const D: usize> IdxFile<D> {
+    const HEADER: usize = 4 + 4 * D;
+
+    fn read(directory: &Path, stem: &str, source: &mut Sha256) -> Result<Self, String> {
+        let path = find(directory, stem, D)?;
+        let refuse = |message: String| format!("{}: {message}", path.display());
+        let mut bytes = std::fs::read(&path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            bytes = decompressed(&bytes)
+                .map_err(|e| refuse(format!("cannot be decompressed: {e}; fetch it again")))?;
+        }
+        source.update(&bytes);
+        if bytes.len() < Self::HEADER {
+            let found = bytes.len();
+            return Err(refuse(format!(
+                "{found} bytes, expected at least a header of {}",
+                Self::HEADER
+            )));
+        }
+        let magic = [0, 0, UNSIGNED_BYTE, D as u8];
+        if bytes[..4] != magic {
+            return Err(refuse(format!(
+                "starts with the bytes {:02x?}, expected {magic:02x?}, an IDX file of unsigned bytes with {D} axes",
+                &bytes[..4]
+            )));
+        }
+        let size = |axis: usize| {
+            let word = &bytes[4 + 4 * axis..8 + 4 * axis];
+            word.iter()
+                .fold(0, |size, &byte| size << 8 | usize::from(byte))
+        };
+        let sizes: [usize; D] = std::array::from_fn(size);
+        let expected = sizes.iter().map(|&size| size as u128).product::<u128>();
+        let body = bytes.split_off(Self::HEADER);
+        if body.len() as u128 != expected {
+            return Err(refuse(format!(
+                "{} bytes after the header, expected {expected} for the sizes {sizes:?} in it",
+                body.len()
+            )));
+        }
+        Ok(Self { path, sizes, body })
+    }
+}
+
+/// The file of this name, in any of the spellings in use.
+fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf, String> {
+    let spellings = ["-", "."].map(|joint| format!("{stem}{joint}idx{n_axes}-ubyte"));
+    let paths = ["", ".gz"].map(|ending| {
+        spellings
+            .each_ref()
+            .map(|name| directory.join(format!("{name}{ending}")))
+    });
+    let found = paths.into_iter().flatten().find(|path| path.is_file());
+    found.ok_or_else(|| {
+        format!(
+            "{}: no file `{}`, expected it there, plain or with `.gz`",
+            directory.display(),
+            spellings[0]
+        )
+    })
+}
+
+fn decompressed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut plain)?;
+    Ok(plain)
+}

@@ -1,0 +1,115 @@
+//! Which data set, where it lies and how it is cut.
+
+use std::path::PathBuf;
+
+use super::cifar::{Cifar, cifar};
+use super::digits::{DIGITS_SPEC, digits};
+use super::idx::{MNIST_SPEC, mnist};
+use super::image_folder::{folder_spec, image_folder};
+use super::{ImageSpec, ImageSplits};
+
+/// A data set, as a configuration names it. Relative paths start at the working directory.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataSpec {
+    /// The embedded digits.
+    Digits,
+    /// MNIST, or a data set of the same shape in the same format.
+    Mnist {
+        /// Directory of the four IDX files; if absent they come from the network, which needs the
+        /// feature `download`.
+        path: Option<PathBuf>,
+        /// Fraction of every class of the training files that is for validation.
+        validation_fraction: f64,
+    },
+    /// CIFAR-10.
+    Cifar10 {
+        /// Directory of the binary files.
+        path: PathBuf,
+        /// Fraction of every class of the training files that is for validation.
+        validation_fraction: f64,
+    },
+    /// CIFAR-100 with its fine classes.
+    Cifar100 {
+        /// Directory of the binary files.
+        path: PathBuf,
+        /// Fraction of every class of the training file that is for validation.
+        validation_fraction: f64,
+    },
+    /// PNG and JPEG images in `<split>/<class>/`.
+    ImageFolder {
+        /// Directory of the folders `train`, `test` and perhaps `val` or `validation`.
+        path: PathBuf,
+        /// Side that images are cut and scaled to, in pixels.
+        image_size: usize,
+        /// Number of folders in `train`.
+        n_classes: usize,
+        /// Fraction of every class of `train` that is for validation where there is no folder.
+        validation_fraction: Option<f64>,
+    },
+}
+
+/// What to do about a [`DataSpec::Mnist`] without a path in a program that cannot download.
+pub const MNIST_WITHOUT_PATH: &str = "set `path` to the directory of the MNIST files, or build with `--features download` to fetch them";
+
+impl DataSpec {
+    /// Shape of the images, known without looking at them.
+    pub fn images(&self) -> ImageSpec {
+        match *self {
+            Self::Digits => DIGITS_SPEC,
+            Self::Mnist { .. } => MNIST_SPEC,
+            Self::Cifar10 { .. } => Cifar::Ten.spec(),
+            Self::Cifar100 { .. } => Cifar::Hundred.spec(),
+            Self::ImageFolder {
+                image_size,
+                n_classes,
+                ..
+            } => folder_spec(image_size, n_classes),
+        }
+    }
+}
+
+/// Opens a data set: checks its files, and cuts it into splits that no seed changes.
+///
+/// # Errors
+///
+/// One sentence: the file or folder, what was found there, what was expected. Images in folders
+/// are decoded later, and errors in them are [`DatasetError`](burn::data::dataset::DatasetError)s
+/// then.
+///
+/// # Cost
+///
+/// MNIST and CIFAR are read whole and kept, a byte for each pixel; folders are listed.
+pub fn open_data(spec: &DataSpec) -> Result<ImageSplits, String> {
+    match spec {
+        DataSpec::Digits => Ok(digits()),
+        DataSpec::Mnist {
+            path,
+            validation_fraction,
+        } => match path {
+            Some(path) => mnist(path, *validation_fraction),
+            None => downloaded_mnist(*validation_fraction),
+        },
+        DataSpec::Cifar10 {
+            path,
+            validation_fraction,
+        } => cifar(Cifar::Ten, path, *validation_fraction),
+        DataSpec::Cifar100 {
+            path,
+            validation_fraction,
+        } => cifar(Cifar::Hundred, path, *validation_fraction),
+        DataSpec::ImageFolder {
+            path,
+            image_size,
+            n_classes,
+            validation_fraction,
+        } => image_folder(path, *image_size, *n_classes, *validation_fraction),
+    }
+}
+
+#[cfg(feature = "download")]
+use super::download::downloaded_mnist;
+
+#[cfg(not(feature = "download"))]
+fn downloaded_mnist(_validation_fraction: f64) -> Result<ImageSplits, String> {
+    Err(format!("MNIST has no path; {MNIST_WITHOUT_PATH}"))
+}

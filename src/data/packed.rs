@@ -1,0 +1,70 @@
+//! Images kept in memory as the bytes of their file.
+
+use std::sync::Arc;
+
+use burn::data::dataset::{Dataset, DatasetError};
+use sha2::{Digest, Sha256};
+
+use super::split::{hexadecimal, set_aside};
+use super::{ImageItem, ImageSpec, ImageSplits, Images};
+
+/// Images of one shape, a byte for each pixel, and their classes.
+pub(super) struct PackedImages {
+    /// `[n_images, n_channels, height, width]`, 0 is black and 255 white.
+    pub pixels: Vec<u8>,
+    /// `[n_images]`
+    pub labels: Vec<usize>,
+}
+
+/// The three splits of a source that has a training and a test part.
+///
+/// # Errors
+///
+/// If `validation_fraction` of the training part is nothing.
+pub(super) fn packed_splits(
+    spec: ImageSpec,
+    [train, test]: [PackedImages; 2],
+    validation_fraction: f64,
+    source: Sha256,
+) -> Result<ImageSplits, String> {
+    let [learned, validation] = set_aside(&train.labels, validation_fraction)?;
+    let all_of_test = (0..test.labels.len()).collect();
+    let [train, test] = [train, test].map(Arc::new);
+    let subset = |images: &Arc<PackedImages>, indices| -> Images {
+        Arc::new(Subset {
+            spec,
+            images: images.clone(),
+            indices,
+        })
+    };
+    Ok(ImageSplits {
+        spec,
+        train: subset(&train, learned),
+        validation: subset(&train, validation),
+        test: subset(&test, all_of_test),
+        sha256: hexadecimal(&source.finalize()),
+    })
+}
+
+/// Some of the images; the bytes are shared.
+struct Subset {
+    spec: ImageSpec,
+    images: Arc<PackedImages>,
+    indices: Vec<usize>,
+}
+
+impl Dataset<ImageItem> for Subset {
+    fn get(&self, index: usize) -> Result<ImageItem, DatasetError> {
+        let index = self.indices[index];
+        let size = self.spec.n_channels * self.spec.height * self.spec.width;
+        let bytes = &self.images.pixels[index * size..(index + 1) * size];
+        Ok(ImageItem {
+            pixels: bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect(),
+            label: self.images.labels[index],
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+}

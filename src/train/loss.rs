@@ -1,0 +1,76 @@
+//! The task's loss.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+
+/// Mean cross-entropy between rows of target probabilities and the classifier's, in nats.
+///
+/// With one-hot targets this is the usual cross-entropy, with those of
+/// [`soft_targets`](crate::data::soft_targets) the label-smoothed and mixed one.
+///
+/// # Shapes
+///
+/// - `logits`, `targets`: `[batch_size, n_classes]`; rows of `targets` sum to 1
+/// - output: `[1]`
+pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    (log_softmax(logits, 1) * targets)
+        .sum_dim(1)
+        .squeeze_dim::<1>(1)
+        .mean()
+        .neg()
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::nn::loss::CrossEntropyLossConfig;
+    use burn::prelude::*;
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::data::{MixedLabel, soft_targets};
+
+    #[test]
+    fn equals_burns_cross_entropy_with_and_without_smoothing() {
+        let device = Device::flex();
+        let logits = Tensor::random([6, 5], Distribution::Normal(0.0, 3.0), &device);
+        let classes = [0, 4, 2, 2, 1, 3];
+        let labels = classes.map(MixedLabel::whole);
+        for smoothing in [0.0, 0.1, 0.5] {
+            let targets = soft_targets(&labels, 5, smoothing, &device);
+            let found = soft_cross_entropy(logits.clone(), targets).into_scalar::<f64>();
+            let reference = CrossEntropyLossConfig::new()
+                .with_smoothing((smoothing > 0.0).then_some(smoothing as f32))
+                .init(&device);
+            let expected = reference
+                .forward(
+                    logits.clone(),
+                    Tensor::from_ints(classes.map(|class| class as i64), &device),
+                )
+                .into_scalar::<f64>();
+            assert!(
+                (found - expected).abs() <= 1e-6 * expected,
+                "smoothing {smoothing}: {found}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mixed_target_gives_the_mixed_loss() {
+        let device = Device::flex();
+        let logits: Tensor<2> = Tensor::random([1, 5], Distribution::Normal(0.0, 3.0), &device);
+        let loss = |label| {
+            let targets = soft_targets(&[label], 5, 0.0, &device);
+            soft_cross_entropy(logits.clone(), targets).into_scalar::<f64>()
+        };
+        let mixed = loss(MixedLabel {
+            label: 1,
+            partner: 3,
+            lambda: 0.7,
+        });
+        let expected = 0.7 * loss(MixedLabel::whole(1)) + 0.3 * loss(MixedLabel::whole(3));
+        assert!(
+            (mixed - expected).abs() <= 1e-6 * expected,
+            "{mixed}, expected {expected}"
+        );
+    }
+}

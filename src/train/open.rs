@@ -1,0 +1,142 @@
+//! Where a training starts: at the beginning, or at the newest checkpoint that can be used.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::AdamWConfig;
+
+use super::charts;
+use super::collapse::CollapseWatch;
+use super::error::TrainError;
+use super::observer::Observer;
+use super::optimizer::number_parameters;
+use super::timing::Timing;
+use super::trainer::{Job, Trainer};
+use crate::loss::TopologyRegularizer;
+use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
+
+/// The checkpoints of a run and the one to go on from.
+struct Start {
+    checkpoints: Checkpoints,
+    newest: Option<(CheckpointState, PathBuf)>,
+    config_sha256: String,
+}
+
+impl Start {
+    /// Looks for the newest checkpoint that can be used; those that cannot are told of, and put
+    /// away once it is sure that training goes on without them.
+    fn find(
+        run: &RunDirectory,
+        keep_last: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let reading = || TrainError::files(format!("read {}", run.root().display()));
+        Checkpoints::recover(run).map_err(reading())?;
+        let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(reading())?);
+        let (mut checkpoints, mut complaints) =
+            Checkpoints::open(run, keep_last).map_err(reading())?;
+        let metrics_bytes = run.metrics().metadata().map_err(reading())?.len();
+        let newest = checkpoints.newest_within(metrics_bytes, &mut complaints);
+        for complaint in &complaints {
+            observer.note(&format!("checkpoint not used: {complaint}"));
+        }
+        match &newest {
+            Some((state, path)) if state.config_sha256 != config_sha256 => {
+                return Err(TrainError::Files(format!(
+                    "{} was taken under another configuration than {}, expected the same; put the file back, or train anew with `--out DIR`",
+                    path.display(),
+                    run.config().display()
+                )));
+            }
+            Some((state, _)) => observer.note(&format!("going on from step {}", state.step)),
+            None if complaints.is_empty() => {}
+            None => {
+                return Err(TrainError::Files(format!(
+                    "{}: no checkpoint can be used; start over in another directory with `--out DIR`",
+                    run.checkpoints().display()
+                )));
+            }
+        }
+        checkpoints
+            .set_aside_after(newest.as_ref().map(|(state, _)| state.step))
+            .map_err(TrainError::files("set unusable checkpoints aside"))?;
+        Ok(Self {
+            checkpoints,
+            newest,
+            config_sha256,
+        })
+    }
+}
+
+impl<'a> Trainer<'a> {
+    /// As the newest usable checkpoint says, or as the configuration alone.
+    pub(super) fn open(job: &'a Job<'a>, observer: &mut dyn Observer) -> Result<Self, TrainError> {
+        let (run, spec) = (job.run, &job.config.spec);
+        let start = Start::find(run, spec.checkpoint.keep_last, observer)?;
+        let (metrics_bytes, step) = match &start.newest {
+            Some((state, _)) => (state.metrics_bytes, state.step),
+            None => (0, 0),
+        };
+        let log = MetricsLog::open(run, metrics_bytes, step).map_err(TrainError::files(
+            format_args!("write in {}", run.root().display()),
+        ))?;
+        let device = job.device.clone().autodiff();
+        device.seed(spec.seed);
+        let mut trainer = Self {
+            job,
+            model: number_parameters(spec.model.init(&device)),
+            optimizer: AdamWConfig::new()
+                .with_epsilon(1e-8)
+                .with_weight_decay(spec.training.weight_decay as f32)
+                .init(),
+            regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
+            device,
+            step: 0,
+            timing: Timing::new(0.0, 0.0, 0.0),
+            order: None,
+            collapse: CollapseWatch::new(spec.collapse, Vec::new()),
+            validation: None,
+            is_saved: false,
+            checkpoints: start.checkpoints,
+            log,
+            config_sha256: start.config_sha256,
+        };
+        match start.newest {
+            Some((state, path)) => trainer.restore(state, &path)?,
+            None => trainer.log.show(|events| charts::start(events, job.config)),
+        }
+        trainer.tell_warnings(observer);
+        Ok(trainer)
+    }
+
+    fn restore(&mut self, state: CheckpointState, path: &Path) -> Result<(), TrainError> {
+        let cannot = |what: &str, error: &dyn std::fmt::Display| {
+            TrainError::Files(format!("{}: {error}", path.join(what).display()))
+        };
+        self.model = self
+            .model
+            .clone()
+            .try_load_file(path.join("model.bpk"))
+            .map_err(|error| cannot("model.bpk", &error))?;
+        self.optimizer = self
+            .optimizer
+            .clone()
+            .load(path.join("optimizer.bpk"))
+            .map_err(|error| cannot("optimizer.bpk", &error))?;
+        if state.penalty_weights.len() != self.regularizer.penalties().len() {
+            let message = format!("{} penalty weights", state.penalty_weights.len());
+            return Err(cannot("state.json", &message));
+        }
+        self.regularizer.set_weights(state.penalty_weights);
+        self.collapse = CollapseWatch::new(self.job.config.spec.collapse, state.peak_distances);
+        self.step = state.step;
+        self.validation = state.validation;
+        self.is_saved = true;
+        self.timing = Timing::new(
+            state.seconds,
+            state.seconds_in_steps,
+            state.seconds_in_topology,
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! Tiny data sets in the formats of the real ones.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::write::GzEncoder;
+use image::{Rgb, RgbImage};
+
+/// How the names of IDX files are spelt.
+#[derive(Clone, Copy)]
+pub enum Spelling {
+    Dash,
+    DotCompressed,
+}
+
+/// 20 training and 10 test images of 28 by 28 pixels. Image `i` has class `i % 4` and the grey `i`,
+/// but for its first pixel, which is white.
+pub fn write_mnist(directory: &Path, spelling: Spelling) {
+    std::fs::create_dir_all(directory).unwrap();
+    for (name, n_images) in [("train", 20u32), ("t10k", 10)] {
+        let mut images = [0x803u32, n_images, 28, 28].map(u32::to_be_bytes).concat();
+        for grey in 0..n_images {
+            images.push(255);
+            images.extend([grey as u8; 28 * 28 - 1]);
+        }
+        let mut labels = [0x801u32, n_images].map(u32::to_be_bytes).concat();
+        labels.extend((0..n_images).map(|image| (image % 4) as u8));
+        for (stem, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
+            match spelling {
+                Spelling::Dash => {
+                    std::fs::write(directory.join(format!("{name}-{stem}-ubyte")), bytes).unwrap();
+                }
+                Spelling::DotCompressed => {
+                    let stem = stem.replace("-idx", ".idx");
+                    let path = directory.join(format!("{name}-{stem}-ubyte.gz"));
+                    std::fs::write(path, compressed(&bytes)).unwrap();
+                }
+            }
+        }
+    }
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Four images in each file. Image `i` of a file has class `i` and, in CIFAR-100, the coarse class
+/// 19; its three channels have the values 10, 20 and 30, but for a white first pixel.
+pub fn write_cifar(directory: &Path, n_classes: usize) {
+    std::fs::create_dir_all(directory).unwrap();
+    let names: &[&str] = match n_classes {
+        10 => &[
+            "data_batch_1",
+            "data_batch_2",
+            "data_batch_3",
+            "data_batch_4",
+            "data_batch_5",
+            "test_batch",
+        ],
+        _ => &["train", "test"],
+    };
+    for name in names {
+        let mut bytes = Vec::new();
+        for class in 0..4 {
+            if n_classes == 100 {
+                bytes.push(19);
+            }
+            bytes.push(class);
+            for value in [10, 20, 30] {
+                bytes.push(255);
+                bytes.extend([value; 32 * 32 - 1]);
+            }
+        }
+        std::fs::write(directory.join(format!("{name}.bin")), bytes).unwrap();
+    }
+}
+
+/// `train` with ten images in each of the folders `cat` and `dog`, `test` with three. Cats are
+/// PNG images of 12 by 6 pixels, red, green and blue from left to right; dogs are grey JPEG images
+/// of 6 by 6.
+pub fn write_image_folder(directory: &Path) {
+    for (split, n_images) in [("train", 10), ("test", 3)] {
+        write_split(&directory.join(split), n_images);
+    }
+}
+
+/// One split of [`write_image_folder`].
+pub fn write_split(directory: &Path, n_images: usize) {
+    let stripes = RgbImage::from_fn(12, 6, |column, _| match column {
+        0..3 => Rgb([255, 0, 0]),
+        3..9 => Rgb([0, 255, 0]),
+        _ => Rgb([0, 0, 255]),
+    });
+    let grey = RgbImage::from_pixel(6, 6, Rgb([100; 3]));
+    for (class, ending, image) in [("cat", "png", stripes), ("dog", "JPG", grey)] {
+        let folder = directory.join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for number in 0..n_images {
+            image
+                .save(folder.join(format!("{number}.{ending}")))
+                .unwrap();
+        }
+    }
+}
