@@ -12,7 +12,8 @@ use super::packed::{PackedImages, packed_splits};
 ///
 /// # Errors
 ///
-/// If the files cannot be fetched or read; what Burn found is then above it on stderr.
+/// If the files cannot be fetched or read. Burn panics then, which is caught here, so its own report
+/// stands on stderr too.
 pub(super) fn downloaded_mnist(validation_fraction: f64) -> Result<ImageSplits, String> {
     let mut source = Sha256::new();
     let train = part("training", MnistDataset::train, &mut source)?;
@@ -28,7 +29,7 @@ fn part(
     // Burn's reader panics where the network or the disk fails.
     let images = std::panic::catch_unwind(fetch).map_err(|_| {
         format!(
-            "the {name} images of MNIST could not be downloaded; fetch the four files by hand and set data.path"
+            "the {name} images of MNIST could not be fetched, or Burn's cache of them is broken (the panic above says which); fetch the four files by hand and set data.path"
         )
     })?;
     let mut pixels = Vec::new();

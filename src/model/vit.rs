@@ -281,6 +281,7 @@ mod tests {
     #[test]
     fn registers_are_attended_to_but_not_averaged() {
         assert_eq!(effect_of_registers(0), 0.0);
-        assert!(effect_of_registers(1) > 1e-4);
+        let effect = effect_of_registers(1);
+        assert!(effect > 1e-4, "{effect}");
     }
 }

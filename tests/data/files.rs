@@ -46,28 +46,24 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Four images in each file. Image `i` of a file has class `i` and, in CIFAR-100, the coarse class
-/// 19; its three channels have the values 10, 20 and 30, but for a white first pixel.
+/// 20 training and 4 test images. Image `i` of a file has class `i % 4` and, in CIFAR-100, the
+/// coarse class 19; its three channels have the values 10, 20 and 30, but for a white first pixel.
 pub fn write_cifar(directory: &Path, n_classes: usize) {
     std::fs::create_dir_all(directory).unwrap();
-    let names: &[&str] = match n_classes {
-        10 => &[
-            "data_batch_1",
-            "data_batch_2",
-            "data_batch_3",
-            "data_batch_4",
-            "data_batch_5",
-            "test_batch",
-        ],
-        _ => &["train", "test"],
+    let files: Vec<(String, u8)> = match n_classes {
+        10 => (1..=5)
+            .map(|batch| (format!("data_batch_{batch}"), 4))
+            .chain([("test_batch".to_owned(), 4)])
+            .collect(),
+        _ => vec![("train".to_owned(), 20), ("test".to_owned(), 4)],
     };
-    for name in names {
+    for (name, n_images) in files {
         let mut bytes = Vec::new();
-        for class in 0..4 {
+        for image in 0..n_images {
             if n_classes == 100 {
                 bytes.push(19);
             }
-            bytes.push(class);
+            bytes.push(image % 4);
             for value in [10, 20, 30] {
                 bytes.push(255);
                 bytes.extend([value; 32 * 32 - 1]);
