@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use self::evaluate::EvaluateArguments;
 use self::train::TrainArguments;
@@ -31,9 +31,14 @@ enum Command {
     Train(TrainArguments),
     /// Evaluate the checkpoint of a run that is best on the validation split.
     Evaluate(EvaluateArguments),
-    /// Check or print configuration files.
+    /// Check or print configuration files, or their schema.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print completions of this command line for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,6 +57,8 @@ enum ConfigCommand {
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
+    /// Print the JSON schema of configuration files, for editors.
+    Schema,
 }
 
 /// Why the program ends with something other than success.
@@ -104,6 +111,15 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Config(ConfigCommand::Print { config, set }) => {
             print!("{}", read_config(&config, &set)?.to_toml());
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Schema) => {
+            print!("{}", Config::schema());
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "burn-topology", &mut std::io::stdout());
             Ok(())
         }
     }

@@ -46,6 +46,14 @@ impl Config {
         Ok(Self { raw, spec })
     }
 
+    /// The JSON schema of a configuration file, for editors; numbers in it have the types of the
+    /// keys, and the meanings are those of [`RawConfig`].
+    pub fn schema() -> String {
+        let schema = schemars::schema_for!(RawConfig);
+        let text = serde_json::to_string_pretty(&schema).expect("a schema can be written");
+        text + "\n"
+    }
+
     /// The resolved configuration as TOML, which reads back as the same configuration.
     pub fn to_toml(&self) -> String {
         toml::to_string(&self.raw).expect("every configuration can be written")

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
-use image::imageops::{FilterType, crop_imm, resize};
-use image::{ImageReader, RgbImage};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::image_file::read_image;
 use super::split::{hexadecimal, set_aside};
 use super::{ImageItem, ImageSpec, ImageSplits, Images};
 
@@ -67,9 +66,10 @@ pub(super) fn image_folder(
         }
     };
     let sha256 = listing_digest(root, [&train, &validation, &test]);
-    let images = |files| -> Images { Arc::new(FolderImages { files, image_size }) };
+    let spec = folder_spec(image_size, n_classes);
+    let images = |files| -> Images { Arc::new(FolderImages { files, spec }) };
     Ok(ImageSplits {
-        spec: folder_spec(image_size, n_classes),
+        spec,
         train: images(train),
         validation: images(validation),
         test: images(test),
@@ -97,16 +97,16 @@ struct ImageFile {
 
 struct FolderImages {
     files: Vec<ImageFile>,
-    image_size: usize,
+    spec: ImageSpec,
 }
 
 impl Dataset<ImageItem> for FolderImages {
     fn get(&self, index: usize) -> Result<ImageItem, DatasetError> {
         let file = &self.files[index];
-        let image = read_image(&file.path, self.image_size)
+        let pixels = read_image(&file.path, self.spec)
             .map_err(|message| DatasetError::new(std::io::Error::other(message)))?;
         Ok(ImageItem {
-            pixels: planes(&image),
+            pixels,
             label: file.label,
         })
     }
@@ -121,36 +121,6 @@ impl Dataset<ImageItem> for FolderImages {
     fn len(&self) -> usize {
         self.files.len()
     }
-}
-
-/// The largest centred square of an image, scaled to `side` pixels.
-fn read_image(path: &Path, side: usize) -> Result<RgbImage, String> {
-    let refuse = |error: String| {
-        format!(
-            "{}: cannot be decoded ({error}), expected a whole PNG or JPEG image",
-            path.display()
-        )
-    };
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| refuse(e.to_string()))?;
-    let image = reader
-        .decode()
-        .map_err(|e| refuse(e.to_string()))?
-        .into_rgb8();
-    let (width, height) = image.dimensions();
-    let shorter = width.min(height);
-    let [left, top] = [width, height].map(|length| (length - shorter) / 2);
-    let square = crop_imm(&image, left, top, shorter, shorter);
-    let side = side as u32;
-    // Averages over the pixels that fall together, as Pillow's bilinear filter does.
-    Ok(resize(&*square, side, side, FilterType::Triangle))
-}
-
-/// Pixels between 0 and 1, channel by channel.
-fn planes(image: &RgbImage) -> Vec<f32> {
-    let value = |channel| image.pixels().map(move |pixel| f32::from(pixel.0[channel]));
-    (0..3).flat_map(value).map(|value| value / 255.0).collect()
 }
 
 fn validation_folder(root: &Path) -> Result<Option<PathBuf>, String> {

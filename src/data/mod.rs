@@ -7,6 +7,7 @@ mod digits;
 #[cfg(feature = "download")]
 mod download;
 mod idx;
+mod image_file;
 mod image_folder;
 mod mixup;
 mod open;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use augment::Augment;
 pub use batch::{ImageBatch, ImageBatcher, epoch_order, random_stream};
 pub use digits::{DIGITS_SPEC, digits};
+pub use image_file::read_image;
 pub use mixup::{mixup, mixup_stream};
 pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use targets::{MixedLabel, soft_targets};

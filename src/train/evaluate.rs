@@ -1,11 +1,11 @@
 //! Accuracy, loss and topology on a split.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::prelude::*;
 
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
@@ -30,18 +30,20 @@ pub struct Evaluation {
 /// Images per batch of an evaluation.
 const BATCH_SIZE: usize = 128;
 
-/// Runs a model over a split, in its order, without gradients; `None` if `stop` was set meanwhile.
+/// Runs a model over a split, in its order, without gradients; `None` if asked to stop meanwhile.
+///
+/// The topology is that of the first `logging.topology_images` images.
 ///
 /// # Errors
 ///
 /// As [`LayerMonitor::add`]: attention that is not finite; images that cannot be read.
 pub fn evaluate(
+    job: &Job<'_>,
     model: &Vit,
     images: &Images,
-    batcher: ImageBatcher,
-    device: &Device,
-    stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, TrainError> {
+    let spec = &job.config.spec;
+    let batcher = ImageBatcher { spec: spec.images };
     let mut evaluation = Evaluation {
         n_images: images.len(),
         loss: 0.0,
@@ -49,18 +51,22 @@ pub fn evaluate(
         monitor: LayerMonitor::default(),
     };
     let mut n_right = 0;
-    let cross_entropy = CrossEntropyLossConfig::new().init(device);
-    for start in (0..images.len()).step_by(BATCH_SIZE) {
-        if stop.load(Ordering::Relaxed) {
+    let cross_entropy = CrossEntropyLossConfig::new().init(job.device);
+    let n_watched = images.len().min(spec.logging.topology_images);
+    for range in batches(images.len(), n_watched) {
+        if job.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let indices: Vec<usize> = (start..images.len().min(start + BATCH_SIZE)).collect();
-        let weight = indices.len() as f64 / images.len() as f64;
+        let capture = match range.start < n_watched {
+            true => Capture::AttentionAndHidden,
+            false => Capture::Logits,
+        };
+        let weight = range.len() as f64 / images.len() as f64;
         let items = images
-            .get_many(indices)
+            .get_many(range.collect())
             .map_err(|e| TrainError::Files(e.to_string()))?;
-        let batch = batcher.batch(items, device);
-        let output = model.forward(batch.images, Capture::AttentionAndHidden);
+        let batch = batcher.batch(items, job.device);
+        let output = model.forward(batch.images, capture);
         let right = output
             .logits
             .clone()
@@ -78,6 +84,17 @@ pub fn evaluate(
     Ok(Some(evaluation))
 }
 
+/// Consecutive batches, cut also where watching ends.
+fn batches(n_images: usize, n_watched: usize) -> impl Iterator<Item = Range<usize>> {
+    let watched = (0..n_watched).step_by(BATCH_SIZE);
+    let others = (n_watched..n_images).step_by(BATCH_SIZE);
+    let end = move |start| match start < n_watched {
+        true => n_watched.min(start + BATCH_SIZE),
+        false => n_images.min(start + BATCH_SIZE),
+    };
+    watched.chain(others).map(move |start| start..end(start))
+}
+
 /// Evaluates the checkpoint that is best on the validation split; `None` if asked to stop
 /// meanwhile.
 ///
@@ -89,10 +106,7 @@ pub fn evaluate_best(
     images: &Images,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
     let (model, state) = load_best(job)?;
-    let batcher = ImageBatcher {
-        spec: job.config.spec.images,
-    };
-    let evaluation = evaluate(&model, images, batcher, job.device, job.stop)?;
+    let evaluation = evaluate(job, &model, images)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
 
@@ -126,4 +140,23 @@ pub fn load_best(job: &Job<'_>) -> Result<(Vit, CheckpointState), TrainError> {
         .try_load_file(&weights)
         .map_err(|e| TrainError::Files(format!("{}: {e}", weights.display())))?;
     Ok((model, state.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_cover_every_image_once_and_none_straddles_the_watched_ones() {
+        for (n_images, n_watched) in [(0, 0), (5, 5), (300, 100), (300, 0), (300, 128), (300, 300)]
+        {
+            let found: Vec<Range<usize>> = batches(n_images, n_watched).collect();
+            let flat: Vec<usize> = found.iter().cloned().flatten().collect();
+            assert_eq!(flat, (0..n_images).collect::<Vec<_>>());
+            for range in found {
+                assert!(range.len() <= BATCH_SIZE);
+                assert_eq!(range.start < n_watched, range.end <= n_watched, "{range:?}");
+            }
+        }
+    }
 }

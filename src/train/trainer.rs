@@ -17,7 +17,7 @@ use super::observer::Observer;
 use super::summary::Summary;
 use super::timing::Timing;
 use crate::config::{CollapseAction, Config};
-use crate::data::{ImageBatcher, ImageSplits};
+use crate::data::ImageSplits;
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::Vit;
 use crate::run::{
@@ -167,11 +167,8 @@ impl Trainer<'_> {
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
-        let batcher = ImageBatcher { spec: spec.images };
         let model = self.model.valid();
-        let images = &self.job.data.validation;
-        let Some(validation) = evaluate(&model, images, batcher, self.job.device, self.job.stop)?
-        else {
+        let Some(validation) = evaluate(self.job, &model, &self.job.data.validation)? else {
             return Ok(None);
         };
         self.require_finite("validation loss", validation.loss, f64::NAN)?;

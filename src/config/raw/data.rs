@@ -1,9 +1,10 @@
 //! `[data]`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[data]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawData {
     /// The 1,797 embedded handwritten digits, 8 by 8 pixels.

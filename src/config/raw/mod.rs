@@ -8,6 +8,7 @@ mod records;
 mod topology;
 mod training;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use data::RawData;
@@ -20,8 +21,12 @@ pub use topology::{
 pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
 
 /// A whole file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(
+    title = "burn-topology configuration",
+    description = "A training run; see reference.toml for every key."
+)]
 pub struct RawConfig {
     /// `[run]`
     pub run: RawRun,
@@ -46,7 +51,7 @@ pub struct RawConfig {
 }
 
 /// `[run]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRun {
     /// Name of the run; its directory is `runs/<name>` unless `--out` says otherwise.

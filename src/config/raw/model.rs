@@ -1,9 +1,10 @@
 //! `[model]`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[model]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawModel {
     /// A vision transformer.
@@ -45,7 +46,7 @@ fn four() -> usize {
 }
 
 /// `model.size`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum RawSize {
@@ -56,7 +57,7 @@ pub enum RawSize {
 }
 
 /// `model.pooling`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPooling {
     /// A class token.

@@ -1,9 +1,10 @@
 //! The sections that say what is kept and watched.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[logging]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawLogging {
     /// Steps between two records of the training loss.
@@ -12,6 +13,9 @@ pub struct RawLogging {
     /// Epochs between two sets of pictures of diagrams and barcodes in TensorBoard.
     #[serde(default = "ten")]
     pub pictures_every_epochs: usize,
+    /// Images of a split whose topology is measured in an evaluation, the first ones.
+    #[serde(default = "thousand")]
+    pub topology_images: usize,
 }
 
 impl Default for RawLogging {
@@ -19,8 +23,13 @@ impl Default for RawLogging {
         Self {
             log_every_steps: ten(),
             pictures_every_epochs: ten(),
+            topology_images: thousand(),
         }
     }
+}
+
+fn thousand() -> usize {
+    1000
 }
 
 fn ten() -> usize {
@@ -28,7 +37,7 @@ fn ten() -> usize {
 }
 
 /// `[checkpoint]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawCheckpoint {
     /// Steps between two checkpoints within an epoch; absent: only at the end of every epoch.
@@ -53,7 +62,7 @@ fn two() -> usize {
 }
 
 /// `[collapse]`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawCollapse {
     /// What happens when a layer's attention collapses.
@@ -79,7 +88,7 @@ fn tenth() -> f64 {
 }
 
 /// `collapse.action`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawCollapseAction {
     /// Nothing beside the number in the records.

@@ -1,9 +1,10 @@
 //! `[[topology]]`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[[topology]]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTopology {
     /// What is compared.
@@ -43,7 +44,7 @@ pub struct RawTopology {
 }
 
 /// `topology.between`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawBetween {
     /// Neighbouring layers.
@@ -51,7 +52,7 @@ pub enum RawBetween {
 }
 
 /// `topology.pairs`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPairs {
     /// Each with the next.
@@ -60,7 +61,7 @@ pub enum RawPairs {
 }
 
 /// `topology.layers`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected \"all\" or a list of layer numbers counted from 0"
@@ -73,7 +74,7 @@ pub enum RawLayers {
 }
 
 /// The word `all`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum All {
     /// `"all"`
@@ -87,7 +88,7 @@ impl Default for RawLayers {
 }
 
 /// `topology.source`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawSource {
     /// Rows of attention.
@@ -96,7 +97,7 @@ pub enum RawSource {
 }
 
 /// `topology.distance`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawDistance {
     /// Square root of the Jensen-Shannon divergence, natural logarithm.
@@ -105,7 +106,7 @@ pub enum RawDistance {
 }
 
 /// `topology.heads`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawHeads {
     /// Their mean.
@@ -116,7 +117,7 @@ pub enum RawHeads {
 }
 
 /// `topology.tokens`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawTokens {
     /// The patches.
@@ -127,7 +128,7 @@ pub enum RawTokens {
 }
 
 /// `topology.normalize`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawNormalize {
     /// Nothing.
@@ -137,7 +138,7 @@ pub enum RawNormalize {
 }
 
 /// `topology.direction`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawDirection {
     /// Both sides move.
@@ -150,7 +151,7 @@ pub enum RawDirection {
 }
 
 /// `topology.penalty`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawPenalty {
     /// The Wasserstein distance.
@@ -170,7 +171,7 @@ pub enum RawPenalty {
 }
 
 /// `ground_norm`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawGroundNorm {
     /// The largest coordinate.
@@ -180,7 +181,7 @@ pub enum RawGroundNorm {
 }
 
 /// `power`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPower {
     /// `W_p^p`
@@ -190,7 +191,7 @@ pub enum RawPower {
 }
 
 /// `topology.weight`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawWeight {
     /// This factor.
@@ -206,7 +207,7 @@ pub enum RawWeight {
 }
 
 /// `topology.schedule`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawSchedule {
     /// First epoch, counted from 0.

@@ -1,9 +1,10 @@
 //! `[training]`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[training]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTraining {
     /// Passes over the training split.
@@ -36,7 +37,7 @@ fn one_part() -> usize {
 }
 
 /// `training.augment`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawAugment {
     /// Largest shift, in pixels.
@@ -69,7 +70,7 @@ impl Default for RawAugment {
 }
 
 /// `training.optimizer`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawOptimizer {
     /// Adam with decoupled weight decay.
@@ -82,7 +83,7 @@ pub enum RawOptimizer {
 }
 
 /// `training.schedule`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawLearningRate {
     /// The same at every step.

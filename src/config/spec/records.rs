@@ -12,6 +12,8 @@ pub struct LoggingSpec {
     pub log_every_steps: usize,
     /// Epochs between two sets of pictures, at least 1.
     pub pictures_every_epochs: usize,
+    /// Images of a split whose topology is measured, at least 1.
+    pub topology_images: usize,
 }
 
 /// The checked `[checkpoint]` section.
@@ -57,6 +59,7 @@ pub(super) fn records(
     at_least_one("logging.log_every_steps", raw.logging.log_every_steps)?;
     let every_epochs = raw.logging.pictures_every_epochs;
     at_least_one("logging.pictures_every_epochs", every_epochs)?;
+    at_least_one("logging.topology_images", raw.logging.topology_images)?;
     at_least_one("checkpoint.keep_last", raw.checkpoint.keep_last)?;
     if let Some(every_steps) = raw.checkpoint.every_steps {
         at_least_one("checkpoint.every_steps", every_steps)?;
@@ -71,6 +74,7 @@ pub(super) fn records(
     let logging = LoggingSpec {
         log_every_steps: raw.logging.log_every_steps,
         pictures_every_epochs: every_epochs,
+        topology_images: raw.logging.topology_images,
     };
     let checkpoint = CheckpointSpec {
         every_steps: raw.checkpoint.every_steps,

@@ -1,0 +1,155 @@
+//! `configs/reference.toml` and `configs/schema.json` against the code.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use burn_topology::config::Config;
+use serde_json::Value;
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+}
+
+fn schema() -> Value {
+    serde_json::from_str(&Config::schema()).unwrap()
+}
+
+fn reference() -> String {
+    std::fs::read_to_string(configs().join("reference.toml")).unwrap()
+}
+
+#[test]
+fn the_schema_is_that_of_the_code_and_every_configuration_names_it() {
+    let shipped = std::fs::read_to_string(configs().join("schema.json")).unwrap();
+    assert!(
+        shipped == Config::schema(),
+        "run: cargo run -- config schema > configs/schema.json"
+    );
+    for entry in std::fs::read_dir(configs()).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("#:schema schema.json\n"), "{path:?}");
+        }
+    }
+}
+
+/// Names of all keys, and of all words that a key can be set to.
+fn keys_and_words(schema: &Value, keys: &mut BTreeSet<String>, words: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Object(properties)) = object.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            if let Some(word) = object.get("const").and_then(Value::as_str) {
+                words.insert(word.to_owned());
+            }
+            if let Some(Value::Array(choices)) = object.get("enum") {
+                words.extend(choices.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+            for inner in object.values() {
+                keys_and_words(inner, keys, words);
+            }
+        }
+        Value::Array(inner) => inner.iter().for_each(|s| keys_and_words(s, keys, words)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_and_every_choice() {
+    let (mut keys, mut words) = (BTreeSet::new(), BTreeSet::new());
+    keys_and_words(&schema(), &mut keys, &mut words);
+    assert!(keys.len() > 50 && words.len() > 30, "{keys:?} {words:?}");
+    let text = reference();
+    let is_named = |key: &String| {
+        let written = [format!("{key} = "), format!("[{key}]"), format!(".{key}]")];
+        written.iter().any(|form| text.contains(form))
+    };
+    let missing: Vec<_> = keys.iter().filter(|key| !is_named(key)).collect();
+    assert!(missing.is_empty(), "keys {missing:?}");
+    let missing: Vec<_> = words
+        .iter()
+        .filter(|word| !text.contains(&format!("\"{word}\"")))
+        .collect();
+    assert!(missing.is_empty(), "choices {missing:?}");
+}
+
+#[test]
+fn every_other_choice_in_the_reference_is_valid() {
+    let path = configs().join("reference.toml");
+    let text = reference();
+    let choices: Vec<&str> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("# or "))
+        .collect();
+    assert!(choices.len() > 20);
+    for choice in choices {
+        // A folder of images and the standard sizes have shapes of their own.
+        let data = [choice.to_owned()];
+        Config::read(&path, &data).unwrap_or_else(|error| panic!("{choice}: {error}"));
+    }
+}
+
+/// Compares what is written with the defaults that the schema knows.
+fn compare(schema: &Value, defs: &Value, written: &Value, path: &str, n_compared: &mut usize) {
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        let name = name.rsplit('/').next().unwrap();
+        compare(&defs[name], defs, written, path, n_compared);
+    }
+    for choice in ["oneOf", "anyOf"] {
+        for variant in schema
+            .get(choice)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            if variant["properties"]["kind"]["const"] == written["kind"] {
+                compare(variant, defs, written, path, n_compared);
+            }
+        }
+    }
+    if let (Some(items), Value::Array(written)) = (schema.get("items"), written) {
+        for item in written {
+            compare(items, defs, item, path, n_compared);
+        }
+    }
+    let Some(Value::Object(properties)) = schema.get("properties") else {
+        return;
+    };
+    for (key, property) in properties {
+        let path = format!("{path}.{key}");
+        let Some(written) = written.get(key) else {
+            continue;
+        };
+        match property.get("default") {
+            Some(Value::Object(_)) | None => {}
+            Some(Value::Null) => continue,
+            Some(default) => {
+                *n_compared += 1;
+                let equal = match (default.as_f64(), written.as_f64()) {
+                    (Some(default), Some(written)) => default == written,
+                    _ => default == written,
+                };
+                assert!(
+                    equal,
+                    "{path} is {written} in the reference, its default is {default}"
+                );
+            }
+        }
+        compare(property, defs, written, &path, n_compared);
+    }
+}
+
+#[test]
+fn optional_keys_in_the_reference_have_their_defaults() {
+    let written: toml::Value = toml::from_str(&reference()).unwrap();
+    let written = serde_json::to_value(written).unwrap();
+    let schema = schema();
+    let mut n_compared = 0;
+    compare(&schema, &schema["$defs"], &written, "", &mut n_compared);
+    assert!(n_compared > 25, "only {n_compared} were compared");
+}
