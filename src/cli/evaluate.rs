@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, open, read_config};
-use crate::data::open_data;
+use crate::data::{ImageSplits, Images, open_data};
 use crate::run::RunDirectory;
 use crate::train::{Job, evaluate_best};
 
@@ -23,11 +23,34 @@ pub struct EvaluateArguments {
     device: String,
 }
 
+/// A split of the data.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Split {
+pub enum Split {
+    /// What is learned from.
     Train,
+    /// What choices are made on.
     Validation,
+    /// What is reported.
     Test,
+}
+
+impl Split {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+
+    /// Its images.
+    pub fn of(self, data: &ImageSplits) -> &Images {
+        match self {
+            Self::Train => &data.train,
+            Self::Validation => &data.validation,
+            Self::Test => &data.test,
+        }
+    }
 }
 
 /// Evaluates, and prints what was found.
@@ -36,11 +59,6 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let config = read_config(&run.config(), &[])?;
     let device = open(&arguments.device)?;
     let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
-    let (name, images) = match arguments.split {
-        Split::Train => ("train", &data.train),
-        Split::Validation => ("validation", &data.validation),
-        Split::Test => ("test", &data.test),
-    };
     let job = Job {
         config: &config,
         data: &data,
@@ -48,12 +66,16 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
         device: &device,
         stop: &AtomicBool::new(false),
     };
-    let Some((evaluation, state)) = evaluate_best(&job, images)? else {
+    let Some((evaluation, state)) = evaluate_best(&job, arguments.split.of(&data))? else {
         return Ok(()); // only if asked to stop, which nobody can
     };
     println!(
-        "{name}: accuracy {:.4}, loss {:.4} nats, {} images (checkpoint of step {})",
-        evaluation.accuracy, evaluation.loss, evaluation.n_images, state.step
+        "{}: accuracy {:.4}, loss {:.4} nats, {} images (checkpoint of step {})",
+        arguments.split.name(),
+        evaluation.accuracy,
+        evaluation.loss,
+        evaluation.n_images,
+        state.step
     );
     for (name, value) in evaluation.monitor.means() {
         println!("{name:<52} {value:>10.5}");

@@ -1,8 +1,10 @@
 //! Arguments, printing and exit codes: nothing else.
 
 mod evaluate;
+mod predict;
 mod progress;
 mod stop;
+mod tables;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::evaluate::EvaluateArguments;
+use self::predict::PredictArguments;
 use self::train::TrainArguments;
 use crate::config::Config;
 use crate::run::open_device;
@@ -31,6 +34,8 @@ enum Command {
     Train(TrainArguments),
     /// Evaluate the checkpoint of a run that is best on the validation split.
     Evaluate(EvaluateArguments),
+    /// Print the most probable classes of images.
+    Predict(PredictArguments),
     /// Check or print configuration files, or their schema.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -102,6 +107,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Config(ConfigCommand::Check { files }) => {
             for file in files {
                 read_config(&file, &[])?;

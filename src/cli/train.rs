@@ -8,11 +8,12 @@ use clap::Args;
 
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{Failure, open, read_config};
+use super::{Failure, open, read_config, tables};
 use crate::config::Config;
 use crate::data::{ImageSplits, open_data};
+use crate::model::count_parameters;
 use crate::run::{Manifest, RunDirectory, Session};
-use crate::train::{Job, Outcome, Summary, train};
+use crate::train::{Job, Observer, Outcome, Summary, dry_run, train};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub struct TrainArguments {
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
     /// Go on with a run that was stopped or killed, from its newest checkpoint.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "set"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "set", "dry_run"])]
     resume: Option<PathBuf>,
     /// Directory of the run, which must not exist [default: runs/<run.name>].
     #[arg(long, value_name = "DIR")]
@@ -29,6 +30,9 @@ pub struct TrainArguments {
     /// Override a key, as in `--set training.epochs=5`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Take a few steps, print what the run will cost, and leave nothing behind.
+    #[arg(long)]
+    dry_run: bool,
     /// Device to run on [default: flex, or the one a resumed run was on].
     #[arg(long)]
     device: Option<String>,
@@ -39,6 +43,7 @@ const DEFAULT_DEVICE: &str = "flex";
 /// Trains, and prints the final metrics.
 pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     match (&arguments.resume, &arguments.config) {
+        (None, Some(config)) if arguments.dry_run => try_out(config, arguments),
         (Some(root), _) => resume(root, arguments.device.as_deref()),
         (None, Some(config)) => begin(config, arguments),
         (None, None) => unreachable!("required by the parser"),
@@ -54,12 +59,26 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
         Some(root) => root.clone(),
         None => Path::new("runs").join(&config.spec.name),
     };
+    let run = create(&root, &config, &data, device_name)?;
+    let lock = run.lock().map_err(Failure::CouldNotRun)?;
+    let summary = watch(&config, &data, &run, &device)?;
+    drop(lock);
+    print_summary(&summary, &run);
+    Ok(())
+}
+
+fn create(
+    root: &Path,
+    config: &Config,
+    data: &ImageSplits,
+    device_name: &str,
+) -> Result<RunDirectory, Failure> {
     let manifest = Manifest {
         seed: config.spec.seed,
         data_sha256: data.sha256.clone(),
         sessions: vec![Session::gather(device_name)],
     };
-    let run = RunDirectory::create(&root, &config.to_toml(), &manifest).map_err(|error| {
+    RunDirectory::create(root, &config.to_toml(), &manifest).map_err(|error| {
         Failure::CouldNotRun(match error.kind() {
             io::ErrorKind::AlreadyExists => format!(
                 "{0} exists already, and runs are never overwritten; go on with it by `--resume {0}`, or choose another place with `--out DIR`",
@@ -67,11 +86,37 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
             ),
             _ => format!("cannot make the run directory {}: {error}", root.display()),
         })
-    })?;
-    let lock = run.lock().map_err(Failure::CouldNotRun)?;
-    let summary = watch(&config, &data, &run, &device)?;
-    drop(lock);
-    print_summary(&summary, &run);
+    })
+}
+
+fn try_out(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
+    let config = read_config(path, &arguments.set)?;
+    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    let device = open(device_name)?;
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+    let name = format!("burn-topology-dry-run-{}", std::process::id());
+    let run = create(
+        &std::env::temp_dir().join(name),
+        &config,
+        &data,
+        device_name,
+    )?;
+    let job = Job {
+        config: &config,
+        data: &data,
+        run: &run,
+        device: &device,
+        stop: &AtomicBool::new(false),
+    };
+    let found = dry_run(&job);
+    // Nobody misses what could not be removed from there.
+    let _ = std::fs::remove_dir_all(run.root());
+    let found = found?;
+    println!(
+        "{}\n",
+        tables::overview(&config.spec, &data, &found.parameters)
+    );
+    println!("{}", tables::costs(&found));
     Ok(())
 }
 
@@ -133,6 +178,8 @@ fn watch(
         stop,
     };
     let mut progress = Progress::new(run, &config.spec);
+    let parameters = count_parameters(&config.spec.model.init(device));
+    progress.note(&tables::overview(&config.spec, data, &parameters));
     let outcome = train(&job, &mut progress);
     progress.finish();
     match outcome? {

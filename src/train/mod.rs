@@ -2,6 +2,7 @@
 
 mod charts;
 mod collapse;
+mod dry_run;
 mod error;
 mod evaluate;
 mod loss;
@@ -9,17 +10,20 @@ mod monitor;
 mod observer;
 mod open;
 mod optimizer;
+mod predict;
 mod step;
 mod summary;
 mod timing;
 mod trainer;
 
 pub use collapse::{CollapseWatch, LowLayer};
+pub use dry_run::{DryRun, dry_run};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, evaluate_best, load_best};
 pub use loss::soft_cross_entropy;
 pub use monitor::{LayerMonitor, LayerSample};
-pub use observer::{Observer, StepReport};
+pub use observer::{Observer, Silent, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
+pub use predict::predict;
 pub use summary::Summary;
 pub use trainer::{Job, Outcome, train};

@@ -34,3 +34,13 @@ pub trait Observer {
     /// Something to know, one line.
     fn note(&mut self, line: &str);
 }
+
+/// Someone who does not care.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn step(&mut self, _report: &StepReport) {}
+    fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
+    fn note(&mut self, _line: &str) {}
+}

@@ -1,0 +1,135 @@
+//! `predict`: what the best checkpoint of a run says of images.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use super::evaluate::Split;
+use super::{Failure, open, read_config};
+use crate::data::{ImageItem, Images, open_data, read_image};
+use crate::model::Vit;
+use crate::run::RunDirectory;
+use crate::train::{Job, load_best, predict};
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// The run directory.
+    run: PathBuf,
+    /// PNG or JPEG images; cut to squares and scaled to what the model takes.
+    #[arg(required_unless_present = "split")]
+    images: Vec<PathBuf>,
+    /// The images of a split, with their labels, in place of files.
+    #[arg(long, value_enum, conflicts_with = "images")]
+    split: Option<Split>,
+    /// Classes listed for each image, the most probable first.
+    #[arg(long, default_value_t = 1)]
+    top: usize,
+    /// Device to run on.
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+/// Images per batch.
+const BATCH_SIZE: usize = 128;
+
+/// Prints `image,label,class,probability`, one line per image and class listed.
+pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
+    let run = RunDirectory::open(&arguments.run).map_err(Failure::CouldNotRun)?;
+    let config = read_config(&run.config(), &[])?;
+    let device = open(&arguments.device)?;
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+    let job = Job {
+        config: &config,
+        data: &data,
+        run: &run,
+        device: &device,
+        stop: &AtomicBool::new(false),
+    };
+    let (model, _) = load_best(&job)?;
+    let source = match arguments.split {
+        Some(split) => Source::Split(split.of(&data)),
+        None => Source::Files(&arguments.images),
+    };
+    match print(&source, &job, &model, arguments.top)? {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::CouldNotRun(format!("cannot write: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn print(
+    source: &Source<'_>,
+    job: &Job<'_>,
+    model: &Vit,
+    top: usize,
+) -> Result<io::Result<()>, Failure> {
+    let mut out = io::stdout().lock();
+    let mut lines = "image,label,class,probability\n".to_owned();
+    for start in (0..source.len()).step_by(BATCH_SIZE) {
+        let indices = start..source.len().min(start + BATCH_SIZE);
+        let items = indices
+            .clone()
+            .map(|index| source.item(index, job))
+            .collect::<Result<Vec<_>, String>>()
+            .map_err(Failure::CouldNotRun)?;
+        let names = indices
+            .zip(&items)
+            .map(|(index, item)| source.name(index, item));
+        let names: Vec<String> = names.collect();
+        for (name, probabilities) in names.into_iter().zip(predict(job, model, items)?) {
+            let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
+            classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            for (class, probability) in classes.into_iter().take(top) {
+                lines.push_str(&format!("{name},{class},{probability:.6}\n"));
+            }
+        }
+        if let Err(error) = out.write_all(std::mem::take(&mut lines).as_bytes()) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(out.flush())
+}
+
+enum Source<'a> {
+    Files(&'a [PathBuf]),
+    Split(&'a Images),
+}
+
+impl Source<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Files(files) => files.len(),
+            Self::Split(images) => images.len(),
+        }
+    }
+
+    fn item(&self, index: usize, job: &Job<'_>) -> Result<ImageItem, String> {
+        match self {
+            Self::Files(files) => Ok(ImageItem {
+                pixels: read_image(&files[index], job.config.spec.images)?,
+                label: 0,
+            }),
+            Self::Split(images) => images.get(index).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// A file's name, or a place in the split and the label there.
+    fn name(&self, index: usize, item: &ImageItem) -> String {
+        match self {
+            Self::Files(files) => format!("{},", quoted(&files[index].display().to_string())),
+            Self::Split(_) => format!("{index},{}", item.label),
+        }
+    }
+}
+
+/// A field of a CSV file.
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
+    }
+}

@@ -1,0 +1,161 @@
+//! Tables for the person watching.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::config::Spec;
+use crate::data::ImageSplits;
+use crate::model::ParameterCount;
+use crate::train::DryRun;
+
+/// What a run is about to do: data, model, penalties.
+pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) -> String {
+    let images = spec.images;
+    let tokens = spec.model.token_layout();
+    let [rows, columns] = tokens.grid;
+    let n_penalties = match spec.penalties.len() {
+        0 => "none".to_owned(),
+        n => n.to_string(),
+    };
+    let facts = [
+        (
+            "images",
+            format!(
+                "{} training, {} validation, {} test",
+                grouped(data.train.len()),
+                grouped(data.validation.len()),
+                grouped(data.test.len())
+            ),
+        ),
+        (
+            "shape",
+            format!(
+                "{} channels, {} by {} pixels, {} classes",
+                images.n_channels, images.height, images.width, images.n_classes
+            ),
+        ),
+        (
+            "tokens",
+            format!(
+                "{}: {} before {rows} by {columns} patches",
+                tokens.n_tokens(),
+                tokens.n_prefix_tokens
+            ),
+        ),
+        ("penalties", n_penalties),
+    ];
+    let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
+    format!("{}\n{}", facts.join("\n"), parameter_table(parameters))
+}
+
+fn parameter_table(counts: &[ParameterCount]) -> String {
+    let total: usize = counts.iter().map(|count| count.n_parameters).sum();
+    let mut table = table(["part", "parameters", "share"]);
+    for count in counts {
+        let name = match count.n_parts {
+            1 => count.name.clone(),
+            n => format!("{} ({n})", count.name),
+        };
+        let share = 100.0 * count.n_parameters as f64 / total.max(1) as f64;
+        table.add_row([name, grouped(count.n_parameters), format!("{share:.1} %")]);
+    }
+    table.add_row(["total".to_owned(), grouped(total), String::new()]);
+    table.to_string()
+}
+
+/// What a run will cost.
+pub fn costs(found: &DryRun) -> String {
+    let milliseconds = |seconds: f64| format!("{:.1} ms", 1e3 * seconds);
+    let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let share = 100.0 * found.seconds_in_topology / found.seconds_per_step.max(f64::MIN_POSITIVE);
+    let mut table = table(["cost", "", "remark"]);
+    let mut row = |name: &str, value: String, remark: String| {
+        table.add_row([name.to_owned(), value, remark]);
+    };
+    row(
+        "step",
+        milliseconds(found.seconds_per_step),
+        "fastest of three, every penalty on".to_owned(),
+    );
+    row(
+        "of it topology",
+        milliseconds(found.seconds_in_topology),
+        format!("{share:.0} % of the step"),
+    );
+    row(
+        "all steps",
+        duration(found.seconds_per_step * found.total_steps as f64),
+        format!("{} steps, without validation", grouped(found.total_steps)),
+    );
+    row(
+        "parameters",
+        mebibytes(found.parameter_bytes as u64),
+        "with gradients and the optimiser's moments".to_owned(),
+    );
+    if let Some(peak) = found.peak_bytes {
+        row(
+            "process",
+            mebibytes(peak),
+            "most memory held, on the host".to_owned(),
+        );
+    }
+    row(
+        "task loss",
+        format!("{:.4}", found.task_loss),
+        "nats, after the steps".to_owned(),
+    );
+    row(
+        "topology loss",
+        format!("{:.4}", found.topology_loss),
+        "weighted".to_owned(),
+    );
+    table.to_string()
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(header);
+    if let Some(numbers) = table.column_mut(1) {
+        numbers.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// `12,345`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `95 s`, `12 min`, `3.5 h`
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1234567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
+}
