@@ -114,11 +114,8 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
         let pairs = self.n_points * self.n_points.saturating_sub(1) / 2;
         let sum: f64 = (0..self.n_points)
             .map(|i| {
-                self.row(i)[i + 1..]
-                    .iter()
-                    .copied()
-                    .sum::<T>()
-                    .to_f64_exact()
+                let row = self.row(i)[i + 1..].iter();
+                row.map(|distance| distance.to_f64_exact()).sum::<f64>()
             })
             .sum();
         sum / pairs.max(1) as f64
@@ -236,6 +233,13 @@ mod tests {
         assert_eq!(matrix.get(0, 0), 0.0);
         assert_eq!(matrix.get(0, 1), 1.0 + step);
         assert_eq!(matrix.get(1, 0), 1.0 + step);
+    }
+
+    #[test]
+    fn mean_of_large_distances_does_not_overflow() {
+        let far = [0.0, 3e38, 3e38, 3e38, 0.0, 3e38, 3e38, 3e38, 0.0_f32];
+        let mean = DistanceMatrix::new(&far, 3).unwrap().mean();
+        assert!((mean / 3e38 - 1.0).abs() < 1e-7);
     }
 
     #[test]
