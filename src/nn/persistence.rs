@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::distance::{JensenShannon, JensenShannonKernel, accumulate_gradient};
 use crate::error::{Error, Result};
-use crate::topology::{Diagram, DistanceMatrix, Edge, VietorisRips};
+use crate::topology::{Diagram, DistanceMatrix, Edge, MAX_POINTS, VietorisRips};
 
 /// The Vietoris-Rips persistence layer: batches of distributions or distances in, diagrams out.
 ///
@@ -177,6 +177,9 @@ impl Persistence {
                     .map_err(|error| error.within(format_args!("item {k}")))
                 },
             )
+            // By way of a list, so that of several bad items the first is named, not the fastest.
+            .collect::<Vec<_>>()
+            .into_iter()
             .collect()
     }
 }
@@ -198,18 +201,7 @@ impl<T: JensenShannonKernel> Workspace<T> {
     }
 
     fn distributions(&mut self, rows: &[T], n_outcomes: usize) -> Result<Item> {
-        if let Some(bad) = rows
-            .iter()
-            .position(|x| !(x.is_finite() && *x >= T::zero()))
-        {
-            return Err(Error::invalid_distribution(format!(
-                "row {} has the entry {} at column {}, expected a probability",
-                bad / n_outcomes,
-                rows[bad],
-                bad % n_outcomes
-            )));
-        }
-        let n_points = rows.len() / n_outcomes;
+        let n_points = check_rows(rows, n_outcomes)?;
         let mut distances = std::mem::take(&mut self.distances);
         distances.resize(n_points * n_points, T::zero());
         self.jensen_shannon
@@ -236,6 +228,30 @@ impl<T: JensenShannonKernel> Workspace<T> {
             mean_distance: distances.mean(),
         })
     }
+}
+
+/// The number of rows, if the engine can take them.
+fn check_rows<T: JensenShannonKernel>(rows: &[T], n_outcomes: usize) -> Result<usize> {
+    let Some(n_points) = rows.len().checked_div(n_outcomes) else {
+        return Err(Error::invalid_distribution(
+            "rows have no columns, expected a probability for each outcome",
+        ));
+    };
+    if n_points > MAX_POINTS {
+        return Err(Error::invalid_distribution(format!(
+            "{n_points} rows were passed, expected at most {MAX_POINTS}"
+        )));
+    }
+    let is_probability = |x: &T| x.is_finite() && *x >= T::zero();
+    if let Some(bad) = rows.iter().position(|x| !is_probability(x)) {
+        return Err(Error::invalid_distribution(format!(
+            "row {} has the entry {} at column {}, expected a probability",
+            bad / n_outcomes,
+            rows[bad],
+            bad % n_outcomes
+        )));
+    }
+    Ok(n_points)
 }
 
 impl HostValues {
@@ -331,8 +347,7 @@ impl DiagramBatch {
             Tensor::<1, Int>::from_data(TensorData::new(rows, [n_edges]), &self.input.device())
         };
         let rows = self
-            .input
-            .clone()
+            .finite_input()
             .reshape([batch_size * n_points, n_columns]);
         let [first, second] = self.edge_jacobian(edges);
         let constant = |data: TensorData| Tensor::<2>::from_data(data, options);
@@ -340,6 +355,18 @@ impl DiagramBatch {
             + rows.select(0, end(1)) * constant(second);
         let linear = linear.sum_dim(1).squeeze_dim::<1>(1);
         linear.clone() - linear.detach() + values
+    }
+
+    /// The input, fit for products: an infinite distance, which is never critical, times a
+    /// derivative of zero would be a NaN.
+    fn finite_input(&self) -> Tensor<3> {
+        match self.kind {
+            InputKind::Distributions => self.input.clone(),
+            InputKind::Distances => {
+                let infinite = self.input.clone().is_inf();
+                self.input.clone().mask_fill(infinite, 0.0)
+            }
+        }
     }
 
     /// Derivatives of each edge's distance in the two rows of the input that it joins.
@@ -414,7 +441,7 @@ impl DiagramBatch {
             HostValues::F64(values) => self.input_gradient(values, gradient),
         };
         let constant = Tensor::<3>::from_data(data, (&self.input.device(), self.input.dtype()));
-        let linear = (self.input.clone() * constant).sum();
+        let linear = (self.finite_input() * constant).sum();
         // The difference is exactly zero and keeps the graph; adding the value to the product
         // itself would cancel digits.
         linear.clone() - linear.detach() + value
@@ -428,8 +455,9 @@ impl DiagramBatch {
         let [batch_size, n_points, n_columns] = self.input.dims();
         let size = n_points * n_columns;
         let mut out = vec![T::zero(); batch_size * size];
-        out.par_chunks_mut(size)
-            .zip(values.par_chunks(size))
+        // Chunks of nothing are refused, so items without points count as long as one entry.
+        out.par_chunks_mut(size.max(1))
+            .zip(values.par_chunks(size.max(1)))
             .zip(gradient)
             .for_each(|((out, values), edges)| {
                 for &([i, j], upstream) in edges.iter().filter(|(_, upstream)| *upstream != 0.0) {
