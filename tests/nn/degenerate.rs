@@ -1,7 +1,7 @@
 //! Inputs at the edge of what is allowed.
 
 use burn_topology::burn::prelude::*;
-use burn_topology::nn::Persistence;
+use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens};
 
 use crate::util::values;
 
@@ -85,4 +85,18 @@ fn first_bad_item_is_the_one_reported() {
         .distributions(rows)
         .unwrap_err();
     assert!(error.to_string().starts_with("item 0: "), "{error}");
+}
+
+#[test]
+fn rows_that_leave_nothing_for_the_patches_are_named() {
+    let weights = Tensor::<4>::from_data([[[[0.2, 0.8], [1.0, 0.0]]]], &Device::flex());
+    let rows = AttentionRows {
+        heads: Heads::Each,
+        tokens: Tokens::Patches,
+        n_prefix_tokens: 1,
+    };
+    assert_eq!(
+        rows.select(weights).unwrap_err().to_string(),
+        "attention row (image 0, head 0, token 1) has no weight on the patches, expected some; compare all tokens instead"
+    );
 }
