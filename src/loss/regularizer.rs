@@ -2,12 +2,13 @@
 
 use burn::module::Module;
 use burn::prelude::*;
+use burn::tensor::DType;
 use rayon::prelude::*;
 
 use super::layer_penalty::{LayerPenalty, PairPenalty};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
 use crate::error::{Error, Result};
-use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Persistence, gradient_norm};
+use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Persistence, gradient_norm};
 
 /// The topological regulariser: a list of penalties, each with its weight and schedule.
 ///
@@ -231,7 +232,7 @@ impl TopologyRegularizer {
         n_prefix_tokens: usize,
         weights: &[f64],
     ) -> Result<TopologyLoss> {
-        let Some(device) = attention.first().map(|layer| layer.device()) else {
+        let Some(first) = attention.first() else {
             return Err(Error::invalid_parameter(
                 "no attention was passed, expected that of each layer",
             ));
@@ -255,7 +256,7 @@ impl TopologyRegularizer {
             .iter()
             .map(|reading| reading.diagrams.surrogate(0.0, &reading.gradient))
             .reduce(|sum, part| sum + part)
-            .map_or_else(|| Tensor::zeros([1], &device), |zero| zero + value);
+            .map_or_else(|| constant_zero(first), |zero| zero + value);
         Ok(TopologyLoss { loss, terms })
     }
 
@@ -269,7 +270,11 @@ impl TopologyRegularizer {
         let mut wanted: Vec<(usize, AttentionRows, usize)> = Vec::new();
         for penalty in active.iter().map(|&index| &self.penalties[index]) {
             let rows = penalty.attention_rows(n_prefix_tokens);
-            for layer in penalty.pairs(attention.len())?.into_iter().flatten() {
+            let pairs = penalty.pairs(attention.len())?;
+            for &[first, second] in &pairs {
+                check_alike(penalty.heads, attention, [first, second])?;
+            }
+            for layer in pairs.into_iter().flatten() {
                 match wanted
                     .iter_mut()
                     .find(|(l, r, _)| (*l, *r) == (layer, rows))
@@ -339,6 +344,27 @@ impl TopologyRegularizer {
         }
         Ok(term)
     }
+}
+
+/// Items of two layers are compared by number, so both must count the same things.
+fn check_alike(heads: Heads, attention: &[Tensor<4>], pair: [usize; 2]) -> Result<()> {
+    let [first, second] = pair.map(|layer| attention[layer].dims());
+    if first[0] == second[0] && (heads == Heads::Mean || first[1] == second[1]) {
+        return Ok(());
+    }
+    Err(Error::invalid_parameter(format!(
+        "layer {} has {} images of {} heads and layer {} has {} of {}, expected as many of both",
+        pair[0], first[0], first[1], pair[1], second[0], second[1]
+    )))
+}
+
+/// Zero in the precision that a penalty on this attention would have.
+fn constant_zero(attention: &Tensor<4>) -> Tensor<1> {
+    let dtype = match attention.dtype() {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    };
+    Tensor::zeros([1], (&attention.device(), dtype))
 }
 
 fn find(readings: &[Reading], layer: usize, rows: AttentionRows) -> Option<usize> {

@@ -103,10 +103,8 @@ impl Schedule {
     /// assert_eq!((at(19), at(20), at(21), at(23), at(99)), (0.0, 0.25, 0.5, 1.0, 1.0));
     /// ```
     pub fn factor(self, clock: Clock) -> f64 {
-        let Some(elapsed) = clock
-            .step
-            .checked_sub(self.start_epoch * clock.steps_per_epoch)
-        else {
+        let start = self.start_epoch.saturating_mul(clock.steps_per_epoch);
+        let Some(elapsed) = clock.step.checked_sub(start) else {
             return 0.0;
         };
         if !elapsed.is_multiple_of(self.every_steps) {
