@@ -4,6 +4,7 @@
 mod regularize_your_model;
 
 mod cli;
+mod examples;
 mod layering;
 mod loss;
 mod nn;

@@ -2,7 +2,8 @@
 //!
 //! The distance is the square root of the Jensen-Shannon divergence, with natural logarithms: 0
 //! for equal rows, `sqrt(ln 2) = 0.8326` for disjoint distributions. Rows need not sum to one;
-//! nothing is renormalised. Masses must be finite and not negative.
+//! nothing is renormalised. Masses must not be negative, nor above an eighth of the largest number
+//! of their type.
 //!
 //! # Why not entropies
 //!
@@ -66,6 +67,19 @@ mod sealed {
 }
 
 /// A floating-point type with a Jensen-Shannon kernel: `f32` (fast) or `f64` (accurate).
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::distance::{JensenShannonKernel, distance};
+///
+/// fn apart<T: JensenShannonKernel>(rows: &[[T; 2]; 2]) -> T {
+///     distance(&rows[0], &rows[1])
+/// }
+/// let nearly_equal = apart(&[[0.5, 0.5], [0.5 + 1e-7, 0.5 - 1e-7]]);
+/// assert!((nearly_equal / 7.071067811865e-8 - 1.0_f64).abs() < 1e-8);
+/// assert_eq!(apart(&[[0.25_f32, 0.75], [0.25, 0.75]]), 0.0);
+/// ```
 pub trait JensenShannonKernel: Real + sealed::Sealed {
     /// Up to [`LANES`](Self::LANES) consecutive outcomes of a row, prepared for the kernel.
     type Lanes: Copy + Debug + Default + Send + Sync;
@@ -257,6 +271,15 @@ impl<T: JensenShannonKernel> JensenShannon<T> {
 /// # Panics
 ///
 /// If the rows differ in length.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::distance::distance;
+///
+/// let disjoint = distance(&[1.0, 0.0], &[0.0, 1.0]);
+/// assert!((disjoint - 2f64.ln().sqrt()).abs() < 1e-15);
+/// ```
 pub fn distance<T: JensenShannonKernel>(p: &[T], q: &[T]) -> T {
     assert_eq!(p.len(), q.len(), "rows differ in length");
     let length = BLOCK * T::LANES;
@@ -298,6 +321,18 @@ fn root<T: Real>(divergence: f64) -> T {
 /// # Panics
 ///
 /// If the slices differ in length.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::distance::accumulate_gradient;
+///
+/// let (p, q) = ([0.9, 0.1], [0.5, 0.5]);
+/// let (mut grad_p, mut grad_q) = ([0.0; 2], [0.0; 2]);
+/// accumulate_gradient(&p, &q, 1.0, &mut grad_p, &mut grad_q);
+/// // Mass that moves from the first outcome of `p` to the second brings the rows together.
+/// assert!(grad_p[0] > 0.0 && grad_p[1] < 0.0);
+/// ```
 pub fn accumulate_gradient<T: JensenShannonKernel>(
     p: &[T],
     q: &[T],

@@ -6,6 +6,24 @@ use burn::tensor::DType;
 use crate::error::{Error, Result};
 
 /// Which heads become distance matrices.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionRows, Heads, Tokens};
+///
+/// let weights = Tensor::<4>::full([2, 3, 5, 5], 1.0 / 5.0, &Device::flex());
+/// let dims = |heads| {
+///     let rows = AttentionRows { heads, tokens: Tokens::All, n_prefix_tokens: 1 };
+///     rows.select(weights.clone()).map(|rows| rows.dims())
+/// };
+/// assert_eq!(dims(Heads::Mean)?, [2, 5, 5]);
+/// assert_eq!(dims(Heads::Each)?, [6, 5, 5]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heads {
     /// The mean of all heads: one matrix per image.
@@ -15,6 +33,25 @@ pub enum Heads {
 }
 
 /// Which tokens are points, and the outcomes of their distributions.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionRows, Heads, Tokens};
+///
+/// // One class token and four patches.
+/// let weights = Tensor::<4>::full([2, 3, 5, 5], 1.0 / 5.0, &Device::flex());
+/// let dims = |tokens| {
+///     let rows = AttentionRows { heads: Heads::Mean, tokens, n_prefix_tokens: 1 };
+///     rows.select(weights.clone()).map(|rows| rows.dims())
+/// };
+/// assert_eq!(dims(Tokens::Patches)?, [2, 4, 4]);
+/// assert_eq!(dims(Tokens::All)?, [2, 5, 5]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tokens {
     /// The patches alone; their rows are renormalised over the patches.
@@ -24,6 +61,23 @@ pub enum Tokens {
 }
 
 /// Reads attention weights as distributions over tokens.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionRows, Heads, Tokens};
+///
+/// // A class token that takes half of each row, and two patches.
+/// let weights = [[0.5, 0.25, 0.25], [0.5, 0.5, 0.0], [0.5, 0.1, 0.4]];
+/// let weights = Tensor::<4>::from_data([[weights]], &Device::flex());
+/// let rows = AttentionRows { heads: Heads::Mean, tokens: Tokens::Patches, n_prefix_tokens: 1 };
+/// let rows = rows.select(weights.clone())?;
+/// assert_eq!(rows.into_data().try_into_vec::<f32>().unwrap(), [1.0, 0.0, 0.2, 0.8]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionRows {
     /// Heads taken.
@@ -49,7 +103,8 @@ impl AttentionRows {
     /// # Errors
     ///
     /// [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64-bit: 1e-9,
-    /// 16-bit: 1e-2), or is NaN; [`Error::is_invalid_parameter`] if no patch is left.
+    /// 16-bit: 1e-2), is NaN or has no weight on the patches taken, or if rows and columns are not
+    /// the same tokens; [`Error::is_invalid_parameter`] if no patch is left.
     ///
     /// # Cost
     ///

@@ -41,6 +41,28 @@ pub struct Persistence {
 }
 
 /// The diagrams of a batch, each number tied to the tensor it came from.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::Persistence;
+///
+/// let device = Device::flex().autodiff();
+/// let distances = Tensor::<3>::from_data([[[0.0, 3.0], [3.0, 0.0]]], &device).require_grad();
+/// let batch = Persistence::new(1)?.distances(distances.clone())?;
+/// assert_eq!((batch.batch_size(), batch.n_points(), batch.mean_distance(0)), (1, 2, 3.0));
+///
+/// // A loss computed outside of Burn: the square of the first death, by way of its derivative.
+/// let [merged, _] = batch.diagrams(0)[0].bars[..] else { panic!("two components") };
+/// let edge = merged.death_edge.expect("a finite bar");
+/// let loss = batch.surrogate(merged.death.powi(2), &[vec![(edge, 2.0 * merged.death)]]);
+/// let gradient = distances.grad(&loss.backward()).unwrap();
+/// assert_eq!(gradient.into_data().try_into_vec::<f32>().unwrap(), [0.0, 3.0, 3.0, 0.0]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DiagramBatch {
     input: Tensor<3>,
@@ -50,6 +72,23 @@ pub struct DiagramBatch {
 }
 
 /// Finite bars of a batch as tensors, flat and ragged.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::Persistence;
+///
+/// let pairs = [[[0.0, 3.0], [3.0, 0.0]], [[0.0, 5.0], [5.0, 0.0]]];
+/// let pairs = Tensor::<3>::from_data(pairs, &Device::flex());
+/// let bars = Persistence::new(0)?.distances(pairs)?.bars(0);
+/// assert_eq!(bars.offsets, [0, 1, 2]);
+/// let second = bars.deaths.slice([bars.offsets[1]..bars.offsets[2]]);
+/// assert_eq!(second.into_scalar::<f32>(), 5.0);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BarTensors {
     /// Births: `[n_bars]` over the whole batch; the constant 0 in dimension 0.
@@ -97,7 +136,8 @@ impl Persistence {
     ///
     /// # Shapes
     ///
-    /// - `rows`: `[batch_size, n_points, n_outcomes]`, every row a distribution
+    /// - `rows`: `[batch_size, n_points, n_outcomes]`, every row a distribution; sums are neither
+    ///   checked nor made one, see [`AttentionRows`](super::AttentionRows)
     ///
     /// # Units
     ///
@@ -111,7 +151,8 @@ impl Persistence {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distribution`] if an entry is negative or not finite.
+    /// [`Error::is_invalid_distribution`] if an entry is negative or not finite, there are no
+    /// outcomes, or there are more than [`MAX_POINTS`] points.
     ///
     /// # Cost
     ///
@@ -129,7 +170,8 @@ impl Persistence {
     ///
     /// # Gradient
     ///
-    /// Half to each of the two entries of a critical edge, first order.
+    /// Half to each of the two entries of a critical edge, first order. Infinite distances are
+    /// never critical and have gradient zero.
     ///
     /// # Errors
     ///
@@ -278,11 +320,20 @@ impl DiagramBatch {
     }
 
     /// The diagrams of one item, by homology dimension.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item.
     pub fn diagrams(&self, item: usize) -> &[Diagram<f64>] {
         &self.items[item].diagrams
     }
 
-    /// Mean distance of two different points of an item, 0 below two points.
+    /// Mean distance of two different points of an item; 0 below two points, infinite if one
+    /// distance is.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item.
     pub fn mean_distance(&self, item: usize) -> f64 {
         self.items[item].mean_distance
     }
@@ -425,7 +476,8 @@ impl DiagramBatch {
     ///
     /// # Panics
     ///
-    /// If `gradient` does not have one list per item.
+    /// If `gradient` does not have one list per item, or an edge is not one of two points of the
+    /// item, the smaller first.
     ///
     /// # Cost
     ///
