@@ -171,7 +171,8 @@ impl Persistence {
     /// # Gradient
     ///
     /// Half to each of the two entries of a critical edge, first order. Infinite distances are
-    /// never critical and have gradient zero.
+    /// never critical and have gradient zero. Nor is the diagonal, but a root taken there makes a
+    /// NaN of it; `examples/persistence_of_distances.rs` shows how to compute distances of points.
     ///
     /// # Errors
     ///
