@@ -22,8 +22,8 @@ use burn::tensor::Tensor;
 /// ```
 #[derive(Debug, Clone)]
 pub struct TopologyLoss {
-    /// Weighted sum of the penalties that are on: `[1]`, in 64 bits for such attention, else in 32;
-    /// the constant 0 if none is.
+    /// Weighted sum of the penalties that are on: `[1]`, in 64 bits for such attention, else in 32
+    /// (cast it before adding it to a half-precision loss); the constant 0 if none is.
     pub loss: Tensor<1>,
     /// One entry per penalty that is on, in the order of the list.
     pub terms: Vec<TopologyTerm>,
