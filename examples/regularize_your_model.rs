@@ -13,7 +13,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Distribution, Gradients};
 use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer, Weight};
 
-/// A model of one's own: two layers of single-head attention and a classifier.
+/// A model of one's own: three layers of single-head attention and a classifier.
 #[derive(Module, Debug)]
 struct MyModel {
     layers: Vec<Linear>,

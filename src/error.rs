@@ -6,6 +6,19 @@ use std::fmt;
 ///
 /// Opaque, so that kinds can be added; ask with the `is_*` predicates. The message says where,
 /// what was found, what was expected and, if known, what to do.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::DistanceMatrix;
+///
+/// let error = DistanceMatrix::new(&[0.0, 0.41, 0.39, 0.0], 2).unwrap_err();
+/// assert!(error.is_invalid_distances());
+/// assert_eq!(
+///     error.to_string(),
+///     "distance matrix is not symmetric: d(0, 1) = 0.41 but d(1, 0) = 0.39"
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -56,12 +69,14 @@ impl Error {
         self
     }
 
-    /// A distance matrix is not square, not symmetric, or has a NaN or negative entry.
+    /// A distance matrix is not square or not symmetric, has a NaN or negative entry or a diagonal
+    /// that is not zero, has too many points, or cannot be read from its device.
     pub fn is_invalid_distances(&self) -> bool {
         self.kind == ErrorKind::Distances
     }
 
-    /// A row that should be a probability distribution is not one.
+    /// A row that should be a probability distribution is not one, or attention is not that of
+    /// tokens to the same tokens.
     pub fn is_invalid_distribution(&self) -> bool {
         self.kind == ErrorKind::Distribution
     }
@@ -71,7 +86,8 @@ impl Error {
         self.kind == ErrorKind::Parameter
     }
 
-    /// A persistence diagram has a NaN, or a death before its birth.
+    /// A persistence diagram has a NaN, an infinite birth, a death before its birth, or a
+    /// persistence that overflows.
     pub fn is_invalid_diagram(&self) -> bool {
         self.kind == ErrorKind::Diagram
     }

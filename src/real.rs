@@ -4,6 +4,17 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
 /// `f32` or `f64`, with the bit pattern that sorts like the value.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::Real;
+///
+/// // A filtration is sorted by integers.
+/// assert!(0.5_f32.sortable_bits() < 2.0_f32.sortable_bits());
+/// assert!(2.0_f32.sortable_bits() < f32::INFINITY.sortable_bits());
+/// assert_eq!((-0.0_f64).sortable_bits(), 0.0_f64.sortable_bits());
+/// ```
 pub trait Real:
     num_traits::Float + num_traits::FloatConst + Debug + Display + Default + Sum + Send + Sync + 'static
 {

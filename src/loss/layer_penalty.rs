@@ -14,6 +14,18 @@ use crate::topology::{
 pub const SCALE_FLOOR: f64 = 1e-4;
 
 /// Which layers are compared, in this order.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::loss::{LayerPenalty, Layers, TopologyRegularizer};
+///
+/// // Layer 0 with layer 3, and layer 3 with layer 11.
+/// let penalty = LayerPenalty { layers: Layers::Of(vec![0, 3, 11]), ..LayerPenalty::new(1) };
+/// let regularizer = TopologyRegularizer::new(vec![penalty])?;
+/// assert_ne!(regularizer.penalties()[0].layers, Layers::All);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layers {
     /// Every layer whose attention is passed in.
@@ -23,6 +35,29 @@ pub enum Layers {
 }
 
 /// What each diagram is divided by before comparison.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// # use burn::prelude::*;
+/// # use burn::tensor::{Distribution, activation::softmax};
+/// use burn_topology::loss::{Clock, LayerPenalty, Normalize, TopologyRegularizer};
+///
+/// # let device = Device::flex();
+/// # let scores = || Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
+/// # let attention = [softmax(scores(), 3), softmax(scores(), 3)];
+/// let value = |normalize| {
+///     let penalty = LayerPenalty { normalize, ..LayerPenalty::new(0) };
+///     let regularizer = TopologyRegularizer::new(vec![penalty])?;
+///     let topology = regularizer.forward(&attention, 0, Clock::default())?;
+///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
+/// };
+/// // Distances between rows of attention are small; relative to their scale they are not.
+/// assert!(value(Normalize::SpanningTree)? > value(Normalize::None)?);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalize {
     /// Nothing: scales are compared too, and a penalty can fall by shrinking both sides.
@@ -34,6 +69,30 @@ pub enum Normalize {
 }
 
 /// Which side of a pair of layers is moved.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// # use burn::prelude::*;
+/// # use burn::tensor::{Distribution, activation::softmax};
+/// use burn_topology::loss::{Clock, Direction, LayerPenalty, TopologyRegularizer};
+///
+/// # let device = Device::flex().autodiff();
+/// # let layer = || {
+/// #     let scores = Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
+/// #     softmax(scores, 3).require_grad()
+/// # };
+/// # let (earlier, later) = (layer(), layer());
+/// let penalty = LayerPenalty { direction: Direction::TowardsFirst, ..LayerPenalty::new(0) };
+/// let regularizer = TopologyRegularizer::new(vec![penalty])?;
+/// let attention = [earlier.clone(), later.clone()];
+/// let gradients = regularizer.forward(&attention, 0, Clock::default())?.loss.backward();
+/// let size = |layer: Tensor<4>| layer.grad(&gradients).unwrap().abs().sum().into_scalar::<f32>();
+/// assert!(size(earlier) == 0.0 && size(later) > 0.0);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Both.
@@ -199,6 +258,22 @@ pub(super) struct PairPenalty {
 ///
 /// `diagrams` are those of the points, by homology dimension. Deaths at zero, which diagrams leave
 /// out, are counted; 0 without any finite death.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::loss::spanning_tree_scale;
+/// use burn_topology::nn::Persistence;
+///
+/// // Three points on a line, at 0, 1 and 3: the tree has edges of length 1 and 2.
+/// let line = [[[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]];
+/// let batch = Persistence::new(0)?.distances(Tensor::from_data(line, &Device::flex()))?;
+/// assert_eq!(spanning_tree_scale(batch.diagrams(0), batch.n_points()), 1.5);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 pub fn spanning_tree_scale(diagrams: &[Diagram<f64>], n_points: usize) -> f64 {
     let components = &diagrams[0];
     let n_deaths = n_points - components.essential().count();

@@ -2,12 +2,14 @@
 
 use burn::module::Module;
 use burn::prelude::*;
+use burn::tensor::DType;
 use rayon::prelude::*;
 
 use super::layer_penalty::{LayerPenalty, PairPenalty};
+use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
 use crate::error::{Error, Result};
-use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Persistence, gradient_norm};
+use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Persistence, gradient_norm};
 
 /// The topological regulariser: a list of penalties, each with its weight and schedule.
 ///
@@ -35,43 +37,6 @@ use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Persistence, gradient
 pub struct TopologyRegularizer {
     penalties: Vec<LayerPenalty>,
     weights: Vec<Option<f64>>,
-}
-
-/// What the regulariser adds to the task loss.
-#[derive(Debug, Clone)]
-pub struct TopologyLoss {
-    /// Weighted sum of the penalties that are on: `[1]`; the constant 0 if none is.
-    pub loss: Tensor<1>,
-    /// One entry per penalty that is on, in the order of the list.
-    pub terms: Vec<TopologyTerm>,
-}
-
-/// One penalty at one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TopologyTerm {
-    /// Its place in the list of penalties.
-    pub index: usize,
-    /// Mean over items and pairs, before the weight.
-    pub value: f64,
-    /// Weight in force, schedule included.
-    pub weight: f64,
-    /// Items times pairs of layers.
-    pub n_compared: usize,
-    /// Of these, pairs that contributed nothing because a scale lies below the floor.
-    pub n_gated: usize,
-}
-
-/// What the measurement of a gradient share found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Calibration {
-    /// The penalty's place in the list.
-    pub index: usize,
-    /// Norm of the task's gradient in the parameters.
-    pub task_norm: f64,
-    /// Norm of the unweighted penalty's gradient in the parameters.
-    pub penalty_norm: f64,
-    /// The weight set; `None` if the penalty has no gradient yet.
-    pub weight: Option<f64>,
 }
 
 /// The attention of one layer, read one way, and what the penalties ask of it.
@@ -146,7 +111,8 @@ impl TopologyRegularizer {
     /// # Errors
     ///
     /// [`Error::is_invalid_distribution`] if a row of attention is not a distribution;
-    /// [`Error::is_invalid_parameter`] if a penalty names a layer that was not passed.
+    /// [`Error::is_invalid_parameter`] if no attention was passed, a penalty names a layer that was
+    /// not, or layers that it compares differ in images or, where each head counts, in heads.
     ///
     /// # Cost
     ///
@@ -231,7 +197,7 @@ impl TopologyRegularizer {
         n_prefix_tokens: usize,
         weights: &[f64],
     ) -> Result<TopologyLoss> {
-        let Some(device) = attention.first().map(|layer| layer.device()) else {
+        let Some(first) = attention.first() else {
             return Err(Error::invalid_parameter(
                 "no attention was passed, expected that of each layer",
             ));
@@ -255,7 +221,7 @@ impl TopologyRegularizer {
             .iter()
             .map(|reading| reading.diagrams.surrogate(0.0, &reading.gradient))
             .reduce(|sum, part| sum + part)
-            .map_or_else(|| Tensor::zeros([1], &device), |zero| zero + value);
+            .map_or_else(|| constant_zero(first), |zero| zero + value);
         Ok(TopologyLoss { loss, terms })
     }
 
@@ -269,7 +235,11 @@ impl TopologyRegularizer {
         let mut wanted: Vec<(usize, AttentionRows, usize)> = Vec::new();
         for penalty in active.iter().map(|&index| &self.penalties[index]) {
             let rows = penalty.attention_rows(n_prefix_tokens);
-            for layer in penalty.pairs(attention.len())?.into_iter().flatten() {
+            let pairs = penalty.pairs(attention.len())?;
+            for &[first, second] in &pairs {
+                check_alike(penalty.heads, attention, [first, second])?;
+            }
+            for layer in pairs.into_iter().flatten() {
                 match wanted
                     .iter_mut()
                     .find(|(l, r, _)| (*l, *r) == (layer, rows))
@@ -339,6 +309,27 @@ impl TopologyRegularizer {
         }
         Ok(term)
     }
+}
+
+/// Items of two layers are compared by number, so both must count the same things.
+fn check_alike(heads: Heads, attention: &[Tensor<4>], pair: [usize; 2]) -> Result<()> {
+    let [first, second] = pair.map(|layer| attention[layer].dims());
+    if first[0] == second[0] && (heads == Heads::Mean || first[1] == second[1]) {
+        return Ok(());
+    }
+    Err(Error::invalid_parameter(format!(
+        "layer {} has {} images of {} heads and layer {} has {} of {}, expected as many of both",
+        pair[0], first[0], first[1], pair[1], second[0], second[1]
+    )))
+}
+
+/// Zero in the precision that a penalty on this attention would have.
+fn constant_zero(attention: &Tensor<4>) -> Tensor<1> {
+    let dtype = match attention.dtype() {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    };
+    Tensor::zeros([1], (&attention.device(), dtype))
 }
 
 fn find(readings: &[Reading], layer: usize, rows: AttentionRows) -> Option<usize> {

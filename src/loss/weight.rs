@@ -6,6 +6,18 @@ use crate::error::{Error, Result};
 pub const MAX_WEIGHT: f64 = 1e3;
 
 /// The factor of a penalty in the loss.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::loss::{LayerPenalty, TopologyRegularizer, Weight};
+///
+/// let weights = [Weight::Fixed(0.5), Weight::GradientShare(0.03)];
+/// let penalties = weights.map(|weight| LayerPenalty { weight, ..LayerPenalty::new(1) });
+/// let regularizer = TopologyRegularizer::new(penalties.to_vec())?;
+/// assert_eq!(regularizer.weights(), [Some(0.5), None]); // the second is yet to be measured
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weight {
     /// This factor; negative pushes the diagrams apart, zero switches the penalty off.
@@ -41,6 +53,19 @@ impl Weight {
 }
 
 /// Where training stands.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::loss::{Clock, LayerPenalty, Schedule, TopologyRegularizer};
+///
+/// let schedule = Schedule { start_epoch: 1, ..Schedule::default() };
+/// let penalty = LayerPenalty { schedule, ..LayerPenalty::new(1) };
+/// let regularizer = TopologyRegularizer::new(vec![penalty])?;
+/// let is_active = |step| regularizer.is_active(Clock { step, steps_per_epoch: 100 });
+/// assert_eq!((is_active(99), is_active(100)), (false, true));
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// Optimiser steps done.
@@ -60,6 +85,16 @@ impl Default for Clock {
 }
 
 /// When a penalty is on.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::loss::{Clock, Schedule};
+///
+/// let schedule = Schedule { start_epoch: 2, warmup_steps: 4, every_steps: 1 };
+/// let at = |step| schedule.factor(Clock { step, steps_per_epoch: 10 });
+/// assert_eq!((at(19), at(20), at(21), at(23), at(99)), (0.0, 0.25, 0.5, 1.0, 1.0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// First epoch, counted from 0.
@@ -92,21 +127,9 @@ impl Schedule {
     }
 
     /// Share of the weight that is in force, 0 to 1.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use burn_topology::loss::{Clock, Schedule};
-    ///
-    /// let schedule = Schedule { start_epoch: 2, warmup_steps: 4, every_steps: 1 };
-    /// let at = |step| schedule.factor(Clock { step, steps_per_epoch: 10 });
-    /// assert_eq!((at(19), at(20), at(21), at(23), at(99)), (0.0, 0.25, 0.5, 1.0, 1.0));
-    /// ```
     pub fn factor(self, clock: Clock) -> f64 {
-        let Some(elapsed) = clock
-            .step
-            .checked_sub(self.start_epoch * clock.steps_per_epoch)
-        else {
+        let start = self.start_epoch.saturating_mul(clock.steps_per_epoch);
+        let Some(elapsed) = clock.step.checked_sub(start) else {
             return 0.0;
         };
         if !elapsed.is_multiple_of(self.every_steps) {

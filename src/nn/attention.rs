@@ -5,6 +5,18 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 /// Configuration of [`SelfAttention`].
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::SelfAttentionConfig;
+///
+/// let attention = SelfAttentionConfig::new(64, 4).with_dropout(0.1).init(&Device::flex());
+/// assert_eq!(attention.num_params(), 4 * 64 * 64 + 4 * 64);
+/// # }
+/// ```
 #[derive(Config, Debug)]
 pub struct SelfAttentionConfig {
     /// Width of the tokens.
@@ -49,6 +61,22 @@ pub struct SelfAttention {
 }
 
 /// What [`SelfAttention`] returns.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionOutput, SelfAttentionConfig};
+///
+/// let device = Device::flex();
+/// let attention = SelfAttentionConfig::new(8, 2).init(&device);
+/// let AttentionOutput { context, weights } = attention.forward(Tensor::ones([1, 5, 8], &device));
+/// assert_eq!((context.dims(), weights.dims()), ([1, 5, 8], [1, 2, 5, 5]));
+/// // Five equal tokens look at each other equally.
+/// assert!((weights.sum().into_scalar::<f32>() - 2.0 * 5.0).abs() < 1e-5);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct AttentionOutput {
     /// The mixed and projected tokens: `[batch_size, n_tokens, d_model]`.

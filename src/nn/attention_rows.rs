@@ -6,6 +6,24 @@ use burn::tensor::DType;
 use crate::error::{Error, Result};
 
 /// Which heads become distance matrices.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionRows, Heads, Tokens};
+///
+/// let weights = Tensor::<4>::full([2, 3, 5, 5], 1.0 / 5.0, &Device::flex());
+/// let dims = |heads| {
+///     let rows = AttentionRows { heads, tokens: Tokens::All, n_prefix_tokens: 1 };
+///     rows.select(weights.clone()).map(|rows| rows.dims())
+/// };
+/// assert_eq!(dims(Heads::Mean)?, [2, 5, 5]);
+/// assert_eq!(dims(Heads::Each)?, [6, 5, 5]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heads {
     /// The mean of all heads: one matrix per image.
@@ -15,6 +33,25 @@ pub enum Heads {
 }
 
 /// Which tokens are points, and the outcomes of their distributions.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionRows, Heads, Tokens};
+///
+/// // One class token and four patches.
+/// let weights = Tensor::<4>::full([2, 3, 5, 5], 1.0 / 5.0, &Device::flex());
+/// let dims = |tokens| {
+///     let rows = AttentionRows { heads: Heads::Mean, tokens, n_prefix_tokens: 1 };
+///     rows.select(weights.clone()).map(|rows| rows.dims())
+/// };
+/// assert_eq!(dims(Tokens::Patches)?, [2, 4, 4]);
+/// assert_eq!(dims(Tokens::All)?, [2, 5, 5]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tokens {
     /// The patches alone; their rows are renormalised over the patches.
@@ -24,6 +61,23 @@ pub enum Tokens {
 }
 
 /// Reads attention weights as distributions over tokens.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{AttentionRows, Heads, Tokens};
+///
+/// // A class token that takes half of each row, and two patches.
+/// let weights = [[0.5, 0.25, 0.25], [0.5, 0.5, 0.0], [0.5, 0.1, 0.4]];
+/// let weights = Tensor::<4>::from_data([[weights]], &Device::flex());
+/// let rows = AttentionRows { heads: Heads::Mean, tokens: Tokens::Patches, n_prefix_tokens: 1 };
+/// let rows = rows.select(weights.clone())?;
+/// assert_eq!(rows.into_data().try_into_vec::<f32>().unwrap(), [1.0, 0.0, 0.2, 0.8]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionRows {
     /// Heads taken.
@@ -49,7 +103,8 @@ impl AttentionRows {
     /// # Errors
     ///
     /// [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64-bit: 1e-9,
-    /// 16-bit: 1e-2), or is NaN; [`Error::is_invalid_parameter`] if no patch is left.
+    /// 16-bit: 1e-2), is NaN or has no weight on the patches taken, or if rows and columns are not
+    /// the same tokens; [`Error::is_invalid_parameter`] if no patch is left.
     ///
     /// # Cost
     ///
@@ -72,23 +127,39 @@ impl AttentionRows {
             DType::F64 | DType::F32 => weights,
             _ => weights.cast(DType::F32),
         };
-        let (rows, heads_per_item): (Tensor<3>, _) = match self.heads {
-            Heads::Mean => (weights.mean_dim(1).squeeze_dim(1), 1),
+        let (rows, n_heads): (Tensor<3>, _) = match self.heads {
+            Heads::Mean => (weights.mean_dim(1).squeeze_dim(1), None),
             Heads::Each => {
                 let shape = [batch_size * n_heads, n_tokens, n_tokens];
-                (weights.reshape(shape), n_heads)
+                (weights.reshape(shape), Some(n_heads))
             }
         };
         let sums = rows.clone().sum_dim(2); // [item, token, 1]
-        check_sums(sums.clone(), heads_per_item, tolerance)?;
+        check_sums(sums.clone(), n_heads, tolerance)?;
         Ok(match self.tokens {
             Tokens::All => rows / sums,
             Tokens::Patches => {
                 let patches = self.n_prefix_tokens..n_tokens;
-                let rows = rows.slice([0..batch_size * heads_per_item, patches.clone(), patches]);
-                rows.clone() / rows.sum_dim(2)
+                let n_items = rows.dims()[0];
+                let rows = rows.slice([0..n_items, patches.clone(), patches]);
+                let sums = rows.clone().sum_dim(2);
+                self.check_patches(sums.clone(), n_heads)?;
+                rows / sums
             }
         })
+    }
+
+    /// A class token can draw all of a row, down to patches that underflow.
+    fn check_patches(&self, sums: Tensor<3>, n_heads: Option<usize>) -> Result<()> {
+        let n_patches = sums.dims()[1];
+        let Some(bad) = read(sums)?.iter().position(|&sum| sum <= 0.0) else {
+            return Ok(());
+        };
+        let token = self.n_prefix_tokens + bad % n_patches;
+        Err(Error::invalid_distribution(format!(
+            "attention row ({}) has no weight on the patches, expected some; compare all tokens instead",
+            place(bad / n_patches, n_heads, token)
+        )))
     }
 }
 
@@ -101,26 +172,14 @@ fn row_sum_tolerance(dtype: DType) -> f64 {
     }
 }
 
-fn check_sums(sums: Tensor<3>, heads_per_item: usize, tolerance: f64) -> Result<()> {
+fn check_sums(sums: Tensor<3>, n_heads: Option<usize>, tolerance: f64) -> Result<()> {
     let n_tokens = sums.dims()[1];
-    let sums: Vec<f64> = sums
-        .without_autodiff()
-        .try_into_vec_as()
-        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+    let sums = read(sums)?;
     let Some(bad) = sums
         .iter()
         .position(|sum| sum.is_nan() || (sum - 1.0).abs() > tolerance)
     else {
         return Ok(());
-    };
-    let (item, token) = (bad / n_tokens, bad % n_tokens);
-    let place = match heads_per_item {
-        1 => format!("image {item}, mean of heads, token {token}"),
-        _ => format!(
-            "image {}, head {}, token {token}",
-            item / heads_per_item,
-            item % heads_per_item
-        ),
     };
     let advice = if sums[bad].is_nan() {
         "the model's output is not finite"
@@ -128,7 +187,26 @@ fn check_sums(sums: Tensor<3>, heads_per_item: usize, tolerance: f64) -> Result<
         "pass weights from after softmax and before dropout"
     };
     Err(Error::invalid_distribution(format!(
-        "attention row ({place}) sums to {:.4}, expected 1 within {tolerance:.0e}; {advice}",
+        "attention row ({}) sums to {:.4}, expected 1 within {tolerance:.0e}; {advice}",
+        place(bad / n_tokens, n_heads, bad % n_tokens),
         sums[bad]
     )))
+}
+
+fn read(sums: Tensor<3>) -> Result<Vec<f64>> {
+    sums.without_autodiff()
+        .try_into_vec_as()
+        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))
+}
+
+/// Where a row stands, for people; without heads if it is the mean of them.
+fn place(item: usize, n_heads: Option<usize>, token: usize) -> String {
+    match n_heads {
+        None => format!("image {item}, mean of heads, token {token}"),
+        Some(n_heads) => format!(
+            "image {}, head {}, token {token}",
+            item / n_heads,
+            item % n_heads
+        ),
+    }
 }

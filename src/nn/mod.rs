@@ -2,10 +2,12 @@
 
 mod attention;
 mod attention_rows;
+mod diagram_batch;
 mod gradient_norm;
 mod persistence;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
+pub use diagram_batch::{BarTensors, DiagramBatch, EdgeGradient};
 pub use gradient_norm::gradient_norm;
-pub use persistence::{BarTensors, DiagramBatch, EdgeGradient, Persistence};
+pub use persistence::Persistence;

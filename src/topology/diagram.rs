@@ -6,6 +6,20 @@ use crate::real::Real;
 pub type Edge = [u32; 2];
 
 /// One bar of a persistence diagram, with the critical edges that realise its ends.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{DistanceMatrix, VietorisRips};
+///
+/// let pair = [0.0, 3.0, 3.0, 0.0];
+/// let diagrams = VietorisRips::new(0)?.diagrams(&DistanceMatrix::new(&pair, 2)?);
+/// let [merged, last] = diagrams[0].bars[..] else { panic!("two components") };
+/// assert_eq!(merged.persistence(), 3.0);
+/// assert_eq!((merged.birth_edge, merged.death_edge), (None, Some([0, 1])));
+/// assert!(last.is_essential() && last.death == f64::INFINITY);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bar<T> {
     /// Diameter at which the class appears.
@@ -41,6 +55,22 @@ impl<T: Real> Bar<T> {
 }
 
 /// The bars of one homology dimension: finite ones of positive length, then the essential ones.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{DistanceMatrix, VietorisRips};
+///
+/// // Three points on a line, at 0, 1 and 3.
+/// let line = [0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 3.0, 2.0, 0.0];
+/// let diagrams = VietorisRips::new(0)?.diagrams(&DistanceMatrix::new(&line, 3)?);
+/// let components = &diagrams[0];
+/// let deaths: Vec<f64> = components.finite().map(|bar| bar.death).collect();
+/// assert_eq!(deaths, [1.0, 2.0]);
+/// assert_eq!(components.essential().count(), 1);
+/// assert_eq!((components.total_persistence(), components.largest_persistence()), (3.0, 2.0));
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagram<T> {
     /// Homology dimension of every bar.

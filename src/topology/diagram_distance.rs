@@ -7,6 +7,16 @@ use crate::error::Result;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// Length of one matched pair, and its derivative by birth and death of either bar.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GroundNorm, Pairing, pair_gradient};
+///
+/// // A bar that is matched with the diagonal gets cheaper by getting shorter.
+/// let lone = pair_gradient(Pairing::FirstToDiagonal([0.0, 2.0]), GroundNorm::Infinity);
+/// assert_eq!((lone.length, lone.first, lone.second), (1.0, [-0.5, 0.5], [0.0, 0.0]));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairGradient {
     /// Length of the pair.
@@ -77,6 +87,20 @@ fn direction([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
 }
 
 /// What of a p-Wasserstein distance is taken.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
+///
+/// let value = |power| {
+///     let (order, ground_norm) = (2.0, GroundNorm::Infinity);
+///     let distance = DiagramDistance::Wasserstein { order, ground_norm, power };
+///     distance.value_and_gradient(&[[0.0, 5.0]], &[[0.0, 8.0]]).map(|cost| cost.value)
+/// };
+/// assert_eq!((value(Power::One)?, value(Power::P)?), (3.0, 9.0));
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
     /// `W_p^p`, the sum of powers of lengths, which is smooth at zero for `p > 1`.
@@ -86,6 +110,20 @@ pub enum Power {
 }
 
 /// A distance of two persistence diagrams.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
+///
+/// let ground_norm = GroundNorm::Infinity;
+/// let wasserstein = DiagramDistance::Wasserstein { order: 1.0, ground_norm, power: Power::One };
+/// let bottleneck = DiagramDistance::Bottleneck { ground_norm };
+/// let (first, second) = ([[0.0, 4.0], [3.0, 5.0]], [[0.0, 5.0], [1.0, 5.0]]);
+/// assert_eq!(wasserstein.matching(&first, &second)?.distance, 3.0);
+/// assert_eq!(bottleneck.matching(&first, &second)?.distance, 2.0);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DiagramDistance {
     /// See [`wasserstein()`].
@@ -109,6 +147,19 @@ pub enum DiagramDistance {
 /// # Shapes
 ///
 /// `first` and `second` have one `[by birth, by death]` per bar, in the order of the diagrams.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{DiagramDistance, GroundNorm};
+///
+/// let distance = DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity };
+/// let cost = distance.value_and_gradient(&[[0.0, 4.0], [1.0, 2.0]], &[[0.0, 7.0]])?;
+/// assert_eq!(cost.value, 3.0);
+/// assert_eq!(cost.first, [[0.0, -1.0], [0.0, 0.0]]); // a later death brings the first bar nearer
+/// assert_eq!(cost.second, [[0.0, 1.0]]);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchedCost {
     /// The distance.

@@ -16,6 +16,19 @@ pub const MAX_POINTS: usize = 32_768;
 ///
 /// Entries are non-negative; `inf` says that two points are never joined. The triangle inequality
 /// is not required.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::DistanceMatrix;
+///
+/// // A path 0 - 1 - 2 of unit steps: the middle point reaches all others within 1.
+/// let path = [0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0];
+/// let matrix = DistanceMatrix::new(&path, 3)?;
+/// assert_eq!((matrix.n_points(), matrix.get(0, 2), matrix.enclosing_radius()), (3, 2.0, 1.0));
+/// assert!(DistanceMatrix::new(&[0.0, 1.0, 2.0, 0.0], 2).is_err()); // not symmetric
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct DistanceMatrix<'a, T: Real> {
     values: Cow<'a, [T]>,
@@ -40,17 +53,6 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     /// # Cost
     ///
     /// One pass; a copy only where the matrix has to be made symmetric.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use burn_topology::topology::DistanceMatrix;
-    ///
-    /// let matrix = DistanceMatrix::new(&[0.0, 2.0, 2.0, 0.0], 2)?;
-    /// assert_eq!(matrix.get(0, 1), 2.0);
-    /// assert!(DistanceMatrix::new(&[0.0, 1.0, 2.0, 0.0], 2).is_err());
-    /// # Ok::<(), burn_topology::Error>(())
-    /// ```
     pub fn new(values: &'a [T], n_points: usize) -> Result<Self> {
         check_shape(values.len(), n_points)?;
         let tolerance = check_entries(values, n_points)? * SYMMETRY_TOLERANCE;
@@ -100,25 +102,30 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     }
 
     /// The distance of points `i` and `j`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such point.
     pub fn get(&self, i: usize, j: usize) -> T {
         self.row(i)[j]
     }
 
     /// The distances from point `i`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such point.
     pub fn row(&self, i: usize) -> &[T] {
         &self.values[i * self.n_points..(i + 1) * self.n_points]
     }
 
-    /// Mean over all pairs of different points; 0 below two points.
+    /// Mean over all pairs of different points; 0 below two points, infinite if one distance is.
     pub fn mean(&self) -> f64 {
         let pairs = self.n_points * self.n_points.saturating_sub(1) / 2;
         let sum: f64 = (0..self.n_points)
             .map(|i| {
-                self.row(i)[i + 1..]
-                    .iter()
-                    .copied()
-                    .sum::<T>()
-                    .to_f64_exact()
+                let row = self.row(i)[i + 1..].iter();
+                row.map(|distance| distance.to_f64_exact()).sum::<f64>()
             })
             .sum();
         sum / pairs.max(1) as f64
@@ -236,6 +243,13 @@ mod tests {
         assert_eq!(matrix.get(0, 0), 0.0);
         assert_eq!(matrix.get(0, 1), 1.0 + step);
         assert_eq!(matrix.get(1, 0), 1.0 + step);
+    }
+
+    #[test]
+    fn mean_of_large_distances_does_not_overflow() {
+        let far = [0.0, 3e38, 3e38, 3e38, 0.0, 3e38, 3e38, 3e38, 0.0_f32];
+        let mean = DistanceMatrix::new(&far, 3).unwrap().mean();
+        assert!((mean / 3e38 - 1.0).abs() < 1e-7);
     }
 
     #[test]

@@ -8,6 +8,17 @@ pub type Point = [f64; 2];
 /// The norm of the plane in which bars are compared, with each other and with the diagonal.
 ///
 /// Libraries differ here, and so do their numbers: one norm is used in both places.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GroundNorm, wasserstein};
+///
+/// let distance = |norm| wasserstein(&[[0.0, 4.0]], &[[3.0, 8.0]], 1.0, norm).map(|m| m.distance);
+/// assert_eq!(distance(GroundNorm::Infinity)?, 4.0); // to each other
+/// assert_eq!(distance(GroundNorm::L2)?, 5.0);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroundNorm {
     /// Euclidean: a bar lies `persistence / sqrt(2)` from the diagonal.
@@ -74,6 +85,17 @@ pub(super) fn euclidean(a: f64, b: f64) -> f64 {
 /// One pair of a matching: two bars, or one bar and the diagonal.
 ///
 /// `T` is what stands for a bar: its index in its diagram, or its [`Point`].
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GroundNorm, Pairing};
+///
+/// let (first, second) = ([[0.0, 1.0], [0.0, 10.0]], [[0.0, 12.0]]);
+/// let pair = Pairing::Bars(1, 0);
+/// assert_eq!(pair.points(&first, &second).length(GroundNorm::Infinity), 2.0);
+/// assert_eq!(Pairing::FirstToDiagonal(0).second(), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairing<T> {
     /// A bar of the first diagram with a bar of the second.
@@ -128,6 +150,18 @@ impl Pairing<Point> {
 }
 
 /// One pair of a [`Matching`], with its length.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GroundNorm, Pairing, bottleneck};
+///
+/// let matching = bottleneck(&[[0.0, 10.0]], &[[0.0, 12.0], [1.0, 3.0]], GroundNorm::Infinity)?;
+/// let [moved, lone] = matching.pairs[..] else { panic!("every bar is in one pair") };
+/// assert_eq!((moved.bars, moved.length), (Pairing::Bars(0, 0), 2.0));
+/// assert_eq!((lone.bars, lone.length), (Pairing::SecondToDiagonal(1), 1.0));
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatchedPair {
     /// Indices of the bars in their diagrams.
@@ -143,6 +177,19 @@ pub struct MatchedPair {
 ///
 /// Diagrams with different numbers of essential bars have no matching of finite length: then
 /// `distance` and `cost` are `+inf` and `pairs` is empty.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GroundNorm, wasserstein};
+///
+/// let (first, second) = ([[0.0, 10.0]], [[0.0, 14.0], [1.0, 7.0]]);
+/// let matching = wasserstein(&first, &second, 2.0, GroundNorm::Infinity)?;
+/// assert_eq!(matching.pairs.len(), 2);
+/// assert_eq!((matching.cost, matching.distance), (4.0 * 4.0 + 3.0 * 3.0, 5.0));
+/// assert_eq!(matching.longest(), Some(0));
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
     /// The pairs.

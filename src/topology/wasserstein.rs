@@ -78,8 +78,8 @@ fn norm(pairs: &[MatchedPair], order: f64) -> f64 {
         return pairs.iter().map(|pair| pair.length).sum();
     }
     let longest = pairs.iter().map(|pair| pair.length).fold(0.0, f64::max);
-    if longest == 0.0 {
-        return 0.0;
+    if longest == 0.0 || longest.is_infinite() {
+        return longest;
     }
     let sum: f64 = pairs
         .iter()
@@ -240,6 +240,15 @@ mod tests {
             );
             let matching = wasserstein(&first, &second, 2.0, GroundNorm::Infinity).unwrap();
             assert!((matching.distance / scale - 1.25f64.sqrt()).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn essential_bars_too_far_apart_for_a_number_are_infinitely_far_apart() {
+        let (first, second) = ([[-1e308, f64::INFINITY]], [[1e308, f64::INFINITY]]);
+        for order in [1.0, 2.0, 3.0] {
+            let matching = wasserstein(&first, &second, order, GroundNorm::L2).unwrap();
+            assert_eq!(matching.distance, f64::INFINITY);
         }
     }
 

@@ -209,3 +209,58 @@ fn example_runs_and_lowers_both_losses() {
     let (first, last) = (history[0], history[29]);
     assert!(last.0 < first.0 && last.1 < first.1, "{first:?} {last:?}");
 }
+
+#[test]
+fn layers_with_different_numbers_of_diagrams_are_refused() {
+    let penalty = LayerPenalty {
+        heads: Heads::Each,
+        ..LayerPenalty::new(0)
+    };
+    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    // As many matrices in both, but not of the same images and heads.
+    for other in [[3, 2], [2, 4], [1, 3]] {
+        let layers = [[2, 3], other].map(|[images, heads]| attention([images, heads, 5, 5], 1));
+        let error = regularizer
+            .forward(&layers, 0, Clock::default())
+            .unwrap_err();
+        assert!(error.is_invalid_parameter());
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "layer 0 has 2 images of 3 heads and layer 1 has {} of {}, expected as many of both",
+                other[0], other[1]
+            )
+        );
+    }
+}
+
+#[test]
+fn a_loss_that_is_off_adds_to_a_task_loss_in_64_bits() {
+    let penalty = LayerPenalty {
+        weight: Weight::Fixed(0.0),
+        ..LayerPenalty::new(0)
+    };
+    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    let layers = [1, 2].map(|n| attention([2, 1, 5, 5], n));
+    let task = layers[0].clone().sum();
+    let off = regularizer
+        .forward(&layers, 0, Clock::default())
+        .unwrap()
+        .loss;
+    assert_eq!(off.dtype(), task.dtype());
+    assert_eq!(values(task.clone() + off), values(task));
+}
+#[test]
+fn start_far_beyond_any_step_is_never_reached() {
+    let schedule = Schedule {
+        start_epoch: usize::MAX,
+        ..Schedule::default()
+    };
+    assert_eq!(
+        schedule.factor(Clock {
+            step: 5,
+            steps_per_epoch: 10
+        }),
+        0.0
+    );
+}

@@ -1,3 +1,4 @@
 //! The differentiable persistence layer.
 
+mod degenerate;
 mod persistence;

@@ -214,3 +214,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
     };
     assert_eq!(compute(1), compute(3));
 }
+
+#[test]
+fn example_opens_a_loop() {
+    let longest = crate::persistence_of_distances::train(40).unwrap();
+    assert_eq!(longest.len(), 40);
+    assert!(longest[39] > 1.5 * longest[0], "{longest:?}");
+}

@@ -1,0 +1,336 @@
+//! The diagrams of a batch, and how gradient reaches the input through them.
+//!
+//! It enters the graph through one of two doors that share the same derivative:
+//! [`DiagramBatch::bars`], births and deaths as tensors, and [`DiagramBatch::surrogate`], a scalar
+//! whose gradient in the distances is given. Both touch the critical edges alone.
+
+use burn::prelude::*;
+use burn::tensor::DType;
+use rayon::prelude::*;
+
+use crate::distance::{JensenShannonKernel, accumulate_gradient};
+use crate::error::{Error, Result};
+use crate::topology::{Diagram, Edge};
+
+/// The diagrams of a batch, each number tied to the tensor it came from.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::Persistence;
+///
+/// let device = Device::flex().autodiff();
+/// let distances = Tensor::<3>::from_data([[[0.0, 3.0], [3.0, 0.0]]], &device).require_grad();
+/// let batch = Persistence::new(1)?.distances(distances.clone())?;
+/// assert_eq!((batch.batch_size(), batch.n_points(), batch.mean_distance(0)), (1, 2, 3.0));
+///
+/// // A loss computed outside of Burn: the square of the first death, by way of its derivative.
+/// let [merged, _] = batch.diagrams(0)[0].bars[..] else { panic!("two components") };
+/// let edge = merged.death_edge.expect("a finite bar");
+/// let loss = batch.surrogate(merged.death.powi(2), &[vec![(edge, 2.0 * merged.death)]]);
+/// let gradient = distances.grad(&loss.backward()).unwrap();
+/// assert_eq!(gradient.into_data().try_into_vec::<f32>().unwrap(), [0.0, 3.0, 3.0, 0.0]);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DiagramBatch {
+    pub(super) input: Tensor<3>,
+    pub(super) host: HostValues,
+    pub(super) kind: InputKind,
+    pub(super) items: Vec<Item>,
+}
+
+/// Finite bars of a batch as tensors, flat and ragged.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::Persistence;
+///
+/// let pairs = [[[0.0, 3.0], [3.0, 0.0]], [[0.0, 5.0], [5.0, 0.0]]];
+/// let pairs = Tensor::<3>::from_data(pairs, &Device::flex());
+/// let bars = Persistence::new(0)?.distances(pairs)?.bars(0);
+/// assert_eq!(bars.offsets, [0, 1, 2]);
+/// let second = bars.deaths.slice([bars.offsets[1]..bars.offsets[2]]);
+/// assert_eq!(second.into_scalar::<f32>(), 5.0);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BarTensors {
+    /// Births: `[n_bars]` over the whole batch; the constant 0 in dimension 0.
+    pub births: Tensor<1>,
+    /// Deaths: `[n_bars]` over the whole batch.
+    pub deaths: Tensor<1>,
+    /// Item `k` owns the bars `offsets[k]..offsets[k + 1]`; `batch_size + 1` entries.
+    pub offsets: Vec<usize>,
+}
+
+/// Derivatives of a scalar in the distances of one item: edges and values, zero elsewhere.
+pub type EdgeGradient = Vec<(Edge, f64)>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InputKind {
+    Distributions,
+    Distances,
+}
+
+/// The input's values in the precision the engine runs in.
+#[derive(Debug)]
+pub(super) enum HostValues {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) diagrams: Vec<Diagram<f64>>,
+    pub(super) mean_distance: f64,
+}
+
+impl HostValues {
+    pub(super) fn read(tensor: Tensor<3>) -> Result<Self> {
+        let unreadable =
+            |e| Error::invalid_distances(format!("tensor cannot be read from its device: {e}"));
+        let tensor = tensor.without_autodiff();
+        match tensor.dtype() {
+            DType::F64 => tensor.try_into_vec_as().map(Self::F64).map_err(unreadable),
+            _ => tensor.try_into_vec_as().map(Self::F32).map_err(unreadable),
+        }
+    }
+}
+
+impl DiagramBatch {
+    /// Number of items.
+    pub fn batch_size(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Number of points of every item.
+    pub fn n_points(&self) -> usize {
+        self.input.dims()[1]
+    }
+
+    /// The diagrams of one item, by homology dimension.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item.
+    pub fn diagrams(&self, item: usize) -> &[Diagram<f64>] {
+        &self.items[item].diagrams
+    }
+
+    /// Mean distance of two different points of an item; 0 below two points, infinite if one
+    /// distance is.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item.
+    pub fn mean_distance(&self, item: usize) -> f64 {
+        self.items[item].mean_distance
+    }
+
+    /// Finite bars of one homology dimension as tensors on the input's device.
+    ///
+    /// # Shapes
+    ///
+    /// Births and deaths are `[n_bars]`, all items one after the other; essential bars and bars of
+    /// length zero are left out.
+    ///
+    /// # Gradient
+    ///
+    /// Recorded: each number reaches its critical edge, and through it two rows (distributions) or
+    /// two entries (distances) of the input. First order.
+    ///
+    /// # Cost
+    ///
+    /// For distributions O(n_bars * n_outcomes) memory and time.
+    ///
+    /// # Panics
+    ///
+    /// If the dimension was not computed.
+    pub fn bars(&self, homology_dim: usize) -> BarTensors {
+        let mut offsets = vec![0];
+        let mut births = Vec::new();
+        let mut deaths = Vec::new();
+        for (k, item) in self.items.iter().enumerate() {
+            for bar in item.diagrams[homology_dim].finite() {
+                births.extend(bar.birth_edge.map(|edge| (k, edge, bar.birth)));
+                deaths.extend(bar.death_edge.map(|edge| (k, edge, bar.death)));
+            }
+            offsets.push(deaths.len());
+        }
+        let births = if homology_dim == 0 {
+            Tensor::zeros([deaths.len()], (&self.input.device(), self.input.dtype()))
+        } else {
+            self.critical_distances(&births)
+        };
+        BarTensors {
+            births,
+            deaths: self.critical_distances(&deaths),
+            offsets,
+        }
+    }
+
+    /// Distances of edges, given as (item, edge, value), linearised at the input.
+    fn critical_distances(&self, edges: &[(usize, Edge, f64)]) -> Tensor<1> {
+        let options = (&self.input.device(), self.input.dtype());
+        let n_edges = edges.len();
+        let [batch_size, n_points, n_columns] = self.input.dims();
+        let values = edges.iter().map(|&(_, _, value)| value).collect::<Vec<_>>();
+        let values = Tensor::<1>::from_data(TensorData::new(values, [n_edges]), options);
+        if n_edges == 0 {
+            return values;
+        }
+        let end = |index: usize| {
+            let rows = edges
+                .iter()
+                .map(|&(item, edge, _)| (item * n_points + edge[index] as usize) as i64)
+                .collect::<Vec<_>>();
+            Tensor::<1, Int>::from_data(TensorData::new(rows, [n_edges]), &self.input.device())
+        };
+        let rows = self
+            .finite_input()
+            .reshape([batch_size * n_points, n_columns]);
+        let [first, second] = self.edge_jacobian(edges);
+        let constant = |data: TensorData| Tensor::<2>::from_data(data, options);
+        let linear = rows.clone().select(0, end(0)) * constant(first)
+            + rows.select(0, end(1)) * constant(second);
+        let linear = linear.sum_dim(1).squeeze_dim::<1>(1);
+        linear.clone() - linear.detach() + values
+    }
+
+    /// The input, fit for products: an infinite distance, which is never critical, times a
+    /// derivative of zero would be a NaN.
+    fn finite_input(&self) -> Tensor<3> {
+        match self.kind {
+            InputKind::Distributions => self.input.clone(),
+            InputKind::Distances => {
+                let infinite = self.input.clone().is_inf();
+                self.input.clone().mask_fill(infinite, 0.0)
+            }
+        }
+    }
+
+    /// Derivatives of each edge's distance in the two rows of the input that it joins.
+    fn edge_jacobian(&self, edges: &[(usize, Edge, f64)]) -> [TensorData; 2] {
+        match &self.host {
+            HostValues::F32(values) => self.edge_jacobian_in(values, edges),
+            HostValues::F64(values) => self.edge_jacobian_in(values, edges),
+        }
+    }
+
+    fn edge_jacobian_in<T: JensenShannonKernel + burn::tensor::Element>(
+        &self,
+        values: &[T],
+        edges: &[(usize, Edge, f64)],
+    ) -> [TensorData; 2] {
+        let [_, n_points, n_columns] = self.input.dims();
+        let mut first = vec![T::zero(); edges.len() * n_columns];
+        let mut second = first.clone();
+        let row = |item, vertex: u32| {
+            &values[(item * n_points + vertex as usize) * n_columns..][..n_columns]
+        };
+        first
+            .par_chunks_mut(n_columns)
+            .zip(second.par_chunks_mut(n_columns))
+            .zip(edges)
+            .for_each(|((first, second), &(item, [i, j], _))| match self.kind {
+                InputKind::Distributions => {
+                    accumulate_gradient(row(item, i), row(item, j), T::one(), first, second);
+                }
+                InputKind::Distances => {
+                    let half = T::from_f64_nearest(0.5);
+                    first[j as usize] = half;
+                    second[i as usize] = half;
+                }
+            });
+        let shape = [edges.len(), n_columns];
+        [
+            TensorData::new(first, shape),
+            TensorData::new(second, shape),
+        ]
+    }
+
+    /// A scalar with the given value, whose derivatives in the distances are the given ones.
+    ///
+    /// The door for losses computed on the host: what they need of the graph is one elementwise
+    /// product with a constant as large as the input.
+    ///
+    /// # Shapes
+    ///
+    /// - `gradient`: one list per item
+    /// - output: `[1]`, on the input's device
+    ///
+    /// # Gradient
+    ///
+    /// Exact, first order; repeated edges add up.
+    ///
+    /// # Panics
+    ///
+    /// If `gradient` does not have one list per item, or an edge is not one of two points of the
+    /// item, the smaller first.
+    ///
+    /// # Cost
+    ///
+    /// O(n_edges * n_outcomes) for distributions, plus one pass over the input.
+    pub fn surrogate(&self, value: f64, gradient: &[EdgeGradient]) -> Tensor<1> {
+        assert_eq!(
+            gradient.len(),
+            self.items.len(),
+            "one gradient list per item"
+        );
+        let data = match &self.host {
+            HostValues::F32(values) => self.input_gradient(values, gradient),
+            HostValues::F64(values) => self.input_gradient(values, gradient),
+        };
+        let constant = Tensor::<3>::from_data(data, (&self.input.device(), self.input.dtype()));
+        let linear = (self.finite_input() * constant).sum();
+        // The difference is exactly zero and keeps the graph; adding the value to the product
+        // itself would cancel digits.
+        linear.clone() - linear.detach() + value
+    }
+
+    fn input_gradient<T: JensenShannonKernel + burn::tensor::Element>(
+        &self,
+        values: &[T],
+        gradient: &[EdgeGradient],
+    ) -> TensorData {
+        let [batch_size, n_points, n_columns] = self.input.dims();
+        let size = n_points * n_columns;
+        let mut out = vec![T::zero(); batch_size * size];
+        // Chunks of nothing are refused, so items without points count as long as one entry.
+        out.par_chunks_mut(size.max(1))
+            .zip(values.par_chunks(size.max(1)))
+            .zip(gradient)
+            .for_each(|((out, values), edges)| {
+                for &([i, j], upstream) in edges.iter().filter(|(_, upstream)| *upstream != 0.0) {
+                    let (i, j) = (i as usize, j as usize);
+                    let upstream = T::from_f64_nearest(upstream);
+                    match self.kind {
+                        InputKind::Distributions => {
+                            let (head, tail) = out.split_at_mut(j * n_columns);
+                            accumulate_gradient(
+                                &values[i * n_columns..][..n_columns],
+                                &values[j * n_columns..][..n_columns],
+                                upstream,
+                                &mut head[i * n_columns..][..n_columns],
+                                &mut tail[..n_columns],
+                            );
+                        }
+                        InputKind::Distances => {
+                            let half = upstream * T::from_f64_nearest(0.5);
+                            out[i * n_columns + j] = out[i * n_columns + j] + half;
+                            out[j * n_columns + i] = out[j * n_columns + i] + half;
+                        }
+                    }
+                }
+            });
+        TensorData::new(out, [batch_size, n_points, n_columns])
+    }
+}

@@ -1,0 +1,27 @@
+//! What a program that regularises its own model imports, beside [`burn::prelude`].
+//!
+//! ```
+//! use burn_topology::prelude::*;
+//!
+//! let penalty = LayerPenalty {
+//!     heads: Heads::Each,
+//!     tokens: Tokens::All,
+//!     distance: DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity },
+//!     weight: Weight::Fixed(0.1),
+//!     schedule: Schedule { start_epoch: 2, ..Schedule::default() },
+//!     ..LayerPenalty::new(1)
+//! };
+//! let regularizer = TopologyRegularizer::new(vec![penalty])?;
+//! assert!(!regularizer.is_active(Clock { step: 0, steps_per_epoch: 100 }));
+//! # Ok::<(), burn_topology::Error>(())
+//! ```
+
+pub use crate::loss::{
+    Calibration, Clock, Direction, LayerPenalty, Layers, Normalize, Schedule, TopologyLoss,
+    TopologyRegularizer, TopologyTerm, Weight,
+};
+pub use crate::nn::{
+    AttentionOutput, AttentionRows, BarTensors, DiagramBatch, Heads, Persistence, SelfAttention,
+    SelfAttentionConfig, Tokens,
+};
+pub use crate::topology::{DiagramDistance, GroundNorm, Power};
