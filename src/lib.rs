@@ -131,6 +131,8 @@ mod error;
 #[cfg(feature = "cli")]
 pub mod model;
 mod real;
+#[cfg(feature = "cli")]
+pub mod report;
 #[cfg(feature = "tensorboard")]
 pub mod run;
 #[cfg(feature = "cli")]

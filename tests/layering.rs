@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Level of each module; siblings do not import each other, save that `run` may read `config`.
-const LEVELS: [(&str, u8); 10] = [
+const LEVELS: [(&str, u8); 11] = [
     ("topology", 0),
     ("distance", 0),
     ("nn", 1),
@@ -12,6 +12,7 @@ const LEVELS: [(&str, u8); 10] = [
     ("data", 3),
     ("config", 4),
     ("run", 4),
+    ("report", 4),
     ("train", 5),
     ("cli", 7),
 ];

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protobuf::Message;
 use tensorboard_proto::event::{Event, SessionLog_SessionStatus};
+use tensorboard_proto::summary::Summary_Value;
 use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary;
+
+use super::summary_value::{self, Chart, HparamValue};
 
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -58,10 +61,54 @@ impl EventWriter {
         self.write(&event)
     }
 
+    /// Appends the distribution of some numbers.
+    pub fn histogram(&mut self, tag: &str, values: &[f64], step: usize) -> io::Result<()> {
+        self.summary(step, vec![summary_value::histogram(tag, values)])
+    }
+
+    /// Appends a text in Markdown.
+    pub fn text(&mut self, tag: &str, markdown: &str, step: usize) -> io::Result<()> {
+        self.summary(step, vec![summary_value::text(tag, markdown)])
+    }
+
+    /// Appends an encoded picture of this width and height in pixels.
+    pub fn image(&mut self, tag: &str, size: [u32; 2], png: &[u8], step: usize) -> io::Result<()> {
+        self.summary(step, vec![summary_value::image(tag, size, png)])
+    }
+
+    /// Gives the run a row in the table of hyperparameters; its columns are the settings and, by
+    /// their scalar tags, the final metrics. Runs of one group, as of several seeds, are averaged.
+    pub fn hparams_start(
+        &mut self,
+        settings: &[(String, HparamValue)],
+        metrics: &[&str],
+        group: &str,
+    ) -> io::Result<()> {
+        let values = summary_value::hparams_start(settings, metrics, group, now());
+        self.summary(0, values.into())
+    }
+
+    /// Says in the table of hyperparameters that the run is over.
+    pub fn hparams_end(&mut self, is_success: bool) -> io::Result<()> {
+        self.summary(0, vec![summary_value::hparams_end(is_success, now())])
+    }
+
+    /// Arranges charts on the page of custom scalars, in categories.
+    pub fn layout(&mut self, categories: &[(&str, &[Chart])]) -> io::Result<()> {
+        self.summary(0, vec![summary_value::layout(categories)])
+    }
+
     /// Hands everything to the file system.
     pub fn flush(&mut self) -> io::Result<()> {
         self.flushed = Instant::now();
         self.records.flush()
+    }
+
+    fn summary(&mut self, step: usize, values: Vec<Summary_Value>) -> io::Result<()> {
+        let mut event = event();
+        event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
+        event.mut_summary().set_value(values.into());
+        self.write(&event)
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
@@ -76,22 +123,22 @@ impl EventWriter {
 
 fn event() -> Event {
     let mut event = Event::new();
-    let since_1970 = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    event.set_wall_time(since_1970.as_secs_f64());
+    event.set_wall_time(now());
     event
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_secs_f64()
 }
 
 /// A file of a name that no other writer took, even in the same second.
 fn new_file(directory: &Path) -> io::Result<File> {
-    let since_1970 = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
     let stem = format!(
         "events.out.tfevents.{}.{host}.{}",
-        since_1970.as_secs(),
+        now() as u64,
         std::process::id()
     );
     let mut suffix = 0;
@@ -147,6 +194,71 @@ mod tests {
             .map(|file| read(file)[1].get_summary().get_value()[0].get_simple_value())
             .collect();
         assert!(values.contains(&1.5) && values.iter().any(|value| value.is_nan()));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn every_plugin_gets_its_own_shape() {
+        let directory = std::env::temp_dir().join(format!("plugins-{}", std::process::id()));
+        let mut writer = EventWriter::create(&directory).unwrap();
+        writer.session_start(5).unwrap();
+        writer
+            .histogram("lives", &[0.0, 1.0, 3.0, f64::NAN], 5)
+            .unwrap();
+        writer.histogram("equal", &[2.0; 4], 5).unwrap();
+        writer.histogram("none", &[], 5).unwrap();
+        writer.text("config", "*hello*", 5).unwrap();
+        writer.image("picture", [3, 2], b"png", 5).unwrap();
+        let settings = [("lr".to_owned(), HparamValue::Number(0.1))];
+        writer
+            .hparams_start(&settings, &["accuracy"], "group")
+            .unwrap();
+        writer.hparams_end(true).unwrap();
+        let chart = Chart {
+            title: "losses",
+            tags: &["loss.*"],
+        };
+        writer.layout(&[("training", &[chart])]).unwrap();
+        writer.flush().unwrap();
+        let file = std::fs::read_dir(&directory).unwrap().next().unwrap();
+        let events = read(&file.unwrap().path());
+        let status = events[1].get_session_log().get_status();
+        assert_eq!(status, SessionLog_SessionStatus::START);
+        let values: Vec<&Summary_Value> = events[2..]
+            .iter()
+            .flat_map(|event| event.get_summary().get_value())
+            .collect();
+        let found: Vec<(&str, &str, Vec<i64>)> = values
+            .iter()
+            .map(|value| {
+                let shape = value.get_tensor().get_tensor_shape().get_dim();
+                (
+                    value.get_tag(),
+                    value.get_metadata().get_plugin_data().get_plugin_name(),
+                    shape.iter().map(|dim| dim.get_size()).collect(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("lives", "histograms", vec![30, 3]),
+                ("equal", "histograms", vec![1, 3]),
+                ("none", "histograms", vec![0, 3]),
+                ("config/text_summary", "text", vec![1]),
+                ("picture", "images", vec![3]),
+                ("_hparams_/experiment", "hparams", vec![0]),
+                ("_hparams_/session_start_info", "hparams", vec![0]),
+                ("_hparams_/session_end_info", "hparams", vec![0]),
+                ("custom_scalars__config__", "custom_scalars", vec![]),
+            ]
+        );
+        let buckets = values[0].get_tensor().get_double_val();
+        let counts: Vec<f64> = buckets.chunks(3).map(|row| row[2]).collect();
+        assert_eq!(counts.iter().sum::<f64>(), 3.0);
+        assert_eq!((counts[0], counts[10], counts[29]), (1.0, 1.0, 1.0));
+        assert_eq!((buckets[0], buckets[88]), (0.0, 3.0));
+        assert_eq!(values[1].get_tensor().get_double_val(), [1.5, 2.5, 4.0]);
         std::fs::remove_dir_all(directory).unwrap();
     }
 

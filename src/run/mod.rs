@@ -1,6 +1,7 @@
 //! What a run leaves on disk: its directory, manifest, metrics, event files and checkpoints.
 
 mod event_writer;
+mod summary_value;
 
 #[cfg(feature = "cli")]
 mod checkpoint;
@@ -16,6 +17,7 @@ mod metrics;
 mod sums;
 
 pub use event_writer::EventWriter;
+pub use summary_value::{Chart, HparamValue};
 
 #[cfg(feature = "cli")]
 pub use self::{

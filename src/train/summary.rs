@@ -49,17 +49,27 @@ impl Summary {
         }
     }
 
-    /// Names and values that do not depend on the machine, for tables of runs.
+    /// TensorBoard tags of the metrics that do not depend on the machine.
+    pub const TAGS: &[&str] = &[
+        "summary/test_accuracy",
+        "summary/test_loss",
+        "summary/validation_accuracy",
+        "summary/test_h0_distance_to_next",
+        "summary/test_h1_distance_to_next",
+    ];
+
+    /// Those of [`Summary::TAGS`] that there are, with their values.
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
-        let mut metrics = vec![
-            ("summary/test_accuracy", self.test_accuracy),
-            ("summary/test_loss", self.test_loss),
-            ("summary/validation_accuracy", self.validation_accuracy),
+        let values = [
+            Some(self.test_accuracy),
+            Some(self.test_loss),
+            Some(self.validation_accuracy),
+            self.test_h0_distance_to_next,
+            self.test_h1_distance_to_next,
         ];
-        let h0 = self.test_h0_distance_to_next;
-        let h1 = self.test_h1_distance_to_next;
-        metrics.extend(h0.map(|value| ("summary/test_h0_distance_to_next", value)));
-        metrics.extend(h1.map(|value| ("summary/test_h1_distance_to_next", value)));
-        metrics
+        let tagged = Self::TAGS.iter().zip(values);
+        tagged
+            .filter_map(|(tag, value)| Some((*tag, value?)))
+            .collect()
     }
 }

@@ -64,7 +64,11 @@ pub enum Outcome {
 /// [`TrainError::Files`] if the run directory cannot be read or written.
 pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let mut trainer = Trainer::open(job, observer)?;
-    let is_done = trainer.run(observer)?;
+    let ran = trainer.run(observer);
+    if ran.is_err() {
+        trainer.log.show(charts::fail);
+    }
+    let is_done = ran?;
     let test = match is_done {
         true => evaluate_best(job, &job.data.test)?,
         false => None,

@@ -1,0 +1,82 @@
+//! Axes with round numbers on them.
+
+/// A linear map from numbers to pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Axis {
+    /// The numbers at both ends.
+    pub(super) range: [f64; 2],
+    /// The pixels there.
+    pub(super) pixels: [i32; 2],
+}
+
+impl Axis {
+    pub(super) fn place(&self, value: f64) -> i32 {
+        let [low, high] = self.range;
+        let [from, to] = self.pixels;
+        let share = ((value - low) / (high - low)).clamp(0.0, 1.0);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    /// About `n_wanted` round numbers in the range, and what to write at each.
+    pub(super) fn ticks(&self, n_wanted: usize) -> Vec<(f64, String)> {
+        let [low, high] = self.range;
+        let rough = (high - low) / n_wanted as f64;
+        let magnitude = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .map(|factor| factor * magnitude)
+            .into_iter()
+            .find(|step| *step >= rough * (1.0 - 1e-9))
+            .unwrap_or(rough);
+        let first = (low / step).ceil() as i64;
+        let last = (high / step * (1.0 + 1e-12)).floor() as i64;
+        (first..=last)
+            .map(|k| k as f64 * step)
+            .map(|value| (value, label(value, step)))
+            .collect()
+    }
+}
+
+fn label(value: f64, step: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-3..1e5).contains(&step) {
+        return format!("{value:.0e}");
+    }
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(high: f64) -> Vec<String> {
+        let axis = Axis {
+            range: [0.0, high],
+            pixels: [0, 100],
+        };
+        axis.ticks(5).into_iter().map(|(_, label)| label).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_few_at_every_scale() {
+        assert_eq!(labels(1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(0.83), ["0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(labels(1300.0), ["0", "500", "1000"]);
+        assert_eq!(labels(3e-6), ["0", "1e-6", "2e-6", "3e-6"]);
+        assert_eq!(labels(0.031), ["0", "0.01", "0.02", "0.03"]);
+    }
+
+    #[test]
+    fn numbers_are_placed_between_the_ends_and_kept_there() {
+        let axis = Axis {
+            range: [0.0, 2.0],
+            pixels: [500, 100],
+        };
+        assert_eq!(
+            [0.0, 1.0, 2.0, 3.0].map(|v| axis.place(v)),
+            [500, 300, 100, 100]
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! What pictures are drawn on.
+
+use std::convert::Infallible;
+use std::io::Cursor;
+
+use embedded_graphics::Pixel;
+use embedded_graphics::mono_font::ascii::{FONT_8X13, FONT_9X15};
+use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle, Rectangle, Triangle};
+use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
+use image::{ImageFormat, RgbImage};
+
+/// An encoded picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The file.
+    pub png: Vec<u8>,
+}
+
+pub(super) const INK: Rgb888 = Rgb888::new(60, 60, 60);
+pub(super) const FAINT: Rgb888 = Rgb888::new(225, 225, 225);
+
+/// Colours by homology dimension, told apart also by the colour-blind.
+///
+/// # Source
+///
+/// Okabe and Ito, "Color Universal Design", 2008.
+pub(super) const COLORS: [Rgb888; 3] = [
+    Rgb888::new(213, 94, 0),
+    Rgb888::new(0, 114, 178),
+    Rgb888::new(0, 158, 115),
+];
+
+pub(super) fn color(homology_dim: usize) -> Rgb888 {
+    COLORS[homology_dim % COLORS.len()]
+}
+
+/// A white canvas.
+pub(super) struct Canvas {
+    image: RgbImage,
+}
+
+impl Canvas {
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        Self {
+            image: RgbImage::from_pixel(width, height, image::Rgb([255; 3])),
+        }
+    }
+
+    pub(super) fn line(&mut self, from: [i32; 2], to: [i32; 2], color: Rgb888, width: u32) {
+        let style = PrimitiveStyle::with_stroke(color, width);
+        let line = Line::new(point(from), point(to)).into_styled(style);
+        let Ok(()) = line.draw(self);
+    }
+
+    pub(super) fn rectangle(&mut self, corner: [i32; 2], size: [u32; 2], color: Rgb888) {
+        let rectangle = Rectangle::new(point(corner), Size::new(size[0], size[1]));
+        let Ok(()) = rectangle
+            .into_styled(PrimitiveStyle::with_fill(color))
+            .draw(self);
+    }
+
+    /// The mark of a homology dimension: discs, triangles, squares.
+    pub(super) fn mark(&mut self, at: [i32; 2], homology_dim: usize) {
+        const RADIUS: i32 = 4;
+        let style = PrimitiveStyle::with_fill(color(homology_dim));
+        let [x, y] = at;
+        match homology_dim % COLORS.len() {
+            0 => {
+                let disc = Circle::with_center(point(at), 2 * RADIUS as u32 + 1);
+                let Ok(()) = disc.into_styled(style).draw(self);
+            }
+            1 => {
+                let corners = [
+                    [x, y - RADIUS - 1],
+                    [x - RADIUS - 1, y + RADIUS],
+                    [x + RADIUS + 1, y + RADIUS],
+                ];
+                let [a, b, c] = corners.map(point);
+                let Ok(()) = Triangle::new(a, b, c).into_styled(style).draw(self);
+            }
+            _ => self.rectangle(
+                [x - RADIUS, y - RADIUS],
+                [2 * RADIUS as u32; 2],
+                color(homology_dim),
+            ),
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &str, at: [i32; 2], alignment: Alignment) {
+        self.write(text, at, alignment, &FONT_8X13);
+    }
+
+    pub(super) fn title(&mut self, text: &str, at: [i32; 2]) {
+        self.write(text, at, Alignment::Left, &FONT_9X15);
+    }
+
+    fn write(&mut self, text: &str, at: [i32; 2], alignment: Alignment, font: &MonoFont<'_>) {
+        let layout = TextStyleBuilder::new()
+            .alignment(alignment)
+            .baseline(Baseline::Middle)
+            .build();
+        let style = MonoTextStyle::new(font, INK);
+        let Ok(_) = Text::with_text_style(text, point(at), style, layout).draw(self);
+    }
+
+    pub(super) fn finish(self) -> Picture {
+        let (width, height) = self.image.dimensions();
+        let mut png = Cursor::new(Vec::new());
+        self.image
+            .write_to(&mut png, ImageFormat::Png)
+            .expect("memory takes every picture");
+        Picture {
+            width,
+            height,
+            png: png.into_inner(),
+        }
+    }
+}
+
+fn point([x, y]: [i32; 2]) -> Point {
+    Point::new(x, y)
+}
+
+impl OriginDimensions for Canvas {
+    fn size(&self) -> Size {
+        Size::new(self.image.width(), self.image.height())
+    }
+}
+
+impl DrawTarget for Canvas {
+    type Color = Rgb888;
+    type Error = Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Infallible> {
+        for Pixel(at, color) in pixels {
+            let (Ok(x), Ok(y)) = (u32::try_from(at.x), u32::try_from(at.y)) else {
+                continue;
+            };
+            if let Some(pixel) = self.image.get_pixel_mut_checked(x, y) {
+                *pixel = image::Rgb([color.r(), color.g(), color.b()]);
+            }
+        }
+        Ok(())
+    }
+}

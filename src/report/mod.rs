@@ -1,0 +1,72 @@
+//! Pictures of persistence diagrams and barcodes.
+
+mod axis;
+mod barcode;
+mod canvas;
+mod persistence_diagram;
+
+pub use barcode::barcode;
+pub use canvas::Picture;
+pub use persistence_diagram::persistence_diagram;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::{Bar, Diagram};
+
+    /// Diagrams in dimensions 0 and 1 of made-up bars, times a scale.
+    fn diagrams(n_bars: usize, scale: f64) -> Vec<Diagram<f64>> {
+        let bar = |birth: f64, death: f64| Bar {
+            birth: birth * scale,
+            death: death * scale,
+            birth_edge: None,
+            death_edge: death.is_finite().then_some([0, 1]),
+        };
+        let wave = |k: usize| 0.5 + 0.4 * (1.7 * k as f64).sin();
+        let components = (0..n_bars).map(|k| bar(0.0, wave(k)));
+        let last = (n_bars > 0).then(|| bar(0.0, f64::INFINITY));
+        let loops = (0..n_bars / 3).map(|k| bar(wave(k), wave(k) + 0.1 * wave(k + 1)));
+        let diagram = |homology_dim, bars| Diagram { homology_dim, bars };
+        vec![
+            diagram(0, components.chain(last).collect()),
+            diagram(1, loops.collect()),
+        ]
+    }
+
+    #[test]
+    fn every_number_and_scale_of_bars_gives_a_whole_picture() {
+        for (n_bars, scale) in [
+            (0, 1.0),
+            (1, 1.0),
+            (16, 0.5),
+            (16, 0.0),
+            (196, 1.0),
+            (20, 1e-6),
+            (20, 1e3),
+        ] {
+            let diagrams = diagrams(n_bars, scale);
+            for (name, picture) in [
+                (
+                    "diagram",
+                    persistence_diagram(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
+                ),
+                (
+                    "barcode",
+                    barcode(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
+                ),
+            ] {
+                let decoded = image::load_from_memory(&picture.png).unwrap();
+                assert_eq!(
+                    [decoded.width(), decoded.height()],
+                    [picture.width, picture.height]
+                );
+                assert!(picture.height <= 700);
+                let is_drawn = decoded
+                    .to_rgb8()
+                    .pixels()
+                    .any(|pixel| pixel.0 == [213, 94, 0]);
+                assert!(is_drawn, "{n_bars} bars at scale {scale}");
+            }
+        }
+    }
+}
