@@ -7,20 +7,21 @@ use super::canvas::{Canvas, FAINT, INK, Picture, color};
 use super::persistence_diagram::largest;
 use crate::topology::{Bar, Diagram};
 
-const WIDTH: i32 = 520;
-const LEFT: i32 = 20;
-const RIGHT: i32 = WIDTH - 58;
-const TOP: i32 = 36;
+/// As wide as TensorBoard shows a picture without scaling it.
+const WIDTH: i32 = 344;
+const LEFT: i32 = 16;
+const RIGHT: i32 = WIDTH - 52;
+const TOP: i32 = 30;
 /// Height of a bar and of what lies between two, in pixels, where there is room.
-const THICKEST: i32 = 7;
-const HIGHEST: i32 = 560;
+const THICKEST: i32 = 6;
+const HIGHEST: i32 = 400;
 /// Between two homology dimensions.
 const GAP: i32 = 14;
 
 /// Bars as lines from birth to death, the homology dimensions one above the other, each from the
 /// shortest-lived to the longest; essential bars run out of the picture.
 ///
-/// `unit` is what births and deaths are measured in. 520 pixels wide, up to about 650 high. A NaN
+/// `unit` is what births and deaths are measured in. 344 pixels wide, up to about 500 high. A NaN
 /// is left out.
 pub fn barcode(diagrams: &[Diagram<f64>], title: &str, unit: &str) -> Picture {
     let n_bars: usize = diagrams.iter().map(|diagram| diagram.bars.len()).sum();
@@ -36,8 +37,8 @@ pub fn barcode(diagrams: &[Diagram<f64>], title: &str, unit: &str) -> Picture {
         range: [0.0, largest(diagrams)],
         pixels: [LEFT, RIGHT],
     };
-    let mut canvas = Canvas::new(WIDTH as u32, (bottom + 56) as u32);
-    canvas.title(title, [12, 16]);
+    let mut canvas = Canvas::new(WIDTH as u32, (bottom + 48) as u32);
+    canvas.title(title, [8, 12]);
     for (value, label) in axis.ticks(5) {
         let x = axis.place(value);
         canvas.line([x, TOP], [x, bottom], FAINT, 1);
@@ -64,7 +65,7 @@ pub fn barcode(diagrams: &[Diagram<f64>], title: &str, unit: &str) -> Picture {
     }
     canvas.line([LEFT, bottom], [RIGHT, bottom], INK, 1);
     let centre = (LEFT + RIGHT) / 2;
-    canvas.text(unit, [centre, bottom + 38], Alignment::Center);
+    canvas.text(unit, [centre, bottom + 34], Alignment::Center);
     canvas.finish()
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io::Cursor;
 
 use embedded_graphics::Pixel;
-use embedded_graphics::mono_font::ascii::{FONT_8X13, FONT_9X15};
+use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_8X13};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::prelude::*;
@@ -68,7 +68,7 @@ impl Canvas {
 
     /// The mark of a homology dimension: discs, triangles, squares.
     pub(super) fn mark(&mut self, at: [i32; 2], homology_dim: usize) {
-        const RADIUS: i32 = 4;
+        const RADIUS: i32 = 3;
         let style = PrimitiveStyle::with_fill(color(homology_dim));
         let [x, y] = at;
         match homology_dim % COLORS.len() {
@@ -94,11 +94,11 @@ impl Canvas {
     }
 
     pub(super) fn text(&mut self, text: &str, at: [i32; 2], alignment: Alignment) {
-        self.write(text, at, alignment, &FONT_8X13);
+        self.write(text, at, alignment, &FONT_7X13);
     }
 
     pub(super) fn title(&mut self, text: &str, at: [i32; 2]) {
-        self.write(text, at, Alignment::Left, &FONT_9X15);
+        self.write(text, at, Alignment::Left, &FONT_8X13);
     }
 
     fn write(&mut self, text: &str, at: [i32; 2], alignment: Alignment, font: &MonoFont<'_>) {

@@ -60,7 +60,7 @@ mod tests {
                     [decoded.width(), decoded.height()],
                     [picture.width, picture.height]
                 );
-                assert!(picture.height <= 700);
+                assert!(picture.height <= 520);
                 let is_drawn = decoded
                     .to_rgb8()
                     .pixels()

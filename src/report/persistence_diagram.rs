@@ -6,19 +6,20 @@ use super::axis::Axis;
 use super::canvas::{Canvas, FAINT, INK, Picture};
 use crate::topology::Diagram;
 
-const SIDE: i32 = 520;
-const LEFT: i32 = 66;
-const BOTTOM: i32 = 464;
-const TOP: i32 = 44;
-const RIGHT: i32 = SIDE - 18;
+/// As wide as TensorBoard shows a picture without scaling it.
+const SIDE: i32 = 344;
+const LEFT: i32 = 46;
+const BOTTOM: i32 = SIDE - 48;
+const TOP: i32 = 38;
+const RIGHT: i32 = SIDE - 14;
 
 /// Bars as points over the diagonal, all homology dimensions in one picture; essential classes lie
 /// on a line of their own at the top.
 ///
-/// `unit` is what births and deaths are measured in. Square, 520 pixels a side. A NaN is left out.
+/// `unit` is what births and deaths are measured in. Square, 344 pixels a side. A NaN is left out.
 pub fn persistence_diagram(diagrams: &[Diagram<f64>], title: &str, unit: &str) -> Picture {
     let has_essential = diagrams.iter().any(|d| d.essential().count() > 0);
-    let top = if has_essential { TOP + 28 } else { TOP };
+    let top = if has_essential { TOP + 22 } else { TOP };
     let largest = largest(diagrams);
     let horizontal = Axis {
         range: [0.0, largest],
@@ -29,7 +30,7 @@ pub fn persistence_diagram(diagrams: &[Diagram<f64>], title: &str, unit: &str) -
         pixels: [BOTTOM, top],
     };
     let mut canvas = Canvas::new(SIDE as u32, SIDE as u32);
-    canvas.title(title, [12, 16]);
+    canvas.title(title, [8, 12]);
     for (value, label) in horizontal.ticks(5) {
         let x = horizontal.place(value);
         canvas.line([x, BOTTOM], [x, top], FAINT, 1);
@@ -52,10 +53,10 @@ pub fn persistence_diagram(diagrams: &[Diagram<f64>], title: &str, unit: &str) -
     let centre = (LEFT + RIGHT) / 2;
     canvas.text(
         &format!("birth ({unit})"),
-        [centre, BOTTOM + 38],
+        [centre, BOTTOM + 34],
         Alignment::Center,
     );
-    canvas.text("death", [12, TOP - 10], Alignment::Left);
+    canvas.text("death", [8, TOP - 8], Alignment::Left);
     legend(&mut canvas, diagrams);
     for diagram in diagrams {
         for bar in diagram.finite().filter(|bar| !bar.persistence().is_nan()) {
@@ -80,10 +81,10 @@ pub(super) fn largest(diagrams: &[Diagram<f64>]) -> f64 {
 /// Marks and numbers of bars, below the diagonal, where no bar can be.
 fn legend(canvas: &mut Canvas, diagrams: &[Diagram<f64>]) {
     for (row, diagram) in diagrams.iter().enumerate() {
-        let y = BOTTOM - 22 - 20 * (diagrams.len() - 1 - row) as i32;
-        canvas.mark([RIGHT - 118, y], diagram.homology_dim);
+        let y = BOTTOM - 16 - 16 * (diagrams.len() - 1 - row) as i32;
+        canvas.mark([RIGHT - 96, y], diagram.homology_dim);
         let n_bars = diagram.bars.len();
         let text = format!("H{}: {n_bars} bars", diagram.homology_dim);
-        canvas.text(&text, [RIGHT - 106, y], Alignment::Left);
+        canvas.text(&text, [RIGHT - 87, y], Alignment::Left);
     }
 }

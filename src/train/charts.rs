@@ -66,6 +66,9 @@ const LAYOUT: &[(&str, &[Chart])] = &[
     ),
 ];
 
+/// What is in the table of runs, the first first; other sections change no result.
+const SECTIONS: [&str; 5] = ["topology", "training", "model", "data", "run"];
+
 /// The configuration as text and as settings, and the layout.
 pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()> {
     let markdown = format!("```toml\n{}```\n", config.to_toml());
@@ -73,7 +76,9 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
     events.layout(LAYOUT)?;
     let raw = serde_json::to_value(&config.raw).expect("every configuration can be written");
     let mut settings = Vec::new();
-    flatten("", &raw, &mut settings);
+    for section in SECTIONS {
+        flatten(section, &raw[section], &mut settings);
+    }
     events.hparams_start(&settings, Summary::TAGS, &group(raw))
 }
 
@@ -133,7 +138,7 @@ pub(super) fn pictures(
 ) -> io::Result<()> {
     const UNIT: &str = "Jensen-Shannon distance";
     for (layer, sample) in monitor.samples().iter().enumerate() {
-        let title = format!("layer {layer}, step {step}, first validation image");
+        let title = format!("layer {layer}, step {step}");
         let mut show = |name: &str, picture: Picture| {
             let tag = format!("{name}/layer{layer:02}");
             events.image(&tag, [picture.width, picture.height], &picture.png, step)
