@@ -128,6 +128,8 @@ pub mod config;
 #[cfg(feature = "cli")]
 pub mod data;
 mod error;
+#[cfg(feature = "train")]
+pub mod learner;
 #[cfg(feature = "cli")]
 pub mod model;
 mod real;

@@ -1,5 +1,8 @@
 //! Everything that crosses files, in one binary: each further one would link Burn again.
 
+#[cfg(feature = "train")]
+#[path = "../examples/burn_train.rs"]
+mod burn_train;
 #[path = "../examples/persistence_of_distances.rs"]
 mod persistence_of_distances;
 #[path = "../examples/regularize_your_model.rs"]
@@ -9,6 +12,8 @@ mod cli;
 mod data;
 mod examples;
 mod layering;
+#[cfg(feature = "train")]
+mod learner;
 mod loss;
 mod nn;
 mod topology;

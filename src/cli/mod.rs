@@ -1,5 +1,6 @@
 //! Arguments, printing and exit codes: nothing else.
 
+mod devices;
 mod evaluate;
 mod predict;
 mod progress;
@@ -36,6 +37,8 @@ enum Command {
     Evaluate(EvaluateArguments),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
+    /// List the devices and whether they can be used.
+    Devices,
     /// Check or print configuration files, or their schema.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -108,6 +111,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Devices => {
+            devices::run();
+            Ok(())
+        }
         Command::Config(ConfigCommand::Check { files }) => {
             for file in files {
                 read_config(&file, &[])?;

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::config::Spec;
 use crate::data::ImageSplits;
 use crate::model::ParameterCount;
+use crate::run::DeviceReport;
 use crate::train::DryRun;
 
 /// What a run is about to do: data, model, penalties.
@@ -108,6 +109,21 @@ pub fn costs(found: &DryRun) -> String {
         format!("{:.4}", found.topology_loss),
         "weighted".to_owned(),
     );
+    table.to_string()
+}
+
+/// Which devices there are, and which can be used.
+pub fn devices(reports: &[DeviceReport]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["device", "usable", ""]);
+    for report in reports {
+        let (is_usable, text) = match &report.state {
+            Ok(description) => ("yes", description),
+            Err(reason) => ("no", reason),
+        };
+        table.add_row([report.name, is_usable, text]);
+    }
     table.to_string()
 }
 

@@ -45,15 +45,9 @@ mod tests {
             (20, 1e3),
         ] {
             let diagrams = diagrams(n_bars, scale);
-            for (name, picture) in [
-                (
-                    "diagram",
-                    persistence_diagram(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
-                ),
-                (
-                    "barcode",
-                    barcode(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
-                ),
+            for picture in [
+                persistence_diagram(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
+                barcode(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
             ] {
                 let decoded = image::load_from_memory(&picture.png).unwrap();
                 assert_eq!(

@@ -1,42 +1,150 @@
 //! Devices by name.
 
-use burn::tensor::Device;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Names of the devices this binary was built with.
-pub const DEVICES: &[&str] = &[
-    #[cfg(feature = "flex")]
-    "flex",
-    #[cfg(feature = "ndarray")]
-    "ndarray",
-    #[cfg(feature = "wgpu")]
-    "wgpu",
-    #[cfg(feature = "vulkan")]
-    "vulkan",
-    #[cfg(feature = "cuda")]
-    "cuda",
-];
+use burn::tensor::{Device, Tensor};
 
-/// The device of that name, without autodiff.
+/// Names of the devices there can be, each also the feature to build with.
+pub const DEVICES: [&str; 5] = ["flex", "ndarray", "wgpu", "vulkan", "cuda"];
+
+/// What is known of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceReport {
+    /// Its name, as `--device` takes it.
+    pub name: &'static str,
+    /// What it is, or one sentence why it cannot be used.
+    pub state: Result<String, String>,
+}
+
+/// Tries every device.
+///
+/// # Cost
+///
+/// Opens those that this program was built with; a graphics card may take seconds.
+pub fn usable_devices() -> Vec<DeviceReport> {
+    let report = |name| DeviceReport {
+        name,
+        state: open_device(name).map(|device| describe(name, &device)),
+    };
+    DEVICES.into_iter().map(report).collect()
+}
+
+/// The device of that name, without autodiff, tried with a small sum.
 ///
 /// # Errors
 ///
-/// One sentence with the names that this binary knows.
+/// One sentence if there is no such name, if this program was built without it, or if it does not
+/// work on this machine.
 pub fn open_device(name: &str) -> Result<Device, String> {
+    if !DEVICES.contains(&name) {
+        return Err(format!(
+            "unknown device `{name}`, expected one of {}",
+            DEVICES.join(", ")
+        ));
+    }
+    let opened = quietly(|| {
+        let device = built_in(name)?;
+        let sum = Tensor::<1>::ones([4], &device).sum();
+        (sum.try_into_scalar::<f32>().ok()? == 4.0).then_some(device)
+    });
+    match opened {
+        Ok(Some(device)) => Ok(device),
+        Ok(None) if !is_built_in(name) => Err(format!(
+            "this program was built without the device `{name}`; build it with `--features {name}`"
+        )),
+        Ok(None) => Err(format!("device `{name}` does not compute")),
+        Err(reason) => Err(format!(
+            "device `{name}` cannot be opened: {reason}; see `burn-topology devices` for those that can"
+        )),
+    }
+}
+
+/// Runs something that panics where there is no driver, and returns the reason in place of that.
+fn quietly<T>(open: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = catch_unwind(AssertUnwindSafe(open));
+    std::panic::set_hook(hook);
+    outcome.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let first_line = text.and_then(|text| text.lines().next());
+        first_line.unwrap_or("no reason was given").to_owned()
+    })
+}
+
+fn is_built_in(name: &str) -> bool {
+    match name {
+        "flex" => cfg!(feature = "flex"),
+        "ndarray" => cfg!(feature = "ndarray"),
+        "wgpu" => cfg!(feature = "wgpu"),
+        "vulkan" => cfg!(feature = "vulkan"),
+        "cuda" => cfg!(feature = "cuda"),
+        _ => false,
+    }
+}
+
+fn built_in(name: &str) -> Option<Device> {
     match name {
         #[cfg(feature = "flex")]
-        "flex" => Ok(Device::flex()),
+        "flex" => Some(Device::flex()),
         #[cfg(feature = "ndarray")]
         #[allow(deprecated, reason = "asked for; leaves with Burn 0.23")]
-        "ndarray" => Ok(Device::ndarray()),
+        "ndarray" => Some(Device::ndarray()),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(Default::default())),
+        "wgpu" => Some(Device::wgpu(Default::default())),
         #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(Default::default())),
+        "vulkan" => Some(Device::vulkan(Default::default())),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
-        _ => Err(format!(
-            "unknown device `{name}`, expected one of {}; others need a build with their feature",
-            DEVICES.join(", ")
-        )),
+        "cuda" => Some(Device::cuda(0)),
+        _ => None,
+    }
+}
+
+fn describe(name: &str, device: &Device) -> String {
+    let processor = || format!("{} threads", rayon::current_num_threads());
+    match name {
+        "flex" => format!("processor, Burn's own backend, {}", processor()),
+        "ndarray" => format!("processor, deprecated by Burn, {}", processor()),
+        _ => adapter(device),
+    }
+}
+
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+fn adapter(device: &Device) -> String {
+    match device.identity() {
+        Some(identity) => identity.name,
+        None => format!("{device:?}"),
+    }
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")))]
+fn adapter(device: &Device) -> String {
+    format!("{device:?}")
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_reported_and_flex_computes() {
+        let reports = usable_devices();
+        assert_eq!(reports.len(), DEVICES.len());
+        assert!(reports[0].state.is_ok());
+        for report in reports {
+            if let Err(reason) = report.state {
+                assert!(
+                    reason.contains(report.name) && reason.lines().count() == 1,
+                    "{reason}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_its_first_line() {
+        let reason: Result<(), String> = quietly(|| panic!("no driver {}\nmore", 1));
+        assert_eq!(reason, Err("no driver 1".to_owned()));
     }
 }

@@ -22,7 +22,7 @@ pub use summary_value::{Chart, HparamValue};
 #[cfg(feature = "cli")]
 pub use self::{
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
-    device::{DEVICES, open_device},
+    device::{DEVICES, DeviceReport, open_device, usable_devices},
     directory::{RunDirectory, RunLock, write_atomically},
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},

@@ -185,6 +185,11 @@ fn an_unknown_device_is_named_with_the_known_ones() {
         message.starts_with("unknown device `gpu9`, expected one of flex"),
         "{message}"
     );
+    #[cfg(not(feature = "cuda"))]
+    assert_eq!(
+        refused(str::to_owned, &["--device", "cuda"]),
+        "this program was built without the device `cuda`; build it with `--features cuda`"
+    );
 }
 
 #[test]

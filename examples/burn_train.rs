@@ -1,0 +1,145 @@
+//! The regulariser in Burn's own training loop.
+//!
+//! Run with `cargo run --release --features train --example burn_train -- DIR`. Trains a small vision
+//! transformer on a part of the embedded digits; numbers go to TensorBoard (`DIR/tensorboard`) and to
+//! Burn's own files, checkpoints to `DIR/checkpoint`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn_topology::burn;
+
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataset::transform::PartialDataset;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::AdamWConfig;
+use burn::prelude::*;
+use burn::train::logger::FileMetricLogger;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::renderer::CliMetricsRenderer;
+use burn::train::{
+    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
+};
+use burn_topology::data::{DIGITS_SPEC, ImageBatch, ImageBatcher, digits};
+use burn_topology::learner::{
+    RegularizedOutput, SharedRegularizer, TensorBoardMetricLogger, TopologyMetric,
+};
+use burn_topology::loss::{LayerPenalty, TopologyRegularizer, Weight};
+use burn_topology::model::{Capture, Vit, VitConfig};
+
+const N_IMAGES: usize = 256;
+const BATCH_SIZE: usize = 64;
+
+/// A model and the regulariser of its training.
+#[derive(Module, Debug)]
+struct RegularizedVit {
+    vit: Vit,
+    #[module(skip)]
+    regularizer: SharedRegularizer,
+}
+
+impl RegularizedVit {
+    fn forward(&self, batch: &ImageBatch) -> (Tensor<2>, Tensor<1>, Vec<Tensor<4>>) {
+        let output = self.vit.forward(batch.images.clone(), Capture::Attention);
+        let cross_entropy = CrossEntropyLossConfig::new().init(&batch.images.device());
+        let task = cross_entropy.forward(output.logits.clone(), batch.labels.clone());
+        (output.logits, task, output.attention)
+    }
+
+    fn output(&self, batch: ImageBatch) -> RegularizedOutput<ClassificationOutput> {
+        let (logits, task, attention) = self.forward(&batch);
+        let n_prefix_tokens = self.vit.token_layout().n_prefix_tokens;
+        let topology = self.regularizer.forward(&attention, n_prefix_tokens);
+        let topology = topology.expect("attention of a transformer");
+        RegularizedOutput {
+            task: ClassificationOutput::new(task + topology.loss, logits, batch.labels),
+            terms: topology.terms,
+        }
+    }
+}
+
+impl TrainStep for RegularizedVit {
+    type Input = ImageBatch;
+    type Output = RegularizedOutput<ClassificationOutput>;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<Self::Output> {
+        let n_prefix_tokens = self.vit.token_layout().n_prefix_tokens;
+        let losses = || {
+            let (_, task, attention) = self.forward(&batch);
+            (task, attention)
+        };
+        self.regularizer
+            .calibrate(&self.vit, n_prefix_tokens, losses)
+            .expect("attention of a transformer");
+        let output = self.output(batch);
+        TrainOutput::new(self, output.task.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for RegularizedVit {
+    type Input = ImageBatch;
+    type Output = RegularizedOutput<ClassificationOutput>;
+
+    fn step(&self, batch: ImageBatch) -> Self::Output {
+        self.output(batch)
+    }
+}
+
+/// Trains, and returns the weight that the penalty got.
+pub fn train(directory: &Path) -> Option<f64> {
+    let device = Device::flex().autodiff();
+    device.seed(0);
+    let data = digits();
+    let loader = |images, device: &Device| {
+        let part = PartialDataset::new(Arc::clone(images), 0, N_IMAGES);
+        DataLoaderBuilder::new(ImageBatcher { spec: DIGITS_SPEC })
+            .batch_size(BATCH_SIZE)
+            .shuffle(0)
+            .set_device(device.clone())
+            .build(part)
+    };
+    let penalty = LayerPenalty {
+        weight: Weight::GradientShare(0.1),
+        ..LayerPenalty::new(0)
+    };
+    let regularizer = TopologyRegularizer::new(vec![penalty]).expect("a valid penalty");
+    let shared = SharedRegularizer::new(regularizer, N_IMAGES / BATCH_SIZE);
+    let model = RegularizedVit {
+        vit: VitConfig::new([8, 8], 1, 10, 2, 16, 2, 4).init(&device),
+        regularizer: shared.clone(),
+    };
+    let training = SupervisedTraining::new(
+        directory,
+        loader(&data.train, &device),
+        loader(&data.validation, &device.clone().inner()),
+    );
+    let result = training
+        .metrics((LossMetric::new(), AccuracyMetric::new()))
+        .metric_train_numeric(TopologyMetric::total())
+        .metric_valid_numeric(TopologyMetric::total())
+        .metric_train_numeric(TopologyMetric::of_penalty(0))
+        .with_metric_logger(TensorBoardMetricLogger::new(directory.join("tensorboard")))
+        .with_metric_logger(FileMetricLogger::new(directory))
+        .with_default_checkpointers()
+        .renderer(Box::new(CliMetricsRenderer::new()))
+        .num_epochs(2)
+        .summary()
+        .launch(Learner::new(model, AdamWConfig::new().init(), 2e-3));
+    if let Some(error) = result.error {
+        panic!("{error}");
+    }
+    shared.weights()[0]
+}
+
+#[allow(dead_code, reason = "the tests call `train`")]
+fn main() {
+    let directory = std::env::args_os().nth(1).map(PathBuf::from);
+    let directory = directory.expect("a directory to write to");
+    let weight = train(&directory).expect("a measured weight");
+    println!("the penalty's weight is {weight:.4}");
+    println!(
+        "tensorboard --logdir {}",
+        directory.join("tensorboard").display()
+    );
+}

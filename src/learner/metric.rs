@@ -1,0 +1,154 @@
+//! The penalties as a metric.
+
+use std::sync::Arc;
+
+use burn::tensor::TensorReadError;
+use burn::train::metric::{
+    Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
+    SerializedEntry,
+};
+
+use super::output::TopologyInput;
+
+/// The weighted sum of the penalties, or one of them before its weight.
+///
+/// A penalty that is off counts as 0. The value of an epoch is the mean over its steps.
+#[derive(Debug, Clone)]
+pub struct TopologyMetric {
+    name: MetricName,
+    /// The penalty shown alone.
+    index: Option<usize>,
+    last: f64,
+    sum: f64,
+    n_steps: usize,
+}
+
+impl TopologyMetric {
+    /// What is added to the task's loss.
+    pub fn total() -> Self {
+        Self::named("Topology loss".to_owned(), None)
+    }
+
+    /// One penalty, by its place in the regulariser's list, without its weight.
+    pub fn of_penalty(index: usize) -> Self {
+        Self::named(format!("Topology penalty {index}"), Some(index))
+    }
+
+    fn named(name: String, index: Option<usize>) -> Self {
+        Self {
+            name: Arc::new(name),
+            index,
+            last: 0.0,
+            sum: 0.0,
+            n_steps: 0,
+        }
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.n_steps.max(1) as f64
+    }
+}
+
+fn entry(value: f64) -> SerializedEntry {
+    SerializedEntry::new(format!("{value:.4}"), value.to_string())
+}
+
+impl Metric for TopologyMetric {
+    type Input = TopologyInput;
+
+    fn name(&self) -> MetricName {
+        Arc::clone(&self.name)
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        let attributes = NumericAttributes {
+            unit: None,
+            higher_is_better: false,
+        };
+        attributes.into()
+    }
+
+    fn update(
+        &mut self,
+        input: &TopologyInput,
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        self.last = match self.index {
+            None => input.terms.iter().map(|t| t.weight * t.value).sum(),
+            Some(index) => {
+                let term = input.terms.iter().find(|term| term.index == index);
+                term.map_or(0.0, |term| term.value)
+            }
+        };
+        self.sum += self.last;
+        self.n_steps += 1;
+        Ok(entry(self.last))
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(entry(self.mean()))
+    }
+
+    fn clear(&mut self) {
+        (self.last, self.sum, self.n_steps) = (0.0, 0.0, 0);
+    }
+}
+
+impl Numeric for TopologyMetric {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(NumericEntry::Value(self.last))
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(NumericEntry::Aggregated {
+            aggregated_value: self.mean(),
+            count: self.n_steps,
+        })
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        NumericEntry::Final(self.mean())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::TopologyTerm;
+
+    fn input(values: &[(usize, f64, f64)]) -> TopologyInput {
+        let term = |&(index, value, weight)| TopologyTerm {
+            index,
+            value,
+            weight,
+            n_compared: 1,
+            n_gated: 0,
+        };
+        TopologyInput {
+            terms: values.iter().map(term).collect(),
+        }
+    }
+
+    #[test]
+    fn an_epoch_has_the_mean_of_its_steps() {
+        let steps = [
+            input(&[(0, 2.0, 0.5), (1, 3.0, 0.1)]),
+            input(&[(1, 1.0, 0.1)]),
+            input(&[]),
+        ];
+        for (mut metric, expected) in [
+            (TopologyMetric::total(), [1.3, 0.1, 0.0]),
+            (TopologyMetric::of_penalty(1), [3.0, 1.0, 0.0]),
+        ] {
+            for (step, expected) in steps.iter().zip(expected) {
+                metric.update(step, &MetricMetadata::fake()).unwrap();
+                assert!((metric.value().unwrap().current() - expected).abs() < 1e-12);
+            }
+            metric.compute().unwrap();
+            let mean = expected.iter().sum::<f64>() / 3.0;
+            assert!((metric.final_value().current() - mean).abs() < 1e-12);
+            metric.clear();
+            assert_eq!(metric.final_value().current(), 0.0);
+        }
+    }
+}
