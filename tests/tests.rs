@@ -10,6 +10,13 @@ mod regularize_your_model;
 
 mod cli;
 mod data;
+#[cfg(any(
+    feature = "ndarray",
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "cuda"
+))]
+mod device;
 mod examples;
 mod layering;
 #[cfg(feature = "train")]

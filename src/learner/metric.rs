@@ -113,8 +113,22 @@ impl Numeric for TopologyMetric {
 
 #[cfg(test)]
 mod tests {
+    use burn::data::dataloader::Progress;
+
     use super::*;
     use crate::loss::TopologyTerm;
+
+    fn metadata() -> MetricMetadata {
+        MetricMetadata {
+            progress: Progress {
+                items_processed: 1,
+                items_total: 1,
+                unit: None,
+            },
+            iteration: None,
+            lr: None,
+        }
+    }
 
     fn input(values: &[(usize, f64, f64)]) -> TopologyInput {
         let term = |&(index, value, weight)| TopologyTerm {
@@ -141,7 +155,7 @@ mod tests {
             (TopologyMetric::of_penalty(1), [3.0, 1.0, 0.0]),
         ] {
             for (step, expected) in steps.iter().zip(expected) {
-                metric.update(step, &MetricMetadata::fake()).unwrap();
+                metric.update(step, &metadata()).unwrap();
                 assert!((metric.value().unwrap().current() - expected).abs() < 1e-12);
             }
             metric.compute().unwrap();

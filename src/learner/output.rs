@@ -1,6 +1,6 @@
 //! What a training step returns.
 
-use burn::tensor::backend::ExecutionError;
+use burn::tensor::ExecutionError;
 use burn::train::ItemLazy;
 use burn::train::metric::{
     AccuracyInput, Adaptor, ConfusionStatsInput, LossInput, PerplexityInput, TopKAccuracyInput,

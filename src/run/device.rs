@@ -1,6 +1,7 @@
 //! Devices by name.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor};
 
@@ -61,16 +62,17 @@ pub fn open_device(name: &str) -> Result<Device, String> {
 
 /// Runs something that panics where there is no driver, and returns the reason in place of that.
 fn quietly<T>(open: impl FnOnce() -> T) -> Result<T, String> {
+    // Drivers are opened on threads of their own; the first panic of any thread is the cause.
+    let cause = Arc::new(OnceLock::new());
+    let of_hook = Arc::clone(&cause);
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or("no reason was given");
+        let _ = of_hook.set(text.lines().next().unwrap_or_default().to_owned());
+    }));
     let outcome = catch_unwind(AssertUnwindSafe(open));
     std::panic::set_hook(hook);
-    outcome.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let first_line = text.and_then(|text| text.lines().next());
-        first_line.unwrap_or("no reason was given").to_owned()
-    })
+    outcome.map_err(|_| cause.get().cloned().unwrap_or_default())
 }
 
 fn is_built_in(name: &str) -> bool {

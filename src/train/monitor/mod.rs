@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use self::reading::{ImageTopology, read};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::{SCALE_FLOOR, spanning_tree_scale};
 use crate::model::TokenLayout;
 use crate::topology::{Diagram, GroundNorm, MAX_HOMOLOGY_DIM, Point, wasserstein};
@@ -48,11 +48,11 @@ impl LayerMonitor {
     ) -> Result<()> {
         let mut layers = Vec::with_capacity(attention.len());
         for (layer, weights) in attention.iter().enumerate() {
-            self.accumulate("attention/entropy", layer, entropy(weights.clone()));
+            self.accumulate("attention/entropy", layer, entropy(weights.clone())?);
             layers.push(read(weights.clone(), tokens.n_prefix_tokens)?);
         }
         for (layer, hidden) in hidden.iter().enumerate() {
-            let rank = effective_rank(hidden.clone());
+            let rank = effective_rank(hidden.clone())?;
             self.accumulate("tokens/effective_rank", layer, rank);
         }
         self.samples.resize(layers.len(), LayerSample::default());
@@ -189,13 +189,21 @@ fn distance([first, second]: [Vec<Point>; 2]) -> Result<f64> {
 }
 
 /// Entropy of the rows over that of a uniform row, mean over heads and rows, summed over images.
-fn entropy(weights: Tensor<4>) -> f64 {
+fn entropy(weights: Tensor<4>) -> Result<f64> {
     let [_, n_heads, n_tokens, _] = weights.dims();
     let weights = weights.without_autodiff();
     // x ln x is 0 at 0; the clamp keeps the logarithm finite there.
     let terms = weights.clone() * weights.clamp_min(f32::MIN_POSITIVE).log();
-    let total = -terms.sum().into_scalar::<f64>();
-    total / ((n_heads * n_tokens) as f64 * (n_tokens as f64).ln().max(f64::MIN_POSITIVE))
+    let total = -sum_on_host(terms.sum_dim(3))?;
+    Ok(total / ((n_heads * n_tokens) as f64 * (n_tokens as f64).ln().max(f64::MIN_POSITIVE)))
+}
+
+/// Graphics cards add a whole tensor in no fixed order.
+fn sum_on_host<const D: usize>(tensor: Tensor<D>) -> Result<f64> {
+    let values: Vec<f64> = tensor
+        .try_into_vec_as()
+        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+    Ok(values.iter().sum())
 }
 
 /// Effective rank of the centred tokens, summed over images: 1 if they lie on a line, 0 if they
@@ -203,15 +211,14 @@ fn entropy(weights: Tensor<4>) -> f64 {
 ///
 /// The participation ratio of the eigenvalues of their Gram matrix, (sum of l)^2 / (sum of l^2): the
 /// effective rank of order two, which needs no eigenvalues.
-fn effective_rank(hidden: Tensor<3>) -> f64 {
+fn effective_rank(hidden: Tensor<3>) -> Result<f64> {
     let hidden = hidden.without_autodiff();
     let centred = hidden.clone() - hidden.mean_dim(1);
     let trace: Tensor<3> = centred.clone().square().sum_dim(2).sum_dim(1);
     let gram = centred.clone().matmul(centred.swap_dims(1, 2)); // [batch, token, token]
     let squares: Tensor<3> = gram.square().sum_dim(2).sum_dim(1);
     // Where there is nothing, 0 / tiny is 0.
-    let ranks = trace.square() / squares.clamp_min(f32::MIN_POSITIVE);
-    ranks.sum().into_scalar::<f64>()
+    sum_on_host(trace.square() / squares.clamp_min(f32::MIN_POSITIVE))
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -227,7 +234,7 @@ mod tests {
         let cross = tokens([[1., 0., 5.], [-1., 0., 5.], [0., 1., 5.], [0., -1., 5.]]);
         let point = tokens([[1., 2., 3.]; 4]);
         for (tokens, expected) in [(line, 1.0), (cross, 2.0), (point, 0.0)] {
-            let found = effective_rank(tokens);
+            let found = effective_rank(tokens).unwrap();
             assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
     }
