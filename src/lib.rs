@@ -49,6 +49,8 @@
 //! |---|---|---|
 //! | `cli` | yes | the training framework: models, data, configs, run directories, the program |
 //! | `tensorboard` | with `cli` | TensorBoard event files, also for other training loops |
+//! | `train` | no | pieces for Burn's own training loop, `SupervisedTraining` |
+//! | `download` | no | MNIST over the network where its path is left out |
 //! | `flex` | yes | Burn's CPU backend in plain Rust |
 //! | `wgpu`, `vulkan`, `cuda`, `ndarray` | no | Burn's backends of these names (`ndarray` is deprecated there) |
 //!
@@ -98,8 +100,12 @@
 )]
 #![cfg_attr(feature = "cli", doc = "| 5 | [`train`] | the trainer |")]
 #![cfg_attr(
+    feature = "train",
+    doc = "| 5 | [`learner`] | pieces for Burn's own training loop |"
+)]
+#![cfg_attr(
     feature = "cli",
-    doc = "| 4 | [`config`], [`run`] | TOML to a checked specification; run directory, TensorBoard |"
+    doc = "| 4 | [`config`], [`run`], [`report`] | TOML to a checked specification; run directory, TensorBoard; pictures |"
 )]
 #![cfg_attr(
     feature = "cli",

@@ -4,6 +4,8 @@ mod resume;
 
 use std::path::Path;
 
+use burn_topology::train::Summary;
+
 use crate::data::files::{Spelling, write_image_folder, write_mnist};
 use crate::util::{TestDir, run_program};
 
@@ -149,6 +151,59 @@ fn weight_zero_equals_no_penalty_bit_for_bit() {
         "with",
     );
     assert_ne!(with, absent);
+}
+
+/// A tag as the README writes it: `<k>` for a layer, `<d>` for a dimension, `<i>` for a penalty.
+fn as_documented(tag: &str) -> String {
+    let mut out = String::new();
+    let mut rest = tag;
+    'tag: while let Some(next) = rest.chars().next() {
+        for (before, name) in [("layer", "k"), ("h", "d"), ("penalty", "i")] {
+            let Some(after) = rest.strip_prefix(before) else {
+                continue;
+            };
+            let number = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            if number.len() < after.len() {
+                out.push_str(&format!("{before}<{name}>"));
+                rest = number;
+                continue 'tag;
+            }
+        }
+        out.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    out
+}
+
+#[test]
+fn the_readme_names_every_tag() {
+    let directory = TestDir::new();
+    let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;
+    let metrics = train(&directory, Some(weight), "run");
+    let readme = include_str!("../../README.md");
+    let mut n_tags = 0;
+    for line in &metrics {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let name = record["name"].as_str().unwrap();
+        let tag = match name.contains('/') {
+            true => name.to_owned(),
+            false => format!("{}/{name}", record["split"].as_str().unwrap()),
+        };
+        let documented = format!("`{}`", as_documented(&tag));
+        assert!(
+            readme.contains(&documented),
+            "{documented} is not in the README"
+        );
+        n_tags += 1;
+    }
+    assert!(n_tags > 50);
+    for tag in Summary::TAGS {
+        let documented = format!("`{}`", as_documented(tag));
+        assert!(
+            readme.contains(&documented),
+            "{documented} is not in the README"
+        );
+    }
 }
 
 /// The value of a number at the first step.
