@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
 
+use super::progress::Notes;
 use super::{Failure, open, read_config};
 use crate::data::{ImageSplits, Images, open_data};
 use crate::run::RunDirectory;
@@ -66,7 +67,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
         device: &device,
         stop: &AtomicBool::new(false),
     };
-    let Some((evaluation, state)) = evaluate_best(&job, arguments.split.of(&data))? else {
+    let Some((evaluation, state)) = evaluate_best(&job, arguments.split.of(&data), &mut Notes)?
+    else {
         return Ok(()); // only if asked to stop, which nobody can
     };
     println!(

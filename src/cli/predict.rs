@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 
 use super::evaluate::Split;
+use super::progress::Notes;
 use super::{Failure, open, read_config};
 use crate::data::{ImageItem, Images, open_data, read_image};
 use crate::model::Vit;
@@ -48,7 +49,7 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
         device: &device,
         stop: &AtomicBool::new(false),
     };
-    let (model, _) = load_best(&job)?;
+    let (model, _) = load_best(&job, &mut Notes)?;
     let source = match arguments.split {
         Some(split) => Source::Split(split.of(&data)),
         None => Source::Files(&arguments.images),

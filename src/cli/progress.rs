@@ -37,7 +37,11 @@ impl Progress {
         });
         Self {
             bar,
-            log: File::options().append(true).open(run.log()).ok(),
+            log: File::options()
+                .create(true)
+                .append(true)
+                .open(run.log())
+                .ok(),
             epochs: spec.training.epochs,
             started: Instant::now(),
             last_line: Instant::now(),
@@ -125,5 +129,16 @@ impl Observer for Progress {
 
     fn note(&mut self, line: &str) {
         self.line(line);
+    }
+}
+
+/// Shows what there is to know on stderr, and nothing else.
+pub struct Notes;
+
+impl Observer for Notes {
+    fn step(&mut self, _report: &StepReport) {}
+    fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
+    fn note(&mut self, line: &str) {
+        eprintln!("{line}");
     }
 }

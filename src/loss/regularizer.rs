@@ -78,16 +78,19 @@ impl TopologyRegularizer {
 
     /// Takes over weights measured earlier, as from a checkpoint.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If there is not one weight per penalty.
-    pub fn set_weights(&mut self, weights: Vec<Option<f64>>) {
-        assert_eq!(
-            weights.len(),
-            self.penalties.len(),
-            "one weight per penalty"
-        );
+    /// [`Error::is_invalid_parameter`] if there is not one weight per penalty.
+    pub fn set_weights(&mut self, weights: Vec<Option<f64>>) -> Result<()> {
+        if weights.len() != self.penalties.len() {
+            return Err(Error::invalid_parameter(format!(
+                "{} weights for {} penalties, expected one each",
+                weights.len(),
+                self.penalties.len()
+            )));
+        }
         self.weights = weights;
+        Ok(())
     }
 
     /// Whether any penalty is on at this step.
@@ -170,7 +173,8 @@ impl TopologyRegularizer {
             let alone = self.evaluate(&attention, n_prefix_tokens, &weights)?;
             let penalty_norm = gradient_norm(model, &alone.loss.backward());
             let weight = share * task_norm / penalty_norm;
-            let weight = (penalty_norm > 0.0 && weight.is_finite())
+            // Without a gradient of the task there is nothing to take a share of, yet.
+            let weight = (penalty_norm > 0.0 && task_norm > 0.0 && weight.is_finite())
                 .then(|| weight.clamp(-MAX_WEIGHT, MAX_WEIGHT));
             self.weights[index] = weight;
             measured.push(Calibration {

@@ -1,7 +1,7 @@
 //! The size of a gradient in a model's parameters.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{DType, Gradients, Tensor};
 
 /// Euclidean norm of a gradient over all parameters of a module; 0 where it reaches none.
 ///
@@ -41,6 +41,11 @@ struct SumOfSquares<'a> {
 impl ModuleVisitor for SumOfSquares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad(self.gradients) {
+            // Squares of half precision overflow early.
+            let gradient = match gradient.dtype() {
+                DType::F64 => gradient,
+                _ => gradient.cast(DType::F32),
+            };
             self.sum += gradient.square().sum().into_scalar::<f64>();
         }
     }

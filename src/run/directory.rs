@@ -26,6 +26,8 @@ impl RunDirectory {
     ///
     /// [`io::ErrorKind::AlreadyExists`] if there is anything at `root`; else as writing.
     pub fn create(root: &Path, config: &str, manifest: &Manifest) -> io::Result<Self> {
+        // Without a slash at the end, which would put the partial directory inside.
+        let root: &Path = &root.components().collect::<PathBuf>();
         if root.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }

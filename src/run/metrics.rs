@@ -53,13 +53,13 @@ pub struct MetricsLog {
 const BUFFER_SIZE: usize = 1 << 14;
 
 impl MetricsLog {
-    /// Opens both files of a run at a step; lines beyond `bytes` are cut off, and TensorBoard is
-    /// told that what it has at the step and later is void.
+    /// Opens both files of a run; lines beyond `bytes` are cut off, and TensorBoard is told that what
+    /// it has at `next_step` and later is void.
     ///
     /// # Errors
     ///
     /// As opening `metrics.jsonl`, or [`io::ErrorKind::UnexpectedEof`] if it is shorter.
-    pub fn open(run: &RunDirectory, bytes: u64, step: usize) -> io::Result<Self> {
+    pub fn open(run: &RunDirectory, bytes: u64, next_step: usize) -> io::Result<Self> {
         let file = File::options().write(true).open(run.metrics())?;
         if file.metadata()?.len() < bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -77,7 +77,7 @@ impl MetricsLog {
             Ok(writer) => log.events = Some(writer),
             Err(error) => log.warn_of_events(&error),
         }
-        log.show(|events| events.session_start(step));
+        log.show(|events| events.session_start(next_step));
         Ok(log)
     }
 

@@ -9,6 +9,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
+use super::observer::Observer;
 use super::trainer::Job;
 use crate::data::{ImageBatcher, Images};
 use crate::model::{Capture, Vit};
@@ -104,30 +105,38 @@ fn batches(n_images: usize, n_watched: usize) -> impl Iterator<Item = Range<usiz
 pub fn evaluate_best(
     job: &Job<'_>,
     images: &Images,
+    observer: &mut dyn Observer,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
-    let (model, state) = load_best(job)?;
+    let (model, state) = load_best(job, observer)?;
     let evaluation = evaluate(job, &model, images)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
 
-/// The model of the checkpoint that is best on the validation split.
+/// The model of the checkpoint that is best on the validation split; the observer is told of those
+/// that cannot be used.
 ///
 /// # Errors
 ///
 /// If there is no checkpoint, or it cannot be read.
-pub fn load_best(job: &Job<'_>) -> Result<(Vit, CheckpointState), TrainError> {
+pub fn load_best(
+    job: &Job<'_>,
+    observer: &mut dyn Observer,
+) -> Result<(Vit, CheckpointState), TrainError> {
     let directory = job.run.checkpoints();
     let keep_last = job.config.spec.checkpoint.keep_last;
     let (checkpoints, complaints) = Checkpoints::open(job.run, keep_last).map_err(
         TrainError::files(format_args!("read {}", directory.display())),
     )?;
+    for complaint in &complaints {
+        observer.note(&format!("checkpoint not used: {complaint}"));
+    }
     let (state, _, path) = checkpoints.best().ok_or_else(|| {
-        let reasons = match complaints.is_empty() {
-            true => "training has not reached its first validation".to_owned(),
-            false => complaints.join("; "),
+        let reason = match complaints.is_empty() {
+            true => "training has not reached its first validation",
+            false => "none can be used",
         };
         TrainError::Files(format!(
-            "{}: no checkpoint to load: {reasons}",
+            "{}: no checkpoint to load: {reason}",
             directory.display()
         ))
     })?;

@@ -35,7 +35,11 @@ impl Start {
         let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(reading())?);
         let (mut checkpoints, mut complaints) =
             Checkpoints::open(run, keep_last).map_err(reading())?;
-        let metrics_bytes = run.metrics().metadata().map_err(reading())?.len();
+        let metrics = run.metrics();
+        let metrics_bytes = match metrics.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(error) => return Err(TrainError::Files(format!("{}: {error}", metrics.display()))),
+        };
         let newest = checkpoints.newest_within(metrics_bytes, &mut complaints);
         for complaint in &complaints {
             observer.note(&format!("checkpoint not used: {complaint}"));
@@ -73,11 +77,12 @@ impl<'a> Trainer<'a> {
     pub(super) fn open(job: &'a Job<'a>, observer: &mut dyn Observer) -> Result<Self, TrainError> {
         let (run, spec) = (job.run, &job.config.spec);
         let start = Start::find(run, spec.checkpoint.keep_last, observer)?;
-        let (metrics_bytes, step) = match &start.newest {
-            Some((state, _)) => (state.metrics_bytes, state.step),
+        let (metrics_bytes, next_step) = match &start.newest {
+            // What the checkpoint's own step has logged stays.
+            Some((state, _)) => (state.metrics_bytes, state.step + 1),
             None => (0, 0),
         };
-        let log = MetricsLog::open(run, metrics_bytes, step).map_err(TrainError::files(
+        let log = MetricsLog::open(run, metrics_bytes, next_step).map_err(TrainError::files(
             format_args!("write in {}", run.root().display()),
         ))?;
         let device = job.device.clone().autodiff();
@@ -97,6 +102,7 @@ impl<'a> Trainer<'a> {
             collapse: CollapseWatch::new(spec.collapse, Vec::new()),
             validation: None,
             is_saved: false,
+            is_failing: false,
             checkpoints: start.checkpoints,
             log,
             config_sha256: start.config_sha256,
@@ -123,11 +129,9 @@ impl<'a> Trainer<'a> {
             .clone()
             .load(path.join("optimizer.bpk"))
             .map_err(|error| cannot("optimizer.bpk", &error))?;
-        if state.penalty_weights.len() != self.regularizer.penalties().len() {
-            let message = format!("{} penalty weights", state.penalty_weights.len());
-            return Err(cannot("state.json", &message));
-        }
-        self.regularizer.set_weights(state.penalty_weights);
+        self.regularizer
+            .set_weights(state.penalty_weights)
+            .map_err(|error| cannot("state.json", &error))?;
         self.collapse = CollapseWatch::new(self.job.config.spec.collapse, state.peak_distances);
         self.step = state.step;
         self.validation = state.validation;

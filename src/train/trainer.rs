@@ -70,7 +70,7 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     }
     let is_done = ran?;
     let test = match is_done {
-        true => evaluate_best(job, &job.data.test)?,
+        true => evaluate_best(job, &job.data.test, observer)?,
         false => None,
     };
     let Some((test, best)) = test else {
@@ -103,6 +103,8 @@ pub(super) struct Trainer<'a> {
     /// Of the model as it is now; `None` until the validation split was looked at.
     pub(super) validation: Option<ValidationScore>,
     pub(super) is_saved: bool,
+    /// Whether the last checkpoint could not be written, which is told once.
+    pub(super) is_failing: bool,
     pub(super) checkpoints: Checkpoints,
     pub(super) log: MetricsLog,
     pub(super) config_sha256: String,
@@ -206,16 +208,22 @@ impl Trainer<'_> {
         Ok(Some(validation))
     }
 
-    /// Takes a checkpoint; one that cannot be written is told of, and training goes on.
+    /// Takes a checkpoint; one that cannot be written is told of once, and training goes on.
     fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let written = self.write_checkpoint();
         self.tell_warnings(observer);
         match written {
             Err(TrainError::Files(message)) if self.job.run.root().is_dir() => {
-                observer.note(&format!("{message}; training goes on"));
+                if !self.is_failing {
+                    observer.note(&format!("{message}; training goes on, and tries again"));
+                }
+                self.is_failing = true;
                 Ok(())
             }
-            written => written,
+            written => {
+                self.is_failing = false;
+                written
+            }
         }
     }
 

@@ -234,6 +234,56 @@ fn an_existing_run_directory_is_left_alone() {
 }
 
 #[test]
+fn a_slash_at_the_end_of_a_new_directory_is_fine() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    let arguments = ["train", &config, "--out", "new/run/"];
+    let output = run_program(directory.path(), &arguments);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(directory.path().join("new/run/summary.json").is_file());
+}
+
+#[test]
+fn a_dry_run_tells_the_cost_and_leaves_nothing() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
+    let before = directory.names();
+    let output = run_program(directory.path(), &["train", &config, "--dry-run"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for expected in ["1,077 training", "blocks (2)", "of it topology", "9 steps"] {
+        assert!(shown.contains(expected), "{expected} is not in {shown}");
+    }
+    assert_eq!(directory.names(), before);
+}
+
+#[test]
+fn predictions_are_one_line_an_image_and_agree_with_the_evaluation() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    assert!(
+        run_program(directory.path(), &["train", &config, "--out", "run"])
+            .status
+            .success()
+    );
+    let predicted = run_program(directory.path(), &["predict", "run", "--split", "test"]);
+    let lines = String::from_utf8(predicted.stdout).unwrap();
+    let mut lines = lines.lines();
+    assert_eq!(lines.next(), Some("image,label,class,probability"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 360);
+    let n_right = rows.iter().filter(|row| row[1] == row[2]).count();
+    let evaluated = run_program(directory.path(), &["evaluate", "run"]);
+    let shown = String::from_utf8(evaluated.stdout).unwrap();
+    let accuracy = format!("test: accuracy {:.4}, ", n_right as f64 / 360.0);
+    assert!(shown.starts_with(&accuracy), "{shown}");
+    let nothing = run_program(directory.path(), &["predict", "run", "nothing.png"]);
+    assert_eq!(nothing.status.code(), Some(2));
+}
+
+#[test]
 fn shipped_configurations_are_valid_and_print_themselves() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut n_files = 0;

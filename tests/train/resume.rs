@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::{PENALTY, TINY};
@@ -10,20 +11,43 @@ use crate::util::{TestDir, program, run_program};
 const SETTINGS: &str = "
 [checkpoint]
 every_steps = 4
+keep_last = 4
 [collapse]
 fraction_of_peak = 0.5
 ";
 
-/// A configuration of 27 steps with a checkpoint every four, and its reference run.
+/// A configuration of 27 steps with a checkpoint every four, and its reference run, trained once
+/// for all tests.
 fn reference() -> (TestDir, Finished) {
+    static TRAINED: LazyLock<TestDir> = LazyLock::new(trained);
+    let directory = TestDir::new();
+    for name in ["tiny.toml", "reference"] {
+        copy(&TRAINED.path().join(name), &directory.path().join(name));
+    }
+    let finished = Finished::read(&directory.path().join("reference"));
+    (directory, finished)
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        std::fs::copy(from, to).unwrap();
+        return;
+    }
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+fn trained() -> TestDir {
     let directory = TestDir::new();
     let weight = "weight = { kind = \"gradient_share\", share = 0.1 }";
     let text = format!("{TINY}{SETTINGS}{PENALTY}{weight}\nschedule = {{ start_epoch = 1 }}\n");
     let text = text.replace("epochs = 1", "epochs = 3");
     std::fs::write(directory.path().join("tiny.toml"), text).unwrap();
     expect_success(&train(&directory, "reference"));
-    let finished = Finished::read(&directory.path().join("reference"));
-    (directory, finished)
+    directory
 }
 
 fn train(directory: &TestDir, out: &str) -> Output {
@@ -42,6 +66,11 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+fn summary(run: &Path) -> serde_json::Value {
+    let bytes = std::fs::read(run.join("summary.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
 /// What a run must end with, however it came there.
 #[derive(Debug, PartialEq)]
 struct Finished {
@@ -52,8 +81,7 @@ struct Finished {
 
 impl Finished {
     fn read(run: &Path) -> Self {
-        let summary = std::fs::read(run.join("summary.json")).unwrap();
-        let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+        let summary = summary(run);
         let mut checkpoints: Vec<_> = std::fs::read_dir(run.join("checkpoints"))
             .unwrap()
             .map(|entry| entry.unwrap())
@@ -144,6 +172,48 @@ fn a_damaged_newest_checkpoint_falls_back_to_the_one_before() {
     assert!(run.join("checkpoints/27.unusable").is_dir(), "set aside");
     let log = std::fs::read_to_string(run.join("log.txt")).unwrap();
     assert!(log.contains(damaged));
+}
+
+#[test]
+fn a_damaged_best_checkpoint_is_told_of_when_evaluating() {
+    let (directory, _) = reference();
+    let best = summary(&directory.path().join("reference"))["best_step"].clone();
+    let model = format!("reference/checkpoints/{best}/model.bpk");
+    std::fs::write(directory.path().join(&model), "x").unwrap();
+    for command in [
+        &["evaluate", "reference"][..],
+        &["predict", "reference", "--split", "test"],
+    ] {
+        let output = run_program(directory.path(), command);
+        expect_success(&output);
+        let told = stderr(&output);
+        assert!(
+            told.starts_with(&format!("checkpoint not used: {model} is not what")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn missing_files_are_made_anew_or_named() {
+    let (directory, expected) = reference();
+    let run = directory.path().join("reference");
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+    std::fs::remove_file(run.join("log.txt")).unwrap();
+    std::fs::remove_dir_all(run.join("tensorboard")).unwrap();
+    expect_success(&resume(&directory, "reference/"));
+    assert_eq!(Finished::read(&run), expected);
+    assert!(run.join("log.txt").is_file() && run.join("tensorboard").is_dir());
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+    std::fs::remove_file(run.join("metrics.jsonl")).unwrap();
+    let output = resume(&directory, "reference");
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    let last = told.lines().last().unwrap();
+    assert!(
+        last.starts_with("burn-topology: reference/metrics.jsonl: No such file"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -263,8 +333,8 @@ fn a_full_disk_is_told_once_and_training_goes_on_until_there_is_room() {
     let (directory, expected) = reference();
     // Training fills the disk; the results are looked at once there is room again.
     let script = "
-        mkdir disk && mount -t tmpfs -o size=400k none disk
-        head -c 280000 /dev/zero > disk/ballast
+        mkdir disk && mount -t tmpfs -o size=4m none disk
+        head -c 4060000 /dev/zero > disk/ballast
         $PROGRAM train tiny.toml --out disk/run || echo code $?
         rm disk/ballast
         $PROGRAM train --resume disk/run >&2
@@ -283,6 +353,8 @@ fn a_full_disk_is_told_once_and_training_goes_on_until_there_is_room() {
     );
     assert!(told.contains("No space left on device"), "{told}");
     assert!(!told.contains("panicked"), "{told}");
+    let n_told = told.matches("training goes on, and tries again").count();
+    assert_eq!(n_told, 1, "{told}");
     let warnings = told
         .matches("the TensorBoard event file cannot be written")
         .count();
