@@ -1,15 +1,13 @@
 //! `evaluate`: what the best checkpoint of a run does on a split.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
 
 use super::progress::Notes;
-use super::{Failure, open, read_config};
-use crate::data::{ImageSplits, Images, open_data};
-use crate::run::RunDirectory;
-use crate::train::{Job, evaluate_best};
+use super::{Failure, OpenedRun};
+use crate::data::{ImageSplits, Images};
+use crate::train::evaluate_best;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -56,19 +54,10 @@ impl Split {
 
 /// Evaluates, and prints what was found.
 pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
-    let run = RunDirectory::open(&arguments.run).map_err(Failure::CouldNotRun)?;
-    let config = read_config(&run.config(), &[])?;
-    let device = open(&arguments.device)?;
-    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
-    let job = Job {
-        config: &config,
-        data: &data,
-        run: &run,
-        device: &device,
-        stop: &AtomicBool::new(false),
-    };
-    let Some((evaluation, state)) = evaluate_best(&job, arguments.split.of(&data), &mut Notes)?
-    else {
+    let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
+    let job = opened.job();
+    let images = arguments.split.of(&opened.data);
+    let Some((evaluation, state)) = evaluate_best(&job, images, &mut Notes)? else {
         return Ok(()); // only if asked to stop, which nobody can
     };
     println!(

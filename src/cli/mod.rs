@@ -10,6 +10,7 @@ mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -18,8 +19,9 @@ use self::evaluate::EvaluateArguments;
 use self::predict::PredictArguments;
 use self::train::TrainArguments;
 use crate::config::Config;
-use crate::run::open_device;
-use crate::train::TrainError;
+use crate::data::{ImageSplits, open_data};
+use crate::run::{RunDirectory, open_device};
+use crate::train::{Job, TrainError};
 
 /// Trains transformers whose attention keeps its topology from layer to layer.
 #[derive(Debug, Parser)]
@@ -140,6 +142,41 @@ fn run(command: Command) -> Result<(), Failure> {
 
 fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
     Config::read(path, overrides).map_err(|error| Failure::CouldNotRun(error.to_string()))
+}
+
+/// A run that is looked at, not trained.
+struct OpenedRun {
+    run: RunDirectory,
+    config: Config,
+    device: Device,
+    data: ImageSplits,
+    stop: AtomicBool,
+}
+
+impl OpenedRun {
+    fn new(root: &Path, device_name: &str) -> Result<Self, Failure> {
+        let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
+        let config = read_config(&run.config(), &[])?;
+        let device = open(device_name)?;
+        let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+        Ok(Self {
+            run,
+            config,
+            device,
+            data,
+            stop: AtomicBool::new(false),
+        })
+    }
+
+    fn job(&self) -> Job<'_> {
+        Job {
+            config: &self.config,
+            data: &self.data,
+            run: &self.run,
+            device: &self.device,
+            stop: &self.stop,
+        }
+    }
 }
 
 fn open(device_name: &str) -> Result<Device, Failure> {

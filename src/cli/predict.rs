@@ -2,16 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
 use super::evaluate::Split;
 use super::progress::Notes;
-use super::{Failure, open, read_config};
-use crate::data::{ImageItem, Images, open_data, read_image};
+use super::{Failure, OpenedRun};
+use crate::data::{ImageItem, Images, read_image};
 use crate::model::Vit;
-use crate::run::RunDirectory;
 use crate::train::{Job, load_best, predict};
 
 /// Arguments of `predict`.
@@ -38,20 +36,11 @@ const BATCH_SIZE: usize = 128;
 
 /// Prints `image,label,class,probability`, one line per image and class listed.
 pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
-    let run = RunDirectory::open(&arguments.run).map_err(Failure::CouldNotRun)?;
-    let config = read_config(&run.config(), &[])?;
-    let device = open(&arguments.device)?;
-    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
-    let job = Job {
-        config: &config,
-        data: &data,
-        run: &run,
-        device: &device,
-        stop: &AtomicBool::new(false),
-    };
+    let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
+    let job = opened.job();
     let (model, _) = load_best(&job, &mut Notes)?;
     let source = match arguments.split {
-        Some(split) => Source::Split(split.of(&data)),
+        Some(split) => Source::Split(split.of(&opened.data)),
         None => Source::Files(&arguments.images),
     };
     match print(&source, &job, &model, arguments.top)? {

@@ -153,6 +153,41 @@ fn weight_zero_equals_no_penalty_bit_for_bit() {
     assert_ne!(with, absent);
 }
 
+#[test]
+fn a_collapse_is_told_of_or_stops_the_training() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    // Every fall below the peak is an alarm, which training reaches soon.
+    let settings = ["training.epochs=4", "collapse.fraction_of_peak=1.0"];
+    for (action, code) in [("off", 0), ("warn", 0), ("stop", 1)] {
+        let action_key = format!("collapse.action=\"{action}\"");
+        let mut arguments = vec!["train", &config, "--out", action, "--set", &action_key];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        let output = run_program(directory.path(), &arguments);
+        assert_eq!(output.status.code(), Some(code), "{action}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        let sentence = "attention is collapsing at step ";
+        assert_eq!(told.contains(sentence), action != "off", "{told}");
+        if action == "stop" {
+            let last = told.lines().last().unwrap();
+            assert!(
+                last.starts_with(&format!("burn-topology: {sentence}")),
+                "{last}"
+            );
+            assert!(last.contains("mean distance between its rows below 1 of its peak in layer "));
+            let checkpoints = directory.path().join("stop/checkpoints");
+            assert!(std::fs::read_dir(checkpoints).unwrap().count() > 0);
+        }
+        let metrics = directory.path().join(action).join("metrics.jsonl");
+        let metrics = std::fs::read_to_string(metrics).unwrap();
+        let is_low = |line: &str| line.contains("collapse/n_layers") && !line.ends_with(":0.0}");
+        assert!(
+            metrics.lines().any(is_low),
+            "{action}: nothing was recorded"
+        );
+    }
+}
+
 /// A tag as the README writes it: `<k>` for a layer, `<d>` for a dimension, `<i>` for a penalty.
 fn as_documented(tag: &str) -> String {
     let mut out = String::new();
