@@ -1,9 +1,10 @@
 //! `devices`: what `--device` can be here.
 
-use super::tables;
+use super::output::print;
+use super::{Failure, tables};
 use crate::run::usable_devices;
 
 /// Prints a table of all devices.
-pub fn run() {
-    println!("{}", tables::devices(&usable_devices()));
+pub fn run() -> Result<(), Failure> {
+    print(&format!("{}\n", tables::devices(&usable_devices())))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::output::print;
 use super::progress::Notes;
 use super::{Failure, OpenedRun};
 use crate::data::{ImageSplits, Images};
@@ -60,8 +61,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let Some((evaluation, state)) = evaluate_best(&job, images, &mut Notes)? else {
         return Ok(()); // only if asked to stop, which nobody can
     };
-    println!(
-        "{}: accuracy {:.4}, loss {:.4} nats, {} images (checkpoint of step {})",
+    let mut text = format!(
+        "{}: accuracy {:.4}, loss {:.4} nats, {} images (checkpoint of step {})\n",
         arguments.split.name(),
         evaluation.accuracy,
         evaluation.loss,
@@ -69,7 +70,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
         state.step
     );
     for (name, value) in evaluation.monitor.means() {
-        println!("{name:<52} {value:>10.5}");
+        text.push_str(&format!("{name:<52} {value:>10.5}\n"));
     }
-    Ok(())
+    print(&text)
 }

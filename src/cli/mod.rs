@@ -2,6 +2,7 @@
 
 mod devices;
 mod evaluate;
+mod output;
 mod predict;
 mod progress;
 mod stop;
@@ -16,6 +17,7 @@ use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::evaluate::EvaluateArguments;
+use self::output::{print, tell};
 use self::predict::PredictArguments;
 use self::train::TrainArguments;
 use crate::config::Config;
@@ -104,7 +106,7 @@ pub fn main() -> ExitCode {
         Failure::CouldNotRun(message) => (message, 2),
         Failure::Interrupted(message) => (message, 75),
     };
-    eprintln!("burn-topology: {message}");
+    tell(&format!("burn-topology: {message}"));
     ExitCode::from(code)
 }
 
@@ -113,29 +115,23 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
-        Command::Devices => {
-            devices::run();
-            Ok(())
-        }
+        Command::Devices => devices::run(),
         Command::Config(ConfigCommand::Check { files }) => {
             for file in files {
                 read_config(&file, &[])?;
-                println!("{}: valid", file.display());
+                print(&format!("{}: valid\n", file.display()))?;
             }
             Ok(())
         }
         Command::Config(ConfigCommand::Print { config, set }) => {
-            print!("{}", read_config(&config, &set)?.to_toml());
-            Ok(())
+            print(&read_config(&config, &set)?.to_toml())
         }
-        Command::Config(ConfigCommand::Schema) => {
-            print!("{}", Config::schema());
-            Ok(())
-        }
+        Command::Config(ConfigCommand::Schema) => print(&Config::schema()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "burn-topology", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "burn-topology", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
     }
 }

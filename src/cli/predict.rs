@@ -1,15 +1,14 @@
 //! `predict`: what the best checkpoint of a run says of images.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::evaluate::Split;
+use super::output::print;
 use super::progress::Notes;
 use super::{Failure, OpenedRun};
 use crate::data::{ImageItem, Images, read_image};
-use crate::model::Vit;
 use crate::train::{Job, load_best, predict};
 
 /// Arguments of `predict`.
@@ -43,45 +42,29 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
         Some(split) => Source::Split(split.of(&opened.data)),
         None => Source::Files(&arguments.images),
     };
-    match print(&source, &job, &model, arguments.top)? {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::CouldNotRun(format!("cannot write: {error}"))),
-        Ok(()) => Ok(()),
-    }
-}
-
-fn print(
-    source: &Source<'_>,
-    job: &Job<'_>,
-    model: &Vit,
-    top: usize,
-) -> Result<io::Result<()>, Failure> {
-    let mut out = io::stdout().lock();
-    let mut lines = "image,label,class,probability\n".to_owned();
+    print("image,label,class,probability\n")?;
     for start in (0..source.len()).step_by(BATCH_SIZE) {
         let indices = start..source.len().min(start + BATCH_SIZE);
         let items = indices
             .clone()
-            .map(|index| source.item(index, job))
+            .map(|index| source.item(index, &job))
             .collect::<Result<Vec<_>, String>>()
             .map_err(Failure::CouldNotRun)?;
         let names = indices
             .zip(&items)
             .map(|(index, item)| source.name(index, item));
         let names: Vec<String> = names.collect();
-        for (name, probabilities) in names.into_iter().zip(predict(job, model, items)?) {
+        let mut lines = String::new();
+        for (name, probabilities) in names.into_iter().zip(predict(&job, &model, items)?) {
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            for (class, probability) in classes.into_iter().take(top) {
+            for (class, probability) in classes.into_iter().take(arguments.top) {
                 lines.push_str(&format!("{name},{class},{probability:.6}\n"));
             }
         }
-        if let Err(error) = out.write_all(std::mem::take(&mut lines).as_bytes()) {
-            return Ok(Err(error));
-        }
+        print(&lines)?;
     }
-    Ok(out.flush())
+    Ok(())
 }
 
 enum Source<'a> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::tell;
 use crate::config::Spec;
 use crate::run::RunDirectory;
 use crate::train::{Evaluation, Observer, StepReport};
@@ -59,8 +60,8 @@ impl Progress {
 
     fn line(&mut self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| tell(line)),
+            None => tell(line),
         }
         if let Some(log) = &mut self.log {
             // The log is a copy of what was shown; losing it must not stop the training.
@@ -139,6 +140,6 @@ impl Observer for Notes {
     fn step(&mut self, _report: &StepReport) {}
     fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
     fn note(&mut self, line: &str) {
-        eprintln!("{line}");
+        tell(line);
     }
 }

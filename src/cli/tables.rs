@@ -30,8 +30,14 @@ pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) 
         (
             "shape",
             format!(
-                "{} channels, {} by {} pixels, {} classes",
-                images.n_channels, images.height, images.width, images.n_classes
+                "{}, {} by {} pixels, {} classes",
+                match images.n_channels {
+                    1 => "grey",
+                    _ => "colour",
+                },
+                images.height,
+                images.width,
+                images.n_classes
             ),
         ),
         (

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use super::output::{print, tell};
 use super::progress::Progress;
 use super::stop::stop_flag;
 use super::{Failure, open, read_config, tables};
@@ -63,8 +64,7 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let lock = run.lock().map_err(Failure::CouldNotRun)?;
     let summary = watch(&config, &data, &run, &device)?;
     drop(lock);
-    print_summary(&summary, &run);
-    Ok(())
+    print_summary(&summary, &run)
 }
 
 fn create(
@@ -112,12 +112,8 @@ fn try_out(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     // Nobody misses what could not be removed from there.
     let _ = std::fs::remove_dir_all(run.root());
     let found = found?;
-    println!(
-        "{}\n",
-        tables::overview(&config.spec, &data, &found.parameters)
-    );
-    println!("{}", tables::costs(&found));
-    Ok(())
+    let overview = tables::overview(&config.spec, &data, &found.parameters);
+    print(&format!("{overview}\n\n{}\n", tables::costs(&found)))
 }
 
 fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
@@ -130,9 +126,11 @@ fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
             let summary = summary.display();
             return Err(Failure::CouldNotRun(format!("{summary} cannot be read")));
         };
-        eprintln!("{} is finished, nothing is left to do", root.display());
-        print_summary(&parsed, &run);
-        return Ok(());
+        tell(&format!(
+            "{} is finished, nothing is left to do",
+            root.display()
+        ));
+        return print_summary(&parsed, &run);
     }
     let config = read_config(&run.config(), &[])?;
     let mut manifest = Manifest::read(&run.manifest()).map_err(Failure::CouldNotRun)?;
@@ -157,8 +155,7 @@ fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
     })?;
     let summary = watch(&config, &data, &run, &device)?;
     drop(lock);
-    print_summary(&summary, &run);
-    Ok(())
+    print_summary(&summary, &run)
 }
 
 fn watch(
@@ -191,9 +188,9 @@ fn watch(
     }
 }
 
-fn print_summary(summary: &Summary, run: &RunDirectory) {
-    println!(
-        "test accuracy {:.4} (checkpoint of step {}, validation accuracy {:.4})",
+fn print_summary(summary: &Summary, run: &RunDirectory) -> Result<(), Failure> {
+    let mut text = format!(
+        "test accuracy {:.4} (checkpoint of step {}, validation accuracy {:.4})\n",
         summary.test_accuracy, summary.best_step, summary.validation_accuracy
     );
     let distances = [
@@ -202,14 +199,17 @@ fn print_summary(summary: &Summary, run: &RunDirectory) {
     ];
     for (dim, distance) in distances.iter().enumerate() {
         if let Some(distance) = distance {
-            println!("test distance between neighbouring layers, dimension {dim}: {distance:.4}");
+            text.push_str(&format!(
+                "test distance between neighbouring layers, dimension {dim}: {distance:.4}\n"
+            ));
         }
     }
-    println!(
-        "{} steps in {:.1} s, {:.1} % of it in topology; see {}",
+    text.push_str(&format!(
+        "{} steps in {:.1} s, {:.1} % of it in topology; see {}\n",
         summary.steps,
         summary.seconds,
         100.0 * summary.topology_share,
         run.root().display()
-    );
+    ));
+    print(&text)
 }

@@ -3,7 +3,7 @@
 mod reference;
 
 use crate::train::tiny_config;
-use crate::util::{TestDir, run_program};
+use crate::util::{TestDir, program, run_program};
 
 /// Runs `train` on the tiny configuration with a change, and expects one sentence and exit code 2.
 fn refused(change: impl Fn(&str) -> String, arguments: &[&str]) -> String {
@@ -242,6 +242,32 @@ fn a_slash_at_the_end_of_a_new_directory_is_fine() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     assert!(directory.path().join("new/run/summary.json").is_file());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_to_read_is_no_failure_and_a_full_disk_is_one_sentence() {
+    use std::process::Stdio;
+    let directory = TestDir::new();
+    let run = |stdout: Stdio| {
+        let mut command = program(directory.path(), &["config", "schema"]);
+        let child = command.stdout(stdout).stderr(Stdio::piped()).spawn();
+        child.unwrap().wait_with_output().unwrap()
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = run(writer.into());
+    assert!(output.status.success() && output.stderr.is_empty());
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = run(full.into());
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "burn-topology: the results cannot be written: No space left on device (os error 28)\n"
+    );
 }
 
 #[test]
