@@ -78,7 +78,9 @@
 //!   nor results on the number of threads.
 //! - **Precision** is that of the tensor for distances and persistence, `f32` for half precision;
 //!   penalties are `f64`. Jensen-Shannon distances have a relative error of 1e-6 in `f32` and 1e-13
-//!   in `f64`, also between nearly equal rows, where the usual formula fails.
+//!   in `f64`, also between nearly equal rows, where the usual formula fails. The `f32` kernel is
+//!   compiled for AVX-512, AVX2 and the baseline and chosen when the program runs, so the last bits
+//!   depend on the processor.
 //! - **It runs on the CPU**, whatever the backend: each layer's rows are copied to the host once per
 //!   step, and a constant of the same size comes back. On small models that, the distances and the
 //!   persistence take about a fifth of a step.

@@ -27,6 +27,7 @@
 //!
 //! J. Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Inf. Theory 37 (1991).
 
+use super::vectorized;
 use crate::real::Real;
 use std::fmt::Debug;
 
@@ -117,21 +118,28 @@ impl JensenShannonKernel for f32 {
 
     #[inline]
     fn divergence(p: &[F32Lanes], q: &[F32Lanes]) -> f64 {
-        let mut sums = [0.0; F32_LANES];
-        for (p, q) in p.iter().zip(q) {
-            // A counted loop over fixed arrays; built from array adapters it does not vectorise.
-            for (k, total) in sums.iter_mut().enumerate() {
-                // The bound keeps 0 / 0 out: two zero masses contribute exactly zero.
-                let sum = (p.mass[k] + q.mass[k]).max(f32::MIN_POSITIVE);
-                let inverse_root = 1.0 / sum.sqrt();
-                let t = mul_add(p.root[k] * q.root[k], inverse_root, -1.0);
-                let difference = (p.mass[k] - q.mass[k]) * inverse_root;
-                let term = difference * difference;
-                *total = mul_add(term, entropy_quotient(t), *total);
-            }
-        }
-        0.25 * f64::from(sum_pairwise(sums))
+        vectorized::divergence(p, q)
     }
+}
+
+/// The divergence in `f32`, to be compiled for a vector extension; `FMA` where it multiplies and
+/// adds in one instruction.
+#[inline(always)]
+pub(super) fn divergence_of<const FMA: bool>(p: &[F32Lanes], q: &[F32Lanes]) -> f64 {
+    let mut sums = [0.0; F32_LANES];
+    for (p, q) in p.iter().zip(q) {
+        // A counted loop over fixed arrays; built from array adapters it does not vectorise.
+        for (k, total) in sums.iter_mut().enumerate() {
+            // The bound keeps 0 / 0 out: two zero masses contribute exactly zero.
+            let sum = (p.mass[k] + q.mass[k]).max(f32::MIN_POSITIVE);
+            let inverse_root = 1.0 / sum.sqrt();
+            let t = mul_add::<FMA>(p.root[k] * q.root[k], inverse_root, -1.0);
+            let difference = (p.mass[k] - q.mass[k]) * inverse_root;
+            let term = difference * difference;
+            *total = mul_add::<FMA>(term, entropy_quotient::<FMA>(t), *total);
+        }
+    }
+    0.25 * f64::from(sum_pairwise(sums))
 }
 
 impl JensenShannonKernel for f64 {
@@ -151,26 +159,22 @@ impl JensenShannonKernel for f64 {
     }
 }
 
-/// `a * b + c`, fused only where the target does it in one instruction.
+/// `a * b + c`; fused only where the target does it in one instruction, else a slow call.
 #[inline(always)]
-fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-        a.mul_add(b, c)
-    } else {
-        a * b + c
-    }
+fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// [`ENTROPY_QUOTIENT`] at `t`; even and odd powers apart, which halves the dependency chain.
 #[inline(always)]
-fn entropy_quotient(t: f32) -> f32 {
+fn entropy_quotient<const FMA: bool>(t: f32) -> f32 {
     let square = t * t;
     let (mut even, mut odd) = (ENTROPY_QUOTIENT[8], ENTROPY_QUOTIENT[9]);
     for power in [6, 4, 2, 0] {
-        even = mul_add(even, square, ENTROPY_QUOTIENT[power]);
-        odd = mul_add(odd, square, ENTROPY_QUOTIENT[power + 1]);
+        even = mul_add::<FMA>(even, square, ENTROPY_QUOTIENT[power]);
+        odd = mul_add::<FMA>(odd, square, ENTROPY_QUOTIENT[power + 1]);
     }
-    mul_add(odd, t, even)
+    mul_add::<FMA>(odd, t, even)
 }
 
 /// Sum of the lanes in a fixed order, halves onto halves.
