@@ -181,7 +181,7 @@ impl<T: JensenShannonKernel> Workspace<T> {
 
     fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Item> {
         let rips = self.rips.as_mut().map_err(|error| error.clone())?;
-        let diagrams = rips.diagrams(distances);
+        let diagrams = rips.diagrams(distances)?;
         Ok(Item {
             diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
             mean_distance: distances.mean(),

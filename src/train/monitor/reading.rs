@@ -42,7 +42,7 @@ pub(super) fn read(weights: Tensor<4>, n_prefix_tokens: usize) -> Result<Vec<Ima
             let mut distances = vec![0.0; n_points * n_points];
             jensen_shannon.pairwise(rows, n_outcomes, &mut distances);
             let matrix = DistanceMatrix::from_symmetric(&distances, n_points);
-            let diagrams = VietorisRips::new(MAX_HOMOLOGY_DIM)?.diagrams(&matrix);
+            let diagrams = VietorisRips::new(MAX_HOMOLOGY_DIM)?.diagrams(&matrix)?;
             Ok(ImageTopology {
                 diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
                 n_points,
