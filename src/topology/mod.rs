@@ -16,6 +16,7 @@ mod edge;
 mod lune;
 mod matching;
 mod monotone;
+mod sliced;
 mod spanning_tree;
 mod union_find;
 mod vietoris_rips;
@@ -27,5 +28,6 @@ pub use diagram_distance::{DiagramDistance, MatchedCost, PairGradient, Power, pa
 pub use distance_matrix::{DistanceMatrix, MAX_POINTS, SYMMETRY_TOLERANCE};
 pub use edge::Edge;
 pub use matching::{GroundNorm, MatchedPair, Matching, Pairing, Point};
+pub use sliced::{sliced_wasserstein, sorted_wasserstein};
 pub use vietoris_rips::{MAX_HOMOLOGY_DIM, VietorisRips};
 pub use wasserstein::wasserstein;

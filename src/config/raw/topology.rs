@@ -178,6 +178,8 @@ pub enum RawGroundNorm {
     Infinity,
     /// Euclidean.
     L2,
+    /// The sum of the coordinates.
+    L1,
 }
 
 /// `power`

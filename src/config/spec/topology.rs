@@ -67,6 +67,7 @@ fn diagram_distance(raw: RawPenalty) -> DiagramDistance {
     let norm = |raw| match raw {
         RawGroundNorm::Infinity => GroundNorm::Infinity,
         RawGroundNorm::L2 => GroundNorm::L2,
+        RawGroundNorm::L1 => GroundNorm::L1,
     };
     match raw {
         RawPenalty::Wasserstein {
