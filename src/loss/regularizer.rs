@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::layer_penalty::{LayerPenalty, PairPenalty};
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
+use crate::distance::RowDistance;
 use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Persistence, gradient_norm};
 
@@ -258,7 +259,7 @@ impl TopologyRegularizer {
             .map(|(layer, rows, max_homology_dim)| {
                 let read = || {
                     let selected = rows.select(attention[layer].clone())?;
-                    Persistence::new(max_homology_dim)?.distributions(selected)
+                    Persistence::new(max_homology_dim)?.rows(selected, RowDistance::JENSEN_SHANNON)
                 };
                 let diagrams = read().map_err(|e| e.within(format_args!("layer {layer}")))?;
                 let gradient = vec![Vec::new(); diagrams.batch_size()];

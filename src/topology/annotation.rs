@@ -49,7 +49,7 @@ impl Block {
 }
 
 /// Annotations of all edges of one complex, and the relations found between classes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Annotations {
     n_points: usize,
     edges: Vec<u32>,
@@ -62,7 +62,7 @@ pub(super) struct Annotations {
 }
 
 /// Columns one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Columns {
     blocks: Vec<Block>,
     ends: Vec<usize>,

@@ -33,7 +33,7 @@ impl PackedEdge {
 pub(super) type EdgeKey<T> = (<T as Real>::Bits, PackedEdge);
 
 /// Sorts the edges of matrices; keeps its memory between them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct EdgeSorter<T: Real> {
     unsorted: Vec<EdgeKey<T>>,
     sorted: Vec<EdgeKey<T>>,

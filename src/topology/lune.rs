@@ -5,7 +5,7 @@
 /// The lune of an edge is the set of common neighbours of its ends. The methods take the number of
 /// words of a bit set as `W` where it is small, so that loops over them unroll; `W = 0` reads it
 /// from the field.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Lunes {
     n_words: usize,
     rows: Vec<u64>,

@@ -8,7 +8,7 @@ use crate::real::Real;
 ///
 /// Edges are compared by (length, smaller vertex, larger vertex), a total order, so the tree is
 /// the one that Kruskal's algorithm finds, ties included.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SpanningTree<T: Real> {
     /// Vertices outside of the tree; the three lists go along each other.
     outside: Vec<u32>,

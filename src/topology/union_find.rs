@@ -3,7 +3,7 @@
 use super::edge::Edge;
 
 /// Disjoint sets of vertices, with union by size and path halving.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct UnionFind {
     parent: Vec<u32>,
     size: Vec<u32>,

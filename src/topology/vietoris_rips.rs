@@ -55,7 +55,7 @@ pub const MAX_HOMOLOGY_DIM: usize = 1;
 /// assert_eq!((diagrams[1].bars[0].birth, diagrams[1].bars[0].death), (1.0, d));
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VietorisRips<T: Real> {
     max_homology_dim: usize,
     threshold: T,
@@ -65,7 +65,7 @@ pub struct VietorisRips<T: Real> {
 }
 
 /// What inserting the edges one by one works on, and what it finds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Filtration {
     lunes: Lunes,
     components: UnionFind,

@@ -7,6 +7,7 @@
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::DType;
 use burn_topology::burn::tensor::activation::softmax;
+use burn_topology::distance::RowDistance;
 use burn_topology::loss::{Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer};
 use burn_topology::nn::Persistence;
 
@@ -23,7 +24,10 @@ fn rows(logits: &Tensor<4>) -> Tensor<4> {
 /// Mean Jensen-Shannon distance between two rows.
 fn mean_distance(logits: &Tensor<4>) -> f64 {
     let rows: Tensor<3> = rows(logits).without_autodiff().squeeze_dim(1);
-    let diagrams = Persistence::new(0).unwrap().distributions(rows).unwrap();
+    let diagrams = Persistence::new(0)
+        .unwrap()
+        .rows(rows, RowDistance::JENSEN_SHANNON)
+        .unwrap();
     diagrams.mean_distance(0)
 }
 

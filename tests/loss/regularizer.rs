@@ -3,6 +3,7 @@
 use burn_topology::burn::nn::LinearConfig;
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
+use burn_topology::distance::RowDistance;
 use burn_topology::loss::{
     Clock, LayerPenalty, Layers, Normalize, Schedule, TopologyRegularizer, Weight,
 };
@@ -42,7 +43,10 @@ fn value_is_the_mean_over_items_and_pairs() {
         .map(|layer| {
             Persistence::new(1)
                 .unwrap()
-                .distributions(rows.select(layer.clone()).unwrap())
+                .rows(
+                    rows.select(layer.clone()).unwrap(),
+                    RowDistance::JENSEN_SHANNON,
+                )
                 .unwrap()
         })
         .collect();
