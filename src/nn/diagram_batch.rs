@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::distance::{DistanceElement, RowDistance};
 use crate::error::{Error, Result};
-use crate::topology::{Diagram, Edge};
+use crate::topology::{Diagram, Edge, EdgeGradient};
 
 /// The diagrams of a batch, each number tied to the tensor it came from.
 ///
@@ -70,9 +70,6 @@ pub struct BarTensors {
     /// Item `k` owns the bars `offsets[k]..offsets[k + 1]`; `batch_size + 1` entries.
     pub offsets: Vec<usize>,
 }
-
-/// Derivatives of a scalar in the distances of one item: edges and values, zero elsewhere.
-pub type EdgeGradient = Vec<(Edge, f64)>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum InputKind {
@@ -324,7 +321,9 @@ impl DiagramBatch {
             .filter(|(_, _, half)| *half != 0.0)
             .collect();
         if edges.is_empty() {
-            return (self.input.clone().slice([0..0]) * 0.0).sum();
+            let [_, n_points, n_columns] = self.input.dims();
+            let nothing = self.input.clone().slice([0..0, 0..n_points, 0..n_columns]);
+            return nothing.sum();
         }
         let halves: Vec<f64> = edges.iter().map(|&(_, _, half)| half).collect();
         let halves = TensorData::new(halves, [1, edges.len()]);

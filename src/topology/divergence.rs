@@ -116,7 +116,18 @@ pub fn signature_loss(
 ///
 /// # Example
 ///
-/// See [`Divergence`].
+/// ```
+/// use burn_topology::topology::{DistanceMatrix, rtd_lite};
+///
+/// // The first matrix joins (0, 1) early, the second has both edges late.
+/// let first = [0.0, 1.0, 4.0, 1.0, 0.0, 4.0, 4.0, 4.0, 0.0];
+/// let second = [0.0, 4.0, 4.0, 4.0, 0.0, 4.0, 4.0, 4.0, 0.0];
+/// let [first, second] = [&first, &second].map(|d| DistanceMatrix::<f64>::new(d, 3));
+/// let divergence = rtd_lite(&first?, &second?)?;
+/// assert_eq!(divergence.value, 1.5); // trees of 5 and 8, half their sum less 5
+/// assert_eq!(divergence.gradients[0][0], ([0, 1], -0.5));
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 pub fn rtd_lite(
     first: &DistanceMatrix<'_, f64>,
     second: &DistanceMatrix<'_, f64>,

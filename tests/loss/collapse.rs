@@ -8,7 +8,9 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::DType;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::RowDistance;
-use burn_topology::loss::{Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer};
+use burn_topology::loss::{
+    Activations, Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer,
+};
 use burn_topology::nn::Persistence;
 
 use crate::util::numbers;
@@ -40,7 +42,10 @@ fn descend(penalty: LayerPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
         let tracked = logits.map(|side| side.require_grad());
         let attention = [rows(&tracked[0]), rows(&tracked[1])];
         let output = regularizer
-            .forward(&attention, 0, Clock::default())
+            .forward(
+                &Activations::of_attention(attention.to_vec(), 0),
+                Clock::default(),
+            )
             .unwrap();
         let gradients = output.loss.backward();
         logits = tracked.map(|side| {
