@@ -66,7 +66,7 @@ impl<T: Real> EdgeSorter<T> {
         &mut self,
         distances: &DistanceMatrix<'_, T>,
         longest: T,
-    ) -> impl ExactSizeIterator<Item = PackedEdge> {
+    ) -> impl Iterator<Item = PackedEdge> + Clone {
         self.collect(distances, longest);
         self.distribute();
         insertion_sort(&mut self.sorted);

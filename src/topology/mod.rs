@@ -7,6 +7,7 @@
 mod annotation;
 mod assignment;
 mod bottleneck;
+mod cohomology;
 mod covering;
 mod diagram;
 mod diagram_distance;

@@ -1,4 +1,4 @@
-//! Persistence of the Vietoris-Rips filtration in dimensions 0 and 1.
+//! Persistence of the Vietoris-Rips filtration.
 //!
 //! Edges enter one by one, in the order (length, smaller vertex, larger vertex). What an edge
 //! `(i, j)` does is read off its *lune*, the common neighbours of `i` and `j` so far:
@@ -20,6 +20,7 @@
 //! [bauer2021]: https://doi.org/10.1007/s41468-021-00071-5
 
 use super::annotation::Annotations;
+use super::cohomology::{self, Cohomology};
 use super::diagram::{Bar, Diagram};
 use super::distance_matrix::DistanceMatrix;
 use super::edge::{Edge, EdgeSorter, PackedEdge};
@@ -30,7 +31,10 @@ use crate::error::{Error, Result};
 use crate::real::Real;
 
 /// The largest homology dimension the engine computes.
-pub const MAX_HOMOLOGY_DIM: usize = 1;
+///
+/// Above 1 by another method, for analysis rather than training: the simplices of each dimension are
+/// counted in millions.
+pub const MAX_HOMOLOGY_DIM: usize = cohomology::MAX_DIM;
 
 /// Computes Vietoris-Rips persistence diagrams; owns the memory, so that a batch reuses it.
 ///
@@ -62,6 +66,7 @@ pub struct VietorisRips<T: Real> {
     spanning_tree: SpanningTree<T>,
     edges: EdgeSorter<T>,
     filtration: Filtration,
+    cohomology: Cohomology,
 }
 
 /// What inserting the edges one by one works on, and what it finds.
@@ -94,6 +99,7 @@ impl<T: Real> VietorisRips<T> {
             spanning_tree: SpanningTree::default(),
             edges: EdgeSorter::default(),
             filtration: Filtration::default(),
+            cohomology: Cohomology::default(),
         })
     }
 
@@ -143,8 +149,8 @@ impl<T: Real> VietorisRips<T> {
     /// # Cost
     ///
     /// Dimension 0 alone: O(n^2). With dimension 1: sorting the edges up to the enclosing radius,
-    /// O(n / 64) per edge for its lune, and sparse sums over Z/2 for the critical triangles.
-    /// Memory O(n^2) and the non-zeros of those sums, kept for the next matrix: nothing is
+    /// O(n / 64) per edge for its lune, and sparse sums over Z/2 for the critical triangles. Above,
+    /// every simplex of each dimension is looked at. Memory O(n^2) and the non-zeros of those sums, kept for the next matrix: nothing is
     /// allocated but the diagrams once a matrix of this size has been seen.
     pub fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Vec<Diagram<T>>> {
         if self.max_homology_dim == 0 {
@@ -156,11 +162,44 @@ impl<T: Real> VietorisRips<T> {
         }
         let longest = distances.enclosing_radius().min(self.threshold);
         let edges = self.edges.sort(distances, longest);
-        self.filtration.insert(edges, distances.n_points())?;
-        Ok(vec![
+        self.filtration
+            .insert(edges.clone(), distances.n_points())?;
+        let mut diagrams = vec![
             component_diagram(distances, &self.filtration.tree),
             self.filtration.cycle_diagram(distances),
-        ])
+        ];
+        if self.max_homology_dim > 1 {
+            let edges: Vec<PackedEdge> = edges.collect();
+            self.add_higher_diagrams(distances, &edges, &mut diagrams)?;
+        }
+        Ok(diagrams)
+    }
+
+    /// The diagrams above dimension 1, the filtration of `edges` done.
+    fn add_higher_diagrams(
+        &mut self,
+        distances: &DistanceMatrix<'_, T>,
+        edges: &[PackedEdge],
+        diagrams: &mut Vec<Diagram<T>>,
+    ) -> Result<()> {
+        let (n_points, max_dim) = (distances.n_points(), self.max_homology_dim);
+        let mut tree = self.filtration.tree.iter().peekable();
+        let in_tree = edges
+            .iter()
+            .map(|edge| tree.next_if_eq(&&edge.edge()).is_some());
+        let in_tree: Vec<bool> = in_tree.collect();
+        let classes = self
+            .cohomology
+            .classes(n_points, max_dim, edges, &in_tree)?;
+        // Dimension 1 comes again, for its pivots.
+        for (below, classes) in classes.iter().enumerate().skip(1) {
+            let edge = |rank: u32| edges[rank as usize].edge();
+            let bars = classes
+                .iter()
+                .map(|class| (edge(class.birth), class.death.map(edge)));
+            diagrams.push(diagram(distances, below + 1, bars));
+        }
+        Ok(())
     }
 }
 
@@ -215,22 +254,29 @@ impl Filtration {
     }
 
     fn cycle_diagram<T: Real>(&self, distances: &DistanceMatrix<'_, T>) -> Diagram<T> {
-        let length = |[i, j]: Edge| distances.get(i as usize, j as usize);
-        let bars = || {
-            let ends = self.births.iter().zip(&self.deaths);
-            let bars = ends.map(|(&birth_edge, &death_edge)| Bar {
-                birth: length(birth_edge),
-                death: death_edge.map_or_else(T::infinity, length),
-                birth_edge: Some(birth_edge),
-                death_edge,
-            });
-            bars.filter(|bar| bar.birth < bar.death)
-        };
-        let finite = bars().filter(|bar| !bar.is_essential());
-        Diagram {
-            homology_dim: 1,
-            bars: finite.chain(bars().filter(Bar::is_essential)).collect(),
-        }
+        let ends = self.births.iter().zip(&self.deaths);
+        diagram(distances, 1, ends.map(|(&birth, &death)| (birth, death)))
+    }
+}
+
+/// The bars of positive length between critical edges, finite ones first.
+fn diagram<T: Real>(
+    distances: &DistanceMatrix<'_, T>,
+    homology_dim: usize,
+    ends: impl Iterator<Item = (Edge, Option<Edge>)> + Clone,
+) -> Diagram<T> {
+    let length = |[i, j]: Edge| distances.get(i as usize, j as usize);
+    let bars = ends.map(|(birth_edge, death_edge)| Bar {
+        birth: length(birth_edge),
+        death: death_edge.map_or_else(T::infinity, length),
+        birth_edge: Some(birth_edge),
+        death_edge,
+    });
+    let bars = bars.filter(|bar| bar.birth < bar.death);
+    let finite = bars.clone().filter(|bar| !bar.is_essential());
+    Diagram {
+        homology_dim,
+        bars: finite.chain(bars.filter(Bar::is_essential)).collect(),
     }
 }
 

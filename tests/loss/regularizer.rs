@@ -198,8 +198,8 @@ fn bad_penalties_are_refused_in_one_sentence() {
             .to_string()
     };
     assert_eq!(
-        refuse(LayerPenalty::new(2)),
-        "penalty 0: homology_dim is 2, expected at most 1"
+        refuse(LayerPenalty::new(9)),
+        "penalty 0: homology_dim is 9, expected at most 8"
     );
     assert_eq!(
         refuse(fixed(f64::NAN, 0)),

@@ -9,7 +9,10 @@ use self::reading::{ImageTopology, read};
 use crate::error::{Error, Result};
 use crate::loss::{SCALE_FLOOR, spanning_tree_scale};
 use crate::model::TokenLayout;
-use crate::topology::{Diagram, GroundNorm, MAX_HOMOLOGY_DIM, Point, wasserstein};
+use crate::topology::{Diagram, GroundNorm, Point, wasserstein};
+
+/// Largest homology dimension watched.
+const MAX_WATCHED_DIM: usize = 1;
 
 /// Images whose lifetimes are kept for histograms.
 const N_SAMPLED: usize = 64;
@@ -29,7 +32,7 @@ pub struct LayerSample {
     /// Diagrams of the first image, by homology dimension.
     pub first: Vec<Diagram<f64>>,
     /// Lifetimes of the finite bars of the first images, by homology dimension.
-    pub lifetimes: [Vec<f64>; MAX_HOMOLOGY_DIM + 1],
+    pub lifetimes: [Vec<f64>; MAX_WATCHED_DIM + 1],
     n_images: usize,
 }
 
@@ -131,7 +134,7 @@ impl LayerMonitor {
         let pairs: Vec<[&ImageTopology; 2]> = first.iter().zip(next).map(Into::into).collect();
         let n_gated = pairs.iter().filter(|pair| is_gated(pair)).count();
         self.accumulate("topology/gated_pairs", layer, n_gated as f64);
-        for homology_dim in 0..=MAX_HOMOLOGY_DIM {
+        for homology_dim in 0..=MAX_WATCHED_DIM {
             let distances = pairs
                 .par_iter()
                 .map(|pair| {

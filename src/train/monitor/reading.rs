@@ -3,10 +3,11 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::MAX_WATCHED_DIM;
 use crate::distance::{PairwiseDistances, RowDistance};
 use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, Heads, Tokens};
-use crate::topology::{Diagram, DistanceMatrix, MAX_HOMOLOGY_DIM, VietorisRips};
+use crate::topology::{Diagram, DistanceMatrix, VietorisRips};
 
 /// The topology of one layer's attention for one image.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ pub(super) fn read(weights: Tensor<4>, n_prefix_tokens: usize) -> Result<Vec<Ima
                 &mut distances,
             );
             let matrix = DistanceMatrix::from_symmetric(&distances, n_points);
-            let diagrams = VietorisRips::new(MAX_HOMOLOGY_DIM)?.diagrams(&matrix)?;
+            let diagrams = VietorisRips::new(MAX_WATCHED_DIM)?.diagrams(&matrix)?;
             Ok(ImageTopology {
                 diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
                 n_points,
