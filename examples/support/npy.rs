@@ -19,6 +19,7 @@ pub struct Matrix {
 
 impl Matrix {
     /// Entries in `f32`, exact for a file in single precision.
+    #[allow(dead_code, reason = "some programs compute in double precision")]
     pub fn to_f32(&self) -> Vec<f32> {
         self.values.iter().map(|&value| value as f32).collect()
     }
