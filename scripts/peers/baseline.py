@@ -171,7 +171,7 @@ def time_matching(bench, place, first, second):
     section, inf = "matching", np.inf
     for order in (1, 2):
         pot = lambda: wasserstein_distance(first, second, order=order, internal_p=inf)
-        bench.add(section, f"POT (gudhi.wasserstein) W{order}", place, pot, f"distance={pot()!r}")
+        bench.add(section, f"POT (gudhi.wasserstein) W{order}", place, pot, f"distance={float(pot())!r}")
         for delta in (0.01, 1e-6):
             hera = lambda: gudhi.hera.wasserstein_distance(
                 first, second, order=order, internal_p=inf, delta=delta
