@@ -5,9 +5,9 @@
 
 Bars of dimensions 0 and 1 are the same multiset of f32 as ripser.py's, every critical edge has the
 length that it stands for, and dimension 2 likewise once the engine has it. Wasserstein distances of
-every order and norm equal POT's, bottleneck distances GUDHI's or those found from the definition,
-brute force where that is feasible; the matching returned attains the distance. Exits with 1 on a
-difference and leaves the case in target/peers/differences. The environment is that of `peers/README.md`.
+every order and norm equal POT's, bottleneck distances hera's and those found from the definition, brute
+force where that is feasible; the matching returned attains the distance. Exits with 1 on a difference
+and leaves the case in target/peers/differences. The environment is that of `peers/README.md`.
 """
 
 import argparse
@@ -135,6 +135,8 @@ def pair_complaint(first, second, measure_as, answer):
     if np.isinf(found):
         return None if all(map(np.isinf, expected.values())) else f"inf, others {expected}"
     lengths = matching_lengths(first, second, answer["pairs"], norm)
+    if lengths is None:
+        return f"a bar is in no pair or in several: {answer['pairs']}"
     if abs(combined(lengths, order) - found) > 1e-12 * max(found, 1e-300):
         return f"{found}, but its matching costs {combined(lengths, order)}"
     finite = [bar for side in (first, second) for bar in side.ravel() if np.isfinite(bar)]
@@ -154,21 +156,21 @@ def fuzz_pairs(options):
     ways = list(itertools.product(NORMS, ORDERS))
     encoded = [encode_pair(x, y, order, norm) for norm, order in ways for _, x, y in pairs]
     answers = ask(options.program, encoded)
-    tallies = {}
+    tallies, missing = {}, set()
     cases = [(norm, order, pair) for norm, order in ways for pair in pairs]
     for (norm, order, (kind, first, second)), answer in zip(cases, answers):
         title = f"L{norm:g} distance"
         if "unsupported" in answer:
-            if title not in tallies:
-                print(f"{title}: left out, the library does not have {answer['unsupported']} yet")
-            tallies[title] = None
+            missing.add(answer["unsupported"])
             continue
         tally = tallies.setdefault(title, Tally(title, len(pairs) * len(ORDERS)))
         complaint = pair_complaint(first, second, (order, norm), answer)
         size = max(len(first), len(second))
         inputs = {"first": first, "second": second, "order": order, "norm": norm}
         tally.add(f"{kind}, W{order:g}", size, complaint, **inputs)
-    return [tally for tally in tallies.values() if tally]
+    for what in sorted(missing):
+        print(f"distances: left out, the library does not have {what} yet")
+    return list(tallies.values())
 
 
 def sixteenths(values):

@@ -1,5 +1,5 @@
 //! The engine against other libraries on literal cases: bars by ripser.py, distances of diagrams by
-//! POT and GUDHI.
+//! POT and hera.
 //!
 //! Written by `scripts/fuzz_peers.py --write-fixtures`, which compares thousands of others. All numbers of
 //! matrices and diagrams are sixteenths, exact in either precision.
@@ -83,7 +83,7 @@ fn ground_norm(name: &Value) -> GroundNorm {
 }
 
 #[test]
-fn distances_of_diagrams_are_those_of_pot_and_gudhi() {
+fn distances_of_diagrams_are_those_of_pot_and_hera() {
     let cases = cases("pairs");
     assert_eq!(cases.len(), 30);
     for case in &cases {
