@@ -25,7 +25,7 @@ use burn_topology::data::{DIGITS_SPEC, ImageBatch, ImageBatcher, digits};
 use burn_topology::learner::{
     RegularizedOutput, SharedRegularizer, TensorBoardMetricLogger, TopologyMetric,
 };
-use burn_topology::loss::{LayerPenalty, TopologyRegularizer, Weight};
+use burn_topology::loss::{Activations, LayerPenalty, TopologyRegularizer, Weight};
 use burn_topology::model::{Capture, Vit, VitConfig};
 
 const N_IMAGES: usize = 256;
@@ -40,17 +40,18 @@ struct RegularizedVit {
 }
 
 impl RegularizedVit {
-    fn forward(&self, batch: &ImageBatch) -> (Tensor<2>, Tensor<1>, Vec<Tensor<4>>) {
+    fn forward(&self, batch: &ImageBatch) -> (Tensor<2>, Tensor<1>, Activations) {
         let output = self.vit.forward(batch.images.clone(), Capture::Attention);
         let cross_entropy = CrossEntropyLossConfig::new().init(&batch.images.device());
         let task = cross_entropy.forward(output.logits.clone(), batch.labels.clone());
-        (output.logits, task, output.attention)
+        let n_prefix_tokens = output.tokens.n_prefix_tokens;
+        let activations = Activations::of_attention(output.attention, n_prefix_tokens);
+        (output.logits, task, activations)
     }
 
     fn output(&self, batch: ImageBatch) -> RegularizedOutput<ClassificationOutput> {
-        let (logits, task, attention) = self.forward(&batch);
-        let n_prefix_tokens = self.vit.token_layout().n_prefix_tokens;
-        let topology = self.regularizer.forward(&attention, n_prefix_tokens);
+        let (logits, task, activations) = self.forward(&batch);
+        let topology = self.regularizer.forward(&activations);
         let topology = topology.expect("attention of a transformer");
         RegularizedOutput {
             task: ClassificationOutput::new(task + topology.loss, logits, batch.labels),
@@ -64,13 +65,12 @@ impl TrainStep for RegularizedVit {
     type Output = RegularizedOutput<ClassificationOutput>;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<Self::Output> {
-        let n_prefix_tokens = self.vit.token_layout().n_prefix_tokens;
         let losses = || {
-            let (_, task, attention) = self.forward(&batch);
-            (task, attention)
+            let (_, task, activations) = self.forward(&batch);
+            (task, activations)
         };
         self.regularizer
-            .calibrate(&self.vit, n_prefix_tokens, losses)
+            .calibrate(&self.vit, losses)
             .expect("attention of a transformer");
         let output = self.output(batch);
         TrainOutput::new(self, output.task.loss.backward(), output)

@@ -11,7 +11,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Distribution, Gradients};
-use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer, Weight};
+use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer, Weight};
 
 /// A model of one's own: three layers of single-head attention and a classifier.
 #[derive(Module, Debug)]
@@ -69,7 +69,7 @@ pub fn train(n_steps: usize) -> burn_topology::Result<Vec<(f32, f64)>> {
             step,
             ..Clock::default()
         };
-        let topology = regularizer.forward(&attention, 0, clock)?;
+        let topology = regularizer.forward(&Activations::of_attention(attention, 0), clock)?;
         let loss = task.clone() + topology.loss;
 
         history.push((task.into_scalar::<f32>(), topology.terms[0].value));

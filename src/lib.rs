@@ -31,7 +31,7 @@
 //! }
 //! let task_loss = tokens.square().mean();
 //! let clock = Clock { step: 0, steps_per_epoch: 100 };
-//! let topology = regularizer.forward(&attention, 1, clock)?;
+//! let topology = regularizer.forward(&Activations::of_attention(attention, 1), clock)?;
 //! let gradients = (task_loss + topology.loss).backward();
 //! # let reached = burn_topology::nn::gradient_norm(&layers, &gradients);
 //! # assert!(reached > 0.0);

@@ -6,7 +6,7 @@
 //! let penalty = LayerPenalty {
 //!     heads: Heads::Each,
 //!     tokens: Tokens::All,
-//!     distance: DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity },
+//!     comparison: Comparison::Diagrams(DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity }),
 //!     weight: Weight::Fixed(0.1),
 //!     schedule: Schedule { start_epoch: 2, ..Schedule::default() },
 //!     ..LayerPenalty::new(1)
@@ -16,12 +16,13 @@
 //! # Ok::<(), burn_topology::Error>(())
 //! ```
 
+pub use crate::distance::{Metric, RowDistance};
 pub use crate::loss::{
-    Calibration, Clock, Direction, LayerPenalty, Layers, Normalize, Schedule, TopologyLoss,
-    TopologyRegularizer, TopologyTerm, Weight,
+    Activations, Calibration, Clock, Comparison, Direction, LayerPenalty, Layers, Normalize,
+    Schedule, Source, TopologyLoss, TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
     AttentionOutput, AttentionRows, BarTensors, DiagramBatch, Heads, Persistence, SelfAttention,
     SelfAttentionConfig, Tokens,
 };
-pub use crate::topology::{DiagramDistance, GroundNorm, Power};
+pub use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};

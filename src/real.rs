@@ -19,7 +19,7 @@ pub trait Real:
     num_traits::Float + num_traits::FloatConst + Debug + Display + Default + Sum + Send + Sync + 'static
 {
     /// Bits of a non-negative value; unsigned order of the bits is the order of the values.
-    type Bits: Copy + Ord + Debug + Send + Sync;
+    type Bits: Copy + Ord + Into<u64> + Debug + Send + Sync;
 
     /// The sortable bits of `self`, which must not be negative or NaN; `-0.0` counts as `0.0`.
     fn sortable_bits(self) -> Self::Bits;

@@ -27,22 +27,21 @@
 //!
 //! J. Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Inf. Theory 37 (1991).
 
-use super::vectorized;
-use crate::real::Real;
-use std::fmt::Debug;
+use super::element::Kernel;
+use super::vectorized::{self, Extension};
 
 /// Lanes of one `f32` step: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
-const F32_LANES: usize = 16;
+pub(super) const F32_LANES: usize = 16;
 
 /// Lane groups summed in the precision of the rows before `f64` takes over.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// `g(delta^2) / delta^2` in rising powers of `t = 2 y - 1`, `y = (1 - delta^2)^(1/4)`.
 ///
 /// Fitted to a relative error of 4.0e-7 over `y` in `[0, 1]` by `scripts/fit_jensen_shannon.py`.
 /// In `y` the quotient is smooth enough up to disjoint outcomes that neither a logarithm nor a case
 /// distinction is left.
-const ENTROPY_QUOTIENT: [f32; 10] = [
+pub(super) const ENTROPY_QUOTIENT: [f32; 10] = [
     1.3047894,
     -0.22034727,
     -0.1427381,
@@ -61,49 +60,15 @@ const SERIES_TERMS: u32 = 12;
 /// Largest `delta^2` for which the `f64` kernel sums the series of `g`.
 const SERIES_LIMIT: f64 = 1.0 / 16.0;
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
-/// A floating-point type with a Jensen-Shannon kernel: `f32` (fast) or `f64` (accurate).
-///
-/// # Example
-///
-/// ```
-/// use burn_topology::distance::{JensenShannonKernel, distance};
-///
-/// fn apart<T: JensenShannonKernel>(rows: &[[T; 2]; 2]) -> T {
-///     distance(&rows[0], &rows[1])
-/// }
-/// let nearly_equal = apart(&[[0.5, 0.5], [0.5 + 1e-7, 0.5 - 1e-7]]);
-/// assert!((nearly_equal / 7.071067811865e-8 - 1.0_f64).abs() < 1e-8);
-/// assert_eq!(apart(&[[0.25_f32, 0.75], [0.25, 0.75]]), 0.0);
-/// ```
-pub trait JensenShannonKernel: Real + sealed::Sealed {
-    /// Up to [`LANES`](Self::LANES) consecutive outcomes of a row, prepared for the kernel.
-    type Lanes: Copy + Debug + Default + Send + Sync;
-
-    /// Outcomes in one [`Lanes`](Self::Lanes).
-    const LANES: usize;
-
-    /// Prepares 1 to `LANES` outcomes; absent ones count as zero mass, which adds nothing.
-    fn prepare(outcomes: &[Self]) -> Self::Lanes;
-
-    /// Divergence of the outcomes of `p` from those of `q`, symmetric bit for bit.
-    fn divergence(p: &[Self::Lanes], q: &[Self::Lanes]) -> f64;
-}
-
 /// Masses `m` of sixteen outcomes, with `(8 m)^(1/4)` of each.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 pub struct F32Lanes {
-    mass: [f32; F32_LANES],
-    root: [f32; F32_LANES],
+    pub(super) mass: [f32; F32_LANES],
+    pub(super) root: [f32; F32_LANES],
 }
 
-impl JensenShannonKernel for f32 {
+impl Kernel for f32 {
     type Lanes = F32Lanes;
 
     const LANES: usize = F32_LANES;
@@ -117,15 +82,81 @@ impl JensenShannonKernel for f32 {
     }
 
     #[inline]
-    fn divergence(p: &[F32Lanes], q: &[F32Lanes]) -> f64 {
-        vectorized::divergence(p, q)
+    fn divergences<const N: usize>(
+        extension: Extension,
+        p: &[F32Lanes],
+        q: [&[F32Lanes]; N],
+    ) -> [f64; N] {
+        vectorized::divergences(extension, p, q)
+    }
+
+    #[inline]
+    fn add_log_ratios(
+        extension: Extension,
+        [p, q]: [&[f32]; 2],
+        scale: f64,
+        [grad_p, grad_q]: [&mut [f32]; 2],
+    ) {
+        vectorized::add_log_ratios(extension, [p, q], scale as f32, [grad_p, grad_q]);
     }
 }
 
-/// The divergence in `f32`, to be compiled for a vector extension; `FMA` where it multiplies and
-/// adds in one instruction.
+impl Kernel for f64 {
+    type Lanes = f64;
+
+    const LANES: usize = 1;
+
+    #[inline]
+    fn prepare(outcomes: &[f64]) -> f64 {
+        outcomes[0]
+    }
+
+    #[inline]
+    fn divergences<const N: usize>(_: Extension, p: &[f64], q: [&[f64]; N]) -> [f64; N] {
+        q.map(|q| {
+            let blocks = p.chunks(BLOCK).zip(q.chunks(BLOCK));
+            let block = |(p, q): (&[f64], &[f64])| -> f64 {
+                p.iter().zip(q).map(|(&p, &q)| entropy_term(p, q)).sum()
+            };
+            0.25 * blocks.map(block).sum::<f64>()
+        })
+    }
+
+    #[inline]
+    fn add_log_ratios(
+        _: Extension,
+        [p, q]: [&[f64]; 2],
+        scale: f64,
+        [grad_p, grad_q]: [&mut [f64]; 2],
+    ) {
+        for ((&p, &q), (grad_p, grad_q)) in p.iter().zip(q).zip(grad_p.iter_mut().zip(grad_q)) {
+            if p + q > 0.0 {
+                *grad_p += scale * log_relative_mass(p, q);
+                *grad_q += scale * log_relative_mass(q, p);
+            }
+        }
+    }
+}
+
+/// The divergences of `q` from `p` in `f32`, to be compiled for a vector extension; `FMA` where it
+/// multiplies and adds in one instruction.
 #[inline(always)]
-pub(super) fn divergence_of<const FMA: bool>(p: &[F32Lanes], q: &[F32Lanes]) -> f64 {
+pub(super) fn divergences_of<const FMA: bool, const N: usize>(
+    p: &[F32Lanes],
+    q: [&[F32Lanes]; N],
+) -> [f64; N] {
+    let mut totals = [0.0; N];
+    // Loops, not closures, which would not be compiled for the extension.
+    for (total, q) in totals.iter_mut().zip(q) {
+        for (p, q) in p.chunks(BLOCK).zip(q.chunks(BLOCK)) {
+            *total += block_divergence::<FMA>(p, q);
+        }
+    }
+    totals
+}
+
+#[inline(always)]
+fn block_divergence<const FMA: bool>(p: &[F32Lanes], q: &[F32Lanes]) -> f64 {
     let mut sums = [0.0; F32_LANES];
     for (p, q) in p.iter().zip(q) {
         // A counted loop over fixed arrays; built from array adapters it does not vectorise.
@@ -140,23 +171,6 @@ pub(super) fn divergence_of<const FMA: bool>(p: &[F32Lanes], q: &[F32Lanes]) -> 
         }
     }
     0.25 * f64::from(sum_pairwise(sums))
-}
-
-impl JensenShannonKernel for f64 {
-    type Lanes = f64;
-
-    const LANES: usize = 1;
-
-    #[inline]
-    fn prepare(outcomes: &[f64]) -> f64 {
-        outcomes[0]
-    }
-
-    #[inline]
-    fn divergence(p: &[f64], q: &[f64]) -> f64 {
-        let terms = p.iter().zip(q).map(|(&p, &q)| entropy_term(p, q));
-        0.25 * terms.sum::<f64>()
-    }
 }
 
 /// `a * b + c`; fused only where the target does it in one instruction, else a slow call.
@@ -212,164 +226,83 @@ fn entropy_term(p: f64, q: f64) -> f64 {
     sum * ((1.0 + delta) * delta.ln_1p() + lesser)
 }
 
-/// All Jensen-Shannon distances between the rows of a matrix; keeps its scratch between matrices.
-///
-/// # Example
-///
-/// ```
-/// use burn_topology::distance::JensenShannon;
-///
-/// let rows = [0.5, 0.5, 0.0, 0.25, 0.25, 0.5];
-/// let mut distances = [0.0_f64; 4];
-/// JensenShannon::default().pairwise(&rows, 3, &mut distances);
-/// assert_eq!(distances[0], 0.0);
-/// assert!((distances[1] - 0.464501404).abs() < 1e-9);
-/// assert_eq!(distances[1], distances[2]);
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct JensenShannon<T: JensenShannonKernel> {
-    rows: Vec<T::Lanes>,
-}
-
-impl<T: JensenShannonKernel> JensenShannon<T> {
-    /// Distances between all rows, symmetric bit for bit, with a zero diagonal.
-    ///
-    /// # Shapes
-    ///
-    /// `rows` is `[n_points, n_outcomes]`, `distances` is `[n_points, n_points]`, both row-major.
-    ///
-    /// # Cost
-    ///
-    /// `n_points^2 / 2 * n_outcomes` kernel steps on the calling thread. Nothing is allocated once
-    /// a matrix of this size has been seen.
-    ///
-    /// # Panics
-    ///
-    /// If the lengths do not fit the shapes.
-    pub fn pairwise(&mut self, rows: &[T], n_outcomes: usize, distances: &mut [T]) {
-        let n_points = rows.len().checked_div(n_outcomes).unwrap_or(0);
-        assert_eq!(rows.len(), n_points * n_outcomes, "rows are incomplete");
-        assert_eq!(distances.len(), n_points * n_points, "not a square matrix");
-        let width = n_outcomes.div_ceil(T::LANES);
-        self.rows.clear();
-        for row in rows.chunks_exact(n_outcomes.max(1)) {
-            self.rows.extend(row.chunks(T::LANES).map(T::prepare));
-        }
-        for i in 0..n_points {
-            let p = &self.rows[i * width..][..width];
-            for j in 0..i {
-                let q = &self.rows[j * width..][..width];
-                let blocks = p.chunks(BLOCK).zip(q.chunks(BLOCK));
-                let divergence = blocks.map(|(p, q)| T::divergence(p, q)).sum();
-                let distance = root::<T>(divergence);
-                distances[i * n_points + j] = distance;
-                distances[j * n_points + i] = distance;
-            }
-            distances[i * n_points + i] = T::zero();
-        }
-    }
-}
-
-/// Jensen-Shannon distance of two rows, the same bits as [`JensenShannon::pairwise`] gives.
-///
-/// # Panics
-///
-/// If the rows differ in length.
-///
-/// # Example
-///
-/// ```
-/// use burn_topology::distance::distance;
-///
-/// let disjoint = distance(&[1.0, 0.0], &[0.0, 1.0]);
-/// assert!((disjoint - 2f64.ln().sqrt()).abs() < 1e-15);
-/// ```
-pub fn distance<T: JensenShannonKernel>(p: &[T], q: &[T]) -> T {
-    assert_eq!(p.len(), q.len(), "rows differ in length");
-    let length = BLOCK * T::LANES;
-    let blocks = p.chunks(length).zip(q.chunks(length));
-    root(blocks.map(|(p, q)| block_divergence(p, q)).sum())
-}
-
-/// Divergence of at most [`BLOCK`] lane groups, prepared on the stack.
-fn block_divergence<T: JensenShannonKernel>(p: &[T], q: &[T]) -> f64 {
-    let width = p.len().div_ceil(T::LANES);
-    let [p, q] = [p, q].map(|row| {
-        let mut prepared = [T::Lanes::default(); BLOCK];
-        for (lanes, outcomes) in prepared.iter_mut().zip(row.chunks(T::LANES)) {
-            *lanes = T::prepare(outcomes);
-        }
-        prepared
-    });
-    T::divergence(&p[..width], &q[..width])
-}
-
-#[inline]
-fn root<T: Real>(divergence: f64) -> T {
-    T::from_f64_nearest(divergence.sqrt())
-}
-
-/// Adds `upstream` times the gradient of [`distance`] to the gradients of its two rows.
-///
-/// # Shapes
-///
-/// All four slices have one entry for each outcome.
-///
-/// # Gradient
-///
-/// `d distance / d p_k = ln(2 p_k / (p_k + q_k)) / (4 distance)`, and the same with `p` and `q`
-/// exchanged: the free derivative, not projected onto rows of constant sum. It is defined as 0
-/// where the distance is 0 and for an outcome without mass in either row. Where `p_k = 0 < q_k`
-/// the derivative is infinite; the logarithm is then taken at the smallest normal number.
-///
-/// # Panics
-///
-/// If the slices differ in length.
-///
-/// # Example
-///
-/// ```
-/// use burn_topology::distance::accumulate_gradient;
-///
-/// let (p, q) = ([0.9, 0.1], [0.5, 0.5]);
-/// let (mut grad_p, mut grad_q) = ([0.0; 2], [0.0; 2]);
-/// accumulate_gradient(&p, &q, 1.0, &mut grad_p, &mut grad_q);
-/// // Mass that moves from the first outcome of `p` to the second brings the rows together.
-/// assert!(grad_p[0] > 0.0 && grad_p[1] < 0.0);
-/// ```
-pub fn accumulate_gradient<T: JensenShannonKernel>(
-    p: &[T],
-    q: &[T],
-    upstream: T,
-    grad_p: &mut [T],
-    grad_q: &mut [T],
-) {
-    assert_eq!(p.len(), grad_p.len(), "row and gradient differ in length");
-    assert_eq!(q.len(), grad_q.len(), "row and gradient differ in length");
-    let distance = distance(p, q);
-    if distance == T::zero() {
-        return;
-    }
-    let scale = upstream * T::from_f64_nearest(0.25) / distance;
-    let gradients = grad_p.iter_mut().zip(grad_q);
-    for ((&p, &q), (grad_p, grad_q)) in p.iter().zip(q).zip(gradients) {
-        if p + q > T::zero() {
-            *grad_p = *grad_p + scale * log_relative_mass(p, q);
-            *grad_q = *grad_q + scale * log_relative_mass(q, p);
-        }
-    }
-}
-
 /// `ln(2 p / (p + q))`, accurate near 1 and finite at `p = 0`.
-fn log_relative_mass<T: Real>(p: T, q: T) -> T {
+fn log_relative_mass(p: f64, q: f64) -> f64 {
     let sum = p + q;
     let delta = (p - q) / sum;
-    if delta > T::from_f64_nearest(-0.5) {
+    if delta > -0.5 {
         delta.ln_1p()
     } else {
-        ((p + p) / sum).max(T::min_positive_value()).ln()
+        ((p + p) / sum).max(f64::MIN_POSITIVE).ln()
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Adds `scale * ln(2 p / (p + q))` to the gradient of each row, in `f32`.
+#[inline(always)]
+pub(super) fn add_log_ratios_of<const FMA: bool>(
+    [p, q]: [&[f32]; 2],
+    scale: f32,
+    [grad_p, grad_q]: [&mut [f32]; 2],
+) {
+    let (p_chunks, p_rest) = p.as_chunks::<F32_LANES>();
+    let (q_chunks, q_rest) = q.as_chunks::<F32_LANES>();
+    let (grad_p_chunks, grad_p_rest) = grad_p.as_chunks_mut::<F32_LANES>();
+    let (grad_q_chunks, grad_q_rest) = grad_q.as_chunks_mut::<F32_LANES>();
+    let gradients = grad_p_chunks.iter_mut().zip(grad_q_chunks);
+    for ((p, q), (grad_p, grad_q)) in p_chunks.iter().zip(q_chunks).zip(gradients) {
+        add_lanes::<FMA>([p, q], scale, [grad_p, grad_q]);
+    }
+    let mut rest = [[0.0; F32_LANES]; 4];
+    let [p, q, grad_p, grad_q] = &mut rest;
+    p[..p_rest.len()].copy_from_slice(p_rest);
+    q[..q_rest.len()].copy_from_slice(q_rest);
+    add_lanes::<FMA>([p, q], scale, [grad_p, grad_q]);
+    for (sum, part) in grad_p_rest.iter_mut().zip(grad_p) {
+        *sum += *part;
+    }
+    for (sum, part) in grad_q_rest.iter_mut().zip(grad_q) {
+        *sum += *part;
+    }
+}
+
+#[inline(always)]
+fn add_lanes<const FMA: bool>(
+    [p, q]: [&[f32; F32_LANES]; 2],
+    scale: f32,
+    [grad_p, grad_q]: [&mut [f32; F32_LANES]; 2],
+) {
+    for k in 0..F32_LANES {
+        // Two zero masses have the difference zero, and so the logarithm zero.
+        let inverse = 1.0 / (p[k] + q[k]).max(f32::MIN_POSITIVE);
+        let delta = (p[k] - q[k]) * inverse;
+        let log_p = log_one_plus::<FMA>(delta, 2.0 * p[k] * inverse);
+        let log_q = log_one_plus::<FMA>(-delta, 2.0 * q[k] * inverse);
+        grad_p[k] = mul_add::<FMA>(scale, log_p, grad_p[k]);
+        grad_q[k] = mul_add::<FMA>(scale, log_q, grad_q[k]);
+    }
+}
+
+/// Bits of the square root of one half, where mantissas are cut.
+const SQRT_HALF: u32 = 0x3f35_04f3;
+
+/// `ln(1 + delta)`, where `ratio = 1 + delta` is known with its own relative accuracy.
+///
+/// By `ln x = 2 atanh((x - 1) / (x + 1))`, of `1 + delta` itself down to one half, and below of the
+/// mantissa of `ratio`. No branch, so that it is vectorised.
+#[inline(always)]
+fn log_one_plus<const FMA: bool>(delta: f32, ratio: f32) -> f32 {
+    let bits = ratio.max(f32::MIN_POSITIVE).to_bits() as i32;
+    let exponent = (bits - SQRT_HALF as i32) >> 23;
+    let mantissa = f32::from_bits((bits - (exponent << 23)) as u32);
+    let is_near = delta > -0.5;
+    let numerator = if is_near { delta } else { mantissa - 1.0 };
+    let denominator = if is_near { 2.0 + delta } else { mantissa + 1.0 };
+    let whole = if is_near { 0.0 } else { exponent as f32 };
+    let z = numerator / denominator;
+    let square = z * z;
+    let mut series = 1.0 / 15.0;
+    for odd in [13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
+        series = mul_add::<FMA>(series, square, 1.0 / odd);
+    }
+    mul_add::<FMA>(whole, std::f32::consts::LN_2, 2.0 * z * series)
+}

@@ -1,6 +1,10 @@
-//! Distances between rows.
+//! Distances between the rows of a matrix, and their gradients.
 
+mod element;
 mod jensen_shannon;
+mod row_distance;
 mod vectorized;
+mod vectors;
 
-pub use jensen_shannon::{JensenShannon, JensenShannonKernel, accumulate_gradient, distance};
+pub use element::DistanceElement;
+pub use row_distance::{Metric, PairwiseDistances, RowDistance};

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::loss::{Clock, TopologyLoss, TopologyRegularizer};
+use crate::loss::{Activations, Clock, TopologyLoss, TopologyRegularizer};
 
 /// A regulariser that counts its own steps, shared by all clones.
 ///
@@ -56,15 +56,10 @@ impl SharedRegularizer {
     pub fn calibrate<M: Module>(
         &self,
         model: &M,
-        n_prefix_tokens: usize,
-        forward: impl FnMut() -> (Tensor<1>, Vec<Tensor<4>>),
+        forward: impl FnMut() -> (Tensor<1>, Activations),
     ) -> Result<()> {
         let clock = self.clock();
-        self.lock(|regularizer| {
-            regularizer
-                .calibrate(model, clock, n_prefix_tokens, forward)
-                .map(drop)
-        })
+        self.lock(|regularizer| regularizer.calibrate(model, clock, forward).map(drop))
     }
 
     /// The penalties of this step; see [`TopologyRegularizer::forward`]. On an autodiff device the
@@ -73,11 +68,10 @@ impl SharedRegularizer {
     /// # Errors
     ///
     /// As [`TopologyRegularizer::forward`].
-    pub fn forward(&self, attention: &[Tensor<4>], n_prefix_tokens: usize) -> Result<TopologyLoss> {
+    pub fn forward(&self, activations: &Activations) -> Result<TopologyLoss> {
         let clock = self.clock();
-        let loss =
-            self.lock(|regularizer| regularizer.forward(attention, n_prefix_tokens, clock))?;
-        if attention.iter().any(|layer| layer.device().is_autodiff()) {
+        let loss = self.lock(|regularizer| regularizer.forward(activations, clock))?;
+        if loss.loss.device().is_autodiff() {
             self.step.fetch_add(1, Ordering::Relaxed);
         }
         Ok(loss)
@@ -105,13 +99,13 @@ mod tests {
     fn clones_share_the_step_and_evaluation_is_no_step() {
         let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(0)]).unwrap();
         let shared = SharedRegularizer::new(regularizer, 3);
-        let attention = |device: &Device| -> Vec<Tensor<4>> {
-            let scores = || Tensor::random([1, 2, 5, 5], Distribution::Default, device);
-            (0..2).map(|_| softmax(scores(), 3)).collect()
+        let activations = |device: &Device| {
+            let scores = || Tensor::<4>::random([1, 2, 5, 5], Distribution::Default, device);
+            Activations::of_attention((0..2).map(|_| softmax(scores(), 3)).collect(), 0)
         };
-        let training = attention(&Device::flex().autodiff());
-        shared.clone().forward(&training, 0).unwrap();
-        shared.forward(&attention(&Device::flex()), 0).unwrap();
+        let training = activations(&Device::flex().autodiff());
+        shared.clone().forward(&training).unwrap();
+        shared.forward(&activations(&Device::flex())).unwrap();
         assert_eq!(shared.clock().step, 1);
         shared.set_step(7);
         assert_eq!(shared.clone().clock().step, 7);

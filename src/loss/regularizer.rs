@@ -2,14 +2,16 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::DType;
 use rayon::prelude::*;
 
-use super::layer_penalty::{LayerPenalty, PairPenalty};
+use super::comparison::PairPenalty;
+use super::layer_penalty::LayerPenalty;
+use super::reading::{Activations, LayerReading, Source};
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
 use crate::error::{Error, Result};
-use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Persistence, gradient_norm};
+use crate::nn::{DiagramBatch, Persistence, gradient_norm};
+use crate::topology::EdgeGradient;
 
 /// The topological regulariser: a list of penalties, each with its weight and schedule.
 ///
@@ -19,7 +21,7 @@ use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Persistence, g
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
 /// use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
 ///
 /// let device = Device::flex().autodiff();
 /// let attention: Vec<Tensor<4>> = (0..3)
@@ -27,7 +29,8 @@ use crate::nn::{AttentionRows, DiagramBatch, EdgeGradient, Heads, Persistence, g
 ///     .map(|scores| softmax(scores.require_grad(), 3))
 ///     .collect();
 /// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
-/// let topology = regularizer.forward(&attention, 0, Clock::default())?;
+/// let activations = Activations::of_attention(attention, 0);
+/// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.terms[0].n_compared, 4); // two pairs of layers, two images
 /// let gradients = topology.loss.backward();
 /// # }
@@ -39,10 +42,10 @@ pub struct TopologyRegularizer {
     weights: Vec<Option<f64>>,
 }
 
-/// The attention of one layer, read one way, and what the penalties ask of it.
+/// One layer, read one way, and what the penalties ask of it.
 struct Reading {
     layer: usize,
-    rows: AttentionRows,
+    way: LayerReading,
     diagrams: DiagramBatch,
     gradient: Vec<EdgeGradient>,
 }
@@ -98,41 +101,41 @@ impl TopologyRegularizer {
         self.weights_at(clock).iter().any(|&weight| weight != 0.0)
     }
 
+    /// Whether a penalty reads the hidden states, [`Activations::hidden`].
+    pub fn reads_hidden(&self) -> bool {
+        self.penalties
+            .iter()
+            .any(|penalty| penalty.source == Source::Hidden)
+    }
+
     /// The weighted sum of the penalties that are on.
     ///
     /// # Shapes
     ///
-    /// - `attention`: one `[batch_size, n_heads, n_tokens, n_tokens]` per layer, from after softmax
-    ///   and before dropout
-    /// - `n_prefix_tokens`: tokens before the first patch (class token, registers)
+    /// See [`Activations`].
     ///
     /// # Gradient
     ///
-    /// First order, with pairings and matchings held constant: to the attention rows of critical
-    /// edges. Add the loss to the task's before the one call of `backward`.
+    /// First order, with pairings and matchings held constant: to the rows (attention or tokens) of
+    /// critical edges. Add the loss to the task's before the one call of `backward`.
     ///
     /// # Errors
     ///
     /// [`Error::is_invalid_distribution`] if a row of attention is not a distribution;
-    /// [`Error::is_invalid_parameter`] if no attention was passed, a penalty names a layer that was
-    /// not, or layers that it compares differ in images or, where each head counts, in heads.
+    /// [`Error::is_invalid_parameter`] if nothing was passed, a penalty names a layer that was not,
+    /// or layers that it compares differ in images or, where each head counts, in heads.
     ///
     /// # Cost
     ///
     /// One copy of the selected rows of each layer to the host; distances, persistence and
     /// matchings there, in parallel over the batch; one constant of their size back.
-    pub fn forward(
-        &self,
-        attention: &[Tensor<4>],
-        n_prefix_tokens: usize,
-        clock: Clock,
-    ) -> Result<TopologyLoss> {
-        self.evaluate(attention, n_prefix_tokens, &self.weights_at(clock))
+    pub fn forward(&self, activations: &Activations, clock: Clock) -> Result<TopologyLoss> {
+        self.evaluate(activations, &self.weights_at(clock))
     }
 
     /// Turns gradient shares into weights, once each, at the first step where a penalty is on.
     ///
-    /// `forward` runs the model on one batch and returns the task loss and the attention; it is
+    /// `forward` runs the model on one batch and returns the task loss and the activations; it is
     /// called once for the task and once for every penalty that is due, and must compute the same
     /// each time (seed the device first, where there is dropout). The weight is
     /// `share * task_norm / penalty_norm`, at most [`MAX_WEIGHT`] in absolute value. A penalty
@@ -150,8 +153,7 @@ impl TopologyRegularizer {
         &mut self,
         model: &M,
         clock: Clock,
-        n_prefix_tokens: usize,
-        mut forward: impl FnMut() -> (Tensor<1>, Vec<Tensor<4>>),
+        mut forward: impl FnMut() -> (Tensor<1>, Activations),
     ) -> Result<Vec<Calibration>> {
         let due: Vec<(usize, f64)> = (0..self.penalties.len())
             .filter(|&index| self.weights[index].is_none())
@@ -167,10 +169,10 @@ impl TopologyRegularizer {
         let task_norm = gradient_norm(model, &forward().0.backward());
         let mut measured = Vec::new();
         for (index, share) in due {
-            let (_, attention) = forward();
+            let (_, activations) = forward();
             let mut weights = vec![0.0; self.penalties.len()];
             weights[index] = 1.0;
-            let alone = self.evaluate(&attention, n_prefix_tokens, &weights)?;
+            let alone = self.evaluate(&activations, &weights)?;
             let penalty_norm = gradient_norm(model, &alone.loss.backward());
             let weight = share * task_norm / penalty_norm;
             // Without a gradient of the task there is nothing to take a share of, yet.
@@ -195,28 +197,20 @@ impl TopologyRegularizer {
             .collect()
     }
 
-    fn evaluate(
-        &self,
-        attention: &[Tensor<4>],
-        n_prefix_tokens: usize,
-        weights: &[f64],
-    ) -> Result<TopologyLoss> {
-        let Some(first) = attention.first() else {
-            return Err(Error::invalid_parameter(
-                "no attention was passed, expected that of each layer",
-            ));
-        };
+    fn evaluate(&self, activations: &Activations, weights: &[f64]) -> Result<TopologyLoss> {
+        let zero = activations.constant_zero()?;
         let active: Vec<usize> = (0..weights.len())
             .filter(|&index| weights[index] != 0.0)
             .collect();
-        let mut readings = self.read(attention, n_prefix_tokens, &active)?;
+        let mut readings = self.read(activations, &active)?;
         let mut terms = Vec::with_capacity(active.len());
         for index in active {
-            let pairs = self.penalties[index].pairs(attention.len())?;
-            let rows = self.penalties[index].attention_rows(n_prefix_tokens);
+            let penalty = &self.penalties[index];
+            let pairs = penalty.pairs(activations.n_layers(penalty.source)?)?;
+            let way = penalty.reading();
             let pairs: Vec<[usize; 2]> = pairs
                 .iter()
-                .map(|pair| pair.map(|layer| find(&readings, layer, rows).expect("was read")))
+                .map(|pair| pair.map(|layer| find(&readings, layer, way).expect("was read")))
                 .collect();
             terms.push(self.compare(index, weights[index], &pairs, &mut readings)?);
         }
@@ -225,46 +219,40 @@ impl TopologyRegularizer {
             .iter()
             .map(|reading| reading.diagrams.surrogate(0.0, &reading.gradient))
             .reduce(|sum, part| sum + part)
-            .map_or_else(|| constant_zero(first), |zero| zero + value);
+            .map_or(zero, |sum| sum + value);
         Ok(TopologyLoss { loss, terms })
     }
 
     /// Reads each layer once for all penalties that look at it in the same way.
-    fn read(
-        &self,
-        attention: &[Tensor<4>],
-        n_prefix_tokens: usize,
-        active: &[usize],
-    ) -> Result<Vec<Reading>> {
-        let mut wanted: Vec<(usize, AttentionRows, usize)> = Vec::new();
+    fn read(&self, activations: &Activations, active: &[usize]) -> Result<Vec<Reading>> {
+        let mut wanted: Vec<(usize, LayerReading, Needs)> = Vec::new();
         for penalty in active.iter().map(|&index| &self.penalties[index]) {
-            let rows = penalty.attention_rows(n_prefix_tokens);
-            let pairs = penalty.pairs(attention.len())?;
-            for &[first, second] in &pairs {
-                check_alike(penalty.heads, attention, [first, second])?;
+            let way = penalty.reading();
+            let pairs = penalty.pairs(activations.n_layers(penalty.source)?)?;
+            for &pair in &pairs {
+                way.check_alike(activations, pair)?;
             }
+            let needs = Needs {
+                homology_dim: penalty.needed_dim(),
+                distances: penalty.needs_distances(),
+            };
             for layer in pairs.into_iter().flatten() {
-                match wanted
-                    .iter_mut()
-                    .find(|(l, r, _)| (*l, *r) == (layer, rows))
-                {
-                    Some((_, _, dim)) => *dim = (*dim).max(penalty.homology_dim),
-                    None => wanted.push((layer, rows, penalty.homology_dim)),
+                match wanted.iter_mut().find(|(l, w, _)| (*l, *w) == (layer, way)) {
+                    Some((_, _, known)) => known.join(needs),
+                    None => wanted.push((layer, way, needs)),
                 }
             }
         }
         wanted
             .into_iter()
-            .map(|(layer, rows, max_homology_dim)| {
-                let read = || {
-                    let selected = rows.select(attention[layer].clone())?;
-                    Persistence::new(max_homology_dim)?.distributions(selected)
-                };
-                let diagrams = read().map_err(|e| e.within(format_args!("layer {layer}")))?;
+            .map(|(layer, way, needs)| {
+                let diagrams = way
+                    .read(activations, layer, needs.persistence()?)
+                    .map_err(|e| e.within(format_args!("layer {layer}")))?;
                 let gradient = vec![Vec::new(); diagrams.batch_size()];
                 Ok(Reading {
                     layer,
-                    rows,
+                    way,
                     diagrams,
                     gradient,
                 })
@@ -315,29 +303,31 @@ impl TopologyRegularizer {
     }
 }
 
-/// Items of two layers are compared by number, so both must count the same things.
-fn check_alike(heads: Heads, attention: &[Tensor<4>], pair: [usize; 2]) -> Result<()> {
-    let [first, second] = pair.map(|layer| attention[layer].dims());
-    if first[0] == second[0] && (heads == Heads::Mean || first[1] == second[1]) {
-        return Ok(());
+/// What the penalties need of a layer.
+#[derive(Clone, Copy)]
+struct Needs {
+    homology_dim: usize,
+    distances: bool,
+}
+
+impl Needs {
+    fn join(&mut self, other: Self) {
+        self.homology_dim = self.homology_dim.max(other.homology_dim);
+        self.distances |= other.distances;
     }
-    Err(Error::invalid_parameter(format!(
-        "layer {} has {} images of {} heads and layer {} has {} of {}, expected as many of both",
-        pair[0], first[0], first[1], pair[1], second[0], second[1]
-    )))
+
+    fn persistence(self) -> Result<Persistence> {
+        let persistence = Persistence::new(self.homology_dim)?;
+        Ok(if self.distances {
+            persistence.keeping_distances()
+        } else {
+            persistence
+        })
+    }
 }
 
-/// Zero in the precision that a penalty on this attention would have.
-fn constant_zero(attention: &Tensor<4>) -> Tensor<1> {
-    let dtype = match attention.dtype() {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
-    };
-    Tensor::zeros([1], (&attention.device(), dtype))
-}
-
-fn find(readings: &[Reading], layer: usize, rows: AttentionRows) -> Option<usize> {
+fn find(readings: &[Reading], layer: usize, way: LayerReading) -> Option<usize> {
     readings
         .iter()
-        .position(|reading| (reading.layer, reading.rows) == (layer, rows))
+        .position(|reading| (reading.layer, reading.way) == (layer, way))
 }

@@ -9,12 +9,13 @@ use burn::tensor::Tensor;
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer, Weight};
 ///
 /// let uniform = Tensor::<4>::full([1, 2, 4, 4], 0.25, &Device::flex());
 /// let off = LayerPenalty { weight: Weight::Fixed(0.0), ..LayerPenalty::new(1) };
 /// let regularizer = TopologyRegularizer::new(vec![off, LayerPenalty::new(0)])?;
-/// let topology = regularizer.forward(&[uniform.clone(), uniform], 0, Clock::default())?;
+/// let activations = Activations::of_attention(vec![uniform.clone(), uniform], 0);
+/// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.loss.into_scalar::<f32>(), 0.0);
 /// assert_eq!(topology.terms.iter().map(|term| term.index).collect::<Vec<_>>(), [1]);
 /// # }
@@ -36,12 +37,13 @@ pub struct TopologyLoss {
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
 ///
 /// // Attention that has collapsed: all rows are equal, so there is no scale to compare by.
 /// let uniform = Tensor::<4>::full([3, 2, 4, 4], 0.25, &Device::flex());
 /// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
-/// let topology = regularizer.forward(&[uniform.clone(), uniform], 0, Clock::default())?;
+/// let activations = Activations::of_attention(vec![uniform.clone(), uniform], 0);
+/// let topology = regularizer.forward(&activations, Clock::default())?;
 /// let term = topology.terms[0];
 /// assert_eq!((term.value, term.n_compared, term.n_gated), (0.0, 3, 3));
 /// # }
@@ -69,7 +71,7 @@ pub struct TopologyTerm {
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
 /// use burn::tensor::Distribution;
-/// use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer, Weight};
 /// use burn_topology::nn::SelfAttentionConfig;
 ///
 /// let device = Device::flex().autodiff();
@@ -83,14 +85,14 @@ pub struct TopologyTerm {
 ///         tokens = tokens + output.context;
 ///         attention.push(output.weights);
 ///     }
-///     (tokens.square().mean(), attention)
+///     (tokens.square().mean(), Activations::of_attention(attention, 0))
 /// };
 /// let penalty = LayerPenalty { weight: Weight::GradientShare(0.1), ..LayerPenalty::new(0) };
 /// let mut regularizer = TopologyRegularizer::new(vec![penalty])?;
-/// let measured = regularizer.calibrate(&model, Clock::default(), 0, forward)?[0];
+/// let measured = regularizer.calibrate(&model, Clock::default(), forward)?[0];
 /// let weight = 0.1 * measured.task_norm / measured.penalty_norm;
 /// assert_eq!((measured.weight, regularizer.weights()), (Some(weight), &[Some(weight)][..]));
-/// assert_eq!(regularizer.calibrate(&model, Clock::default(), 0, forward)?, []); // once is enough
+/// assert_eq!(regularizer.calibrate(&model, Clock::default(), forward)?, []); // once is enough
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```

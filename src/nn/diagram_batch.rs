@@ -8,9 +8,9 @@ use burn::prelude::*;
 use burn::tensor::DType;
 use rayon::prelude::*;
 
-use crate::distance::{JensenShannonKernel, accumulate_gradient};
+use crate::distance::{DistanceElement, RowDistance};
 use crate::error::{Error, Result};
-use crate::topology::{Diagram, Edge};
+use crate::topology::{Diagram, Edge, EdgeGradient};
 
 /// The diagrams of a batch, each number tied to the tensor it came from.
 ///
@@ -71,12 +71,9 @@ pub struct BarTensors {
     pub offsets: Vec<usize>,
 }
 
-/// Derivatives of a scalar in the distances of one item: edges and values, zero elsewhere.
-pub type EdgeGradient = Vec<(Edge, f64)>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum InputKind {
-    Distributions,
+    Rows(RowDistance),
     Distances,
 }
 
@@ -91,6 +88,8 @@ pub(super) enum HostValues {
 pub(super) struct Item {
     pub(super) diagrams: Vec<Diagram<f64>>,
     pub(super) mean_distance: f64,
+    /// Row-major, where they were asked for.
+    pub(super) distances: Option<Vec<f64>>,
 }
 
 impl HostValues {
@@ -135,6 +134,16 @@ impl DiagramBatch {
         self.items[item].mean_distance
     }
 
+    /// All distances of an item, exact, `[n_points, n_points]` row-major; `None` unless the layer was
+    /// told to keep them, [`Persistence::keeping_distances`](super::Persistence::keeping_distances).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item.
+    pub fn distance_matrix(&self, item: usize) -> Option<&[f64]> {
+        self.items[item].distances.as_deref()
+    }
+
     /// Finite bars of one homology dimension as tensors on the input's device.
     ///
     /// # Shapes
@@ -144,12 +153,12 @@ impl DiagramBatch {
     ///
     /// # Gradient
     ///
-    /// Recorded: each number reaches its critical edge, and through it two rows (distributions) or
+    /// Recorded: each number reaches its critical edge, and through it two rows (rows) or
     /// two entries (distances) of the input. First order.
     ///
     /// # Cost
     ///
-    /// For distributions O(n_bars * n_outcomes) memory and time.
+    /// O(n_bars) for distances, O(n_bars * n_columns) memory and time for rows.
     ///
     /// # Panics
     ///
@@ -194,10 +203,17 @@ impl DiagramBatch {
                 .collect::<Vec<_>>();
             Tensor::<1, Int>::from_data(TensorData::new(rows, [n_edges]), &self.input.device())
         };
+        let InputKind::Rows(distance) = self.kind else {
+            return self.gathered(edges).mean_dim(0).squeeze_dim(0);
+        };
         let rows = self
-            .finite_input()
+            .input
+            .clone()
             .reshape([batch_size * n_points, n_columns]);
-        let [first, second] = self.edge_jacobian(edges);
+        let [first, second] = match &self.host {
+            HostValues::F32(values) => self.edge_jacobian(values, distance, edges),
+            HostValues::F64(values) => self.edge_jacobian(values, distance, edges),
+        };
         let constant = |data: TensorData| Tensor::<2>::from_data(data, options);
         let linear = rows.clone().select(0, end(0)) * constant(first)
             + rows.select(0, end(1)) * constant(second);
@@ -205,29 +221,28 @@ impl DiagramBatch {
         linear.clone() - linear.detach() + values
     }
 
-    /// The input, fit for products: an infinite distance, which is never critical, times a
-    /// derivative of zero would be a NaN.
-    fn finite_input(&self) -> Tensor<3> {
-        match self.kind {
-            InputKind::Distributions => self.input.clone(),
-            InputKind::Distances => {
-                let infinite = self.input.clone().is_inf();
-                self.input.clone().mask_fill(infinite, 0.0)
-            }
-        }
+    /// The two entries of each edge, above and below the diagonal: `[2, n_edges]`.
+    fn gathered(&self, edges: &[(usize, Edge, f64)]) -> Tensor<2> {
+        let [batch_size, n_points, n_columns] = self.input.dims();
+        let place = |item: usize, i: u32, j: u32| {
+            ((item * n_points + i as usize) * n_columns + j as usize) as i64
+        };
+        let above = edges.iter().map(|&(item, [i, j], _)| place(item, i, j));
+        let below = edges.iter().map(|&(item, [i, j], _)| place(item, j, i));
+        let places: Vec<i64> = above.chain(below).collect();
+        let places = TensorData::new(places, [2 * edges.len()]);
+        self.input
+            .clone()
+            .reshape([batch_size * n_points * n_columns])
+            .select(0, Tensor::from_data(places, &self.input.device()))
+            .reshape([2, edges.len()])
     }
 
     /// Derivatives of each edge's distance in the two rows of the input that it joins.
-    fn edge_jacobian(&self, edges: &[(usize, Edge, f64)]) -> [TensorData; 2] {
-        match &self.host {
-            HostValues::F32(values) => self.edge_jacobian_in(values, edges),
-            HostValues::F64(values) => self.edge_jacobian_in(values, edges),
-        }
-    }
-
-    fn edge_jacobian_in<T: JensenShannonKernel + burn::tensor::Element>(
+    fn edge_jacobian<T: DistanceElement + burn::tensor::Element>(
         &self,
         values: &[T],
+        distance: RowDistance,
         edges: &[(usize, Edge, f64)],
     ) -> [TensorData; 2] {
         let [_, n_points, n_columns] = self.input.dims();
@@ -240,15 +255,10 @@ impl DiagramBatch {
             .par_chunks_mut(n_columns)
             .zip(second.par_chunks_mut(n_columns))
             .zip(edges)
-            .for_each(|((first, second), &(item, [i, j], _))| match self.kind {
-                InputKind::Distributions => {
-                    accumulate_gradient(row(item, i), row(item, j), T::one(), first, second);
-                }
-                InputKind::Distances => {
-                    let half = T::from_f64_nearest(0.5);
-                    first[j as usize] = half;
-                    second[i as usize] = half;
-                }
+            .for_each(|((first, second), &(item, edge, _))| {
+                let rows = edge.map(|vertex| row(item, vertex));
+                let edge = edge.map(|vertex| vertex as usize);
+                distance.accumulate_gradient(rows, edge, 1.0, [first, second]);
             });
         let shape = [edges.len(), n_columns];
         [
@@ -259,8 +269,8 @@ impl DiagramBatch {
 
     /// A scalar with the given value, whose derivatives in the distances are the given ones.
     ///
-    /// The door for losses computed on the host: what they need of the graph is one elementwise
-    /// product with a constant as large as the input.
+    /// The door for losses computed on the host: what they need of the graph is a product with
+    /// constants, as large as the input for rows, one for each edge for distances.
     ///
     /// # Shapes
     ///
@@ -278,27 +288,52 @@ impl DiagramBatch {
     ///
     /// # Cost
     ///
-    /// O(n_edges * n_outcomes) for distributions, plus one pass over the input.
+    /// O(n_edges) for distances; O(n_edges * n_columns) and one pass over the input for rows.
     pub fn surrogate(&self, value: f64, gradient: &[EdgeGradient]) -> Tensor<1> {
         assert_eq!(
             gradient.len(),
             self.items.len(),
             "one gradient list per item"
         );
+        let InputKind::Rows(distance) = self.kind else {
+            return self.linearised(self.weighted_entries(gradient), value);
+        };
         let data = match &self.host {
-            HostValues::F32(values) => self.input_gradient(values, gradient),
-            HostValues::F64(values) => self.input_gradient(values, gradient),
+            HostValues::F32(values) => self.input_gradient(values, distance, gradient),
+            HostValues::F64(values) => self.input_gradient(values, distance, gradient),
         };
         let constant = Tensor::<3>::from_data(data, (&self.input.device(), self.input.dtype()));
-        let linear = (self.finite_input() * constant).sum();
-        // The difference is exactly zero and keeps the graph; adding the value to the product
-        // itself would cancel digits.
+        self.linearised((self.input.clone() * constant).sum(), value)
+    }
+
+    /// The value, with the derivatives of `linear`: their difference is exactly zero and keeps the
+    /// graph, where adding the value to the sum itself would cancel digits.
+    fn linearised(&self, linear: Tensor<1>, value: f64) -> Tensor<1> {
         linear.clone() - linear.detach() + value
     }
 
-    fn input_gradient<T: JensenShannonKernel + burn::tensor::Element>(
+    /// Sum over all edges of derivative times distance.
+    fn weighted_entries(&self, gradient: &[EdgeGradient]) -> Tensor<1> {
+        let options = (&self.input.device(), self.input.dtype());
+        let items = gradient.iter().enumerate();
+        let edges: Vec<_> = items
+            .flat_map(|(item, edges)| edges.iter().map(move |&(edge, g)| (item, edge, 0.5 * g)))
+            .filter(|(_, _, half)| *half != 0.0)
+            .collect();
+        if edges.is_empty() {
+            let [_, n_points, n_columns] = self.input.dims();
+            let nothing = self.input.clone().slice([0..0, 0..n_points, 0..n_columns]);
+            return nothing.sum();
+        }
+        let halves: Vec<f64> = edges.iter().map(|&(_, _, half)| half).collect();
+        let halves = TensorData::new(halves, [1, edges.len()]);
+        (self.gathered(&edges) * Tensor::from_data(halves, options)).sum()
+    }
+
+    fn input_gradient<T: DistanceElement + burn::tensor::Element>(
         &self,
         values: &[T],
+        distance: RowDistance,
         gradient: &[EdgeGradient],
     ) -> TensorData {
         let [batch_size, n_points, n_columns] = self.input.dims();
@@ -309,26 +344,15 @@ impl DiagramBatch {
             .zip(values.par_chunks(size.max(1)))
             .zip(gradient)
             .for_each(|((out, values), edges)| {
-                for &([i, j], upstream) in edges.iter().filter(|(_, upstream)| *upstream != 0.0) {
-                    let (i, j) = (i as usize, j as usize);
-                    let upstream = T::from_f64_nearest(upstream);
-                    match self.kind {
-                        InputKind::Distributions => {
-                            let (head, tail) = out.split_at_mut(j * n_columns);
-                            accumulate_gradient(
-                                &values[i * n_columns..][..n_columns],
-                                &values[j * n_columns..][..n_columns],
-                                upstream,
-                                &mut head[i * n_columns..][..n_columns],
-                                &mut tail[..n_columns],
-                            );
-                        }
-                        InputKind::Distances => {
-                            let half = upstream * T::from_f64_nearest(0.5);
-                            out[i * n_columns + j] = out[i * n_columns + j] + half;
-                            out[j * n_columns + i] = out[j * n_columns + i] + half;
-                        }
-                    }
+                for &(edge, upstream) in edges.iter().filter(|(_, upstream)| *upstream != 0.0) {
+                    let edge = edge.map(|vertex| vertex as usize);
+                    let rows = edge.map(|vertex| &values[vertex * n_columns..][..n_columns]);
+                    let (head, tail) = out.split_at_mut(edge[1] * n_columns);
+                    let gradients = [
+                        &mut head[edge[0] * n_columns..][..n_columns],
+                        &mut tail[..n_columns],
+                    ];
+                    distance.accumulate_gradient(rows, edge, upstream, gradients);
                 }
             });
         TensorData::new(out, [batch_size, n_points, n_columns])

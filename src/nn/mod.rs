@@ -8,6 +8,6 @@ mod persistence;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
-pub use diagram_batch::{BarTensors, DiagramBatch, EdgeGradient};
+pub use diagram_batch::{BarTensors, DiagramBatch};
 pub use gradient_norm::gradient_norm;
 pub use persistence::Persistence;

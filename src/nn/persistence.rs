@@ -7,7 +7,7 @@ use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::diagram_batch::{DiagramBatch, HostValues, InputKind, Item};
-use crate::distance::{JensenShannon, JensenShannonKernel};
+use crate::distance::{DistanceElement, Metric, PairwiseDistances, RowDistance};
 use crate::error::{Error, Result};
 use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 
@@ -32,9 +32,11 @@ use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Persistence {
     max_homology_dim: usize,
+    threshold: f64,
+    keeps_distances: bool,
 }
 
 impl Persistence {
@@ -45,20 +47,47 @@ impl Persistence {
     /// [`Error::is_invalid_parameter`] if the engine does not reach the dimension.
     pub fn new(max_homology_dim: usize) -> Result<Self> {
         VietorisRips::<f32>::new(max_homology_dim)?;
-        Ok(Self { max_homology_dim })
+        Ok(Self {
+            max_homology_dim,
+            threshold: f64::INFINITY,
+            keeps_distances: false,
+        })
     }
 
-    /// Diagrams of the Jensen-Shannon distances between the rows of each item.
+    /// Ends the filtration at this diameter, see [`VietorisRips::with_threshold`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if the threshold is negative or NaN.
+    pub fn with_threshold(self, threshold: f64) -> Result<Self> {
+        VietorisRips::new(self.max_homology_dim)?.with_threshold(threshold)?;
+        Ok(Self { threshold, ..self })
+    }
+
+    /// Also keeps the matrices of distances, for losses that compare more than diagrams:
+    /// [`DiagramBatch::distance_matrix`].
+    ///
+    /// # Cost
+    ///
+    /// `n_points^2` numbers for each item.
+    #[must_use]
+    pub fn keeping_distances(self) -> Self {
+        Self {
+            keeps_distances: true,
+            ..self
+        }
+    }
+
+    /// Diagrams of the distances between the rows of each item.
     ///
     /// # Shapes
     ///
-    /// - `rows`: `[batch_size, n_points, n_outcomes]`, every row a distribution; sums are neither
-    ///   checked nor made one, see [`AttentionRows`](super::AttentionRows)
+    /// - `rows`: `[batch_size, n_points, n_columns]`; of distributions the sums are neither checked
+    ///   nor made one, see [`AttentionRows`](super::AttentionRows)
     ///
     /// # Units
     ///
-    /// Births and deaths are Jensen-Shannon distances (square root of the divergence, natural
-    /// logarithm): 0 to 0.8326, dimensionless.
+    /// Those of the distance, see [`Metric`].
     ///
     /// # Gradient
     ///
@@ -67,15 +96,17 @@ impl Persistence {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distribution`] if an entry is negative or not finite, there are no
-    /// outcomes, or there are more than [`MAX_POINTS`] points.
+    /// [`Error::is_invalid_distribution`] if an entry is not finite or, where the metric compares
+    /// distributions, negative, if attention is not square, there are no columns, or there are more
+    /// than [`MAX_POINTS`] points; [`Error::is_invalid_parameter`] if the exponent is out of range.
     ///
     /// # Cost
     ///
-    /// One copy of `rows` to the host; O(n_points^2 * n_outcomes) for the distances of an item,
+    /// One copy of `rows` to the host; O(n_points^2 * n_columns) for the distances of an item,
     /// items in parallel, in the precision of `rows` (half precision runs in 32 bits).
-    pub fn distributions(&self, rows: Tensor<3>) -> Result<DiagramBatch> {
-        self.compute(rows, InputKind::Distributions)
+    pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
+        distance.validate()?;
+        self.compute(rows, InputKind::Rows(distance))
     }
 
     /// Diagrams of given distances.
@@ -116,21 +147,23 @@ impl Persistence {
         })
     }
 
-    fn items<T: JensenShannonKernel>(
+    fn items<T: DistanceElement>(
         &self,
         values: &[T],
         [batch_size, n_points, n_columns]: [usize; 3],
         kind: InputKind,
     ) -> Result<Vec<Item>> {
         let size = n_points * n_columns;
+        let rips = VietorisRips::new(self.max_homology_dim)?
+            .with_threshold(T::from_f64_nearest(self.threshold))?;
         (0..batch_size)
             .into_par_iter()
             .map_init(
-                || Workspace::<T>::new(self.max_homology_dim),
+                || Workspace::<T>::new(rips.clone(), self.keeps_distances),
                 |workspace, k| {
                     let values = &values[k * size..(k + 1) * size];
                     match kind {
-                        InputKind::Distributions => workspace.distributions(values, n_columns),
+                        InputKind::Rows(distance) => workspace.rows(values, n_columns, distance),
                         InputKind::Distances => workspace.distances(values, n_points, n_columns),
                     }
                     .map_err(|error| error.within(format_args!("item {k}")))
@@ -144,27 +177,29 @@ impl Persistence {
 }
 
 /// Memory that one thread reuses over its items.
-struct Workspace<T: JensenShannonKernel> {
-    rips: Result<VietorisRips<T>>,
-    jensen_shannon: JensenShannon<T>,
+struct Workspace<T: DistanceElement> {
+    rips: VietorisRips<T>,
+    pairwise: PairwiseDistances<T>,
     distances: Vec<T>,
+    keeps_distances: bool,
 }
 
-impl<T: JensenShannonKernel> Workspace<T> {
-    fn new(max_homology_dim: usize) -> Self {
+impl<T: DistanceElement> Workspace<T> {
+    fn new(rips: VietorisRips<T>, keeps_distances: bool) -> Self {
         Self {
-            rips: VietorisRips::new(max_homology_dim),
-            jensen_shannon: JensenShannon::default(),
+            rips,
+            pairwise: PairwiseDistances::default(),
             distances: Vec::new(),
+            keeps_distances,
         }
     }
 
-    fn distributions(&mut self, rows: &[T], n_outcomes: usize) -> Result<Item> {
-        let n_points = check_rows(rows, n_outcomes)?;
+    fn rows(&mut self, rows: &[T], n_columns: usize, distance: RowDistance) -> Result<Item> {
+        let n_points = check_rows(rows, n_columns, distance.metric)?;
         let mut distances = std::mem::take(&mut self.distances);
         distances.resize(n_points * n_points, T::zero());
-        self.jensen_shannon
-            .pairwise(rows, n_outcomes, &mut distances);
+        self.pairwise
+            .compute(distance, rows, n_columns, &mut distances);
         let item = self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points));
         self.distances = distances;
         item
@@ -180,20 +215,23 @@ impl<T: JensenShannonKernel> Workspace<T> {
     }
 
     fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Item> {
-        let rips = self.rips.as_mut().map_err(|error| error.clone())?;
-        let diagrams = rips.diagrams(distances);
+        let diagrams = self.rips.diagrams(distances)?;
         Ok(Item {
             diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
             mean_distance: distances.mean(),
+            distances: self.keeps_distances.then(|| {
+                let rows = (0..distances.n_points()).flat_map(|i| distances.row(i));
+                rows.map(|distance| distance.to_f64_exact()).collect()
+            }),
         })
     }
 }
 
-/// The number of rows, if the engine can take them.
-fn check_rows<T: JensenShannonKernel>(rows: &[T], n_outcomes: usize) -> Result<usize> {
-    let Some(n_points) = rows.len().checked_div(n_outcomes) else {
+/// The number of rows, if the metric can compare them.
+fn check_rows<T: DistanceElement>(rows: &[T], n_columns: usize, metric: Metric) -> Result<usize> {
+    let Some(n_points) = rows.len().checked_div(n_columns) else {
         return Err(Error::invalid_distribution(
-            "rows have no columns, expected a probability for each outcome",
+            "rows have no columns, expected a number for each outcome",
         ));
     };
     if n_points > MAX_POINTS {
@@ -201,14 +239,23 @@ fn check_rows<T: JensenShannonKernel>(rows: &[T], n_outcomes: usize) -> Result<u
             "{n_points} rows were passed, expected at most {MAX_POINTS}"
         )));
     }
-    let is_probability = |x: &T| x.is_finite() && *x >= T::zero();
-    if let Some(bad) = rows.iter().position(|x| !is_probability(x)) {
+    if metric == Metric::Attention && n_points != n_columns {
         return Err(Error::invalid_distribution(format!(
-            "row {} has the entry {} at column {}, expected a probability",
-            bad / n_outcomes,
-            rows[bad],
-            bad % n_outcomes
+            "attention has {n_points} rows and {n_columns} columns, expected a square matrix to read \
+             distances off its entries"
         )));
     }
-    Ok(n_points)
+    let (lowest, expected) = match metric {
+        Metric::Cosine | Metric::Euclidean => (T::neg_infinity(), "a finite number"),
+        _ => (T::zero(), "a probability"),
+    };
+    let Some(bad) = rows.iter().position(|x| !(x.is_finite() && *x >= lowest)) else {
+        return Ok(n_points);
+    };
+    Err(Error::invalid_distribution(format!(
+        "row {} has the entry {} at column {}, expected {expected}",
+        bad / n_columns,
+        rows[bad],
+        bad % n_columns
+    )))
 }

@@ -1,9 +1,7 @@
 //! Bars, and where in the matrix they come from.
 
+use super::edge::Edge;
 use crate::real::Real;
-
-/// Two vertices, the smaller first.
-pub type Edge = [u32; 2];
 
 /// One bar of a persistence diagram, with the critical edges that realise its ends.
 ///
@@ -13,7 +11,7 @@ pub type Edge = [u32; 2];
 /// use burn_topology::topology::{DistanceMatrix, VietorisRips};
 ///
 /// let pair = [0.0, 3.0, 3.0, 0.0];
-/// let diagrams = VietorisRips::new(0)?.diagrams(&DistanceMatrix::new(&pair, 2)?);
+/// let diagrams = VietorisRips::new(0)?.diagrams(&DistanceMatrix::new(&pair, 2)?)?;
 /// let [merged, last] = diagrams[0].bars[..] else { panic!("two components") };
 /// assert_eq!(merged.persistence(), 3.0);
 /// assert_eq!((merged.birth_edge, merged.death_edge), (None, Some([0, 1])));
@@ -63,7 +61,7 @@ impl<T: Real> Bar<T> {
 ///
 /// // Three points on a line, at 0, 1 and 3.
 /// let line = [0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 3.0, 2.0, 0.0];
-/// let diagrams = VietorisRips::new(0)?.diagrams(&DistanceMatrix::new(&line, 3)?);
+/// let diagrams = VietorisRips::new(0)?.diagrams(&DistanceMatrix::new(&line, 3)?)?;
 /// let components = &diagrams[0];
 /// let deaths: Vec<f64> = components.finite().map(|bar| bar.death).collect();
 /// assert_eq!(deaths, [1.0, 2.0]);

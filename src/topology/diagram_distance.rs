@@ -2,6 +2,7 @@
 
 use super::bottleneck::bottleneck;
 use super::matching::{GroundNorm, Matching, Pairing, Point, difference, euclidean};
+use super::sliced::{sliced_wasserstein, sorted_wasserstein};
 use super::wasserstein::{power, wasserstein};
 use crate::error::Result;
 use std::f64::consts::FRAC_1_SQRT_2;
@@ -33,7 +34,8 @@ pub struct PairGradient {
 ///
 /// A pair of length zero has gradient exactly zero. In [`GroundNorm::Infinity`] the larger
 /// coordinate takes the whole gradient, the birth at ties. A bar moves to the diagonal along
-/// `(-1/2, +1/2)` there and along `(-1, +1) / sqrt(2)` in [`GroundNorm::L2`]. Two essential bars
+/// `(-1/2, +1/2)` there, along `(-1, +1) / sqrt(2)` in [`GroundNorm::L2`] and along `(-1, +1)` in
+/// [`GroundNorm::L1`], where equal coordinates have derivative zero. Two essential bars
 /// differ by their births only. A pair of infinite length has gradient zero.
 ///
 /// # Example
@@ -56,6 +58,7 @@ pub fn pair_gradient(pair: Pairing<Point>, ground_norm: GroundNorm) -> PairGradi
         };
     }
     let outward = match ground_norm {
+        GroundNorm::L1 => [-1.0, 1.0],
         GroundNorm::L2 => [-FRAC_1_SQRT_2, FRAC_1_SQRT_2],
         GroundNorm::Infinity => [-0.5, 0.5],
     };
@@ -77,6 +80,7 @@ pub fn pair_gradient(pair: Pairing<Point>, ground_norm: GroundNorm) -> PairGradi
 /// Gradient of the norm at a vector other than zero.
 fn direction([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
     match ground_norm {
+        GroundNorm::L1 => [birth, death].map(|part| if part == 0.0 { 0.0 } else { part.signum() }),
         GroundNorm::L2 => {
             let length = euclidean(birth, death);
             [birth / length, death / length]
@@ -120,8 +124,8 @@ pub enum Power {
 /// let wasserstein = DiagramDistance::Wasserstein { order: 1.0, ground_norm, power: Power::One };
 /// let bottleneck = DiagramDistance::Bottleneck { ground_norm };
 /// let (first, second) = ([[0.0, 4.0], [3.0, 5.0]], [[0.0, 5.0], [1.0, 5.0]]);
-/// assert_eq!(wasserstein.matching(&first, &second)?.distance, 3.0);
-/// assert_eq!(bottleneck.matching(&first, &second)?.distance, 2.0);
+/// assert_eq!(wasserstein.value_and_gradient(&first, &second)?.value, 3.0);
+/// assert_eq!(bottleneck.value_and_gradient(&first, &second)?.value, 2.0);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -133,6 +137,22 @@ pub enum DiagramDistance {
         /// Norm in which bars are compared.
         ground_norm: GroundNorm,
         /// Whether `W_p` or `W_p^p` is meant.
+        power: Power,
+    },
+    /// See [`sorted_wasserstein()`].
+    SortedWasserstein {
+        /// The order `p`, finite and at least 1.
+        order: f64,
+        /// Whether `W_p` or `W_p^p` is meant.
+        power: Power,
+    },
+    /// See [`sliced_wasserstein()`].
+    SlicedWasserstein {
+        /// The order `p`, finite and at least 1.
+        order: f64,
+        /// Lines that the diagrams are projected on, at least 1.
+        n_directions: usize,
+        /// Whether `SW_p` or `SW_p^p` is meant.
         power: Power,
     },
     /// See [`bottleneck()`].
@@ -171,20 +191,6 @@ pub struct MatchedCost {
 }
 
 impl DiagramDistance {
-    /// An optimal matching of two diagrams.
-    ///
-    /// # Errors
-    ///
-    /// As [`wasserstein()`] and [`bottleneck()`].
-    pub fn matching(self, first: &[Point], second: &[Point]) -> Result<Matching> {
-        match self {
-            Self::Wasserstein {
-                order, ground_norm, ..
-            } => wasserstein(first, second, order, ground_norm),
-            Self::Bottleneck { ground_norm } => bottleneck(first, second, ground_norm),
-        }
-    }
-
     /// Distance of two diagrams and its gradient, with the optimal matching held constant.
     ///
     /// # Gradient
@@ -195,7 +201,8 @@ impl DiagramDistance {
     ///
     /// # Errors
     ///
-    /// As [`wasserstein()`] and [`bottleneck()`].
+    /// As [`wasserstein()`], [`sorted_wasserstein()`], [`sliced_wasserstein()`] and
+    /// [`bottleneck()`].
     ///
     /// # Example
     ///
@@ -213,55 +220,96 @@ impl DiagramDistance {
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
     pub fn value_and_gradient(self, first: &[Point], second: &[Point]) -> Result<MatchedCost> {
-        let matching = self.matching(first, second)?;
-        let mut result = MatchedCost {
-            value: self.value_of(&matching),
-            first: vec![[0.0; 2]; first.len()],
-            second: vec![[0.0; 2]; second.len()],
-        };
-        let longest = matching.longest();
-        for (index, pair) in matching.pairs.iter().enumerate() {
-            let (ground_norm, weight) = match self {
-                Self::Wasserstein {
-                    order,
-                    ground_norm,
-                    power: Power::P,
-                } => (ground_norm, order * power(pair.length, order - 1.0)),
-                Self::Wasserstein {
-                    order,
-                    ground_norm,
-                    power: Power::One,
-                } => (
-                    ground_norm,
-                    power(pair.length / matching.distance, order - 1.0),
-                ),
-                Self::Bottleneck { ground_norm } => {
-                    (ground_norm, if longest == Some(index) { 1.0 } else { 0.0 })
-                }
-            };
-            // A pair of length zero has no gradient, and perhaps a weight that is not a number.
-            if pair.length == 0.0 || weight == 0.0 {
-                continue;
-            }
-            let gradient = pair_gradient(pair.bars.points(first, second), ground_norm);
-            if let Some(i) = pair.bars.first() {
-                result.first[i] = gradient.first.map(|part| weighted(weight, part));
-            }
-            if let Some(j) = pair.bars.second() {
-                result.second[j] = gradient.second.map(|part| weighted(weight, part));
-            }
-        }
-        Ok(result)
-    }
-
-    fn value_of(self, matching: &Matching) -> f64 {
         match self {
             Self::Wasserstein {
-                power: Power::P, ..
-            } => matching.cost,
-            _ => matching.distance,
+                order,
+                ground_norm,
+                power: of_sum,
+            } => {
+                let matching = wasserstein(first, second, order, ground_norm)?;
+                let cost =
+                    matched_cost(
+                        &matching,
+                        ground_norm,
+                        [first, second],
+                        |_, length| match of_sum {
+                            Power::P => order * power(length, order - 1.0),
+                            Power::One => power(length / matching.distance, order - 1.0),
+                        },
+                    );
+                Ok(match of_sum {
+                    Power::P => cost.valued(matching.cost),
+                    Power::One => cost.valued(matching.distance),
+                })
+            }
+            Self::SortedWasserstein { order, power } => {
+                sorted_wasserstein(first, second, order, power)
+            }
+            Self::SlicedWasserstein {
+                order,
+                n_directions,
+                power,
+            } => sliced_wasserstein(first, second, order, n_directions, power),
+            Self::Bottleneck { ground_norm } => {
+                let matching = bottleneck(first, second, ground_norm)?;
+                let longest = matching.longest();
+                let cost = matched_cost(&matching, ground_norm, [first, second], |index, _| {
+                    f64::from(u8::from(longest == Some(index)))
+                });
+                Ok(cost.valued(matching.distance))
+            }
         }
     }
+
+    /// Checks the parameters, which every comparison would otherwise refuse.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::is_invalid_parameter`] if one is out of its range.
+    pub fn validate(self) -> Result<()> {
+        self.value_and_gradient(&[], &[]).map(|_| ())
+    }
+}
+
+impl MatchedCost {
+    fn valued(self, value: f64) -> Self {
+        Self { value, ..self }
+    }
+
+    /// Diagrams with different numbers of essential bars are infinitely far apart.
+    pub(super) fn impossible(first: &[Point], second: &[Point]) -> Self {
+        Self {
+            value: f64::INFINITY,
+            first: vec![[0.0; 2]; first.len()],
+            second: vec![[0.0; 2]; second.len()],
+        }
+    }
+}
+
+/// Gradient of a sum over the pairs of a matching, where `weight(index, length)` is the derivative
+/// in the length of a pair; the value is left open.
+fn matched_cost(
+    matching: &Matching,
+    ground_norm: GroundNorm,
+    [first, second]: [&[Point]; 2],
+    weight: impl Fn(usize, f64) -> f64,
+) -> MatchedCost {
+    let mut result = MatchedCost::impossible(first, second);
+    for (index, pair) in matching.pairs.iter().enumerate() {
+        // A pair of length zero has no gradient, and perhaps a weight that is not a number.
+        if pair.length == 0.0 {
+            continue;
+        }
+        let weight = weight(index, pair.length);
+        let gradient = pair_gradient(pair.bars.points(first, second), ground_norm);
+        if let Some(i) = pair.bars.first() {
+            result.first[i] = gradient.first.map(|part| weighted(weight, part));
+        }
+        if let Some(j) = pair.bars.second() {
+            result.second[j] = gradient.second.map(|part| weighted(weight, part));
+        }
+    }
+    result
 }
 
 /// `weight * part`, where a part of zero stays zero under a weight that has overflown.

@@ -43,6 +43,21 @@ impl<'a> DiagramPair<'a> {
         &self.second.finite
     }
 
+    /// Places of the finite bars in the two given diagrams.
+    pub(super) fn finite_index(&self) -> [&[usize]; 2] {
+        [&self.first.finite_index, &self.second.finite_index]
+    }
+
+    /// Places of the essential bars in the two given diagrams, in the order of their births.
+    pub(super) fn essential_index(&self) -> [&[usize]; 2] {
+        [&self.first.essential_index, &self.second.essential_index]
+    }
+
+    /// Some finite bar, if either diagram has one.
+    pub(super) fn any_finite_bar(&self) -> Option<Point> {
+        self.first().iter().chain(self.second()).next().copied()
+    }
+
     /// Whether the finite bars of both diagrams all have one birth, as those of degree 0 have.
     pub(super) fn has_equal_births(&self) -> bool {
         let mut births = self.first().iter().chain(self.second()).map(|bar| bar[0]);

@@ -55,8 +55,10 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     /// One pass; a copy only where the matrix has to be made symmetric.
     pub fn new(values: &'a [T], n_points: usize) -> Result<Self> {
         check_shape(values.len(), n_points)?;
+        if is_exact(values, n_points) {
+            return Ok(Self::from_symmetric(values, n_points));
+        }
         let tolerance = check_entries(values, n_points)? * SYMMETRY_TOLERANCE;
-        let mut exact = true;
         for i in 0..n_points {
             let diagonal = values[i * n_points + i];
             if diagonal.to_f64_exact() > tolerance {
@@ -64,13 +66,11 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
                     "distance matrix has d({i}, {i}) = {diagonal} on its diagonal, expected 0"
                 )));
             }
-            exact &= diagonal == T::zero();
             for j in i + 1..n_points {
                 let (upper, lower) = (values[i * n_points + j], values[j * n_points + i]);
                 if upper == lower {
                     continue;
                 }
-                exact = false;
                 // A NaN difference cannot occur: equal infinities were passed over above.
                 if (upper - lower).abs().to_f64_exact() > tolerance {
                     return Err(Error::invalid_distances(format!(
@@ -79,12 +79,10 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
                 }
             }
         }
-        let values = if exact {
-            Cow::Borrowed(values)
-        } else {
-            Cow::Owned(symmetrised(values, n_points))
-        };
-        Ok(Self { values, n_points })
+        Ok(Self {
+            values: Cow::Owned(symmetrised(values, n_points)),
+            n_points,
+        })
     }
 
     /// Wraps a matrix that its maker wrote symmetric, finite and with a zero diagonal.
@@ -137,12 +135,25 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     /// it. Infinite if every point has an infinite distance; zero without points.
     pub fn enclosing_radius(&self) -> T {
         (0..self.n_points)
-            .map(|i| self.row(i).iter().copied().fold(T::zero(), T::max))
-            .fold(None, |least: Option<T>, r| {
-                Some(least.map_or(r, |l| l.min(r)))
-            })
+            .map(|i| largest(self.row(i)))
+            .reduce(T::min)
             .unwrap_or_else(T::zero)
     }
+}
+
+/// The largest of non-negative numbers; lanes, since one running maximum would wait for itself.
+fn largest<T: Real>(values: &[T]) -> T {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [T::zero(); 16];
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(T::zero(), |most, &value| most.max(value))
 }
 
 fn check_shape(len: usize, n_points: usize) -> Result<()> {
@@ -158,6 +169,38 @@ fn check_shape(len: usize, n_points: usize) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Side of the squares in which a matrix is compared with its transpose: two of them stay in the
+/// first-level cache.
+const TILE: usize = 16;
+
+/// Whether the matrix needs neither averaging nor an error.
+fn is_exact<T: Real>(values: &[T], n_points: usize) -> bool {
+    // Negative entries and NaN fail the comparison; no early end, so that it is vectorised.
+    let all_valid = |row: &[T]| row.iter().fold(true, |all, &x| all & (x >= T::zero()));
+    let starts = || (0..n_points).step_by(TILE);
+    values.chunks(TILE * TILE).all(all_valid)
+        && (0..n_points).all(|i| values[i * n_points + i] == T::zero())
+        && starts().all(|rows| {
+            starts()
+                .take_while(|&columns| columns <= rows)
+                .all(|columns| is_symmetric_tile(values, n_points, [rows, columns]))
+        })
+}
+
+/// Whether the tile that begins there is the transpose of its mirror image.
+fn is_symmetric_tile<T: Real>(values: &[T], n_points: usize, [rows, columns]: [usize; 2]) -> bool {
+    let end = (columns + TILE).min(n_points);
+    let mut equal = true;
+    for i in rows..(rows + TILE).min(n_points) {
+        let row = &values[i * n_points + columns..i * n_points + end];
+        let mirror = values[columns * n_points + i..].iter().step_by(n_points);
+        for (upper, lower) in row.iter().zip(mirror) {
+            equal &= upper == lower;
+        }
+    }
+    equal
 }
 
 /// The largest finite entry.

@@ -21,6 +21,8 @@ pub type Point = [f64; 2];
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroundNorm {
+    /// Sum of the coordinates: a bar lies its persistence from the diagonal.
+    L1,
     /// Euclidean: a bar lies `persistence / sqrt(2)` from the diagonal.
     L2,
     /// Largest coordinate: a bar lies `persistence / 2` from the diagonal.
@@ -43,6 +45,7 @@ impl GroundNorm {
     pub fn distance(self, x: Point, y: Point) -> f64 {
         let [birth, death] = difference(x, y).map(f64::abs);
         match self {
+            Self::L1 => birth + death,
             Self::L2 => euclidean(birth, death),
             Self::Infinity => birth.max(death),
         }
@@ -60,6 +63,7 @@ impl GroundNorm {
     pub fn to_diagonal(self, x: Point) -> f64 {
         let persistence = x[1] - x[0];
         match self {
+            Self::L1 => persistence,
             Self::L2 => persistence * FRAC_1_SQRT_2,
             Self::Infinity => persistence / 2.0,
         }

@@ -1,25 +1,38 @@
 //! Minimum spanning tree of a dense matrix: all of persistence in dimension 0.
 
-use super::diagram::Edge;
 use super::distance_matrix::DistanceMatrix;
+use super::edge::{Edge, EdgeKey, PackedEdge};
 use crate::real::Real;
 
 /// Reusable memory of Prim's algorithm.
 ///
 /// Edges are compared by (length, smaller vertex, larger vertex), a total order, so the tree is
 /// the one that Kruskal's algorithm finds, ties included.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct SpanningTree<T: Real> {
+    /// Vertices outside of the tree; the three lists go along each other.
     outside: Vec<u32>,
-    nearest: Vec<Option<Candidate<T>>>,
-    edges: Vec<Candidate<T>>,
+    /// Length of the shortest edge from the tree to each.
+    nearest: Vec<T>,
+    /// The lowest of the vertices of the tree at that length.
+    from: Vec<u32>,
+    edges: Vec<EdgeKey<T>>,
 }
 
-/// Length, and edge index `smaller * n_points + larger`, which orders equal lengths.
-type Candidate<T> = (<T as Real>::Bits, u32);
+impl<T: Real> Default for SpanningTree<T> {
+    fn default() -> Self {
+        Self {
+            outside: Vec::new(),
+            nearest: Vec::new(),
+            from: Vec::new(),
+            edges: Vec::new(),
+        }
+    }
+}
 
 impl<T: Real> SpanningTree<T> {
-    /// Edges of the minimum spanning forest, shortest first; infinite entries join nothing.
+    /// Edges of the minimum spanning forest up to the length `longest`, shortest first; infinite
+    /// entries join nothing.
     ///
     /// # Cost
     ///
@@ -27,52 +40,56 @@ impl<T: Real> SpanningTree<T> {
     pub(super) fn edges(
         &mut self,
         distances: &DistanceMatrix<'_, T>,
+        longest: T,
     ) -> impl Iterator<Item = Edge> {
         let n = distances.n_points() as u32;
         self.edges.clear();
         self.outside.clear();
         self.outside.extend(1..n);
         self.nearest.clear();
-        self.nearest.resize(n as usize, None);
+        self.nearest.resize(self.outside.len(), T::infinity());
+        self.from.clear();
+        self.from.resize(self.outside.len(), 0);
         let mut newest = 0;
         while !self.outside.is_empty() {
-            newest = self.grow(distances, newest);
+            newest = self.grow(distances, newest, longest);
         }
         self.edges.sort_unstable();
-        self.edges
-            .iter()
-            .map(move |&(_, index)| [index / n, index % n])
+        self.edges.iter().map(|(_, edge)| edge.edge())
     }
 
-    /// Takes the next vertex in: the nearest one, or the lowest where none can be reached.
-    fn grow(&mut self, distances: &DistanceMatrix<'_, T>, newest: u32) -> u32 {
-        let n = distances.n_points() as u32;
+    /// Takes the next vertex in: the nearest one, or any where none can be reached.
+    fn grow(&mut self, distances: &DistanceMatrix<'_, T>, newest: u32, longest: T) -> u32 {
         let row = distances.row(newest as usize);
-        let mut best: Option<(Candidate<T>, usize)> = None;
-        for (slot, &vertex) in self.outside.iter().enumerate() {
+        let mut least = T::infinity();
+        let sides = self.nearest.iter_mut().zip(&mut self.from);
+        for (&vertex, (nearest, from)) in self.outside.iter().zip(sides) {
             let length = row[vertex as usize];
-            let nearest = &mut self.nearest[vertex as usize];
-            if length.is_finite() {
-                let index = newest.min(vertex) * n + newest.max(vertex);
-                let candidate = (length.sortable_bits(), index);
-                if nearest.is_none_or(|known| candidate < known) {
-                    *nearest = Some(candidate);
-                }
-            }
-            if let Some(known) = *nearest
-                && best.is_none_or(|(least, _)| known < least)
-            {
-                best = Some((known, slot));
-            }
+            // Of two edges to one vertex, that from the lower vertex comes first in the order.
+            let closer = length < *nearest || (length == *nearest && newest < *from);
+            *nearest = if closer { length } else { *nearest };
+            *from = if closer { newest } else { *from };
+            least = if *nearest < least { *nearest } else { least };
         }
-        let slot = match best {
-            Some((candidate, slot)) => {
-                self.edges.push(candidate);
-                slot
-            }
-            // Another component: order within `outside` does not matter to the result.
-            None => 0,
-        };
-        self.outside.swap_remove(slot)
+        let reached = least <= longest && least.is_finite();
+        let slot = if reached { self.nearest_slot(least) } else { 0 };
+        let vertex = self.outside.swap_remove(slot);
+        let from = self.from.swap_remove(slot);
+        self.nearest.swap_remove(slot);
+        if reached {
+            self.edges.push((least.sortable_bits(), pack(from, vertex)));
+        }
+        vertex
     }
+
+    /// Where the first edge of this length ends, in the order of all edges.
+    fn nearest_slot(&self, least: T) -> usize {
+        let ties = (0..self.nearest.len()).filter(|&slot| self.nearest[slot] == least);
+        ties.min_by_key(|&slot| pack(self.from[slot], self.outside[slot]))
+            .unwrap_or(0)
+    }
+}
+
+fn pack(a: u32, b: u32) -> PackedEdge {
+    PackedEdge::new(a.min(b) as usize, a.max(b) as usize)
 }

@@ -1,7 +1,9 @@
 //! Connected components under insertion of edges.
 
+use super::edge::Edge;
+
 /// Disjoint sets of vertices, with union by size and path halving.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct UnionFind {
     parent: Vec<u32>,
     size: Vec<u32>,
@@ -24,8 +26,8 @@ impl UnionFind {
         vertex
     }
 
-    /// Joins the components of `a` and `b`; `false` if they were one already.
-    pub(super) fn join(&mut self, a: u32, b: u32) -> bool {
+    /// Joins the components of the ends; `false` if they were one already.
+    pub(super) fn join(&mut self, [a, b]: Edge) -> bool {
         let (a, b) = (self.find(a), self.find(b));
         if a == b {
             return false;

@@ -20,8 +20,10 @@
 //! [bauer2021]: https://doi.org/10.1007/s41468-021-00071-5
 
 use super::annotation::Annotations;
-use super::diagram::{Bar, Diagram, Edge};
+use super::diagram::{Bar, Diagram};
 use super::distance_matrix::DistanceMatrix;
+use super::edge::{Edge, EdgeSorter, PackedEdge};
+use super::lune::Lunes;
 use super::spanning_tree::SpanningTree;
 use super::union_find::UnionFind;
 use crate::error::{Error, Result};
@@ -48,25 +50,34 @@ pub const MAX_HOMOLOGY_DIM: usize = 1;
 ///     1.0, d, 1.0, 0.0,
 /// ];
 /// let mut rips = VietorisRips::new(1)?;
-/// let diagrams = rips.diagrams(&DistanceMatrix::new(&square, 4)?);
+/// let diagrams = rips.diagrams(&DistanceMatrix::new(&square, 4)?)?;
 /// assert_eq!(diagrams[1].bars.len(), 1);
 /// assert_eq!((diagrams[1].bars[0].birth, diagrams[1].bars[0].death), (1.0, d));
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VietorisRips<T: Real> {
     max_homology_dim: usize,
+    threshold: T,
     spanning_tree: SpanningTree<T>,
-    edges: Vec<(T::Bits, u32)>,
-    adjacency: Adjacency,
+    edges: EdgeSorter<T>,
+    filtration: Filtration,
+}
+
+/// What inserting the edges one by one works on, and what it finds.
+#[derive(Debug, Default, Clone)]
+struct Filtration {
+    lunes: Lunes,
     components: UnionFind,
     annotations: Annotations,
+    /// Edges of the spanning forest, shortest first.
+    tree: Vec<Edge>,
     births: Vec<Edge>,
     deaths: Vec<Option<Edge>>,
 }
 
 impl<T: Real> VietorisRips<T> {
-    /// An engine for the dimensions `0..=max_homology_dim`.
+    /// An engine for the dimensions `0..=max_homology_dim`, without a threshold.
     ///
     /// # Errors
     ///
@@ -79,14 +90,41 @@ impl<T: Real> VietorisRips<T> {
         }
         Ok(Self {
             max_homology_dim,
+            threshold: T::infinity(),
             spanning_tree: SpanningTree::default(),
-            edges: Vec::new(),
-            adjacency: Adjacency::default(),
-            components: UnionFind::default(),
-            annotations: Annotations::default(),
-            births: Vec::new(),
-            deaths: Vec::new(),
+            edges: EdgeSorter::default(),
+            filtration: Filtration::default(),
         })
+    }
+
+    /// Ends the filtration at this diameter; edges equal to it are kept.
+    ///
+    /// Classes that are alive there never die in the diagrams: they are essential.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if the threshold is negative or NaN.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::topology::{DistanceMatrix, VietorisRips};
+    ///
+    /// // Three points on a line, at 0, 1 and 3: the last one stays apart below 2.
+    /// let line = [0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 3.0, 2.0, 0.0];
+    /// let mut rips = VietorisRips::new(0)?.with_threshold(1.5)?;
+    /// let diagrams = rips.diagrams(&DistanceMatrix::new(&line, 3)?)?;
+    /// assert_eq!(diagrams[0].essential().count(), 2);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn with_threshold(mut self, threshold: T) -> Result<Self> {
+        if threshold.is_nan() || threshold < T::zero() {
+            return Err(Error::invalid_parameter(format!(
+                "threshold is {threshold}, expected a diameter of at least 0"
+            )));
+        }
+        self.threshold = threshold;
+        Ok(self)
     }
 
     /// One diagram per homology dimension, from 0 to the largest asked for.
@@ -97,95 +135,101 @@ impl<T: Real> VietorisRips<T> {
     /// Ties are broken by vertex numbers, so the critical edges repeat exactly; the bars do not
     /// depend on the order of the points.
     ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_distances`] if following the classes would take more memory than a few
+    /// GiB, which takes thousands of points without any structure.
+    ///
     /// # Cost
     ///
     /// Dimension 0 alone: O(n^2). With dimension 1: sorting the edges up to the enclosing radius,
     /// O(n / 64) per edge for its lune, and sparse sums over Z/2 for the critical triangles.
-    /// Memory O(n^2) and the non-zeros of those sums.
-    pub fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Vec<Diagram<T>> {
+    /// Memory O(n^2) and the non-zeros of those sums, kept for the next matrix: nothing is
+    /// allocated but the diagrams once a matrix of this size has been seen.
+    pub fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Vec<Diagram<T>>> {
         if self.max_homology_dim == 0 {
-            let edges: Vec<Edge> = self.spanning_tree.edges(distances).collect();
-            return vec![component_diagram(distances, &edges)];
+            let tree: Vec<Edge> = self
+                .spanning_tree
+                .edges(distances, self.threshold)
+                .collect();
+            return Ok(vec![component_diagram(distances, &tree)]);
         }
-        self.sort_edges(distances);
-        let tree = self.insert_edges(distances.n_points());
-        vec![
-            component_diagram(distances, &tree),
-            self.cycle_diagram(distances),
-        ]
+        let longest = distances.enclosing_radius().min(self.threshold);
+        let edges = self.edges.sort(distances, longest);
+        self.filtration.insert(edges, distances.n_points())?;
+        Ok(vec![
+            component_diagram(distances, &self.filtration.tree),
+            self.filtration.cycle_diagram(distances),
+        ])
     }
+}
 
-    fn sort_edges(&mut self, distances: &DistanceMatrix<'_, T>) {
-        let n = distances.n_points();
-        let radius = distances.enclosing_radius();
-        self.edges.clear();
-        for i in 0..n {
-            for (j, &length) in distances.row(i).iter().enumerate().skip(i + 1) {
-                if length <= radius && length.is_finite() {
-                    self.edges
-                        .push((length.sortable_bits(), (i * n + j) as u32));
-                }
-            }
-        }
-        self.edges.sort_unstable();
-    }
-
-    /// Runs the filtration; returns the edges of the spanning forest, shortest first.
-    fn insert_edges(&mut self, n_points: usize) -> Vec<Edge> {
-        self.adjacency.reset(n_points);
+impl Filtration {
+    fn insert(&mut self, edges: impl Iterator<Item = PackedEdge>, n_points: usize) -> Result<()> {
+        let n_words = self.lunes.reset(n_points);
         self.components.reset(n_points);
         self.annotations.reset(n_points);
+        self.tree.clear();
         self.births.clear();
         self.deaths.clear();
-        let mut tree = Vec::with_capacity(n_points.saturating_sub(1));
-        let mut n_alive = 0usize;
-        for &(_, index) in &self.edges {
-            let index = index as usize;
-            let (i, j) = (index / n_points, index % n_points);
-            let edge = [i as u32, j as u32];
-            match self.adjacency.intersect(i, j) {
-                Some(vertex) => {
-                    self.annotations.follow(index, vertex);
-                    while n_alive > 0
-                        && let Some(other) = self.adjacency.next_component()
-                    {
-                        if let Some(class) = self.annotations.identify([i, j], vertex, other) {
-                            self.deaths[class] = Some(edge);
-                            n_alive -= 1;
-                        }
-                    }
-                }
-                None if self.components.join(edge[0], edge[1]) => tree.push(edge),
-                None => {
-                    self.annotations.give_birth(index);
-                    self.births.push(edge);
-                    self.deaths.push(None);
-                    n_alive += 1;
-                }
-            }
-            self.adjacency.connect(i, j);
+        match n_words {
+            1 => self.insert_all::<1>(edges),
+            2 => self.insert_all::<2>(edges),
+            3 => self.insert_all::<3>(edges),
+            4 => self.insert_all::<4>(edges),
+            5 => self.insert_all::<5>(edges),
+            _ => self.insert_all::<0>(edges),
         }
-        tree
     }
 
-    fn cycle_diagram(&self, distances: &DistanceMatrix<'_, T>) -> Diagram<T> {
+    fn insert_all<const W: usize>(
+        &mut self,
+        edges: impl Iterator<Item = PackedEdge>,
+    ) -> Result<()> {
+        let mut n_alive = 0usize;
+        for edge in edges {
+            let ends = edge.vertices();
+            if let Some(first) = self.lunes.intersect::<W>(ends) {
+                self.annotations.follow(edge, first);
+                let mut component = first;
+                while n_alive > 0
+                    && let Some(other) = self.lunes.next_component::<W>(component)
+                {
+                    if let Some(class) = self.annotations.identify(edge, first, other)? {
+                        self.deaths[class] = Some(edge.edge());
+                        n_alive -= 1;
+                    }
+                    component = other;
+                }
+            } else if self.components.join(edge.edge()) {
+                self.tree.push(edge.edge());
+            } else {
+                self.annotations.give_birth(edge);
+                self.births.push(edge.edge());
+                self.deaths.push(None);
+                n_alive += 1;
+            }
+            self.lunes.connect::<W>(ends);
+        }
+        Ok(())
+    }
+
+    fn cycle_diagram<T: Real>(&self, distances: &DistanceMatrix<'_, T>) -> Diagram<T> {
         let length = |[i, j]: Edge| distances.get(i as usize, j as usize);
-        let bars = self
-            .births
-            .iter()
-            .zip(&self.deaths)
-            .map(|(&birth_edge, &death_edge)| Bar {
+        let bars = || {
+            let ends = self.births.iter().zip(&self.deaths);
+            let bars = ends.map(|(&birth_edge, &death_edge)| Bar {
                 birth: length(birth_edge),
                 death: death_edge.map_or_else(T::infinity, length),
                 birth_edge: Some(birth_edge),
                 death_edge,
             });
-        let (finite, essential): (Vec<_>, Vec<_>) = bars
-            .filter(|bar| bar.birth < bar.death)
-            .partition(|bar| !bar.is_essential());
+            bars.filter(|bar| bar.birth < bar.death)
+        };
+        let finite = bars().filter(|bar| !bar.is_essential());
         Diagram {
             homology_dim: 1,
-            bars: [finite, essential].concat(),
+            bars: finite.chain(bars().filter(Bar::is_essential)).collect(),
         }
     }
 }
@@ -208,88 +252,4 @@ fn component_diagram<T: Real>(distances: &DistanceMatrix<'_, T>, tree: &[Edge]) 
         homology_dim: 0,
         bars,
     }
-}
-
-/// Neighbourhoods as bitsets, and the components of the last lune.
-#[derive(Debug, Default)]
-struct Adjacency {
-    n_words: usize,
-    rows: Vec<u64>,
-    /// Vertices of the lune that no component found so far contains.
-    rest: Vec<u64>,
-    component: Vec<usize>,
-}
-
-impl Adjacency {
-    fn reset(&mut self, n_points: usize) {
-        self.n_words = n_points.div_ceil(64);
-        self.rows.clear();
-        self.rows.resize(n_points * self.n_words, 0);
-        self.rest.clear();
-        self.rest.resize(self.n_words, 0);
-    }
-
-    fn connect(&mut self, i: usize, j: usize) {
-        self.rows[i * self.n_words + j / 64] |= 1 << (j % 64);
-        self.rows[j * self.n_words + i / 64] |= 1 << (i % 64);
-    }
-
-    /// Takes the common neighbours of `i` and `j` as the lune and returns the lowest of them.
-    fn intersect(&mut self, i: usize, j: usize) -> Option<usize> {
-        let Self {
-            n_words,
-            rows,
-            rest,
-            ..
-        } = self;
-        let (row_i, row_j) = (
-            &rows[i * *n_words..][..*n_words],
-            &rows[j * *n_words..][..*n_words],
-        );
-        for ((word, a), b) in rest.iter_mut().zip(row_i).zip(row_j) {
-            *word = a & b;
-        }
-        self.component.clear();
-        let lowest = lowest_vertex(&self.rest)?;
-        self.component.push(lowest);
-        Some(lowest)
-    }
-
-    /// Finishes the component begun last; returns the lowest vertex of another, if there is one.
-    fn next_component(&mut self) -> Option<usize> {
-        let Self {
-            n_words,
-            rows,
-            rest,
-            component,
-        } = self;
-        if let Some(&vertex) = component.last() {
-            rest[vertex / 64] &= !(1 << (vertex % 64));
-        }
-        while let Some(vertex) = component.pop() {
-            let row = &rows[vertex * *n_words..][..*n_words];
-            let mut any_left = 0;
-            for (base, (word, neighbours)) in rest.iter_mut().zip(row).enumerate() {
-                let mut reached = *word & neighbours;
-                *word &= !neighbours;
-                any_left |= *word;
-                while reached != 0 {
-                    component.push(base * 64 + reached.trailing_zeros() as usize);
-                    reached &= reached - 1;
-                }
-            }
-            if any_left == 0 {
-                component.clear();
-                return None;
-            }
-        }
-        let lowest = lowest_vertex(rest)?;
-        component.push(lowest);
-        Some(lowest)
-    }
-}
-
-fn lowest_vertex(words: &[u64]) -> Option<usize> {
-    let (base, word) = words.iter().enumerate().find(|(_, word)| **word != 0)?;
-    Some(base * 64 + word.trailing_zeros() as usize)
 }

@@ -43,12 +43,7 @@ pub fn wasserstein(
     order: f64,
     ground_norm: GroundNorm,
 ) -> Result<Matching> {
-    if !(order.is_finite() && order >= 1.0) {
-        return Err(Error::invalid_parameter(format!(
-            "wasserstein order is {order}, expected a finite number of at least 1; \
-             the limit of large orders is the bottleneck distance"
-        )));
-    }
+    check_order(order)?;
     let Some(diagrams) = DiagramPair::new(first, second)? else {
         return Ok(Matching::impossible());
     };
@@ -61,12 +56,27 @@ pub fn wasserstein(
     })
 }
 
+pub(super) fn check_order(order: f64) -> Result<()> {
+    if !(order.is_finite() && order >= 1.0) {
+        return Err(Error::invalid_parameter(format!(
+            "wasserstein order is {order}, expected a finite number of at least 1; \
+             the limit of large orders is the bottleneck distance"
+        )));
+    }
+    Ok(())
+}
+
 /// `length^order`, without a library call where none is needed.
 pub(super) fn power(length: f64, order: f64) -> f64 {
     if order == 1.0 {
         length
     } else if order == 2.0 {
         length * length
+    } else if order == 3.0 {
+        length * length * length
+    } else if order == 4.0 {
+        let square = length * length;
+        square * square
     } else {
         length.powf(order)
     }

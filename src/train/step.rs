@@ -17,6 +17,7 @@ use crate::data::{
     ImageBatcher, ImageItem, MixedLabel, epoch_order, mixup, mixup_stream, random_stream,
     soft_targets,
 };
+use crate::loss::Activations;
 use crate::model::Capture;
 
 /// A part of a batch, on the device.
@@ -167,13 +168,27 @@ impl Trainer<'_> {
         }
     }
 
-    fn forward(&self, part: &Part, capture: Capture) -> (Tensor<1>, Vec<Tensor<4>>) {
+    fn forward(&self, part: &Part, capture: Capture) -> (Tensor<1>, Activations) {
         // Dropout must repeat whenever the same step is run again.
         let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
         self.device.seed(seed);
         let output = self.model.forward(part.images.clone(), capture);
         let task = soft_cross_entropy(output.logits, part.targets.clone());
-        (task, output.attention)
+        let activations = Activations {
+            attention: output.attention,
+            hidden: output.hidden,
+            n_prefix_tokens: output.tokens.n_prefix_tokens,
+        };
+        (task, activations)
+    }
+
+    /// What the penalties read.
+    fn capture(&self) -> Capture {
+        if self.regularizer.reads_hidden() {
+            Capture::AttentionAndHidden
+        } else {
+            Capture::Attention
+        }
     }
 
     /// Measures gradient shares where they are due, on the first part of the batch.
@@ -184,10 +199,8 @@ impl Trainer<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let mut regularizer = self.regularizer.clone();
-        let n_prefix_tokens = self.model.token_layout().n_prefix_tokens;
-        let forward = || self.forward(part, Capture::Attention);
-        let measured =
-            regularizer.calibrate(&self.model, self.clock(), n_prefix_tokens, forward)?;
+        let forward = || self.forward(part, self.capture());
+        let measured = regularizer.calibrate(&self.model, self.clock(), forward)?;
         self.regularizer = regularizer;
         for calibration in measured {
             let found = match calibration.weight {
@@ -215,13 +228,10 @@ impl Trainer<'_> {
             losses.task = task.clone().into_scalar();
             return Ok((task, losses));
         }
-        let (task, attention) = self.forward(part, Capture::Attention);
+        let (task, activations) = self.forward(part, self.capture());
         losses.task = task.clone().into_scalar();
         let started = Instant::now();
-        let n_prefix_tokens = self.model.token_layout().n_prefix_tokens;
-        let topology = self
-            .regularizer
-            .forward(&attention, n_prefix_tokens, clock)?;
+        let topology = self.regularizer.forward(&activations, clock)?;
         losses.in_topology = started.elapsed();
         for term in &topology.terms {
             let gated = term.n_gated as f64 / term.n_compared as f64;

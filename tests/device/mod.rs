@@ -6,7 +6,7 @@ use burn_topology::burn::module::Module;
 use burn_topology::burn::nn::loss::CrossEntropyLossConfig;
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::Distribution;
-use burn_topology::loss::{Clock, LayerPenalty, TopologyRegularizer};
+use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
 use burn_topology::model::{Capture, Vit, VitConfig};
 use burn_topology::nn::gradient_norm;
 use burn_topology::run::open_device;
@@ -44,7 +44,10 @@ fn step(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
     let penalties = vec![LayerPenalty::new(0), LayerPenalty::new(1)];
     let topology = TopologyRegularizer::new(penalties)
         .unwrap()
-        .forward(&output.attention, 1, Clock::default())
+        .forward(
+            &Activations::of_attention(output.attention.clone(), 1),
+            Clock::default(),
+        )
         .unwrap();
     assert!(topology.terms.iter().all(|term| term.n_gated == 0));
     let mut numbers = vec![task.clone().into_scalar::<f32>().into()];

@@ -7,7 +7,10 @@
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::DType;
 use burn_topology::burn::tensor::activation::softmax;
-use burn_topology::loss::{Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer};
+use burn_topology::distance::RowDistance;
+use burn_topology::loss::{
+    Activations, Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer,
+};
 use burn_topology::nn::Persistence;
 
 use crate::util::numbers;
@@ -23,7 +26,10 @@ fn rows(logits: &Tensor<4>) -> Tensor<4> {
 /// Mean Jensen-Shannon distance between two rows.
 fn mean_distance(logits: &Tensor<4>) -> f64 {
     let rows: Tensor<3> = rows(logits).without_autodiff().squeeze_dim(1);
-    let diagrams = Persistence::new(0).unwrap().distributions(rows).unwrap();
+    let diagrams = Persistence::new(0)
+        .unwrap()
+        .rows(rows, RowDistance::JENSEN_SHANNON)
+        .unwrap();
     diagrams.mean_distance(0)
 }
 
@@ -36,7 +42,10 @@ fn descend(penalty: LayerPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
         let tracked = logits.map(|side| side.require_grad());
         let attention = [rows(&tracked[0]), rows(&tracked[1])];
         let output = regularizer
-            .forward(&attention, 0, Clock::default())
+            .forward(
+                &Activations::of_attention(attention.to_vec(), 0),
+                Clock::default(),
+            )
             .unwrap();
         let gradients = output.loss.backward();
         logits = tracked.map(|side| {

@@ -2,40 +2,47 @@
 
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
-use burn_topology::loss::{Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer};
+use burn_topology::distance::{Metric, RowDistance};
+use burn_topology::loss::{
+    Activations, Clock, Comparison, Direction, LayerPenalty, Normalize, Source, TopologyRegularizer,
+};
 use burn_topology::nn::{Heads, Tokens};
-use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
+use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
 
 use crate::util::{assert_gradient, attention, numbers};
 
 const LAYERS: usize = 3;
 
-/// Attention of every layer from query and key weights: `[layer, query or key, d, d]` to
-/// `[batch, head, n, n]`.
-fn layers(weights: Tensor<4>) -> Vec<Tensor<4>> {
+/// Every layer from query and key weights, `[layer, query or key, d, d]`: attention
+/// `[batch, head, n, n]`, and the queries as hidden states `[batch, n, d]`.
+fn layers(weights: Tensor<4>) -> Activations {
     let tokens = numbers([2, 11, 6], 8) * 2.0;
     let project = |layer: usize, which: usize| -> Tensor<4> {
         let matrix = weights.clone().slice([layer..layer + 1, which..which + 1]);
-        let projected = tokens
+        tokens
             .clone()
-            .matmul(matrix.reshape([1, 6, 6]).expand([2, 6, 6]));
-        projected.reshape([2, 11, 2, 3]).swap_dims(1, 2)
+            .matmul(matrix.reshape([1, 6, 6]).expand([2, 6, 6]))
+            .unsqueeze()
     };
-    (0..LAYERS)
-        .map(|layer| {
-            softmax(
-                project(layer, 0).matmul(project(layer, 1).swap_dims(2, 3)),
-                3,
-            )
-        })
-        .collect()
+    let heads = |projected: Tensor<4>| projected.reshape([2, 11, 2, 3]).swap_dims(1, 2);
+    let attention = |layer: usize| {
+        let [queries, keys] = [0, 1].map(|which| heads(project(layer, which)));
+        softmax(queries.matmul(keys.swap_dims(2, 3)), 3)
+    };
+    Activations {
+        attention: (0..LAYERS).map(attention).collect(),
+        hidden: (0..LAYERS)
+            .map(|layer| project(layer, 0).squeeze_dim(0))
+            .collect(),
+        n_prefix_tokens: 1,
+    }
 }
 
 fn assert_chain(penalty: LayerPenalty) {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_gradient(numbers([LAYERS, 2, 6, 6], 2), |weights| {
         let output = regularizer
-            .forward(&layers(weights), 1, Clock::default())
+            .forward(&layers(weights), Clock::default())
             .unwrap();
         assert_eq!(output.terms[0].n_gated, 0);
         assert!(
@@ -71,12 +78,66 @@ fn every_distance_normalisation_and_dimension_has_the_slope_of_central_differenc
         for normalize in [Normalize::None, Normalize::SpanningTree] {
             for homology_dim in 0..2 {
                 assert_chain(LayerPenalty {
-                    distance,
+                    comparison: Comparison::Diagrams(distance),
                     normalize,
                     ..LayerPenalty::new(homology_dim)
                 });
             }
         }
+    }
+}
+
+#[test]
+fn every_source_metric_and_exponent_has_the_slope_of_central_differences() {
+    for (source, metric) in [
+        (Source::Attention, Metric::JensenShannon),
+        (Source::Attention, Metric::Hellinger),
+        (Source::Attention, Metric::Cosine),
+        (Source::Attention, Metric::Attention),
+        (Source::DoubleSoftmax, Metric::JensenShannon),
+        (Source::DoubleSoftmax, Metric::Euclidean),
+        (Source::Hidden, Metric::Cosine),
+        (Source::Hidden, Metric::Euclidean),
+    ] {
+        for exponent in [1.0, 2.0] {
+            assert_chain(LayerPenalty {
+                source,
+                distance: RowDistance { metric, exponent },
+                ..LayerPenalty::new(0)
+            });
+        }
+    }
+}
+
+#[test]
+fn every_comparison_has_the_slope_of_central_differences() {
+    let total = DiagramSummary::TotalPersistence {
+        order: 2.0,
+        window: [0.1, 5.0],
+    };
+    let sliced = DiagramDistance::SlicedWasserstein {
+        order: 2.0,
+        n_directions: 8,
+        power: Power::P,
+    };
+    let sorted = DiagramDistance::SortedWasserstein {
+        order: 2.0,
+        power: Power::P,
+    };
+    for (homology_dim, comparison) in [
+        (0, Comparison::Diagrams(sorted)),
+        (1, Comparison::Diagrams(sliced)),
+        (1, Comparison::Summary(total)),
+        (0, Comparison::Summary(DiagramSummary::PersistentEntropy)),
+        (0, Comparison::Signature),
+        (1, Comparison::Signature),
+        (0, Comparison::RtdLite),
+        (1, Comparison::Rtd),
+    ] {
+        assert_chain(LayerPenalty {
+            comparison,
+            ..LayerPenalty::new(homology_dim)
+        });
     }
 }
 
@@ -104,7 +165,12 @@ fn a_side_that_is_held_constant_receives_no_gradient() {
         };
         let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
         let layers = [first.clone(), second.clone()];
-        let output = regularizer.forward(&layers, 0, Clock::default()).unwrap();
+        let output = regularizer
+            .forward(
+                &Activations::of_attention(layers.to_vec(), 0),
+                Clock::default(),
+            )
+            .unwrap();
         let gradients = output.loss.backward();
         let found = layers.map(|layer| {
             let gradient = layer.grad(&gradients).expect("a gradient");

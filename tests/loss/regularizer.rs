@@ -3,11 +3,13 @@
 use burn_topology::burn::nn::LinearConfig;
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
+use burn_topology::distance::{Metric, RowDistance};
 use burn_topology::loss::{
-    Clock, LayerPenalty, Layers, Normalize, Schedule, TopologyRegularizer, Weight,
+    Activations, Clock, Comparison, Direction, LayerPenalty, Layers, Normalize, Schedule, Source,
+    TopologyRegularizer, Weight,
 };
 use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens, gradient_norm};
-use burn_topology::topology::{GroundNorm, wasserstein};
+use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power, wasserstein};
 
 use crate::util::{attention, device, numbers, values};
 
@@ -20,7 +22,12 @@ fn fixed(weight: f64, homology_dim: usize) -> LayerPenalty {
 
 fn value(penalty: LayerPenalty, attention: &[Tensor<4>]) -> f64 {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
-    let output = regularizer.forward(attention, 0, Clock::default()).unwrap();
+    let output = regularizer
+        .forward(
+            &Activations::of_attention(attention.to_vec(), 0),
+            Clock::default(),
+        )
+        .unwrap();
     assert!(
         (values(output.loss)[0] - output.terms[0].value * output.terms[0].weight).abs() < 1e-12
     );
@@ -42,7 +49,10 @@ fn value_is_the_mean_over_items_and_pairs() {
         .map(|layer| {
             Persistence::new(1)
                 .unwrap()
-                .distributions(rows.select(layer.clone()).unwrap())
+                .rows(
+                    rows.select(layer.clone()).unwrap(),
+                    RowDistance::JENSEN_SHANNON,
+                )
                 .unwrap()
         })
         .collect();
@@ -88,7 +98,12 @@ fn collapsed_attention_is_gated_and_counted() {
     let uniform = Tensor::<4>::full([3, 1, 8, 8], 0.125, (&device, dtype)).require_grad();
     let layers = [uniform.clone(), attention([3, 1, 8, 8], 1)];
     let regularizer = TopologyRegularizer::new(vec![fixed(1.0, 0)]).unwrap();
-    let output = regularizer.forward(&layers, 0, Clock::default()).unwrap();
+    let output = regularizer
+        .forward(
+            &Activations::of_attention(layers.to_vec(), 0),
+            Clock::default(),
+        )
+        .unwrap();
     assert_eq!(
         (output.terms[0].n_gated, output.terms[0].n_compared),
         (3, 3)
@@ -103,7 +118,12 @@ fn weight_zero_switches_a_penalty_off() {
     let regularizer = TopologyRegularizer::new(vec![fixed(0.0, 1)]).unwrap();
     assert!(!regularizer.is_active(Clock::default()));
     let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
-    let output = regularizer.forward(&layers, 0, Clock::default()).unwrap();
+    let output = regularizer
+        .forward(
+            &Activations::of_attention(layers.to_vec(), 0),
+            Clock::default(),
+        )
+        .unwrap();
     assert!(output.terms.is_empty());
     assert_eq!(values(output.loss), [0.0]);
 }
@@ -119,7 +139,7 @@ fn gradient_share_sets_the_ratio_of_norms() {
         let second = softmax(keys.clone().matmul(keys.clone().swap_dims(1, 2)), 2);
         (
             keys.square().mean(),
-            vec![first.unsqueeze_dim(1), second.unsqueeze_dim(1)],
+            Activations::of_attention(vec![first.unsqueeze_dim(1), second.unsqueeze_dim(1)], 0),
         )
     };
     let share = -0.3;
@@ -130,21 +150,18 @@ fn gradient_share_sets_the_ratio_of_norms() {
     let mut regularizer = TopologyRegularizer::new(penalties).unwrap();
     assert!(!regularizer.is_active(Clock::default()));
     let measured = regularizer
-        .calibrate(&model, Clock::default(), 0, forward)
+        .calibrate(&model, Clock::default(), forward)
         .unwrap();
     assert_eq!(measured.len(), 1);
     let task = gradient_norm(&model, &forward().0.backward());
-    let (_, attention) = forward();
-    let topology = regularizer
-        .forward(&attention, 0, Clock::default())
-        .unwrap();
+    let topology = regularizer.forward(&forward().1, Clock::default()).unwrap();
     let penalty = gradient_norm(&model, &topology.loss.backward());
     assert!((penalty / task - 0.3).abs() < 1e-4, "{penalty} of {task}");
     assert!(topology.terms[0].weight < 0.0);
     // Measured once.
     assert!(
         regularizer
-            .calibrate(&model, Clock::default(), 0, forward)
+            .calibrate(&model, Clock::default(), forward)
             .unwrap()
             .is_empty()
     );
@@ -188,7 +205,47 @@ fn bad_penalties_are_refused_in_one_sentence() {
         refuse(fixed(f64::NAN, 0)),
         "penalty 0: weight is NaN, expected a finite number"
     );
+    let hidden = |metric| LayerPenalty {
+        source: Source::Hidden,
+        distance: RowDistance {
+            metric,
+            exponent: 1.0,
+        },
+        ..LayerPenalty::new(0)
+    };
+    assert_eq!(
+        refuse(hidden(Metric::JensenShannon)),
+        "penalty 0: hidden states are vectors, expected the distance Cosine or Euclidean, \
+         found JensenShannon"
+    );
+    let comparing = |comparison, homology_dim| LayerPenalty {
+        comparison,
+        ..LayerPenalty::new(homology_dim)
+    };
+    assert_eq!(
+        refuse(comparing(Comparison::RtdLite, 1)),
+        "penalty 0: RTD-Lite compares dimension 0, found homology_dim 1"
+    );
+    let sorted = DiagramDistance::SortedWasserstein {
+        order: 2.0,
+        power: Power::P,
+    };
+    assert!(refuse(comparing(Comparison::Diagrams(sorted), 1)).contains("births are equal"));
+    let directed = LayerPenalty {
+        direction: Direction::TowardsFirst,
+        ..comparing(Comparison::Summary(DiagramSummary::PersistentEntropy), 0)
+    };
+    assert!(refuse(directed).contains("has no direction"));
     let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
+    let regularizer = TopologyRegularizer::new(vec![hidden(Metric::Cosine)]).unwrap();
+    let activations = Activations::of_attention(layers.to_vec(), 0);
+    assert_eq!(
+        regularizer
+            .forward(&activations, Clock::default())
+            .unwrap_err()
+            .to_string(),
+        "a penalty reads hidden states, but none was passed, expected that of each layer"
+    );
     let penalty = LayerPenalty {
         layers: Layers::Of(vec![0, 2]),
         ..LayerPenalty::new(0)
@@ -196,10 +253,13 @@ fn bad_penalties_are_refused_in_one_sentence() {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_eq!(
         regularizer
-            .forward(&layers, 0, Clock::default())
+            .forward(
+                &Activations::of_attention(layers.to_vec(), 0),
+                Clock::default()
+            )
             .unwrap_err()
             .to_string(),
-        "layers names layer 2, but attention of 2 layers was passed (counted from 0)"
+        "layers names layer 2, but 2 layers were passed (counted from 0)"
     );
 }
 
@@ -221,7 +281,10 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
     for other in [[3, 2], [2, 4], [1, 3]] {
         let layers = [[2, 3], other].map(|[images, heads]| attention([images, heads, 5, 5], 1));
         let error = regularizer
-            .forward(&layers, 0, Clock::default())
+            .forward(
+                &Activations::of_attention(layers.to_vec(), 0),
+                Clock::default(),
+            )
             .unwrap_err();
         assert!(error.is_invalid_parameter());
         assert_eq!(
@@ -244,7 +307,10 @@ fn a_loss_that_is_off_adds_to_a_task_loss_in_64_bits() {
     let layers = [1, 2].map(|n| attention([2, 1, 5, 5], n));
     let task = layers[0].clone().sum();
     let off = regularizer
-        .forward(&layers, 0, Clock::default())
+        .forward(
+            &Activations::of_attention(layers.to_vec(), 0),
+            Clock::default(),
+        )
         .unwrap()
         .loss;
     assert_eq!(off.dtype(), task.dtype());

@@ -1,6 +1,7 @@
 //! Inputs at the edge of what is allowed.
 
 use burn_topology::burn::prelude::*;
+use burn_topology::distance::RowDistance;
 use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens};
 
 use crate::util::values;
@@ -64,7 +65,7 @@ fn rows_without_outcomes_are_refused() {
     let rows = Tensor::<3>::zeros([1, 3, 0], &Device::flex());
     let error = Persistence::new(1)
         .unwrap()
-        .distributions(rows)
+        .rows(rows, RowDistance::JENSEN_SHANNON)
         .unwrap_err();
     assert!(error.is_invalid_distribution());
 }
@@ -82,7 +83,7 @@ fn first_bad_item_is_the_one_reported() {
     let rows = Tensor::<3>::from_data(data, &Device::flex());
     let error = Persistence::new(0)
         .unwrap()
-        .distributions(rows)
+        .rows(rows, RowDistance::JENSEN_SHANNON)
         .unwrap_err();
     assert!(error.to_string().starts_with("item 0: "), "{error}");
 }

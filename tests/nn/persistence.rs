@@ -1,4 +1,5 @@
 use burn_topology::burn::prelude::*;
+use burn_topology::distance::RowDistance;
 use burn_topology::nn::{AttentionRows, Heads, Persistence, SelfAttentionConfig, Tokens};
 
 use crate::util::{assert_gradient, attention, numbers, plain_attention, values};
@@ -19,7 +20,7 @@ fn births_and_deaths_have_the_slope_of_central_differences() {
         assert_gradient(attention([2, 1, 14, 14], 5).squeeze_dim::<3>(1), |rows| {
             let bars = Persistence::new(1)
                 .unwrap()
-                .distributions(rows)
+                .rows(rows, RowDistance::JENSEN_SHANNON)
                 .unwrap()
                 .bars(homology_dim);
             assert!(!bars.deaths.dims().contains(&0), "no bars to test");
@@ -54,7 +55,10 @@ fn births_and_deaths_of_distances_have_the_slope_of_central_differences() {
 fn tensors_carry_the_numbers_of_the_diagrams() {
     let batch = Persistence::new(1)
         .unwrap()
-        .distributions(plain_attention([3, 1, 17, 17]).squeeze_dim(1))
+        .rows(
+            plain_attention([3, 1, 17, 17]).squeeze_dim(1),
+            RowDistance::JENSEN_SHANNON,
+        )
         .unwrap();
     for homology_dim in 0..2 {
         let bars = batch.bars(homology_dim);
@@ -77,7 +81,7 @@ fn a_batch_without_bars_has_empty_tensors() {
     let one_point = Tensor::<3>::ones([2, 1, 1], &device).require_grad();
     let batch = Persistence::new(1)
         .unwrap()
-        .distributions(one_point)
+        .rows(one_point, RowDistance::JENSEN_SHANNON)
         .unwrap();
     let bars = batch.bars(0);
     assert_eq!(
@@ -92,7 +96,7 @@ fn equal_rows_have_gradient_zero() {
     let uniform = Tensor::<3>::full([1, 6, 6], 1.0 / 6.0, &device).require_grad();
     let batch = Persistence::new(1)
         .unwrap()
-        .distributions(uniform.clone())
+        .rows(uniform.clone(), RowDistance::JENSEN_SHANNON)
         .unwrap();
     let edges = vec![vec![([0, 1], 1.0), ([2, 5], -3.0)]];
     let surrogate = batch.surrogate(0.25, &edges);
@@ -108,7 +112,7 @@ fn only_the_rows_of_critical_edges_receive_gradient() {
         .require_grad();
     let batch = Persistence::new(0)
         .unwrap()
-        .distributions(input.clone())
+        .rows(input.clone(), RowDistance::JENSEN_SHANNON)
         .unwrap();
     let gradient = input
         .grad(&batch.surrogate(0.0, &[vec![([2, 7], 1.0)]]).backward())
@@ -205,7 +209,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         pool.install(|| {
             let batch = Persistence::new(1)
                 .unwrap()
-                .distributions(input.clone())
+                .rows(input.clone(), RowDistance::JENSEN_SHANNON)
                 .unwrap();
             (0..32)
                 .map(|item| batch.diagrams(item).to_vec())

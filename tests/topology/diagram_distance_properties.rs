@@ -5,7 +5,7 @@ use burn_topology::topology::{
 };
 use proptest::prelude::*;
 
-const NORMS: [GroundNorm; 2] = [GroundNorm::Infinity, GroundNorm::L2];
+const NORMS: [GroundNorm; 3] = [GroundNorm::Infinity, GroundNorm::L2, GroundNorm::L1];
 
 fn power_of(order: f64, ground_norm: GroundNorm, power: Power) -> DiagramDistance {
     DiagramDistance::Wasserstein {
@@ -136,7 +136,7 @@ proptest! {
             let orders = [1.0, 1.5, 2.0, 3.0, 20.0];
             let sums = orders.map(|order| power_of(order, ground_norm, Power::One));
             for distance in sums.into_iter().chain([longest]) {
-                let between = |x: &[Point], y: &[Point]| distance.matching(x, y).unwrap().distance;
+                let between = |x: &[Point], y: &[Point]| distance.value_and_gradient(x, y).unwrap().value;
                 let (ab, bc, ac) = (between(&a, &b), between(&b, &c), between(&a, &c));
                 prop_assert_eq!(between(&a, &a), 0.0);
                 prop_assert!((ab - between(&b, &a)).abs() <= 1e-12 * ab);
@@ -169,7 +169,12 @@ proptest! {
         for ground_norm in NORMS {
             let powers = [Power::P, Power::One].map(|power| power_of(order, ground_norm, power));
             let longest = DiagramDistance::Bottleneck { ground_norm };
-            for distance in powers.into_iter().chain([longest]) {
+            let sliced = [Power::P, Power::One].map(|power| DiagramDistance::SlicedWasserstein {
+                order,
+                n_directions: 5,
+                power,
+            });
+            for distance in powers.into_iter().chain(sliced).chain([longest]) {
                 let at = |bars: &[Point]| distance.value_and_gradient(bars, &second).unwrap();
                 let here = at(&first);
                 for (i, side) in (0..first.len()).flat_map(|i| [(i, 0), (i, 1)]) {

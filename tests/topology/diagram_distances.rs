@@ -4,7 +4,7 @@ use burn_topology::topology::{DiagramDistance, GroundNorm, Point, Power, bottlen
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
 const INF: f64 = f64::INFINITY;
-const NORMS: [GroundNorm; 2] = [GroundNorm::Infinity, GroundNorm::L2];
+const NORMS: [GroundNorm; 3] = [GroundNorm::Infinity, GroundNorm::L2, GroundNorm::L1];
 
 /// Both diagrams, then W1 and W2 in either norm (infinity, L2) and the bottleneck distance in
 /// the infinity norm, all as the Hera and POT libraries and brute force give them.

@@ -10,7 +10,8 @@ const INF: f64 = f64::INFINITY;
 pub fn bars<T: Real>(distances: &[T], n: usize, homology_dim: usize) -> Vec<(f64, f64)> {
     let matrix = DistanceMatrix::new(distances, n).expect("a distance matrix");
     let mut rips = VietorisRips::new(1).expect("dimension 1");
-    let diagram = rips.diagrams(&matrix).swap_remove(homology_dim);
+    let mut diagrams = rips.diagrams(&matrix).expect("a small matrix");
+    let diagram = diagrams.swap_remove(homology_dim);
     let mut bars: Vec<_> = diagram
         .bars
         .iter()

@@ -28,7 +28,8 @@ fn tied() -> impl Strategy<Value = f64> + Clone {
 
 fn diagrams(distances: &[f64], n: usize) -> Vec<Diagram<f64>> {
     let matrix = DistanceMatrix::new(distances, n).expect("a distance matrix");
-    VietorisRips::new(1).expect("dimension 1").diagrams(&matrix)
+    let mut rips = VietorisRips::new(1).expect("dimension 1");
+    rips.diagrams(&matrix).expect("a small matrix")
 }
 
 fn assert_equals_oracle(distances: &[f64], n: usize) -> Result<(), TestCaseError> {
@@ -73,6 +74,7 @@ proptest! {
     fn components_alone_equal_components_beside_cycles((d, n) in dissimilarities(0..24, tied())) {
         let matrix = DistanceMatrix::new(&d, n).expect("a distance matrix");
         let alone = VietorisRips::new(0).expect("dimension 0").diagrams(&matrix);
+        let alone = alone.expect("a small matrix");
         prop_assert_eq!(&alone[0], &diagrams(&d, n)[0]);
     }
 
@@ -105,8 +107,20 @@ proptest! {
         (second, m) in dissimilarities(0..20, tied()),
     ) {
         let mut rips = VietorisRips::new(1).expect("dimension 1");
-        rips.diagrams(&DistanceMatrix::new(&first, n).expect("a distance matrix"));
-        let again = rips.diagrams(&DistanceMatrix::new(&second, m).expect("a distance matrix"));
-        prop_assert_eq!(again, diagrams(&second, m));
+        let mut of = |d, n| rips.diagrams(&DistanceMatrix::new(d, n).expect("a distance matrix"));
+        of(&first, n).expect("a small matrix");
+        prop_assert_eq!(of(&second, m).expect("a small matrix"), diagrams(&second, m));
+    }
+
+    #[test]
+    fn a_threshold_takes_longer_edges_away((d, n) in dissimilarities(0..20, tied()), cut in 0u8..6) {
+        let cut = f64::from(cut);
+        let short: Vec<f64> = d.iter().map(|&x| if x <= cut { x } else { f64::INFINITY }).collect();
+        for dim in 0..2 {
+            let rips = VietorisRips::new(dim).expect("a dimension").with_threshold(cut);
+            let matrix = DistanceMatrix::new(&d, n).expect("a distance matrix");
+            let found = rips.expect("a threshold").diagrams(&matrix).expect("a small matrix");
+            prop_assert_eq!(&found[..], &diagrams(&short, n)[..=dim]);
+        }
     }
 }

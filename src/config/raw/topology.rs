@@ -21,6 +21,9 @@ pub struct RawTopology {
     /// The distance between two rows.
     #[serde(default)]
     pub distance: RawDistance,
+    /// The power that the distance is raised to.
+    #[serde(default = "unchanged")]
+    pub exponent: f64,
     /// Which heads are read.
     #[serde(default)]
     pub heads: RawHeads,
@@ -34,7 +37,7 @@ pub struct RawTopology {
     /// Which side is moved.
     #[serde(default)]
     pub direction: RawDirection,
-    /// The distance between two diagrams.
+    /// What is made of two layers, or of one.
     pub penalty: RawPenalty,
     /// Factor in the loss.
     pub weight: RawWeight,
@@ -94,6 +97,10 @@ pub enum RawSource {
     /// Rows of attention.
     #[default]
     Attention,
+    /// The softmax of rows of attention.
+    DoubleSoftmax,
+    /// Tokens after the layer, as vectors.
+    Hidden,
 }
 
 /// `topology.distance`
@@ -103,6 +110,14 @@ pub enum RawDistance {
     /// Square root of the Jensen-Shannon divergence, natural logarithm.
     #[default]
     JensenShannon,
+    /// Hellinger distance of distributions.
+    Hellinger,
+    /// One less the cosine of the angle.
+    Cosine,
+    /// Euclidean distance.
+    Euclidean,
+    /// One less the larger of the two weights between two tokens.
+    Attention,
 }
 
 /// `topology.heads`
@@ -163,11 +178,46 @@ pub enum RawPenalty {
         /// `p`: to the power of the order; `one`: the distance itself.
         power: RawPower,
     },
+    /// Bars matched in order of death, none with the diagonal; dimension 0.
+    SortedWasserstein {
+        /// Its order, at least 1.
+        order: f64,
+        /// `p`: to the power of the order; `one`: the distance itself.
+        power: RawPower,
+    },
+    /// The mean over lines of the distance of projections.
+    SlicedWasserstein {
+        /// Its order, at least 1.
+        order: f64,
+        /// Lines, at least 1.
+        directions: usize,
+        /// `p`: to the power of the order; `one`: the distance itself.
+        power: RawPower,
+    },
     /// The bottleneck distance.
     Bottleneck {
         /// Norm of the plane.
         ground_norm: RawGroundNorm,
     },
+    /// Sum of powers of persistence, of each layer by itself.
+    TotalPersistence {
+        /// The power, at least 1.
+        order: f64,
+        /// Smallest persistence counted, after normalisation.
+        #[serde(default)]
+        min_persistence: f64,
+        /// Largest persistence counted, after normalisation; left out: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_persistence: Option<f64>,
+    },
+    /// Entropy of the persistences, of each layer by itself.
+    PersistentEntropy,
+    /// Lengths of each layer's critical edges in the other layer, token by token.
+    Signature,
+    /// Representation topology divergence of clusters, token by token; dimension 0.
+    RtdLite,
+    /// Representation topology divergence, token by token; dimension 1.
+    Rtd,
 }
 
 /// `ground_norm`
@@ -178,6 +228,8 @@ pub enum RawGroundNorm {
     Infinity,
     /// Euclidean.
     L2,
+    /// The sum of the coordinates.
+    L1,
 }
 
 /// `power`
@@ -233,4 +285,8 @@ impl Default for RawSchedule {
 
 fn one() -> usize {
     1
+}
+
+fn unchanged() -> f64 {
+    1.0
 }

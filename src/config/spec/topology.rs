@@ -3,15 +3,17 @@
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{
-    RawDirection, RawGroundNorm, RawHeads, RawLayers, RawNormalize, RawPenalty, RawPower,
-    RawTokens, RawTopology, RawWeight,
+    RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers, RawNormalize, RawPenalty,
+    RawPower, RawSource, RawTokens, RawTopology, RawWeight,
 };
+use crate::distance::{Metric, RowDistance};
 use crate::loss::{
-    Direction, LayerPenalty, Layers, Normalize, Schedule, TopologyRegularizer, Weight,
+    Comparison, Direction, LayerPenalty, Layers, Normalize, Schedule, Source, TopologyRegularizer,
+    Weight,
 };
 use crate::model::VitConfig;
 use crate::nn::{Heads, Tokens};
-use crate::topology::{DiagramDistance, GroundNorm, Power};
+use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
 
 /// Checks one `[[topology]]` table against the model.
 pub(super) fn penalty(
@@ -26,6 +28,21 @@ pub(super) fn penalty(
         layers: match &raw.layers {
             RawLayers::All(_) => Layers::All,
             RawLayers::Of(layers) => Layers::Of(layers.clone()),
+        },
+        source: match raw.source {
+            RawSource::Attention => Source::Attention,
+            RawSource::DoubleSoftmax => Source::DoubleSoftmax,
+            RawSource::Hidden => Source::Hidden,
+        },
+        distance: RowDistance {
+            metric: match raw.distance {
+                RawDistance::JensenShannon => Metric::JensenShannon,
+                RawDistance::Hellinger => Metric::Hellinger,
+                RawDistance::Cosine => Metric::Cosine,
+                RawDistance::Euclidean => Metric::Euclidean,
+                RawDistance::Attention => Metric::Attention,
+            },
+            exponent: raw.exponent,
         },
         heads: match raw.heads {
             RawHeads::Mean => Heads::Mean,
@@ -44,7 +61,7 @@ pub(super) fn penalty(
             RawDirection::TowardsFirst => Direction::TowardsFirst,
             RawDirection::TowardsSecond => Direction::TowardsSecond,
         },
-        distance: diagram_distance(raw.penalty),
+        comparison: comparison(raw.penalty),
         weight: match raw.weight {
             RawWeight::Fixed { value } => Weight::Fixed(value),
             RawWeight::GradientShare { share } => Weight::GradientShare(share),
@@ -63,26 +80,57 @@ pub(super) fn penalty(
     Ok(penalty)
 }
 
-fn diagram_distance(raw: RawPenalty) -> DiagramDistance {
+fn comparison(raw: RawPenalty) -> Comparison {
     let norm = |raw| match raw {
         RawGroundNorm::Infinity => GroundNorm::Infinity,
         RawGroundNorm::L2 => GroundNorm::L2,
+        RawGroundNorm::L1 => GroundNorm::L1,
+    };
+    let of_sum = |raw| match raw {
+        RawPower::P => Power::P,
+        RawPower::One => Power::One,
     };
     match raw {
         RawPenalty::Wasserstein {
             order,
             ground_norm,
             power,
-        } => DiagramDistance::Wasserstein {
+        } => Comparison::Diagrams(DiagramDistance::Wasserstein {
             order,
             ground_norm: norm(ground_norm),
-            power: match power {
-                RawPower::P => Power::P,
-                RawPower::One => Power::One,
-            },
-        },
-        RawPenalty::Bottleneck { ground_norm } => DiagramDistance::Bottleneck {
-            ground_norm: norm(ground_norm),
-        },
+            power: of_sum(power),
+        }),
+        RawPenalty::SortedWasserstein { order, power } => {
+            Comparison::Diagrams(DiagramDistance::SortedWasserstein {
+                order,
+                power: of_sum(power),
+            })
+        }
+        RawPenalty::SlicedWasserstein {
+            order,
+            directions,
+            power,
+        } => Comparison::Diagrams(DiagramDistance::SlicedWasserstein {
+            order,
+            n_directions: directions,
+            power: of_sum(power),
+        }),
+        RawPenalty::Bottleneck { ground_norm } => {
+            Comparison::Diagrams(DiagramDistance::Bottleneck {
+                ground_norm: norm(ground_norm),
+            })
+        }
+        RawPenalty::TotalPersistence {
+            order,
+            min_persistence,
+            max_persistence,
+        } => Comparison::Summary(DiagramSummary::TotalPersistence {
+            order,
+            window: [min_persistence, max_persistence.unwrap_or(f64::INFINITY)],
+        }),
+        RawPenalty::PersistentEntropy => Comparison::Summary(DiagramSummary::PersistentEntropy),
+        RawPenalty::Signature => Comparison::Signature,
+        RawPenalty::RtdLite => Comparison::RtdLite,
+        RawPenalty::Rtd => Comparison::Rtd,
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::distance::JensenShannon;
+use crate::distance::{PairwiseDistances, RowDistance};
 use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, Heads, Tokens};
 use crate::topology::{Diagram, DistanceMatrix, MAX_HOMOLOGY_DIM, VietorisRips};
@@ -38,11 +38,16 @@ pub(super) fn read(weights: Tensor<4>, n_prefix_tokens: usize) -> Result<Vec<Ima
         .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
     values
         .par_chunks(n_points * n_outcomes)
-        .map_init(JensenShannon::default, |jensen_shannon, rows| {
+        .map_init(PairwiseDistances::default, |pairwise, rows| {
             let mut distances = vec![0.0; n_points * n_points];
-            jensen_shannon.pairwise(rows, n_outcomes, &mut distances);
+            pairwise.compute(
+                RowDistance::JENSEN_SHANNON,
+                rows,
+                n_outcomes,
+                &mut distances,
+            );
             let matrix = DistanceMatrix::from_symmetric(&distances, n_points);
-            let diagrams = VietorisRips::new(MAX_HOMOLOGY_DIM)?.diagrams(&matrix);
+            let diagrams = VietorisRips::new(MAX_HOMOLOGY_DIM)?.diagrams(&matrix)?;
             Ok(ImageTopology {
                 diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
                 n_points,

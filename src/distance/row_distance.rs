@@ -1,0 +1,473 @@
+//! Distances of all pairs of rows of a matrix, and the gradient of one of them.
+
+use super::element::DistanceElement;
+use super::jensen_shannon::BLOCK;
+use super::vectorized::{Extension, squared_distances};
+use super::vectors::normalize;
+use crate::error::{Error, Result};
+
+/// What two rows are compared by.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::distance::{Metric, PairwiseDistances, RowDistance};
+///
+/// let rows = [1.0, 0.0, 0.0, 1.0];
+/// let apart = |metric| {
+///     let distance = RowDistance { metric, exponent: 1.0 };
+///     let mut distances = [0.0_f64; 4];
+///     PairwiseDistances::default().compute(distance, &rows, 2, &mut distances);
+///     distances[1]
+/// };
+/// assert!((apart(Metric::JensenShannon) - 2f64.ln().sqrt()).abs() < 1e-15);
+/// assert_eq!((apart(Metric::Hellinger), apart(Metric::Cosine)), (1.0, 1.0));
+/// assert_eq!(apart(Metric::Euclidean), 2f64.sqrt());
+/// assert_eq!(apart(Metric::Attention), 1.0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Square root of the Jensen-Shannon divergence of two distributions, natural logarithm: 0 to
+    /// `sqrt(ln 2) = 0.8326`. Rows need not sum to one; nothing is renormalised. Masses must not be
+    /// negative, nor above an eighth of the largest number of their type.
+    JensenShannon,
+    /// Hellinger distance of two distributions, `|sqrt p - sqrt q| / sqrt 2`: 0 to 1, and between
+    /// 0.83 and 1 times the Jensen-Shannon distance over `sqrt(ln 2)`.
+    Hellinger,
+    /// One less the cosine of the angle between two vectors: 0 to 2. A vector of zeros is at
+    /// distance 1 from every other and 0 from another one, with gradient zero.
+    Cosine,
+    /// Euclidean distance of two vectors.
+    Euclidean,
+    /// `1 - max(a_ij, a_ji)` of a square matrix of attention: tokens that attend to each other are
+    /// near. Not of rows, strictly: entry by entry. Never below 0.
+    Attention,
+}
+
+/// A metric, and a power of it.
+///
+/// The pairing of births and deaths does not depend on the exponent, their values do. The square of
+/// the Jensen-Shannon distance is the divergence; squares do not satisfy the triangle inequality,
+/// which persistence does not need.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::distance::{Metric, PairwiseDistances, RowDistance};
+///
+/// let divergence = RowDistance { metric: Metric::JensenShannon, exponent: 2.0 };
+/// let mut distances = [0.0_f64; 4];
+/// PairwiseDistances::default().compute(divergence, &[1.0, 0.0, 0.0, 1.0], 2, &mut distances);
+/// assert!((distances[1] - 2f64.ln()).abs() < 1e-15);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RowDistance {
+    /// The metric.
+    pub metric: Metric,
+    /// The power it is raised to, above zero; 1 for the metric itself.
+    pub exponent: f64,
+}
+
+/// All distances between the rows of matrices; keeps its scratch between them.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::distance::{PairwiseDistances, RowDistance};
+///
+/// let rows = [0.5, 0.5, 0.0, 0.25, 0.25, 0.5];
+/// let mut distances = [0.0_f64; 4];
+/// PairwiseDistances::default().compute(RowDistance::JENSEN_SHANNON, &rows, 3, &mut distances);
+/// assert_eq!(distances[0], 0.0);
+/// assert!((distances[1] - 0.464501404).abs() < 1e-9);
+/// assert_eq!(distances[1], distances[2]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct PairwiseDistances<T: DistanceElement> {
+    lanes: Vec<T::Lanes>,
+    vectors: Vec<f64>,
+}
+
+impl<T: DistanceElement> Default for PairwiseDistances<T> {
+    fn default() -> Self {
+        Self {
+            lanes: Vec::new(),
+            vectors: Vec::new(),
+        }
+    }
+}
+
+/// Rows that one row is compared with at a time: it is read once for all of them.
+const AT_ONCE: usize = 4;
+
+impl<T: DistanceElement> PairwiseDistances<T> {
+    /// Distances between all rows, symmetric bit for bit, with a zero diagonal.
+    ///
+    /// # Shapes
+    ///
+    /// `rows` is `[n_points, n_columns]`, `distances` is `[n_points, n_points]`, both row-major.
+    ///
+    /// # Cost
+    ///
+    /// `n_points^2 / 2 * n_columns` kernel steps on the calling thread ([`Metric::Attention`]: none
+    /// but `n_points^2`). Nothing is allocated once a matrix of this size has been seen.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit the shapes, or a matrix of attention is not square.
+    pub fn compute(
+        &mut self,
+        distance: RowDistance,
+        rows: &[T],
+        n_columns: usize,
+        distances: &mut [T],
+    ) {
+        let n_points = rows.len().checked_div(n_columns).unwrap_or(0);
+        assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
+        assert_eq!(distances.len(), n_points * n_points, "not a square matrix");
+        let extension = Extension::best();
+        match distance.metric {
+            Metric::JensenShannon => {
+                let width = n_columns.div_ceil(T::LANES);
+                self.lanes.clear();
+                for row in rows.chunks_exact(n_columns.max(1)) {
+                    self.lanes.extend(row.chunks(T::LANES).map(T::prepare));
+                }
+                let lanes = Rows(&self.lanes, width);
+                let write = |divergence: f64| distance.finish(divergence.sqrt());
+                fill(
+                    distances,
+                    n_points,
+                    write,
+                    |i, j| T::divergences(extension, lanes.one(i), lanes.some::<AT_ONCE>(j)),
+                    |i, j| T::divergences(extension, lanes.one(i), lanes.some::<1>(j)),
+                );
+            }
+            Metric::Attention => {
+                assert_eq!(n_points, n_columns, "attention is not square");
+                for i in 0..n_points {
+                    for j in 0..i {
+                        let weight = rows[i * n_points + j].max(rows[j * n_points + i]);
+                        let apart = (1.0 - weight.to_f64_exact()).max(0.0);
+                        distances[i * n_points + j] = distance.finish(apart);
+                        distances[j * n_points + i] = distances[i * n_points + j];
+                    }
+                    distances[i * n_points + i] = T::zero();
+                }
+            }
+            Metric::Hellinger | Metric::Cosine | Metric::Euclidean => {
+                self.vectors.clear();
+                for row in rows.chunks_exact(n_columns.max(1)) {
+                    let start = self.vectors.len();
+                    self.vectors.extend(row.iter().map(|x| x.to_f64_exact()));
+                    distance.metric.prepare(&mut self.vectors[start..]);
+                }
+                let vectors = Rows(&self.vectors, n_columns);
+                let write = |square: f64| distance.finish(distance.metric.of_square(square));
+                fill(
+                    distances,
+                    n_points,
+                    write,
+                    |i, j| squared_distances(extension, vectors.one(i), vectors.some::<AT_ONCE>(j)),
+                    |i, j| squared_distances(extension, vectors.one(i), vectors.some::<1>(j)),
+                );
+                if distance.metric == Metric::Cosine {
+                    self.separate_zeros(distance, n_columns, distances);
+                }
+            }
+        }
+    }
+
+    /// Vectors of zeros have no angle: distance 1 to all others.
+    fn separate_zeros(&self, distance: RowDistance, n_columns: usize, distances: &mut [T]) {
+        let rows = self.vectors.chunks_exact(n_columns.max(1));
+        let is_zero: Vec<bool> = rows.map(|row| row.iter().all(|&x| x == 0.0)).collect();
+        let n_points = is_zero.len();
+        if is_zero.iter().any(|&zero| zero) {
+            for (index, value) in distances.iter_mut().enumerate() {
+                if is_zero[index / n_points] != is_zero[index % n_points] {
+                    *value = distance.finish(1.0);
+                }
+            }
+        }
+    }
+}
+
+/// Rows of the same width.
+struct Rows<'a, L>(&'a [L], usize);
+
+impl<'a, L> Rows<'a, L> {
+    fn one(&self, i: usize) -> &'a [L] {
+        &self.0[i * self.1..][..self.1]
+    }
+
+    fn some<const N: usize>(&self, start: usize) -> [&'a [L]; N] {
+        std::array::from_fn(|k| self.one(start + k))
+    }
+}
+
+/// Fills a symmetric matrix, [`AT_ONCE`] entries of a row at a time and the last ones singly.
+fn fill<T: DistanceElement>(
+    distances: &mut [T],
+    n_points: usize,
+    finish: impl Fn(f64) -> T,
+    some: impl Fn(usize, usize) -> [f64; AT_ONCE],
+    single: impl Fn(usize, usize) -> [f64; 1],
+) {
+    for i in 0..n_points {
+        let mut write = |j: usize, value: f64| {
+            let distance = finish(value);
+            distances[i * n_points + j] = distance;
+            distances[j * n_points + i] = distance;
+        };
+        let whole = i - i % AT_ONCE;
+        for start in (0..whole).step_by(AT_ONCE) {
+            for (k, value) in some(i, start).into_iter().enumerate() {
+                write(start + k, value);
+            }
+        }
+        for j in whole..i {
+            write(j, single(i, j)[0]);
+        }
+        distances[i * n_points + i] = T::zero();
+    }
+}
+
+impl Metric {
+    /// Makes of a row one whose Euclidean distances tell those of the metric.
+    fn prepare(self, row: &mut [f64]) {
+        match self {
+            Self::Hellinger => row.iter_mut().for_each(|x| *x = x.sqrt()),
+            Self::Cosine => normalize(row),
+            _ => {}
+        }
+    }
+
+    fn prepared<T: DistanceElement>(self, row: &[T]) -> Vec<f64> {
+        let mut row: Vec<f64> = row.iter().map(|x| x.to_f64_exact()).collect();
+        self.prepare(&mut row);
+        row
+    }
+
+    /// The metric from the squared Euclidean distance of prepared rows.
+    fn of_square(self, square: f64) -> f64 {
+        match self {
+            Self::Hellinger => (0.5 * square).sqrt(),
+            Self::Cosine => 0.5 * square,
+            _ => square.sqrt(),
+        }
+    }
+}
+
+impl RowDistance {
+    /// The Jensen-Shannon distance.
+    pub const JENSEN_SHANNON: Self = Self {
+        metric: Metric::JensenShannon,
+        exponent: 1.0,
+    };
+
+    /// Checks the exponent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] unless it is finite and above zero.
+    pub fn validate(self) -> Result<()> {
+        if self.exponent.is_finite() && self.exponent > 0.0 {
+            return Ok(());
+        }
+        Err(Error::invalid_parameter(format!(
+            "exponent of the distance is {}, expected a finite number above 0",
+            self.exponent
+        )))
+    }
+
+    /// The power, rounded to the type of the rows.
+    #[inline]
+    fn finish<T: DistanceElement>(self, metric: f64) -> T {
+        T::from_f64_nearest(if self.exponent == 1.0 {
+            metric
+        } else if self.exponent == 2.0 {
+            metric * metric
+        } else {
+            metric.powf(self.exponent)
+        })
+    }
+
+    /// Adds `upstream` times the gradient of the distance of two rows to those of the rows.
+    ///
+    /// # Shapes
+    ///
+    /// `rows` are rows `i` and `j` of the matrix, `edge` is `[i, j]`; all slices are `[n_columns]`.
+    ///
+    /// # Gradient
+    ///
+    /// To both rows, the free derivative, not projected onto rows of constant sum:
+    ///
+    /// - Jensen-Shannon: `d distance / d p_k = ln(2 p_k / (p_k + q_k)) / (4 distance)`
+    /// - Hellinger: `(1 - sqrt(q_k / p_k)) / (4 distance)`
+    /// - cosine: `((1 - distance) u_k / |u| - v_k / |v|) / |u|`
+    /// - Euclidean: `(u_k - v_k) / distance`
+    /// - attention: `-1` to the larger of the two entries, half to each if they are equal
+    ///
+    /// and the same with the rows exchanged. It is defined as zero where the distance is zero, for
+    /// an outcome without mass in either row, and for vectors of zeros. Where `p_k = 0 < q_k` the
+    /// derivative of the first two is infinite; it is then taken at the smallest normal number.
+    ///
+    /// # Cost
+    ///
+    /// O(n_columns).
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length, or one of attention is too short for the edge.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::distance::RowDistance;
+    ///
+    /// let (p, q) = ([0.9, 0.1], [0.5, 0.5]);
+    /// let (mut on_p, mut on_q) = ([0.0; 2], [0.0; 2]);
+    /// let gradients = [&mut on_p[..], &mut on_q[..]];
+    /// RowDistance::JENSEN_SHANNON.accumulate_gradient([&p, &q], [0, 1], 1.0, gradients);
+    /// // Mass that moves from the first outcome of `p` to the second brings the rows together.
+    /// assert!(on_p[0] > 0.0 && on_p[1] < 0.0);
+    /// ```
+    pub fn accumulate_gradient<T: DistanceElement>(
+        self,
+        rows: [&[T]; 2],
+        edge: [usize; 2],
+        upstream: f64,
+        gradients: [&mut [T]; 2],
+    ) {
+        for (row, gradient) in rows.iter().zip(&gradients) {
+            assert_eq!(row.len(), rows[0].len(), "rows differ in length");
+            assert_eq!(
+                row.len(),
+                gradient.len(),
+                "row and gradient differ in length"
+            );
+        }
+        match self.metric {
+            Metric::JensenShannon => {
+                let distance = jensen_shannon(rows);
+                if distance > 0.0 {
+                    let scale = upstream * self.outer(distance) * 0.25 / distance;
+                    T::add_log_ratios(Extension::best(), rows, scale, gradients);
+                }
+            }
+            Metric::Attention => self.accumulate_entry(rows, edge, upstream, gradients),
+            _ => self.accumulate_vectors(rows, upstream, gradients),
+        }
+    }
+
+    fn accumulate_vectors<T: DistanceElement>(
+        self,
+        rows: [&[T]; 2],
+        upstream: f64,
+        [on_u, on_v]: [&mut [T]; 2],
+    ) {
+        let [u, v] = rows.map(|row| self.metric.prepared(row));
+        let square = squared_distances(Extension::best(), &u, [&v])[0];
+        let distance = self.metric.of_square(square);
+        let lengths = rows.map(length);
+        if distance == 0.0 || (self.metric == Metric::Cosine && lengths.contains(&0.0)) {
+            return;
+        }
+        let outer = upstream * self.outer(distance);
+        let pairs = || u.iter().zip(&v);
+        match self.metric {
+            Metric::Hellinger => {
+                let scale = 0.25 * outer / distance;
+                let least = T::min_positive_value().to_f64_exact().sqrt();
+                let slope = |x: f64, y: f64| scale * (x - y) / x.max(least);
+                add(on_u, pairs().map(|(&u, &v)| slope(u, v)));
+                add(on_v, pairs().map(|(&u, &v)| slope(v, u)));
+            }
+            Metric::Cosine => {
+                // By way of the difference, which stays accurate where both nearly agree.
+                let [scale_u, scale_v] = lengths.map(|length| outer / length);
+                add(
+                    on_u,
+                    pairs().map(|(u, v)| scale_u * ((u - v) - distance * u)),
+                );
+                add(
+                    on_v,
+                    pairs().map(|(u, v)| scale_v * ((v - u) - distance * v)),
+                );
+            }
+            _ => {
+                let scale = outer / distance;
+                add(on_u, pairs().map(|(u, v)| scale * (u - v)));
+                add(on_v, pairs().map(|(u, v)| scale * (v - u)));
+            }
+        }
+    }
+
+    fn accumulate_entry<T: DistanceElement>(
+        self,
+        rows: [&[T]; 2],
+        [i, j]: [usize; 2],
+        upstream: f64,
+        gradients: [&mut [T]; 2],
+    ) {
+        let weights = [rows[0][j], rows[1][i]];
+        let largest = weights[0].max(weights[1]);
+        let distance = 1.0 - largest.to_f64_exact();
+        if distance <= 0.0 {
+            return;
+        }
+        let n_attaining = weights.iter().filter(|&&weight| weight == largest).count();
+        let slope = T::from_f64_nearest(-upstream * self.outer(distance) / n_attaining as f64);
+        for ((gradient, place), weight) in gradients.into_iter().zip([j, i]).zip(weights) {
+            if weight == largest {
+                gradient[place] = gradient[place] + slope;
+            }
+        }
+    }
+
+    /// Derivative of the power at a distance above zero.
+    fn outer(self, distance: f64) -> f64 {
+        if self.exponent == 1.0 {
+            1.0
+        } else {
+            self.exponent * distance.powf(self.exponent - 1.0)
+        }
+    }
+}
+
+fn length<T: DistanceElement>(row: &[T]) -> f64 {
+    row.iter()
+        .map(|x| x.to_f64_exact().powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
+fn add<T: DistanceElement>(gradient: &mut [T], parts: impl Iterator<Item = f64>) {
+    for (sum, part) in gradient.iter_mut().zip(parts) {
+        *sum = *sum + T::from_f64_nearest(part);
+    }
+}
+
+/// Jensen-Shannon distance of two rows, prepared on the stack.
+fn jensen_shannon<T: DistanceElement>([p, q]: [&[T]; 2]) -> f64 {
+    let length = BLOCK * T::LANES;
+    let blocks = p.chunks(length).zip(q.chunks(length));
+    let divergence: f64 = blocks
+        .map(|(p, q)| {
+            let width = p.len().div_ceil(T::LANES);
+            let [p, q] = [p, q].map(|row| {
+                let mut prepared = [T::Lanes::default(); BLOCK];
+                for (lanes, outcomes) in prepared.iter_mut().zip(row.chunks(T::LANES)) {
+                    *lanes = T::prepare(outcomes);
+                }
+                prepared
+            });
+            T::divergences(Extension::best(), &p[..width], [&q[..width]])[0]
+        })
+        .sum();
+    divergence.sqrt()
+}
+
+#[cfg(test)]
+mod tests;
