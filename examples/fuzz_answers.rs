@@ -133,6 +133,7 @@ fn pair_answer(cases: &mut Reader<'_>) -> Option<String> {
 fn ground_norm(code: u32) -> Option<GroundNorm> {
     match code {
         0 => Some(GroundNorm::Infinity),
+        1 => Some(GroundNorm::L1),
         2 => Some(GroundNorm::L2),
         _ => None,
     }

@@ -20,7 +20,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use burn_topology::distance::JensenShannon;
+use burn_topology::distance::{PairwiseDistances, RowDistance};
 use burn_topology::topology::{GroundNorm, Point, VietorisRips, wasserstein};
 use npy::{Matrix, name_parts, read_matrix};
 use rayon::prelude::*;
@@ -116,9 +116,10 @@ fn time_jensen_shannon(kind: &str, path: &Path) -> Result<()> {
     let matrix = read_matrix(path)?;
     let (rows, n) = (matrix.to_f32(), matrix.n);
     let mut distances = vec![0.0; n * n];
-    let mut jensen_shannon = JensenShannon::default();
+    let mut pairwise = PairwiseDistances::default();
     let times = measure(|| {
-        jensen_shannon.pairwise(black_box(&rows), n, black_box(&mut distances));
+        let distance = RowDistance::JENSEN_SHANNON;
+        pairwise.compute(distance, black_box(&rows), n, black_box(&mut distances));
         Ok::<_, burn_topology::Error>(())
     })?;
     let reference = path.with_file_name(format!("jsref_{kind}_{n}.npy"));

@@ -9,6 +9,5 @@ pub fn diagrams<T: Real>(
     distances: &[T],
     n: usize,
 ) -> Result<Vec<Diagram<T>>> {
-    let matrix = DistanceMatrix::new(distances, n)?;
-    Ok(rips.diagrams(&matrix))
+    rips.diagrams(&DistanceMatrix::new(distances, n)?)
 }

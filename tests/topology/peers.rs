@@ -55,7 +55,7 @@ fn assert_bars_of_ripser<T: Real>(max_homology_dim: usize) {
         let n = case["n"].as_u64().expect("a number of points") as usize;
         let values = matrix::<T>(&sixteenths(&case["upper"]), n);
         let distances = DistanceMatrix::new(&values, n).expect("a distance matrix");
-        let diagrams = rips.diagrams(&distances);
+        let diagrams = rips.diagrams(&distances).expect("a small matrix");
         assert_eq!(diagrams.len(), max_homology_dim + 1);
         for (dim, diagram) in diagrams.iter().enumerate() {
             let bars = diagram.bars.iter().map(|bar| bar.to_f64());
@@ -78,6 +78,7 @@ fn ground_norm(name: &Value) -> GroundNorm {
     match name.as_str() {
         Some("inf") => GroundNorm::Infinity,
         Some("2") => GroundNorm::L2,
+        Some("1") => GroundNorm::L1,
         other => panic!("no ground norm {other:?}"),
     }
 }
