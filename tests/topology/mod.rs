@@ -4,4 +4,5 @@ mod diagram_distance_properties;
 mod diagram_distances;
 mod known_answers;
 mod oracle;
+mod peers;
 mod properties;

@@ -1,0 +1,135 @@
+"""Makes the table of ratios from rows of times: which work, against which peer, and the bar to reach.
+
+    python scripts/peers/comparison.py --ours OURS.csv... --peers PEERS.csv --rust RUST.csv
+
+Rows of the Rust programs are `name,n,kind,min_ms,median_ms[,note]`; where several files have the
+same row, the least time counts. Exits with 1 if a bar is missed or an accuracy check fails.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import parse_program_row, parse_row
+
+ACCURACY = 1e-6
+
+
+@dataclass
+class Comparison:
+    """One line of the table: our row, the peer's row on the same input, the least ratio."""
+
+    ours: str
+    peer: str
+    n: int
+    kind: str
+    least_ratio: float
+
+
+def has_avx512():
+    """Whether the processor has the wider vectors; where nobody says so, it has not."""
+    information = Path("/proc/cpuinfo")
+    return information.exists() and "avx512f" in information.read_text()
+
+
+def persistence(peer, kind, n, least_ratio):
+    """H0 and H1 of one matrix, with critical edges."""
+    return Comparison("ours H0+H1", peer, n, kind, least_ratio)
+
+
+def matching(pair, dim, least_ratio):
+    """2-Wasserstein distance of two diagrams of 197 points."""
+    peer = "POT (gudhi.wasserstein) W2"
+    return Comparison("ours Wasserstein order 2", peer, 197, f"{pair} H{dim}", least_ratio)
+
+
+COMPARISONS = [
+    persistence("ripser.py H1", "smooth_t1", 197, 100),
+    persistence("ripser.py H1", "random_t4", 197, 100),
+    persistence("ripser.py H1", "collapse_t1", 197, 60),
+    persistence("ripser.py H1", "smooth_t1", 65, 35),
+    persistence("ripser.py H1", "smooth_t1", 17, 18),
+    persistence("giotto-ph H1 with generators", "smooth_t1", 197, 30),
+    persistence("holos-tda H0+H1", "smooth_t1", 197, 7),
+    Comparison(
+        "ours pairwise Jensen-Shannon", "scipy pdist f64", 197, "smooth_t1", 22 if has_avx512() else 10
+    ),
+    matching("smooth_t1/vit_t1", 0, 20),
+    matching("smooth_t1/vit_t1", 1, 4),
+    Comparison(
+        "ours layer forward + backward",
+        "torch-topological H1 forward + backward",
+        197,
+        "smooth_t1",
+        25,
+    ),
+    Comparison("ours H0+H1 batch on 2", "ours H0+H1 batch on 1", 197, "smooth_t1", 1.8),
+]
+
+
+def note_value(row):
+    """The number of a note such as distance=1.5."""
+    return float(row.note.partition("=")[2])
+
+
+def accuracy(ours, peer):
+    """How far a value is from the peer's, or from the exact one, relative; None where none is noted."""
+    if ours.note.startswith("relative_error="):
+        return note_value(ours)
+    if ours.note.startswith("distance=") and peer.note.startswith("distance="):
+        return abs(note_value(ours) / note_value(peer) - 1)
+    return None
+
+
+def least_rows(rows):
+    """The row of least time of each tool and input."""
+    best = {}
+    for row in rows:
+        key = (row.tool, row.n, row.kind)
+        if key not in best or row.least < best[key].least:
+            best[key] = row
+    return best
+
+
+def table_line(comparison, rows):
+    """The fields of one line, and whether it is as it should be; None where it was not measured."""
+    place = (comparison.n, comparison.kind)
+    ours, peer = rows.get((comparison.ours, *place)), rows.get((comparison.peer, *place))
+    work = f"{comparison.ours.removeprefix('ours ')}, {comparison.kind}, n = {comparison.n}"
+    if ours is None or peer is None:
+        return [work, comparison.peer, "-", "-", "-", f"{comparison.least_ratio:g}", "not measured"], None
+    ratio, error = peer.least / ours.least, accuracy(ours, peer)
+    exact = error is None or error <= ACCURACY
+    reached = ratio >= comparison.least_ratio
+    verdict = ("yes" if reached else "no") + ("" if error is None else f", error {error:.0e}")
+    times = [f"{ours.least:.4g}", f"{peer.least:.4g}", f"{ratio:.3g}"]
+    return [work, comparison.peer, *times, f"{comparison.least_ratio:g}", verdict], reached and exact
+
+
+def read(paths, parse):
+    """All rows of some files."""
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    return [parse(line) for line in lines]
+
+
+def main():
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ours", type=Path, nargs="+", required=True)
+    parser.add_argument("--peers", type=Path, required=True)
+    parser.add_argument("--rust", type=Path, required=True)
+    options = parser.parse_args()
+    rows = read([*options.ours, options.rust], parse_program_row) + read([options.peers], parse_row)
+    best = least_rows(rows)
+    print("| work | peer | ours, ms | peer, ms | ratio | bar | reached |\n|---|---|---|---|---|---|---|")
+    good = []
+    for comparison in COMPARISONS:
+        fields, is_good = table_line(comparison, best)
+        good.append(is_good)
+        print("| " + " | ".join(fields) + " |")
+    return 1 if False in good else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

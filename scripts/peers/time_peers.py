@@ -1,0 +1,49 @@
+"""Times the peers of the comparison, and no others; rows of CSV on stdout.
+
+    python scripts/peers/time_peers.py target/peers/fixtures [--budget 1.0]
+
+Which peer on which input stands in `comparison.py`, which makes the table.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+from measure import Bench
+
+import numpy as np
+from baseline import PAIRS, diagrams, time_jensen_shannon, time_matching, time_persistence
+from comparison import COMPARISONS
+
+warnings.filterwarnings("ignore")
+PYTHON_TOOLS = ("ripser", "giotto", "torch-topological")
+
+
+def main():
+    """Measure each peer on each input that some comparison names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("fixtures", type=Path)
+    parser.add_argument("--budget", type=float, default=1.0, help="seconds for each cell")
+    options = parser.parse_args()
+    load = lambda prefix, kind, n: np.load(options.fixtures / f"{prefix}_{kind}_{n}.npy")
+    places = {}
+    for comparison in COMPARISONS:
+        places.setdefault((comparison.n, comparison.kind), []).append(comparison.peer)
+    for (n, kind), tools in places.items():
+        bench = Bench(options.budget, tools)
+        if any(tool.startswith("scipy") for tool in tools):
+            time_jensen_shannon(bench, (n, kind), load("attn", kind, n), [1])
+        if any(tool.startswith(PYTHON_TOOLS) for tool in tools):
+            time_persistence(bench, (n, kind), load("jsnat", kind, n), [1])
+        if any(tool.startswith("POT") for tool in tools):
+            pair, dim = kind.rsplit(" H", 1)
+            sides = [diagrams(load("jsnat", side, n))[int(dim)] for side in pair.split("/")]
+            assert tuple(pair.split("/")) in PAIRS
+            time_matching(bench, (n, kind), *sides)
+        for row in bench.rows:
+            if row.tool in tools:
+                print(row.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
