@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Level of each module; siblings do not import each other, save that `run` may read `config`.
-const LEVELS: [(&str, u8); 12] = [
+const LEVELS: [(&str, u8); 13] = [
     ("topology", 0),
     ("distance", 0),
     ("nn", 1),
@@ -14,6 +14,7 @@ const LEVELS: [(&str, u8); 12] = [
     ("run", 4),
     ("report", 4),
     ("train", 5),
+    ("analysis", 5),
     ("learner", 5),
     ("cli", 7),
 ];

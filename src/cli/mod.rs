@@ -1,8 +1,10 @@
 //! Arguments, printing and exit codes: nothing else.
 
 mod devices;
+mod diagram_distance;
 mod evaluate;
 mod output;
+mod persistence;
 mod predict;
 mod progress;
 mod stop;
@@ -16,8 +18,10 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
 use self::output::{print, tell};
+use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::train::TrainArguments;
 use crate::config::Config;
@@ -41,6 +45,10 @@ enum Command {
     Evaluate(EvaluateArguments),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
+    /// Compute the persistence diagrams of matrices from a .npy file.
+    Persistence(PersistenceArguments),
+    /// Print distances between the diagrams of two files.
+    DiagramDistance(DiagramDistanceArguments),
     /// List the devices and whether they can be used.
     Devices,
     /// Check or print configuration files, or their schema.
@@ -115,6 +123,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Persistence(arguments) => persistence::run(&arguments),
+        Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
         Command::Devices => devices::run(),
         Command::Config(ConfigCommand::Check { files }) => {
             for file in files {

@@ -1,4 +1,4 @@
-//! Images and their labels. Nothing here knows of topology.
+//! Images and their labels, and matrices from files. Nothing here knows of topology.
 
 mod augment;
 mod batch;
@@ -9,6 +9,7 @@ mod download;
 mod idx;
 mod image_file;
 mod image_folder;
+mod matrix_file;
 mod mixup;
 mod open;
 mod packed;
@@ -21,6 +22,7 @@ pub use augment::Augment;
 pub use batch::{ImageBatch, ImageBatcher, epoch_order, random_stream};
 pub use digits::{DIGITS_SPEC, digits};
 pub use image_file::read_image;
+pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use targets::{MixedLabel, soft_targets};

@@ -1,12 +1,14 @@
-//! Pictures of persistence diagrams and barcodes.
+//! Pictures and files of persistence diagrams.
 
 mod axis;
 mod barcode;
 mod canvas;
+mod diagram_file;
 mod persistence_diagram;
 
 pub use barcode::barcode;
 pub use canvas::Picture;
+pub use diagram_file::{encode_diagrams, read_diagrams};
 pub use persistence_diagram::persistence_diagram;
 
 #[cfg(test)]

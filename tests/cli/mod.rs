@@ -1,5 +1,6 @@
 //! What a person sees on bad input.
 
+mod persistence;
 mod reference;
 
 use crate::train::tiny_config;

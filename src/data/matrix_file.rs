@@ -1,0 +1,276 @@
+//! Matrices in NumPy's `.npy` files.
+
+use std::path::Path;
+
+use npyz::{DType, NpyHeader, Order, TypeChar};
+
+/// One matrix, or a stack of matrices of one shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrices {
+    /// Number of matrices, rows and columns.
+    pub shape: [usize; 3],
+    /// Whether the file held a stack, be it of one matrix.
+    pub is_stack: bool,
+    /// Row by row, matrix after matrix, in the precision of the file.
+    pub values: MatrixValues,
+}
+
+/// Numbers of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MatrixValues {
+    /// `float32`
+    F32(Vec<f32>),
+    /// `float64`
+    F64(Vec<f64>),
+}
+
+/// Reads a `.npy` file of one matrix `[rows, columns]` or a stack `[matrices, rows, columns]`.
+///
+/// Little-endian or big-endian, in C or Fortran order.
+///
+/// # Errors
+///
+/// A sentence if the file cannot be read, is not a `.npy` file of `float32` or `float64`, has
+/// another number of dimensions, or holds more or less than its header says.
+pub fn read_matrices(path: &Path) -> Result<Matrices, String> {
+    let at = |what: String| format!("{}: {what}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| at(e.to_string()))?;
+    parse(&bytes).map_err(at)
+}
+
+fn parse(bytes: &[u8]) -> Result<Matrices, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty, expected one that numpy.save wrote".to_owned());
+    }
+    if bytes.starts_with(b"PK") {
+        return Err("this is an .npz archive, expected an .npy file of one array".to_owned());
+    }
+    if !bytes.starts_with(b"\x93NUMPY") {
+        return Err("this is not an .npy file, expected one that numpy.save wrote".to_owned());
+    }
+    check_shape(bytes)?;
+    let mut rest = bytes;
+    let header =
+        NpyHeader::from_reader(&mut rest).map_err(|e| format!("the header cannot be read: {e}"))?;
+    let is_double = is_double(&header.dtype())?;
+    let (shape, is_stack) = match *header.shape() {
+        [rows, columns] => ([1, rows, columns], false),
+        [matrices, rows, columns] => ([matrices, rows, columns], true),
+        ref other => {
+            return Err(format!(
+                "the array has {} dimensions, expected [rows, columns] or [matrices, rows, columns]",
+                other.len()
+            ));
+        }
+    };
+    let shape = sized(shape)?;
+    let width = if is_double { 8 } else { 4 };
+    let count = shape
+        .iter()
+        .try_fold(width, |n: usize, &axis| n.checked_mul(axis));
+    if count != Some(rest.len()) {
+        return Err(format!(
+            "the file holds {} bytes of numbers, expected {} of a {}: it is cut short or damaged",
+            rest.len(),
+            count.map_or_else(|| "more".to_owned(), |n| n.to_string()),
+            described(shape, is_stack)
+        ));
+    }
+    let is_big = is_big_endian(&header.dtype());
+    let fortran = header.order() == Order::Fortran;
+    let values = if is_double {
+        let number = |b: [u8; 8]| {
+            if is_big {
+                f64::from_be_bytes(b)
+            } else {
+                f64::from_le_bytes(b)
+            }
+        };
+        let (chunks, _) = rest.as_chunks::<8>();
+        MatrixValues::F64(in_rows(
+            chunks.iter().map(|&b| number(b)).collect(),
+            shape,
+            fortran,
+        ))
+    } else {
+        let number = |b: [u8; 4]| {
+            if is_big {
+                f32::from_be_bytes(b)
+            } else {
+                f32::from_le_bytes(b)
+            }
+        };
+        let (chunks, _) = rest.as_chunks::<4>();
+        MatrixValues::F32(in_rows(
+            chunks.iter().map(|&b| number(b)).collect(),
+            shape,
+            fortran,
+        ))
+    };
+    Ok(Matrices {
+        shape,
+        is_stack,
+        values,
+    })
+}
+
+/// Refuses a shape whose product no number holds, which the reader of headers takes on trust.
+fn check_shape(bytes: &[u8]) -> Result<(), String> {
+    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
+    let axes = header
+        .split_once("'shape':")
+        .and_then(|(_, rest)| rest.split_once('('))
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map_or("", |(axes, _)| axes);
+    let lengths = axes
+        .split(',')
+        .filter_map(|axis| axis.trim().parse::<u64>().ok());
+    match lengths.into_iter().try_fold(1_u64, u64::checked_mul) {
+        Some(_) => Ok(()),
+        None => Err(format!("the shape is ({axes}), more than there can be")),
+    }
+}
+
+fn sized(shape: [u64; 3]) -> Result<[usize; 3], String> {
+    let mut out = [0; 3];
+    for (axis, &length) in out.iter_mut().zip(&shape) {
+        *axis = usize::try_from(length)
+            .map_err(|_| format!("an axis has {length} entries, more than memory can hold"))?;
+    }
+    Ok(out)
+}
+
+fn described([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
+    if is_stack {
+        format!("stack of {matrices} matrices of {rows} by {columns}")
+    } else {
+        format!("matrix of {rows} by {columns}")
+    }
+}
+
+fn is_double(dtype: &DType) -> Result<bool, String> {
+    if let DType::Plain(kind) = dtype
+        && kind.type_char() == TypeChar::Float
+        && matches!(kind.num_bytes(), Some(4 | 8))
+    {
+        return Ok(kind.num_bytes() == Some(8));
+    }
+    Err(format!(
+        "the array is of type {}, expected float32 or float64; convert it with \
+         numpy.asarray(x, dtype=\"float32\")",
+        dtype.descr()
+    ))
+}
+
+fn is_big_endian(dtype: &DType) -> bool {
+    matches!(dtype, DType::Plain(kind) if kind.endianness() == npyz::Endianness::Big)
+}
+
+/// From Fortran order, where the first index varies fastest.
+fn in_rows<T: Copy>(
+    values: Vec<T>,
+    [matrices, rows, columns]: [usize; 3],
+    fortran: bool,
+) -> Vec<T> {
+    if !fortran {
+        return values;
+    }
+    let mut out = Vec::with_capacity(values.len());
+    for matrix in 0..matrices {
+        for row in 0..rows {
+            let places = (0..columns).map(|column| matrix + matrices * (row + rows * column));
+            out.extend(places.map(|place| values[place]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as numpy.save writes it.
+    fn file(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
+        let order = if fortran { "True" } else { "False" };
+        let mut header =
+            format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+        let padding = 63 - (header.len() + 10) % 64;
+        header.push_str(&" ".repeat(padding));
+        header.push('\n');
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    fn little(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn every_order_and_precision_gives_the_same_matrix() {
+        let expected = MatrixValues::F32(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let c = file(
+            "<f4",
+            false,
+            "(2, 3)",
+            &little(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
+        );
+        let fortran = file(
+            "<f4",
+            true,
+            "(2, 3)",
+            &little(&[0.0, 3.0, 1.0, 4.0, 2.0, 5.0]),
+        );
+        let big: Vec<u8> = (0..6).flat_map(|x| (x as f32).to_be_bytes()).collect();
+        for bytes in [c, fortran, file(">f4", false, "(2, 3)", &big)] {
+            let found = parse(&bytes).unwrap();
+            assert_eq!((found.shape, found.is_stack), ([1, 2, 3], false));
+            assert_eq!(found.values, expected);
+        }
+        let wide: Vec<u8> = [0.5_f64, 1.5]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let found = parse(&file("<f8", false, "(2, 1, 1)", &wide)).unwrap();
+        assert_eq!((found.shape, found.is_stack), ([2, 1, 1], true));
+        assert_eq!(found.values, MatrixValues::F64(vec![0.5, 1.5]));
+        let stack = file("<f4", true, "(2, 1, 2)", &little(&[0.0, 2.0, 1.0, 3.0]));
+        assert_eq!(
+            parse(&stack).unwrap().values,
+            MatrixValues::F32(vec![0.0, 1.0, 2.0, 3.0])
+        );
+        assert_eq!(
+            parse(&file("<f4", false, "(0, 0)", &[])).unwrap().shape,
+            [1, 0, 0]
+        );
+    }
+
+    #[test]
+    fn everything_else_gets_one_sentence() {
+        let message = |bytes: &[u8]| parse(bytes).unwrap_err();
+        assert!(message(b"").starts_with("the file is empty"));
+        assert!(message(b"PK\x03\x04").starts_with("this is an .npz archive"));
+        assert!(message(b"hello").starts_with("this is not an .npy file"));
+        assert!(message(b"\x93NUMPY\x01").starts_with("the header cannot be read"));
+        for descr in ["<i4", "<f2", "<c8", "|b1", "|O"] {
+            let found = message(&file(descr, false, "(1, 1)", &[0; 8]));
+            assert!(
+                found.contains("expected float32 or float64"),
+                "{descr}: {found}"
+            );
+        }
+        let short = message(&file("<f4", false, "(2, 2)", &[0; 12]));
+        assert_eq!(
+            short,
+            "the file holds 12 bytes of numbers, expected 16 of a matrix of 2 by 2: it is cut short \
+             or damaged"
+        );
+        let huge = "(18446744073709551615, 4, 4)";
+        assert!(message(&file("<f4", false, huge, &[])).contains("more than there can be"));
+        for shape in ["(4,)", "()", "(1, 1, 1, 1)"] {
+            assert!(message(&file("<f4", false, shape, &[0; 16])).contains("dimensions, expected"));
+        }
+    }
+}
