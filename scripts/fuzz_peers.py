@@ -58,7 +58,8 @@ class Tally:
     def lines(self):
         """One line for each family, and their sum."""
         for family, count in self.cases.items():
-            yield f"{self.title:14s} {family:16s} {count:7d} {self.largest[family]:8d} {self.differences[family]:12d}"
+            largest, differences = self.largest[family], self.differences[family]
+            yield f"{self.title:14s} {family:16s} {count:7d} {largest:8d} {differences:12d}"
         yield f"{self.title:14s} {'all':16s} {self.cases.total():7d} {'':8s} {self.differences.total():12d}"
 
 
