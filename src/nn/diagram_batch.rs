@@ -4,13 +4,15 @@
 //! [`DiagramBatch::bars`], births and deaths as tensors, and [`DiagramBatch::surrogate`], a scalar
 //! whose gradient in the distances is given. Both touch the critical edges alone.
 
+use std::sync::OnceLock;
+
 use burn::prelude::*;
-use burn::tensor::DType;
+use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
 use crate::distance::{DistanceElement, RowDistance};
 use crate::error::{Error, Result};
-use crate::topology::{Diagram, Edge, EdgeGradient};
+use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
 
 /// The diagrams of a batch, each number tied to the tensor it came from.
 ///
@@ -41,6 +43,9 @@ pub struct DiagramBatch {
     pub(super) host: HostValues,
     pub(super) kind: InputKind,
     pub(super) items: Vec<Item>,
+    /// Births and deaths of all dimensions, made when the first bars are asked for: their gradient
+    /// is as large as the input, once for all of them.
+    pub(super) ends: OnceLock<Tensor<1>>,
 }
 
 /// Finite bars of a batch as tensors, flat and ragged.
@@ -92,16 +97,33 @@ pub(super) struct Item {
     pub(super) distances: Option<Vec<f64>>,
 }
 
+/// Numbers read from a device at a time: backends copy what they hand out up to three times, which
+/// is cheap only as long as it stays in a cache.
+const READ_AT_ONCE: usize = 1 << 18;
+
 impl HostValues {
     pub(super) fn read(tensor: Tensor<3>) -> Result<Self> {
-        let unreadable =
-            |e| Error::invalid_distances(format!("tensor cannot be read from its device: {e}"));
         let tensor = tensor.without_autodiff();
         match tensor.dtype() {
-            DType::F64 => tensor.try_into_vec_as().map(Self::F64).map_err(unreadable),
-            _ => tensor.try_into_vec_as().map(Self::F32).map_err(unreadable),
+            DType::F64 => read_parts(tensor).map(Self::F64),
+            _ => read_parts(tensor).map(Self::F32),
         }
     }
+}
+
+fn read_parts<E: Element>(tensor: Tensor<3>) -> Result<Vec<E>> {
+    let [batch_size, n_points, n_columns] = tensor.dims();
+    let items_at_once = (READ_AT_ONCE / (n_points * n_columns).max(1)).max(1);
+    let mut values = Vec::with_capacity(batch_size * n_points * n_columns);
+    for start in (0..batch_size).step_by(items_at_once) {
+        let items = start..batch_size.min(start + items_at_once);
+        let part = tensor.clone().slice([items, 0..n_points, 0..n_columns]);
+        let part = part.try_into_vec_as::<E>().map_err(|e| {
+            Error::invalid_distances(format!("tensor cannot be read from its device: {e}"))
+        })?;
+        values.extend(part);
+    }
+    Ok(values)
 }
 
 impl DiagramBatch {
@@ -158,32 +180,67 @@ impl DiagramBatch {
     ///
     /// # Cost
     ///
-    /// O(n_bars) for distances, O(n_bars * n_columns) memory and time for rows.
+    /// O(n_bars) for distances, O(n_bars * n_columns) memory and time for rows, for the bars of all
+    /// dimensions when the first are asked for.
     ///
     /// # Panics
     ///
     /// If the dimension was not computed.
     pub fn bars(&self, homology_dim: usize) -> BarTensors {
         let mut offsets = vec![0];
-        let mut births = Vec::new();
-        let mut deaths = Vec::new();
-        for (k, item) in self.items.iter().enumerate() {
-            for bar in item.diagrams[homology_dim].finite() {
-                births.extend(bar.birth_edge.map(|edge| (k, edge, bar.birth)));
-                deaths.extend(bar.death_edge.map(|edge| (k, edge, bar.death)));
-            }
-            offsets.push(deaths.len());
+        for item in &self.items {
+            let n_bars = item.diagrams[homology_dim].finite().count();
+            offsets.push(offsets[offsets.len() - 1] + n_bars);
         }
-        let births = if homology_dim == 0 {
-            Tensor::zeros([deaths.len()], (&self.input.device(), self.input.dtype()))
-        } else {
-            self.critical_distances(&births)
+        let n_bars = offsets[offsets.len() - 1];
+        // All ends go by dimension, births before deaths; dimension 0 has no births.
+        let before: usize = (0..homology_dim).map(|dim| self.n_ends(dim)).sum();
+        let n_births = self.n_ends(homology_dim) - n_bars;
+        let options = (&self.input.device(), self.input.dtype());
+        let part = |start: usize, length: usize| match length {
+            0 => Tensor::zeros([0], options),
+            _ => self.ends().clone().narrow(0, start, length),
         };
         BarTensors {
-            births,
-            deaths: self.critical_distances(&deaths),
+            births: match homology_dim {
+                0 => Tensor::zeros([n_bars], options),
+                _ => part(before, n_births),
+            },
+            deaths: part(before + n_births, n_bars),
             offsets,
         }
+    }
+
+    fn n_ends(&self, homology_dim: usize) -> usize {
+        let bars = self.finite_bars(homology_dim);
+        let ends = bars.flat_map(|(_, bar)| [bar.birth_edge, bar.death_edge]);
+        ends.flatten().count()
+    }
+
+    fn finite_bars(&self, homology_dim: usize) -> impl Iterator<Item = (usize, &Bar<f64>)> {
+        let items = self.items.iter().enumerate();
+        items.flat_map(move |(item, diagrams)| {
+            let bars = diagrams.diagrams[homology_dim].finite();
+            bars.map(move |bar| (item, bar))
+        })
+    }
+
+    fn ends(&self) -> &Tensor<1> {
+        self.ends.get_or_init(|| {
+            let n_dims = self.items.first().map_or(0, |item| item.diagrams.len());
+            let mut edges = Vec::new();
+            for dim in 0..n_dims {
+                let births = self
+                    .finite_bars(dim)
+                    .map(|(k, bar)| (k, bar.birth_edge, bar.birth));
+                let deaths = self
+                    .finite_bars(dim)
+                    .map(|(k, bar)| (k, bar.death_edge, bar.death));
+                let ends = births.chain(deaths);
+                edges.extend(ends.filter_map(|(k, edge, value)| Some((k, edge?, value))));
+            }
+            self.critical_distances(&edges)
+        })
     }
 
     /// Distances of edges, given as (item, edge, value), linearised at the input.
@@ -239,7 +296,7 @@ impl DiagramBatch {
     }
 
     /// Derivatives of each edge's distance in the two rows of the input that it joins.
-    fn edge_jacobian<T: DistanceElement + burn::tensor::Element>(
+    fn edge_jacobian<T: DistanceElement + Element>(
         &self,
         values: &[T],
         distance: RowDistance,
@@ -330,7 +387,7 @@ impl DiagramBatch {
         (self.gathered(&edges) * Tensor::from_data(halves, options)).sum()
     }
 
-    fn input_gradient<T: DistanceElement + burn::tensor::Element>(
+    fn input_gradient<T: DistanceElement + Element>(
         &self,
         values: &[T],
         distance: RowDistance,

@@ -3,6 +3,8 @@
 //! Distances and diagrams are computed on the host from detached values, in parallel over the
 //! batch; no graph of the pairwise distances is ever recorded.
 
+use std::sync::OnceLock;
+
 use burn::prelude::*;
 use rayon::prelude::*;
 
@@ -144,6 +146,7 @@ impl Persistence {
             host,
             kind,
             items,
+            ends: OnceLock::new(),
         })
     }
 
