@@ -40,7 +40,7 @@
 //! # Ok::<(), burn_topology::Error>(())
 //! ```
 //!
-//! For a loss of your own, [`nn::Persistence`] takes distributions or distances and returns births
+//! For a loss of your own, [`nn::Persistence`] takes rows or distances and returns births
 //! and deaths as tensors; [`topology`] and [`distance`] do the same work on plain slices.
 //!
 //! # Features
@@ -87,7 +87,8 @@
 //! - **Cost**, for a matrix of n tokens, on one thread and in parallel over the batch: n^3 / 2 steps
 //!   for the distances; O(n^2) for dimension 0; for dimension 1 sorting n^2 / 2 edges, n / 64 words
 //!   for each, and sums for the critical triangles, which are few where there is structure and many
-//!   where entries are independent noise; memory O(n^2). Matching bars with bars is quadratic
+//!   where entries are independent noise; memory O(n^2). With 197 tokens 1.6 ms for Jensen-Shannon
+//!   distances and 0.2 to 0.7 ms for dimensions 0 and 1. Dimension 2 looks at every triangle. Matching bars with bars is quadratic
 //!   in their number in dimension 0, at worst cubic in dimension 1.
 //!
 //! # Levels
@@ -100,7 +101,10 @@
     feature = "cli",
     doc = "| 7 | [`cli`] | arguments, printing, exit codes |"
 )]
-#![cfg_attr(feature = "cli", doc = "| 5 | [`train`] | the trainer |")]
+#![cfg_attr(
+    feature = "cli",
+    doc = "| 5 | [`train`], [`analysis`] | the trainer; persistence of matrices from files |"
+)]
 #![cfg_attr(
     feature = "train",
     doc = "| 5 | [`learner`] | pieces for Burn's own training loop |"

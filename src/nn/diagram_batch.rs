@@ -40,7 +40,6 @@ use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
 #[derive(Debug)]
 pub struct DiagramBatch {
     pub(super) input: Tensor<3>,
-    pub(super) host: HostValues,
     pub(super) kind: InputKind,
     pub(super) items: Vec<Item>,
     /// Births and deaths of all dimensions, made when the first bars are asked for: their gradient
@@ -76,9 +75,10 @@ pub struct BarTensors {
     pub offsets: Vec<usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What the input is, and what its gradient needs of it on the host.
+#[derive(Debug)]
 pub(super) enum InputKind {
-    Rows(RowDistance),
+    Rows(RowDistance, HostValues),
     Distances,
 }
 
@@ -102,28 +102,41 @@ pub(super) struct Item {
 const READ_AT_ONCE: usize = 1 << 18;
 
 impl HostValues {
-    pub(super) fn read(tensor: Tensor<3>) -> Result<Self> {
-        let tensor = tensor.without_autodiff();
+    pub(super) fn read(tensor: &Tensor<3>) -> Result<Self> {
         match tensor.dtype() {
-            DType::F64 => read_parts(tensor).map(Self::F64),
-            _ => read_parts(tensor).map(Self::F32),
+            DType::F64 => read_all(tensor).map(Self::F64),
+            _ => read_all(tensor).map(Self::F32),
         }
     }
 }
 
-fn read_parts<E: Element>(tensor: Tensor<3>) -> Result<Vec<E>> {
+fn read_all<E: Element>(tensor: &Tensor<3>) -> Result<Vec<E>> {
+    let mut values = Vec::with_capacity(tensor.shape().num_elements());
+    read_parts(tensor, |part: Vec<E>| {
+        values.extend(part);
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// Hands out the values of a few items at a time, enough for all threads.
+pub(super) fn read_parts<E: Element>(
+    tensor: &Tensor<3>,
+    mut part: impl FnMut(Vec<E>) -> Result<()>,
+) -> Result<()> {
+    let tensor = tensor.clone().without_autodiff();
     let [batch_size, n_points, n_columns] = tensor.dims();
-    let items_at_once = (READ_AT_ONCE / (n_points * n_columns).max(1)).max(1);
-    let mut values = Vec::with_capacity(batch_size * n_points * n_columns);
+    let numbers = READ_AT_ONCE * rayon::current_num_threads();
+    let items_at_once = (numbers / (n_points * n_columns).max(1)).max(1);
     for start in (0..batch_size).step_by(items_at_once) {
         let items = start..batch_size.min(start + items_at_once);
-        let part = tensor.clone().slice([items, 0..n_points, 0..n_columns]);
-        let part = part.try_into_vec_as::<E>().map_err(|e| {
+        let values = tensor.clone().slice([items, 0..n_points, 0..n_columns]);
+        let values = values.try_into_vec_as::<E>().map_err(|e| {
             Error::invalid_distances(format!("tensor cannot be read from its device: {e}"))
         })?;
-        values.extend(part);
+        part(values)?;
     }
-    Ok(values)
+    Ok(())
 }
 
 impl DiagramBatch {
@@ -260,16 +273,16 @@ impl DiagramBatch {
                 .collect::<Vec<_>>();
             Tensor::<1, Int>::from_data(TensorData::new(rows, [n_edges]), &self.input.device())
         };
-        let InputKind::Rows(distance) = self.kind else {
+        let InputKind::Rows(distance, host) = &self.kind else {
             return self.gathered(edges).mean_dim(0).squeeze_dim(0);
         };
         let rows = self
             .input
             .clone()
             .reshape([batch_size * n_points, n_columns]);
-        let [first, second] = match &self.host {
-            HostValues::F32(values) => self.edge_jacobian(values, distance, edges),
-            HostValues::F64(values) => self.edge_jacobian(values, distance, edges),
+        let [first, second] = match host {
+            HostValues::F32(values) => self.edge_jacobian(values, *distance, edges),
+            HostValues::F64(values) => self.edge_jacobian(values, *distance, edges),
         };
         let constant = |data: TensorData| Tensor::<2>::from_data(data, options);
         let linear = rows.clone().select(0, end(0)) * constant(first)
@@ -352,12 +365,12 @@ impl DiagramBatch {
             self.items.len(),
             "one gradient list per item"
         );
-        let InputKind::Rows(distance) = self.kind else {
+        let InputKind::Rows(distance, host) = &self.kind else {
             return self.linearised(self.weighted_entries(gradient), value);
         };
-        let data = match &self.host {
-            HostValues::F32(values) => self.input_gradient(values, distance, gradient),
-            HostValues::F64(values) => self.input_gradient(values, distance, gradient),
+        let data = match host {
+            HostValues::F32(values) => self.input_gradient(values, *distance, gradient),
+            HostValues::F64(values) => self.input_gradient(values, *distance, gradient),
         };
         let constant = Tensor::<3>::from_data(data, (&self.input.device(), self.input.dtype()));
         self.linearised((self.input.clone() * constant).sum(), value)

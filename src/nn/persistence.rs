@@ -3,12 +3,13 @@
 //! Distances and diagrams are computed on the host from detached values, in parallel over the
 //! batch; no graph of the pairwise distances is ever recorded.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use burn::prelude::*;
+use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
-use super::diagram_batch::{DiagramBatch, HostValues, InputKind, Item};
+use super::diagram_batch::{DiagramBatch, HostValues, InputKind, Item, read_parts};
 use crate::distance::{DistanceElement, Metric, PairwiseDistances, RowDistance};
 use crate::error::{Error, Result};
 use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
@@ -108,7 +109,22 @@ impl Persistence {
     /// items in parallel, in the precision of `rows` (half precision runs in 32 bits).
     pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
         distance.validate()?;
-        self.compute(rows, InputKind::Rows(distance))
+        let [_, n_points, n_columns] = rows.dims();
+        let host = HostValues::read(&rows)?;
+        let size = [n_points, n_columns];
+        let items = match &host {
+            HostValues::F32(values) => {
+                let mut items = Items::new(self, rows.dims())?;
+                items.extend(values, |w, values| w.rows(values, size, distance))?;
+                items.found
+            }
+            HostValues::F64(values) => {
+                let mut items = Items::new(self, rows.dims())?;
+                items.extend(values, |w, values| w.rows(values, size, distance))?;
+                items.found
+            }
+        };
+        Ok(batch(rows, InputKind::Rows(distance, host), items))
     }
 
     /// Diagrams of given distances.
@@ -131,55 +147,91 @@ impl Persistence {
     ///
     /// One copy of `distances` to the host; items in parallel.
     pub fn distances(&self, distances: Tensor<3>) -> Result<DiagramBatch> {
-        self.compute(distances, InputKind::Distances)
+        let items = match distances.dtype() {
+            DType::F64 => self.items_of_distances::<f64>(&distances)?,
+            _ => self.items_of_distances::<f32>(&distances)?,
+        };
+        Ok(batch(distances, InputKind::Distances, items))
     }
 
-    fn compute(&self, input: Tensor<3>, kind: InputKind) -> Result<DiagramBatch> {
-        let dims = input.dims();
-        let host = HostValues::read(input.clone())?;
-        let items = match &host {
-            HostValues::F32(values) => self.items(values, dims, kind)?,
-            HostValues::F64(values) => self.items(values, dims, kind)?,
-        };
-        Ok(DiagramBatch {
-            input,
-            host,
-            kind,
-            items,
-            ends: OnceLock::new(),
+    fn items_of_distances<T: DistanceElement + Element>(
+        &self,
+        distances: &Tensor<3>,
+    ) -> Result<Vec<Item>> {
+        let [_, n_points, n_columns] = distances.dims();
+        let mut items = Items::<T>::new(self, distances.dims())?;
+        read_parts(distances, |part: Vec<T>| {
+            items.extend(&part, |w, values| w.distances(values, n_points, n_columns))
+        })?;
+        Ok(items.found)
+    }
+}
+
+fn batch(input: Tensor<3>, kind: InputKind, items: Vec<Item>) -> DiagramBatch {
+    DiagramBatch {
+        input,
+        kind,
+        items,
+        ends: OnceLock::new(),
+    }
+}
+
+/// The items found so far, and memory that threads reuse for the next ones.
+struct Items<T: DistanceElement> {
+    found: Vec<Item>,
+    /// Items in all, and numbers in each.
+    batch_size: usize,
+    size: usize,
+    fresh: Workspace<T>,
+    idle: Mutex<Vec<Workspace<T>>>,
+}
+
+impl<T: DistanceElement> Items<T> {
+    fn new(layer: &Persistence, [batch_size, n_points, n_columns]: [usize; 3]) -> Result<Self> {
+        let rips = VietorisRips::new(layer.max_homology_dim)?
+            .with_threshold(T::from_f64_nearest(layer.threshold))?;
+        Ok(Self {
+            found: Vec::with_capacity(batch_size),
+            batch_size,
+            size: n_points * n_columns,
+            fresh: Workspace::new(rips, layer.keeps_distances),
+            idle: Mutex::new(Vec::new()),
         })
     }
 
-    fn items<T: DistanceElement>(
-        &self,
+    /// Adds the items of the next values, in parallel.
+    fn extend(
+        &mut self,
         values: &[T],
-        [batch_size, n_points, n_columns]: [usize; 3],
-        kind: InputKind,
-    ) -> Result<Vec<Item>> {
-        let size = n_points * n_columns;
-        let rips = VietorisRips::new(self.max_homology_dim)?
-            .with_threshold(T::from_f64_nearest(self.threshold))?;
-        (0..batch_size)
-            .into_par_iter()
-            .map_init(
-                || Workspace::<T>::new(rips.clone(), self.keeps_distances),
-                |workspace, k| {
-                    let values = &values[k * size..(k + 1) * size];
-                    match kind {
-                        InputKind::Rows(distance) => workspace.rows(values, n_columns, distance),
-                        InputKind::Distances => workspace.distances(values, n_points, n_columns),
-                    }
-                    .map_err(|error| error.within(format_args!("item {k}")))
-                },
-            )
-            // By way of a list, so that of several bad items the first is named, not the fastest.
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect()
+        compute: impl Fn(&mut Workspace<T>, &[T]) -> Result<Item> + Sync,
+    ) -> Result<()> {
+        let start = self.found.len();
+        // Items without points have no values to tell them by.
+        let end = match values.len().checked_div(self.size) {
+            Some(n_items) => start + n_items,
+            None => self.batch_size,
+        };
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let items = (start..end).into_par_iter().map(|k| {
+            let waiting = idle().pop();
+            let mut workspace = waiting.unwrap_or_else(|| self.fresh.clone());
+            let item = compute(
+                &mut workspace,
+                &values[(k - start) * self.size..][..self.size],
+            );
+            idle().push(workspace);
+            item.map_err(|error| error.within(format_args!("item {k}")))
+        });
+        // By way of a list, so that of several bad items the first is named, not the fastest.
+        for item in items.collect::<Vec<_>>() {
+            self.found.push(item?);
+        }
+        Ok(())
     }
 }
 
 /// Memory that one thread reuses over its items.
+#[derive(Clone)]
 struct Workspace<T: DistanceElement> {
     rips: VietorisRips<T>,
     pairwise: PairwiseDistances<T>,
@@ -197,8 +249,13 @@ impl<T: DistanceElement> Workspace<T> {
         }
     }
 
-    fn rows(&mut self, rows: &[T], n_columns: usize, distance: RowDistance) -> Result<Item> {
-        let n_points = check_rows(rows, n_columns, distance.metric)?;
+    fn rows(
+        &mut self,
+        rows: &[T],
+        [n_points, n_columns]: [usize; 2],
+        distance: RowDistance,
+    ) -> Result<Item> {
+        check_rows(rows, [n_points, n_columns], distance.metric)?;
         let mut distances = std::mem::take(&mut self.distances);
         distances.resize(n_points * n_points, T::zero());
         self.pairwise
@@ -230,13 +287,17 @@ impl<T: DistanceElement> Workspace<T> {
     }
 }
 
-/// The number of rows, if the metric can compare them.
-fn check_rows<T: DistanceElement>(rows: &[T], n_columns: usize, metric: Metric) -> Result<usize> {
-    let Some(n_points) = rows.len().checked_div(n_columns) else {
+/// Whether the metric can compare the rows.
+fn check_rows<T: DistanceElement>(
+    rows: &[T],
+    [n_points, n_columns]: [usize; 2],
+    metric: Metric,
+) -> Result<()> {
+    if n_columns == 0 {
         return Err(Error::invalid_distribution(
             "rows have no columns, expected a number for each outcome",
         ));
-    };
+    }
     if n_points > MAX_POINTS {
         return Err(Error::invalid_distribution(format!(
             "{n_points} rows were passed, expected at most {MAX_POINTS}"
@@ -253,7 +314,7 @@ fn check_rows<T: DistanceElement>(rows: &[T], n_columns: usize, metric: Metric) 
         _ => (T::zero(), "a probability"),
     };
     let Some(bad) = rows.iter().position(|x| !(x.is_finite() && *x >= lowest)) else {
-        return Ok(n_points);
+        return Ok(());
     };
     Err(Error::invalid_distribution(format!(
         "row {} has the entry {} at column {}, expected {expected}",

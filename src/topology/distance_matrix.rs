@@ -120,12 +120,8 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     /// Mean over all pairs of different points; 0 below two points, infinite if one distance is.
     pub fn mean(&self) -> f64 {
         let pairs = self.n_points * self.n_points.saturating_sub(1) / 2;
-        let sum: f64 = (0..self.n_points)
-            .map(|i| {
-                let row = self.row(i)[i + 1..].iter();
-                row.map(|distance| distance.to_f64_exact()).sum::<f64>()
-            })
-            .sum();
+        let above = (0..self.n_points).map(|i| sum(&self.row(i)[i + 1..]));
+        let sum: f64 = above.sum();
         sum / pairs.max(1) as f64
     }
 
@@ -139,6 +135,19 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
             .reduce(T::min)
             .unwrap_or_else(T::zero)
     }
+}
+
+/// The sum of numbers in 64 bits, in lanes.
+fn sum<T: Real>(values: &[T]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value.to_f64_exact();
+        }
+    }
+    let rest = rest.iter().map(|value| value.to_f64_exact());
+    lanes.into_iter().chain(rest).sum()
 }
 
 /// The largest of non-negative numbers; lanes, since one running maximum would wait for itself.

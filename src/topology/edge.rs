@@ -35,6 +35,7 @@ pub(super) type EdgeKey<T> = (<T as Real>::Bits, PackedEdge);
 /// Sorts the edges of matrices; keeps its memory between them.
 #[derive(Debug, Clone)]
 pub(super) struct EdgeSorter<T: Real> {
+    /// As long as any matrix needed; the edges of this one come first.
     unsorted: Vec<EdgeKey<T>>,
     sorted: Vec<EdgeKey<T>>,
     bucket_ends: Vec<u32>,
@@ -67,24 +68,29 @@ impl<T: Real> EdgeSorter<T> {
         distances: &DistanceMatrix<'_, T>,
         longest: T,
     ) -> impl Iterator<Item = PackedEdge> + Clone {
-        self.collect(distances, longest);
-        self.distribute();
-        insertion_sort(&mut self.sorted);
-        self.sorted.iter().map(|&(_, edge)| edge)
+        let n_edges = self.collect(distances, longest);
+        self.distribute(n_edges);
+        let sorted = &mut self.sorted[..n_edges];
+        insertion_sort(sorted);
+        sorted.iter().map(|&(_, edge)| edge)
     }
 
-    fn collect(&mut self, distances: &DistanceMatrix<'_, T>, longest: T) {
+    /// Writes the edges in the order of their vertices; returns how many there are.
+    fn collect(&mut self, distances: &DistanceMatrix<'_, T>, longest: T) -> usize {
         let n = distances.n_points();
         let longest = longest.min(T::max_value()).sortable_bits();
-        let nothing = (T::zero().sortable_bits(), PackedEdge(0));
+        let n_pairs = n * n.saturating_sub(1) / 2;
+        for keys in [&mut self.unsorted, &mut self.sorted] {
+            if keys.len() < n_pairs {
+                keys.resize(n_pairs, (T::zero().sortable_bits(), PackedEdge(0)));
+            }
+        }
         let mut n_kept = 0;
-        self.unsorted.clear();
         for i in 0..n {
             let row = &distances.row(i)[i + 1..];
             // Every edge is written and only those kept are counted: which are is no pattern that
             // a processor could predict.
-            self.unsorted.resize(n_kept + row.len(), nothing);
-            let slots = &mut self.unsorted[n_kept..];
+            let slots = &mut self.unsorted[n_kept..][..row.len()];
             let mut kept = 0;
             for (j, length) in (i + 1..n).zip(row) {
                 let bits = length.sortable_bits();
@@ -93,28 +99,28 @@ impl<T: Real> EdgeSorter<T> {
             }
             n_kept += kept;
         }
-        self.unsorted.truncate(n_kept);
+        n_kept
     }
 
-    fn distribute(&mut self) {
+    /// Moves the edges into buckets of rising length.
+    fn distribute(&mut self, n_edges: usize) {
         let bits = |key: &EdgeKey<T>| -> u64 { key.0.into() };
-        self.sorted.clear();
-        let Some(&nothing) = self.unsorted.first() else {
-            return;
-        };
-        let (least, largest) = self
-            .unsorted
+        let unsorted = &self.unsorted[..n_edges];
+        let (least, largest) = unsorted
             .iter()
             .map(bits)
             .fold((u64::MAX, 0), |(low, high), b| (low.min(b), high.max(b)));
-        let log2_edges = usize::BITS - self.unsorted.len().leading_zeros();
+        if n_edges == 0 {
+            return;
+        }
+        let log2_edges = usize::BITS - n_edges.leading_zeros();
         let log2_buckets = log2_edges.min(MAX_LOG2_BUCKETS);
         let shift = (u64::BITS - (largest - least).leading_zeros()).saturating_sub(log2_buckets);
         let bucket = |key: &EdgeKey<T>| ((bits(key) - least) >> shift) as usize;
 
         self.bucket_ends.clear();
         self.bucket_ends.resize(1 << log2_buckets, 0);
-        for key in &self.unsorted {
+        for key in unsorted {
             self.bucket_ends[bucket(key)] += 1;
         }
         let (mut end, mut longest_bucket) = (0, 0);
@@ -123,8 +129,7 @@ impl<T: Real> EdgeSorter<T> {
             // The start for now; the edges that come in move it to the end.
             (*count, end) = (end, end + *count);
         }
-        self.sorted.resize(self.unsorted.len(), nothing);
-        for key in &self.unsorted {
+        for key in unsorted {
             let place = &mut self.bucket_ends[bucket(key)];
             self.sorted[*place as usize] = *key;
             *place += 1;
