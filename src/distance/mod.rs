@@ -1,6 +1,7 @@
 //! Distances between the rows of a matrix, and their gradients.
 
 mod element;
+mod gradient;
 mod jensen_shannon;
 mod row_distance;
 mod vectorized;

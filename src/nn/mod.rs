@@ -4,6 +4,7 @@ mod attention;
 mod attention_rows;
 mod diagram_batch;
 mod gradient_norm;
+mod host_values;
 mod persistence;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};

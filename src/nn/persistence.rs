@@ -9,7 +9,8 @@ use burn::prelude::*;
 use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
-use super::diagram_batch::{DiagramBatch, HostValues, InputKind, Item, read_parts};
+use super::diagram_batch::{DiagramBatch, InputKind, Item};
+use super::host_values::{HostValues, read_parts};
 use crate::distance::{DistanceElement, Metric, PairwiseDistances, RowDistance};
 use crate::error::{Error, Result};
 use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
