@@ -200,13 +200,17 @@ fn is_exact<T: Real>(values: &[T], n_points: usize) -> bool {
 
 /// Whether the tile that begins there is the transpose of its mirror image.
 fn is_symmetric_tile<T: Real>(values: &[T], n_points: usize, [rows, columns]: [usize; 2]) -> bool {
-    let end = (columns + TILE).min(n_points);
+    let side = |start: usize| TILE.min(n_points - start);
+    let mut mirror = [[T::zero(); TILE]; TILE];
+    for (k, line) in mirror[..side(columns)].iter_mut().enumerate() {
+        let start = (columns + k) * n_points + rows;
+        line[..side(rows)].copy_from_slice(&values[start..][..side(rows)]);
+    }
     let mut equal = true;
-    for i in rows..(rows + TILE).min(n_points) {
-        let row = &values[i * n_points + columns..i * n_points + end];
-        let mirror = values[columns * n_points + i..].iter().step_by(n_points);
-        for (upper, lower) in row.iter().zip(mirror) {
-            equal &= upper == lower;
+    for i in 0..side(rows) {
+        let row = &values[(rows + i) * n_points + columns..][..side(columns)];
+        for (upper, line) in row.iter().zip(&mirror) {
+            equal &= *upper == line[i];
         }
     }
     equal
