@@ -56,6 +56,12 @@ pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
             "{output}: is there already; pass --force to replace it, or another --output"
         )));
     }
+    if arguments.output.exists() && !arguments.output.is_file() {
+        // A rename would put a file in the place of a directory or a device.
+        return Err(could_not(format!(
+            "{output}: is not a file, expected one to write"
+        )));
+    }
     let matrices = read_matrices(&arguments.matrix).map_err(could_not)?;
     let persistence = MatrixPersistence {
         input: match arguments.input {

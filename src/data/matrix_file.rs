@@ -48,6 +48,7 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err("this is not an .npy file, expected one that numpy.save wrote".to_owned());
     }
+    check_header_length(bytes)?;
     check_shape(bytes)?;
     let mut rest = bytes;
     let header =
@@ -112,6 +113,27 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
         is_stack,
         values,
     })
+}
+
+/// Refuses a header that claims to be longer than the file, which its reader would make room for.
+fn check_header_length(bytes: &[u8]) -> Result<(), String> {
+    let claimed = match *bytes {
+        [_, _, _, _, _, _, 1, _, low, high, ..] => u64::from(u16::from_le_bytes([low, high])),
+        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => {
+            return Err(
+                "the header cannot be read: the file is cut short or of no known version"
+                    .to_owned(),
+            );
+        }
+    };
+    if claimed > bytes.len() as u64 {
+        return Err(format!(
+            "the header is said to have {claimed} bytes and the file has {}: it is cut short or damaged",
+            bytes.len()
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses a shape whose product no number holds, which the reader of headers takes on trust.
@@ -254,6 +276,9 @@ mod tests {
         assert!(message(b"PK\x03\x04").starts_with("this is an .npz archive"));
         assert!(message(b"hello").starts_with("this is not an .npy file"));
         assert!(message(b"\x93NUMPY\x01").starts_with("the header cannot be read"));
+        assert!(
+            message(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{").starts_with("the header is said to")
+        );
         for descr in ["<i4", "<f2", "<c8", "|b1", "|O"] {
             let found = message(&file(descr, false, "(1, 1)", &[0; 8]));
             assert!(

@@ -139,6 +139,13 @@ fn bad_matrices_and_outputs_get_one_sentence() {
             of("square.npy", "kept.npz"),
             "kept.npz: is there already; pass --force",
         ),
+        (
+            refused(
+                &directory,
+                &["persistence", "square.npy", "--output", ".", "--force"],
+            ),
+            ".: is not a file",
+        ),
         (of("square.npy", "no/o.npz"), "no/o.npz: cannot be written"),
         (
             refused(
