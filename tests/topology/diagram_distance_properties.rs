@@ -155,8 +155,10 @@ proptest! {
                 let expected = wasserstein(&first, &second, order, norm).unwrap().cost;
                 prop_assert!((found - expected).abs() <= 1e-12 * expected);
             }
+            // A bar matched to `[at, at]` has the length to the diagonal up to rounding only.
             let found = bottleneck(&longer, &second, norm).unwrap().distance;
-            prop_assert_eq!(found, bottleneck(&first, &second, norm).unwrap().distance);
+            let expected = bottleneck(&first, &second, norm).unwrap().distance;
+            prop_assert!((found - expected).abs() <= 1e-12 * expected);
         }
     }
 
