@@ -79,34 +79,15 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
     }
     let is_big = is_big_endian(&header.dtype());
     let fortran = header.order() == Order::Fortran;
-    let values = if is_double {
-        let number = |b: [u8; 8]| {
-            if is_big {
-                f64::from_be_bytes(b)
-            } else {
-                f64::from_le_bytes(b)
-            }
-        };
-        let (chunks, _) = rest.as_chunks::<8>();
-        MatrixValues::F64(in_rows(
-            chunks.iter().map(|&b| number(b)).collect(),
-            shape,
-            fortran,
-        ))
-    } else {
-        let number = |b: [u8; 4]| {
-            if is_big {
-                f32::from_be_bytes(b)
-            } else {
-                f32::from_le_bytes(b)
-            }
-        };
-        let (chunks, _) = rest.as_chunks::<4>();
-        MatrixValues::F32(in_rows(
-            chunks.iter().map(|&b| number(b)).collect(),
-            shape,
-            fortran,
-        ))
+    let values = match (is_double, is_big) {
+        (true, true) => MatrixValues::F64(decoded(rest, f64::from_be_bytes)),
+        (true, false) => MatrixValues::F64(decoded(rest, f64::from_le_bytes)),
+        (false, true) => MatrixValues::F32(decoded(rest, f32::from_be_bytes)),
+        (false, false) => MatrixValues::F32(decoded(rest, f32::from_le_bytes)),
+    };
+    let values = match values {
+        MatrixValues::F64(values) => MatrixValues::F64(in_rows(values, shape, fortran)),
+        MatrixValues::F32(values) => MatrixValues::F32(in_rows(values, shape, fortran)),
     };
     Ok(Matrices {
         shape,
@@ -186,6 +167,11 @@ fn is_double(dtype: &DType) -> Result<bool, String> {
 
 fn is_big_endian(dtype: &DType) -> bool {
     matches!(dtype, DType::Plain(kind) if kind.endianness() == npyz::Endianness::Big)
+}
+
+fn decoded<T, const WIDTH: usize>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> Vec<T> {
+    let (chunks, _) = bytes.as_chunks::<WIDTH>();
+    chunks.iter().map(|&chunk| number(chunk)).collect()
 }
 
 /// From Fortran order, where the first index varies fastest.
