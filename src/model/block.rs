@@ -2,9 +2,14 @@
 
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::{Distribution, activation::gelu};
+use burn::tensor::Distribution;
 
-use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig};
+use crate::nn::{
+    AttentionOutput, Gelu, SelfAttention, SelfAttentionConfig, gelu, layer_norm, linear,
+};
+
+/// Added to the variance by every norm, as in the ViT of Dosovitskiy et al.
+const NORM_EPSILON: f64 = 1e-6;
 
 /// Configuration of a [`Block`].
 #[derive(Config, Debug)]
@@ -61,20 +66,30 @@ pub struct DropPath {
     prob: f64,
 }
 
+/// A norm of tokens; [`normalize`] applies it.
+pub(super) fn norm(d_model: usize, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(d_model)
+        .with_epsilon(NORM_EPSILON)
+        .init(device)
+}
+
+/// The tokens after a [`norm`].
+pub(super) fn normalize(tokens: Tensor<3>, norm: &LayerNorm) -> Tensor<3> {
+    match &norm.beta {
+        Some(beta) => layer_norm(tokens, norm.gamma.val(), beta.val(), NORM_EPSILON),
+        None => norm.forward(tokens),
+    }
+}
+
 impl BlockConfig {
     /// Initialises the block.
     pub fn init(&self, device: &Device) -> Block {
-        let norm = || {
-            LayerNormConfig::new(self.d_model)
-                .with_epsilon(1e-6)
-                .init(device)
-        };
         Block {
-            norm1: norm(),
+            norm1: norm(self.d_model, device),
             attn: SelfAttentionConfig::new(self.d_model, self.n_heads)
                 .with_dropout(self.dropout)
                 .init(device),
-            norm2: norm(),
+            norm2: norm(self.d_model, device),
             mlp: Mlp {
                 fc1: LinearConfig::new(self.d_model, self.d_mlp).init(device),
                 fc2: LinearConfig::new(self.d_mlp, self.d_model).init(device),
@@ -96,9 +111,9 @@ impl Block {
     pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
         let branch = |output| self.drop_path.forward(self.drop.forward(output));
         let AttentionOutput { context, weights } =
-            self.attn.forward(self.norm1.forward(tokens.clone()));
+            self.attn.forward(normalize(tokens.clone(), &self.norm1));
         let tokens = tokens + branch(context);
-        let update = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        let update = self.mlp.forward(normalize(tokens.clone(), &self.norm2));
         AttentionOutput {
             context: tokens + branch(update),
             weights,
@@ -109,7 +124,7 @@ impl Block {
 impl Mlp {
     /// Maps `[batch_size, n_tokens, d_model]` to the same shape.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+        linear(gelu(linear(tokens, &self.fc1), Gelu::Erf), &self.fc2)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use burn::module::{Initializer, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear, LinearConfig};
 use burn::prelude::*;
 
-use super::block::{Block, BlockConfig};
+use super::block::{Block, BlockConfig, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::size::VitSize;
 
@@ -162,9 +162,7 @@ impl VitConfig {
             blocks: (0..self.n_layers)
                 .map(|layer| self.block(layer).init(device))
                 .collect(),
-            norm: LayerNormConfig::new(self.d_model)
-                .with_epsilon(1e-6)
-                .init(device),
+            norm: norm(self.d_model, device),
             head: LinearConfig::new(self.d_model, self.n_classes).init(device),
             n_prefix_tokens: layout.n_prefix_tokens,
             grid: layout.grid,
@@ -199,7 +197,7 @@ impl Vit {
                 hidden.push(tokens.clone());
             }
         }
-        let tokens = self.norm.forward(tokens);
+        let tokens = normalize(tokens, &self.norm);
         let pooled = match &self.cls_token {
             Some(_) => tokens.slice_dim(1, 0..1),
             None => tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1),

@@ -2,7 +2,8 @@
 
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::activation::softmax;
+
+use super::fused::{MixedTokens, attention, linear};
 
 /// Configuration of [`SelfAttention`].
 ///
@@ -115,25 +116,11 @@ impl SelfAttention {
     ///
     /// - `tokens`: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
-        let [batch_size, n_tokens, d_model] = tokens.dims();
-        let d_head = d_model / self.n_heads;
-        let qkv = self
-            .qkv
-            .forward(tokens)
-            .reshape([batch_size, n_tokens, 3, self.n_heads, d_head])
-            .permute([2, 0, 3, 1, 4]);
-        let part = |index: usize| -> Tensor<4> {
-            qkv.clone().slice_dim(0, index..index + 1).squeeze_dim(0)
-        };
-        let (query, key, value) = (part(0), part(1), part(2)); // [batch, head, token, d_head]
-        let scores = (query * (d_head as f64).powf(-0.5)).matmul(key.swap_dims(2, 3));
-        let weights = softmax(scores, 3);
-        let mixed = self.dropout.forward(weights.clone()).matmul(value);
-        let merged = mixed
-            .swap_dims(1, 2)
-            .reshape([batch_size, n_tokens, d_model]);
+        let qkv = linear(tokens, &self.qkv);
+        let drop = |weights| self.dropout.forward(weights);
+        let MixedTokens { mixed, weights } = attention(qkv, self.n_heads, None, drop);
         AttentionOutput {
-            context: self.proj.forward(merged),
+            context: linear(mixed, &self.proj),
             weights,
         }
     }

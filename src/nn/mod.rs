@@ -3,6 +3,7 @@
 mod attention;
 mod attention_rows;
 mod diagram_batch;
+mod fused;
 mod gradient_norm;
 mod host_values;
 mod persistence;
@@ -10,5 +11,6 @@ mod persistence;
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
 pub use diagram_batch::{BarTensors, DiagramBatch};
+pub use fused::{Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 pub use gradient_norm::gradient_norm;
 pub use persistence::Persistence;

@@ -1,0 +1,227 @@
+//! The Gaussian error linear unit.
+
+use burn::prelude::*;
+use burn::tensor::activation;
+
+/// The form of a [`gelu`].
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{Gelu, gelu};
+///
+/// let x = Tensor::<1>::from_floats([1.0], &Device::flex());
+/// let value = |form| gelu(x.clone(), form).into_scalar::<f32>();
+/// assert!((value(Gelu::Erf) - 0.841345).abs() < 1e-6);
+/// assert!((value(Gelu::Tanh) - 0.841192).abs() < 1e-6);
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gelu {
+    /// `x Phi(x)`, with the distribution function of the standard normal.
+    Erf,
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+    Tanh,
+}
+
+/// The Gaussian error linear unit of every entry.
+///
+/// # Gradient
+///
+/// That of the same formula.
+///
+/// # Cost
+///
+/// On the CPU backend in single precision one vectorised, parallel pass each way; elsewhere Burn's own
+/// operations.
+///
+/// # Source
+///
+/// Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, section 2.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::{Gelu, gelu};
+///
+/// let x = Tensor::<1>::from_floats([0.0], &Device::flex().autodiff()).require_grad();
+/// let gradients = gelu(x.clone(), Gelu::Erf).sum().backward();
+/// assert_eq!(x.grad(&gradients).unwrap().into_scalar::<f32>(), 0.5);
+/// # }
+/// ```
+pub fn gelu<const D: usize>(x: Tensor<D>, form: Gelu) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if let Some(output) = on_flex::gelu(&x, form) {
+        return output;
+    }
+    of_tensors(x, form)
+}
+
+/// The same in Burn's operations.
+fn of_tensors<const D: usize>(x: Tensor<D>, form: Gelu) -> Tensor<D> {
+    match form {
+        Gelu::Erf => activation::gelu(x),
+        Gelu::Tanh => activation::gelu_approximate(x),
+    }
+}
+
+#[cfg(feature = "flex")]
+mod on_flex {
+    use burn::tensor::Tensor;
+    use pulp::{Arch, Simd, WithSimd};
+    use rayon::prelude::*;
+
+    use super::Gelu;
+    use crate::nn::fused::node::{Host, Input, Operation, apply, contiguous, host_like, values};
+    use crate::nn::fused::simd::{erf, exp_of_negative};
+
+    /// Entries per task.
+    const BLOCK: usize = 1 << 13;
+
+    pub(super) fn gelu<const D: usize>(x: &Tensor<D>, form: Gelu) -> Option<Tensor<D>> {
+        apply(form, [Input::of(x.clone())?])
+    }
+
+    impl Operation<1> for Gelu {
+        type Saved = Host;
+
+        fn forward(&self, [x]: [Host; 1]) -> (Host, Host) {
+            let x = contiguous(x);
+            let mut output = vec![0.0; values(&x).len()];
+            let blocks = output.par_chunks_mut(BLOCK);
+            blocks
+                .zip(values(&x).par_chunks(BLOCK))
+                .for_each(|(output, x)| {
+                    Arch::new().dispatch(Pass {
+                        form: *self,
+                        x,
+                        gradient: None,
+                        output,
+                    });
+                });
+            (host_like(output, &x), x)
+        }
+
+        fn backward(&self, x: Host, gradient: Host, _is_wanted: [bool; 1]) -> [Option<Host>; 1] {
+            let gradient = contiguous(gradient);
+            let mut output = vec![0.0; values(&x).len()];
+            let inputs = values(&x)
+                .par_chunks(BLOCK)
+                .zip(values(&gradient).par_chunks(BLOCK));
+            output
+                .par_chunks_mut(BLOCK)
+                .zip(inputs)
+                .for_each(|(output, (x, gradient))| {
+                    Arch::new().dispatch(Pass {
+                        form: *self,
+                        x,
+                        gradient: Some(gradient),
+                        output,
+                    });
+                });
+            [Some(host_like(output, &x))]
+        }
+    }
+
+    /// Values, or gradients where a gradient is given.
+    struct Pass<'a> {
+        form: Gelu,
+        x: &'a [f32],
+        gradient: Option<&'a [f32]>,
+        output: &'a mut [f32],
+    }
+
+    impl WithSimd for Pass<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let outputs = self.output.chunks_mut(S::F32_LANES);
+            let inputs = self.x.chunks(S::F32_LANES);
+            match self.gradient {
+                None => outputs.zip(inputs).for_each(|(output, x)| {
+                    let x = simd.partial_load_f32s(x);
+                    let share = share(simd, x, self.form);
+                    simd.partial_store_f32s(output, simd.mul_f32s(x, share));
+                }),
+                Some(gradient) => {
+                    let inputs = inputs.zip(gradient.chunks(S::F32_LANES));
+                    outputs.zip(inputs).for_each(|(output, (x, gradient))| {
+                        let slope = slope(simd, simd.partial_load_f32s(x), self.form);
+                        let gradient = simd.partial_load_f32s(gradient);
+                        simd.partial_store_f32s(output, simd.mul_f32s(gradient, slope));
+                    });
+                }
+            }
+        }
+    }
+
+    /// The share of `x` that passes.
+    #[inline(always)]
+    fn share<S: Simd>(simd: S, x: S::f32s, form: Gelu) -> S::f32s {
+        let half = simd.splat_f32s(0.5);
+        let odd = match form {
+            Gelu::Erf => erf(
+                simd,
+                simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2)),
+            ),
+            Gelu::Tanh => tanh(simd, inner(simd, x)),
+        };
+        simd.mul_add_f32s(odd, half, half)
+    }
+
+    /// The derivative of `x share(x)`.
+    #[inline(always)]
+    fn slope<S: Simd>(simd: S, x: S::f32s, form: Gelu) -> S::f32s {
+        const FRAC_1_SQRT_TAU: f32 = 0.398_942_3;
+        let share = share(simd, x, form);
+        let square = simd.mul_f32s(x, x);
+        let of_share = match form {
+            Gelu::Erf => {
+                let exponent = simd.mul_f32s(square, simd.splat_f32s(-0.5));
+                let density = exp_of_negative(simd, exponent);
+                simd.mul_f32s(density, simd.splat_f32s(FRAC_1_SQRT_TAU))
+            }
+            Gelu::Tanh => {
+                // d tanh(u) / 2 = (1 - tanh(u)^2) / 2 du = 2 share (1 - share) du.
+                let of_inner = simd.mul_add_f32s(
+                    square,
+                    simd.splat_f32s(3.0 * CUBE * SLOPE),
+                    simd.splat_f32s(SLOPE),
+                );
+                let variance = simd.sub_f32s(share, simd.mul_f32s(share, share));
+                simd.mul_f32s(simd.add_f32s(variance, variance), of_inner)
+            }
+        };
+        simd.mul_add_f32s(x, of_share, share)
+    }
+
+    /// sqrt(2 / pi).
+    const SLOPE: f32 = 0.797_884_6;
+    const CUBE: f32 = 0.044_715;
+
+    #[inline(always)]
+    fn inner<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+        let square = simd.mul_f32s(x, x);
+        let factor = simd.mul_add_f32s(
+            square,
+            simd.splat_f32s(CUBE * SLOPE),
+            simd.splat_f32s(SLOPE),
+        );
+        simd.mul_f32s(x, factor)
+    }
+
+    #[inline(always)]
+    fn tanh<S: Simd>(simd: S, u: S::f32s) -> S::f32s {
+        let one = simd.splat_f32s(1.0);
+        let size = simd.abs_f32s(u);
+        let decay = exp_of_negative(simd, simd.mul_f32s(size, simd.splat_f32s(-2.0)));
+        let value = simd.div_f32s(simd.sub_f32s(one, decay), simd.add_f32s(one, decay));
+        let is_negative = simd.less_than_f32s(u, simd.splat_f32s(0.0));
+        simd.select_f32s(is_negative, simd.neg_f32s(value), value)
+    }
+}
