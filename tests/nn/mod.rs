@@ -1,4 +1,5 @@
 //! The differentiable persistence layer.
 
 mod degenerate;
+mod fused;
 mod persistence;

@@ -54,7 +54,7 @@ mod on_flex {
     };
 
     /// Rows per task: enough that packing the weights pays, few enough to stay in a cache.
-    const ROWS: usize = 64;
+    const ROWS: usize = 96;
     /// Rows of the weights per task of their gradient, each of which reads the whole batch.
     const WEIGHT_ROWS: usize = 16;
 

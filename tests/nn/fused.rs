@@ -1,0 +1,223 @@
+//! The single nodes of the CPU backend against the same functions in double precision, which takes
+//! Burn's own operations.
+
+use burn::nn::LinearConfig;
+use burn::prelude::*;
+use burn::tensor::{DType, Distribution};
+use burn_topology::nn::{Gelu, MixedTokens, attention, gelu, layer_norm, linear};
+use proptest::prelude::*;
+
+/// Outputs of a function and the gradients of its inputs, under fixed weights of the outputs.
+fn run<const D: usize>(
+    inputs: &[Tensor<D>],
+    dtype: DType,
+    function: impl Fn(Vec<Tensor<D>>) -> Tensor<1>,
+) -> Vec<Vec<f64>> {
+    let prepare = |tensor: &Tensor<D>| tensor.clone().cast(dtype).detach().require_grad();
+    let inputs: Vec<_> = inputs.iter().map(prepare).collect();
+    let output = function(inputs.clone());
+    let weights = Tensor::<1, Int>::arange(0..output.dims()[0] as i64, &output.device());
+    let weights = (weights.float().cast(dtype) * 0.7).sin();
+    let numbers = |tensor: Tensor<1>| -> Vec<f64> { tensor.into_data().iter::<f64>().collect() };
+    let mut found = vec![numbers(output.clone().inner())];
+    let gradients = (output * weights).sum().backward();
+    for input in &inputs {
+        let gradient = input.grad(&gradients).expect("a gradient");
+        found.push(numbers(gradient.flatten(0, D - 1)));
+    }
+    found
+}
+
+/// Equal to 1e-6 of the largest number and of 1.
+fn assert_close(found: &[Vec<f64>], expected: &[Vec<f64>]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len());
+    for (part, (found, expected)) in found.iter().zip(expected).enumerate() {
+        prop_assert_eq!(found.len(), expected.len());
+        let scale = expected.iter().fold(1.0_f64, |most, x| most.max(x.abs()));
+        for (x, y) in found.iter().zip(expected) {
+            prop_assert!(
+                (x - y).abs() <= 2e-6 * scale,
+                "part {part}: {x} {y} (scale {scale})"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D], scale: f64) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, scale), &device())
+}
+
+fn both<const D: usize>(
+    inputs: &[Tensor<D>],
+    function: impl Fn(Vec<Tensor<D>>) -> Tensor<1>,
+) -> Result<(), TestCaseError> {
+    let found = run(inputs, DType::F32, &function);
+    assert_close(&found, &run(inputs, DType::F64, &function))
+}
+
+/// A mask that hides a token in `hidden`, and everything from the first token of the second kind.
+fn mask_of(kind: usize, n: usize) -> Option<Tensor<4, Bool>> {
+    let hides = |query: usize, key: usize| match kind {
+        1 => key > query,
+        2 => query == 0 || key % 3 == 1,
+        _ => false,
+    };
+    let values: Vec<i32> = (0..n * n).map(|i| i32::from(hides(i / n, i % n))).collect();
+    let data = TensorData::new(values, [1, 1, n, n]);
+    (kind > 0).then(|| Tensor::<4, Int>::from_data(data, &device()).equal_elem(1))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn attention_is_that_of_tensor_operations(
+        (batch_size, n_heads, n_tokens, d_head) in (1..3_usize, 1..4_usize, 1..40_usize, 1..20_usize),
+        kind in 0..3_usize,
+        drops in any::<bool>(),
+        parts in 0..3_usize,
+    ) {
+        let qkv = random([batch_size, n_tokens, 3 * n_heads * d_head], 1.0);
+        both(&[qkv], |inputs| {
+            let drop = |weights: Tensor<4>| if drops { weights * 0.5 } else { weights };
+            let qkv = inputs[0].clone();
+            let MixedTokens { mixed, weights } =
+                attention(qkv, n_heads, mask_of(kind, n_tokens), drop);
+            match parts {
+                0 => mixed.flatten(0, 2),
+                1 => weights.flatten(0, 3),
+                _ => Tensor::cat(vec![mixed.flatten(0, 2), weights.flatten(0, 3)], 0),
+            }
+        })?;
+    }
+
+    #[test]
+    fn gelu_is_that_of_tensor_operations(n in 1..70_usize, scale in 0.1..6.0) {
+        for form in [Gelu::Erf, Gelu::Tanh] {
+            both(&[random([3, n], scale)], |inputs| gelu(inputs[0].clone(), form).flatten(0, 1))?;
+        }
+    }
+
+    #[test]
+    fn layer_norm_is_that_of_tensor_operations(rows in 1..150_usize, width in 1..70_usize) {
+        let scaled = random([1, width], 1.0);
+        both(&[random([rows, width], 2.0)], |inputs| {
+            let dtype = inputs[0].dtype();
+            let [gamma, beta] = [1.0, 2.0].map(|shift| {
+                (scaled.clone().cast(dtype) + shift).reshape([width])
+            });
+            layer_norm(inputs[0].clone(), gamma, beta, 1e-2).flatten(0, 1)
+        })?;
+    }
+
+    #[test]
+    fn linear_is_that_of_tensor_operations(
+        (rows, d_input, d_output) in (1..230_usize, 1..40_usize, 1..40_usize),
+    ) {
+        let layer = LinearConfig::new(d_input, d_output).init(&device());
+        both(&[random([rows, d_input], 1.0)], |inputs| match inputs[0].dtype() {
+            DType::F32 => linear(inputs[0].clone(), &layer).flatten(0, 1),
+            dtype => {
+                let weight = layer.weight.val().cast(dtype);
+                let bias = layer.bias.as_ref().unwrap().val().cast(dtype);
+                (inputs[0].clone().matmul(weight) + bias.unsqueeze()).flatten(0, 1)
+            }
+        })?;
+    }
+}
+
+#[test]
+fn parameters_of_linear_and_layer_norm_have_the_gradients_of_burns_layers() {
+    let layer = LinearConfig::new(7, 5).init(&device());
+    let norm = burn::nn::LayerNormConfig::new(5).init(&device());
+    let x = random([130, 7], 1.0);
+    let slopes = random([130, 5], 1.0);
+    let gradients = |y: Tensor<2>| {
+        let gradients = (y * slopes.clone()).sum().backward();
+        let beta = norm.beta.as_ref().unwrap().val();
+        let bias = layer.bias.as_ref().unwrap().val();
+        let vectors = [norm.gamma.val(), beta, bias].map(|p| p.grad(&gradients).unwrap());
+        let weight = layer.weight.val().grad(&gradients).unwrap().flatten(0, 1);
+        Tensor::cat(vectors.into_iter().chain([weight]).collect(), 0)
+    };
+    let beta = norm.beta.as_ref().unwrap().val();
+    let ours = layer_norm(linear(x.clone(), &layer), norm.gamma.val(), beta, 1e-5);
+    let found = gradients(ours);
+    let expected = gradients(norm.forward(layer.forward(x)));
+    let scale = expected.clone().abs().max().into_scalar::<f32>();
+    let difference = (found - expected).abs().max().into_scalar::<f32>();
+    assert!(difference < 4e-6 * scale, "{difference} {scale}");
+}
+
+#[test]
+fn extreme_logits_look_at_one_token() {
+    for size in [1e4_f32, -1e4] {
+        let values = vec![100.0, size / 100.0, 1.0, 1.0, 0.0, 2.0];
+        let qkv = Tensor::<3>::from_data(TensorData::new(values, [1, 2, 3]), &device());
+        let weights = attention(qkv, 1, None, |weights| weights).weights;
+        let weights = weights.into_data().iter::<f32>().collect::<Vec<_>>();
+        assert!(
+            weights.iter().all(|w| (0.0..=1.0).contains(w)),
+            "{weights:?}"
+        );
+        assert_eq!(weights[0], f32::from(u8::from(size > 0.0)));
+    }
+}
+
+#[test]
+fn what_is_no_number_stays_so() {
+    let values = vec![f32::NAN, 1.0, 1.0, 1.0, 1.0, 1.0];
+    let x = Tensor::<3>::from_data(TensorData::new(values, [1, 2, 3]), &device());
+    let weights = attention(x.clone(), 1, None, |weights| weights).weights;
+    assert!(weights.into_data().iter::<f32>().take(2).all(f32::is_nan));
+    for form in [Gelu::Erf, Gelu::Tanh] {
+        assert!(
+            gelu(x.clone(), form)
+                .into_data()
+                .iter::<f32>()
+                .next()
+                .unwrap()
+                .is_nan()
+        );
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let step = || {
+        let device = device();
+        device.seed(3);
+        let qkv = random([3, 33, 48], 1.0).require_grad();
+        let layer = LinearConfig::new(16, 24).init(&device);
+        let MixedTokens { mixed, weights } = attention(qkv.clone(), 2, None, |weights| weights);
+        let output = gelu(linear(mixed, &layer), Gelu::Erf);
+        let loss = output.square().sum() + weights.square().sum();
+        let gradients = loss.backward();
+        let found = qkv.grad(&gradients).unwrap().flatten::<1>(0, 2);
+        let of_weight = layer
+            .weight
+            .val()
+            .grad(&gradients)
+            .unwrap()
+            .flatten::<1>(0, 1);
+        Tensor::cat(vec![found, of_weight], 0)
+            .into_data()
+            .iter::<f32>()
+            .collect::<Vec<_>>()
+    };
+    let pool = |n| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build()
+            .unwrap()
+    };
+    let expected = pool(1).install(step);
+    for n in [2, 3, 7] {
+        assert_eq!(pool(n).install(step), expected);
+    }
+}
