@@ -16,8 +16,8 @@ fn run<const D: usize>(
     let prepare = |tensor: &Tensor<D>| tensor.clone().cast(dtype).detach().require_grad();
     let inputs: Vec<_> = inputs.iter().map(prepare).collect();
     let output = function(inputs.clone());
-    let weights = Tensor::<1, Int>::arange(0..output.dims()[0] as i64, &output.device());
-    let weights = (weights.float().cast(dtype) * 0.7).sin();
+    let weights: Vec<f64> = (0..output.dims()[0]).map(|k| (0.7 * k as f64).sin()).collect();
+    let weights = Tensor::<1>::from_data(weights.as_slice(), (&output.device(), dtype));
     let numbers = |tensor: Tensor<1>| -> Vec<f64> { tensor.into_data().iter::<f64>().collect() };
     let mut found = vec![numbers(output.clone().inner())];
     let gradients = (output * weights).sum().backward();
@@ -189,11 +189,10 @@ fn what_is_no_number_stays_so() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
+    let qkv = random([3, 33, 48], 1.0);
+    let layer = LinearConfig::new(16, 24).init(&device());
     let step = || {
-        let device = device();
-        device.seed(3);
-        let qkv = random([3, 33, 48], 1.0).require_grad();
-        let layer = LinearConfig::new(16, 24).init(&device);
+        let qkv = qkv.clone().detach().require_grad();
         let MixedTokens { mixed, weights } = attention(qkv.clone(), 2, None, |weights| weights);
         let output = gelu(linear(mixed, &layer), Gelu::Erf);
         let loss = output.square().sum() + weights.square().sum();
@@ -218,6 +217,6 @@ fn results_do_not_depend_on_the_number_of_threads() {
     };
     let expected = pool(1).install(step);
     for n in [2, 3, 7] {
-        assert_eq!(pool(n).install(step), expected);
+        assert!(pool(n).install(step) == expected, "{n} threads");
     }
 }

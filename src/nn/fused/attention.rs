@@ -448,11 +448,9 @@ mod on_flex {
                 }
                 let most = simd.reduce_max_f32s(most);
                 let most = rest.iter().fold(most, |most, score| most.max(*score));
-                if most == f32::NEG_INFINITY {
-                    row.fill(0.0);
-                    continue;
-                }
-                let shift = simd.splat_f32s(most);
+                // Of a row that looks nowhere every exponential is 0, and so is the sum.
+                let shift = if most == f32::NEG_INFINITY { 0.0 } else { most };
+                let shift = simd.splat_f32s(shift);
                 let mut sum = 0.0;
                 let mut sums = simd.splat_f32s(0.0);
                 for part in row.chunks_mut(lanes) {
@@ -464,7 +462,8 @@ mod on_flex {
                         false => sum = part.iter().sum(),
                     }
                 }
-                let scale = simd.splat_f32s((simd.reduce_sum_f32s(sums) + sum).recip());
+                let sum = simd.reduce_sum_f32s(sums) + sum;
+                let scale = simd.splat_f32s(if sum == 0.0 { 0.0 } else { sum.recip() });
                 for part in row.chunks_mut(lanes) {
                     let weight = simd.partial_load_f32s(part);
                     simd.partial_store_f32s(part, simd.mul_f32s(weight, scale));
