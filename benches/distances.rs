@@ -49,12 +49,15 @@ fn gradient(criterion: &mut Criterion) {
             metric,
             exponent: 1.0,
         };
+        let mut distances = vec![0.0; 197 * 197];
+        PairwiseDistances::default().compute(distance, &rows, 197, &mut distances);
+        let apart = f64::from(distances[3 * 197 + 90]);
         let ends = [3, 90].map(|vertex| &rows[vertex * 197..][..197]);
         let (mut on_p, mut on_q) = ([0.0; 197], [0.0; 197]);
         criterion.bench_function(&format!("gradient/{name}/f32/197"), |bencher| {
             bencher.iter(|| {
                 let gradients = [&mut on_p[..], &mut on_q[..]];
-                distance.accumulate_gradient(black_box(ends), [3, 90], 1.0, gradients);
+                distance.accumulate_gradient(black_box(ends), [3, 90], apart, 1.0, gradients);
             });
         });
     }

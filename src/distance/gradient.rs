@@ -1,16 +1,16 @@
 //! Gradients of single distances.
 
 use super::element::DistanceElement;
-use super::jensen_shannon::BLOCK;
 use super::row_distance::{Metric, RowDistance};
-use super::vectorized::{Extension, squared_distances};
+use super::vectorized::Extension;
 
 impl RowDistance {
     /// Adds `upstream` times the gradient of the distance of two rows to those of the rows.
     ///
     /// # Shapes
     ///
-    /// `rows` are rows `i` and `j` of the matrix, `edge` is `[i, j]`; all slices are `[n_columns]`.
+    /// `rows` are rows `i` and `j` of the matrix, `edge` is `[i, j]` and `distance` the entry there,
+    /// as [`PairwiseDistances`](super::PairwiseDistances) found it; all slices are `[n_columns]`.
     ///
     /// # Gradient
     ///
@@ -42,7 +42,8 @@ impl RowDistance {
     /// let (p, q) = ([0.9, 0.1], [0.5, 0.5]);
     /// let (mut on_p, mut on_q) = ([0.0; 2], [0.0; 2]);
     /// let gradients = [&mut on_p[..], &mut on_q[..]];
-    /// RowDistance::JENSEN_SHANNON.accumulate_gradient([&p, &q], [0, 1], 1.0, gradients);
+    /// let distance = 0.3195;
+    /// RowDistance::JENSEN_SHANNON.accumulate_gradient([&p, &q], [0, 1], distance, 1.0, gradients);
     /// // Mass that moves from the first outcome of `p` to the second brings the rows together.
     /// assert!(on_p[0] > 0.0 && on_p[1] < 0.0);
     /// ```
@@ -50,6 +51,7 @@ impl RowDistance {
         self,
         rows: [&[T]; 2],
         edge: [usize; 2],
+        distance: f64,
         upstream: f64,
         gradients: [&mut [T]; 2],
     ) {
@@ -61,37 +63,40 @@ impl RowDistance {
                 "row and gradient differ in length"
             );
         }
+        if distance == 0.0 {
+            return;
+        }
+        let metric = match self.exponent {
+            1.0 => distance,
+            exponent => distance.powf(exponent.recip()),
+        };
+        let upstream = upstream * self.outer(metric);
         match self.metric {
             Metric::JensenShannon => {
-                let distance = jensen_shannon(rows);
-                if distance > 0.0 {
-                    let scale = upstream * self.outer(distance) * 0.25 / distance;
-                    T::add_log_ratios(Extension::best(), rows, scale, gradients);
-                }
+                let scale = 0.25 * upstream / metric;
+                T::add_log_ratios(Extension::best(), rows, scale, gradients);
             }
-            Metric::Attention => self.accumulate_entry(rows, edge, upstream, gradients),
-            _ => self.accumulate_vectors(rows, upstream, gradients),
+            Metric::Attention => accumulate_entry(rows, edge, upstream, gradients),
+            _ => self.accumulate_vectors(rows, metric, upstream, gradients),
         }
     }
 
     fn accumulate_vectors<T: DistanceElement>(
         self,
         rows: [&[T]; 2],
+        distance: f64,
         upstream: f64,
         [on_u, on_v]: [&mut [T]; 2],
     ) {
         let [u, v] = rows.map(|row| self.metric.prepared(row));
-        let square = squared_distances(Extension::best(), &u, [&v])[0];
-        let distance = self.metric.of_square(square);
         let lengths = rows.map(length);
-        if distance == 0.0 || (self.metric == Metric::Cosine && lengths.contains(&0.0)) {
+        if self.metric == Metric::Cosine && lengths.contains(&0.0) {
             return;
         }
-        let outer = upstream * self.outer(distance);
         let pairs = || u.iter().zip(&v);
         match self.metric {
             Metric::Hellinger => {
-                let scale = 0.25 * outer / distance;
+                let scale = 0.25 * upstream / distance;
                 let least = T::min_positive_value().to_f64_exact().sqrt();
                 let slope = |x: f64, y: f64| scale * (x - y) / x.max(least);
                 add(on_u, pairs().map(|(&u, &v)| slope(u, v)));
@@ -99,7 +104,7 @@ impl RowDistance {
             }
             Metric::Cosine => {
                 // By way of the difference, which stays accurate where both nearly agree.
-                let [scale_u, scale_v] = lengths.map(|length| outer / length);
+                let [scale_u, scale_v] = lengths.map(|length| upstream / length);
                 add(
                     on_u,
                     pairs().map(|(u, v)| scale_u * ((u - v) - distance * u)),
@@ -110,31 +115,9 @@ impl RowDistance {
                 );
             }
             _ => {
-                let scale = outer / distance;
+                let scale = upstream / distance;
                 add(on_u, pairs().map(|(u, v)| scale * (u - v)));
                 add(on_v, pairs().map(|(u, v)| scale * (v - u)));
-            }
-        }
-    }
-
-    fn accumulate_entry<T: DistanceElement>(
-        self,
-        rows: [&[T]; 2],
-        [i, j]: [usize; 2],
-        upstream: f64,
-        gradients: [&mut [T]; 2],
-    ) {
-        let weights = [rows[0][j], rows[1][i]];
-        let largest = weights[0].max(weights[1]);
-        let distance = 1.0 - largest.to_f64_exact();
-        if distance <= 0.0 {
-            return;
-        }
-        let n_attaining = weights.iter().filter(|&&weight| weight == largest).count();
-        let slope = T::from_f64_nearest(-upstream * self.outer(distance) / n_attaining as f64);
-        for ((gradient, place), weight) in gradients.into_iter().zip([j, i]).zip(weights) {
-            if weight == largest {
-                gradient[place] = gradient[place] + slope;
             }
         }
     }
@@ -145,6 +128,24 @@ impl RowDistance {
             1.0
         } else {
             self.exponent * distance.powf(self.exponent - 1.0)
+        }
+    }
+}
+
+/// The derivative goes to the larger entry, or half to each.
+fn accumulate_entry<T: DistanceElement>(
+    rows: [&[T]; 2],
+    [i, j]: [usize; 2],
+    upstream: f64,
+    gradients: [&mut [T]; 2],
+) {
+    let weights = [rows[0][j], rows[1][i]];
+    let largest = weights[0].max(weights[1]);
+    let n_attaining = weights.iter().filter(|&&weight| weight == largest).count();
+    let slope = T::from_f64_nearest(-upstream / n_attaining as f64);
+    for ((gradient, place), weight) in gradients.into_iter().zip([j, i]).zip(weights) {
+        if weight == largest {
+            gradient[place] = gradient[place] + slope;
         }
     }
 }
@@ -160,24 +161,4 @@ fn add<T: DistanceElement>(gradient: &mut [T], parts: impl Iterator<Item = f64>)
     for (sum, part) in gradient.iter_mut().zip(parts) {
         *sum = *sum + T::from_f64_nearest(part);
     }
-}
-
-/// Jensen-Shannon distance of two rows, prepared on the stack.
-fn jensen_shannon<T: DistanceElement>([p, q]: [&[T]; 2]) -> f64 {
-    let length = BLOCK * T::LANES;
-    let blocks = p.chunks(length).zip(q.chunks(length));
-    let divergence: f64 = blocks
-        .map(|(p, q)| {
-            let width = p.len().div_ceil(T::LANES);
-            let [p, q] = [p, q].map(|row| {
-                let mut prepared = [T::Lanes::default(); BLOCK];
-                for (lanes, outcomes) in prepared.iter_mut().zip(row.chunks(T::LANES)) {
-                    *lanes = T::prepare(outcomes);
-                }
-                prepared
-            });
-            T::divergences(Extension::best(), &p[..width], [&q[..width]])[0]
-        })
-        .sum();
-    divergence.sqrt()
 }

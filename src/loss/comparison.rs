@@ -126,11 +126,11 @@ impl<'a> Side<'a> {
 
     fn scaled_distances(&self) -> Vec<f64> {
         let divisor = self.divisor();
-        let distances = self.batch.distance_matrix(self.item).unwrap_or_default();
+        let mut distances = self.batch.distance_matrix(self.item);
         distances
-            .iter()
-            .map(|distance| distance / divisor)
-            .collect()
+            .iter_mut()
+            .for_each(|distance| *distance /= divisor);
+        distances
     }
 
     /// From derivatives in the scaled bars.
@@ -191,7 +191,7 @@ mod tests {
     fn diagrams(values: &[f64]) -> DiagramBatch {
         let data = TensorData::new(values.to_vec(), [1, N_POINTS, N_POINTS]);
         let tensor = Tensor::from_data(data, (&Device::flex(), DType::F64));
-        let persistence = Persistence::new(1).unwrap().keeping_distances();
+        let persistence = Persistence::new(1).unwrap();
         persistence.distances(tensor).unwrap()
     }
 

@@ -253,12 +253,4 @@ impl LayerPenalty {
             _ => self.homology_dim,
         }
     }
-
-    /// Whether more than diagrams is compared.
-    pub(super) fn needs_distances(&self) -> bool {
-        matches!(
-            self.comparison,
-            Comparison::Signature | Comparison::RtdLite | Comparison::Rtd
-        )
-    }
 }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, activation::softmax};
 
 use crate::distance::{Metric, RowDistance};
 use crate::error::{Error, Result};
-use crate::nn::{AttentionRows, DiagramBatch, Heads, Persistence, Tokens};
+use crate::nn::{AttentionRows, Heads, Tokens};
 
 /// What a forward pass of a model hands to the regulariser.
 ///
@@ -125,19 +125,13 @@ impl LayerReading {
         Ok(())
     }
 
-    /// The diagrams of one layer, image by image.
-    pub(super) fn read(
-        self,
-        activations: &Activations,
-        layer: usize,
-        persistence: Persistence,
-    ) -> Result<DiagramBatch> {
-        let rows = match self.source {
-            Source::Hidden => self.hidden_rows(activations, layer)?,
-            Source::Attention => self.attention_rows(activations, layer)?,
-            Source::DoubleSoftmax => softmax(self.attention_rows(activations, layer)?, 2),
-        };
-        persistence.rows(rows, self.distance)
+    /// What is compared of one layer, image by image: `[n_items, n_points, n_columns]`.
+    pub(super) fn rows(self, activations: &Activations, layer: usize) -> Result<Tensor<3>> {
+        match self.source {
+            Source::Hidden => self.hidden_rows(activations, layer),
+            Source::Attention => self.attention_rows(activations, layer),
+            Source::DoubleSoftmax => Ok(softmax(self.attention_rows(activations, layer)?, 2)),
+        }
     }
 
     fn attention_rows(self, activations: &Activations, layer: usize) -> Result<Tensor<3>> {

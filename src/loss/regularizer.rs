@@ -225,39 +225,41 @@ impl TopologyRegularizer {
 
     /// Reads each layer once for all penalties that look at it in the same way.
     fn read(&self, activations: &Activations, active: &[usize]) -> Result<Vec<Reading>> {
-        let mut wanted: Vec<(usize, LayerReading, Needs)> = Vec::new();
+        let mut wanted: Vec<(usize, LayerReading, usize)> = Vec::new();
         for penalty in active.iter().map(|&index| &self.penalties[index]) {
             let way = penalty.reading();
             let pairs = penalty.pairs(activations.n_layers(penalty.source)?)?;
             for &pair in &pairs {
                 way.check_alike(activations, pair)?;
             }
-            let needs = Needs {
-                homology_dim: penalty.needed_dim(),
-                distances: penalty.needs_distances(),
-            };
             for layer in pairs.into_iter().flatten() {
                 match wanted.iter_mut().find(|(l, w, _)| (*l, *w) == (layer, way)) {
-                    Some((_, _, known)) => known.join(needs),
-                    None => wanted.push((layer, way, needs)),
+                    Some((_, _, dim)) => *dim = penalty.needed_dim().max(*dim),
+                    None => wanted.push((layer, way, penalty.needed_dim())),
                 }
             }
         }
-        wanted
-            .into_iter()
-            .map(|(layer, way, needs)| {
-                let diagrams = way
-                    .read(activations, layer, needs.persistence()?)
-                    .map_err(|e| e.within(format_args!("layer {layer}")))?;
-                let gradient = vec![Vec::new(); diagrams.batch_size()];
-                Ok(Reading {
-                    layer,
-                    way,
-                    diagrams,
-                    gradient,
-                })
+        let within = |layer: usize| move |e: Error| e.within(format_args!("layer {layer}"));
+        // The graph is recorded in order; what happens on the host has none.
+        let rows = wanted
+            .iter()
+            .map(|&(layer, way, _)| way.rows(activations, layer).map_err(within(layer)));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let readings = wanted.into_par_iter().zip(rows);
+        let readings = readings.map(|((layer, way, homology_dim), rows)| {
+            let diagrams = Persistence::new(homology_dim)?
+                .rows(rows, way.distance)
+                .map_err(within(layer))?;
+            let gradient = vec![Vec::new(); diagrams.batch_size()];
+            Ok(Reading {
+                layer,
+                way,
+                diagrams,
+                gradient,
             })
-            .collect()
+        });
+        // By way of a list, so that of several bad layers the first is named, not the fastest.
+        readings.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// Evaluates one penalty and adds its weighted gradient to the readings.
@@ -300,29 +302,6 @@ impl TopologyRegularizer {
             }
         }
         Ok(term)
-    }
-}
-
-/// What the penalties need of a layer.
-#[derive(Clone, Copy)]
-struct Needs {
-    homology_dim: usize,
-    distances: bool,
-}
-
-impl Needs {
-    fn join(&mut self, other: Self) {
-        self.homology_dim = self.homology_dim.max(other.homology_dim);
-        self.distances |= other.distances;
-    }
-
-    fn persistence(self) -> Result<Persistence> {
-        let persistence = Persistence::new(self.homology_dim)?;
-        Ok(if self.distances {
-            persistence.keeping_distances()
-        } else {
-            persistence
-        })
     }
 }
 

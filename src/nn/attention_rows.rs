@@ -3,6 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::DType;
 
+use super::fused::{SelectedRows, as_one_node};
 use crate::error::{Error, Result};
 
 /// Which heads become distance matrices.
@@ -98,7 +99,7 @@ impl AttentionRows {
     ///
     /// # Gradient
     ///
-    /// Recorded by Burn: through the mean, the selection and the renormalisation.
+    /// Through the mean, the selection and the renormalisation.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl AttentionRows {
     ///
     /// A few passes over the weights; reads back one number per row.
     pub fn select(&self, weights: Tensor<4>) -> Result<Tensor<3>> {
-        let [batch_size, n_heads, n_tokens, n_columns] = weights.dims();
+        let [_, _, n_tokens, n_columns] = weights.dims();
         if n_tokens != n_columns {
             return Err(Error::invalid_distribution(format!(
                 "attention has {n_tokens} rows and {n_columns} columns, expected self-attention over the same tokens"
@@ -127,6 +128,15 @@ impl AttentionRows {
             DType::F64 | DType::F32 => weights,
             _ => weights.cast(DType::F32),
         };
+        let select = |weights| self.renormalised(weights, tolerance);
+        match as_one_node(&weights, select) {
+            Some(rows) => rows,
+            None => Ok(select(weights)?.rows),
+        }
+    }
+
+    fn renormalised(&self, weights: Tensor<4>, tolerance: f64) -> Result<SelectedRows> {
+        let [batch_size, n_heads, n_tokens, _] = weights.dims();
         let (rows, n_heads): (Tensor<3>, _) = match self.heads {
             Heads::Mean => (weights.mean_dim(1).squeeze_dim(1), None),
             Heads::Each => {
@@ -136,16 +146,20 @@ impl AttentionRows {
         };
         let sums = rows.clone().sum_dim(2); // [item, token, 1]
         check_sums(sums.clone(), n_heads, tolerance)?;
-        Ok(match self.tokens {
-            Tokens::All => rows / sums,
+        let (rows, sums) = match self.tokens {
+            Tokens::All => (rows, sums),
             Tokens::Patches => {
                 let patches = self.n_prefix_tokens..n_tokens;
                 let n_items = rows.dims()[0];
                 let rows = rows.slice([0..n_items, patches.clone(), patches]);
                 let sums = rows.clone().sum_dim(2);
                 self.check_patches(sums.clone(), n_heads)?;
-                rows / sums
+                (rows, sums)
             }
+        };
+        Ok(SelectedRows {
+            rows: rows / sums.clone(),
+            sums,
         })
     }
 

@@ -10,6 +10,7 @@ use burn::prelude::*;
 use burn::tensor::Element;
 use rayon::prelude::*;
 
+use super::fused::{linearised, with_gradient};
 use super::host_values::HostValues;
 use crate::distance::{DistanceElement, RowDistance};
 use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
@@ -86,8 +87,8 @@ pub(super) enum InputKind {
 pub(super) struct Item {
     pub(super) diagrams: Vec<Diagram<f64>>,
     pub(super) mean_distance: f64,
-    /// Row-major, where they were asked for.
-    pub(super) distances: Option<Vec<f64>>,
+    /// Row-major.
+    pub(super) distances: HostValues,
 }
 
 impl DiagramBatch {
@@ -120,14 +121,13 @@ impl DiagramBatch {
         self.items[item].mean_distance
     }
 
-    /// All distances of an item, exact, `[n_points, n_points]` row-major; `None` unless the layer was
-    /// told to keep them, [`Persistence::keeping_distances`](super::Persistence::keeping_distances).
+    /// All distances of an item, exact, `[n_points, n_points]` row-major.
     ///
     /// # Panics
     ///
     /// If there is no such item.
-    pub fn distance_matrix(&self, item: usize) -> Option<&[f64]> {
-        self.items[item].distances.as_deref()
+    pub fn distance_matrix(&self, item: usize) -> Vec<f64> {
+        self.items[item].distances.to_f64()
     }
 
     /// Finite bars of one homology dimension as tensors on the input's device.
@@ -276,10 +276,10 @@ impl DiagramBatch {
             .par_chunks_mut(n_columns)
             .zip(second.par_chunks_mut(n_columns))
             .zip(edges)
-            .for_each(|((first, second), &(item, edge, _))| {
+            .for_each(|((first, second), &(item, edge, length))| {
                 let rows = edge.map(|vertex| row(item, vertex));
                 let edge = edge.map(|vertex| vertex as usize);
-                distance.accumulate_gradient(rows, edge, 1.0, [first, second]);
+                distance.accumulate_gradient(rows, edge, length, 1.0, [first, second]);
             });
         let shape = [edges.len(), n_columns];
         [
@@ -317,20 +317,13 @@ impl DiagramBatch {
             "one gradient list per item"
         );
         let InputKind::Rows(distance, host) = &self.kind else {
-            return self.linearised(self.weighted_entries(gradient), value);
+            return linearised(self.weighted_entries(gradient), value);
         };
         let data = match host {
             HostValues::F32(values) => self.input_gradient(values, *distance, gradient),
             HostValues::F64(values) => self.input_gradient(values, *distance, gradient),
         };
-        let constant = Tensor::<3>::from_data(data, (&self.input.device(), self.input.dtype()));
-        self.linearised((self.input.clone() * constant).sum(), value)
-    }
-
-    /// The value, with the derivatives of `linear`: their difference is exactly zero and keeps the
-    /// graph, where adding the value to the sum itself would cancel digits.
-    fn linearised(&self, linear: Tensor<1>, value: f64) -> Tensor<1> {
-        linear.clone() - linear.detach() + value
+        with_gradient(&self.input, value, data)
     }
 
     /// Sum over all edges of derivative times distance.
@@ -364,18 +357,35 @@ impl DiagramBatch {
         out.par_chunks_mut(size.max(1))
             .zip(values.par_chunks(size.max(1)))
             .zip(gradient)
-            .for_each(|((out, values), edges)| {
-                for &(edge, upstream) in edges.iter().filter(|(_, upstream)| *upstream != 0.0) {
+            .zip(&self.items)
+            .for_each(|(((out, values), edges), item)| {
+                for (edge, upstream) in added_up(edges) {
                     let edge = edge.map(|vertex| vertex as usize);
+                    let length = item.distances.get(edge[0] * n_points + edge[1]);
                     let rows = edge.map(|vertex| &values[vertex * n_columns..][..n_columns]);
                     let (head, tail) = out.split_at_mut(edge[1] * n_columns);
                     let gradients = [
                         &mut head[edge[0] * n_columns..][..n_columns],
                         &mut tail[..n_columns],
                     ];
-                    distance.accumulate_gradient(rows, edge, upstream, gradients);
+                    distance.accumulate_gradient(rows, edge, length, upstream, gradients);
                 }
             });
         TensorData::new(out, [batch_size, n_points, n_columns])
     }
+}
+
+/// The derivatives of each edge once, those that are not zero, in the order of the edges.
+fn added_up(gradient: &EdgeGradient) -> EdgeGradient {
+    let mut sorted = gradient.clone();
+    sorted.sort_by_key(|(edge, _)| *edge);
+    sorted.dedup_by(|(edge, derivative), (kept, sum)| {
+        let is_repeated = edge == kept;
+        if is_repeated {
+            *sum += *derivative;
+        }
+        is_repeated
+    });
+    sorted.retain(|(_, derivative)| *derivative != 0.0);
+    sorted
 }

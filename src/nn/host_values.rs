@@ -5,11 +5,23 @@ use burn::tensor::{DType, Element};
 
 use crate::error::{Error, Result};
 
-/// The input's values in the precision the engine runs in.
+/// Values in the precision the engine runs in.
 #[derive(Debug)]
 pub(super) enum HostValues {
     F32(Vec<f32>),
     F64(Vec<f64>),
+}
+
+impl From<Vec<f32>> for HostValues {
+    fn from(values: Vec<f32>) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl From<Vec<f64>> for HostValues {
+    fn from(values: Vec<f64>) -> Self {
+        Self::F64(values)
+    }
 }
 
 /// Numbers read from a device at a time: backends copy what they hand out up to three times, which
@@ -21,6 +33,20 @@ impl HostValues {
         match tensor.dtype() {
             DType::F64 => read_all(tensor).map(Self::F64),
             _ => read_all(tensor).map(Self::F32),
+        }
+    }
+
+    pub(super) fn get(&self, index: usize) -> f64 {
+        match self {
+            Self::F32(values) => f64::from(values[index]),
+            Self::F64(values) => values[index],
+        }
+    }
+
+    pub(super) fn to_f64(&self) -> Vec<f64> {
+        match self {
+            Self::F32(values) => values.iter().map(|&value| f64::from(value)).collect(),
+            Self::F64(values) => values.clone(),
         }
     }
 }

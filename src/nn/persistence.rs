@@ -40,7 +40,6 @@ use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 pub struct Persistence {
     max_homology_dim: usize,
     threshold: f64,
-    keeps_distances: bool,
 }
 
 impl Persistence {
@@ -54,7 +53,6 @@ impl Persistence {
         Ok(Self {
             max_homology_dim,
             threshold: f64::INFINITY,
-            keeps_distances: false,
         })
     }
 
@@ -66,20 +64,6 @@ impl Persistence {
     pub fn with_threshold(self, threshold: f64) -> Result<Self> {
         VietorisRips::new(self.max_homology_dim)?.with_threshold(threshold)?;
         Ok(Self { threshold, ..self })
-    }
-
-    /// Also keeps the matrices of distances, for losses that compare more than diagrams:
-    /// [`DiagramBatch::distance_matrix`].
-    ///
-    /// # Cost
-    ///
-    /// `n_points^2` numbers for each item.
-    #[must_use]
-    pub fn keeping_distances(self) -> Self {
-        Self {
-            keeps_distances: true,
-            ..self
-        }
     }
 
     /// Diagrams of the distances between the rows of each item.
@@ -158,7 +142,10 @@ impl Persistence {
     fn items_of_distances<T: DistanceElement + Element>(
         &self,
         distances: &Tensor<3>,
-    ) -> Result<Vec<Item>> {
+    ) -> Result<Vec<Item>>
+    where
+        HostValues: From<Vec<T>>,
+    {
         let [_, n_points, n_columns] = distances.dims();
         let mut items = Items::<T>::new(self, distances.dims())?;
         read_parts(distances, |part: Vec<T>| {
@@ -187,7 +174,10 @@ struct Items<T: DistanceElement> {
     idle: Mutex<Vec<Workspace<T>>>,
 }
 
-impl<T: DistanceElement> Items<T> {
+impl<T: DistanceElement> Items<T>
+where
+    HostValues: From<Vec<T>>,
+{
     fn new(layer: &Persistence, [batch_size, n_points, n_columns]: [usize; 3]) -> Result<Self> {
         let rips = VietorisRips::new(layer.max_homology_dim)?
             .with_threshold(T::from_f64_nearest(layer.threshold))?;
@@ -195,7 +185,7 @@ impl<T: DistanceElement> Items<T> {
             found: Vec::with_capacity(batch_size),
             batch_size,
             size: n_points * n_columns,
-            fresh: Workspace::new(rips, layer.keeps_distances),
+            fresh: Workspace::new(rips),
             idle: Mutex::new(Vec::new()),
         })
     }
@@ -236,17 +226,16 @@ impl<T: DistanceElement> Items<T> {
 struct Workspace<T: DistanceElement> {
     rips: VietorisRips<T>,
     pairwise: PairwiseDistances<T>,
-    distances: Vec<T>,
-    keeps_distances: bool,
 }
 
-impl<T: DistanceElement> Workspace<T> {
-    fn new(rips: VietorisRips<T>, keeps_distances: bool) -> Self {
+impl<T: DistanceElement> Workspace<T>
+where
+    HostValues: From<Vec<T>>,
+{
+    fn new(rips: VietorisRips<T>) -> Self {
         Self {
             rips,
             pairwise: PairwiseDistances::default(),
-            distances: Vec::new(),
-            keeps_distances,
         }
     }
 
@@ -257,13 +246,16 @@ impl<T: DistanceElement> Workspace<T> {
         distance: RowDistance,
     ) -> Result<Item> {
         check_rows(rows, [n_points, n_columns], distance.metric)?;
-        let mut distances = std::mem::take(&mut self.distances);
-        distances.resize(n_points * n_points, T::zero());
+        let mut distances = vec![T::zero(); n_points * n_points];
         self.pairwise
             .compute(distance, rows, n_columns, &mut distances);
-        let item = self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points));
-        self.distances = distances;
-        item
+        let (diagrams, mean_distance) =
+            self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points))?;
+        Ok(Item {
+            diagrams,
+            mean_distance,
+            distances: distances.into(),
+        })
     }
 
     fn distances(&mut self, values: &[T], n_points: usize, n_columns: usize) -> Result<Item> {
@@ -272,19 +264,19 @@ impl<T: DistanceElement> Workspace<T> {
                 "distance matrix is {n_points} by {n_columns}, expected a square one"
             )));
         }
-        self.diagrams(&DistanceMatrix::new(values, n_points)?)
+        let (diagrams, mean_distance) = self.diagrams(&DistanceMatrix::new(values, n_points)?)?;
+        Ok(Item {
+            diagrams,
+            mean_distance,
+            distances: values.to_vec().into(),
+        })
     }
 
-    fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Item> {
+    /// The diagrams, and the mean distance.
+    fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<(Vec<Diagram<f64>>, f64)> {
         let diagrams = self.rips.diagrams(distances)?;
-        Ok(Item {
-            diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
-            mean_distance: distances.mean(),
-            distances: self.keeps_distances.then(|| {
-                let rows = (0..distances.n_points()).flat_map(|i| distances.row(i));
-                rows.map(|distance| distance.to_f64_exact()).collect()
-            }),
-        })
+        let diagrams = diagrams.iter().map(Diagram::to_f64).collect();
+        Ok((diagrams, distances.mean()))
     }
 }
 

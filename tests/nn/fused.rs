@@ -16,7 +16,9 @@ fn run<const D: usize>(
     let prepare = |tensor: &Tensor<D>| tensor.clone().cast(dtype).detach().require_grad();
     let inputs: Vec<_> = inputs.iter().map(prepare).collect();
     let output = function(inputs.clone());
-    let weights: Vec<f64> = (0..output.dims()[0]).map(|k| (0.7 * k as f64).sin()).collect();
+    let weights: Vec<f64> = (0..output.dims()[0])
+        .map(|k| (0.7 * k as f64).sin())
+        .collect();
     let weights = Tensor::<1>::from_data(weights.as_slice(), (&output.device(), dtype));
     let numbers = |tensor: Tensor<1>| -> Vec<f64> { tensor.into_data().iter::<f64>().collect() };
     let mut found = vec![numbers(output.clone().inner())];

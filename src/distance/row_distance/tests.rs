@@ -43,7 +43,9 @@ fn accumulate_gradient<T: DistanceElement>(
     grad_p: &mut [T],
     grad_q: &mut [T],
 ) {
-    RowDistance::JENSEN_SHANNON.accumulate_gradient([p, q], [0, 1], upstream, [grad_p, grad_q]);
+    let apart = distance(p, q).to_f64_exact();
+    let gradients = [grad_p, grad_q];
+    RowDistance::JENSEN_SHANNON.accumulate_gradient([p, q], [0, 1], apart, upstream, gradients);
 }
 
 /// The gradient of one distance in the whole matrix.
@@ -52,7 +54,9 @@ fn gradient_in(distance: RowDistance, rows: &[f64], edge: [usize; 2], upstream: 
     let mut gradients = [0, 1].map(|_| vec![0.0; n_columns]);
     let [on_p, on_q] = &mut gradients;
     let ends = edge.map(|vertex| &rows[vertex * n_columns..][..n_columns]);
-    distance.accumulate_gradient(ends, edge, upstream, [on_p, on_q]);
+    let [i, j] = edge;
+    let apart = of(distance, rows, n_columns)[i * rows.len() / n_columns + j];
+    distance.accumulate_gradient(ends, edge, apart, upstream, [on_p, on_q]);
     let mut whole = vec![0.0; rows.len()];
     for (vertex, gradient) in edge.into_iter().zip(gradients) {
         whole[vertex * n_columns..][..n_columns].copy_from_slice(&gradient);

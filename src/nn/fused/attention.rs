@@ -154,7 +154,7 @@ mod on_flex {
 
     use crate::nn::fused::matmul::{Before, Matrix, multiply};
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, values,
+        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
     };
     use crate::nn::fused::simd::exp_of_negative;
 
@@ -254,9 +254,8 @@ mod on_flex {
                 d_head,
             } = extents;
             let n_images = qkv.shape()[0];
-            let mut output = vec![0.0; n_images * n_heads * n_tokens * n_tokens];
-            let matrices = output.par_chunks_mut(n_tokens * n_tokens).enumerate();
-            matrices.for_each(|(index, output)| {
+            let size = n_tokens * n_tokens;
+            let output = in_blocks(n_images * n_heads * size, size, |index, output| {
                 let (image, head) = (index / n_heads, index % n_heads);
                 let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
                 let query = extents.part(of_image, head, 0);
@@ -295,13 +294,8 @@ mod on_flex {
                 d_head,
             } = extents;
             let size = n_tokens * n_tokens;
-            let mut output = vec![0.0; values(&qkv).len()];
-            let images = values(&qkv).par_chunks(n_tokens * width);
-            let images = output
-                .par_chunks_mut(n_tokens * width)
-                .zip(images)
-                .enumerate();
-            images.for_each(|(image, (output, of_image))| {
+            let output = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
+                let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
                 let of_heads: Vec<_> = (0..n_heads)
                     .into_par_iter()
                     .map(|head| {
@@ -349,11 +343,10 @@ mod on_flex {
             let Extents { width, d_head, .. } = extents;
             let d_model = width / 3;
             let size = n_tokens * n_tokens;
-            let mut output = vec![0.0; n_images * n_tokens * d_model];
-            let inputs = values(&qkv).par_chunks(n_tokens * width);
-            let inputs = inputs.zip(values(&weights).par_chunks(n_heads * size));
-            let images = output.par_chunks_mut(n_tokens * d_model).zip(inputs);
-            images.for_each(|(output, (of_image, weights))| {
+            let block = n_tokens * d_model;
+            let output = in_blocks(n_images * block, block, |image, output| {
+                let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
+                let weights = &values(&weights)[image * n_heads * size..][..n_heads * size];
                 let heads = weights.par_chunks(size).enumerate();
                 let of_heads: Vec<_> = heads
                     .map(|(head, weights)| {
@@ -385,41 +378,40 @@ mod on_flex {
             let Extents { width, d_head, .. } = extents;
             let d_model = width / 3;
             let size = n_tokens * n_tokens;
-            let mut of_weights = vec![0.0; values(&weights).len()];
-            let mut of_qkv = vec![0.0; values(&qkv).len()];
-            let outputs = of_weights.par_chunks_mut(n_heads * size);
-            let outputs = outputs.zip(of_qkv.par_chunks_mut(n_tokens * width));
-            let inputs = values(&qkv).par_chunks(n_tokens * width);
-            let inputs = inputs.zip(values(&weights).par_chunks(n_heads * size));
-            let inputs = inputs.zip(values(&gradient).par_chunks(n_tokens * d_model));
-            let images = outputs.zip(inputs);
-            images.for_each(|((of_weights, of_qkv), ((of_image, weights), gradient))| {
-                let heads = of_weights
-                    .par_chunks_mut(size)
-                    .zip(weights.par_chunks(size));
-                let of_values: Vec<_> = heads
-                    .enumerate()
-                    .map(|(head, (of_weights, weights))| {
-                        let gradient = Matrix::rows(&gradient[head * d_head..], d_model);
-                        let value = extents.part(of_image, head, 2).transposed();
-                        let shape = [n_tokens, d_head, n_tokens];
-                        multiply(of_weights, shape, gradient, value, 1.0, Before::Replaced);
-                        let mut of_value = vec![0.0; n_tokens * d_head];
-                        let weights = Matrix::rows(weights, n_tokens).transposed();
-                        let shape = [n_tokens, n_tokens, d_head];
-                        multiply(
-                            &mut of_value,
-                            shape,
-                            weights,
-                            gradient,
-                            1.0,
-                            Before::Replaced,
-                        );
-                        of_value
-                    })
-                    .collect();
+            let of_image =
+                |image: usize| &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
+            // Of the columns of a head, the gradient of what it mixed.
+            let gradient = |image: usize, head: usize| {
+                let start = image * n_tokens * d_model + head * d_head;
+                Matrix::rows(&values(&gradient)[start..], d_model)
+            };
+            let of_weights = in_blocks(values(&weights).len(), size, |index, output| {
+                let (image, head) = (index / n_heads, index % n_heads);
+                let value = extents.part(of_image(image), head, 2).transposed();
+                let shape = [n_tokens, d_head, n_tokens];
+                let gradient = gradient(image, head);
+                multiply(output, shape, gradient, value, 1.0, Before::Replaced);
+            });
+            let of_qkv = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
+                let heads = (0..n_heads).into_par_iter().map(|head| {
+                    let mut of_value = vec![0.0; n_tokens * d_head];
+                    let weights = &values(&weights)[(image * n_heads + head) * size..][..size];
+                    let weights = Matrix::rows(weights, n_tokens).transposed();
+                    let shape = [n_tokens, n_tokens, d_head];
+                    let gradient = gradient(image, head);
+                    multiply(
+                        &mut of_value,
+                        shape,
+                        weights,
+                        gradient,
+                        1.0,
+                        Before::Replaced,
+                    );
+                    of_value
+                });
+                let of_values: Vec<_> = heads.collect();
                 for (head, of_value) in of_values.iter().enumerate() {
-                    place(of_value, d_head, of_qkv, width, 2 * d_model + head * d_head);
+                    place(of_value, d_head, output, width, 2 * d_model + head * d_head);
                 }
             });
             let of_weights = host_like(of_weights, &weights);

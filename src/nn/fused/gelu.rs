@@ -73,10 +73,11 @@ fn of_tensors<const D: usize>(x: Tensor<D>, form: Gelu) -> Tensor<D> {
 mod on_flex {
     use burn::tensor::Tensor;
     use pulp::{Arch, Simd, WithSimd};
-    use rayon::prelude::*;
 
     use super::Gelu;
-    use crate::nn::fused::node::{Host, Input, Operation, apply, contiguous, host_like, values};
+    use crate::nn::fused::node::{
+        Host, Input, Operation, apply, contiguous, host_like, in_blocks, values,
+    };
     use crate::nn::fused::simd::{erf, exp_of_negative};
 
     /// Entries per task.
@@ -91,38 +92,29 @@ mod on_flex {
 
         fn forward(&self, [x]: [Host; 1]) -> (Host, Host) {
             let x = contiguous(x);
-            let mut output = vec![0.0; values(&x).len()];
-            let blocks = output.par_chunks_mut(BLOCK);
-            blocks
-                .zip(values(&x).par_chunks(BLOCK))
-                .for_each(|(output, x)| {
-                    Arch::new().dispatch(Pass {
-                        form: *self,
-                        x,
-                        gradient: None,
-                        output,
-                    });
+            let numbers = values(&x);
+            let output = in_blocks(numbers.len(), BLOCK, |block, output| {
+                Arch::new().dispatch(Pass {
+                    form: *self,
+                    x: &numbers[block * BLOCK..][..output.len()],
+                    gradient: None,
+                    output,
                 });
+            });
             (host_like(output, &x), x)
         }
 
         fn backward(&self, x: Host, gradient: Host, _is_wanted: [bool; 1]) -> [Option<Host>; 1] {
             let gradient = contiguous(gradient);
-            let mut output = vec![0.0; values(&x).len()];
-            let inputs = values(&x)
-                .par_chunks(BLOCK)
-                .zip(values(&gradient).par_chunks(BLOCK));
-            output
-                .par_chunks_mut(BLOCK)
-                .zip(inputs)
-                .for_each(|(output, (x, gradient))| {
-                    Arch::new().dispatch(Pass {
-                        form: *self,
-                        x,
-                        gradient: Some(gradient),
-                        output,
-                    });
+            let (numbers, slopes) = (values(&x), values(&gradient));
+            let output = in_blocks(numbers.len(), BLOCK, |block, output| {
+                Arch::new().dispatch(Pass {
+                    form: *self,
+                    x: &numbers[block * BLOCK..][..output.len()],
+                    gradient: Some(&slopes[block * BLOCK..][..output.len()]),
+                    output,
                 });
+            });
             [Some(host_like(output, &x))]
         }
     }

@@ -64,10 +64,10 @@ fn of_tensors<const D: usize>(
 mod on_flex {
     use burn::tensor::Tensor;
     use pulp::{Arch, Simd, WithSimd};
-    use rayon::prelude::*;
 
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, values,
+        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, in_blocks_with,
+        values,
     };
 
     /// Vectors per task.
@@ -111,11 +111,9 @@ mod on_flex {
             let [x, gamma, beta] = inputs.map(contiguous);
             let (numbers, scales) = (values(&x), values(&gamma));
             let block = BLOCK * scales.len();
-            let mut output = vec![0.0; numbers.len()];
-            let blocks = output.par_chunks_mut(block).zip(numbers.par_chunks(block));
-            blocks.for_each(|(output, x)| {
+            let output = in_blocks(numbers.len(), block, |place, output| {
                 Arch::new().dispatch(Forward {
-                    x,
+                    x: &numbers[place * block..][..output.len()],
                     gamma: scales,
                     beta: values(&beta),
                     epsilon: self.epsilon,
@@ -132,30 +130,23 @@ mod on_flex {
             _is_wanted: [bool; 3],
         ) -> [Option<Host>; 3] {
             let gradient = contiguous(gradient);
-            let (numbers, scales) = (values(&x), values(&gamma));
+            let (numbers, slopes, scales) = (values(&x), values(&gradient), values(&gamma));
             let width = scales.len();
             let block = BLOCK * width;
-            let mut output = vec![0.0; numbers.len()];
-            let inputs = numbers
-                .par_chunks(block)
-                .zip(values(&gradient).par_chunks(block));
-            let blocks = output.par_chunks_mut(block).zip(inputs);
-            let parts: Vec<_> = blocks
-                .map(|(output, (x, gradient))| {
-                    let mut sums = vec![0.0; 2 * width];
-                    let (of_gamma, of_beta) = sums.split_at_mut(width);
-                    Arch::new().dispatch(BackwardPass {
-                        x,
-                        gamma: scales,
-                        gradient,
-                        epsilon: self.epsilon,
-                        output,
-                        of_gamma,
-                        of_beta,
-                    });
-                    sums
-                })
-                .collect();
+            let (output, parts) = in_blocks_with(numbers.len(), block, |place, output| {
+                let mut sums = vec![0.0; 2 * width];
+                let (of_gamma, of_beta) = sums.split_at_mut(width);
+                Arch::new().dispatch(BackwardPass {
+                    x: &numbers[place * block..][..output.len()],
+                    gamma: scales,
+                    gradient: &slopes[place * block..][..output.len()],
+                    epsilon: self.epsilon,
+                    output,
+                    of_gamma,
+                    of_beta,
+                });
+                sums
+            });
             let mut sums = vec![0.0; 2 * width];
             for part in parts {
                 for (sum, term) in sums.iter_mut().zip(part) {

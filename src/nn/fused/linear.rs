@@ -50,7 +50,7 @@ mod on_flex {
 
     use crate::nn::fused::matmul::{Before, Matrix, multiply};
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, values,
+        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
     };
 
     /// Rows per task: enough that packing the weights pays, few enough to stay in a cache.
@@ -85,14 +85,12 @@ mod on_flex {
             let [x, weight, bias] = inputs.map(contiguous);
             let [d_input, d_output] = weight.shape().dims();
             let bias = values(&bias);
-            let mut output = vec![0.0; values(&x).len() / d_input * d_output];
-            let inputs = values(&x).par_chunks(ROWS * d_input);
-            let blocks = output.par_chunks_mut(ROWS * d_output).zip(inputs);
-            blocks.for_each(|(output, x)| {
+            let length = values(&x).len() / d_input * d_output;
+            let output = in_blocks(length, ROWS * d_output, |block, output| {
                 for row in output.chunks_exact_mut(d_output) {
                     row.copy_from_slice(bias);
                 }
-                let x = Matrix::rows(x, d_input);
+                let x = Matrix::rows(&values(&x)[block * ROWS * d_input..], d_input);
                 let weight = Matrix::rows(values(&weight), d_output);
                 let extents = [output.len() / d_output, d_input, d_output];
                 multiply(output, extents, x, weight, 1.0, Before::AddedTo);
@@ -125,16 +123,13 @@ mod on_flex {
 
     fn gradient_of_input(gradient: &[f32], weight: &[f32], d_output: usize) -> Vec<f32> {
         let d_input = weight.len() / d_output;
-        let mut output = vec![0.0; gradient.len() / d_output * d_input];
-        let inputs = gradient.par_chunks(ROWS * d_output);
-        let blocks = output.par_chunks_mut(ROWS * d_input).zip(inputs);
-        blocks.for_each(|(output, gradient)| {
-            let gradient = Matrix::rows(gradient, d_output);
+        let length = gradient.len() / d_output * d_input;
+        in_blocks(length, ROWS * d_input, |block, output| {
+            let gradient = Matrix::rows(&gradient[block * ROWS * d_output..], d_output);
             let weight = Matrix::rows(weight, d_output).transposed();
             let extents = [output.len() / d_input, d_output, d_input];
             multiply(output, extents, gradient, weight, 1.0, Before::Replaced);
-        });
-        output
+        })
     }
 
     fn gradient_of_weight(
@@ -142,19 +137,20 @@ mod on_flex {
         gradient: &[f32],
         [d_input, d_output]: [usize; 2],
     ) -> Vec<f32> {
-        let mut output = vec![0.0; d_input * d_output];
-        let blocks = output.par_chunks_mut(WEIGHT_ROWS * d_output).enumerate();
-        blocks.for_each(|(block, output)| {
-            let x = Matrix::rows(&x[block * WEIGHT_ROWS..], d_input).transposed();
-            let gradient = Matrix::rows(gradient, d_output);
-            let extents = [
-                output.len() / d_output,
-                gradient.values.len() / d_output,
-                d_output,
-            ];
-            multiply(output, extents, x, gradient, 1.0, Before::Replaced);
-        });
-        output
+        in_blocks(
+            d_input * d_output,
+            WEIGHT_ROWS * d_output,
+            |block, output| {
+                let x = Matrix::rows(&x[block * WEIGHT_ROWS..], d_input).transposed();
+                let gradient = Matrix::rows(gradient, d_output);
+                let extents = [
+                    output.len() / d_output,
+                    gradient.values.len() / d_output,
+                    d_output,
+                ];
+                multiply(output, extents, x, gradient, 1.0, Before::Replaced);
+            },
+        )
     }
 
     /// Sums in blocks of fixed size, so that they do not depend on the number of threads.

@@ -7,16 +7,20 @@
 
 mod attention;
 mod gelu;
+mod given_gradient;
 mod layer_norm;
 mod linear;
 #[cfg(feature = "flex")]
 mod matmul;
 #[cfg(feature = "flex")]
 mod node;
+mod selected_rows;
 #[cfg(feature = "flex")]
 mod simd;
 
 pub use attention::{MixedTokens, attention};
 pub use gelu::{Gelu, gelu};
+pub(super) use given_gradient::{linearised, with_gradient};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub(super) use selected_rows::{SelectedRows, as_one_node};

@@ -1,6 +1,13 @@
 //! Operations of the CPU backend with a backward pass of their own.
 
+#![allow(
+    unsafe_code,
+    reason = "memory that is about to be written is not zeroed by one thread before"
+)]
+
 use std::fmt::Debug;
+use std::mem::MaybeUninit;
+use std::ptr::from_mut;
 
 use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -10,6 +17,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
+use rayon::prelude::*;
 
 /// A tensor of the CPU backend.
 pub(super) type Host = FloatTensor<Flex>;
@@ -131,4 +139,36 @@ pub(super) fn values(tensor: &Host) -> &[f32] {
 /// A tensor of these values with the shape of another.
 pub(super) fn host_like(values: Vec<f32>, other: &Host) -> Host {
     host(values, other.shape())
+}
+
+/// Numbers made in parallel, so many at a time: `fill` gets the number of the block and its memory,
+/// zeroed.
+///
+/// Pages are first touched where they are needed, and zeros are still in a cache when they are written
+/// over.
+pub(super) fn in_blocks(
+    length: usize,
+    block: usize,
+    fill: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    in_blocks_with(length, block, fill).0
+}
+
+/// The same, and what `fill` returns of each block.
+pub(super) fn in_blocks_with<R: Send>(
+    length: usize,
+    block: usize,
+    fill: impl Fn(usize, &mut [f32]) -> R + Sync,
+) -> (Vec<f32>, Vec<R>) {
+    let mut numbers = Vec::with_capacity(length);
+    let blocks = numbers.spare_capacity_mut()[..length].par_chunks_mut(block.max(1));
+    let blocks = blocks.enumerate().map(|(place, block)| {
+        block.fill(MaybeUninit::new(0.0));
+        // SAFETY: every number of the block was written, and the layout is that of the numbers.
+        fill(place, unsafe { &mut *(from_mut(block) as *mut [f32]) })
+    });
+    let found = blocks.collect();
+    // SAFETY: the blocks cover the whole length.
+    unsafe { numbers.set_len(length) };
+    (numbers, found)
 }
