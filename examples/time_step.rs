@@ -14,7 +14,7 @@ use std::time::Instant;
 use burn::module::{Module, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn_topology::burn;
@@ -22,7 +22,7 @@ use burn_topology::loss::{
     Activations, Clock, Comparison, LayerPenalty, TopologyRegularizer, Weight,
 };
 use burn_topology::model::{Block, BlockConfig};
-use burn_topology::nn::{Gelu, MixedTokens, Tokens, attention, gelu, layer_norm, linear};
+use burn_topology::nn::{AdamW, Gelu, MixedTokens, Tokens, attention, gelu, layer_norm, linear};
 use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
 use clap::Parser;
 
@@ -143,7 +143,7 @@ fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let device = Device::flex().autodiff();
     device.seed(0);
     let mut net = Net::new(&options, &device);
-    let mut optimizer = AdamWConfig::new().init();
+    let mut optimizer = ModuleOptimizer::from(AdamW::default());
     let regularizer = regularizer()?;
     let shape = [options.batch, options.tokens - 1, PATCH_VALUES];
     let patches = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);

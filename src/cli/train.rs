@@ -177,7 +177,8 @@ fn watch(
     let mut progress = Progress::new(run, &config.spec);
     let parameters = count_parameters(&config.spec.model.init(device));
     progress.note(&tables::overview(&config.spec, data, &parameters));
-    let outcome = train(&job, &mut progress);
+    // Within the pool, so that no operation begins by handing its work to another thread.
+    let outcome = rayon::scope(|_| train(&job, &mut progress));
     progress.finish();
     match outcome? {
         Outcome::Finished(summary) => Ok(summary),

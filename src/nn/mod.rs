@@ -11,6 +11,6 @@ mod persistence;
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
 pub use diagram_batch::{BarTensors, DiagramBatch};
-pub use fused::{Gelu, MixedTokens, attention, gelu, layer_norm, linear};
+pub use fused::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 pub use gradient_norm::gradient_norm;
 pub use persistence::Persistence;

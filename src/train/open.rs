@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::optim::AdamWConfig;
+use burn::optim::ModuleOptimizer;
 
 use super::charts;
 use super::collapse::CollapseWatch;
@@ -13,6 +13,7 @@ use super::optimizer::number_parameters;
 use super::timing::Timing;
 use super::trainer::{Job, Trainer};
 use crate::loss::TopologyRegularizer;
+use crate::nn::AdamW;
 use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
 
 /// The checkpoints of a run and the one to go on from.
@@ -90,10 +91,10 @@ impl<'a> Trainer<'a> {
         let mut trainer = Self {
             job,
             model: number_parameters(spec.model.init(&device)),
-            optimizer: AdamWConfig::new()
-                .with_epsilon(1e-8)
-                .with_weight_decay(spec.training.weight_decay as f32)
-                .init(),
+            optimizer: ModuleOptimizer::from(AdamW {
+                weight_decay: spec.training.weight_decay as f32,
+                ..AdamW::default()
+            }),
             regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
             device,
             step: 0,

@@ -2,9 +2,10 @@
 //! Burn's own operations.
 
 use burn::nn::LinearConfig;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::tensor::{DType, Distribution};
-use burn_topology::nn::{Gelu, MixedTokens, attention, gelu, layer_norm, linear};
+use burn_topology::nn::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 use proptest::prelude::*;
 
 /// Outputs of a function and the gradients of its inputs, under fixed weights of the outputs.
@@ -154,6 +155,35 @@ fn parameters_of_linear_and_layer_norm_have_the_gradients_of_burns_layers() {
     let scale = expected.clone().abs().max().into_scalar::<f32>();
     let difference = (found - expected).abs().max().into_scalar::<f32>();
     assert!(difference < 4e-6 * scale, "{difference} {scale}");
+}
+
+#[test]
+fn adamw_moves_parameters_as_burns_does() {
+    let layer = LinearConfig::new(90, 100).init(&device());
+    let decay = 0.02;
+    let burns = AdamWConfig::new()
+        .with_epsilon(1e-8)
+        .with_weight_decay(decay);
+    let ours = AdamW {
+        weight_decay: decay,
+        ..AdamW::default()
+    };
+    let x = random([7, 90], 1.0);
+    let train = |mut optimizer: ModuleOptimizer| {
+        let mut layer = layer.clone();
+        for step in 1..6 {
+            let loss = layer.forward(x.clone()).square().mean() * step;
+            let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+            layer = optimizer.step(1e-2 / f64::from(step), layer, gradients);
+        }
+        layer.weight.val().inner()
+    };
+    let expected = train(burns.init());
+    let difference = (train(ours.into()) - expected)
+        .abs()
+        .max()
+        .into_scalar::<f32>();
+    assert!(difference < 1e-6, "{difference}");
 }
 
 #[test]

@@ -152,7 +152,7 @@ mod on_flex {
     use pulp::{Arch, Simd, WithSimd};
     use rayon::prelude::*;
 
-    use crate::nn::fused::matmul::{Before, Matrix, multiply};
+    use crate::nn::fused::matmul::{Matrix, new_product, product};
     use crate::nn::fused::node::{
         Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
     };
@@ -261,7 +261,7 @@ mod on_flex {
                 let query = extents.part(of_image, head, 0);
                 let key = extents.part(of_image, head, 1).transposed();
                 let shape = [n_tokens, d_head, n_tokens];
-                multiply(output, shape, query, key, extents.scale(), Before::Replaced);
+                let output = product(output, shape, query, key, extents.scale());
                 if let Some(mask) = &self.mask {
                     for (token, row) in output.chunks_exact_mut(n_tokens).enumerate() {
                         let hidden = mask.row(image, head, token);
@@ -274,6 +274,7 @@ mod on_flex {
                     rows: output,
                     n_tokens,
                 });
+                output
             });
             let output = host(output, [n_images, n_heads, n_tokens, n_tokens]);
             (output.clone(), [qkv, output])
@@ -296,6 +297,7 @@ mod on_flex {
             let size = n_tokens * n_tokens;
             let output = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
                 let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
+                let output = output.zeroed();
                 let of_heads: Vec<_> = (0..n_heads)
                     .into_par_iter()
                     .map(|head| {
@@ -310,11 +312,8 @@ mod on_flex {
                         let of_scores = Matrix::rows(&of_scores, n_tokens);
                         let shape = [n_tokens, n_tokens, d_head];
                         let product = |left, index| {
-                            let mut output = vec![0.0; n_tokens * d_head];
                             let right = extents.part(of_image, head, index);
-                            let scale = extents.scale();
-                            multiply(&mut output, shape, left, right, scale, Before::Replaced);
-                            output
+                            new_product(shape, left, right, extents.scale())
                         };
                         [product(of_scores, 1), product(of_scores.transposed(), 0)]
                     })
@@ -325,6 +324,7 @@ mod on_flex {
                         place(part, d_head, output, width, start);
                     }
                 }
+                output
             });
             [Some(host_like(output, &qkv))]
         }
@@ -347,20 +347,20 @@ mod on_flex {
             let output = in_blocks(n_images * block, block, |image, output| {
                 let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
                 let weights = &values(&weights)[image * n_heads * size..][..n_heads * size];
+                let output = output.zeroed();
                 let heads = weights.par_chunks(size).enumerate();
                 let of_heads: Vec<_> = heads
                     .map(|(head, weights)| {
-                        let mut mixed = vec![0.0; n_tokens * d_head];
                         let weights = Matrix::rows(weights, n_tokens);
                         let value = extents.part(of_image, head, 2);
                         let shape = [n_tokens, n_tokens, d_head];
-                        multiply(&mut mixed, shape, weights, value, 1.0, Before::Replaced);
-                        mixed
+                        new_product(shape, weights, value, 1.0)
                     })
                     .collect();
                 for (head, mixed) in of_heads.iter().enumerate() {
                     place(mixed, d_head, output, d_model, head * d_head);
                 }
+                output
             });
             let output = host(output, [n_images, n_tokens, d_model]);
             (output, [weights, qkv])
@@ -390,29 +390,21 @@ mod on_flex {
                 let value = extents.part(of_image(image), head, 2).transposed();
                 let shape = [n_tokens, d_head, n_tokens];
                 let gradient = gradient(image, head);
-                multiply(output, shape, gradient, value, 1.0, Before::Replaced);
+                product(output, shape, gradient, value, 1.0)
             });
             let of_qkv = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
+                let output = output.zeroed();
                 let heads = (0..n_heads).into_par_iter().map(|head| {
-                    let mut of_value = vec![0.0; n_tokens * d_head];
                     let weights = &values(&weights)[(image * n_heads + head) * size..][..size];
                     let weights = Matrix::rows(weights, n_tokens).transposed();
                     let shape = [n_tokens, n_tokens, d_head];
-                    let gradient = gradient(image, head);
-                    multiply(
-                        &mut of_value,
-                        shape,
-                        weights,
-                        gradient,
-                        1.0,
-                        Before::Replaced,
-                    );
-                    of_value
+                    new_product(shape, weights, gradient(image, head), 1.0)
                 });
                 let of_values: Vec<_> = heads.collect();
                 for (head, of_value) in of_values.iter().enumerate() {
                     place(of_value, d_head, output, width, 2 * d_model + head * d_head);
                 }
+                output
             });
             let of_weights = host_like(of_weights, &weights);
             [Some(of_weights), Some(host_like(of_qkv, &qkv))]

@@ -94,12 +94,14 @@ mod on_flex {
             let x = contiguous(x);
             let numbers = values(&x);
             let output = in_blocks(numbers.len(), BLOCK, |block, output| {
+                let output = output.zeroed();
                 Arch::new().dispatch(Pass {
                     form: *self,
                     x: &numbers[block * BLOCK..][..output.len()],
                     gradient: None,
                     output,
                 });
+                output
             });
             (host_like(output, &x), x)
         }
@@ -108,12 +110,14 @@ mod on_flex {
             let gradient = contiguous(gradient);
             let (numbers, slopes) = (values(&x), values(&gradient));
             let output = in_blocks(numbers.len(), BLOCK, |block, output| {
+                let output = output.zeroed();
                 Arch::new().dispatch(Pass {
                     form: *self,
                     x: &numbers[block * BLOCK..][..output.len()],
                     gradient: Some(&slopes[block * BLOCK..][..output.len()]),
                     output,
                 });
+                output
             });
             [Some(host_like(output, &x))]
         }

@@ -65,9 +65,11 @@ mod on_flex {
             let upstream = values(&contiguous(upstream))[0];
             let given = values(&self.gradient);
             let scaled = in_blocks(given.len(), BLOCK, |block, output| {
+                let output = output.zeroed();
                 for (output, given) in output.iter_mut().zip(&given[block * BLOCK..]) {
                     *output = upstream * given;
                 }
+                output
             });
             [Some(host_like(scaled, &self.gradient))]
         }

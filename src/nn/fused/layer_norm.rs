@@ -64,10 +64,10 @@ fn of_tensors<const D: usize>(
 mod on_flex {
     use burn::tensor::Tensor;
     use pulp::{Arch, Simd, WithSimd};
+    use rayon::prelude::*;
 
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, in_blocks_with,
-        values,
+        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
     };
 
     /// Vectors per task.
@@ -112,6 +112,7 @@ mod on_flex {
             let (numbers, scales) = (values(&x), values(&gamma));
             let block = BLOCK * scales.len();
             let output = in_blocks(numbers.len(), block, |place, output| {
+                let output = output.zeroed();
                 Arch::new().dispatch(Forward {
                     x: &numbers[place * block..][..output.len()],
                     gamma: scales,
@@ -119,6 +120,7 @@ mod on_flex {
                     epsilon: self.epsilon,
                     output,
                 });
+                output
             });
             (host_like(output, &x), [x, gamma])
         }
@@ -133,22 +135,26 @@ mod on_flex {
             let (numbers, slopes, scales) = (values(&x), values(&gradient), values(&gamma));
             let width = scales.len();
             let block = BLOCK * width;
-            let (output, parts) = in_blocks_with(numbers.len(), block, |place, output| {
-                let mut sums = vec![0.0; 2 * width];
+            let n_blocks = numbers.len().div_ceil(block);
+            let mut parts = vec![0.0; n_blocks * 2 * width];
+            let mut output = vec![0.0; numbers.len()];
+            let inputs = numbers.par_chunks(block).zip(slopes.par_chunks(block));
+            let blocks = output.par_chunks_mut(block).zip(inputs);
+            let blocks = blocks.zip(parts.par_chunks_mut(2 * width));
+            blocks.for_each(|((output, (x, gradient)), sums)| {
                 let (of_gamma, of_beta) = sums.split_at_mut(width);
                 Arch::new().dispatch(BackwardPass {
-                    x: &numbers[place * block..][..output.len()],
+                    x,
                     gamma: scales,
-                    gradient: &slopes[place * block..][..output.len()],
+                    gradient,
                     epsilon: self.epsilon,
                     output,
                     of_gamma,
                     of_beta,
                 });
-                sums
             });
             let mut sums = vec![0.0; 2 * width];
-            for part in parts {
+            for part in parts.chunks_exact(2 * width) {
                 for (sum, term) in sums.iter_mut().zip(part) {
                     *sum += term;
                 }

@@ -48,7 +48,7 @@ mod on_flex {
     use burn::tensor::Tensor;
     use rayon::prelude::*;
 
-    use crate::nn::fused::matmul::{Before, Matrix, multiply};
+    use crate::nn::fused::matmul::{Matrix, add_product, product};
     use crate::nn::fused::node::{
         Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
     };
@@ -87,13 +87,12 @@ mod on_flex {
             let bias = values(&bias);
             let length = values(&x).len() / d_input * d_output;
             let output = in_blocks(length, ROWS * d_output, |block, output| {
-                for row in output.chunks_exact_mut(d_output) {
-                    row.copy_from_slice(bias);
-                }
+                let output = output.rows_of(bias);
                 let x = Matrix::rows(&values(&x)[block * ROWS * d_input..], d_input);
                 let weight = Matrix::rows(values(&weight), d_output);
                 let extents = [output.len() / d_output, d_input, d_output];
-                multiply(output, extents, x, weight, 1.0, Before::AddedTo);
+                add_product(output, extents, x, weight, 1.0);
+                output
             });
             let mut shape = x.shape();
             let last = shape.num_dims() - 1;
@@ -128,7 +127,7 @@ mod on_flex {
             let gradient = Matrix::rows(&gradient[block * ROWS * d_output..], d_output);
             let weight = Matrix::rows(weight, d_output).transposed();
             let extents = [output.len() / d_input, d_output, d_input];
-            multiply(output, extents, gradient, weight, 1.0, Before::Replaced);
+            product(output, extents, gradient, weight, 1.0)
         })
     }
 
@@ -148,7 +147,7 @@ mod on_flex {
                     gradient.values.len() / d_output,
                     d_output,
                 ];
-                multiply(output, extents, x, gradient, 1.0, Before::Replaced);
+                product(output, extents, x, gradient, 1.0)
             },
         )
     }

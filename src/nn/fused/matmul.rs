@@ -7,6 +7,8 @@
 
 use gemm::{Parallelism, gemm};
 
+use super::node::Unwritten;
+
 /// A matrix within a slice: entry `(i, j)` at `i * strides[0] + j * strides[1]`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
@@ -37,49 +39,99 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// What becomes of the numbers that are there before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
-    Replaced,
-    AddedTo,
-}
-
-/// `output = scale * left * right`, or that added to it; one thread. The output's rows lie end to end,
-/// `left` is `n_rows` by `depth`, `right` is `depth` by `n_columns`.
+/// `output = scale * left * right`; one thread. The output's rows lie end to end, `left` is `n_rows` by
+/// `depth`, `right` is `depth` by `n_columns`.
 ///
 /// # Panics
 ///
-/// If a matrix ends behind its slice.
-pub(super) fn multiply(
-    output: &mut [f32],
-    [n_rows, depth, n_columns]: [usize; 3],
+/// If a matrix ends behind its slice, or the output has another size.
+pub(super) fn product<'a>(
+    output: Unwritten<'a>,
+    extents: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
     scale: f32,
-    before: Before,
+) -> &'a mut [f32] {
+    let [n_rows, depth, n_columns] = extents;
+    assert_eq!(output.len(), n_rows * n_columns, "another output");
+    if output.len() * depth == 0 {
+        return output.zeroed();
+    }
+    left.assert_holds(n_rows, depth);
+    right.assert_holds(depth, n_columns);
+    // SAFETY: the last entry of each matrix lies within its slice, as checked above, and the output,
+    // which is borrowed alone, is written and not read.
+    unsafe {
+        multiply(
+            output.0.as_mut_ptr().cast(),
+            extents,
+            left,
+            right,
+            scale,
+            false,
+        );
+        output.assume_written()
+    }
+}
+
+/// The same in memory of its own.
+pub(super) fn new_product(
+    extents: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    scale: f32,
+) -> Vec<f32> {
+    let mut output = vec![0.0; extents[0] * extents[2]];
+    add_product(&mut output, extents, left, right, scale);
+    output
+}
+
+/// `output += scale * left * right`, see [`product`].
+///
+/// # Panics
+///
+/// As [`product`].
+pub(super) fn add_product(
+    output: &mut [f32],
+    extents: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    scale: f32,
 ) {
-    assert!(
-        output.len() >= n_rows * n_columns,
-        "an output of {n_rows} rows by {n_columns} columns"
-    );
-    if n_rows * depth * n_columns == 0 {
+    let [n_rows, depth, n_columns] = extents;
+    assert_eq!(output.len(), n_rows * n_columns, "another output");
+    if output.len() * depth == 0 {
         return;
     }
     left.assert_holds(n_rows, depth);
     right.assert_holds(depth, n_columns);
+    // SAFETY: as in `product`, and the output was written before.
+    unsafe { multiply(output.as_mut_ptr(), extents, left, right, scale, true) }
+}
+
+/// # Safety
+///
+/// The matrices and the output must hold the extents; with `is_added` the output is read.
+unsafe fn multiply(
+    output: *mut f32,
+    [n_rows, depth, n_columns]: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    scale: f32,
+    is_added: bool,
+) {
     let [left_row, left_column] = left.strides.map(usize::cast_signed);
     let [right_row, right_column] = right.strides.map(usize::cast_signed);
-    // SAFETY: the last entry of each matrix lies within its slice, as checked above, and the output
-    // is borrowed alone.
+    // SAFETY: that of this function.
     unsafe {
         gemm(
             n_rows,
             n_columns,
             depth,
-            output.as_mut_ptr(),
+            output,
             1,
             n_columns.cast_signed(),
-            before == Before::AddedTo,
+            is_added,
             left.values.as_ptr(),
             left_column,
             left_row,

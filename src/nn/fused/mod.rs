@@ -5,6 +5,7 @@
 //! other device, precision and recomputed graph, and the vectorised form with its own backward pass.
 //! Sums run in blocks of fixed size: results do not depend on the number of threads.
 
+mod adamw;
 mod attention;
 mod gelu;
 mod given_gradient;
@@ -18,6 +19,7 @@ mod selected_rows;
 #[cfg(feature = "flex")]
 mod simd;
 
+pub use adamw::AdamW;
 pub use attention::{MixedTokens, attention};
 pub use gelu::{Gelu, gelu};
 pub(super) use given_gradient::{linearised, with_gradient};

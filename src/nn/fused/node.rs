@@ -141,34 +141,66 @@ pub(super) fn host_like(values: Vec<f32>, other: &Host) -> Host {
     host(values, other.shape())
 }
 
-/// Numbers made in parallel, so many at a time: `fill` gets the number of the block and its memory,
-/// zeroed.
+/// Memory of a block of numbers that nothing was written to yet.
+pub(super) struct Unwritten<'a>(pub(super) &'a mut [MaybeUninit<f32>]);
+
+impl<'a> Unwritten<'a> {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Zeros.
+    pub(super) fn zeroed(self) -> &'a mut [f32] {
+        self.0.fill(MaybeUninit::new(0.0));
+        // SAFETY: all of it was written.
+        unsafe { self.assume_written() }
+    }
+
+    /// The same row over and over.
+    ///
+    /// # Panics
+    ///
+    /// If the length is not a multiple of the row's.
+    pub(super) fn rows_of(self, row: &[f32]) -> &'a mut [f32] {
+        assert!(self.len().is_multiple_of(row.len()), "an incomplete row");
+        for copy in self.0.chunks_exact_mut(row.len()) {
+            for (number, value) in copy.iter_mut().zip(row) {
+                number.write(*value);
+            }
+        }
+        // SAFETY: all of it was written, as rows cover the length.
+        unsafe { self.assume_written() }
+    }
+
+    /// # Safety
+    ///
+    /// Every number must have been written.
+    pub(super) unsafe fn assume_written(self) -> &'a mut [f32] {
+        // SAFETY: the layout is that of the numbers, which were written.
+        unsafe { &mut *(from_mut(self.0) as *mut [f32]) }
+    }
+}
+
+/// Numbers made in parallel, so many at a time: `fill` gets the number of the block and its memory, and
+/// returns that memory, written.
 ///
-/// Pages are first touched where they are needed, and zeros are still in a cache when they are written
-/// over.
+/// Pages are first touched where they are needed, not zeroed by one thread before.
 pub(super) fn in_blocks(
     length: usize,
     block: usize,
-    fill: impl Fn(usize, &mut [f32]) + Sync,
+    fill: impl for<'a> Fn(usize, Unwritten<'a>) -> &'a mut [f32] + Sync,
 ) -> Vec<f32> {
-    in_blocks_with(length, block, fill).0
-}
-
-/// The same, and what `fill` returns of each block.
-pub(super) fn in_blocks_with<R: Send>(
-    length: usize,
-    block: usize,
-    fill: impl Fn(usize, &mut [f32]) -> R + Sync,
-) -> (Vec<f32>, Vec<R>) {
     let mut numbers = Vec::with_capacity(length);
     let blocks = numbers.spare_capacity_mut()[..length].par_chunks_mut(block.max(1));
-    let blocks = blocks.enumerate().map(|(place, block)| {
-        block.fill(MaybeUninit::new(0.0));
-        // SAFETY: every number of the block was written, and the layout is that of the numbers.
-        fill(place, unsafe { &mut *(from_mut(block) as *mut [f32]) })
+    blocks.enumerate().for_each(|(place, block)| {
+        let memory = (block.as_ptr().cast::<f32>(), block.len());
+        let written = fill(place, Unwritten(block));
+        assert!(
+            (written.as_ptr(), written.len()) == memory,
+            "the memory of a block was not given back"
+        );
     });
-    let found = blocks.collect();
-    // SAFETY: the blocks cover the whole length.
+    // SAFETY: the blocks cover the whole length, and each was given back as written numbers.
     unsafe { numbers.set_len(length) };
-    (numbers, found)
+    numbers
 }

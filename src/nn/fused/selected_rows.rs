@@ -91,6 +91,7 @@ mod on_flex {
                 n_items * n_shared * size,
                 n_shared * size,
                 |item, output| {
+                    let output = output.zeroed();
                     let (one, others) = output.split_at_mut(size);
                     let start = item * n_points * n_points;
                     Arch::new().dispatch(Gradient {
@@ -104,6 +105,7 @@ mod on_flex {
                     for other in others.chunks_exact_mut(size) {
                         other.copy_from_slice(one);
                     }
+                    output
                 },
             );
             [Some(host(numbers, self.dims))]
