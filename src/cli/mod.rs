@@ -180,6 +180,7 @@ impl OpenedRun {
             data: &self.data,
             run: &self.run,
             device: &self.device,
+            profiles: false,
             stop: &self.stop,
         }
     }

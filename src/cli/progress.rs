@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::tell;
+use super::tables;
 use crate::config::Spec;
 use crate::run::RunDirectory;
-use crate::train::{Evaluation, Observer, StepReport};
+use crate::train::{Evaluation, Observer, Profile, StepReport, peak_bytes};
 
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -130,6 +131,10 @@ impl Observer for Progress {
 
     fn note(&mut self, line: &str) {
         self.line(line);
+    }
+
+    fn profile(&mut self, profile: &Profile) {
+        self.line(&tables::profile(profile, peak_bytes()));
     }
 }
 

@@ -1,12 +1,14 @@
 //! Tables for the person watching.
 
+use std::time::Duration;
+
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Spec;
 use crate::data::ImageSplits;
 use crate::model::ParameterCount;
 use crate::run::DeviceReport;
-use crate::train::DryRun;
+use crate::train::{DryRun, Phase, Profile};
 
 /// What a run is about to do: data, model, penalties.
 pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) -> String {
@@ -69,10 +71,41 @@ fn parameter_table(counts: &[ParameterCount]) -> String {
     table.to_string()
 }
 
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.1} ms", 1e3 * seconds)
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Where the time of steps went.
+pub fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
+    let n_steps = profile.n_steps.max(1) as f64;
+    let in_steps = profile.in_steps.as_secs_f64();
+    let mut table = table(["phase", "per step", "share"]);
+    let mut row = |name: String, time: Duration| {
+        let seconds = time.as_secs_f64();
+        let share = 100.0 * seconds / in_steps.max(f64::MIN_POSITIVE);
+        let per_step = format!("{:.3} ms", 1e3 * seconds / n_steps);
+        table.add_row([name, per_step, format!("{share:.1} %")]);
+    };
+    for phase in Phase::ALL {
+        row(phase.name().replace('_', " "), profile.time(phase));
+    }
+    row("rest".to_owned(), profile.rest());
+    row("step".to_owned(), profile.in_steps);
+    let n_steps = grouped(profile.n_steps);
+    let memory = match peak_bytes {
+        Some(bytes) => format!("; most memory held: {}", mebibytes(bytes)),
+        None => String::new(),
+    };
+    let whole = duration(in_steps);
+    format!("{table}\n{n_steps} steps of this process in {whole}, without validation{memory}")
+}
+
 /// What a run will cost.
 pub fn costs(found: &DryRun) -> String {
-    let milliseconds = |seconds: f64| format!("{:.1} ms", 1e3 * seconds);
-    let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let share = 100.0 * found.seconds_in_topology / found.seconds_per_step.max(f64::MIN_POSITIVE);
     let mut table = table(["cost", "", "remark"]);
     let mut row = |name: &str, value: String, remark: String| {

@@ -34,6 +34,9 @@ pub struct TrainArguments {
     /// Take a few steps, print what the run will cost, and leave nothing behind.
     #[arg(long)]
     dry_run: bool,
+    /// Print in the end, and log, where the time of steps went, and the most memory held.
+    #[arg(long, conflicts_with = "dry_run")]
+    profile: bool,
     /// Device to run on [default: flex, or the one a resumed run was on].
     #[arg(long)]
     device: Option<String>,
@@ -45,7 +48,7 @@ const DEFAULT_DEVICE: &str = "flex";
 pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     match (&arguments.resume, &arguments.config) {
         (None, Some(config)) if arguments.dry_run => try_out(config, arguments),
-        (Some(root), _) => resume(root, arguments.device.as_deref()),
+        (Some(root), _) => resume(root, arguments),
         (None, Some(config)) => begin(config, arguments),
         (None, None) => unreachable!("required by the parser"),
     }
@@ -62,7 +65,7 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     };
     let run = create(&root, &config, &data, device_name)?;
     let lock = run.lock().map_err(Failure::CouldNotRun)?;
-    let summary = watch(&config, &data, &run, &device)?;
+    let summary = watch(&config, &data, &run, &device, arguments.profile)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -106,6 +109,7 @@ fn try_out(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
         data: &data,
         run: &run,
         device: &device,
+        profiles: false,
         stop: &AtomicBool::new(false),
     };
     let found = dry_run(&job);
@@ -116,7 +120,7 @@ fn try_out(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     print(&format!("{overview}\n\n{}\n", tables::costs(&found)))
 }
 
-fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
+fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
     let summary = run.summary();
     if summary.is_file() {
@@ -138,7 +142,7 @@ fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
         .sessions
         .last()
         .map(|session| session.device.clone());
-    let device_name = device_name.map_or(last_device, |name| Some(name.to_owned()));
+    let device_name = arguments.device.clone().or(last_device);
     let device_name = device_name.unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let device = open(&device_name)?;
     let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
@@ -153,7 +157,7 @@ fn resume(root: &Path, device_name: Option<&str>) -> Result<(), Failure> {
     manifest.write(&run.manifest()).map_err(|error| {
         Failure::CouldNotRun(format!("cannot write in {}: {error}", root.display()))
     })?;
-    let summary = watch(&config, &data, &run, &device)?;
+    let summary = watch(&config, &data, &run, &device, arguments.profile)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -163,6 +167,7 @@ fn watch(
     data: &ImageSplits,
     run: &RunDirectory,
     device: &burn::tensor::Device,
+    profiles: bool,
 ) -> Result<Summary, Failure> {
     let stop = stop_flag()
         .map_err(|error| Failure::CouldNotRun(format!("cannot listen to signals: {error}")))?;
@@ -172,6 +177,7 @@ fn watch(
         data,
         run,
         device,
+        profiles,
         stop,
     };
     let mut progress = Progress::new(run, &config.spec);

@@ -12,5 +12,5 @@ pub use layer_penalty::{Comparison, Direction, LayerPenalty, Layers};
 pub use reading::{Activations, Source};
 pub use regularizer::TopologyRegularizer;
 pub use scale::{Normalize, SCALE_FLOOR, spanning_tree_scale};
-pub use topology_loss::{Calibration, TopologyLoss, TopologyTerm};
+pub use topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
 pub use weight::{Clock, MAX_WEIGHT, Schedule, Weight};

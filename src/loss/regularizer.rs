@@ -1,5 +1,7 @@
 //! All penalties of a run, and their sum as one differentiable scalar.
 
+use std::time::{Duration, Instant};
+
 use burn::module::Module;
 use burn::prelude::*;
 use rayon::prelude::*;
@@ -7,7 +9,7 @@ use rayon::prelude::*;
 use super::comparison::PairPenalty;
 use super::layer_penalty::LayerPenalty;
 use super::reading::{Activations, LayerReading, Source};
-use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm};
+use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
 use crate::error::{Error, Result};
 use crate::nn::{DiagramBatch, Persistence, gradient_norm};
@@ -202,7 +204,9 @@ impl TopologyRegularizer {
         let active: Vec<usize> = (0..weights.len())
             .filter(|&index| weights[index] != 0.0)
             .collect();
+        let started = Instant::now();
         let mut readings = self.read(activations, &active)?;
+        let [distances, persistence] = apportion(started.elapsed(), &readings);
         let mut terms = Vec::with_capacity(active.len());
         for index in active {
             let penalty = &self.penalties[index];
@@ -214,13 +218,24 @@ impl TopologyRegularizer {
                 .collect();
             terms.push(self.compare(index, weights[index], &pairs, &mut readings)?);
         }
+        let matching = started.elapsed() - distances - persistence;
         let value: f64 = terms.iter().map(|term| term.weight * term.value).sum();
         let loss = readings
             .iter()
             .map(|reading| reading.diagrams.surrogate(0.0, &reading.gradient))
             .reduce(|sum, part| sum + part)
             .map_or(zero, |sum| sum + value);
-        Ok(TopologyLoss { loss, terms })
+        let timing = TopologyTiming {
+            distances,
+            persistence,
+            matching,
+            gradient: started.elapsed() - distances - persistence - matching,
+        };
+        Ok(TopologyLoss {
+            loss,
+            terms,
+            timing,
+        })
     }
 
     /// Reads each layer once for all penalties that look at it in the same way.
@@ -303,6 +318,20 @@ impl TopologyRegularizer {
         }
         Ok(term)
     }
+}
+
+/// Wall-clock time of distances and of bars, in the ratio of what threads spent on each.
+fn apportion(elapsed: Duration, readings: &[Reading]) -> [Duration; 2] {
+    let spent = |part: usize| -> f64 {
+        let times = readings
+            .iter()
+            .map(|reading| reading.diagrams.times()[part]);
+        times.sum::<Duration>().as_secs_f64()
+    };
+    let (distances, persistence) = (spent(0), spent(1));
+    let sum = (distances + persistence).max(f64::MIN_POSITIVE);
+    let persistence = elapsed.mul_f64((persistence / sum).min(1.0)).min(elapsed);
+    [elapsed - persistence, persistence]
 }
 
 fn find(readings: &[Reading], layer: usize, way: LayerReading) -> Option<usize> {

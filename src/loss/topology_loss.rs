@@ -1,5 +1,7 @@
 //! What the regulariser returns.
 
+use std::time::Duration;
+
 use burn::tensor::Tensor;
 
 /// What the regulariser adds to the task loss.
@@ -28,6 +30,37 @@ pub struct TopologyLoss {
     pub loss: Tensor<1>,
     /// One entry per penalty that is on, in the order of the list.
     pub terms: Vec<TopologyTerm>,
+    /// Where its time went.
+    pub timing: TopologyTiming,
+}
+
+/// Wall-clock time of one evaluation of the penalties.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
+///
+/// let layer = Tensor::<4>::full([1, 2, 5, 5], 0.2, &Device::flex());
+/// let activations = Activations::of_attention(vec![layer.clone(), layer], 1);
+/// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
+/// let timing = regularizer.forward(&activations, Clock::default())?.timing;
+/// assert!(timing.distances > std::time::Duration::ZERO);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TopologyTiming {
+    /// Reading rows, and the distances between them.
+    pub distances: Duration,
+    /// Bars of the distances; computed along with them, so this is its share of the threads' time.
+    pub persistence: Duration,
+    /// Comparison of the diagrams.
+    pub matching: Duration,
+    /// From derivatives of bars to those of rows.
+    pub gradient: Duration,
 }
 
 /// One penalty at one step.

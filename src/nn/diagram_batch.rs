@@ -5,6 +5,7 @@
 //! whose gradient in the distances is given. Both touch the critical edges alone.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use burn::prelude::*;
 use burn::tensor::Element;
@@ -89,6 +90,8 @@ pub(super) struct Item {
     pub(super) mean_distance: f64,
     /// Row-major.
     pub(super) distances: HostValues,
+    /// What a thread spent on distances and on bars.
+    pub(super) times: [Duration; 2],
 }
 
 impl DiagramBatch {
@@ -128,6 +131,11 @@ impl DiagramBatch {
     /// If there is no such item.
     pub fn distance_matrix(&self, item: usize) -> Vec<f64> {
         self.items[item].distances.to_f64()
+    }
+
+    /// Time that the threads spent on distances and on bars, in sum.
+    pub(crate) fn times(&self) -> [Duration; 2] {
+        [0, 1].map(|part| self.items.iter().map(|item| item.times[part]).sum())
     }
 
     /// Finite bars of one homology dimension as tensors on the input's device.

@@ -4,6 +4,7 @@
 //! batch; no graph of the pairwise distances is ever recorded.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use burn::prelude::*;
 use burn::tensor::{DType, Element};
@@ -246,15 +247,18 @@ where
         distance: RowDistance,
     ) -> Result<Item> {
         check_rows(rows, [n_points, n_columns], distance.metric)?;
+        let started = Instant::now();
         let mut distances = vec![T::zero(); n_points * n_points];
         self.pairwise
             .compute(distance, rows, n_columns, &mut distances);
+        let in_distances = started.elapsed();
         let (diagrams, mean_distance) =
             self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points))?;
         Ok(Item {
             diagrams,
             mean_distance,
             distances: distances.into(),
+            times: [in_distances, started.elapsed() - in_distances],
         })
     }
 
@@ -264,11 +268,13 @@ where
                 "distance matrix is {n_points} by {n_columns}, expected a square one"
             )));
         }
+        let started = Instant::now();
         let (diagrams, mean_distance) = self.diagrams(&DistanceMatrix::new(values, n_points)?)?;
         Ok(Item {
             diagrams,
             mean_distance,
             distances: values.to_vec().into(),
+            times: [Duration::ZERO, started.elapsed()],
         })
     }
 

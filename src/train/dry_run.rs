@@ -6,6 +6,7 @@ use burn::module::Module;
 
 use super::error::TrainError;
 use super::observer::Silent;
+use super::timing::peak_bytes;
 use super::trainer::{Job, Trainer};
 use crate::config::Config;
 use crate::loss::Schedule;
@@ -79,14 +80,4 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
         parameter_bytes: 4 * size_of::<f32>() * trainer.model.num_params(),
         peak_bytes: peak_bytes(),
     })
-}
-
-/// The high-water mark of resident memory, which Linux tells.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(1024 * kibibytes)
 }

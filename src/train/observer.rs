@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::evaluate::Evaluation;
+use super::timing::Profile;
 
 /// One optimiser step, as told to the person watching.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,8 @@ pub trait Observer {
     fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration);
     /// Something to know, one line.
     fn note(&mut self, line: &str);
+    /// Where the time of this process's steps went, at the end, if that was asked for.
+    fn profile(&mut self, _profile: &Profile) {}
 }
 
 /// Someone who does not care.

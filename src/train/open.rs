@@ -10,7 +10,7 @@ use super::collapse::CollapseWatch;
 use super::error::TrainError;
 use super::observer::Observer;
 use super::optimizer::number_parameters;
-use super::timing::Timing;
+use super::timing::{Profile, Timing};
 use super::trainer::{Job, Trainer};
 use crate::loss::TopologyRegularizer;
 use crate::nn::AdamW;
@@ -99,6 +99,8 @@ impl<'a> Trainer<'a> {
             device,
             step: 0,
             timing: Timing::new(0.0, 0.0, 0.0),
+            profile: Profile::default(),
+            recent: Profile::default(),
             order: None,
             collapse: CollapseWatch::new(spec.collapse, Vec::new()),
             validation: None,

@@ -1,6 +1,6 @@
 //! One optimiser step.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
@@ -12,6 +12,7 @@ use super::error::TrainError;
 use super::loss::soft_cross_entropy;
 use super::observer::{Observer, StepReport};
 use super::optimizer::{clip_global_norm, learning_rate};
+use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::Trainer;
 use crate::data::{
     ImageBatcher, ImageItem, MixedLabel, epoch_order, mixup, mixup_stream, random_stream,
@@ -34,7 +35,6 @@ struct StepLosses {
     task: f64,
     topology: f64,
     terms: Vec<(String, f64)>,
-    in_topology: Duration,
 }
 
 impl StepLosses {
@@ -42,7 +42,6 @@ impl StepLosses {
     fn add(&mut self, part: Self, share: f64) {
         self.task += share * part.task;
         self.topology += share * part.topology;
-        self.in_topology += part.in_topology;
         for (name, value) in part.terms {
             match self.terms.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += share * value,
@@ -59,35 +58,43 @@ impl Trainer<'_> {
         observer: &mut dyn Observer,
     ) -> Result<StepReport, TrainError> {
         let started = Instant::now();
+        let mut profile = Profile::default();
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch();
         let indices = self.indices(epoch, self.step % self.steps_per_epoch());
-        let mut items = self.items(&indices, epoch)?;
+        let mut items = profile.measure(Phase::Data, || self.items(&indices, epoch))?;
         let mut mixing = mixup_stream(spec.seed, self.step);
-        let labels = mixup(&mut items, spec.training.mixup_alpha, &mut mixing);
+        let labels = profile.measure(Phase::Data, || {
+            mixup(&mut items, spec.training.mixup_alpha, &mut mixing)
+        });
         let part_size = items.len().div_ceil(spec.training.gradient_accumulation);
         let parts = items.chunks(part_size).zip(labels.chunks(part_size));
         let lr = learning_rate(&spec.training, self.step, self.total_steps());
         let mut losses = StepLosses::default();
         let mut accumulator = GradientsAccumulator::new();
         for (index, (items, labels)) in parts.enumerate() {
-            let part = self.part(index, items, labels);
+            let part = profile.measure(Phase::Data, || self.part(index, items, labels));
             if index == 0 {
                 self.calibrate(&part, epoch, observer)?;
             }
             let share = items.len() as f64 / indices.len() as f64;
-            let (total, of_part) = self.losses(&part)?;
+            let (total, of_part) = self.losses(&part, &mut profile)?;
             losses.add(of_part, share);
             self.require_finite("training loss", losses.task + losses.topology, lr)?;
-            let gradients = GradientsParams::from_grads((total * share).backward(), &self.model);
-            accumulator.accumulate(&self.model, gradients);
+            profile.measure(Phase::Backward, || {
+                let gradients = (total * share).backward();
+                let gradients = GradientsParams::from_grads(gradients, &self.model);
+                accumulator.accumulate(&self.model, gradients);
+            });
         }
+        let in_optimizer = Instant::now();
         let (gradients, norm) =
             clip_global_norm(&self.model, accumulator.grads(), spec.training.clip_norm);
         self.require_finite("norm of the gradient", norm, lr)?;
         self.model = self.optimizer.step(lr, self.model.clone(), gradients);
+        profile.add(Phase::Optimizer, in_optimizer.elapsed());
         self.step += 1;
-        self.timing.add(started.elapsed(), losses.in_topology);
+        self.timing.add(started.elapsed(), profile.in_topology());
         let is_logged = self.step.is_multiple_of(spec.logging.log_every_steps);
         let report = StepReport {
             step: self.step,
@@ -100,7 +107,16 @@ impl Trainer<'_> {
             is_logged,
         };
         if is_logged {
-            self.record_step(epoch, &report, losses.terms, lr, norm);
+            profile.measure(Phase::Logging, || {
+                self.record_step(epoch, &report, losses.terms, lr, norm);
+            });
+        }
+        profile.n_steps = 1;
+        profile.in_steps = started.elapsed();
+        self.profile.add_step(&profile);
+        self.recent.add_step(&profile);
+        if is_logged && self.job.profiles {
+            self.record_profile();
         }
         Ok(report)
     }
@@ -125,6 +141,18 @@ impl Trainer<'_> {
             self.record(epoch, "train", &name, value);
         }
         self.record_timing("topology_share", report.topology_share);
+    }
+
+    /// Milliseconds per step of each phase since the last logged step.
+    fn record_profile(&mut self) {
+        let recent = std::mem::take(&mut self.recent);
+        for phase in Phase::ALL {
+            let milliseconds = 1e3 * recent.time(phase).as_secs_f64() / recent.n_steps as f64;
+            self.record_timing(&format!("{}_ms", phase.name()), milliseconds);
+        }
+        if let Some(bytes) = peak_bytes() {
+            self.record_timing("peak_mebibytes", bytes as f64 / f64::from(1 << 20));
+        }
     }
 
     /// The images of a step of an epoch.
@@ -220,19 +248,32 @@ impl Trainer<'_> {
     }
 
     /// The loss to differentiate, and its parts as numbers.
-    fn losses(&self, part: &Part) -> Result<(Tensor<1>, StepLosses), TrainError> {
+    fn losses(
+        &self,
+        part: &Part,
+        profile: &mut Profile,
+    ) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
+        let is_active = self.regularizer.is_active(clock);
+        let capture = match is_active {
+            true => self.capture(),
+            false => Capture::Logits,
+        };
         let mut losses = StepLosses::default();
-        if !self.regularizer.is_active(clock) {
-            let (task, _) = self.forward(part, Capture::Logits);
+        let (task, activations) = profile.measure(Phase::Forward, || {
+            let (task, activations) = self.forward(part, capture);
             losses.task = task.clone().into_scalar();
+            (task, activations)
+        });
+        if !is_active {
             return Ok((task, losses));
         }
-        let (task, activations) = self.forward(part, self.capture());
-        losses.task = task.clone().into_scalar();
-        let started = Instant::now();
         let topology = self.regularizer.forward(&activations, clock)?;
-        losses.in_topology = started.elapsed();
+        let timing = topology.timing;
+        profile.add(Phase::Distances, timing.distances);
+        profile.add(Phase::Persistence, timing.persistence);
+        profile.add(Phase::Matching, timing.matching);
+        profile.add(Phase::CriticalEdges, timing.gradient);
         for term in &topology.terms {
             let gated = term.n_gated as f64 / term.n_compared as f64;
             losses.topology += term.weight * term.value;

@@ -15,7 +15,7 @@ use super::error::TrainError;
 use super::evaluate::{Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
 use super::summary::Summary;
-use super::timing::Timing;
+use super::timing::{Profile, Timing};
 use crate::config::{CollapseAction, Config};
 use crate::data::ImageSplits;
 use crate::loss::{Clock, TopologyRegularizer};
@@ -35,6 +35,8 @@ pub struct Job<'a> {
     pub run: &'a RunDirectory,
     /// Without autodiff.
     pub device: &'a Device,
+    /// Whether to log where the time of steps goes, and to tell it in the end.
+    pub profiles: bool,
     /// Set from outside, asks for a checkpoint and an end after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -65,6 +67,9 @@ pub enum Outcome {
 pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let mut trainer = Trainer::open(job, observer)?;
     let ran = trainer.run(observer);
+    if job.profiles {
+        observer.profile(&trainer.profile);
+    }
     if ran.is_err() {
         trainer.log.show(charts::fail);
     }
@@ -97,6 +102,10 @@ pub(super) struct Trainer<'a> {
     /// Optimiser steps done.
     pub(super) step: usize,
     pub(super) timing: Timing,
+    /// Of the steps of this process.
+    pub(super) profile: Profile,
+    /// Of those since the last logged one.
+    pub(super) recent: Profile,
     /// The images of an epoch, in the order in which it visits them.
     pub(super) order: Option<(usize, Vec<usize>)>,
     pub(super) collapse: CollapseWatch,
