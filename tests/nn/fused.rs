@@ -4,8 +4,12 @@
 use burn::nn::LinearConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use burn::tensor::{DType, Distribution};
-use burn_topology::nn::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
+use burn::tensor::{DType, Distribution, activation::softmax};
+use burn_topology::distance::RowDistance;
+use burn_topology::nn::{
+    AdamW, AttentionRows, Gelu, Heads, MixedTokens, Persistence, Tokens, attention, gelu,
+    layer_norm, linear,
+};
 use proptest::prelude::*;
 
 /// Outputs of a function and the gradients of its inputs, under fixed weights of the outputs.
@@ -60,7 +64,45 @@ fn both<const D: usize>(
     function: impl Fn(Vec<Tensor<D>>) -> Tensor<1>,
 ) -> Result<(), TestCaseError> {
     let found = run(inputs, DType::F32, &function);
-    assert_close(&found, &run(inputs, DType::F64, &function))
+    assert_close(&found, &run(inputs, DType::F64, &function))?;
+    assert_slope(inputs, &found[1..], function)
+}
+
+/// The derivative of the weighted outputs along a direction is that of the gradients: a central
+/// difference in double precision.
+fn assert_slope<const D: usize>(
+    inputs: &[Tensor<D>],
+    gradients: &[Vec<f64>],
+    function: impl Fn(Vec<Tensor<D>>) -> Tensor<1>,
+) -> Result<(), TestCaseError> {
+    let direction = |k: usize| (0.3 + 1.1 * k as f64).sin();
+    let at = |step: f64| -> f64 {
+        let moved = inputs.iter().map(|input| {
+            let data = input.to_data();
+            let values = data.iter::<f64>().enumerate();
+            let values: Vec<f64> = values.map(|(k, x)| x + step * direction(k)).collect();
+            let data = TensorData::new(values, input.dims());
+            Tensor::<D>::from_data(data, (&input.device(), DType::F64))
+        });
+        let output: Vec<f64> = function(moved.collect())
+            .into_data()
+            .iter::<f64>()
+            .collect();
+        let weighted = output.iter().enumerate();
+        weighted.map(|(k, y)| y * (0.7 * k as f64).sin()).sum()
+    };
+    let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+    let terms = gradients
+        .iter()
+        .flat_map(|of_input| of_input.iter().enumerate());
+    let terms: Vec<f64> = terms.map(|(k, slope)| slope * direction(k)).collect();
+    let size: f64 = terms.iter().map(|term| term.abs()).sum();
+    let found: f64 = terms.iter().sum();
+    prop_assert!(
+        (found - expected).abs() < 2e-6 * (1.0 + size),
+        "{found} {expected}"
+    );
+    Ok(())
 }
 
 /// A mask that hides a token in `hidden`, and everything from the first token of the second kind.
@@ -116,6 +158,38 @@ proptest! {
             });
             layer_norm(inputs[0].clone(), gamma, beta, 1e-2).flatten(0, 1)
         })?;
+    }
+
+    #[test]
+    fn selected_rows_are_those_of_tensor_operations(
+        (batch_size, n_heads, n_tokens) in (1..4_usize, 1..4_usize, 2..40_usize),
+        heads in prop_oneof![Just(Heads::Mean), Just(Heads::Each)],
+        tokens in prop_oneof![Just(Tokens::All), Just(Tokens::Patches)],
+    ) {
+        let rows = AttentionRows { heads, tokens, n_prefix_tokens: 1 };
+        both(&[random([batch_size, n_heads, n_tokens, n_tokens], 1.0)], |inputs| {
+            rows.select(softmax(inputs[0].clone(), 3)).unwrap().flatten(0, 2)
+        })?;
+    }
+
+    #[test]
+    fn gradients_given_in_edges_are_those_of_tensor_operations(
+        (batch_size, n_points) in (1..4_usize, 3..40_usize),
+    ) {
+        let edges = |item: usize| vec![([0, 1], 0.5), ([1, 2], -0.7 + item as f64), ([0, 1], 0.25)];
+        let gradient: Vec<_> = (0..batch_size).map(edges).collect();
+        let inputs = [random([batch_size, n_points, n_points], 1.0)];
+        let surrogate = |inputs: Vec<Tensor<3>>| {
+            let rows = softmax(inputs[0].clone(), 2);
+            let layer = Persistence::new(0).unwrap();
+            let batch = layer.rows(rows, RowDistance::JENSEN_SHANNON).unwrap();
+            // Twice, so that the gradient that arrives is not 1.
+            Tensor::cat(vec![Tensor::zeros([1], (&inputs[0].device(), inputs[0].dtype())),
+                batch.surrogate(2.5, &gradient) * 2.0], 0)
+        };
+        let found = run(&inputs, DType::F32, surrogate);
+        assert_close(&found, &run(&inputs, DType::F64, surrogate))?;
+        prop_assert_eq!(&found[0], &[0.0, 5.0]);
     }
 
     #[test]
