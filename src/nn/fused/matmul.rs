@@ -52,13 +52,9 @@ pub(super) fn product<'a>(
     right: Matrix<'_>,
     scale: f32,
 ) -> &'a mut [f32] {
-    let [n_rows, depth, n_columns] = extents;
-    assert_eq!(output.len(), n_rows * n_columns, "another output");
-    if output.len() * depth == 0 {
+    if is_empty(output.len(), extents, left, right) {
         return output.zeroed();
     }
-    left.assert_holds(n_rows, depth);
-    right.assert_holds(depth, n_columns);
     // SAFETY: the last entry of each matrix lies within its slice, as checked above, and the output,
     // which is borrowed alone, is written and not read.
     unsafe {
@@ -98,15 +94,27 @@ pub(super) fn add_product(
     right: Matrix<'_>,
     scale: f32,
 ) {
-    let [n_rows, depth, n_columns] = extents;
-    assert_eq!(output.len(), n_rows * n_columns, "another output");
-    if output.len() * depth == 0 {
+    if is_empty(output.len(), extents, left, right) {
         return;
+    }
+    // SAFETY: as in `product`, and the output was written before.
+    unsafe { multiply(output.as_mut_ptr(), extents, left, right, scale, true) }
+}
+
+/// Whether nothing is summed up; checks that everything holds the extents.
+fn is_empty(
+    output: usize,
+    [n_rows, depth, n_columns]: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+) -> bool {
+    assert_eq!(output, n_rows * n_columns, "another output");
+    if output * depth == 0 {
+        return true;
     }
     left.assert_holds(n_rows, depth);
     right.assert_holds(depth, n_columns);
-    // SAFETY: as in `product`, and the output was written before.
-    unsafe { multiply(output.as_mut_ptr(), extents, left, right, scale, true) }
+    false
 }
 
 /// # Safety

@@ -43,6 +43,7 @@ mod on_flex {
     use crate::nn::fused::node::{
         Host, Input, Operation, apply, contiguous, host, in_blocks, values,
     };
+    use crate::nn::fused::simd::inner_product;
 
     pub(super) fn as_one_node<E>(
         weights: &Tensor<4>,
@@ -138,12 +139,7 @@ mod on_flex {
             let inputs = inputs.zip(self.gradient.chunks_exact(n_points));
             let outputs = self.output.chunks_exact_mut(self.first + n_points);
             for ((output, (row, gradient)), sum) in outputs.zip(inputs).zip(self.sums) {
-                let mut sums = simd.splat_f32s(0.0);
-                for (row, gradient) in row.chunks(lanes).zip(gradient.chunks(lanes)) {
-                    let row = simd.partial_load_f32s(row);
-                    sums = simd.mul_add_f32s(row, simd.partial_load_f32s(gradient), sums);
-                }
-                let mean = simd.splat_f32s(simd.reduce_sum_f32s(sums));
+                let mean = simd.splat_f32s(inner_product(simd, row, gradient));
                 let scale = simd.splat_f32s(self.share / sum);
                 let outputs = output[self.first..].chunks_mut(lanes);
                 for (output, gradient) in outputs.zip(gradient.chunks(lanes)) {

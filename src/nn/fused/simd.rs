@@ -75,3 +75,14 @@ pub(super) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     };
     simd.div_f32s(simd.mul_f32s(x, horner(&NUMERATOR)), horner(&DENOMINATOR))
 }
+
+/// The inner product of two slices of one length.
+#[inline(always)]
+pub(super) fn inner_product<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+    let mut sums = simd.splat_f32s(0.0);
+    for (left, right) in left.chunks(S::F32_LANES).zip(right.chunks(S::F32_LANES)) {
+        let left = simd.partial_load_f32s(left);
+        sums = simd.mul_add_f32s(left, simd.partial_load_f32s(right), sums);
+    }
+    simd.reduce_sum_f32s(sums)
+}

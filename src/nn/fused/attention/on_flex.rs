@@ -9,7 +9,7 @@ use crate::nn::fused::matmul::{Matrix, new_product, product};
 use crate::nn::fused::node::{
     Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
 };
-use crate::nn::fused::simd::exp_of_negative;
+use crate::nn::fused::simd::{exp_of_negative, inner_product};
 
 pub(super) fn weights(
     qkv: &Tensor<3>,
@@ -58,16 +58,34 @@ impl Extents {
         Matrix::rows(&image[start..], self.width)
     }
 
+    /// Queries, keys and values of an image.
+    fn image<'a>(&self, qkv: &'a Host, image: usize) -> &'a [f32] {
+        let size = self.n_tokens * self.width;
+        &values(qkv)[image * size..][..size]
+    }
+
     fn scale(&self) -> f32 {
         (self.d_head as f32).sqrt().recip()
     }
-}
 
-/// Copies `[n_tokens, width]` of a head into its columns of an image.
-fn place(columns: &[f32], width: usize, image: &mut [f32], image_width: usize, start: usize) {
-    let rows = image.chunks_exact_mut(image_width);
-    for (row, columns) in rows.zip(columns.chunks_exact(width)) {
-        row[start..start + width].copy_from_slice(columns);
+    /// Writes `[n_tokens, d_head]` matrices of all heads, made in parallel, into an image whose tokens
+    /// have `width` values, side by side from each of `starts` on.
+    fn place_heads<const N: usize>(
+        &self,
+        image: &mut [f32],
+        width: usize,
+        starts: [usize; N],
+        make: impl Fn(usize) -> [Vec<f32>; N] + Send + Sync,
+    ) {
+        let of_heads: Vec<_> = (0..self.n_heads).into_par_iter().map(make).collect();
+        for (head, parts) in of_heads.iter().enumerate() {
+            for (part, start) in parts.iter().zip(starts) {
+                let rows = image.chunks_exact_mut(width);
+                for (row, columns) in rows.zip(part.chunks_exact(self.d_head)) {
+                    row[start + head * self.d_head..][..self.d_head].copy_from_slice(columns);
+                }
+            }
+        }
     }
 }
 
@@ -103,14 +121,14 @@ impl Operation<1> for Weights {
         let Extents {
             n_heads,
             n_tokens,
-            width,
             d_head,
+            ..
         } = extents;
         let n_images = qkv.shape()[0];
         let size = n_tokens * n_tokens;
         let output = in_blocks(n_images * n_heads * size, size, |index, output| {
             let (image, head) = (index / n_heads, index % n_heads);
-            let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
+            let of_image = extents.image(&qkv, image);
             let query = extents.part(of_image, head, 0);
             let key = extents.part(of_image, head, 1).transposed();
             let shape = [n_tokens, d_head, n_tokens];
@@ -149,34 +167,25 @@ impl Operation<1> for Weights {
         } = extents;
         let size = n_tokens * n_tokens;
         let output = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
-            let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
+            let of_image = extents.image(&qkv, image);
             let output = output.zeroed();
-            let of_heads: Vec<_> = (0..n_heads)
-                .into_par_iter()
-                .map(|head| {
-                    let start = (image * n_heads + head) * size;
-                    let mut of_scores = vec![0.0; size];
-                    Arch::new().dispatch(SoftmaxGradient {
-                        weights: &values(&weights)[start..][..size],
-                        gradient: &values(&gradient)[start..][..size],
-                        n_tokens,
-                        output: &mut of_scores,
-                    });
-                    let of_scores = Matrix::rows(&of_scores, n_tokens);
-                    let shape = [n_tokens, n_tokens, d_head];
-                    let product = |left, index| {
-                        let right = extents.part(of_image, head, index);
-                        new_product(shape, left, right, extents.scale())
-                    };
-                    [product(of_scores, 1), product(of_scores.transposed(), 0)]
-                })
-                .collect();
-            for (head, parts) in of_heads.iter().enumerate() {
-                for (index, part) in parts.iter().enumerate() {
-                    let start = index * width / 3 + head * d_head;
-                    place(part, d_head, output, width, start);
-                }
-            }
+            extents.place_heads(output, width, [0, width / 3], |head| {
+                let start = (image * n_heads + head) * size;
+                let mut of_scores = vec![0.0; size];
+                Arch::new().dispatch(SoftmaxGradient {
+                    weights: &values(&weights)[start..][..size],
+                    gradient: &values(&gradient)[start..][..size],
+                    n_tokens,
+                    output: &mut of_scores,
+                });
+                let of_scores = Matrix::rows(&of_scores, n_tokens);
+                let shape = [n_tokens, n_tokens, d_head];
+                let product = |left, index| {
+                    let right = extents.part(of_image, head, index);
+                    new_product(shape, left, right, extents.scale())
+                };
+                [product(of_scores, 1), product(of_scores.transposed(), 0)]
+            });
             output
         });
         [Some(host_like(output, &qkv))]
@@ -198,21 +207,15 @@ impl Operation<2> for Mix {
         let size = n_tokens * n_tokens;
         let block = n_tokens * d_model;
         let output = in_blocks(n_images * block, block, |image, output| {
-            let of_image = &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
+            let of_image = extents.image(&qkv, image);
             let weights = &values(&weights)[image * n_heads * size..][..n_heads * size];
             let output = output.zeroed();
-            let heads = weights.par_chunks(size).enumerate();
-            let of_heads: Vec<_> = heads
-                .map(|(head, weights)| {
-                    let weights = Matrix::rows(weights, n_tokens);
-                    let value = extents.part(of_image, head, 2);
-                    let shape = [n_tokens, n_tokens, d_head];
-                    new_product(shape, weights, value, 1.0)
-                })
-                .collect();
-            for (head, mixed) in of_heads.iter().enumerate() {
-                place(mixed, d_head, output, d_model, head * d_head);
-            }
+            extents.place_heads(output, d_model, [0], |head| {
+                let weights = Matrix::rows(&weights[head * size..][..size], n_tokens);
+                let value = extents.part(of_image, head, 2);
+                let shape = [n_tokens, n_tokens, d_head];
+                [new_product(shape, weights, value, 1.0)]
+            });
             output
         });
         let output = host(output, [n_images, n_tokens, d_model]);
@@ -231,7 +234,6 @@ impl Operation<2> for Mix {
         let Extents { width, d_head, .. } = extents;
         let d_model = width / 3;
         let size = n_tokens * n_tokens;
-        let of_image = |image: usize| &values(&qkv)[image * n_tokens * width..][..n_tokens * width];
         // Of the columns of a head, the gradient of what it mixed.
         let gradient = |image: usize, head: usize| {
             let start = image * n_tokens * d_model + head * d_head;
@@ -239,23 +241,21 @@ impl Operation<2> for Mix {
         };
         let of_weights = in_blocks(values(&weights).len(), size, |index, output| {
             let (image, head) = (index / n_heads, index % n_heads);
-            let value = extents.part(of_image(image), head, 2).transposed();
+            let value = extents
+                .part(extents.image(&qkv, image), head, 2)
+                .transposed();
             let shape = [n_tokens, d_head, n_tokens];
             let gradient = gradient(image, head);
             product(output, shape, gradient, value, 1.0)
         });
         let of_qkv = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
             let output = output.zeroed();
-            let heads = (0..n_heads).into_par_iter().map(|head| {
+            extents.place_heads(output, width, [2 * d_model], |head| {
                 let weights = &values(&weights)[(image * n_heads + head) * size..][..size];
                 let weights = Matrix::rows(weights, n_tokens).transposed();
                 let shape = [n_tokens, n_tokens, d_head];
-                new_product(shape, weights, gradient(image, head), 1.0)
+                [new_product(shape, weights, gradient(image, head), 1.0)]
             });
-            let of_values: Vec<_> = heads.collect();
-            for (head, of_value) in of_values.iter().enumerate() {
-                place(of_value, d_head, output, width, 2 * d_model + head * d_head);
-            }
             output
         });
         let of_weights = host_like(of_weights, &weights);
@@ -326,12 +326,7 @@ impl WithSimd for SoftmaxGradient<'_> {
         let inputs = inputs.zip(self.gradient.chunks_exact(self.n_tokens));
         for (output, (weights, gradient)) in self.output.chunks_exact_mut(self.n_tokens).zip(inputs)
         {
-            let mut sums = simd.splat_f32s(0.0);
-            for (weights, gradient) in weights.chunks(lanes).zip(gradient.chunks(lanes)) {
-                let weights = simd.partial_load_f32s(weights);
-                sums = simd.mul_add_f32s(weights, simd.partial_load_f32s(gradient), sums);
-            }
-            let mean = simd.splat_f32s(simd.reduce_sum_f32s(sums));
+            let mean = simd.splat_f32s(inner_product(simd, weights, gradient));
             let inputs = weights.chunks(lanes).zip(gradient.chunks(lanes));
             for (output, (weights, gradient)) in output.chunks_mut(lanes).zip(inputs) {
                 let centred = simd.sub_f32s(simd.partial_load_f32s(gradient), mean);
