@@ -22,6 +22,15 @@ pub trait Kernel: Sized {
         q: [&[Self::Lanes]; N],
     ) -> [f64; N];
 
+    /// Adds what one outcome contributes to the divergences of point `i` from all points before it;
+    /// `outcome` has the masses of all points, in lanes.
+    fn add_outcome(
+        extension: Extension,
+        i: usize,
+        outcome: &[Self::Lanes],
+        divergences: &mut [f64],
+    );
+
     /// Adds `scale * ln(2 p / (p + q))` to the gradient of `p`, and likewise for `q`.
     fn add_log_ratios(
         extension: Extension,

@@ -91,6 +91,11 @@ impl Kernel for f32 {
     }
 
     #[inline]
+    fn add_outcome(extension: Extension, i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
+        vectorized::add_outcome(extension, i, outcome, divergences);
+    }
+
+    #[inline]
     fn add_log_ratios(
         extension: Extension,
         [p, q]: [&[f32]; 2],
@@ -120,6 +125,13 @@ impl Kernel for f64 {
             };
             0.25 * blocks.map(block).sum::<f64>()
         })
+    }
+
+    #[inline]
+    fn add_outcome(_: Extension, i: usize, outcome: &[f64], divergences: &mut [f64]) {
+        for (divergence, &mass) in divergences.iter_mut().zip(outcome) {
+            *divergence += 0.25 * entropy_term(outcome[i], mass);
+        }
     }
 
     #[inline]
@@ -161,16 +173,41 @@ fn block_divergence<const FMA: bool>(p: &[F32Lanes], q: &[F32Lanes]) -> f64 {
     for (p, q) in p.iter().zip(q) {
         // A counted loop over fixed arrays; built from array adapters it does not vectorise.
         for (k, total) in sums.iter_mut().enumerate() {
-            // The bound keeps 0 / 0 out: two zero masses contribute exactly zero.
-            let sum = (p.mass[k] + q.mass[k]).max(f32::MIN_POSITIVE);
-            let inverse_root = 1.0 / sum.sqrt();
-            let t = mul_add::<FMA>(p.root[k] * q.root[k], inverse_root, -1.0);
-            let difference = (p.mass[k] - q.mass[k]) * inverse_root;
-            let term = difference * difference;
-            *total = mul_add::<FMA>(term, entropy_quotient::<FMA>(t), *total);
+            *total = add_term::<FMA>(*total, [p.mass[k], q.mass[k]], [p.root[k], q.root[k]]);
         }
     }
     0.25 * f64::from(sum_pairwise(sums))
+}
+
+/// `total + s g(delta^2)` of one outcome.
+#[inline(always)]
+fn add_term<const FMA: bool>(total: f32, mass: [f32; 2], root: [f32; 2]) -> f32 {
+    // The bound keeps 0 / 0 out: two zero masses contribute exactly zero.
+    let sum = (mass[0] + mass[1]).max(f32::MIN_POSITIVE);
+    let inverse_root = 1.0 / sum.sqrt();
+    let t = mul_add::<FMA>(root[0] * root[1], inverse_root, -1.0);
+    let difference = (mass[0] - mass[1]) * inverse_root;
+    mul_add::<FMA>(difference * difference, entropy_quotient::<FMA>(t), total)
+}
+
+/// One outcome's terms of the divergences of point `i` from those before it, in `f32`.
+#[inline(always)]
+pub(super) fn add_outcome_of<const FMA: bool>(
+    i: usize,
+    outcome: &[F32Lanes],
+    divergences: &mut [f64],
+) {
+    let of_i = &outcome[i / F32_LANES];
+    let (mass, root) = (of_i.mass[i % F32_LANES], of_i.root[i % F32_LANES]);
+    for (divergences, others) in divergences.chunks_mut(F32_LANES).zip(outcome) {
+        let mut terms = [0.0; F32_LANES];
+        for (k, term) in terms.iter_mut().enumerate() {
+            *term = add_term::<FMA>(0.0, [mass, others.mass[k]], [root, others.root[k]]);
+        }
+        for (divergence, term) in divergences.iter_mut().zip(terms) {
+            *divergence += 0.25 * f64::from(term);
+        }
+    }
 }
 
 /// `a * b + c`; fused only where the target does it in one instruction, else a slow call.

@@ -84,20 +84,32 @@ pub struct RowDistance {
 #[derive(Debug, Clone)]
 pub struct PairwiseDistances<T: DistanceElement> {
     lanes: Vec<T::Lanes>,
+    /// The last outcomes, those that fill no lanes: all points of one after those of another.
+    last_outcomes: Vec<T::Lanes>,
     vectors: Vec<f64>,
+    /// Of one row, before they are distances.
+    row: Vec<f64>,
 }
 
 impl<T: DistanceElement> Default for PairwiseDistances<T> {
     fn default() -> Self {
         Self {
             lanes: Vec::new(),
+            last_outcomes: Vec::new(),
             vectors: Vec::new(),
+            row: Vec::new(),
         }
     }
 }
 
 /// Rows that one row is compared with at a time: it is read once for all of them.
 const AT_ONCE: usize = 4;
+
+/// Outcomes left over beside whole lanes up to which they are taken point by point, in lanes of
+/// points, rather than in lanes of their own that stay empty for the most part.
+fn most_last_outcomes(lanes: usize) -> usize {
+    lanes / 2
+}
 
 impl<T: DistanceElement> PairwiseDistances<T> {
     /// Distances between all rows, symmetric bit for bit, with a zero diagonal.
@@ -125,21 +137,25 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
         assert_eq!(distances.len(), n_points * n_points, "not a square matrix");
         let extension = Extension::best();
+        self.row.clear();
+        self.row.resize(n_points, 0.0);
         match distance.metric {
             Metric::JensenShannon => {
-                let width = n_columns.div_ceil(T::LANES);
-                self.lanes.clear();
-                for row in rows.chunks_exact(n_columns.max(1)) {
-                    self.lanes.extend(row.chunks(T::LANES).map(T::prepare));
-                }
-                let lanes = Rows(&self.lanes, width);
+                let n_last = self.prepare_lanes(rows, n_columns);
+                let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
+                let outcomes = Rows(&self.last_outcomes, n_points.div_ceil(T::LANES));
                 let write = |divergence: f64| distance.finish(divergence.sqrt());
                 fill(
                     distances,
-                    n_points,
+                    &mut self.row,
                     write,
                     |i, j| T::divergences(extension, lanes.one(i), lanes.some::<AT_ONCE>(j)),
                     |i, j| T::divergences(extension, lanes.one(i), lanes.some::<1>(j)),
+                    |i, divergences| {
+                        for outcome in 0..n_last {
+                            T::add_outcome(extension, i, outcomes.one(outcome), divergences);
+                        }
+                    },
                 );
             }
             Metric::Attention => {
@@ -165,16 +181,43 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                 let write = |square: f64| distance.finish(distance.metric.of_square(square));
                 fill(
                     distances,
-                    n_points,
+                    &mut self.row,
                     write,
                     |i, j| squared_distances(extension, vectors.one(i), vectors.some::<AT_ONCE>(j)),
                     |i, j| squared_distances(extension, vectors.one(i), vectors.some::<1>(j)),
+                    |_, _| {},
                 );
                 if distance.metric == Metric::Cosine {
                     self.separate_zeros(distance, n_columns, distances);
                 }
             }
         }
+    }
+
+    /// Prepares the rows for the Jensen-Shannon kernel; returns how many outcomes at their ends are
+    /// in `last_outcomes` and not in `lanes`.
+    fn prepare_lanes(&mut self, rows: &[T], n_columns: usize) -> usize {
+        let left_over = n_columns % T::LANES;
+        let n_last = match left_over <= most_last_outcomes(T::LANES) {
+            true => left_over,
+            false => 0,
+        };
+        self.lanes.clear();
+        for row in rows.chunks_exact(n_columns.max(1)) {
+            let whole = row[..n_columns - n_last].chunks(T::LANES);
+            self.lanes.extend(whole.map(T::prepare));
+        }
+        self.last_outcomes.clear();
+        let mut masses = Vec::with_capacity(T::LANES);
+        for outcome in n_columns - n_last..n_columns {
+            let mut of_points = rows.iter().skip(outcome).step_by(n_columns).peekable();
+            while of_points.peek().is_some() {
+                masses.clear();
+                masses.extend(of_points.by_ref().take(T::LANES));
+                self.last_outcomes.push(T::prepare(&masses));
+            }
+        }
+        n_last
     }
 
     /// Vectors of zeros have no angle: distance 1 to all others.
@@ -205,28 +248,30 @@ impl<'a, L> Rows<'a, L> {
     }
 }
 
-/// Fills a symmetric matrix, [`AT_ONCE`] entries of a row at a time and the last ones singly.
+/// Fills a symmetric matrix, [`AT_ONCE`] entries of a row at a time and the last ones singly; `add`
+/// completes the entries of row `i` before its diagonal.
 fn fill<T: DistanceElement>(
     distances: &mut [T],
-    n_points: usize,
+    row: &mut [f64],
     finish: impl Fn(f64) -> T,
     some: impl Fn(usize, usize) -> [f64; AT_ONCE],
     single: impl Fn(usize, usize) -> [f64; 1],
+    add: impl Fn(usize, &mut [f64]),
 ) {
+    let n_points = row.len();
     for i in 0..n_points {
-        let mut write = |j: usize, value: f64| {
+        let (chunks, rest) = row[..i].as_chunks_mut::<AT_ONCE>();
+        for (k, chunk) in chunks.iter_mut().enumerate() {
+            *chunk = some(i, k * AT_ONCE);
+        }
+        for (k, entry) in rest.iter_mut().enumerate() {
+            [*entry] = single(i, i - i % AT_ONCE + k);
+        }
+        add(i, &mut row[..i]);
+        for (j, &value) in row[..i].iter().enumerate() {
             let distance = finish(value);
             distances[i * n_points + j] = distance;
             distances[j * n_points + i] = distance;
-        };
-        let whole = i - i % AT_ONCE;
-        for start in (0..whole).step_by(AT_ONCE) {
-            for (k, value) in some(i, start).into_iter().enumerate() {
-                write(start + k, value);
-            }
-        }
-        for j in whole..i {
-            write(j, single(i, j)[0]);
         }
         distances[i * n_points + i] = T::zero();
     }

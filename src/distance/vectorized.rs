@@ -9,7 +9,7 @@
 
 use std::sync::LazyLock;
 
-use super::jensen_shannon::{F32Lanes, add_log_ratios_of, divergences_of};
+use super::jensen_shannon::{F32Lanes, add_log_ratios_of, add_outcome_of, divergences_of};
 use super::vectors::squared_distances_of;
 
 /// What the processor offers.
@@ -74,6 +74,29 @@ pub(super) fn divergences<const N: usize>(
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(p, q) },
         Extension::Baseline => divergences_of::<BASELINE_FMA, N>(p, q),
+    }
+}
+
+/// Adds one outcome's terms to the divergences of point `i` from those before it.
+#[inline]
+pub(super) fn add_outcome(
+    extension: Extension,
+    i: usize,
+    outcome: &[F32Lanes],
+    divergences: &mut [f64],
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
+        add_outcome_of::<true>(i, outcome, divergences);
+    }
+    match extension {
+        // SAFETY: the variants are made only where the processor has these extensions.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512::add_outcome(i, outcome, divergences) },
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(i, outcome, divergences) },
+        Extension::Baseline => add_outcome_of::<BASELINE_FMA>(i, outcome, divergences),
     }
 }
 
@@ -156,6 +179,26 @@ mod avx512 {
             }
         }
         totals
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn add_outcome(i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
+        let of_i = &outcome[i / F32_LANES];
+        let mass = _mm512_set1_ps(of_i.mass[i % F32_LANES]);
+        let root = _mm512_set1_ps(of_i.root[i % F32_LANES]);
+        for (divergences, others) in divergences.chunks_mut(F32_LANES).zip(outcome) {
+            let terms = add_terms(
+                _mm512_setzero_ps(),
+                [mass, load(&others.mass)],
+                [root, load(&others.root)],
+            );
+            let mut of_lanes = [0.0; F32_LANES];
+            // SAFETY: sixteen numbers are as many bytes as the vector, and no alignment is asked for.
+            unsafe { _mm512_storeu_ps(of_lanes.as_mut_ptr(), terms) };
+            for (divergence, term) in divergences.iter_mut().zip(of_lanes) {
+                *divergence += 0.25 * f64::from(term);
+            }
+        }
     }
 
     #[inline]
