@@ -21,11 +21,11 @@ use burn::train::renderer::CliMetricsRenderer;
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
-use burn_topology::data::{DIGITS_SPEC, ImageBatch, ImageBatcher, digits};
+use burn_topology::data::{Batch, DIGITS_SPEC, SampleBatcher, digits};
 use burn_topology::learner::{
     RegularizedOutput, SharedRegularizer, TensorBoardMetricLogger, TopologyMetric,
 };
-use burn_topology::loss::{Activations, LayerPenalty, TopologyRegularizer, Weight};
+use burn_topology::loss::{Activations, TopologyPenalty, TopologyRegularizer, Weight};
 use burn_topology::model::{Capture, Vit, VitConfig};
 
 const N_IMAGES: usize = 256;
@@ -40,16 +40,18 @@ struct RegularizedVit {
 }
 
 impl RegularizedVit {
-    fn forward(&self, batch: &ImageBatch) -> (Tensor<2>, Tensor<1>, Activations) {
-        let output = self.vit.forward(batch.images.clone(), Capture::Attention);
-        let cross_entropy = CrossEntropyLossConfig::new().init(&batch.images.device());
-        let task = cross_entropy.forward(output.logits.clone(), batch.labels.clone());
+    fn forward(&self, batch: &Batch) -> (Tensor<2>, Tensor<1>, Activations) {
+        let output = self
+            .vit
+            .forward(batch.clips.clone().squeeze_dim(1), Capture::Attention);
+        let cross_entropy = CrossEntropyLossConfig::new().init(&batch.clips.device());
+        let task = cross_entropy.forward(output.output.clone(), batch.labels.clone());
         let n_prefix_tokens = output.tokens.n_prefix_tokens;
         let activations = Activations::of_attention(output.attention, n_prefix_tokens);
-        (output.logits, task, activations)
+        (output.output, task, activations)
     }
 
-    fn output(&self, batch: ImageBatch) -> RegularizedOutput<ClassificationOutput> {
+    fn output(&self, batch: Batch) -> RegularizedOutput<ClassificationOutput> {
         let (logits, task, activations) = self.forward(&batch);
         let topology = self.regularizer.forward(&activations);
         let topology = topology.expect("attention of a transformer");
@@ -61,10 +63,10 @@ impl RegularizedVit {
 }
 
 impl TrainStep for RegularizedVit {
-    type Input = ImageBatch;
+    type Input = Batch;
     type Output = RegularizedOutput<ClassificationOutput>;
 
-    fn step(&self, batch: ImageBatch) -> TrainOutput<Self::Output> {
+    fn step(&self, batch: Batch) -> TrainOutput<Self::Output> {
         let losses = || {
             let (_, task, activations) = self.forward(&batch);
             (task, activations)
@@ -78,10 +80,10 @@ impl TrainStep for RegularizedVit {
 }
 
 impl InferenceStep for RegularizedVit {
-    type Input = ImageBatch;
+    type Input = Batch;
     type Output = RegularizedOutput<ClassificationOutput>;
 
-    fn step(&self, batch: ImageBatch) -> Self::Output {
+    fn step(&self, batch: Batch) -> Self::Output {
         self.output(batch)
     }
 }
@@ -93,15 +95,15 @@ pub fn train(directory: &Path) -> Option<f64> {
     let data = digits();
     let loader = |images, device: &Device| {
         let part = PartialDataset::new(Arc::clone(images), 0, N_IMAGES);
-        DataLoaderBuilder::new(ImageBatcher { spec: DIGITS_SPEC })
+        DataLoaderBuilder::new(SampleBatcher { spec: DIGITS_SPEC })
             .batch_size(BATCH_SIZE)
             .shuffle(0)
             .set_device(device.clone())
             .build(part)
     };
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         weight: Weight::GradientShare(0.1),
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).expect("a valid penalty");
     let shared = SharedRegularizer::new(regularizer, N_IMAGES / BATCH_SIZE);

@@ -11,7 +11,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Distribution, Gradients};
-use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer, Weight};
+use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer, Weight};
 
 /// A model of one's own: three layers of single-head attention and a classifier.
 #[derive(Module, Debug)]
@@ -51,9 +51,9 @@ pub fn train(n_steps: usize) -> burn_topology::Result<Vec<(f32, f64)>> {
     let labels = Tensor::<1, Int>::from_data([0, 1, 2, 3, 0, 1, 2, 3], &device);
 
     // The regulariser, once: H1 of neighbouring layers kept close.
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         weight: Weight::Fixed(0.5),
-        ..LayerPenalty::new(1)
+        ..TopologyPenalty::new(1)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty])?;
 

@@ -19,7 +19,7 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn_topology::burn;
 use burn_topology::loss::{
-    Activations, Clock, Comparison, LayerPenalty, TopologyRegularizer, Weight,
+    Activations, Clock, Comparison, TopologyPenalty, TopologyRegularizer, Weight,
 };
 use burn_topology::model::{Block, BlockConfig};
 use burn_topology::nn::{AdamW, Gelu, MixedTokens, Tokens, attention, gelu, layer_norm, linear};
@@ -121,7 +121,7 @@ fn with_burns_linear(block: &Block, tokens: Tensor<3>, n_heads: usize) -> (Tenso
 
 /// W2 between neighbouring layers, in dimensions 0 and 1.
 fn regularizer() -> burn_topology::Result<TopologyRegularizer> {
-    let penalty = |homology_dim| LayerPenalty {
+    let penalty = |homology_dim| TopologyPenalty {
         comparison: Comparison::Diagrams(DiagramDistance::Wasserstein {
             order: 2.0,
             ground_norm: GroundNorm::Infinity,
@@ -129,7 +129,7 @@ fn regularizer() -> burn_topology::Result<TopologyRegularizer> {
         }),
         tokens: Tokens::All,
         weight: Weight::Fixed(0.05),
-        ..LayerPenalty::new(homology_dim)
+        ..TopologyPenalty::new(homology_dim)
     };
     TopologyRegularizer::new(vec![penalty(0), penalty(1)])
 }

@@ -18,7 +18,7 @@
 //! let layers = [0, 1].map(|_| SelfAttentionConfig::new(16, 2).init(&device));
 //!
 //! // Once: keep the cycles (dimension 1) of neighbouring layers close.
-//! let penalty = LayerPenalty { weight: Weight::Fixed(0.5), ..LayerPenalty::new(1) };
+//! let penalty = TopologyPenalty { weight: Weight::Fixed(0.5), ..TopologyPenalty::new(1) };
 //! let regularizer = TopologyRegularizer::new(vec![penalty])?;
 //!
 //! // In every step; here 4 images of one class token and 9 patches.

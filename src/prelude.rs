@@ -3,13 +3,13 @@
 //! ```
 //! use burn_topology::prelude::*;
 //!
-//! let penalty = LayerPenalty {
+//! let penalty = TopologyPenalty {
 //!     heads: Heads::Each,
 //!     tokens: Tokens::All,
 //!     comparison: Comparison::Diagrams(DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity }),
 //!     weight: Weight::Fixed(0.1),
 //!     schedule: Schedule { start_epoch: 2, ..Schedule::default() },
-//!     ..LayerPenalty::new(1)
+//!     ..TopologyPenalty::new(1)
 //! };
 //! let regularizer = TopologyRegularizer::new(vec![penalty])?;
 //! assert!(!regularizer.is_active(Clock { step: 0, steps_per_epoch: 100 }));
@@ -18,8 +18,8 @@
 
 pub use crate::distance::{Metric, RowDistance};
 pub use crate::loss::{
-    Activations, Calibration, Clock, Comparison, Direction, LayerPenalty, Layers, Normalize,
-    Schedule, Source, TopologyLoss, TopologyRegularizer, TopologyTerm, Weight,
+    Activations, Calibration, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
+    TopologyLoss, TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
     AttentionOutput, AttentionRows, BarTensors, DiagramBatch, Heads, Persistence, SelfAttention,

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::output::print;
 use super::progress::Notes;
-use super::{Failure, OpenedRun};
-use crate::data::{ImageSplits, Images};
-use crate::train::evaluate_best;
+use super::{Failure, OpenedRun, tables};
+use crate::data::{Samples, Splits};
+use crate::train::{Task, evaluate_best};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -43,8 +43,8 @@ impl Split {
         }
     }
 
-    /// Its images.
-    pub fn of(self, data: &ImageSplits) -> &Images {
+    /// Its samples.
+    pub fn of(self, data: &Splits) -> &Samples {
         match self {
             Self::Train => &data.train,
             Self::Validation => &data.validation,
@@ -57,16 +57,18 @@ impl Split {
 pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
     let job = opened.job();
-    let images = arguments.split.of(&opened.data);
-    let Some((evaluation, state)) = evaluate_best(&job, images, &mut Notes)? else {
+    let samples = arguments.split.of(&opened.data);
+    let Some((evaluation, state)) = evaluate_best(&job, samples, &mut Notes)? else {
         return Ok(()); // only if asked to stop, which nobody can
     };
     let mut text = format!(
-        "{}: accuracy {:.4}, loss {:.4} nats, {} images (checkpoint of step {})\n",
+        "{}: {}, loss {:.4} {}, {} {} (checkpoint of step {})\n",
         arguments.split.name(),
-        evaluation.accuracy,
+        tables::metrics(&evaluation.metrics),
         evaluation.loss,
-        evaluation.n_images,
+        Task::of(&job.config.spec.model).loss_unit(),
+        evaluation.n_samples,
+        tables::samples(&job.config.spec),
         state.step
     );
     for (name, value) in evaluation.monitor.means() {

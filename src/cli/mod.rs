@@ -25,7 +25,7 @@ use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::train::TrainArguments;
 use crate::config::Config;
-use crate::data::{ImageSplits, open_data};
+use crate::data::{Splits, open_data};
 use crate::run::{RunDirectory, open_device};
 use crate::train::{Job, TrainError};
 
@@ -155,7 +155,7 @@ struct OpenedRun {
     run: RunDirectory,
     config: Config,
     device: Device,
-    data: ImageSplits,
+    data: Splits,
     stop: AtomicBool,
 }
 

@@ -8,7 +8,7 @@ use super::evaluate::Split;
 use super::output::print;
 use super::progress::Notes;
 use super::{Failure, OpenedRun};
-use crate::data::{ImageItem, Images, read_image};
+use crate::data::{Sample, Samples, read_image};
 use crate::train::{Job, load_best, predict};
 
 /// Arguments of `predict`.
@@ -55,7 +55,7 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
             .map(|(index, item)| source.name(index, item));
         let names: Vec<String> = names.collect();
         let mut lines = String::new();
-        for (name, probabilities) in names.into_iter().zip(predict(&job, &model, items)?) {
+        for (name, probabilities) in names.into_iter().zip(predict(&job, &model, &items)?) {
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             for (class, probability) in classes.into_iter().take(arguments.top) {
@@ -69,7 +69,7 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
 
 enum Source<'a> {
     Files(&'a [PathBuf]),
-    Split(&'a Images),
+    Split(&'a Samples),
 }
 
 impl Source<'_> {
@@ -80,18 +80,18 @@ impl Source<'_> {
         }
     }
 
-    fn item(&self, index: usize, job: &Job<'_>) -> Result<ImageItem, String> {
+    fn item(&self, index: usize, job: &Job<'_>) -> Result<Sample, String> {
         match self {
-            Self::Files(files) => Ok(ImageItem {
-                pixels: read_image(&files[index], job.config.spec.images)?,
-                label: 0,
-            }),
+            Self::Files(files) => {
+                let pixels = read_image(&files[index], job.config.spec.samples)?;
+                Ok(Sample::new(pixels, 0))
+            }
             Self::Split(images) => images.get(index).map_err(|error| error.to_string()),
         }
     }
 
     /// A file's name, or a place in the split and the label there.
-    fn name(&self, index: usize, item: &ImageItem) -> String {
+    fn name(&self, index: usize, item: &Sample) -> String {
         match self {
             Self::Files(files) => format!("{},", quoted(&files[index].display().to_string())),
             Self::Split(_) => format!("{index},{}", item.label),

@@ -22,7 +22,9 @@ pub struct Progress {
     epochs: usize,
     started: Instant,
     last_line: Instant,
-    n_images: usize,
+    n_samples: usize,
+    /// "images" or "clips"
+    samples: &'static str,
     /// Steps taken by this process.
     n_steps: usize,
 }
@@ -47,7 +49,8 @@ impl Progress {
             epochs: spec.training.epochs,
             started: Instant::now(),
             last_line: Instant::now(),
-            n_images: 0,
+            n_samples: 0,
+            samples: tables::samples(spec),
             n_steps: 0,
         }
     }
@@ -73,13 +76,14 @@ impl Progress {
 
 impl Observer for Progress {
     fn step(&mut self, report: &StepReport) {
-        self.n_images += report.batch_size;
+        self.n_samples += report.batch_size;
         self.n_steps += 1;
-        let rate = self.n_images as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let rate = self.n_samples as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let message = format!(
-            "epoch {}/{} | {rate:.0} images/s | task {:.4} | topology {:.4} | {:.1} % of time in topology",
+            "epoch {}/{} | {rate:.0} {}/s | task {:.4} | topology {:.4} | {:.1} % of time in topology",
             report.epoch + 1,
             self.epochs,
+            self.samples,
             report.task_loss,
             report.topology_loss,
             100.0 * report.topology_share,
@@ -110,22 +114,26 @@ impl Observer for Progress {
     fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration) {
         let is_last = epoch + 1 == self.epochs;
         if (epoch + 1).is_multiple_of(10) || is_last {
-            let to_next = |dim| {
-                validation
-                    .monitor
-                    .mean_distance_to_next(dim)
-                    .unwrap_or(f64::NAN)
-            };
-            self.line(&format!(
-                "epoch {}/{} | {:.1} s | validation accuracy {:.4}, loss {:.4} | distance to next layer: H0 {:.4}, H1 {:.4}",
+            let mut line = format!(
+                "epoch {}/{} | {:.1} s | validation {}, loss {:.4}",
                 epoch + 1,
                 self.epochs,
                 elapsed.as_secs_f64(),
-                validation.accuracy,
+                tables::metrics(&validation.metrics),
                 validation.loss,
-                to_next(0),
-                to_next(1),
-            ));
+            );
+            let monitor = &validation.monitor;
+            let distance = |dim| monitor.mean_distance_to_next(dim);
+            if let (Some(h0), Some(h1)) = (distance(0), distance(1)) {
+                line.push_str(&format!(
+                    " | distance to next layer: H0 {h0:.4}, H1 {h1:.4}"
+                ));
+            }
+            let distance = |dim| monitor.mean_distance_to_next_frame(dim);
+            if let (Some(h0), Some(h1)) = (distance(0), distance(1)) {
+                line.push_str(&format!(" | to next frame: H0 {h0:.4}, H1 {h1:.4}"));
+            }
+            self.line(&line);
         }
     }
 

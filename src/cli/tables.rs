@@ -5,14 +5,14 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Spec;
-use crate::data::ImageSplits;
+use crate::data::Splits;
 use crate::model::ParameterCount;
 use crate::run::DeviceReport;
-use crate::train::{DryRun, Phase, Profile};
+use crate::train::{DryRun, Metrics, Phase, Profile};
 
 /// What a run is about to do: data, model, penalties.
-pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) -> String {
-    let images = spec.images;
+pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> String {
+    let samples = spec.samples;
     let tokens = spec.model.token_layout();
     let [rows, columns] = tokens.grid;
     let n_penalties = match spec.penalties.len() {
@@ -21,7 +21,7 @@ pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) 
     };
     let facts = [
         (
-            "images",
+            self::samples(spec),
             format!(
                 "{} training, {} validation, {} test",
                 grouped(data.train.len()),
@@ -32,20 +32,28 @@ pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) 
         (
             "shape",
             format!(
-                "{}, {} by {} pixels, {} classes",
-                match images.n_channels {
+                "{}{}, {} by {} pixels, {} classes",
+                match samples.n_frames {
+                    1 => String::new(),
+                    n => format!("{n} frames, "),
+                },
+                match samples.n_channels {
                     1 => "grey",
                     _ => "colour",
                 },
-                images.height,
-                images.width,
-                images.n_classes
+                samples.height,
+                samples.width,
+                samples.n_classes
             ),
         ),
         (
             "tokens",
             format!(
-                "{}: {} before {rows} by {columns} patches",
+                "{}{}: {} before {rows} by {columns} patches",
+                match tokens.n_frames {
+                    1 => String::new(),
+                    n => format!("{n} times "),
+                },
                 tokens.n_tokens(),
                 tokens.n_prefix_tokens
             ),
@@ -54,6 +62,21 @@ pub fn overview(spec: &Spec, data: &ImageSplits, parameters: &[ParameterCount]) 
     ];
     let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
     format!("{}\n{}", facts.join("\n"), parameter_table(parameters))
+}
+
+/// What a run's samples are called.
+pub fn samples(spec: &Spec) -> &'static str {
+    match spec.samples.n_frames {
+        1 => "images",
+        _ => "clips",
+    }
+}
+
+/// Names and numbers, one after the other.
+pub fn metrics(metrics: &Metrics) -> String {
+    let parts = metrics.iter();
+    let parts = parts.map(|(name, value)| format!("{} {value:.4}", name.replace('_', " ")));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn parameter_table(counts: &[ParameterCount]) -> String {
@@ -141,7 +164,7 @@ pub fn costs(found: &DryRun) -> String {
     row(
         "task loss",
         format!("{:.4}", found.task_loss),
-        "nats, after the steps".to_owned(),
+        "in the task's unit, after the steps".to_owned(),
     );
     row(
         "topology loss",

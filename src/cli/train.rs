@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::stop::stop_flag;
 use super::{Failure, open, read_config, tables};
 use crate::config::Config;
-use crate::data::{ImageSplits, open_data};
+use crate::data::{Splits, open_data};
 use crate::model::count_parameters;
 use crate::run::{Manifest, RunDirectory, Session};
 use crate::train::{Job, Observer, Outcome, Summary, dry_run, train};
@@ -73,7 +73,7 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
 fn create(
     root: &Path,
     config: &Config,
-    data: &ImageSplits,
+    data: &Splits,
     device_name: &str,
 ) -> Result<RunDirectory, Failure> {
     let manifest = Manifest {
@@ -164,7 +164,7 @@ fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
 
 fn watch(
     config: &Config,
-    data: &ImageSplits,
+    data: &Splits,
     run: &RunDirectory,
     device: &burn::tensor::Device,
     profiles: bool,
@@ -196,20 +196,23 @@ fn watch(
 }
 
 fn print_summary(summary: &Summary, run: &RunDirectory) -> Result<(), Failure> {
-    let mut text = format!(
-        "test accuracy {:.4} (checkpoint of step {}, validation accuracy {:.4})\n",
-        summary.test_accuracy, summary.best_step, summary.validation_accuracy
-    );
-    let distances = [
-        summary.test_h0_distance_to_next,
-        summary.test_h1_distance_to_next,
-    ];
-    for (dim, distance) in distances.iter().enumerate() {
-        if let Some(distance) = distance {
+    let mut text = String::new();
+    let mut rest = summary.metrics.clone();
+    // The metric that the checkpoint was chosen by comes first.
+    let chosen_by = summary.metrics.iter();
+    let chosen_by =
+        chosen_by.filter_map(|(name, best)| Some((name.strip_prefix("validation_")?, best)));
+    for (name, best) in chosen_by {
+        rest.remove(&format!("validation_{name}"));
+        if let Some(value) = rest.remove(&format!("test_{name}")) {
             text.push_str(&format!(
-                "test distance between neighbouring layers, dimension {dim}: {distance:.4}\n"
+                "test {name} {value:.4} (checkpoint of step {}, validation {name} {best:.4})\n",
+                summary.best_step
             ));
         }
+    }
+    for (name, value) in rest {
+        text.push_str(&format!("{} {value:.4}\n", name.replace('_', " ")));
     }
     text.push_str(&format!(
         "{} steps in {:.1} s, {:.1} % of it in topology; see {}\n",

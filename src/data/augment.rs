@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use super::ImageSpec;
+use super::SampleSpec;
 
 /// What is done to a training image at random, in the order of the fields.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,12 +37,12 @@ impl Default for Augment {
 }
 
 impl Augment {
-    /// The image changed by a random amount.
+    /// The sample changed by a random amount, all frames alike.
     ///
     /// # Shapes
     ///
-    /// - `pixels`: `[n_channels, height, width]`, row-major
-    pub fn apply(&self, pixels: &[f32], spec: ImageSpec, random: &mut impl Rng) -> Vec<f32> {
+    /// - `pixels`: `[n_frames, n_channels, height, width]`, row-major
+    pub fn apply(&self, pixels: &[f32], spec: SampleSpec, random: &mut impl Rng) -> Vec<f32> {
         let reach = self.shift as i32;
         let shift = [0; 2].map(|_| random.random_range(-reach..=reach) as f32);
         let degrees = self.rotation * random.random_range(-1.0..=1.0f32);
@@ -95,7 +95,7 @@ impl Window {
     }
 
     /// The part scaled up to the whole, bilinear between the centres of its pixels.
-    fn enlarge(self, pixels: &[f32], spec: ImageSpec) -> Vec<f32> {
+    fn enlarge(self, pixels: &[f32], spec: SampleSpec) -> Vec<f32> {
         let frame = [spec.height, spec.width];
         let source = |axis: usize, place: usize| {
             let scale = self.size[axis] as f32 / frame[axis] as f32;
@@ -115,7 +115,7 @@ impl Window {
 }
 
 /// Rotates about the centre, then shifts; bilinear.
-fn move_image(pixels: &[f32], spec: ImageSpec, shift: [f32; 2], degrees: f32) -> Vec<f32> {
+fn move_image(pixels: &[f32], spec: SampleSpec, shift: [f32; 2], degrees: f32) -> Vec<f32> {
     if shift == [0.0; 2] && degrees == 0.0 {
         return pixels.to_vec();
     }
@@ -156,7 +156,8 @@ fn bilinear(channel: &[f32], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f
 mod tests {
     use super::*;
 
-    const SPEC: ImageSpec = ImageSpec {
+    const SPEC: SampleSpec = SampleSpec {
+        n_frames: 1,
         n_channels: 1,
         height: 3,
         width: 3,

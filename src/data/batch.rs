@@ -6,43 +6,47 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{ImageItem, ImageSpec};
+use super::{Sample, SampleSpec};
 
-/// Images and labels of one step.
+/// Samples of one step, with their classes.
 #[derive(Debug, Clone)]
-pub struct ImageBatch {
-    /// Pixels in `[-1, 1]`: `[batch_size, n_channels, height, width]`.
-    pub images: Tensor<4>,
+pub struct Batch {
+    /// Pixels in `[-1, 1]`: `[batch_size, n_frames, n_channels, height, width]`.
+    pub clips: Tensor<5>,
     /// Classes: `[batch_size]`.
     pub labels: Tensor<1, Int>,
 }
 
-/// Makes batches of images of one shape.
+/// Makes batches of samples of one shape.
 #[derive(Debug, Clone, Copy)]
-pub struct ImageBatcher {
-    /// Shape of the images.
-    pub spec: ImageSpec,
+pub struct SampleBatcher {
+    /// Shape of the samples.
+    pub spec: SampleSpec,
 }
 
-impl Batcher<ImageItem, ImageBatch> for ImageBatcher {
-    fn batch(&self, items: Vec<ImageItem>, device: &Device) -> ImageBatch {
-        let batch_size = items.len();
-        let ImageSpec {
+impl SampleBatcher {
+    /// Pixels in `[-1, 1]`: `[batch_size, n_frames, n_channels, height, width]`.
+    pub fn clips(&self, samples: &[Sample], device: &Device) -> Tensor<5> {
+        let SampleSpec {
+            n_frames,
             n_channels,
             height,
             width,
             ..
         } = self.spec;
-        let pixels: Vec<f32> = items
-            .iter()
-            .flat_map(|item| &item.pixels)
-            .map(|pixel| 2.0 * pixel - 1.0)
-            .collect();
-        let labels: Vec<i64> = items.iter().map(|item| item.label as i64).collect();
-        let shape = [batch_size, n_channels, height, width];
-        ImageBatch {
-            images: Tensor::from_data(TensorData::new(pixels, shape), device),
-            labels: Tensor::from_data(TensorData::new(labels, [batch_size]), device),
+        let pixels = samples.iter().flat_map(|sample| &sample.pixels);
+        let pixels: Vec<f32> = pixels.map(|pixel| 2.0 * pixel - 1.0).collect();
+        let shape = [samples.len(), n_frames, n_channels, height, width];
+        Tensor::from_data(TensorData::new(pixels, shape), device)
+    }
+}
+
+impl Batcher<Sample, Batch> for SampleBatcher {
+    fn batch(&self, samples: Vec<Sample>, device: &Device) -> Batch {
+        let labels: Vec<i64> = samples.iter().map(|sample| sample.label as i64).collect();
+        Batch {
+            clips: self.clips(&samples, device),
+            labels: Tensor::from_data(TensorData::new(labels, [samples.len()]), device),
         }
     }
 }

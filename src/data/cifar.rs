@@ -5,7 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
-use super::{ImageSpec, ImageSplits};
+use super::{SampleSpec, Splits};
 
 const SIDE: usize = 32;
 const N_CHANNELS: usize = 3;
@@ -21,8 +21,9 @@ pub(super) enum Cifar {
 
 impl Cifar {
     /// Shape of the images.
-    pub(super) const fn spec(self) -> ImageSpec {
-        ImageSpec {
+    pub(super) const fn spec(self) -> SampleSpec {
+        SampleSpec {
+            n_frames: 1,
             n_channels: N_CHANNELS,
             height: SIDE,
             width: SIDE,
@@ -76,7 +77,7 @@ pub(super) fn cifar(
     kind: Cifar,
     directory: &Path,
     validation_fraction: f64,
-) -> Result<ImageSplits, String> {
+) -> Result<Splits, String> {
     let mut source = Sha256::new();
     let train = part(kind, directory, kind.train_files(), &mut source)?;
     let test = part(kind, directory, kind.test_files(), &mut source)?;

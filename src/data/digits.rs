@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::batch::random_stream;
 use super::split::hexadecimal;
-use super::{ImageItem, ImageSpec, ImageSplits, Images};
+use super::{Sample, SampleSpec, Samples, Splits};
 
 const SOURCE: &[u8] = include_bytes!("digits/digits.csv.gz");
 const SIDE: usize = 8;
@@ -18,7 +18,8 @@ const LARGEST_PIXEL: f32 = 16.0;
 const SPLIT_SEED: u64 = 0;
 
 /// Shape of the digits.
-pub const DIGITS_SPEC: ImageSpec = ImageSpec {
+pub const DIGITS_SPEC: SampleSpec = SampleSpec {
+    n_frames: 1,
     n_channels: 1,
     height: SIDE,
     width: SIDE,
@@ -32,16 +33,16 @@ pub const DIGITS_SPEC: ImageSpec = ImageSpec {
 /// # Panics
 ///
 /// Never: the bytes are part of the program and its tests read them.
-pub fn digits() -> ImageSplits {
+pub fn digits() -> Splits {
     let mut text = String::new();
     flate2::read::GzDecoder::new(SOURCE)
         .read_to_string(&mut text)
         .expect("embedded gzip");
-    let mut items: Vec<ImageItem> = text.lines().map(parse).collect();
+    let mut items: Vec<Sample> = text.lines().map(parse).collect();
     items.shuffle(&mut random_stream(SPLIT_SEED, &[]));
     items.sort_by_key(|item| item.label);
     // Class by class, every fifth image is for validation and the one after it for testing.
-    let part = |wanted: fn(usize) -> bool| -> Images {
+    let part = |wanted: fn(usize) -> bool| -> Samples {
         let of_part = items
             .iter()
             .enumerate()
@@ -49,7 +50,7 @@ pub fn digits() -> ImageSplits {
         let of_part = of_part.map(|(_, item)| item.clone()).collect();
         Arc::new(InMemDataset::new(of_part))
     };
-    ImageSplits {
+    Splits {
         spec: DIGITS_SPEC,
         train: part(|fifth| fifth > 1),
         validation: part(|fifth| fifth == 0),
@@ -58,19 +59,16 @@ pub fn digits() -> ImageSplits {
     }
 }
 
-fn parse(line: &str) -> ImageItem {
+fn parse(line: &str) -> Sample {
     let mut numbers: Vec<u8> = line
         .split(',')
         .map(|number| number.parse().expect("embedded number"))
         .collect();
     let label = numbers.pop().expect("embedded label");
-    ImageItem {
-        pixels: numbers
-            .iter()
-            .map(|&pixel| f32::from(pixel) / LARGEST_PIXEL)
-            .collect(),
-        label: usize::from(label),
-    }
+    let pixels = numbers
+        .iter()
+        .map(|&pixel| f32::from(pixel) / LARGEST_PIXEL);
+    Sample::new(pixels.collect(), usize::from(label))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use burn_dataset::Dataset;
 use burn_dataset::vision::MnistDataset;
 use sha2::{Digest, Sha256};
 
-use super::ImageSplits;
+use super::Splits;
 use super::idx::MNIST_SPEC;
 use super::packed::{PackedImages, packed_splits};
 
@@ -14,7 +14,7 @@ use super::packed::{PackedImages, packed_splits};
 ///
 /// If the files cannot be fetched or read. Burn panics then, which is caught here, so its own report
 /// stands on stderr too.
-pub(super) fn downloaded_mnist(validation_fraction: f64) -> Result<ImageSplits, String> {
+pub(super) fn downloaded_mnist(validation_fraction: f64) -> Result<Splits, String> {
     let mut source = Sha256::new();
     let train = part("training", MnistDataset::train, &mut source)?;
     let test = part("test", MnistDataset::test, &mut source)?;

@@ -7,10 +7,11 @@ use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
-use super::{ImageSpec, ImageSplits};
+use super::{SampleSpec, Splits};
 
 /// Shape of MNIST.
-pub(super) const MNIST_SPEC: ImageSpec = ImageSpec {
+pub(super) const MNIST_SPEC: SampleSpec = SampleSpec {
+    n_frames: 1,
     n_channels: 1,
     height: 28,
     width: 28,
@@ -30,7 +31,7 @@ const UNSIGNED_BYTE: u8 = 0x08;
 /// # Source
 ///
 /// LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section "File formats".
-pub(super) fn mnist(directory: &Path, validation_fraction: f64) -> Result<ImageSplits, String> {
+pub(super) fn mnist(directory: &Path, validation_fraction: f64) -> Result<Splits, String> {
     if !directory.is_dir() {
         return Err(format!(
             "{}: no such directory, expected the four files of MNIST in it",

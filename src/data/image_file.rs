@@ -5,7 +5,7 @@ use std::path::Path;
 use image::imageops::{FilterType, crop_imm, resize};
 use image::{DynamicImage, ImageReader};
 
-use super::ImageSpec;
+use super::SampleSpec;
 
 /// The largest centred square of a PNG or JPEG image, scaled to the shape of a data set; grey if
 /// that has one channel. Pixels lie in `[0, 1]`, channel by channel, row by row.
@@ -13,7 +13,7 @@ use super::ImageSpec;
 /// # Errors
 ///
 /// One sentence with the file if it is not there or cannot be decoded.
-pub fn read_image(path: &Path, spec: ImageSpec) -> Result<Vec<f32>, String> {
+pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>, String> {
     let refuse = |error: String| {
         format!(
             "{}: cannot be decoded ({error}), expected a whole PNG or JPEG image",

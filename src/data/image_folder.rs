@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::image_file::read_image;
 use super::split::{hexadecimal, set_aside};
-use super::{ImageItem, ImageSpec, ImageSplits, Images};
+use super::{Sample, SampleSpec, Samples, Splits};
 
 /// File endings that are read; other files are passed over.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -31,7 +31,7 @@ pub(super) fn image_folder(
     image_size: usize,
     n_classes: usize,
     validation_fraction: Option<f64>,
-) -> Result<ImageSplits, String> {
+) -> Result<Splits, String> {
     let classes = class_names(&root.join("train"))?;
     if classes.len() != n_classes {
         return Err(format!(
@@ -67,8 +67,8 @@ pub(super) fn image_folder(
     };
     let sha256 = listing_digest(root, [&train, &validation, &test]);
     let spec = folder_spec(image_size, n_classes);
-    let images = |files| -> Images { Arc::new(FolderImages { files, spec }) };
-    Ok(ImageSplits {
+    let images = |files| -> Samples { Arc::new(FolderImages { files, spec }) };
+    Ok(Splits {
         spec,
         train: images(train),
         validation: images(validation),
@@ -78,8 +78,9 @@ pub(super) fn image_folder(
 }
 
 /// Shape of images from a folder: square and in colour.
-pub(super) const fn folder_spec(image_size: usize, n_classes: usize) -> ImageSpec {
-    ImageSpec {
+pub(super) const fn folder_spec(image_size: usize, n_classes: usize) -> SampleSpec {
+    SampleSpec {
+        n_frames: 1,
         n_channels: 3,
         height: image_size,
         width: image_size,
@@ -97,21 +98,18 @@ struct ImageFile {
 
 struct FolderImages {
     files: Vec<ImageFile>,
-    spec: ImageSpec,
+    spec: SampleSpec,
 }
 
-impl Dataset<ImageItem> for FolderImages {
-    fn get(&self, index: usize) -> Result<ImageItem, DatasetError> {
+impl Dataset<Sample> for FolderImages {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         let file = &self.files[index];
         let pixels = read_image(&file.path, self.spec)
             .map_err(|message| DatasetError::new(std::io::Error::other(message)))?;
-        Ok(ImageItem {
-            pixels,
-            label: file.label,
-        })
+        Ok(Sample::new(pixels, file.label))
     }
 
-    fn get_many(&self, indices: Vec<usize>) -> Result<Vec<ImageItem>, DatasetError> {
+    fn get_many(&self, indices: Vec<usize>) -> Result<Vec<Sample>, DatasetError> {
         indices
             .into_par_iter()
             .map(|index| self.get(index))

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Distribution};
 
 use super::batch::random_stream;
-use super::{ImageItem, MixedLabel};
+use super::{MixedLabel, Sample};
 
 /// Keeps the mixing of a step apart from every other use of its random numbers.
 const MIXUP_STREAM: u64 = u64::MAX - 1;
@@ -25,7 +25,7 @@ pub fn mixup_stream(seed: u64, step: usize) -> ChaCha8Rng {
 ///
 /// Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, equation 2; partners as
 /// in timm's batch mode.
-pub fn mixup(items: &mut [ImageItem], alpha: f64, random: &mut impl Rng) -> Vec<MixedLabel> {
+pub fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<MixedLabel> {
     let labels: Vec<usize> = items.iter().map(|item| item.label).collect();
     let Ok(beta) = Beta::new(alpha, alpha) else {
         return labels.into_iter().map(MixedLabel::whole).collect();
@@ -55,11 +55,8 @@ pub fn mixup(items: &mut [ImageItem], alpha: f64, random: &mut impl Rng) -> Vec<
 mod tests {
     use super::*;
 
-    fn items() -> Vec<ImageItem> {
-        let item = |label| ImageItem {
-            pixels: vec![label as f32, 1.0],
-            label,
-        };
+    fn items() -> Vec<Sample> {
+        let item = |label| Sample::new(vec![label as f32, 1.0], label);
         (0..5).map(item).collect()
     }
 

@@ -13,34 +13,68 @@ mod matrix_file;
 mod mixup;
 mod open;
 mod packed;
+mod similarity;
 mod split;
 mod targets;
 
 use std::sync::Arc;
 
 pub use augment::Augment;
-pub use batch::{ImageBatch, ImageBatcher, epoch_order, random_stream};
+pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
 pub use digits::{DIGITS_SPEC, digits};
 pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
+pub use similarity::{mean_squared_error, structural_similarity};
 pub use targets::{MixedLabel, soft_targets};
 
 use burn::data::dataset::Dataset;
 
-/// One image.
+/// One image, or one clip of several frames.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ImageItem {
-    /// Pixels in `[0, 1]`, channel by channel, row by row.
+pub struct Sample {
+    /// Pixels in `[0, 1]`, frame by frame, channel by channel, row by row.
     pub pixels: Vec<f32>,
     /// Class, counted from 0.
     pub label: usize,
+    /// What is known of it beside its class.
+    pub truth: Option<Arc<ClipTruth>>,
 }
 
-/// What all images of a data set have in common.
+impl Sample {
+    /// A sample of which nothing but its class is known.
+    pub fn new(pixels: Vec<f32>, label: usize) -> Self {
+        Self {
+            pixels,
+            label,
+            truth: None,
+        }
+    }
+}
+
+/// What is known of a clip that was made rather than filmed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipTruth {
+    /// What is seen at each pixel: 0 the background, k the k-th object. `[n_frames, height, width]`
+    pub masks: Vec<u8>,
+    /// Where what is seen at a pixel goes by the next frame, in pixels, rows then columns:
+    /// `[n_frames - 1, 2, height, width]`; 0 for the background.
+    pub flow: Vec<f32>,
+    /// Whether what is seen at a pixel is seen in the next frame too (not covered, not out of the
+    /// frame, not vanished): `[n_frames - 1, height, width]`; the background counts as seen where the
+    /// next frame shows background there.
+    pub is_seen_next: Vec<bool>,
+    /// Components and holes of the foreground (all objects together) of each frame, as a union of
+    /// closed pixels: 8-connected foreground, 4-connected background. `[n_frames]`
+    pub betti: Vec<[usize; 2]>,
+}
+
+/// What all samples of a data set have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageSpec {
+pub struct SampleSpec {
+    /// Number of frames; 1 for images.
+    pub n_frames: usize,
     /// Number of channels.
     pub n_channels: usize,
     /// Height in pixels.
@@ -51,20 +85,27 @@ pub struct ImageSpec {
     pub n_classes: usize,
 }
 
-/// Images in memory, or decoded whenever one is asked for.
-pub type Images = Arc<dyn Dataset<ImageItem>>;
+impl SampleSpec {
+    /// Numbers in a frame.
+    pub fn frame_len(self) -> usize {
+        self.n_channels * self.height * self.width
+    }
+}
+
+/// Samples in memory, or made or decoded whenever one is asked for.
+pub type Samples = Arc<dyn Dataset<Sample>>;
 
 /// A data set, cut once and for all.
-pub struct ImageSplits {
-    /// Shape of the images.
-    pub spec: ImageSpec,
+pub struct Splits {
+    /// Shape of the samples.
+    pub spec: SampleSpec,
     /// What is learned from.
-    pub train: Images,
+    pub train: Samples,
     /// What choices are made on.
-    pub validation: Images,
+    pub validation: Samples,
     /// What is reported; it chooses nothing.
-    pub test: Images,
+    pub test: Samples,
     /// SHA-256 of the source, in hexadecimal: of the files' bytes, one file after the other and
-    /// decompressed; for image folders, which are not read whole, of every file's path and size.
+    /// decompressed; for folders, which are not read whole, of every file's path and size.
     pub sha256: String,
 }

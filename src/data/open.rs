@@ -6,7 +6,7 @@ use super::cifar::{Cifar, cifar};
 use super::digits::{DIGITS_SPEC, digits};
 use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
-use super::{ImageSpec, ImageSplits};
+use super::{SampleSpec, Splits};
 
 /// A data set, as a configuration names it. Relative paths start at the working directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +53,7 @@ pub const MNIST_WITHOUT_PATH: &str = "set `path` to the directory of the MNIST f
 
 impl DataSpec {
     /// Shape of the images, known without looking at them.
-    pub fn images(&self) -> ImageSpec {
+    pub fn images(&self) -> SampleSpec {
         match *self {
             Self::Digits => DIGITS_SPEC,
             Self::Mnist { .. } => MNIST_SPEC,
@@ -79,7 +79,7 @@ impl DataSpec {
 /// # Cost
 ///
 /// MNIST and CIFAR are read whole and kept, a byte for each pixel; folders are listed.
-pub fn open_data(spec: &DataSpec) -> Result<ImageSplits, String> {
+pub fn open_data(spec: &DataSpec) -> Result<Splits, String> {
     match spec {
         DataSpec::Digits => Ok(digits()),
         DataSpec::Mnist {
@@ -110,6 +110,6 @@ pub fn open_data(spec: &DataSpec) -> Result<ImageSplits, String> {
 use super::download::downloaded_mnist;
 
 #[cfg(not(feature = "download"))]
-fn downloaded_mnist(_validation_fraction: f64) -> Result<ImageSplits, String> {
+fn downloaded_mnist(_validation_fraction: f64) -> Result<Splits, String> {
     Err(format!("MNIST has no path; {MNIST_WITHOUT_PATH}"))
 }

@@ -6,7 +6,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use sha2::{Digest, Sha256};
 
 use super::split::{hexadecimal, set_aside};
-use super::{ImageItem, ImageSpec, ImageSplits, Images};
+use super::{Sample, SampleSpec, Samples, Splits};
 
 /// Images of one shape, a byte for each pixel, and their classes.
 pub(super) struct PackedImages {
@@ -22,22 +22,22 @@ pub(super) struct PackedImages {
 ///
 /// If `validation_fraction` of the training part is nothing.
 pub(super) fn packed_splits(
-    spec: ImageSpec,
+    spec: SampleSpec,
     [train, test]: [PackedImages; 2],
     validation_fraction: f64,
     source: Sha256,
-) -> Result<ImageSplits, String> {
+) -> Result<Splits, String> {
     let [learned, validation] = set_aside(&train.labels, validation_fraction)?;
     let all_of_test = (0..test.labels.len()).collect();
     let [train, test] = [train, test].map(Arc::new);
-    let subset = |images: &Arc<PackedImages>, indices| -> Images {
+    let subset = |images: &Arc<PackedImages>, indices| -> Samples {
         Arc::new(Subset {
             spec,
             images: images.clone(),
             indices,
         })
     };
-    Ok(ImageSplits {
+    Ok(Splits {
         spec,
         train: subset(&train, learned),
         validation: subset(&train, validation),
@@ -48,20 +48,18 @@ pub(super) fn packed_splits(
 
 /// Some of the images; the bytes are shared.
 struct Subset {
-    spec: ImageSpec,
+    spec: SampleSpec,
     images: Arc<PackedImages>,
     indices: Vec<usize>,
 }
 
-impl Dataset<ImageItem> for Subset {
-    fn get(&self, index: usize) -> Result<ImageItem, DatasetError> {
+impl Dataset<Sample> for Subset {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         let index = self.indices[index];
         let size = self.spec.n_channels * self.spec.height * self.spec.width;
         let bytes = &self.images.pixels[index * size..(index + 1) * size];
-        Ok(ImageItem {
-            pixels: bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect(),
-            label: self.images.labels[index],
-        })
+        let pixels = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        Ok(Sample::new(pixels, self.images.labels[index]))
     }
 
     fn len(&self) -> usize {

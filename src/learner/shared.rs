@@ -93,11 +93,11 @@ mod tests {
     use burn::tensor::{Device, Distribution};
 
     use super::*;
-    use crate::loss::LayerPenalty;
+    use crate::loss::TopologyPenalty;
 
     #[test]
     fn clones_share_the_step_and_evaluation_is_no_step() {
-        let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(0)]).unwrap();
+        let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(0)]).unwrap();
         let shared = SharedRegularizer::new(regularizer, 3);
         let activations = |device: &Device| {
             let scores = || Tensor::<4>::random([1, 2, 5, 5], Distribution::Default, device);

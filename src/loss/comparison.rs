@@ -1,6 +1,6 @@
-//! One item of two layers compared: the value, and its gradient in the distances of both.
+//! Two items compared: the value, and its gradient in the distances of both.
 
-use super::layer_penalty::{Comparison, Direction, LayerPenalty};
+use super::penalty::{Comparison, Direction, TopologyPenalty};
 use super::scale::Scale;
 use crate::error::Result;
 use crate::nn::DiagramBatch;
@@ -8,23 +8,38 @@ use crate::topology::{
     Bar, DistanceMatrix, Divergence, Edge, EdgeGradient, Point, rtd, rtd_lite, signature_loss,
 };
 
-/// The penalty of one item of one pair of layers.
+/// The penalty of one pair of items.
 pub(super) struct PairPenalty {
     pub(super) value: f64,
-    /// Derivatives in the distances of the first and of the second layer.
+    /// Derivatives in the distances of the first and of the second.
     pub(super) gradients: [EdgeGradient; 2],
 }
 
-impl LayerPenalty {
-    /// Value and gradient for one item of a pair of layers; `None` where the pair is gated.
+/// One item of what was read.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) batch: &'a DiagramBatch,
+    pub(super) item: usize,
+}
+
+impl TopologyPenalty {
+    /// Value and gradient of two items; `None` where the pair is gated.
+    ///
+    /// Of comparisons point by point, `matched` are the points taken for the same, if not those of
+    /// the same number.
     pub(super) fn compare(
         &self,
-        first: &DiagramBatch,
-        second: &DiagramBatch,
-        item: usize,
+        places: [Place<'_>; 2],
+        matched: Option<&[[u32; 2]]>,
     ) -> Result<Option<PairPenalty>> {
-        let sides = [first, second].map(|batch| Side::new(self, batch, item));
-        let [Some(first), Some(second)] = sides else {
+        if matched.is_some_and(|matched| matched.len() < 2) {
+            return Ok(None);
+        }
+        let of_side = |side: usize| {
+            let points = matched.map(|pairs| pairs.iter().map(|pair| pair[side]).collect());
+            Side::new(self, places[side], points)
+        };
+        let (Some(first), Some(second)) = (of_side(0), of_side(1)) else {
             return Ok(None);
         };
         let (value, mut derivatives) = match self.comparison {
@@ -74,39 +89,48 @@ fn diverge(
     divergence: impl Fn(&DistanceMatrix<'_, f64>, &DistanceMatrix<'_, f64>) -> Result<Divergence>,
 ) -> Result<(f64, [Derivatives; 2])> {
     let scaled = sides.map(Side::scaled_distances);
-    let matrices = [0, 1]
-        .map(|side| DistanceMatrix::from_symmetric(&scaled[side], sides[side].batch.n_points()));
+    let matrices =
+        [0, 1].map(|side| DistanceMatrix::from_symmetric(&scaled[side], sides[side].n_matched()));
     let Divergence { value, gradients } = divergence(&matrices[0], &matrices[1])?;
-    let mut of_sides = matrices.iter().zip(gradients).map(|(matrix, on_edges)| {
+    let of_sides = matrices.iter().zip(sides).zip(gradients);
+    let mut of_sides = of_sides.map(|((matrix, side), gradient)| {
         let length = |[i, j]: Edge| matrix.get(i as usize, j as usize);
-        let along = on_edges
-            .iter()
-            .map(|&(edge, slope)| slope * length(edge))
-            .sum();
-        Derivatives { on_edges, along }
+        let along = gradient.iter().map(|&(edge, slope)| slope * length(edge));
+        Derivatives {
+            along: along.sum(),
+            on_edges: side.of_all_points(gradient),
+        }
     });
     let derivatives = [of_sides.next(), of_sides.next()].map(Option::unwrap_or_default);
     Ok((value, derivatives))
 }
 
-/// One layer of one item, divided by its scale.
+/// One item, divided by its scale.
 struct Side<'a> {
-    batch: &'a DiagramBatch,
-    item: usize,
+    place: Place<'a>,
     bars: Vec<&'a Bar<f64>>,
     scale: Option<Scale<'a>>,
+    /// The points that have a partner, in the order of their partners; `None`: all, in their order.
+    matched: Option<Vec<u32>>,
 }
 
 impl<'a> Side<'a> {
     /// `None` if the scale lies below the floor.
-    fn new(penalty: &LayerPenalty, batch: &'a DiagramBatch, item: usize) -> Option<Self> {
-        let diagram = &batch.diagrams(item)[penalty.needed_dim()];
+    fn new(penalty: &TopologyPenalty, place: Place<'a>, matched: Option<Vec<u32>>) -> Option<Self> {
+        let diagram = &place.batch.diagrams(place.item)[penalty.needed_dim()];
         Some(Self {
-            batch,
-            item,
+            place,
             bars: diagram.finite().collect(),
-            scale: Scale::new(penalty.normalize, batch, item)?,
+            scale: Scale::new(penalty.normalize, place.batch, place.item)?,
+            matched,
         })
+    }
+
+    fn n_matched(&self) -> usize {
+        match &self.matched {
+            Some(points) => points.len(),
+            None => self.place.batch.n_points(),
+        }
     }
 
     fn divisor(&self) -> f64 {
@@ -119,18 +143,50 @@ impl<'a> Side<'a> {
         self.bars.iter().map(point).collect()
     }
 
+    /// Critical edges between points with partners, which are counted among themselves.
     fn critical_edges(&self) -> Vec<Edge> {
         let ends = self.bars.iter().map(|bar| [bar.birth_edge, bar.death_edge]);
-        ends.flatten().flatten().collect()
+        let edges = ends.flatten().flatten();
+        let Some(points) = &self.matched else {
+            return edges.collect();
+        };
+        let mut place = vec![None; self.place.batch.n_points()];
+        for (k, &point) in points.iter().enumerate() {
+            place[point as usize] = Some(k as u32);
+        }
+        let between = edges.filter_map(|edge| {
+            let [i, j] = edge.map(|point| place[point as usize]);
+            Some(ascending([i?, j?]))
+        });
+        between.collect()
     }
 
+    /// Between points with partners.
     fn scaled_distances(&self) -> Vec<f64> {
         let divisor = self.divisor();
-        let mut distances = self.batch.distance_matrix(self.item);
+        let mut distances = self.place.batch.distance_matrix(self.place.item);
+        if let Some(points) = &self.matched {
+            let n_points = self.place.batch.n_points();
+            let row = |&i: &u32| &distances[i as usize * n_points..][..n_points];
+            let rows = points.iter().map(row);
+            distances = rows
+                .flat_map(|row| points.iter().map(|&j| row[j as usize]))
+                .collect();
+        }
         distances
             .iter_mut()
             .for_each(|distance| *distance /= divisor);
         distances
+    }
+
+    /// From edges between points with partners, counted among themselves.
+    fn of_all_points(&self, mut gradient: EdgeGradient) -> EdgeGradient {
+        if let Some(points) = &self.matched {
+            for (edge, _) in &mut gradient {
+                *edge = ascending(edge.map(|k| points[k as usize]));
+            }
+        }
+        gradient
     }
 
     /// From derivatives in the scaled bars.
@@ -165,6 +221,10 @@ impl<'a> Side<'a> {
     }
 }
 
+fn ascending([i, j]: Edge) -> Edge {
+    [i.min(j), i.max(j)]
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
@@ -195,8 +255,18 @@ mod tests {
         persistence.distances(tensor).unwrap()
     }
 
+    fn compare(
+        penalty: &TopologyPenalty,
+        first: &DiagramBatch,
+        second: &DiagramBatch,
+        matched: Option<&[[u32; 2]]>,
+    ) -> PairPenalty {
+        let places = [first, second].map(|batch| Place { batch, item: 0 });
+        penalty.compare(places, matched).unwrap().unwrap()
+    }
+
     /// Every kind of penalty.
-    fn penalties() -> Vec<LayerPenalty> {
+    fn penalties() -> Vec<TopologyPenalty> {
         let everything = [0.0, f64::INFINITY];
         let total = DiagramSummary::TotalPersistence {
             order: 2.0,
@@ -215,7 +285,7 @@ mod tests {
         ];
         for homology_dim in 0..2 {
             found.extend([
-                (homology_dim, LayerPenalty::new(0).comparison),
+                (homology_dim, TopologyPenalty::new(0).comparison),
                 (homology_dim, Comparison::Signature),
                 (homology_dim, Comparison::Summary(total)),
                 (
@@ -232,9 +302,9 @@ mod tests {
                 ),
             ]);
         }
-        let penalty = |(homology_dim, comparison)| LayerPenalty {
+        let penalty = |(homology_dim, comparison)| TopologyPenalty {
             comparison,
-            ..LayerPenalty::new(homology_dim)
+            ..TopologyPenalty::new(homology_dim)
         };
         found.into_iter().map(penalty).collect()
     }
@@ -246,8 +316,7 @@ mod tests {
             let first = diagrams(&distances(0.1, 1.0));
             let compare = |scale| {
                 let values = distances(0.7, scale);
-                let pair = penalty.compare(&diagrams(&values), &first, 0).unwrap();
-                let pair = pair.unwrap();
+                let pair = compare(&penalty, &diagrams(&values), &first, None);
                 // By Euler's theorem the gradient is orthogonal to the distances.
                 let along: f64 = pair.gradients[0]
                     .iter()
@@ -266,16 +335,13 @@ mod tests {
     fn gradients_of_every_penalty_equal_central_differences() {
         for normalize in [Normalize::None, Normalize::SpanningTree] {
             for penalty in penalties() {
-                let penalty = LayerPenalty {
+                let penalty = TopologyPenalty {
                     normalize,
                     ..penalty
                 };
                 let second = diagrams(&distances(0.1, 1.3));
                 let values = distances(0.7, 1.0);
-                let at = |values: &[f64]| {
-                    let pair = penalty.compare(&diagrams(values), &second, 0);
-                    pair.unwrap().unwrap()
-                };
+                let at = |values: &[f64]| compare(&penalty, &diagrams(values), &second, None);
                 let found = at(&values);
                 for i in 0..N_POINTS {
                     for j in i + 1..N_POINTS {
@@ -295,5 +361,90 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn points_by_their_partners_are_compared_as_if_they_had_been_renumbered() {
+        // The second matrix has its points in another order, and one more of them.
+        let order: Vec<u32> = (0..N_POINTS as u32).map(|k| (5 * k + 2) % 12).collect();
+        let values = distances(0.7, 1.0);
+        let mut shuffled = vec![0.0; N_POINTS * N_POINTS];
+        for (i, &a) in order.iter().enumerate() {
+            for (j, &b) in order.iter().enumerate() {
+                shuffled[a as usize * N_POINTS + b as usize] = values[i * N_POINTS + j];
+            }
+        }
+        let (first, second) = (diagrams(&distances(0.1, 1.3)), diagrams(&values));
+        let shuffled = diagrams(&shuffled);
+        let matched: Vec<[u32; 2]> = (0..).zip(order.iter().copied()).map(Into::into).collect();
+        for penalty in penalties() {
+            let plain = compare(&penalty, &first, &second, None);
+            let aligned = compare(&penalty, &first, &shuffled, Some(&matched));
+            assert!((plain.value - aligned.value).abs() < 1e-12, "{penalty:?}");
+            let renumbered = plain.gradients[1].iter().map(|&([i, j], slope)| {
+                let edge = ascending([order[i as usize], order[j as usize]]);
+                (edge, slope)
+            });
+            let sum_by_edge = |gradient: Vec<(Edge, f64)>| {
+                let mut sums = std::collections::BTreeMap::new();
+                for (edge, slope) in gradient {
+                    *sums.entry(edge).or_insert(0.0) += slope;
+                }
+                sums.retain(|_, sum: &mut f64| sum.abs() > 1e-13);
+                sums
+            };
+            let expected = sum_by_edge(renumbered.collect());
+            let found = sum_by_edge(aligned.gradients[1].clone());
+            assert!(expected.keys().eq(found.keys()), "{penalty:?}");
+            for (edge, slope) in &expected {
+                assert!((slope - found[edge]).abs() < 1e-12, "{penalty:?} {edge:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_of_some_points_equal_central_differences() {
+        let matched = [[3, 7], [9, 2], [1, 4], [11, 0], [6, 5], [4, 10]];
+        let by_token = |penalty: &TopologyPenalty| {
+            use Comparison::{Rtd, RtdLite, Signature};
+            matches!(penalty.comparison, RtdLite | Rtd | Signature)
+        };
+        for penalty in penalties().into_iter().filter(by_token) {
+            let second = diagrams(&distances(0.1, 1.3));
+            let values = distances(0.7, 1.0);
+            let at = |values: &[f64]| compare(&penalty, &diagrams(values), &second, Some(&matched));
+            let found = at(&values);
+            assert!(found.value > 1e-6, "nothing to test: {penalty:?}");
+            for i in 0..N_POINTS {
+                for j in i + 1..N_POINTS {
+                    let moved = |step: f64| {
+                        let mut values = values.clone();
+                        values[i * N_POINTS + j] += step;
+                        values[j * N_POINTS + i] += step;
+                        at(&values).value
+                    };
+                    let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                    let edge = [i as u32, j as u32];
+                    let on_edge = found.gradients[0].iter().filter(|(e, _)| *e == edge);
+                    let slope: f64 = on_edge.map(|(_, slope)| slope).sum();
+                    let tolerance = 1e-6 * (1.0 + expected.abs());
+                    assert!((slope - expected).abs() < tolerance, "{penalty:?} {edge:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_than_two_partners_are_nothing_to_compare() {
+        let batch = diagrams(&distances(0.1, 1.0));
+        let penalty = TopologyPenalty {
+            comparison: Comparison::RtdLite,
+            ..TopologyPenalty::new(0)
+        };
+        let places = [Place {
+            batch: &batch,
+            item: 0,
+        }; 2];
+        assert!(penalty.compare(places, Some(&[[1, 2]])).unwrap().is_none());
     }
 }

@@ -1,15 +1,20 @@
-//! Penalties on the topology of layers, and the regulariser that a training loop adds.
+//! Penalties on the topology of layers and frames, and the regulariser that a training loop adds.
 
+mod compared;
 mod comparison;
-mod layer_penalty;
+mod motion;
+mod pairs;
+mod penalty;
 mod reading;
 mod regularizer;
 mod scale;
 mod topology_loss;
 mod weight;
 
-pub use layer_penalty::{Comparison, Direction, LayerPenalty, Layers};
-pub use reading::{Activations, Source};
+pub use motion::PatchMotion;
+pub use pairs::{Alignment, Between, Pairs};
+pub use penalty::{Comparison, Direction, Layers, TopologyPenalty};
+pub use reading::{Activations, MASS_FLOOR, Source};
 pub use regularizer::TopologyRegularizer;
 pub use scale::{Normalize, SCALE_FLOOR, spanning_tree_scale};
 pub use topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};

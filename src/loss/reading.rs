@@ -1,8 +1,11 @@
 //! What the penalties read of a model's layers.
 
+use std::sync::Arc;
+
 use burn::prelude::*;
 use burn::tensor::{DType, activation::softmax};
 
+use super::motion::PatchMotion;
 use crate::distance::{Metric, RowDistance};
 use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, Heads, Tokens};
@@ -14,12 +17,12 @@ use crate::nn::{AttentionRows, Heads, Tokens};
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 ///
 /// // Two layers of a model with one class token and four patches.
 /// let layer = Tensor::<4>::full([1, 2, 5, 5], 0.2, &Device::flex());
 /// let activations = Activations::of_attention(vec![layer.clone(), layer], 1);
-/// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
+/// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
 /// assert_eq!(regularizer.forward(&activations, Clock::default())?.terms.len(), 1);
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
@@ -33,16 +36,51 @@ pub struct Activations {
     pub hidden: Vec<Tensor<3>>,
     /// Tokens before the first patch: class token, registers.
     pub n_prefix_tokens: usize,
+    /// Frames of each clip: the batch is the frames of one clip after those of another; 1 for images.
+    pub n_frames: usize,
+    /// Share of their attention that the tokens of a frame give to their own frame, `[batch_size,
+    /// n_heads]` per layer; empty where they give all. Frames below [`MASS_FLOOR`] are gated.
+    pub mass: Vec<Tensor<2>>,
+    /// Where patches go from frame to frame, where that is known.
+    pub motion: Option<Arc<PatchMotion>>,
 }
 
+/// Share of attention within a frame below which the frame's topology is that of next to nothing, and
+/// a pair with it contributes nothing.
+pub const MASS_FLOOR: f64 = 1e-3;
+
 impl Activations {
-    /// The attention of each layer, and no hidden states.
+    /// The attention of each layer for images, and no hidden states.
     pub fn of_attention(attention: Vec<Tensor<4>>, n_prefix_tokens: usize) -> Self {
         Self {
             attention,
             hidden: Vec::new(),
             n_prefix_tokens,
+            n_frames: 1,
+            mass: Vec::new(),
+            motion: None,
         }
+    }
+
+    /// The batch as clips of so many frames.
+    pub fn with_frames(self, n_frames: usize) -> Self {
+        Self { n_frames, ..self }
+    }
+
+    /// Images, or frames, in what a penalty reads.
+    pub(super) fn batch_size(&self, source: Source) -> usize {
+        let batch_size = match source {
+            Source::Hidden => self.hidden.first().map(|layer| layer.dims()[0]),
+            _ => self.attention.first().map(|layer| layer.dims()[0]),
+        };
+        batch_size.unwrap_or_default()
+    }
+
+    /// Patches of an image or frame, where anything was passed.
+    pub(super) fn n_patches(&self) -> Option<usize> {
+        let of_attention = self.attention.first().map(|layer| layer.dims()[2]);
+        let n_tokens = of_attention.or(self.hidden.first().map(|layer| layer.dims()[1]))?;
+        Some(n_tokens.saturating_sub(self.n_prefix_tokens))
     }
 
     /// Layers that hold what a penalty reads.
@@ -84,11 +122,11 @@ impl Activations {
 ///
 /// ```
 /// use burn_topology::distance::{Metric, RowDistance};
-/// use burn_topology::loss::{LayerPenalty, Source};
+/// use burn_topology::loss::{TopologyPenalty, Source};
 ///
 /// // The angles between the tokens after each layer.
 /// let distance = RowDistance { metric: Metric::Cosine, exponent: 1.0 };
-/// let penalty = LayerPenalty { source: Source::Hidden, distance, ..LayerPenalty::new(0) };
+/// let penalty = TopologyPenalty { source: Source::Hidden, distance, ..TopologyPenalty::new(0) };
 /// assert!(burn_topology::loss::TopologyRegularizer::new(vec![penalty]).is_ok());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,15 @@ use burn::module::Module;
 use burn::prelude::*;
 use rayon::prelude::*;
 
-use super::comparison::PairPenalty;
-use super::layer_penalty::LayerPenalty;
+use super::compared::{Compared, Reading, compared, item_masses};
+use super::comparison::{PairPenalty, Place};
+use super::pairs::Alignment;
+use super::penalty::TopologyPenalty;
 use super::reading::{Activations, LayerReading, Source};
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
 use crate::error::{Error, Result};
 use crate::nn::{DiagramBatch, Persistence, gradient_norm};
-use crate::topology::EdgeGradient;
 
 /// The topological regulariser: a list of penalties, each with its weight and schedule.
 ///
@@ -23,14 +24,14 @@ use crate::topology::EdgeGradient;
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
 /// use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 ///
 /// let device = Device::flex().autodiff();
 /// let attention: Vec<Tensor<4>> = (0..3)
 ///     .map(|_| Tensor::random([2, 4, 9, 9], Distribution::Default, &device))
 ///     .map(|scores| softmax(scores.require_grad(), 3))
 ///     .collect();
-/// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
+/// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
 /// let activations = Activations::of_attention(attention, 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.terms[0].n_compared, 4); // two pairs of layers, two images
@@ -40,16 +41,8 @@ use crate::topology::EdgeGradient;
 /// ```
 #[derive(Debug, Clone)]
 pub struct TopologyRegularizer {
-    penalties: Vec<LayerPenalty>,
+    penalties: Vec<TopologyPenalty>,
     weights: Vec<Option<f64>>,
-}
-
-/// One layer, read one way, and what the penalties ask of it.
-struct Reading {
-    layer: usize,
-    way: LayerReading,
-    diagrams: DiagramBatch,
-    gradient: Vec<EdgeGradient>,
 }
 
 impl TopologyRegularizer {
@@ -58,7 +51,7 @@ impl TopologyRegularizer {
     /// # Errors
     ///
     /// [`Error::is_invalid_parameter`] if a penalty has a parameter out of range.
-    pub fn new(penalties: Vec<LayerPenalty>) -> Result<Self> {
+    pub fn new(penalties: Vec<TopologyPenalty>) -> Result<Self> {
         for (index, penalty) in penalties.iter().enumerate() {
             penalty
                 .validate()
@@ -72,7 +65,7 @@ impl TopologyRegularizer {
     }
 
     /// The penalties.
-    pub fn penalties(&self) -> &[LayerPenalty] {
+    pub fn penalties(&self) -> &[TopologyPenalty] {
         &self.penalties
     }
 
@@ -110,6 +103,13 @@ impl TopologyRegularizer {
             .any(|penalty| penalty.source == Source::Hidden)
     }
 
+    /// Whether a penalty needs to know where patches go, [`Activations::motion`].
+    pub fn reads_motion(&self) -> bool {
+        self.penalties
+            .iter()
+            .any(|penalty| penalty.alignment == Alignment::Flow)
+    }
+
     /// The weighted sum of the penalties that are on.
     ///
     /// # Shapes
@@ -125,12 +125,14 @@ impl TopologyRegularizer {
     ///
     /// [`Error::is_invalid_distribution`] if a row of attention is not a distribution;
     /// [`Error::is_invalid_parameter`] if nothing was passed, a penalty names a layer that was not,
-    /// or layers that it compares differ in images or, where each head counts, in heads.
+    /// layers that it compares differ in images or, where each head counts, in heads, or a penalty
+    /// between frames finds none, or not the motion that it asks for.
     ///
     /// # Cost
     ///
     /// One copy of the selected rows of each layer to the host; distances, persistence and
-    /// matchings there, in parallel over the batch; one constant of their size back.
+    /// matchings there, in parallel over the batch, its frames and layers; one constant of their size
+    /// back.
     pub fn forward(&self, activations: &Activations, clock: Clock) -> Result<TopologyLoss> {
         self.evaluate(activations, &self.weights_at(clock))
     }
@@ -209,14 +211,8 @@ impl TopologyRegularizer {
         let [distances, persistence] = apportion(started.elapsed(), &readings);
         let mut terms = Vec::with_capacity(active.len());
         for index in active {
-            let penalty = &self.penalties[index];
-            let pairs = penalty.pairs(activations.n_layers(penalty.source)?)?;
-            let way = penalty.reading();
-            let pairs: Vec<[usize; 2]> = pairs
-                .iter()
-                .map(|pair| pair.map(|layer| find(&readings, layer, way).expect("was read")))
-                .collect();
-            terms.push(self.compare(index, weights[index], &pairs, &mut readings)?);
+            let compared = compared(&self.penalties[index], activations, &readings)?;
+            terms.push(self.compare(index, weights[index], &compared, &mut readings)?);
         }
         let matching = started.elapsed() - distances - persistence;
         let value: f64 = terms.iter().map(|term| term.weight * term.value).sum();
@@ -243,7 +239,7 @@ impl TopologyRegularizer {
         let mut wanted: Vec<(usize, LayerReading, usize)> = Vec::new();
         for penalty in active.iter().map(|&index| &self.penalties[index]) {
             let way = penalty.reading();
-            let pairs = penalty.pairs(activations.n_layers(penalty.source)?)?;
+            let pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
             for &pair in &pairs {
                 way.check_alike(activations, pair)?;
             }
@@ -269,6 +265,7 @@ impl TopologyRegularizer {
             Ok(Reading {
                 layer,
                 way,
+                masses: item_masses(way, activations, layer)?,
                 diagrams,
                 gradient,
             })
@@ -282,19 +279,25 @@ impl TopologyRegularizer {
         &self,
         index: usize,
         weight: f64,
-        pairs: &[[usize; 2]],
+        compared: &[Compared],
         readings: &mut [Reading],
     ) -> Result<TopologyTerm> {
         let penalty = &self.penalties[index];
-        let batch_size = readings[pairs[0][0]].diagrams.batch_size();
-        let n_compared = pairs.len() * batch_size;
-        let outcomes: Vec<Option<PairPenalty>> = (0..n_compared)
-            .into_par_iter()
-            .map(|k| {
-                let [first, second] = pairs[k / batch_size].map(|r| &readings[r].diagrams);
-                penalty.compare(first, second, k % batch_size)
+        let outcomes: Vec<Option<PairPenalty>> = compared
+            .par_iter()
+            .map(|pair| {
+                let places = [0, 1].map(|side| (&readings[pair.readings[side]], pair.items[side]));
+                if !places.iter().all(|(reading, item)| reading.is_heard(*item)) {
+                    return Ok(None);
+                }
+                let places = places.map(|(reading, item)| Place {
+                    batch: &reading.diagrams,
+                    item,
+                });
+                penalty.compare(places, pair.matched.as_ref().map(|matched| &matched[..]))
             })
             .collect::<Result<_>>()?;
+        let n_compared = compared.len();
         let share = 1.0 / n_compared as f64;
         let mut term = TopologyTerm {
             index,
@@ -303,17 +306,17 @@ impl TopologyRegularizer {
             n_compared,
             n_gated: 0,
         };
-        for (k, outcome) in outcomes.into_iter().enumerate() {
+        for (pair, outcome) in compared.iter().zip(outcomes) {
             let Some(PairPenalty { value, gradients }) = outcome else {
                 term.n_gated += 1;
                 continue;
             };
             term.value += share * value;
-            for (reading, gradient) in pairs[k / batch_size].into_iter().zip(gradients) {
+            for (side, gradient) in gradients.into_iter().enumerate() {
                 let scaled = gradient
                     .into_iter()
                     .map(|(edge, g)| (edge, g * share * weight));
-                readings[reading].gradient[k % batch_size].extend(scaled);
+                readings[pair.readings[side]].gradient[pair.items[side]].extend(scaled);
             }
         }
         Ok(term)
@@ -332,10 +335,4 @@ fn apportion(elapsed: Duration, readings: &[Reading]) -> [Duration; 2] {
     let sum = (distances + persistence).max(f64::MIN_POSITIVE);
     let persistence = elapsed.mul_f64((persistence / sum).min(1.0)).min(elapsed);
     [elapsed - persistence, persistence]
-}
-
-fn find(readings: &[Reading], layer: usize, way: LayerReading) -> Option<usize> {
-    readings
-        .iter()
-        .position(|reading| (reading.layer, reading.way) == (layer, way))
 }

@@ -11,11 +11,11 @@ use burn::tensor::Tensor;
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer, Weight};
 ///
 /// let uniform = Tensor::<4>::full([1, 2, 4, 4], 0.25, &Device::flex());
-/// let off = LayerPenalty { weight: Weight::Fixed(0.0), ..LayerPenalty::new(1) };
-/// let regularizer = TopologyRegularizer::new(vec![off, LayerPenalty::new(0)])?;
+/// let off = TopologyPenalty { weight: Weight::Fixed(0.0), ..TopologyPenalty::new(1) };
+/// let regularizer = TopologyRegularizer::new(vec![off, TopologyPenalty::new(0)])?;
 /// let activations = Activations::of_attention(vec![uniform.clone(), uniform], 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.loss.into_scalar::<f32>(), 0.0);
@@ -41,11 +41,11 @@ pub struct TopologyLoss {
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 ///
 /// let layer = Tensor::<4>::full([1, 2, 5, 5], 0.2, &Device::flex());
 /// let activations = Activations::of_attention(vec![layer.clone(), layer], 1);
-/// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
+/// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
 /// let timing = regularizer.forward(&activations, Clock::default())?.timing;
 /// assert!(timing.distances > std::time::Duration::ZERO);
 /// # }
@@ -70,11 +70,11 @@ pub struct TopologyTiming {
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 ///
 /// // Attention that has collapsed: all rows are equal, so there is no scale to compare by.
 /// let uniform = Tensor::<4>::full([3, 2, 4, 4], 0.25, &Device::flex());
-/// let regularizer = TopologyRegularizer::new(vec![LayerPenalty::new(1)])?;
+/// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
 /// let activations = Activations::of_attention(vec![uniform.clone(), uniform], 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// let term = topology.terms[0];
@@ -104,7 +104,7 @@ pub struct TopologyTerm {
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
 /// use burn::tensor::Distribution;
-/// use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer, Weight};
 /// use burn_topology::nn::SelfAttentionConfig;
 ///
 /// let device = Device::flex().autodiff();
@@ -120,7 +120,7 @@ pub struct TopologyTerm {
 ///     }
 ///     (tokens.square().mean(), Activations::of_attention(attention, 0))
 /// };
-/// let penalty = LayerPenalty { weight: Weight::GradientShare(0.1), ..LayerPenalty::new(0) };
+/// let penalty = TopologyPenalty { weight: Weight::GradientShare(0.1), ..TopologyPenalty::new(0) };
 /// let mut regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// let measured = regularizer.calibrate(&model, Clock::default(), forward)?[0];
 /// let weight = 0.1 * measured.task_norm / measured.penalty_norm;

@@ -10,10 +10,10 @@ pub const MAX_WEIGHT: f64 = 1e3;
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{LayerPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{TopologyPenalty, TopologyRegularizer, Weight};
 ///
 /// let weights = [Weight::Fixed(0.5), Weight::GradientShare(0.03)];
-/// let penalties = weights.map(|weight| LayerPenalty { weight, ..LayerPenalty::new(1) });
+/// let penalties = weights.map(|weight| TopologyPenalty { weight, ..TopologyPenalty::new(1) });
 /// let regularizer = TopologyRegularizer::new(penalties.to_vec())?;
 /// assert_eq!(regularizer.weights(), [Some(0.5), None]); // the second is yet to be measured
 /// # Ok::<(), burn_topology::Error>(())
@@ -57,10 +57,10 @@ impl Weight {
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{Clock, LayerPenalty, Schedule, TopologyRegularizer};
+/// use burn_topology::loss::{Clock, TopologyPenalty, Schedule, TopologyRegularizer};
 ///
 /// let schedule = Schedule { start_epoch: 1, ..Schedule::default() };
-/// let penalty = LayerPenalty { schedule, ..LayerPenalty::new(1) };
+/// let penalty = TopologyPenalty { schedule, ..TopologyPenalty::new(1) };
 /// let regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// let is_active = |step| regularizer.is_active(Clock { step, steps_per_epoch: 100 });
 /// assert_eq!((is_active(99), is_active(100)), (false, true));

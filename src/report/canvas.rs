@@ -10,6 +10,7 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle, Rectangle, Triangle};
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
+use image::imageops::overlay;
 use image::{ImageFormat, RgbImage};
 
 /// An encoded picture.
@@ -19,8 +20,8 @@ pub struct Picture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// The file.
-    pub png: Vec<u8>,
+    /// The file: PNG, or GIF where it moves.
+    pub bytes: Vec<u8>,
 }
 
 pub(super) const INK: Rgb888 = Rgb888::new(60, 60, 60);
@@ -110,6 +111,38 @@ impl Canvas {
         let Ok(_) = Text::with_text_style(text, point(at), style, layout).draw(self);
     }
 
+    /// Another canvas, its top left corner there.
+    pub(super) fn paste(&mut self, other: &Self, [x, y]: [i32; 2]) {
+        overlay(&mut self.image, &other.image, i64::from(x), i64::from(y));
+    }
+
+    /// A frame of pixels between 0 and 1, `[n_channels, height, width]`, each pixel a square.
+    pub(super) fn frame(
+        &mut self,
+        pixels: &[f32],
+        [n_channels, height, width]: [usize; 3],
+        corner: [i32; 2],
+        scale: usize,
+    ) {
+        for row in 0..height {
+            for column in 0..width {
+                let channel = |channel: usize| {
+                    let channel = channel.min(n_channels - 1);
+                    let value = pixels[(channel * height + row) * width + column];
+                    (255.0 * value.clamp(0.0, 1.0)).round() as u8
+                };
+                let color = Rgb888::new(channel(0), channel(1), channel(2));
+                let at = [column, row].map(|place| (place * scale) as i32);
+                let at = [corner[0] + at[0], corner[1] + at[1]];
+                self.rectangle(at, [scale as u32; 2], color);
+            }
+        }
+    }
+
+    pub(super) fn into_image(self) -> RgbImage {
+        self.image
+    }
+
     pub(super) fn finish(self) -> Picture {
         let (width, height) = self.image.dimensions();
         let mut png = Cursor::new(Vec::new());
@@ -119,7 +152,7 @@ impl Canvas {
         Picture {
             width,
             height,
-            png: png.into_inner(),
+            bytes: png.into_inner(),
         }
     }
 }

@@ -3,11 +3,13 @@
 mod axis;
 mod barcode;
 mod canvas;
+mod clip_animation;
 mod diagram_file;
 mod persistence_diagram;
 
 pub use barcode::barcode;
 pub use canvas::Picture;
+pub use clip_animation::{ClipPanel, clip_animation};
 pub use diagram_file::{encode_diagrams, read_diagrams};
 pub use persistence_diagram::persistence_diagram;
 
@@ -51,7 +53,7 @@ mod tests {
                 persistence_diagram(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
                 barcode(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
             ] {
-                let decoded = image::load_from_memory(&picture.png).unwrap();
+                let decoded = image::load_from_memory(&picture.bytes).unwrap();
                 assert_eq!(
                     [decoded.width(), decoded.height()],
                     [picture.width, picture.height]
@@ -64,5 +66,26 @@ mod tests {
                 assert!(is_drawn, "{n_bars} bars at scale {scale}");
             }
         }
+    }
+
+    #[test]
+    fn a_clip_plays_with_one_diagram_for_each_frame() {
+        use image::AnimationDecoder;
+        let frames: Vec<f32> = (0..4 * 30).map(|k| (k % 30) as f32 / 29.0).collect();
+        let panels = [("clip", 0, &frames[..]), ("predicted", 1, &frames[..90])];
+        let panels = panels.map(|(title, first_frame, pixels)| ClipPanel {
+            title,
+            pixels,
+            first_frame,
+        });
+        let of_frames: Vec<_> = (0..2).map(|k| diagrams(9 + 3 * k, 0.5)).collect();
+        let picture = clip_animation(&panels, [1, 5, 6], &of_frames, "layer 3", "distance");
+        let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(&picture.bytes));
+        let played = decoder.unwrap().into_frames().collect_frames().unwrap();
+        assert_eq!(played.len(), 4);
+        let [first, last] = [0, 3].map(|k| played[k].buffer());
+        assert_eq!(first.dimensions(), (picture.width, picture.height));
+        // The prediction begins with the second frame, and the diagrams differ.
+        assert_ne!(first.get_pixel(330, 100), last.get_pixel(330, 100));
     }
 }

@@ -7,7 +7,7 @@ use super::canvas::{Canvas, FAINT, INK, Picture};
 use crate::topology::Diagram;
 
 /// As wide as TensorBoard shows a picture without scaling it.
-const SIDE: i32 = 344;
+pub(super) const SIDE: i32 = 344;
 const LEFT: i32 = 46;
 const BOTTOM: i32 = SIDE - 48;
 const TOP: i32 = 38;
@@ -18,9 +18,13 @@ const RIGHT: i32 = SIDE - 14;
 ///
 /// `unit` is what births and deaths are measured in. Square, 344 pixels a side. A NaN is left out.
 pub fn persistence_diagram(diagrams: &[Diagram<f64>], title: &str, unit: &str) -> Picture {
+    drawn(diagrams, title, unit, largest(diagrams)).finish()
+}
+
+/// A diagram on axes that end at `largest`.
+pub(super) fn drawn(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest: f64) -> Canvas {
     let has_essential = diagrams.iter().any(|d| d.essential().count() > 0);
     let top = if has_essential { TOP + 22 } else { TOP };
-    let largest = largest(diagrams);
     let horizontal = Axis {
         range: [0.0, largest],
         pixels: [LEFT, RIGHT],
@@ -67,7 +71,7 @@ pub fn persistence_diagram(diagrams: &[Diagram<f64>], title: &str, unit: &str) -
             canvas.mark([horizontal.place(bar.birth), TOP + 6], diagram.homology_dim);
         }
     }
-    canvas.finish()
+    canvas
 }
 
 /// The largest finite number in the diagrams, 1 if there is none above 0.

@@ -38,9 +38,9 @@ pub struct CheckpointState {
 /// How well a checkpoint does on the validation split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ValidationScore {
-    /// Share of images classified right.
-    pub accuracy: f64,
-    /// Cross-entropy, in nats.
+    /// What a better model has more of: accuracy, or the negative of an error.
+    pub score: f64,
+    /// The task's loss.
     pub loss: f64,
 }
 
@@ -128,16 +128,16 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// The one best on the validation split: highest accuracy, then lowest loss, then earliest.
+    /// The one best on the validation split: highest score, then lowest loss, then earliest.
     pub fn best(&self) -> Option<(&CheckpointState, ValidationScore, PathBuf)> {
         let scored = self
             .sound
             .iter()
             .filter_map(|state| Some((state, state.validation?)));
         let (state, score) = scored.max_by(|(a, a_score), (b, b_score)| {
-            let by_accuracy = a_score.accuracy.total_cmp(&b_score.accuracy);
+            let by_score = a_score.score.total_cmp(&b_score.score);
             let by_loss = b_score.loss.total_cmp(&a_score.loss);
-            by_accuracy.then(by_loss).then(b.step.cmp(&a.step))
+            by_score.then(by_loss).then(b.step.cmp(&a.step))
         })?;
         Some((state, score, self.path(state.step)))
     }

@@ -81,7 +81,7 @@ impl EventWriter {
     pub fn hparams_start(
         &mut self,
         settings: &[(String, HparamValue)],
-        metrics: &[&str],
+        metrics: &[String],
         group: &str,
     ) -> io::Result<()> {
         let values = summary_value::hparams_start(settings, metrics, group, now());
@@ -211,7 +211,7 @@ mod tests {
         writer.image("picture", [3, 2], b"png", 5).unwrap();
         let settings = [("lr".to_owned(), HparamValue::Number(0.1))];
         writer
-            .hparams_start(&settings, &["accuracy"], "group")
+            .hparams_start(&settings, &["accuracy".to_owned()], "group")
             .unwrap();
         writer.hparams_end(true).unwrap();
         let chart = Chart {

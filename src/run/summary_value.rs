@@ -98,7 +98,7 @@ pub(super) fn image(tag: &str, size: [u32; 2], png: &[u8]) -> Summary_Value {
 /// Which settings and final metrics the table has, and the settings of this run.
 pub(super) fn hparams_start(
     settings: &[(String, HparamValue)],
-    metrics: &[&str],
+    metrics: &[String],
     group: &str,
     seconds: f64,
 ) -> [Summary_Value; 2] {
@@ -115,7 +115,7 @@ pub(super) fn hparams_start(
     }
     for tag in metrics {
         let mut info = MetricInfo::new();
-        info.mut_name().set_tag((*tag).to_owned());
+        info.mut_name().set_tag(tag.clone());
         experiment.mut_metric_infos().push(info);
     }
     experiment.set_time_created_secs(seconds);

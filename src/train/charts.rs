@@ -5,10 +5,13 @@ use std::io;
 
 use serde_json::Value;
 
+use super::evaluate::Evaluation;
 use super::monitor::LayerMonitor;
 use super::summary::Summary;
+use super::task::Task;
 use crate::config::Config;
-use crate::report::{Picture, barcode, persistence_diagram};
+use crate::data::{Sample, SampleSpec};
+use crate::report::{ClipPanel, Picture, barcode, clip_animation, persistence_diagram};
 use crate::run::{Chart, EventWriter, HparamValue, sha256_hex};
 
 /// Charts of the page of custom scalars: what one wants to see side by side.
@@ -28,6 +31,10 @@ const LAYOUT: &[(&str, &[Chart])] = &[
                 title: "accuracy",
                 tags: &["validation/accuracy", "summary/test_accuracy"],
             },
+            Chart {
+                title: "error of predicted frames",
+                tags: &["validation/mse.*"],
+            },
         ],
     ),
     (
@@ -44,6 +51,19 @@ const LAYOUT: &[(&str, &[Chart])] = &[
             Chart {
                 title: "H1 total persistence",
                 tags: &["topology/h1_total_persistence/layer\\d+"],
+            },
+        ],
+    ),
+    (
+        "topology, frame by frame",
+        &[
+            Chart {
+                title: "H0 distance to the next frame",
+                tags: &["frames/h0_wasserstein_next_normalized/layer\\d+"],
+            },
+            Chart {
+                title: "H1 distance to the next frame",
+                tags: &["frames/h1_wasserstein_next_normalized/layer\\d+"],
             },
         ],
     ),
@@ -79,7 +99,8 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
     for section in SECTIONS {
         flatten(section, &raw[section], &mut settings);
     }
-    events.hparams_start(&settings, Summary::TAGS, &group(raw))
+    let tags = Summary::tags(Task::of(&config.spec.model));
+    events.hparams_start(&settings, &tags, &group(raw))
 }
 
 /// What runs of the same settings and different seeds have in common.
@@ -130,29 +151,62 @@ pub(super) fn lifetimes(
     Ok(())
 }
 
+const UNIT: &str = "Jensen-Shannon distance";
+
+/// The first clip as it plays, what was predicted of it, and the diagram of each frame in the last
+/// layer and the first.
+pub(super) fn clip(
+    events: &mut EventWriter,
+    clip: &Sample,
+    spec: SampleSpec,
+    validation: &Evaluation,
+    step: usize,
+) -> io::Result<()> {
+    let shape = [spec.n_channels, spec.height, spec.width];
+    let mut panels = vec![ClipPanel {
+        title: "clip",
+        pixels: &clip.pixels,
+        first_frame: 0,
+    }];
+    if !validation.first_prediction.is_empty() {
+        panels.push(ClipPanel {
+            title: "predicted",
+            pixels: &validation.first_prediction,
+            first_frame: 1,
+        });
+    }
+    for (layer, sample) in validation.monitor.samples().iter().enumerate() {
+        let title = format!("layer {layer}, step {step}");
+        let picture = clip_animation(&panels, shape, &sample.first, &title, UNIT);
+        let tag = format!("clip/layer{layer:02}");
+        events.image(&tag, [picture.width, picture.height], &picture.bytes, step)?;
+    }
+    Ok(())
+}
+
 /// Diagrams and barcodes of the first image.
 pub(super) fn pictures(
     events: &mut EventWriter,
     monitor: &LayerMonitor,
     step: usize,
 ) -> io::Result<()> {
-    const UNIT: &str = "Jensen-Shannon distance";
     for (layer, sample) in monitor.samples().iter().enumerate() {
         let title = format!("layer {layer}, step {step}");
         let mut show = |name: &str, picture: Picture| {
             let tag = format!("{name}/layer{layer:02}");
-            events.image(&tag, [picture.width, picture.height], &picture.png, step)
+            events.image(&tag, [picture.width, picture.height], &picture.bytes, step)
         };
-        show("diagram", persistence_diagram(&sample.first, &title, UNIT))?;
-        show("barcode", barcode(&sample.first, &title, UNIT))?;
+        let first = sample.first.first().map_or(&[][..], Vec::as_slice);
+        show("diagram", persistence_diagram(first, &title, UNIT))?;
+        show("barcode", barcode(first, &title, UNIT))?;
     }
     Ok(())
 }
 
 /// Final metrics, and the end of the run's row.
 pub(super) fn finish(events: &mut EventWriter, summary: &Summary) -> io::Result<()> {
-    for (tag, value) in summary.metrics() {
-        events.scalar(tag, value, summary.steps)?;
+    for (name, value) in &summary.metrics {
+        events.scalar(&format!("summary/{name}"), *value, summary.steps)?;
     }
     events.hparams_end(true)
 }

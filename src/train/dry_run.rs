@@ -17,11 +17,11 @@ use crate::model::{ParameterCount, count_parameters};
 pub struct DryRun {
     /// Parameters, part by part.
     pub parameters: Vec<ParameterCount>,
-    /// Length of the token sequence.
+    /// Length of the token sequence of an image or frame.
     pub n_tokens: usize,
     /// Optimiser steps of the whole run.
     pub total_steps: usize,
-    /// Cross-entropy of the last of the steps, in nats.
+    /// The task's loss at the last of the steps, in its unit.
     pub task_loss: f64,
     /// Weighted sum of the penalties at it.
     pub topology_loss: f64,

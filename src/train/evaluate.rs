@@ -1,60 +1,67 @@
-//! Accuracy, loss and topology on a split.
+//! Loss, metrics and topology on a split.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
 
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
 use super::observer::Observer;
+use super::task::{Metrics, Score, Task, as_pixels};
 use super::trainer::Job;
-use crate::data::{ImageBatcher, Images};
-use crate::model::{Capture, Vit};
+use crate::data::{MixedLabel, SampleBatcher, Samples, soft_targets};
+use crate::model::{Capture, Network};
 use crate::run::{CheckpointState, Checkpoints};
 
 /// What a model does on a split.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// Number of images.
-    pub n_images: usize,
-    /// Mean cross-entropy, in nats.
+    /// Number of images or clips.
+    pub n_samples: usize,
+    /// Mean loss of the task, in its unit.
     pub loss: f64,
-    /// Share of images classified right.
-    pub accuracy: f64,
+    /// What the task is judged by, see [`Task::metrics`].
+    pub metrics: Metrics,
     /// The layers' topology.
     pub monitor: LayerMonitor,
+    /// Frames predicted for the first sample, `[n_predicted, n_channels, height, width]`, pixels in
+    /// `[0, 1]`; empty if none are.
+    pub first_prediction: Vec<f32>,
 }
 
-/// Images per batch of an evaluation.
+/// Frames per batch of an evaluation.
 const BATCH_SIZE: usize = 128;
 
 /// Runs a model over a split, in its order, without gradients; `None` if asked to stop meanwhile.
 ///
-/// The topology is that of the first `logging.topology_images` images.
+/// The topology is that of the first samples, as many as have `logging.topology_images` images or
+/// frames.
 ///
 /// # Errors
 ///
-/// As [`LayerMonitor::add`]: attention that is not finite; images that cannot be read.
+/// As [`LayerMonitor::add`]: attention that is not finite; samples that cannot be read.
 pub fn evaluate(
     job: &Job<'_>,
-    model: &Vit,
-    images: &Images,
+    model: &Network,
+    samples: &Samples,
 ) -> Result<Option<Evaluation>, TrainError> {
     let spec = &job.config.spec;
-    let batcher = ImageBatcher { spec: spec.images };
+    let task = Task::of(&spec.model);
+    let batcher = SampleBatcher { spec: spec.samples };
+    let mut score = Score::new(task, spec.samples);
     let mut evaluation = Evaluation {
-        n_images: images.len(),
+        n_samples: samples.len(),
         loss: 0.0,
-        accuracy: 0.0,
+        metrics: Metrics::new(),
         monitor: LayerMonitor::default(),
+        first_prediction: Vec::new(),
     };
-    let mut n_right = 0;
-    let cross_entropy = CrossEntropyLossConfig::new().init(job.device);
-    let n_watched = images.len().min(spec.logging.topology_images);
-    for range in batches(images.len(), n_watched) {
+    let n_frames = spec.samples.n_frames;
+    let n_watched = spec.logging.topology_images.div_ceil(n_frames);
+    let n_watched = samples.len().min(n_watched);
+    let batch_size = BATCH_SIZE.div_ceil(n_frames);
+    for range in batches(samples.len(), n_watched, batch_size) {
         if job.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
@@ -62,36 +69,53 @@ pub fn evaluate(
             true => Capture::AttentionAndHidden,
             false => Capture::Logits,
         };
-        let weight = range.len() as f64 / images.len() as f64;
-        let items = images
+        let weight = range.len() as f64 / samples.len() as f64;
+        let is_first = range.start == 0;
+        let items = samples
             .get_many(range.collect())
             .map_err(|e| TrainError::Files(e.to_string()))?;
-        let batch = batcher.batch(items, job.device);
-        let output = model.forward(batch.images, capture);
-        let right = output
-            .logits
-            .clone()
-            .argmax(1)
-            .squeeze_dim::<1>(1)
-            .equal(batch.labels.clone());
-        n_right += right.int().sum().into_scalar::<i64>();
-        let loss = cross_entropy.forward(output.logits, batch.labels);
+        let clips = batcher.clips(&items, job.device);
+        let labels: Vec<MixedLabel> = items
+            .iter()
+            .map(|item| MixedLabel::whole(item.label))
+            .collect();
+        let classes = soft_targets(&labels, spec.samples.n_classes, 0.0, job.device);
+        let output = model.forward(task.shown(clips.clone()), capture);
+        let loss = task.loss(output.output.clone(), task.targets(&clips, classes));
         evaluation.loss += weight * loss.into_scalar::<f64>();
-        evaluation
-            .monitor
-            .add(&output.attention, &output.hidden, output.tokens)?;
+        let rows: Vec<f32> = output
+            .output
+            .try_into_vec_as()
+            .map_err(|e| TrainError::Files(format!("the output cannot be read: {e}")))?;
+        let of_samples = rows.chunks_exact(rows.len() / items.len());
+        for (item, rows) in items.iter().zip(of_samples.clone()) {
+            score.add(item, rows);
+        }
+        if is_first && task == Task::PredictNextFrame {
+            evaluation.first_prediction = of_samples.take(1).flat_map(as_pixels).collect();
+        }
+        evaluation.monitor.add(
+            &output.attention,
+            &output.mass,
+            &output.hidden,
+            output.tokens,
+        )?;
     }
-    evaluation.accuracy = n_right as f64 / images.len().max(1) as f64;
+    evaluation.metrics = score.metrics();
     Ok(Some(evaluation))
 }
 
 /// Consecutive batches, cut also where watching ends.
-fn batches(n_images: usize, n_watched: usize) -> impl Iterator<Item = Range<usize>> {
-    let watched = (0..n_watched).step_by(BATCH_SIZE);
-    let others = (n_watched..n_images).step_by(BATCH_SIZE);
+fn batches(
+    n_samples: usize,
+    n_watched: usize,
+    batch_size: usize,
+) -> impl Iterator<Item = Range<usize>> {
+    let watched = (0..n_watched).step_by(batch_size);
+    let others = (n_watched..n_samples).step_by(batch_size);
     let end = move |start| match start < n_watched {
-        true => n_watched.min(start + BATCH_SIZE),
-        false => n_images.min(start + BATCH_SIZE),
+        true => n_watched.min(start + batch_size),
+        false => n_samples.min(start + batch_size),
     };
     watched.chain(others).map(move |start| start..end(start))
 }
@@ -104,11 +128,11 @@ fn batches(n_images: usize, n_watched: usize) -> impl Iterator<Item = Range<usiz
 /// If there is no checkpoint, or it cannot be read.
 pub fn evaluate_best(
     job: &Job<'_>,
-    images: &Images,
+    samples: &Samples,
     observer: &mut dyn Observer,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
     let (model, state) = load_best(job, observer)?;
-    let evaluation = evaluate(job, &model, images)?;
+    let evaluation = evaluate(job, &model, samples)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
 
@@ -121,7 +145,7 @@ pub fn evaluate_best(
 pub fn load_best(
     job: &Job<'_>,
     observer: &mut dyn Observer,
-) -> Result<(Vit, CheckpointState), TrainError> {
+) -> Result<(Network, CheckpointState), TrainError> {
     let directory = job.run.checkpoints();
     let keep_last = job.config.spec.checkpoint.keep_last;
     let (checkpoints, complaints) = Checkpoints::open(job.run, keep_last).map_err(
@@ -156,12 +180,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_cover_every_image_once_and_none_straddles_the_watched_ones() {
-        for (n_images, n_watched) in [(0, 0), (5, 5), (300, 100), (300, 0), (300, 128), (300, 300)]
+    fn batches_cover_every_sample_once_and_none_straddles_the_watched_ones() {
+        for (n_samples, n_watched) in [(0, 0), (5, 5), (300, 100), (300, 0), (300, 128), (300, 300)]
         {
-            let found: Vec<Range<usize>> = batches(n_images, n_watched).collect();
+            let found: Vec<Range<usize>> = batches(n_samples, n_watched, BATCH_SIZE).collect();
             let flat: Vec<usize> = found.iter().cloned().flatten().collect();
-            assert_eq!(flat, (0..n_images).collect::<Vec<_>>());
+            assert_eq!(flat, (0..n_samples).collect::<Vec<_>>());
             for range in found {
                 assert!(range.len() <= BATCH_SIZE);
                 assert_eq!(range.start < n_watched, range.end <= n_watched, "{range:?}");

@@ -14,9 +14,9 @@ pub struct StepReport {
     pub total_steps: usize,
     /// Epoch, counted from 0.
     pub epoch: usize,
-    /// Images in the step.
+    /// Images or clips in the step.
     pub batch_size: usize,
-    /// Cross-entropy, in nats.
+    /// The task's loss, in its unit.
     pub task_loss: f64,
     /// Weighted sum of the penalties.
     pub topology_loss: f64,

@@ -10,6 +10,7 @@ use super::collapse::CollapseWatch;
 use super::error::TrainError;
 use super::observer::Observer;
 use super::optimizer::number_parameters;
+use super::prefetch::{Prefetch, SampleOrder};
 use super::timing::{Profile, Timing};
 use super::trainer::{Job, Trainer};
 use crate::loss::TopologyRegularizer;
@@ -101,7 +102,15 @@ impl<'a> Trainer<'a> {
             timing: Timing::new(0.0, 0.0, 0.0),
             profile: Profile::default(),
             recent: Profile::default(),
-            order: None,
+            samples: Prefetch::new(SampleOrder {
+                samples: job.data.train.clone(),
+                spec: spec.samples,
+                augment: spec.training.augment,
+                seed: spec.seed,
+                batch_size: spec.training.batch_size,
+                n_steps: spec.training.epochs
+                    * job.data.train.len().div_ceil(spec.training.batch_size),
+            }),
             collapse: CollapseWatch::new(spec.collapse, Vec::new()),
             validation: None,
             is_saved: false,

@@ -1,32 +1,29 @@
 //! One optimiser step.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataset::Dataset;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::error::TrainError;
-use super::loss::soft_cross_entropy;
 use super::observer::{Observer, StepReport};
 use super::optimizer::{clip_global_norm, learning_rate};
+use super::task::Task;
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::Trainer;
-use crate::data::{
-    ImageBatcher, ImageItem, MixedLabel, epoch_order, mixup, mixup_stream, random_stream,
-    soft_targets,
-};
-use crate::loss::Activations;
+use crate::data::{MixedLabel, Sample, SampleBatcher, mixup, mixup_stream, soft_targets};
+use crate::loss::{Activations, PatchMotion};
 use crate::model::Capture;
 
 /// A part of a batch, on the device.
 struct Part {
     /// Its place among the parts of the batch.
     index: usize,
-    images: Tensor<4>,
+    /// What the model is shown.
+    clips: Tensor<5>,
     targets: Tensor<2>,
+    motion: Option<Arc<PatchMotion>>,
 }
 
 /// What is told of a step or of a part of it.
@@ -61,8 +58,8 @@ impl Trainer<'_> {
         let mut profile = Profile::default();
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch();
-        let indices = self.indices(epoch, self.step % self.steps_per_epoch());
-        let mut items = profile.measure(Phase::Data, || self.items(&indices, epoch))?;
+        let mut items = profile.measure(Phase::Data, || self.samples.take(self.step))?;
+        let batch_size = items.len();
         let mut mixing = mixup_stream(spec.seed, self.step);
         let labels = profile.measure(Phase::Data, || {
             mixup(&mut items, spec.training.mixup_alpha, &mut mixing)
@@ -73,11 +70,11 @@ impl Trainer<'_> {
         let mut losses = StepLosses::default();
         let mut accumulator = GradientsAccumulator::new();
         for (index, (items, labels)) in parts.enumerate() {
-            let part = profile.measure(Phase::Data, || self.part(index, items, labels));
+            let part = profile.measure(Phase::Data, || self.part(index, items, labels))?;
             if index == 0 {
                 self.calibrate(&part, epoch, observer)?;
             }
-            let share = items.len() as f64 / indices.len() as f64;
+            let share = items.len() as f64 / batch_size as f64;
             let (total, of_part) = self.losses(&part, &mut profile)?;
             losses.add(of_part, share);
             self.require_finite("training loss", losses.task + losses.topology, lr)?;
@@ -100,7 +97,7 @@ impl Trainer<'_> {
             step: self.step,
             total_steps: self.total_steps(),
             epoch,
-            batch_size: indices.len(),
+            batch_size,
             task_loss: losses.task,
             topology_loss: losses.topology,
             topology_share: self.timing.topology_share(),
@@ -155,59 +152,69 @@ impl Trainer<'_> {
         }
     }
 
-    /// The images of a step of an epoch.
-    fn indices(&mut self, epoch: usize, step: usize) -> Vec<usize> {
+    fn part(
+        &self,
+        index: usize,
+        samples: &[Sample],
+        labels: &[MixedLabel],
+    ) -> Result<Part, TrainError> {
         let spec = &self.job.config.spec;
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let order = epoch_order(self.job.data.train.len(), spec.seed, epoch);
-            self.order = Some((epoch, order));
-        }
-        let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);
-        let mut steps = order.chunks(spec.training.batch_size);
-        steps.nth(step).unwrap_or_default().to_vec()
-    }
-
-    /// The augmented images; an image's motion depends on seed, epoch and place alone.
-    fn items(&self, indices: &[usize], epoch: usize) -> Result<Vec<ImageItem>, TrainError> {
-        let spec = &self.job.config.spec;
-        let images = &self.job.data.train;
-        let augment = spec.training.augment;
-        let augmented = indices.par_iter().map(|&index| {
-            let item = images
-                .get(index)
-                .map_err(|e| TrainError::Files(e.to_string()))?;
-            let mut random = random_stream(spec.seed, &[epoch as u64, index as u64]);
-            Ok(ImageItem {
-                pixels: augment.apply(&item.pixels, spec.images, &mut random),
-                label: item.label,
-            })
-        });
-        augmented.collect()
-    }
-
-    fn part(&self, index: usize, items: &[ImageItem], labels: &[MixedLabel]) -> Part {
-        let spec = &self.job.config.spec;
+        let task = Task::of(&spec.model);
         let smoothing = spec.training.label_smoothing;
-        let batcher = ImageBatcher { spec: spec.images };
-        Part {
+        let clips = SampleBatcher { spec: spec.samples }.clips(samples, &self.device);
+        let classes = soft_targets(labels, spec.samples.n_classes, smoothing, &self.device);
+        let motion = match self.regularizer.reads_motion() {
+            true => Some(Arc::new(self.motion(samples)?)),
+            false => None,
+        };
+        Ok(Part {
             index,
-            images: batcher.batch(items.to_vec(), &self.device).images,
-            targets: soft_targets(labels, spec.images.n_classes, smoothing, &self.device),
+            targets: task.targets(&clips, classes),
+            clips: task.shown(clips),
+            motion,
+        })
+    }
+
+    /// Where the patches of the frames that the model is shown go.
+    fn motion(&self, samples: &[Sample]) -> Result<PatchMotion, TrainError> {
+        let spec = &self.job.config.spec;
+        let layout = spec.model.token_layout();
+        let size = spec.samples.height * spec.samples.width;
+        let n_steps = layout.n_frames - 1;
+        let (mut flow, mut is_seen_next) = (Vec::new(), Vec::new());
+        for sample in samples {
+            let truth = sample.truth.as_ref().ok_or_else(|| {
+                TrainError::Files("a penalty aligns frames by flow, but a clip has none".to_owned())
+            })?;
+            flow.extend_from_slice(&truth.flow[..2 * n_steps * size]);
+            is_seen_next.extend_from_slice(&truth.is_seen_next[..n_steps * size]);
         }
+        let frame = [spec.samples.height, spec.samples.width];
+        let patch_size = spec.samples.height / layout.grid[0];
+        Ok(PatchMotion::from_flow(
+            &flow,
+            &is_seen_next,
+            frame,
+            patch_size,
+        )?)
     }
 
     fn forward(&self, part: &Part, capture: Capture) -> (Tensor<1>, Activations) {
         // Dropout must repeat whenever the same step is run again.
         let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
         self.device.seed(seed);
-        let output = self.model.forward(part.images.clone(), capture);
-        let task = soft_cross_entropy(output.logits, part.targets.clone());
+        let output = self.model.forward(part.clips.clone(), capture);
+        let task = Task::of(&self.job.config.spec.model);
+        let loss = task.loss(output.output, part.targets.clone());
         let activations = Activations {
             attention: output.attention,
             hidden: output.hidden,
             n_prefix_tokens: output.tokens.n_prefix_tokens,
+            n_frames: output.tokens.n_frames,
+            mass: output.mass,
+            motion: part.motion.clone(),
         };
-        (task, activations)
+        (loss, activations)
     }
 
     /// What the penalties read.

@@ -14,12 +14,14 @@ use super::collapse::CollapseWatch;
 use super::error::TrainError;
 use super::evaluate::{Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
+use super::prefetch::Prefetch;
 use super::summary::Summary;
+use super::task::Task;
 use super::timing::{Profile, Timing};
 use crate::config::{CollapseAction, Config};
-use crate::data::ImageSplits;
+use crate::data::Splits;
 use crate::loss::{Clock, TopologyRegularizer};
-use crate::model::Vit;
+use crate::model::Network;
 use crate::run::{
     CheckpointState, Checkpoints, MetricsLog, Record, RunDirectory, ValidationScore,
     write_atomically,
@@ -29,8 +31,8 @@ use crate::run::{
 pub struct Job<'a> {
     /// The run's configuration.
     pub config: &'a Config,
-    /// The images.
-    pub data: &'a ImageSplits,
+    /// The samples.
+    pub data: &'a Splits,
     /// Where everything is written; new, or left by a process that stopped.
     pub run: &'a RunDirectory,
     /// Without autodiff.
@@ -81,7 +83,8 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     let Some((test, best)) = test else {
         return Ok(Outcome::Interrupted { step: trainer.step });
     };
-    let summary = Summary::new(&test, &best, trainer.step, &trainer.timing);
+    let task = Task::of(&job.config.spec.model);
+    let summary = Summary::new(task, &test, &best, trainer.step, &trainer.timing);
     trainer.log.show(|events| charts::finish(events, &summary));
     trainer.sync_metrics()?;
     trainer.tell_warnings(observer);
@@ -96,7 +99,7 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
 pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) device: Device,
-    pub(super) model: Vit,
+    pub(super) model: Network,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) regularizer: TopologyRegularizer,
     /// Optimiser steps done.
@@ -106,8 +109,7 @@ pub(super) struct Trainer<'a> {
     pub(super) profile: Profile,
     /// Of those since the last logged one.
     pub(super) recent: Profile,
-    /// The images of an epoch, in the order in which it visits them.
-    pub(super) order: Option<(usize, Vec<usize>)>,
+    pub(super) samples: Prefetch,
     pub(super) collapse: CollapseWatch,
     /// Of the model as it is now; `None` until the validation split was looked at.
     pub(super) validation: Option<ValidationScore>,
@@ -159,8 +161,8 @@ impl Trainer<'_> {
     }
 
     pub(super) fn steps_per_epoch(&self) -> usize {
-        let n_images = self.job.data.train.len();
-        n_images.div_ceil(self.job.config.spec.training.batch_size)
+        let n_samples = self.job.data.train.len();
+        n_samples.div_ceil(self.job.config.spec.training.batch_size)
     }
 
     pub(super) fn total_steps(&self) -> usize {
@@ -188,11 +190,13 @@ impl Trainer<'_> {
         };
         self.require_finite("validation loss", validation.loss, f64::NAN)?;
         self.validation = Some(ValidationScore {
-            accuracy: validation.accuracy,
+            score: Task::of(&spec.model).score(&validation.metrics),
             loss: validation.loss,
         });
         self.record(epoch, "validation", "loss", validation.loss);
-        self.record(epoch, "validation", "accuracy", validation.accuracy);
+        for (name, value) in &validation.metrics {
+            self.record(epoch, "validation", name, *value);
+        }
         for (name, value) in validation.monitor.means() {
             self.record(epoch, "validation", &name, value);
         }
@@ -206,6 +210,7 @@ impl Trainer<'_> {
         if is_shown {
             self.log
                 .show(|events| charts::pictures(events, &validation.monitor, step));
+            self.show_clip(&validation)?;
         }
         if let Some((message, action)) = self.collapse.alarm(&low, self.step) {
             if action == CollapseAction::Stop {
@@ -215,6 +220,20 @@ impl Trainer<'_> {
             observer.note(&message);
         }
         Ok(Some(validation))
+    }
+
+    /// The first validation clip as it plays, beside its diagrams; nothing for images.
+    fn show_clip(&mut self, validation: &Evaluation) -> Result<(), TrainError> {
+        let spec = self.job.config.spec.samples;
+        if spec.n_frames == 1 {
+            return Ok(());
+        }
+        let clip = self.job.data.validation.get(0);
+        let clip = clip.map_err(|e| TrainError::Files(e.to_string()))?;
+        let step = self.step;
+        self.log
+            .show(|events| charts::clip(events, &clip, spec, validation, step));
+        Ok(())
     }
 
     /// Takes a checkpoint; one that cannot be written is told of once, and training goes on.

@@ -6,19 +6,19 @@ mod image_folder;
 mod mnist;
 
 use burn_topology::burn::data::dataset::Dataset;
-use burn_topology::data::{DataSpec, ImageItem, ImageSplits, Images, open_data};
+use burn_topology::data::{DataSpec, Sample, Samples, Splits, open_data};
 
 use crate::util::TestDir;
 
-fn items(images: &Images) -> Vec<ImageItem> {
+fn items(images: &Samples) -> Vec<Sample> {
     images.iter().map(|item| item.unwrap()).collect()
 }
 
-fn labels(images: &Images) -> Vec<usize> {
+fn labels(images: &Samples) -> Vec<usize> {
     items(images).into_iter().map(|item| item.label).collect()
 }
 
-fn sizes(splits: &ImageSplits) -> [usize; 3] {
+fn sizes(splits: &Splits) -> [usize; 3] {
     [&splits.train, &splits.validation, &splits.test].map(|images| images.len())
 }
 

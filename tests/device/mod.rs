@@ -6,7 +6,7 @@ use burn_topology::burn::module::Module;
 use burn_topology::burn::nn::loss::CrossEntropyLossConfig;
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::Distribution;
-use burn_topology::loss::{Activations, Clock, LayerPenalty, TopologyRegularizer};
+use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 use burn_topology::model::{Capture, Vit, VitConfig};
 use burn_topology::nn::gradient_norm;
 use burn_topology::run::open_device;
@@ -40,8 +40,8 @@ fn step(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
     let labels = Tensor::<1, Int>::from_data([3, 7], &device);
     let task = CrossEntropyLossConfig::new()
         .init(&device)
-        .forward(output.logits, labels);
-    let penalties = vec![LayerPenalty::new(0), LayerPenalty::new(1)];
+        .forward(output.output, labels);
+    let penalties = vec![TopologyPenalty::new(0), TopologyPenalty::new(1)];
     let topology = TopologyRegularizer::new(penalties)
         .unwrap()
         .forward(

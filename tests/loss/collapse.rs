@@ -9,7 +9,7 @@ use burn_topology::burn::tensor::DType;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::RowDistance;
 use burn_topology::loss::{
-    Activations, Clock, Direction, LayerPenalty, Normalize, TopologyRegularizer,
+    Activations, Clock, Direction, Normalize, TopologyPenalty, TopologyRegularizer,
 };
 use burn_topology::nn::Persistence;
 
@@ -34,7 +34,7 @@ fn mean_distance(logits: &Tensor<4>) -> f64 {
 }
 
 /// Scales of two attention matrices with free logits before and after descending the penalty.
-fn descend(penalty: LayerPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
+fn descend(penalty: TopologyPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let mut logits = [0, 1].map(|side| numbers([1, 1, 17, 17], 40 + side as u64) * sharpness[side]);
     let before = [0, 1].map(|side| mean_distance(&logits[side]));
@@ -62,15 +62,15 @@ fn descend(penalty: LayerPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
     [before, [0, 1].map(|side| mean_distance(&logits[side]))]
 }
 
-fn unnormalised() -> LayerPenalty {
-    LayerPenalty {
+fn unnormalised() -> TopologyPenalty {
+    TopologyPenalty {
         normalize: Normalize::None,
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     }
 }
 
-fn one_sided(direction: Direction) -> LayerPenalty {
-    LayerPenalty {
+fn one_sided(direction: Direction) -> TopologyPenalty {
+    TopologyPenalty {
         direction,
         ..unnormalised()
     }
@@ -97,7 +97,7 @@ fn similar_scales_do_not_collapse() {
 
 #[test]
 fn normalisation_takes_the_collapse_away() {
-    let [before, after] = descend(LayerPenalty::new(0), FAR_APART);
+    let [before, after] = descend(TopologyPenalty::new(0), FAR_APART);
     for side in 0..2 {
         assert!(after[side] > 0.95 * before[side], "{before:?} {after:?}");
     }

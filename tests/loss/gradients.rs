@@ -4,7 +4,8 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{Metric, RowDistance};
 use burn_topology::loss::{
-    Activations, Clock, Comparison, Direction, LayerPenalty, Normalize, Source, TopologyRegularizer,
+    Activations, Clock, Comparison, Direction, Normalize, Source, TopologyPenalty,
+    TopologyRegularizer,
 };
 use burn_topology::nn::{Heads, Tokens};
 use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
@@ -38,7 +39,7 @@ fn layers(weights: Tensor<4>) -> Activations {
     }
 }
 
-fn assert_chain(penalty: LayerPenalty) {
+fn assert_chain(penalty: TopologyPenalty) {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_gradient(numbers([LAYERS, 2, 6, 6], 2), |weights| {
         let output = regularizer
@@ -77,10 +78,10 @@ fn every_distance_normalisation_and_dimension_has_the_slope_of_central_differenc
     for distance in distances {
         for normalize in [Normalize::None, Normalize::SpanningTree] {
             for homology_dim in 0..2 {
-                assert_chain(LayerPenalty {
+                assert_chain(TopologyPenalty {
                     comparison: Comparison::Diagrams(distance),
                     normalize,
-                    ..LayerPenalty::new(homology_dim)
+                    ..TopologyPenalty::new(homology_dim)
                 });
             }
         }
@@ -100,10 +101,10 @@ fn every_source_metric_and_exponent_has_the_slope_of_central_differences() {
         (Source::Hidden, Metric::Euclidean),
     ] {
         for exponent in [1.0, 2.0] {
-            assert_chain(LayerPenalty {
+            assert_chain(TopologyPenalty {
                 source,
                 distance: RowDistance { metric, exponent },
-                ..LayerPenalty::new(0)
+                ..TopologyPenalty::new(0)
             });
         }
     }
@@ -134,19 +135,19 @@ fn every_comparison_has_the_slope_of_central_differences() {
         (0, Comparison::RtdLite),
         (1, Comparison::Rtd),
     ] {
-        assert_chain(LayerPenalty {
+        assert_chain(TopologyPenalty {
             comparison,
-            ..LayerPenalty::new(homology_dim)
+            ..TopologyPenalty::new(homology_dim)
         });
     }
 }
 
 #[test]
 fn each_head_and_all_tokens_have_the_slope_of_central_differences() {
-    assert_chain(LayerPenalty {
+    assert_chain(TopologyPenalty {
         heads: Heads::Each,
         tokens: Tokens::All,
-        ..LayerPenalty::new(1)
+        ..TopologyPenalty::new(1)
     });
 }
 
@@ -159,9 +160,9 @@ fn a_side_that_is_held_constant_receives_no_gradient() {
         (Direction::TowardsSecond, [true, false]),
         (Direction::Symmetric, [true; 2]),
     ] {
-        let penalty = LayerPenalty {
+        let penalty = TopologyPenalty {
             direction,
-            ..LayerPenalty::new(0)
+            ..TopologyPenalty::new(0)
         };
         let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
         let layers = [first.clone(), second.clone()];

@@ -5,22 +5,22 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{Metric, RowDistance};
 use burn_topology::loss::{
-    Activations, Clock, Comparison, Direction, LayerPenalty, Layers, Normalize, Schedule, Source,
-    TopologyRegularizer, Weight,
+    Activations, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
+    TopologyPenalty, TopologyRegularizer, Weight,
 };
 use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens, gradient_norm};
 use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power, wasserstein};
 
 use crate::util::{attention, device, numbers, values};
 
-fn fixed(weight: f64, homology_dim: usize) -> LayerPenalty {
-    LayerPenalty {
+fn fixed(weight: f64, homology_dim: usize) -> TopologyPenalty {
+    TopologyPenalty {
         weight: Weight::Fixed(weight),
-        ..LayerPenalty::new(homology_dim)
+        ..TopologyPenalty::new(homology_dim)
     }
 }
 
-fn value(penalty: LayerPenalty, attention: &[Tensor<4>]) -> f64 {
+fn value(penalty: TopologyPenalty, attention: &[Tensor<4>]) -> f64 {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let output = regularizer
         .forward(
@@ -66,7 +66,7 @@ fn value_is_the_mean_over_items_and_pairs() {
             let (a, b) = (points(layer, item), points(layer + 1, item));
             expected += wasserstein(&a, &b, 2.0, GroundNorm::Infinity).unwrap().cost / 4.0;
         }
-        let penalty = LayerPenalty {
+        let penalty = TopologyPenalty {
             normalize: Normalize::None,
             ..fixed(0.5, homology_dim)
         };
@@ -143,9 +143,9 @@ fn gradient_share_sets_the_ratio_of_norms() {
         )
     };
     let share = -0.3;
-    let penalties = vec![LayerPenalty {
+    let penalties = vec![TopologyPenalty {
         weight: Weight::GradientShare(share),
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     }];
     let mut regularizer = TopologyRegularizer::new(penalties).unwrap();
     assert!(!regularizer.is_active(Clock::default()));
@@ -174,7 +174,7 @@ fn a_schedule_turns_the_penalty_on() {
         warmup_steps: 2,
         every_steps: 3,
     };
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         schedule,
         ..fixed(2.0, 0)
     };
@@ -198,29 +198,29 @@ fn bad_penalties_are_refused_in_one_sentence() {
             .to_string()
     };
     assert_eq!(
-        refuse(LayerPenalty::new(9)),
+        refuse(TopologyPenalty::new(9)),
         "penalty 0: homology_dim is 9, expected at most 8"
     );
     assert_eq!(
         refuse(fixed(f64::NAN, 0)),
         "penalty 0: weight is NaN, expected a finite number"
     );
-    let hidden = |metric| LayerPenalty {
+    let hidden = |metric| TopologyPenalty {
         source: Source::Hidden,
         distance: RowDistance {
             metric,
             exponent: 1.0,
         },
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     };
     assert_eq!(
         refuse(hidden(Metric::JensenShannon)),
         "penalty 0: hidden states are vectors, expected the distance Cosine or Euclidean, \
          found JensenShannon"
     );
-    let comparing = |comparison, homology_dim| LayerPenalty {
+    let comparing = |comparison, homology_dim| TopologyPenalty {
         comparison,
-        ..LayerPenalty::new(homology_dim)
+        ..TopologyPenalty::new(homology_dim)
     };
     assert_eq!(
         refuse(comparing(Comparison::RtdLite, 1)),
@@ -231,7 +231,7 @@ fn bad_penalties_are_refused_in_one_sentence() {
         power: Power::P,
     };
     assert!(refuse(comparing(Comparison::Diagrams(sorted), 1)).contains("births are equal"));
-    let directed = LayerPenalty {
+    let directed = TopologyPenalty {
         direction: Direction::TowardsFirst,
         ..comparing(Comparison::Summary(DiagramSummary::PersistentEntropy), 0)
     };
@@ -246,9 +246,9 @@ fn bad_penalties_are_refused_in_one_sentence() {
             .to_string(),
         "a penalty reads hidden states, but none was passed, expected that of each layer"
     );
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         layers: Layers::Of(vec![0, 2]),
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_eq!(
@@ -272,9 +272,9 @@ fn example_runs_and_lowers_both_losses() {
 
 #[test]
 fn layers_with_different_numbers_of_diagrams_are_refused() {
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         heads: Heads::Each,
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     // As many matrices in both, but not of the same images and heads.
@@ -299,9 +299,9 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
 
 #[test]
 fn a_loss_that_is_off_adds_to_a_task_loss_in_64_bits() {
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         weight: Weight::Fixed(0.0),
-        ..LayerPenalty::new(0)
+        ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let layers = [1, 2].map(|n| attention([2, 1, 5, 5], n));

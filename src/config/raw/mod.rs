@@ -11,12 +11,13 @@ mod training;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use data::RawData;
-pub use model::{RawModel, RawPooling, RawSize};
+pub use data::{RawClip, RawCrop, RawData, RawUnreadable};
+pub use model::{RawHead, RawLinearProbe, RawModel, RawPooling, RawSize, RawVideo};
 pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging};
 pub use topology::{
-    All, RawBetween, RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers, RawNormalize,
-    RawPairs, RawPenalty, RawPower, RawSchedule, RawSource, RawTokens, RawTopology, RawWeight,
+    All, RawAlignment, RawBetween, RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers,
+    RawNormalize, RawPairs, RawPenalty, RawPower, RawSchedule, RawSource, RawTokens, RawTopology,
+    RawWeight,
 };
 pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
 

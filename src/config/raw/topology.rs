@@ -12,7 +12,10 @@ pub struct RawTopology {
     /// Which pairs are compared.
     #[serde(default)]
     pub pairs: RawPairs,
-    /// Which layers are compared.
+    /// Which tokens of two frames are taken for the same, where tokens are compared one by one.
+    #[serde(default)]
+    pub alignment: RawAlignment,
+    /// Which layers are read.
     #[serde(default)]
     pub layers: RawLayers,
     /// What is read of each layer.
@@ -50,8 +53,10 @@ pub struct RawTopology {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawBetween {
-    /// Neighbouring layers.
+    /// Layers, of every image or frame by itself.
     Layers,
+    /// Frames of a clip, in every layer by itself.
+    Frames,
 }
 
 /// `topology.pairs`
@@ -61,6 +66,25 @@ pub enum RawPairs {
     /// Each with the next.
     #[default]
     Consecutive,
+    /// The first with each later one.
+    ToFirst,
+    /// Each earlier one with the last.
+    ToLast,
+    /// Each with each later one.
+    All,
+    /// Each with the one so many places later.
+    Stride(usize),
+}
+
+/// `topology.alignment`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawAlignment {
+    /// Tokens at the same place.
+    #[default]
+    Position,
+    /// Tokens that show the same, as the known flow tells.
+    Flow,
 }
 
 /// `topology.layers`
@@ -159,9 +183,9 @@ pub enum RawDirection {
     /// Both sides move.
     #[default]
     Symmetric,
-    /// The later layer moves.
+    /// The later layer or frame moves.
     TowardsFirst,
-    /// The earlier layer moves.
+    /// The earlier layer or frame moves.
     TowardsSecond,
 }
 

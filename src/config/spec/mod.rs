@@ -9,9 +9,9 @@ mod training;
 use super::document::Document;
 use super::error::ConfigError;
 use super::raw::RawConfig;
-use crate::data::{DataSpec, ImageSpec};
-use crate::loss::LayerPenalty;
-use crate::model::VitConfig;
+use crate::data::{Augment, DataSpec, SampleSpec};
+use crate::loss::{Alignment, TopologyPenalty};
+use crate::model::NetworkConfig;
 
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec};
 pub use training::{LearningRate, TrainingSpec};
@@ -25,14 +25,14 @@ pub struct Spec {
     pub seed: u64,
     /// The data set, not yet opened.
     pub data: DataSpec,
-    /// Shape of its images.
-    pub images: ImageSpec,
+    /// Shape of its samples.
+    pub samples: SampleSpec,
     /// The model.
-    pub model: VitConfig,
+    pub model: NetworkConfig,
     /// The training.
     pub training: TrainingSpec,
     /// The penalties.
-    pub penalties: Vec<LayerPenalty>,
+    pub penalties: Vec<TopologyPenalty>,
     /// What is logged.
     pub logging: LoggingSpec,
     /// What is kept.
@@ -73,20 +73,30 @@ impl Spec {
         )?;
         let (logging, checkpoint, collapse) = records::records(document, raw)?;
         let data = data::data(document, &raw.data)?;
-        let images = data.images();
-        let model = model::model(document, &raw.model, images)?;
-        let training = training::training(document, &raw.training, images)?;
+        let samples = data.samples();
+        let model = model::model(document, &raw.model, samples)?;
+        let training = training::training(document, &raw.training, samples, &model)?;
         let penalties = raw
             .topology
             .iter()
             .enumerate()
-            .map(|(index, table)| topology::penalty(document, index, table, &model))
-            .collect::<Result<_, _>>()?;
+            .map(|(index, table)| topology::penalty(document, index, table, &model, &data))
+            .collect::<Result<Vec<_>, _>>()?;
+        let is_aligned = |penalty: &TopologyPenalty| penalty.alignment == Alignment::Flow;
+        require(
+            document,
+            training.augment == Augment::default() || !penalties.iter().any(is_aligned),
+            "training.augment",
+            || {
+                "augmented clips do not move as their flow says; leave it out, or align by position"
+                    .into()
+            },
+        )?;
         Ok(Self {
             name,
             seed: raw.run.seed,
             data,
-            images,
+            samples,
             model,
             training,
             penalties,

@@ -4,14 +4,14 @@ use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawModel, RawPooling, RawSize};
-use crate::data::ImageSpec;
+use crate::data::SampleSpec;
 use crate::model::{Pooling, VitConfig, VitSize};
 
 /// Checks `[model]` against the shape of the images.
 pub(super) fn model(
     document: &Document,
     raw: &RawModel,
-    images: ImageSpec,
+    images: SampleSpec,
 ) -> Result<VitConfig, ConfigError> {
     let RawModel::Vit {
         size,

@@ -1,30 +1,48 @@
 //! The penalties.
 
+use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{
-    RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers, RawNormalize, RawPenalty,
-    RawPower, RawSource, RawTokens, RawTopology, RawWeight,
+    RawAlignment, RawBetween, RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers,
+    RawNormalize, RawPairs, RawPenalty, RawPower, RawSource, RawTokens, RawTopology, RawWeight,
 };
+use crate::data::DataSpec;
 use crate::distance::{Metric, RowDistance};
 use crate::loss::{
-    Comparison, Direction, LayerPenalty, Layers, Normalize, Schedule, Source, TopologyRegularizer,
-    Weight,
+    Alignment, Between, Comparison, Direction, Layers, Normalize, Pairs, Schedule, Source,
+    TopologyPenalty, TopologyRegularizer, Weight,
 };
-use crate::model::VitConfig;
+use crate::model::NetworkConfig;
 use crate::nn::{Heads, Tokens};
 use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
 
-/// Checks one `[[topology]]` table against the model.
+/// Checks one `[[topology]]` table against the model and the data.
 pub(super) fn penalty(
     document: &Document,
     index: usize,
     raw: &RawTopology,
-    model: &VitConfig,
-) -> Result<LayerPenalty, ConfigError> {
+    model: &NetworkConfig,
+    data: &DataSpec,
+) -> Result<TopologyPenalty, ConfigError> {
     let at = |key: &str| format!("topology[{index}].{key}");
-    let penalty = LayerPenalty {
+    let penalty = TopologyPenalty {
         homology_dim: raw.homology_dim,
+        between: match raw.between {
+            RawBetween::Layers => Between::Layers,
+            RawBetween::Frames => Between::Frames,
+        },
+        pairs: match raw.pairs {
+            RawPairs::Consecutive => Pairs::Consecutive,
+            RawPairs::ToFirst => Pairs::ToFirst,
+            RawPairs::ToLast => Pairs::ToLast,
+            RawPairs::All => Pairs::All,
+            RawPairs::Stride(gap) => Pairs::Stride(gap),
+        },
+        alignment: match raw.alignment {
+            RawAlignment::Position => Alignment::Position,
+            RawAlignment::Flow => Alignment::Flow,
+        },
         layers: match &raw.layers {
             RawLayers::All(_) => Layers::All,
             RawLayers::Of(layers) => Layers::Of(layers.clone()),
@@ -72,12 +90,37 @@ pub(super) fn penalty(
             every_steps: raw.schedule.every_steps,
         },
     };
-    penalty
-        .pairs(model.n_layers)
-        .map_err(|e| document.error_at(&at("layers"), e.to_string()))?;
     TopologyRegularizer::new(vec![penalty.clone()])
         .map_err(|e| document.error_at(&format!("topology[{index}]"), e.to_string()))?;
+    if model.n_layers() == 0 {
+        return Err(document.error_at(
+            &format!("topology[{index}]"),
+            "the model has no layers, expected a transformer to penalise".into(),
+        ));
+    }
+    penalty
+        .layer_pairs(model.n_layers())
+        .map_err(|e| document.error_at(&at("layers"), e.to_string()))?;
+    let layout = model.token_layout();
+    penalty
+        .frame_pairs(layout.n_frames)
+        .map_err(|e| document.error_at(&at("between"), e.to_string()))?;
+    require(
+        document,
+        penalty.alignment == Alignment::Position || knows_motion(model, data),
+        &at("alignment"),
+        || {
+            "alignment by flow needs clips whose flow is known, `moving_digits`, and a model with one \
+             time step for each frame"
+                .into()
+        },
+    )?;
     Ok(penalty)
+}
+
+/// Whether the flow between the frames that the model looks at is known.
+fn knows_motion(model: &NetworkConfig, data: &DataSpec) -> bool {
+    matches!(data, DataSpec::MovingDigits(_)) && model.n_frames() == model.token_layout().n_frames
 }
 
 fn comparison(raw: RawPenalty) -> Comparison {

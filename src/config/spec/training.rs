@@ -4,14 +4,15 @@ use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
-use crate::data::{Augment, ImageSpec};
+use crate::data::{Augment, SampleSpec};
+use crate::model::{NetworkConfig, VideoHead};
 
 /// The checked `[training]` section.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingSpec {
     /// Passes over the training split, at least 1.
     pub epochs: usize,
-    /// Images per step, at least 1.
+    /// Samples per step, at least 1.
     pub batch_size: usize,
     /// Largest norm of the gradient.
     pub clip_norm: Option<f64>,
@@ -21,7 +22,7 @@ pub struct TrainingSpec {
     pub label_smoothing: f64,
     /// Both parameters of the beta distribution of mixup; 0 is off.
     pub mixup_alpha: f64,
-    /// Random motions and crops of the training images.
+    /// Random motions and crops of the training samples.
     pub augment: Augment,
     /// Largest learning rate.
     pub lr: f64,
@@ -43,11 +44,12 @@ pub enum LearningRate {
     },
 }
 
-/// Checks `[training]` against the shape of the images.
+/// Checks `[training]` against the shape of the samples and the model.
 pub(super) fn training(
     document: &Document,
     training: &RawTraining,
-    images: ImageSpec,
+    samples: SampleSpec,
+    model: &NetworkConfig,
 ) -> Result<TrainingSpec, ConfigError> {
     let RawOptimizer::Adamw { lr, weight_decay } = training.optimizer;
     require(document, training.epochs > 0, "training.epochs", || {
@@ -107,6 +109,15 @@ pub(super) fn training(
         "training.mixup_alpha",
         || format!("mixup_alpha is {alpha}, expected a finite number of at least 0; 0 is off"),
     )?;
+    let predicts = model.head() == VideoHead::NextFrame;
+    for (key, value) in [("label_smoothing", smoothing), ("mixup_alpha", alpha)] {
+        let key = format!("training.{key}");
+        require(document, !predicts || value == 0.0, &key, || {
+            format!(
+                "{key} is {value}, but a model that predicts frames knows no classes; leave it out"
+            )
+        })?;
+    }
     Ok(TrainingSpec {
         epochs: training.epochs,
         batch_size: training.batch_size,
@@ -114,7 +125,7 @@ pub(super) fn training(
         gradient_accumulation: parts,
         label_smoothing: smoothing,
         mixup_alpha: alpha,
-        augment: augment(document, training.augment, images)?,
+        augment: augment(document, training.augment, samples)?,
         lr,
         weight_decay,
         schedule: match training.schedule {
@@ -127,7 +138,7 @@ pub(super) fn training(
 fn augment(
     document: &Document,
     raw: RawAugment,
-    images: ImageSpec,
+    images: SampleSpec,
 ) -> Result<Augment, ConfigError> {
     let RawAugment {
         shift,

@@ -17,28 +17,29 @@ const MAX_WATCHED_DIM: usize = 1;
 /// Images whose lifetimes are kept for histograms.
 const N_SAMPLED: usize = 64;
 
-/// Means over images of what the layers' diagrams say; the mean of the heads, over the patches.
+/// Means over images, or frames, of what the layers' diagrams say; the mean of the heads, over the
+/// patches.
 #[derive(Debug, Default, Clone)]
 pub struct LayerMonitor {
-    n_images: usize,
-    /// Sums over images, by name, in the order they were first seen.
-    sums: Vec<(String, f64)>,
+    /// Sums over images and how many there were, by name, in the order they were first seen.
+    sums: Vec<(String, f64, usize)>,
     samples: Vec<LayerSample>,
 }
 
 /// What is kept of a layer beside the means.
 #[derive(Debug, Default, Clone)]
 pub struct LayerSample {
-    /// Diagrams of the first image, by homology dimension.
-    pub first: Vec<Diagram<f64>>,
+    /// Diagrams of the first image, or of every frame of the first clip, by homology dimension.
+    pub first: Vec<Vec<Diagram<f64>>>,
     /// Lifetimes of the finite bars of the first images, by homology dimension.
     pub lifetimes: [Vec<f64>; MAX_WATCHED_DIM + 1],
     n_images: usize,
 }
 
 impl LayerMonitor {
-    /// Adds a batch: per layer, attention `[batch_size, n_heads, n_tokens, n_tokens]` and the tokens
-    /// after it, `[batch_size, n_tokens, d_model]`.
+    /// Adds a batch: per layer, attention `[batch_size, n_heads, n_tokens, n_tokens]`, its share
+    /// within the frame `[batch_size, n_heads]` where that is not all, and the tokens after it,
+    /// `[batch_size, n_tokens, d_model]`; of clips, the frames of one after those of another.
     ///
     /// # Errors
     ///
@@ -46,39 +47,49 @@ impl LayerMonitor {
     pub fn add(
         &mut self,
         attention: &[Tensor<4>],
+        mass: &[Tensor<2>],
         hidden: &[Tensor<3>],
         tokens: TokenLayout,
     ) -> Result<()> {
         let mut layers = Vec::with_capacity(attention.len());
         for (layer, weights) in attention.iter().enumerate() {
-            self.accumulate("attention/entropy", layer, entropy(weights.clone())?);
+            let entropy = entropy(weights.clone())?;
+            self.accumulate("attention/entropy", layer, entropy, weights.dims()[0]);
             layers.push(read(weights.clone(), tokens.n_prefix_tokens)?);
+        }
+        for (layer, mass) in mass.iter().enumerate() {
+            let [n_images, n_heads] = mass.dims();
+            let mass = sum_on_host(mass.clone().without_autodiff())? / n_heads as f64;
+            self.accumulate("attention/mass_in_frame", layer, mass, n_images);
         }
         for (layer, hidden) in hidden.iter().enumerate() {
             let rank = effective_rank(hidden.clone())?;
-            self.accumulate("tokens/effective_rank", layer, rank);
+            self.accumulate("tokens/effective_rank", layer, rank, hidden.dims()[0]);
         }
         self.samples.resize(layers.len(), LayerSample::default());
         for (layer, images) in layers.iter().enumerate() {
             for image in images {
                 self.add_image(layer, image);
-                self.samples[layer].add(image);
+                self.samples[layer].add(image, tokens.n_frames);
             }
         }
         for (layer, pair) in layers.windows(2).enumerate() {
-            self.add_pair(layer, &pair[0], &pair[1])?;
+            let pairs = pair[0].iter().zip(&pair[1]).map(Into::into).collect();
+            let outcome = PairTotals::of(pairs)?;
+            self.add_pairs("topology", "_next", &format!("layer{layer:02}"), &outcome);
         }
-        self.n_images += layers.first().map_or(0, Vec::len);
+        if tokens.n_frames > 1 {
+            for (layer, images) in layers.iter().enumerate() {
+                self.add_frames(layer, images, tokens.n_frames)?;
+            }
+        }
         Ok(())
     }
 
     /// Name and mean of everything watched. Distances have the unit of the attention distance.
     pub fn means(&self) -> Vec<(String, f64)> {
-        let n = self.n_images.max(1) as f64;
-        self.sums
-            .iter()
-            .map(|(name, sum)| (name.clone(), sum / n))
-            .collect()
+        let of_sum = |(name, sum, n): &(String, f64, usize)| (name.clone(), sum / *n as f64);
+        self.sums.iter().map(of_sum).collect()
     }
 
     /// The normalised 2-Wasserstein distance to the next layer, mean over the pairs of layers.
@@ -87,6 +98,14 @@ impl LayerMonitor {
             "topology/h{homology_dim}_wasserstein_next_normalized"
         ));
         (!of_pairs.is_empty()).then(|| of_pairs.iter().sum::<f64>() / of_pairs.len() as f64)
+    }
+
+    /// The normalised 2-Wasserstein distance to the next frame, mean over pairs of frames and layers.
+    pub fn mean_distance_to_next_frame(&self, homology_dim: usize) -> Option<f64> {
+        let of_layers = self.by_layer(&format!(
+            "frames/h{homology_dim}_wasserstein_next_normalized"
+        ));
+        (!of_layers.is_empty()).then(|| of_layers.iter().sum::<f64>() / of_layers.len() as f64)
     }
 
     /// Mean distance between two rows of attention, layer by layer.
@@ -107,8 +126,8 @@ impl LayerMonitor {
     }
 
     fn add_image(&mut self, layer: usize, image: &ImageTopology) {
-        self.accumulate("topology/mean_distance", layer, image.mean_distance);
-        self.accumulate("topology/tied_distances", layer, image.tied);
+        self.accumulate("topology/mean_distance", layer, image.mean_distance, 1);
+        self.accumulate("topology/tied_distances", layer, image.tied, 1);
         for diagram in &image.diagrams {
             let n_bars = diagram.finite().count();
             for (name, value) in [
@@ -118,24 +137,85 @@ impl LayerMonitor {
                 ("largest_persistence", diagram.largest_persistence()),
             ] {
                 let name = format!("topology/h{}_{name}", diagram.homology_dim);
-                self.accumulate(&name, layer, value);
+                self.accumulate(&name, layer, value, 1);
             }
         }
     }
 
-    fn add_pair(
+    /// Each frame with the next: over all pairs, and pair by pair.
+    fn add_frames(
         &mut self,
         layer: usize,
-        first: &[ImageTopology],
-        next: &[ImageTopology],
+        frames: &[ImageTopology],
+        n_frames: usize,
     ) -> Result<()> {
+        for pair in 0..n_frames - 1 {
+            let clips = frames.chunks_exact(n_frames);
+            let pairs = clips.map(|clip| [&clip[pair], &clip[pair + 1]]).collect();
+            let outcome = PairTotals::of(pairs)?;
+            let layer = format!("layer{layer:02}");
+            self.add_pairs("frames", "_next", &layer, &outcome);
+            self.add_pairs(
+                "frame_pairs",
+                "",
+                &format!("{layer}_pair{pair:02}"),
+                &outcome,
+            );
+        }
+        Ok(())
+    }
+
+    fn add_pairs(&mut self, group: &str, what: &str, place: &str, found: &PairTotals) {
+        let gated = match group {
+            "topology" => "gated_pairs",
+            _ => "gated",
+        };
+        self.add(
+            &format!("{group}/{gated}/{place}"),
+            found.n_gated as f64,
+            found.n_pairs,
+        );
+        for (homology_dim, [raw, normalized]) in found.distances.iter().enumerate() {
+            let name = format!("{group}/h{homology_dim}_wasserstein{what}");
+            self.add(&format!("{name}/{place}"), *raw, found.n_pairs);
+            self.add(
+                &format!("{name}_normalized/{place}"),
+                *normalized,
+                found.n_pairs,
+            );
+        }
+    }
+
+    fn accumulate(&mut self, name: &str, layer: usize, value: f64, n: usize) {
+        self.add(&format!("{name}/layer{layer:02}"), value, n);
+    }
+
+    fn add(&mut self, name: &str, value: f64, n: usize) {
+        match self.sums.iter_mut().find(|(known, ..)| known == name) {
+            Some((_, sum, count)) => {
+                *sum += value;
+                *count += n;
+            }
+            None => self.sums.push((name.to_owned(), value, n)),
+        }
+    }
+}
+
+/// Distances of pairs of images or frames, in sum.
+struct PairTotals {
+    n_pairs: usize,
+    n_gated: usize,
+    /// By homology dimension: raw, and over the scales, where gated pairs count nothing.
+    distances: [[f64; 2]; MAX_WATCHED_DIM + 1],
+}
+
+impl PairTotals {
+    fn of(pairs: Vec<[&ImageTopology; 2]>) -> Result<Self> {
         let is_gated =
             |pair: &[&ImageTopology; 2]| pair.iter().any(|side| scale(side) < SCALE_FLOOR);
-        let pairs: Vec<[&ImageTopology; 2]> = first.iter().zip(next).map(Into::into).collect();
-        let n_gated = pairs.iter().filter(|pair| is_gated(pair)).count();
-        self.accumulate("topology/gated_pairs", layer, n_gated as f64);
-        for homology_dim in 0..=MAX_WATCHED_DIM {
-            let distances = pairs
+        let mut distances = [[0.0; 2]; MAX_WATCHED_DIM + 1];
+        for (homology_dim, totals) in distances.iter_mut().enumerate() {
+            let of_pairs = pairs
                 .par_iter()
                 .map(|pair| {
                     let raw = distance(pair.map(|side| points(side, homology_dim, 1.0)))?;
@@ -146,27 +226,20 @@ impl LayerMonitor {
                     Ok([raw, distance(scaled)?])
                 })
                 .collect::<Result<Vec<[f64; 2]>>>()?;
-            let total = |index: usize| distances.iter().map(|d| d[index]).sum();
-            let name = format!("topology/h{homology_dim}_wasserstein_next");
-            self.accumulate(&name, layer, total(0));
-            self.accumulate(&format!("{name}_normalized"), layer, total(1));
+            *totals = [0, 1].map(|index| of_pairs.iter().map(|d| d[index]).sum());
         }
-        Ok(())
-    }
-
-    fn accumulate(&mut self, name: &str, layer: usize, value: f64) {
-        let name = format!("{name}/layer{layer:02}");
-        match self.sums.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sum)) => *sum += value,
-            None => self.sums.push((name, value)),
-        }
+        Ok(Self {
+            n_pairs: pairs.len(),
+            n_gated: pairs.iter().filter(|pair| is_gated(pair)).count(),
+            distances,
+        })
     }
 }
 
 impl LayerSample {
-    fn add(&mut self, image: &ImageTopology) {
-        if self.n_images == 0 {
-            self.first.clone_from(&image.diagrams);
+    fn add(&mut self, image: &ImageTopology, n_frames: usize) {
+        if self.n_images < n_frames {
+            self.first.push(image.diagrams.clone());
         }
         if self.n_images < N_SAMPLED {
             for (lifetimes, diagram) in self.lifetimes.iter_mut().zip(&image.diagrams) {

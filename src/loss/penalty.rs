@@ -1,5 +1,6 @@
-//! One penalty on the topology of layers.
+//! One penalty on the topology of layers or frames.
 
+use super::pairs::{Alignment, Between, Pairs};
 use super::reading::{LayerReading, Source};
 use super::scale::Normalize;
 use super::weight::{Schedule, Weight};
@@ -8,15 +9,15 @@ use crate::error::{Error, Result};
 use crate::nn::{Heads, Tokens};
 use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, MAX_HOMOLOGY_DIM, Power};
 
-/// Which layers are compared, in this order.
+/// Which layers are read, in this order.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{LayerPenalty, Layers, TopologyRegularizer};
+/// use burn_topology::loss::{TopologyPenalty, Layers, TopologyRegularizer};
 ///
 /// // Layer 0 with layer 3, and layer 3 with layer 11.
-/// let penalty = LayerPenalty { layers: Layers::Of(vec![0, 3, 11]), ..LayerPenalty::new(1) };
+/// let penalty = TopologyPenalty { layers: Layers::Of(vec![0, 3, 11]), ..TopologyPenalty::new(1) };
 /// let regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// assert_ne!(regularizer.penalties()[0].layers, Layers::All);
 /// # Ok::<(), burn_topology::Error>(())
@@ -29,7 +30,7 @@ pub enum Layers {
     Of(Vec<usize>),
 }
 
-/// Which side of a pair of layers is moved.
+/// Which side of a pair of layers or frames is moved.
 ///
 /// # Example
 ///
@@ -37,7 +38,7 @@ pub enum Layers {
 /// # #[cfg(feature = "flex")] {
 /// # use burn::prelude::*;
 /// # use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Activations, Clock, Direction, LayerPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, Direction, TopologyPenalty, TopologyRegularizer};
 ///
 /// # let device = Device::flex().autodiff();
 /// # let layer = || {
@@ -45,7 +46,7 @@ pub enum Layers {
 /// #     softmax(scores, 3).require_grad()
 /// # };
 /// # let (earlier, later) = (layer(), layer());
-/// let penalty = LayerPenalty { direction: Direction::TowardsFirst, ..LayerPenalty::new(0) };
+/// let penalty = TopologyPenalty { direction: Direction::TowardsFirst, ..TopologyPenalty::new(0) };
 /// let regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// let activations = Activations::of_attention(vec![earlier.clone(), later.clone()], 0);
 /// let gradients = regularizer.forward(&activations, Clock::default())?.loss.backward();
@@ -58,38 +59,38 @@ pub enum Layers {
 pub enum Direction {
     /// Both.
     Symmetric,
-    /// The later layer is pulled towards the earlier one, which is held constant.
+    /// The later one is pulled towards the earlier one, which is held constant.
     TowardsFirst,
-    /// The earlier layer is pulled towards the later one, which is held constant.
+    /// The earlier one is pulled towards the later one, which is held constant.
     TowardsSecond,
 }
 
-/// What a penalty makes of the layers.
+/// What a penalty makes of two layers or frames, or of one.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{Comparison, LayerPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{Comparison, TopologyPenalty, TopologyRegularizer, Weight};
 /// use burn_topology::topology::DiagramSummary;
 ///
 /// // Against collapse: reward long bars, in every layer by itself.
 /// let total = DiagramSummary::TotalPersistence { order: 1.0, window: [0.0, f64::INFINITY] };
-/// let reward = LayerPenalty {
+/// let reward = TopologyPenalty {
 ///     comparison: Comparison::Summary(total),
 ///     weight: Weight::Fixed(-0.1),
-///     ..LayerPenalty::new(0)
+///     ..TopologyPenalty::new(0)
 /// };
 /// // And keep tokens that are near in one layer near in the next.
-/// let keep = LayerPenalty { comparison: Comparison::RtdLite, ..LayerPenalty::new(0) };
+/// let keep = TopologyPenalty { comparison: Comparison::RtdLite, ..TopologyPenalty::new(0) };
 /// assert!(TopologyRegularizer::new(vec![reward, keep]).is_ok());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Comparison {
-    /// A distance between the diagrams of two layers.
+    /// A distance between the diagrams of both.
     Diagrams(DiagramDistance),
     /// A number of the diagram of each layer by itself.
     Summary(DiagramSummary),
-    /// The lengths of each layer's critical edges in the other layer, token by token:
+    /// The lengths of each one's critical edges in the other, token by token:
     /// [`signature_loss`](crate::topology::signature_loss).
     Signature,
     /// [`rtd_lite`](crate::topology::rtd_lite), of dimension 0.
@@ -98,9 +99,10 @@ pub enum Comparison {
     Rtd,
 }
 
-/// A penalty on the topology of layers, in one homology dimension.
+/// A penalty on the topology of layers or frames, in one homology dimension.
 ///
-/// Its value is the mean, over the batch, the pairs of layers (or the layers) and the heads.
+/// Its value is the mean, over the batch, the pairs of layers (or the layers, or layers and pairs of
+/// frames) and the heads.
 ///
 /// # Source
 ///
@@ -111,16 +113,22 @@ pub enum Comparison {
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{LayerPenalty, Weight};
+/// use burn_topology::loss::{TopologyPenalty, Weight};
 ///
-/// let penalty = LayerPenalty { weight: Weight::Fixed(0.1), ..LayerPenalty::new(1) };
+/// let penalty = TopologyPenalty { weight: Weight::Fixed(0.1), ..TopologyPenalty::new(1) };
 /// assert_eq!(penalty.homology_dim, 1);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct LayerPenalty {
+pub struct TopologyPenalty {
     /// Homology dimension compared.
     pub homology_dim: usize,
-    /// Layers compared; consecutive ones form the pairs.
+    /// What is compared.
+    pub between: Between,
+    /// Which pairs of layers, or of frames, are.
+    pub pairs: Pairs,
+    /// Which tokens of two frames are taken for the same.
+    pub alignment: Alignment,
+    /// Layers read.
     pub layers: Layers,
     /// What of a layer is read.
     pub source: Source,
@@ -142,13 +150,16 @@ pub struct LayerPenalty {
     pub schedule: Schedule,
 }
 
-impl LayerPenalty {
+impl TopologyPenalty {
     /// The 2-Wasserstein penalty (squared, ground norm L-infinity) between all consecutive layers,
     /// on the Jensen-Shannon distances of the mean of the heads over the patches, normalised,
     /// symmetric, always on, with weight 1.
     pub fn new(homology_dim: usize) -> Self {
         Self {
             homology_dim,
+            between: Between::Layers,
+            pairs: Pairs::Consecutive,
+            alignment: Alignment::Position,
             layers: Layers::All,
             source: Source::Attention,
             distance: RowDistance::JENSEN_SHANNON,
@@ -175,6 +186,17 @@ impl LayerPenalty {
             )));
         }
         self.reading().validate()?;
+        self.pairs.validate()?;
+        let is_by_token = matches!(
+            self.comparison,
+            Comparison::Signature | Comparison::RtdLite | Comparison::Rtd
+        );
+        if self.alignment == Alignment::Flow && !(is_by_token && self.between == Between::Frames) {
+            return Err(Error::invalid_parameter(
+                "alignment by flow is for frames compared token by token, by Signature, RtdLite or \
+                 Rtd; diagrams do not know their tokens",
+            ));
+        }
         match self.comparison {
             Comparison::Diagrams(distance) => {
                 distance.validate()?;
@@ -192,6 +214,11 @@ impl LayerPenalty {
                 if self.direction != Direction::Symmetric {
                     return Err(Error::invalid_parameter(
                         "a number of each layer by itself has no direction, expected Symmetric",
+                    ));
+                }
+                if self.between != Between::Layers {
+                    return Err(Error::invalid_parameter(
+                        "a number of each frame by itself compares no frames, expected Layers",
                     ));
                 }
             }
@@ -213,8 +240,8 @@ impl LayerPenalty {
         )))
     }
 
-    /// The pairs of layers compared; of a summary, each layer with itself.
-    pub(crate) fn pairs(&self, n_layers: usize) -> Result<Vec<[usize; 2]>> {
+    /// The pairs of layers compared; each layer with itself where only its frames are, or nothing.
+    pub(crate) fn layer_pairs(&self, n_layers: usize) -> Result<Vec<[usize; 2]>> {
         let layers: Vec<usize> = match &self.layers {
             Layers::All => (0..n_layers).collect(),
             Layers::Of(layers) => layers.clone(),
@@ -224,16 +251,45 @@ impl LayerPenalty {
                 "layers names layer {layer}, but {n_layers} layers were passed (counted from 0)"
             )));
         }
-        if let Comparison::Summary(_) = self.comparison {
+        let is_alone = matches!(self.comparison, Comparison::Summary(_));
+        if is_alone || self.between == Between::Frames {
+            if layers.is_empty() {
+                return Err(Error::invalid_parameter(
+                    "layers is an empty list, expected at least one layer",
+                ));
+            }
             return Ok(layers.into_iter().map(|layer| [layer; 2]).collect());
         }
-        if layers.len() < 2 {
+        let pairs = self.pairs.of(layers.len());
+        if pairs.is_empty() {
             return Err(Error::invalid_parameter(format!(
-                "layers has {} entries, expected at least two to compare",
-                layers.len()
+                "layers has {} entries, expected {} to compare",
+                layers.len(),
+                match self.pairs {
+                    Pairs::Stride(gap) => format!("more than the stride of {gap}"),
+                    _ => "at least two".to_owned(),
+                }
             )));
         }
-        Ok(layers.windows(2).map(|pair| [pair[0], pair[1]]).collect())
+        Ok(pairs
+            .into_iter()
+            .map(|pair| pair.map(|place| layers[place]))
+            .collect())
+    }
+
+    /// The pairs of frames compared, `None` if frames are not.
+    pub(crate) fn frame_pairs(&self, n_frames: usize) -> Result<Option<Vec<[usize; 2]>>> {
+        if self.between != Between::Frames {
+            return Ok(None);
+        }
+        let pairs = self.pairs.of(n_frames);
+        if pairs.is_empty() {
+            return Err(Error::invalid_parameter(format!(
+                "a penalty compares frames ({:?}), but clips have {n_frames} of them",
+                self.pairs
+            )));
+        }
+        Ok(Some(pairs))
     }
 
     /// How a layer is read.
