@@ -3,6 +3,7 @@
 mod augment;
 mod batch;
 mod cifar;
+mod clip;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
@@ -11,6 +12,7 @@ mod image_file;
 mod image_folder;
 mod matrix_file;
 mod mixup;
+mod moving_digits;
 mod open;
 mod packed;
 mod similarity;
@@ -21,10 +23,12 @@ use std::sync::Arc;
 
 pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
+pub use clip::{ClipCut, ClipFolder, Crop};
 pub use digits::{DIGITS_SPEC, digits};
 pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
+pub use moving_digits::{ClipKind, MovingDigits};
 pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use similarity::{mean_squared_error, structural_similarity};
 pub use targets::{MixedLabel, soft_targets};

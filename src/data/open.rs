@@ -6,7 +6,7 @@ use super::cifar::{Cifar, cifar};
 use super::digits::{DIGITS_SPEC, digits};
 use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
-use super::{SampleSpec, Splits};
+use super::{ClipFolder, MovingDigits, SampleSpec, Splits};
 
 /// A data set, as a configuration names it. Relative paths start at the working directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,14 +46,18 @@ pub enum DataSpec {
         /// Fraction of every class of `train` that is for validation where there is no folder.
         validation_fraction: Option<f64>,
     },
+    /// The embedded digits in motion.
+    MovingDigits(MovingDigits),
+    /// Folders of frames, animated GIFs and video files in `<split>/<class>/`.
+    ClipFolder(ClipFolder),
 }
 
 /// What to do about a [`DataSpec::Mnist`] without a path in a program that cannot download.
 pub const MNIST_WITHOUT_PATH: &str = "set `path` to the directory of the MNIST files, or build with `--features download` to fetch them";
 
 impl DataSpec {
-    /// Shape of the images, known without looking at them.
-    pub fn images(&self) -> SampleSpec {
+    /// Shape of the samples, known without looking at them.
+    pub fn samples(&self) -> SampleSpec {
         match *self {
             Self::Digits => DIGITS_SPEC,
             Self::Mnist { .. } => MNIST_SPEC,
@@ -64,6 +68,8 @@ impl DataSpec {
                 n_classes,
                 ..
             } => folder_spec(image_size, n_classes),
+            Self::MovingDigits(ref made) => made.spec(),
+            Self::ClipFolder(ref folder) => folder.spec(),
         }
     }
 }
@@ -103,6 +109,8 @@ pub fn open_data(spec: &DataSpec) -> Result<Splits, String> {
             n_classes,
             validation_fraction,
         } => image_folder(path, *image_size, *n_classes, *validation_fraction),
+        DataSpec::MovingDigits(made) => Ok(made.splits()),
+        DataSpec::ClipFolder(folder) => folder.open(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::reading::{Activations, LayerReading, Source};
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
 use crate::error::{Error, Result};
-use crate::nn::{DiagramBatch, Persistence, gradient_norm};
+use crate::nn::{Persistence, gradient_norm};
 
 /// The topological regulariser: a list of penalties, each with its weight and schedule.
 ///

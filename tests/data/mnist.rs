@@ -22,7 +22,7 @@ fn mnist_is_read_in_every_spelling_and_compressed() {
         let path = directory.path().join(format!("{}", spelling as u8));
         write_mnist(&path, spelling);
         let splits = open_data(&mnist(&path)).unwrap();
-        assert_eq!(splits.spec, mnist(&path).images());
+        assert_eq!(splits.spec, mnist(&path).samples());
         assert_eq!(sizes(&splits), [16, 4, 10]);
         splits
     });

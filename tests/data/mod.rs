@@ -4,6 +4,7 @@ mod cifar;
 pub mod files;
 mod image_folder;
 mod mnist;
+mod moving_digits;
 
 use burn_topology::burn::data::dataset::Dataset;
 use burn_topology::data::{DataSpec, Sample, Samples, Splits, open_data};

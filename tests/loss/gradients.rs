@@ -31,11 +31,10 @@ fn layers(weights: Tensor<4>) -> Activations {
         softmax(queries.matmul(keys.swap_dims(2, 3)), 3)
     };
     Activations {
-        attention: (0..LAYERS).map(attention).collect(),
         hidden: (0..LAYERS)
             .map(|layer| project(layer, 0).squeeze_dim(0))
             .collect(),
-        n_prefix_tokens: 1,
+        ..Activations::of_attention((0..LAYERS).map(attention).collect(), 1)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The penalties and the regulariser.
 
 mod collapse;
+mod frames;
 mod gradients;
 mod regularizer;

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::RawData;
-use crate::data::{DataSpec, MNIST_WITHOUT_PATH};
+use crate::config::raw::{RawClip, RawCrop, RawData, RawUnreadable};
+use crate::data::{
+    ClipCut, ClipFolder, ClipKind, Crop, DataSpec, MNIST_WITHOUT_PATH, MovingDigits,
+};
 
 /// Checks `[data]` without looking for the files.
 pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, ConfigError> {
@@ -73,5 +75,74 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
                 validation_fraction: validation_fraction.map(fraction).transpose()?,
             }
         }
+        RawData::MovingDigits {
+            clips,
+            n_frames,
+            side,
+            repeats,
+            noise,
+        } => {
+            let kinds = clips.iter().map(|clip| clip_kind(*clip)).collect();
+            let made = MovingDigits::new(kinds, *n_frames, *side, *repeats, *noise);
+            DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
+        }
+        RawData::ClipFolder {
+            path,
+            n_frames,
+            stride,
+            frame_rate,
+            image_size,
+            crop,
+            n_classes,
+            validation_fraction,
+            unreadable,
+        } => {
+            let at_least = |key: &str, value: usize, least: usize| {
+                require(document, value >= least, &format!("data.{key}"), || {
+                    format!("{key} is {value}, expected at least {least}")
+                })
+            };
+            at_least("n_frames", *n_frames, 2)?;
+            at_least("stride", *stride, 1)?;
+            at_least("image_size", *image_size, 1)?;
+            at_least("n_classes", *n_classes, 2)?;
+            require(
+                document,
+                frame_rate.is_none_or(|rate| rate > 0.0 && rate.is_finite()),
+                "data.frame_rate",
+                || "frame_rate is not a finite number of frames per second above 0".into(),
+            )?;
+            DataSpec::ClipFolder(ClipFolder {
+                path: directory(path)?,
+                n_classes: *n_classes,
+                validation_fraction: validation_fraction.map(fraction).transpose()?,
+                cut: ClipCut {
+                    n_frames: *n_frames,
+                    stride: *stride,
+                    frame_rate: *frame_rate,
+                    image_size: *image_size,
+                    crop: match crop {
+                        RawCrop::Center => Crop::Center,
+                        RawCrop::Stretch => Crop::Stretch,
+                    },
+                },
+                skip_unreadable: *unreadable == RawUnreadable::Skip,
+            })
+        }
     })
+}
+
+fn clip_kind(raw: RawClip) -> ClipKind {
+    match raw {
+        RawClip::Constant => ClipKind::Constant,
+        RawClip::Bounce => ClipKind::Bounce,
+        RawClip::RotateScale => ClipKind::RotateScale,
+        RawClip::Occlusion => ClipKind::Occlusion,
+        RawClip::Noise => ClipKind::Noise,
+        RawClip::Blur => ClipKind::Blur,
+        RawClip::TwoDigits => ClipKind::TwoDigits,
+        RawClip::Merge => ClipKind::Merge,
+        RawClip::Split => ClipKind::Split,
+        RawClip::Appear => ClipKind::Appear,
+    }
 }

@@ -95,7 +95,7 @@ pub(super) fn penalty(
     if model.n_layers() == 0 {
         return Err(document.error_at(
             &format!("topology[{index}]"),
-            "the model has no layers, expected a transformer to penalise".into(),
+            "the model has no layers, expected a transformer to penalise",
         ));
     }
     penalty

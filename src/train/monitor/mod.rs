@@ -170,15 +170,15 @@ impl LayerMonitor {
             "topology" => "gated_pairs",
             _ => "gated",
         };
-        self.add(
+        self.sum_up(
             &format!("{group}/{gated}/{place}"),
             found.n_gated as f64,
             found.n_pairs,
         );
         for (homology_dim, [raw, normalized]) in found.distances.iter().enumerate() {
             let name = format!("{group}/h{homology_dim}_wasserstein{what}");
-            self.add(&format!("{name}/{place}"), *raw, found.n_pairs);
-            self.add(
+            self.sum_up(&format!("{name}/{place}"), *raw, found.n_pairs);
+            self.sum_up(
                 &format!("{name}_normalized/{place}"),
                 *normalized,
                 found.n_pairs,
@@ -187,10 +187,10 @@ impl LayerMonitor {
     }
 
     fn accumulate(&mut self, name: &str, layer: usize, value: f64, n: usize) {
-        self.add(&format!("{name}/layer{layer:02}"), value, n);
+        self.sum_up(&format!("{name}/layer{layer:02}"), value, n);
     }
 
-    fn add(&mut self, name: &str, value: f64, n: usize) {
+    fn sum_up(&mut self, name: &str, value: f64, n: usize) {
         match self.sums.iter_mut().find(|(known, ..)| known == name) {
             Some((_, sum, count)) => {
                 *sum += value;

@@ -1,0 +1,249 @@
+//! Made clips: their truth is checked against the pixels, and their topology by the engine.
+
+use std::collections::HashSet;
+
+use burn_topology::data::{ClipKind, ClipTruth, MovingDigits, Sample, Samples};
+use burn_topology::topology::{DistanceMatrix, VietorisRips};
+
+fn made(kinds: &[ClipKind], n_frames: usize, side: usize) -> Samples {
+    let made = MovingDigits::new(kinds.to_vec(), n_frames, side, 1, 0.2).unwrap();
+    made.splits().train
+}
+
+fn truth(clip: &Sample) -> &ClipTruth {
+    clip.truth.as_ref().unwrap()
+}
+
+/// Clips from all classes: the split is sorted by class.
+fn some(samples: &Samples, n: usize) -> Vec<Sample> {
+    let every = samples.len() / n;
+    (0..n).map(|k| samples.get(k * every).unwrap()).collect()
+}
+
+#[test]
+fn clips_repeat_bit_for_bit_and_differ_from_each_other() {
+    let settings = MovingDigits::new(ClipKind::ALL.to_vec(), 5, 16, 2, 0.2).unwrap();
+    let (first, again) = (settings.splits(), settings.splits());
+    assert_eq!(first.train.len(), 2 * 1077);
+    let clip = |samples: &Samples, index| samples.get(index).unwrap();
+    for index in [0, 7, 1076, 1077 + 7] {
+        assert_eq!(clip(&first.train, index), clip(&again.train, index));
+    }
+    // The second time a digit comes, it moves otherwise.
+    let constant = MovingDigits::new(vec![ClipKind::Constant], 5, 16, 2, 0.2)
+        .unwrap()
+        .splits();
+    assert_ne!(
+        clip(&constant.train, 3).pixels,
+        clip(&constant.train, 1080).pixels
+    );
+    assert_eq!(
+        clip(&constant.train, 3).label,
+        clip(&constant.train, 1080).label
+    );
+    let bits = |samples: &Samples| -> HashSet<Vec<u32>> {
+        let clips = (0..200).map(|k| clip(samples, k).pixels);
+        clips
+            .map(|pixels| pixels.iter().map(|p| p.to_bits()).collect())
+            .collect()
+    };
+    let (train, test) = (bits(&first.train), bits(&first.test));
+    assert_eq!((train.len(), test.len()), (200, 200));
+    assert!(train.is_disjoint(&test));
+}
+
+/// Where the flow leads, the next frame shows the same: `x_t(p) = x_{t+1}(p + flow(p))`.
+#[test]
+fn warping_the_next_frame_back_gives_the_frame() {
+    for kind in ClipKind::ALL {
+        if matches!(kind, ClipKind::Noise | ClipKind::Blur) {
+            continue; // the truth is that of the clip before
+        }
+        for side in [16, 21] {
+            let (mut error, mut of_still, mut n) = (0.0, 0.0, 0);
+            for clip in some(&made(&[kind], 6, side), 20) {
+                let truth = truth(&clip);
+                let size = side * side;
+                let frames: Vec<&[f32]> = clip.pixels.chunks_exact(size).collect();
+                for (step, pair) in frames.windows(2).enumerate() {
+                    for at in 0..size {
+                        let is_object = truth.masks[step * size + at] > 0;
+                        if !is_object || !truth.is_seen_next[step * size + at] {
+                            continue;
+                        }
+                        let flow = [0, 1].map(|axis| truth.flow[(2 * step + axis) * size + at]);
+                        let place = [(at / side) as f32 + flow[0], (at % side) as f32 + flow[1]];
+                        error += f64::from((bilinear(pair[1], side, place) - pair[0][at]).abs());
+                        of_still += f64::from((pair[1][at] - pair[0][at]).abs());
+                        n += 1;
+                    }
+                }
+            }
+            let (error, of_still) = (error / f64::from(n), of_still / f64::from(n));
+            // What is left is that the digits were resampled twice.
+            assert!(
+                n > 1000 && error < 0.12,
+                "{kind:?} {side}: {error} over {n} pixels"
+            );
+            assert!(
+                error < 0.7 * of_still || of_still < 0.05,
+                "{kind:?} {side}: {error} {of_still}"
+            );
+        }
+    }
+}
+
+fn bilinear(frame: &[f32], side: usize, [y, x]: [f32; 2]) -> f32 {
+    let last = (side - 1) as f32;
+    let (y, x) = (y.clamp(0.0, last), x.clamp(0.0, last));
+    let [top, left] = [y, x].map(|place| place.floor() as usize);
+    let [below, right] = [top, left].map(|place| (place + 1).min(side - 1));
+    let (down, over) = (y - y.floor(), x - x.floor());
+    let at = |row: usize, column: usize| frame[row * side + column];
+    (1.0 - down) * ((1.0 - over) * at(top, left) + over * at(top, right))
+        + down * ((1.0 - over) * at(below, left) + over * at(below, right))
+}
+
+#[test]
+fn masks_are_the_bright_pixels_and_digits_stay_in_the_frame() {
+    for kind in [
+        ClipKind::Constant,
+        ClipKind::Bounce,
+        ClipKind::RotateScale,
+        ClipKind::TwoDigits,
+    ] {
+        for clip in some(&made(&[kind], 6, 16), 20) {
+            for (pixel, mask) in clip.pixels.iter().zip(&truth(&clip).masks) {
+                assert_eq!(*pixel >= 0.3, *mask > 0, "{kind:?}");
+            }
+            // As much of a digit in every frame, about.
+            let sizes = truth(&clip)
+                .masks
+                .chunks(256)
+                .map(|mask| mask.iter().filter(|&&object| object > 0).count());
+            let sizes: Vec<usize> = sizes.collect();
+            let [least, most] = [sizes.iter().min().unwrap(), sizes.iter().max().unwrap()];
+            assert!(2 * least > *most, "{kind:?}: {sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_seen_next_has_the_same_mask_there() {
+    for kind in ClipKind::ALL {
+        for clip in some(&made(&[kind], 5, 16), 20) {
+            let truth = truth(&clip);
+            let mut n_lost = 0;
+            for step in 0..4 {
+                for at in 0..256 {
+                    let object = truth.masks[step * 256 + at];
+                    let flow = [0, 1].map(|axis| truth.flow[(2 * step + axis) * 256 + at]);
+                    assert!(
+                        object > 0 || flow == [0.0; 2],
+                        "the background stands still"
+                    );
+                    let place = [at / 16, at % 16];
+                    let around = |axis: usize| {
+                        let target = place[axis] as f32 + flow[axis];
+                        [target.floor() as i64, target.ceil() as i64]
+                    };
+                    let is_there = around(0).iter().any(|&row| {
+                        around(1).iter().any(|&column| {
+                            let is_inside = (0..16).contains(&row) && (0..16).contains(&column);
+                            is_inside
+                                && truth.masks[(step + 1) * 256 + (row * 16 + column) as usize]
+                                    == object
+                        })
+                    });
+                    assert_eq!(is_there, truth.is_seen_next[step * 256 + at], "{kind:?}");
+                    n_lost += usize::from(object > 0 && !is_there);
+                }
+            }
+            if kind == ClipKind::Constant {
+                assert!(
+                    n_lost < 20,
+                    "{kind:?}: {n_lost} pixels of a digit in plain sight are lost"
+                );
+            }
+        }
+    }
+}
+
+/// The union of closed pixels has the homotopy type of the Vietoris-Rips complex at scale 1 of their
+/// centres in the Chebyshev distance: squares that meet in pairs meet.
+fn betti_by_the_engine(mask: &[u8], side: usize) -> [usize; 2] {
+    let points: Vec<[i64; 2]> = (0..mask.len())
+        .filter(|&at| mask[at] > 0)
+        .map(|at| [(at / side) as i64, (at % side) as i64])
+        .collect();
+    let distance = |a: &[i64; 2], b: &[i64; 2]| (a[0] - b[0]).abs().max((a[1] - b[1]).abs()) as f64;
+    let distances: Vec<f64> = points
+        .iter()
+        .flat_map(|a| points.iter().map(move |b| distance(a, b)))
+        .collect();
+    let matrix = DistanceMatrix::new(&distances, points.len()).unwrap();
+    let mut rips = VietorisRips::new(1).unwrap().with_threshold(1.0).unwrap();
+    let diagrams = rips.diagrams(&matrix).unwrap();
+    [0, 1].map(|dim: usize| diagrams[dim].essential().count())
+}
+
+#[test]
+fn betti_numbers_are_those_of_the_engine() {
+    for kind in ClipKind::ALL {
+        for side in [16, 19] {
+            for clip in some(&made(&[kind], 4, side), 12) {
+                let truth = truth(&clip);
+                for (mask, betti) in truth.masks.chunks(side * side).zip(&truth.betti) {
+                    assert_eq!(betti_by_the_engine(mask, side), *betti, "{kind:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_keep_or_change_the_topology_as_they_say() {
+    for kind in ClipKind::ALL {
+        for (n_frames, side) in [(8, 16), (2, 17), (5, 32)] {
+            for clip in some(&made(&[kind], n_frames, side), 50) {
+                let betti = &truth(&clip).betti;
+                assert_eq!(betti.len(), n_frames);
+                let is_constant = betti.iter().all(|b| *b == betti[0]);
+                match kind {
+                    ClipKind::Occlusion => {}
+                    kind if kind.keeps_topology() => assert!(is_constant, "{kind:?}: {betti:?}"),
+                    kind => assert!(!is_constant, "{kind:?}: {betti:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn digits_truly_move() {
+    for kind in [ClipKind::Constant, ClipKind::Bounce, ClipKind::RotateScale] {
+        let mut n_moving = 0;
+        for clip in some(&made(&[kind], 8, 16), 50) {
+            let speed = truth(&clip)
+                .flow
+                .iter()
+                .fold(0.0f32, |most, part| most.max(part.abs()));
+            n_moving += usize::from(speed > 0.2);
+        }
+        assert!(n_moving >= 40, "{kind:?}: {n_moving} of 50 clips move");
+    }
+}
+
+#[test]
+fn settings_without_sense_are_told() {
+    let error = |kinds: &[ClipKind], n_frames, side, repeats, noise| {
+        MovingDigits::new(kinds.to_vec(), n_frames, side, repeats, noise).unwrap_err()
+    };
+    let one = [ClipKind::Constant];
+    assert!(error(&[], 8, 16, 1, 0.2).contains("at least one kind"));
+    assert!(error(&one, 1, 16, 1, 0.2).contains("n_frames is 1"));
+    assert!(error(&one, 8, 11, 1, 0.2).contains("side is 11, expected at least 12"));
+    assert!(error(&[ClipKind::Merge], 8, 15, 1, 0.2).contains("at least 16"));
+    assert!(error(&one, 8, 16, 0, 0.2).contains("repeats is 0"));
+    assert!(error(&one, 8, 16, 1, f32::NAN).contains("noise is NaN"));
+}
