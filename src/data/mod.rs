@@ -1,8 +1,10 @@
-//! Images and their labels, and matrices from files. Nothing here knows of topology.
+//! Images and clips with their labels, and matrices from files. Nothing here knows of topology.
 
 mod augment;
 mod batch;
 mod cifar;
+mod class_folder;
+mod clip;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 pub use augment::Augment;
 pub use batch::{ImageBatch, ImageBatcher, epoch_order, random_stream};
+pub use clip::{ClipCut, ClipFolder, ClipFolders, Clips, Crop, FileClip, clip_folder, read_clip};
 pub use digits::{DIGITS_SPEC, digits};
 pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
