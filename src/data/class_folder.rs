@@ -171,7 +171,7 @@ pub(super) fn size_of(path: &Path, endings: &[&str]) -> Result<Option<u64>, Stri
     let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
     let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
     let is_known = metadata.is_file() && endings.iter().any(|known| ending == *known);
-    Ok(is_known.then(|| metadata.len()))
+    Ok(is_known.then_some(metadata.len()))
 }
 
 /// A sentence on a path that the system does not give out.

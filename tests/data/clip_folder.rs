@@ -190,6 +190,7 @@ fn broken_gifs_give_one_sentence() {
     write_gif(&path, &[100; 6]);
     let bytes = std::fs::read(&path).unwrap();
     for broken in [
+        &bytes[..bytes.len() - 1],
         &bytes[..bytes.len() - 9],
         &bytes[..bytes.len() / 2],
         b"GIF89a",

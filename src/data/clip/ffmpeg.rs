@@ -39,8 +39,8 @@ fn not_started(error: &std::io::Error) -> String {
 ///
 /// # Errors
 ///
-/// One sentence if the program complains of anything, even if it goes on; it then has come upon a
-/// part of the file that is missing or damaged. The file's own path is left to the caller.
+/// One sentence with the file if the program complains of anything, even if it goes on; it then has
+/// come upon a part of the file that is missing or damaged.
 pub(super) fn each_frame(
     program: &str,
     path: &Path,
@@ -48,10 +48,12 @@ pub(super) fn each_frame(
     frame: &mut [u8],
     mut visit: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Result<(), String> {
-    let mut running = Running(start(program, path, filters)?);
+    let named = |message: String| format!("{}: {message}", path.display());
+    let started = start(program, path, filters).map_err(|error| named(not_started(&error)))?;
+    let mut running = Running(started);
     let (Some(mut pixels), Some(errors)) = (running.0.stdout.take(), running.0.stderr.take())
     else {
-        return Err("ffmpeg has no pipes".to_owned());
+        return Err(named("ffmpeg was started without pipes".to_owned()));
     };
     // Read beside the frames: the program would wait forever on a full pipe.
     let listener = std::thread::spawn(move || complaint(errors));
@@ -67,12 +69,15 @@ pub(super) fn each_frame(
     };
     let status = running.0.wait();
     let said = listener.join().unwrap_or_default();
-    match (said, status, end) {
-        (Some(line), ..) => Err(plain(&line, path)),
-        (None, Ok(status), Ok(0)) if status.success() => Ok(()),
-        (None, Ok(status), Ok(_)) => Err(format!("ffmpeg ended early, {status}")),
-        (None, Err(error), _) | (None, _, Err(error)) => Err(format!("ffmpeg: {error}")),
-    }
+    let complaint = match (said, status, end) {
+        (None, Ok(status), Ok(0)) if status.success() => return Ok(()),
+        (Some(line), ..) => plain(&line, path),
+        (None, Ok(status), Ok(_)) => format!("ffmpeg ended early, {status}"),
+        (None, Err(error), _) | (None, _, Err(error)) => format!("ffmpeg: {error}"),
+    };
+    Err(named(format!(
+        "cannot be decoded ({complaint}), expected a whole video file"
+    )))
 }
 
 /// A child process that ends with this value at the latest, and leaves no zombie.
@@ -85,7 +90,7 @@ impl Drop for Running {
     }
 }
 
-fn start(program: &str, path: &Path, filters: &str) -> Result<Child, String> {
+fn start(program: &str, path: &Path, filters: &str) -> std::io::Result<Child> {
     // With the protocol named, no name of a file is taken for an option or an address.
     let mut input = OsString::from("file:");
     input.push(path);
@@ -101,7 +106,6 @@ fn start(program: &str, path: &Path, filters: &str) -> Result<Child, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| not_started(&error))
 }
 
 /// Fills the buffer as far as the bytes go.
@@ -159,7 +163,7 @@ mod tests {
         let found = each_frame("no-such-program", Path::new("a"), "null", &mut [0], |_| {
             ControlFlow::Continue(())
         });
-        assert_eq!(found.unwrap_err(), expected);
+        assert_eq!(found.unwrap_err(), format!("a: {expected}"));
     }
 
     #[test]

@@ -28,12 +28,6 @@ fn middle(
     cut: &ClipCut,
     memory: usize,
 ) -> Result<Vec<Vec<u8>>, String> {
-    let refuse = |error: String| {
-        format!(
-            "{}: cannot be decoded ({error}), expected a whole video file",
-            path.display()
-        )
-    };
     let filters = filters(cut);
     let mut frame = vec![0; cut.n_bytes()];
     let (mut n_frames, mut kept, mut fits) = (0, VecDeque::new(), true);
@@ -49,8 +43,7 @@ fn middle(
             kept.clear();
         }
         ControlFlow::Continue(())
-    })
-    .map_err(refuse)?;
+    })?;
     let mut places = cut.places(path, n_frames)?;
     if fits {
         let n_dropped = n_frames - kept.len();
@@ -70,8 +63,7 @@ fn middle(
             Some(_) => ControlFlow::Continue(()),
             None => ControlFlow::Break(()),
         }
-    })
-    .map_err(refuse)?;
+    })?;
     Ok(clip)
 }
 
@@ -84,9 +76,10 @@ fn filters(cut: &ClipCut) -> String {
         Crop::Center => Some("crop=w='min(iw,ih/sar)':h='min(ih,iw*sar)'".to_owned()),
         Crop::Stretch => None,
     };
-    // Bilinear averages over the pixels that fall together, as the filter for images does.
+    // Bilinear averages over the pixels that fall together, as the filter for images does; only at
+    // the border do they differ, where this one repeats the outermost pixels.
     let scale = format!(
-        "scale=w={0}:h={0}:flags=bilinear+accurate_rnd+full_chroma_int+bitexact",
+        "scale=w={0}:h={0}:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
         cut.image_size
     );
     let parts: Vec<String> = rate.into_iter().chain(crop).chain([scale]).collect();
