@@ -61,7 +61,18 @@ pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> St
         ("penalties", n_penalties),
     ];
     let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
-    format!("{}\n{}", facts.join("\n"), parameter_table(parameters))
+    let left_out = match &data.unreadable[..] {
+        [] => String::new(),
+        [first, ..] => format!(
+            "\nleft out   {} that cannot be read; the first: {first}",
+            grouped(data.unreadable.len())
+        ),
+    };
+    format!(
+        "{}{left_out}\n{}",
+        facts.join("\n"),
+        parameter_table(parameters)
+    )
 }
 
 /// What a run's samples are called.

@@ -56,6 +56,7 @@ pub fn digits() -> Splits {
         validation: part(|fifth| fifth == 0),
         test: part(|fifth| fifth == 1),
         sha256: hexadecimal(&Sha256::digest(SOURCE)),
+        unreadable: Vec::new(),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Images and their labels, and matrices from files. Nothing here knows of topology.
+//! Images and clips with their labels, and matrices from files. Nothing here knows of topology.
 
 mod augment;
 mod batch;
 mod cifar;
+mod class_folder;
 mod clip;
 mod digits;
 #[cfg(feature = "download")]
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
-pub use clip::{ClipCut, ClipFolder, Crop};
+pub use clip::{ClipCut, ClipFolder, Crop, read_clip};
 pub use digits::{DIGITS_SPEC, digits};
 pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
@@ -112,4 +113,6 @@ pub struct Splits {
     /// SHA-256 of the source, in hexadecimal: of the files' bytes, one file after the other and
     /// decompressed; for folders, which are not read whole, of every file's path and size.
     pub sha256: String,
+    /// What is to be said of samples that were left out because they cannot be read.
+    pub unreadable: Vec<String>,
 }

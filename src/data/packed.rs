@@ -27,7 +27,7 @@ pub(super) fn packed_splits(
     validation_fraction: f64,
     source: Sha256,
 ) -> Result<Splits, String> {
-    let [learned, validation] = set_aside(&train.labels, validation_fraction)?;
+    let [learned, validation] = set_aside(&train.labels, validation_fraction, "images")?;
     let all_of_test = (0..test.labels.len()).collect();
     let [train, test] = [train, test].map(Arc::new);
     let subset = |images: &Arc<PackedImages>, indices| -> Samples {
@@ -43,6 +43,7 @@ pub(super) fn packed_splits(
         validation: subset(&train, validation),
         test: subset(&test, all_of_test),
         sha256: hexadecimal(&source.finalize()),
+        unreadable: Vec::new(),
     })
 }
 

@@ -14,10 +14,11 @@ const SPLIT_SEED: u64 = 0;
 ///
 /// # Errors
 ///
-/// If nothing is set aside.
+/// If nothing is set aside; `plural` is what the message calls the items.
 pub(super) fn set_aside(
     labels: &[usize],
     validation_fraction: f64,
+    plural: &str,
 ) -> Result<[Vec<usize>; 2], String> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.shuffle(&mut random_stream(SPLIT_SEED, &[]));
@@ -31,7 +32,7 @@ pub(super) fn set_aside(
     }
     if validation.is_empty() {
         return Err(format!(
-            "validation_fraction {validation_fraction} of each class sets aside none of {} training images; raise it",
+            "validation_fraction {validation_fraction} of each class sets aside none of {} training {plural}; raise it",
             labels.len()
         ));
     }
@@ -52,7 +53,7 @@ mod tests {
     #[test]
     fn the_split_takes_its_share_of_every_class_and_nothing_twice() {
         let labels: Vec<usize> = (0..300).map(|index| index % 3 * (index % 2)).collect();
-        let [train, validation] = set_aside(&labels, 0.2).unwrap();
+        let [train, validation] = set_aside(&labels, 0.2, "images").unwrap();
         let mut all = [train.clone(), validation.clone()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..300).collect::<Vec<_>>());
@@ -61,7 +62,7 @@ mod tests {
             assert_eq!(of_class.count(), expected, "class {class}");
         }
         assert_eq!(
-            set_aside(&labels, 0.2).unwrap(),
+            set_aside(&labels, 0.2, "images").unwrap(),
             [train.clone(), validation]
         );
         // Chosen at random, not the first of each class.
@@ -71,9 +72,9 @@ mod tests {
 
     #[test]
     fn every_class_keeps_an_image_and_an_empty_split_is_an_error() {
-        let [train, validation] = set_aside(&[0, 1, 1], 0.9).unwrap();
+        let [train, validation] = set_aside(&[0, 1, 1], 0.9, "images").unwrap();
         assert_eq!((train.len(), validation.len()), (2, 1));
-        let error = set_aside(&[0, 1, 2], 0.2).unwrap_err();
+        let error = set_aside(&[0, 1, 2], 0.2, "images").unwrap_err();
         assert!(
             error.contains("sets aside none of 3 training images"),
             "{error}"

@@ -1,6 +1,8 @@
 //! Data sets in files: what is read, and what is said of files that are not whole.
 
 mod cifar;
+mod clip_folder;
+mod clip_video;
 pub mod files;
 mod image_folder;
 mod mnist;

@@ -1,0 +1,349 @@
+//! Folders of clips: frames and GIFs. Frame `i` of a clip has the grey `10 * i` throughout.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use burn_topology::data::{ClipCut, ClipFolder, Crop, Splits, read_clip};
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, Frame, Rgb, RgbImage, Rgba, RgbaImage};
+
+use crate::util::TestDir;
+
+pub fn cut(n_frames: usize, stride: usize) -> ClipCut {
+    ClipCut {
+        n_frames,
+        stride,
+        frame_rate: None,
+        image_size: 4,
+        crop: Crop::Center,
+    }
+}
+
+pub fn at_rate(n_frames: usize, rate: f64) -> ClipCut {
+    ClipCut {
+        frame_rate: Some(rate),
+        ..cut(n_frames, 1)
+    }
+}
+
+/// Mean of each frame in units of the grey of one frame.
+pub fn numbers(path: &Path, cut: &ClipCut) -> Vec<f32> {
+    let pixels = read_clip(path, cut).unwrap();
+    let n = 3 * cut.image_size * cut.image_size;
+    assert_eq!(pixels.len(), n * cut.n_frames);
+    assert!(pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
+    let mean = |frame: &[f32]| frame.iter().sum::<f32>() / n as f32 * 25.5;
+    pixels.chunks(n).map(mean).collect()
+}
+
+#[track_caller]
+pub fn assert_numbers(path: &Path, cut: &ClipCut, expected: &[u8]) {
+    let found = numbers(path, cut);
+    let rounded: Vec<u8> = found.iter().map(|number| number.round() as u8).collect();
+    assert_eq!(rounded, expected, "{found:?}");
+}
+
+/// What is said of a clip that cannot be read, without its directory.
+pub fn refused(path: &Path, cut: &ClipCut) -> String {
+    let message = read_clip(path, cut).expect_err("a clip that cannot be read");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    let directory = path.parent().expect("a directory");
+    message.replace(&format!("{}/", directory.display()), "")
+}
+
+fn grey(number: u8) -> RgbImage {
+    RgbImage::from_pixel(4 + u32::from(number % 3), 4, Rgb([10 * number; 3]))
+}
+
+/// Frames with names from 1 on, some PNG and some JPEG, of several sizes.
+fn write_frames(folder: &Path, n_frames: u8) {
+    std::fs::create_dir_all(folder).unwrap();
+    for number in 0..n_frames {
+        let ending = if number % 4 == 3 { "JPG" } else { "png" };
+        let name = format!("frame{}.{ending}", number + 1);
+        grey(number).save(folder.join(name)).unwrap();
+    }
+}
+
+/// A GIF of frames that are each shown for so many milliseconds.
+fn write_gif(path: &Path, delays: &[u32]) {
+    let mut encoder = GifEncoder::new(File::create(path).unwrap());
+    encoder.set_repeat(Repeat::Infinite).unwrap();
+    for (number, &delay) in delays.iter().enumerate() {
+        let image = RgbaImage::from_pixel(
+            8,
+            4,
+            Rgba(
+                [[10 * number as u8; 3].as_slice(), &[255]]
+                    .concat()
+                    .try_into()
+                    .unwrap(),
+            ),
+        );
+        let delay = Delay::from_numer_denom_ms(delay, 1);
+        encoder
+            .encode_frame(Frame::from_parts(image, 0, 0, delay))
+            .unwrap();
+    }
+}
+
+#[test]
+fn frames_are_taken_in_the_order_of_their_numbers_from_the_middle() {
+    let directory = TestDir::new();
+    let clip = directory.path().join("clip");
+    write_frames(&clip, 12);
+    std::fs::write(clip.join("notes.txt"), "x").unwrap();
+    assert_numbers(&clip, &cut(12, 1), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_numbers(&clip, &cut(4, 1), &[4, 5, 6, 7]);
+    assert_numbers(&clip, &cut(4, 3), &[1, 4, 7, 10]);
+    assert_numbers(&clip, &cut(1, 100), &[5]);
+}
+
+#[test]
+fn frames_are_cut_to_their_middle_or_stretched() {
+    let directory = TestDir::new();
+    // Red, green and blue from left to right, then from top to bottom.
+    let stripe = |place: u32| {
+        Rgb([place < 2, (2..6).contains(&place), place >= 6].map(|on| 255 * u8::from(on)))
+    };
+    RgbImage::from_fn(8, 4, |column, _| stripe(column))
+        .save(directory.path().join("1.png"))
+        .unwrap();
+    RgbImage::from_fn(4, 8, |_, row| stripe(row))
+        .save(directory.path().join("2.png"))
+        .unwrap();
+    let green = [[0.0; 16], [1.0; 16], [0.0; 16]].concat();
+    let pixels = read_clip(directory.path(), &cut(2, 1)).unwrap();
+    assert_eq!(pixels, [green.clone(), green].concat());
+    let stretched = ClipCut {
+        crop: Crop::Stretch,
+        image_size: 8,
+        ..cut(2, 1)
+    };
+    let pixels = read_clip(directory.path(), &stretched).unwrap();
+    let at = |frame: usize, channel: usize, row: usize, column: usize| {
+        pixels[((frame * 3 + channel) * 8 + row) * 8 + column]
+    };
+    for place in 0..8 {
+        let [red, green, blue] = stripe(place as u32).0.map(|value| f32::from(value) / 255.0);
+        for other in 0..8 {
+            assert_eq!(
+                [0, 1, 2].map(|c| at(0, c, other, place)),
+                [red, green, blue]
+            );
+            assert_eq!(
+                [0, 1, 2].map(|c| at(1, c, place, other)),
+                [red, green, blue]
+            );
+        }
+    }
+}
+
+#[test]
+fn frames_that_cannot_be_had_are_named() {
+    let directory = TestDir::new();
+    let clip = directory.path().join("clip");
+    write_frames(&clip, 5);
+    assert_eq!(
+        refused(&clip, &cut(3, 3)),
+        "clip: 5 frames, expected at least 7 for n_frames = 3 and stride = 3; lower one of them, or take the clip out"
+    );
+    assert_eq!(
+        refused(&clip, &at_rate(3, 8.0)),
+        "clip: a folder of frames has no frame rate to resample from; leave frame_rate out, or give video files or GIFs"
+    );
+    std::fs::write(clip.join("frame3.png"), "x").unwrap();
+    let message = refused(&clip, &cut(3, 1));
+    assert!(
+        message.starts_with("clip/frame3.png: cannot be decoded ("),
+        "{message}"
+    );
+    let missing = refused(&directory.path().join("nowhere.mp4"), &cut(1, 1));
+    assert!(
+        missing.starts_with("nowhere.mp4: cannot be read: "),
+        "{missing}"
+    );
+}
+
+#[test]
+fn gifs_are_resampled_by_the_times_of_their_frames() {
+    let directory = TestDir::new();
+    let path = directory.path().join("a.GIF");
+    // The delay of the last is too short to be meant, and taken for 100 ms.
+    write_gif(&path, &[100, 50, 250, 0]);
+    assert_numbers(&path, &cut(4, 1), &[0, 1, 2, 3]);
+    assert_numbers(&path, &cut(2, 1), &[1, 2]);
+    assert_numbers(&path, &at_rate(5, 10.0), &[0, 1, 2, 2, 3]);
+    assert_numbers(&path, &at_rate(3, 10.0), &[1, 2, 2]);
+    assert_eq!(
+        refused(&path, &at_rate(6, 10.0)),
+        "a.GIF: 5 frames at 10 per second, expected at least 6 for n_frames = 6 and stride = 1; lower one of them, or take the clip out"
+    );
+    write_gif(&path, &[100]);
+    assert_numbers(&path, &cut(1, 1), &[0]);
+}
+
+#[test]
+fn broken_gifs_give_one_sentence() {
+    let directory = TestDir::new();
+    let path = directory.path().join("a.gif");
+    write_gif(&path, &[100; 6]);
+    let bytes = std::fs::read(&path).unwrap();
+    for broken in [
+        &bytes[..bytes.len() - 1],
+        &bytes[..bytes.len() - 9],
+        &bytes[..bytes.len() / 2],
+        b"GIF89a",
+        b"text",
+        b"",
+    ] {
+        std::fs::write(&path, broken).unwrap();
+        let message = refused(&path, &cut(2, 1));
+        assert!(
+            message.starts_with("a.gif: cannot be decoded ("),
+            "{message}"
+        );
+        assert!(message.ends_with("), expected a whole GIF"), "{message}");
+    }
+}
+
+/// `train` with four clips of three frames or more in each of `run` and `sit`, `test` with one.
+fn write_clips(root: &Path) {
+    for (split, n_clips) in [("train", 4), ("test", 1)] {
+        for class in ["run", "sit"] {
+            let folder = root.join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for clip in 0..n_clips {
+                match class {
+                    "run" => write_frames(&folder.join(format!("clip{clip}")), 3 + clip),
+                    _ => write_gif(&folder.join(format!("clip{clip}.gif")), &[100; 5]),
+                }
+            }
+            std::fs::write(folder.join("notes.txt"), "x").unwrap();
+        }
+    }
+}
+
+fn settings(root: &Path, skip_unreadable: bool) -> ClipFolder {
+    ClipFolder {
+        path: root.to_owned(),
+        n_classes: 2,
+        validation_fraction: Some(0.25),
+        cut: cut(3, 1),
+        skip_unreadable,
+    }
+}
+
+fn sizes(clips: &Splits) -> [usize; 3] {
+    [&clips.train, &clips.validation, &clips.test].map(|split| split.len())
+}
+
+#[test]
+fn clip_folders_are_split_and_read_whatever_the_kind_of_clip() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let clips = settings(directory.path(), true).open().unwrap();
+    assert_eq!(sizes(&clips), [6, 2, 2]);
+    assert!(clips.unreadable.is_empty());
+    let [train, validation, test] = [&clips.train, &clips.validation, &clips.test];
+    let labels = |indices: Vec<usize>| -> Vec<usize> {
+        let items = train.get_many(indices).unwrap();
+        items.into_iter().map(|clip| clip.label).collect()
+    };
+    assert_eq!(labels((0..6).rev().collect()), [1, 1, 1, 0, 0, 0]);
+    assert_eq!(validation.get(1).unwrap().label, 1);
+    let run = test.get(0).unwrap();
+    assert_eq!((run.label, run.pixels.len()), (0, 3 * 3 * 4 * 4));
+    assert_eq!(run.pixels[..48], [0.0; 48]);
+    assert_eq!(run.pixels[96..], [20.0 / 255.0; 48]);
+    assert_eq!(test.get_many(vec![1, 0]).unwrap()[1], run);
+}
+
+#[test]
+fn the_digest_follows_names_and_sizes_of_files_and_frames() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let digest = || settings(directory.path(), false).open().unwrap().sha256;
+    let before = digest();
+    assert_eq!(before.len(), 64);
+    let frame = directory.path().join("train/run/clip0/frame1.png");
+    std::fs::rename(&frame, frame.with_file_name("frame9.png")).unwrap();
+    let renamed = digest();
+    std::fs::rename(frame.with_file_name("frame9.png"), &frame).unwrap();
+    assert_eq!(digest(), before);
+    write_gif(&directory.path().join("test/sit/clip0.gif"), &[100; 6]);
+    let grown = digest();
+    assert!(before != grown && before != renamed && grown != renamed);
+}
+
+#[test]
+fn clips_that_cannot_be_read_are_errors_or_left_out() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let broken = |name: &str| -> PathBuf { directory.path().join("train").join(name) };
+    let whole = settings(directory.path(), false).open().unwrap();
+    std::fs::write(broken("sit/clip1.gif"), "x").unwrap();
+    std::fs::remove_dir_all(broken("run/clip2")).unwrap();
+    std::fs::create_dir(broken("run/clip2")).unwrap();
+
+    let clips = settings(directory.path(), false).open().unwrap();
+    assert_eq!(sizes(&clips), sizes(&whole));
+    let all: Vec<usize> = (0..clips.train.len()).collect();
+    let message = clips.train.get_many(all).unwrap_err().to_string();
+    let first = format!(
+        "{}: 0 frames, expected at least 3",
+        broken("run/clip2").display()
+    );
+    assert!(message.starts_with(&first), "{message}");
+
+    let clips = settings(directory.path(), true).open().unwrap();
+    assert_eq!(sizes(&clips).iter().sum::<usize>(), 8);
+    assert_eq!(clips.unreadable.len(), 2);
+    assert!(clips.unreadable[0].starts_with(&first));
+    for split in [&clips.train, &clips.validation, &clips.test] {
+        assert!(split.get_many((0..split.len()).collect()).is_ok());
+    }
+
+    for number in 0..4 {
+        std::fs::write(broken(&format!("sit/clip{number}.gif")), "x").unwrap();
+    }
+    let Err(message) = settings(directory.path(), true).open() else {
+        panic!("a class without clips was opened");
+    };
+    let clip = broken("sit/clip");
+    assert!(
+        message.starts_with(&clip.display().to_string()),
+        "{message}"
+    );
+    assert!(
+        message.contains(".gif: the first of 3 train clips of which none can be read; "),
+        "{message}"
+    );
+}
+
+#[test]
+fn broken_clip_folders_give_one_sentence() {
+    let directory = TestDir::new();
+    let root = directory.path().join("clips");
+    let said = || {
+        let Err(message) = settings(&root, false).open() else {
+            panic!("a broken folder was opened");
+        };
+        message.replace(&format!("{}/", directory.path().display()), "")
+    };
+    assert_eq!(
+        said(),
+        "clips/train: no such folder, expected clips in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`"
+    );
+    write_clips(&root);
+    std::fs::remove_file(root.join("test/sit/clip0.gif")).unwrap();
+    assert_eq!(
+        said(),
+        "clips/test/sit: no clips, expected folders of frames, or files that end in `.gif`, `.mp4`, `.m4v`, `.mov`, `.webm`, `.mkv`, `.avi`, `.mpg`, `.mpeg`, `.m2v`, `.ts`, `.mts`, `.wmv`, `.flv`, `.ogv`, `.3gp`, `.y4m`"
+    );
+    std::fs::create_dir(root.join("train/third")).unwrap();
+    assert_eq!(
+        said(),
+        "clips/train: 3 class folders, expected 2 as data.n_classes says"
+    );
+}
