@@ -43,10 +43,10 @@ impl RegularizedVit {
     fn forward(&self, batch: &ImageBatch) -> (Tensor<2>, Tensor<1>, Activations) {
         let output = self.vit.forward(batch.images.clone(), Capture::Attention);
         let cross_entropy = CrossEntropyLossConfig::new().init(&batch.images.device());
-        let task = cross_entropy.forward(output.logits.clone(), batch.labels.clone());
+        let task = cross_entropy.forward(output.output.clone(), batch.labels.clone());
         let n_prefix_tokens = output.tokens.n_prefix_tokens;
         let activations = Activations::of_attention(output.attention, n_prefix_tokens);
-        (output.logits, task, activations)
+        (output.output, task, activations)
     }
 
     fn output(&self, batch: ImageBatch) -> RegularizedOutput<ClassificationOutput> {

@@ -23,7 +23,7 @@ pub struct BlockConfig {
     /// Dropout probability in attention and MLP.
     #[config(default = 0.0)]
     pub dropout: f64,
-    /// Probability that a residual branch is dropped for a whole image.
+    /// Probability that a residual branch is dropped for a whole item of the batch.
     #[config(default = 0.0)]
     pub drop_path: f64,
 }
@@ -56,7 +56,7 @@ pub struct Mlp {
     pub fc2: Linear,
 }
 
-/// Stochastic depth: in training, drops a residual branch for whole images and scales up the rest.
+/// Stochastic depth: in training, drops a residual branch for whole items of the batch and scales up the rest.
 ///
 /// # Source
 ///
@@ -82,6 +82,14 @@ pub(super) fn normalize(tokens: Tensor<3>, norm: &LayerNorm) -> Tensor<3> {
 }
 
 impl BlockConfig {
+    /// The configuration of block `layer` of `n_layers`, whose drop path rises linearly from 0 at the
+    /// first to that of `self` at the last.
+    pub(super) fn at_depth(self, layer: usize, n_layers: usize) -> Self {
+        let depth = layer as f64 / n_layers.saturating_sub(1).max(1) as f64;
+        let drop_path = self.drop_path * depth;
+        self.with_drop_path(drop_path)
+    }
+
     /// Initialises the block.
     pub fn init(&self, device: &Device) -> Block {
         Block {
@@ -109,9 +117,23 @@ impl Block {
     ///
     /// - `tokens`, `context`: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
+        self.forward_masked(tokens, None)
+    }
+
+    /// The same where a token does not look at those for which `mask` is true.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`, `context`: `[batch_size, n_tokens, d_model]`
+    /// - `mask`: `[batch_size or 1, n_heads or 1, n_tokens or 1, n_tokens]`
+    pub fn forward_masked(
+        &self,
+        tokens: Tensor<3>,
+        mask: Option<Tensor<4, Bool>>,
+    ) -> AttentionOutput {
         let branch = |output| self.drop_path.forward(self.drop.forward(output));
-        let AttentionOutput { context, weights } =
-            self.attn.forward(normalize(tokens.clone(), &self.norm1));
+        let normalized = normalize(tokens.clone(), &self.norm1);
+        let AttentionOutput { context, weights } = self.attn.forward_masked(normalized, mask);
         let tokens = tokens + branch(context);
         let update = self.mlp.forward(normalize(tokens.clone(), &self.norm2));
         AttentionOutput {

@@ -1,13 +1,29 @@
 //! Transformers that return their attention by value. Nothing here knows of topology.
 
 mod block;
+mod clip_tokens;
+mod joint;
+mod linear_probe;
+mod network;
 mod output;
 mod parameters;
+mod patch_embed;
+mod read_out;
 mod size;
+mod timesformer;
+mod video;
 mod vit;
+mod vivit;
 
 pub use block::{Block, BlockConfig, DropPath, Mlp};
+pub use joint::JointVideoTransformer;
+pub use linear_probe::{LinearProbe, LinearProbeConfig};
+pub use network::{Network, NetworkConfig};
 pub use output::{Capture, ModelOutput, TokenLayout};
 pub use parameters::{ParameterCount, count_parameters};
+pub use patch_embed::PatchEmbed;
 pub use size::VitSize;
-pub use vit::{PatchEmbed, Pooling, Vit, VitConfig};
+pub use timesformer::{DividedBlock, TimeSformer};
+pub use video::{VideoAttention, VideoConfig, VideoHead};
+pub use vit::{Pooling, Vit, VitConfig};
+pub use vivit::Vivit;

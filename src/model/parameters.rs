@@ -14,7 +14,8 @@ pub struct ParameterCount {
     pub n_parameters: usize,
 }
 
-/// Parameters of each part of a model, in its order; the elements of a list are one entry.
+/// Parameters of each part of a model, in its order; the elements of a list are one entry, and the
+/// variant of an enum is none: its parts are.
 ///
 /// # Example
 ///
@@ -37,6 +38,11 @@ pub fn count_parameters<M: Module>(model: &M) -> Vec<ParameterCount> {
     counter.counts
 }
 
+/// As Burn's derived modules call an enum.
+fn is_enum(container_type: &str) -> bool {
+    container_type.starts_with("Enum:")
+}
+
 #[derive(Default)]
 struct Counter {
     path: Vec<String>,
@@ -44,12 +50,16 @@ struct Counter {
 }
 
 impl ModuleVisitor for Counter {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if !is_enum(container_type) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        if !is_enum(container_type) {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

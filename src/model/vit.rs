@@ -1,12 +1,12 @@
 //! The vision transformer.
 
 use burn::module::{Initializer, Param};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear, LinearConfig};
 use burn::prelude::*;
 
 use super::block::{Block, BlockConfig, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
+use super::patch_embed::PatchEmbed;
 use super::size::VitSize;
 
 /// What the classifier looks at.
@@ -71,7 +71,7 @@ pub struct VitConfig {
 /// let device = Device::flex();
 /// let vit = VitConfig::new([8, 8], 1, 10, 2, 16, 2, 4).init(&device);
 /// let output = vit.forward(Tensor::zeros([3, 1, 8, 8], &device), Capture::Attention);
-/// assert_eq!(output.logits.dims(), [3, 10]);
+/// assert_eq!(output.output.dims(), [3, 10]);
 /// assert_eq!(output.attention[1].dims(), [3, 4, 17, 17]);
 /// # }
 /// ```
@@ -97,13 +97,6 @@ pub struct Vit {
     grid: [usize; 2],
 }
 
-/// Cuts an image into square patches and projects each.
-#[derive(Module, Debug)]
-pub struct PatchEmbed {
-    /// Convolution whose stride is its kernel.
-    pub proj: Conv2d,
-}
-
 impl VitConfig {
     /// The configuration of a standard size for images of this shape.
     pub fn of_size(size: VitSize, image: [usize; 3], patch_size: usize, n_classes: usize) -> Self {
@@ -126,6 +119,7 @@ impl VitConfig {
             Pooling::Mean => 0,
         };
         TokenLayout {
+            n_frames: 1,
             n_prefix_tokens: n_class_tokens + self.n_registers,
             grid: self.image_size.map(|side| side / self.patch_size),
         }
@@ -146,13 +140,8 @@ impl VitConfig {
         }
         let layout = self.token_layout();
         let normal = |std| Initializer::Normal { mean: 0.0, std };
-        let patch = [self.patch_size; 2];
         Vit {
-            patch_embed: PatchEmbed {
-                proj: Conv2dConfig::new([self.n_channels, self.d_model], patch)
-                    .with_stride(patch)
-                    .init(device),
-            },
+            patch_embed: PatchEmbed::new(self.n_channels, self.patch_size, self.d_model, device),
             cls_token: (self.pooling == Pooling::Cls)
                 .then(|| normal(0.02).init([1, 1, self.d_model], device)),
             reg_token: (self.n_registers > 0)
@@ -170,10 +159,10 @@ impl VitConfig {
     }
 
     fn block(&self, layer: usize) -> BlockConfig {
-        let depth = layer as f64 / (self.n_layers - 1).max(1) as f64;
         BlockConfig::new(self.d_model, self.n_heads, self.mlp_ratio * self.d_model)
             .with_dropout(self.dropout)
-            .with_drop_path(self.drop_path * depth)
+            .with_drop_path(self.drop_path)
+            .at_depth(layer, self.n_layers)
     }
 }
 
@@ -190,10 +179,10 @@ impl Vit {
         for block in &self.blocks {
             let output = block.forward(tokens);
             tokens = output.context;
-            if capture != Capture::Logits {
+            if capture.keeps_attention() {
                 attention.push(output.weights);
             }
-            if capture == Capture::AttentionAndHidden {
+            if capture.keeps_hidden() {
                 hidden.push(tokens.clone());
             }
         }
@@ -203,9 +192,10 @@ impl Vit {
             None => tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1),
         };
         ModelOutput {
-            logits: self.head.forward(pooled.squeeze_dim(1)),
+            output: self.head.forward(pooled.squeeze_dim(1)),
             tokens: self.token_layout(),
             attention,
+            mass: Vec::new(),
             hidden,
         }
     }
@@ -213,15 +203,14 @@ impl Vit {
     /// How the tokens lie over the image.
     pub fn token_layout(&self) -> TokenLayout {
         TokenLayout {
+            n_frames: 1,
             n_prefix_tokens: self.n_prefix_tokens,
             grid: self.grid,
         }
     }
 
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        let patches = self.patch_embed.proj.forward(images); // [batch, d_model, row, column]
-        let patches: Tensor<3> = patches.flatten(2, 3);
-        let patches = patches.swap_dims(1, 2); // [batch, patch, d_model]
+        let patches = self.patch_embed.forward(images);
         let [batch_size, _, d_model] = patches.dims();
         let prefix = [&self.cls_token, &self.reg_token].into_iter().flatten();
         let mut tokens: Vec<_> = prefix
@@ -270,9 +259,9 @@ mod tests {
         let device = Device::flex();
         let mut vit = config(Pooling::Mean, n_layers).init(&device);
         let images = Tensor::random([2, 1, 4, 6], Distribution::Default, &device);
-        let before = vit.forward(images.clone(), Capture::Logits).logits;
+        let before = vit.forward(images.clone(), Capture::Logits).output;
         vit.reg_token = vit.reg_token.map(|token| token.map(|token| token * -10.0));
-        let after = vit.forward(images, Capture::Logits).logits;
+        let after = vit.forward(images, Capture::Logits).output;
         (after - before).abs().max().into_scalar()
     }
 

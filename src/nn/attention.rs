@@ -116,9 +116,23 @@ impl SelfAttention {
     ///
     /// - `tokens`: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
+        self.forward_masked(tokens, None)
+    }
+
+    /// The same where a token does not look at those for which `mask` is true.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_tokens, d_model]`
+    /// - `mask`: `[batch_size or 1, n_heads or 1, n_tokens or 1, n_tokens]`
+    pub fn forward_masked(
+        &self,
+        tokens: Tensor<3>,
+        mask: Option<Tensor<4, Bool>>,
+    ) -> AttentionOutput {
         let qkv = linear(tokens, &self.qkv);
         let drop = |weights| self.dropout.forward(weights);
-        let MixedTokens { mixed, weights } = attention(qkv, self.n_heads, None, drop);
+        let MixedTokens { mixed, weights } = attention(qkv, self.n_heads, mask, drop);
         AttentionOutput {
             context: linear(mixed, &self.proj),
             weights,

@@ -69,13 +69,13 @@ pub fn evaluate(
         let batch = batcher.batch(items, job.device);
         let output = model.forward(batch.images, capture);
         let right = output
-            .logits
+            .output
             .clone()
             .argmax(1)
             .squeeze_dim::<1>(1)
             .equal(batch.labels.clone());
         n_right += right.int().sum().into_scalar::<i64>();
-        let loss = cross_entropy.forward(output.logits, batch.labels);
+        let loss = cross_entropy.forward(output.output, batch.labels);
         evaluation.loss += weight * loss.into_scalar::<f64>();
         evaluation
             .monitor

@@ -20,7 +20,7 @@ pub fn predict(
 ) -> Result<Vec<Vec<f64>>, TrainError> {
     let spec = job.config.spec.images;
     let batch = ImageBatcher { spec }.batch(items, job.device);
-    let logits = model.forward(batch.images, Capture::Logits).logits;
+    let logits = model.forward(batch.images, Capture::Logits).output;
     let rows: Vec<f64> = softmax(logits, 1)
         .try_into_vec_as()
         .map_err(|e| TrainError::Files(format!("the logits cannot be read: {e}")))?;

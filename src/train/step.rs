@@ -201,7 +201,7 @@ impl Trainer<'_> {
         let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
         self.device.seed(seed);
         let output = self.model.forward(part.images.clone(), capture);
-        let task = soft_cross_entropy(output.logits, part.targets.clone());
+        let task = soft_cross_entropy(output.output, part.targets.clone());
         let activations = Activations {
             attention: output.attention,
             hidden: output.hidden,

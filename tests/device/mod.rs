@@ -40,7 +40,7 @@ fn step(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
     let labels = Tensor::<1, Int>::from_data([3, 7], &device);
     let task = CrossEntropyLossConfig::new()
         .init(&device)
-        .forward(output.logits, labels);
+        .forward(output.output, labels);
     let penalties = vec![LayerPenalty::new(0), LayerPenalty::new(1)];
     let topology = TopologyRegularizer::new(penalties)
         .unwrap()
