@@ -154,8 +154,8 @@ impl Vivit {
     /// The class tokens of the frames after the temporal encoder, that of the clip before them.
     fn over_time(&self, class: Tensor<3>) -> Tensor<3> {
         let [batch_size, n_frames, d_model] = class.dims();
-        let mask = (self.kind == VideoHead::NextFrame)
-            .then(|| later_frames(n_frames, 1, &class.device()));
+        let mask =
+            (self.kind == VideoHead::NextFrame).then(|| later_frames(n_frames, 1, &class.device()));
         let of_clip = self
             .temporal_cls_token
             .as_ref()
