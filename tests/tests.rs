@@ -22,6 +22,7 @@ mod layering;
 #[cfg(feature = "train")]
 mod learner;
 mod loss;
+mod model;
 mod nn;
 mod topology;
 mod train;

@@ -65,7 +65,7 @@ impl ClipTokens {
     }
 
     /// The inverse; copies of the tokens of the clip are averaged.
-    pub(super) fn from_frames(self, frames: Tensor<3>) -> Tensor<3> {
+    pub(super) fn join_frames(self, frames: Tensor<3>) -> Tensor<3> {
         let [n_images, n_tokens, d_model] = frames.dims();
         let batch_size = n_images / self.n_frames;
         let n_prefix_tokens = n_tokens - self.n_patches;
@@ -92,7 +92,7 @@ impl ClipTokens {
     }
 
     /// The inverse.
-    pub(super) fn from_places(self, places: Tensor<3>) -> Tensor<3> {
+    pub(super) fn join_places(self, places: Tensor<3>) -> Tensor<3> {
         let [n_places, n_frames, d_model] = places.dims();
         let batch_size = n_places / self.n_patches;
         places
@@ -156,14 +156,14 @@ mod tests {
                 row(frames.clone(), 5, n_prefix_tokens + 3),
                 row(tokens.clone(), 1, n_prefix_tokens + 11)
             );
-            let returned = extents.from_frames(frames);
+            let returned = extents.join_frames(frames);
             for (found, expected) in values(returned).into_iter().zip(values(tokens.clone())) {
                 assert!((found - expected).abs() < 1e-6);
             }
             let (_, patches) = extents.split(tokens);
             let places = extents.to_places(patches.clone());
             assert_eq!(row(places.clone(), 7, 2), row(patches.clone(), 1, 11));
-            assert_eq!(values(extents.from_places(places)), values(patches));
+            assert_eq!(values(extents.join_places(places)), values(patches));
         }
     }
 

@@ -119,11 +119,11 @@ impl DividedBlock {
         let places = normalize(extents.to_places(patches.clone()), &self.temporal_norm1);
         let over_time = self.temporal_attn.forward_masked(places, mask).context;
         let update = linear(branch(over_time), &self.temporal_fc);
-        let tokens = join(class, patches + extents.from_places(update));
+        let tokens = join(class, patches + extents.join_places(update));
 
         let frames = normalize(extents.to_frames(tokens.clone()), &self.norm1);
         let AttentionOutput { context, weights } = self.attn.forward(frames);
-        let tokens = tokens + extents.from_frames(branch(context));
+        let tokens = tokens + extents.join_frames(branch(context));
 
         let update = self.mlp.forward(normalize(tokens.clone(), &self.norm2));
         AttentionOutput {

@@ -1,0 +1,68 @@
+//! Gradients of outputs and attention in every parameter.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::prelude::*;
+use burn::tensor::Gradients;
+
+use super::layers::numbers;
+use super::{clips, configs, forward, network, noise};
+
+/// Names of the parameters that no gradient reaches.
+struct Unreached<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    names: Vec<String>,
+    n_seen: usize,
+}
+
+impl ModuleVisitor for Unreached<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.n_seen += 1;
+        let gradient = param.val().grad(self.gradients);
+        let is_reached = gradient.is_some_and(|gradient| {
+            let slopes = numbers(gradient);
+            slopes.iter().all(|slope| slope.is_finite()) && slopes.iter().any(|x| *x != 0.0)
+        });
+        if !is_reached {
+            self.names.push(self.path.join("."));
+        }
+    }
+}
+
+#[test]
+fn gradients_reach_every_parameter() {
+    let device = Device::flex().autodiff();
+    for config in configs() {
+        let network = network(&config, &device);
+        let output = forward(&network, clips(&config, 2, &device));
+        let weighted = |tensor: Tensor<1>| {
+            let factors = noise(tensor.dims(), 2000, &device);
+            (tensor * factors).sum()
+        };
+        let mut loss = weighted(output.output.flatten(0, 1));
+        for weights in output.attention {
+            loss = loss + weighted(weights.flatten(0, 3));
+        }
+        for mass in output.mass {
+            loss = loss + weighted(mass.flatten(0, 1));
+        }
+        let gradients = loss.backward();
+        let mut visitor = Unreached {
+            gradients: &gradients,
+            path: Vec::new(),
+            names: Vec::new(),
+            n_seen: 0,
+        };
+        network.visit(&mut visitor);
+        assert_eq!(visitor.names, Vec::<String>::new(), "{config}");
+        assert!(visitor.n_seen > 20, "{config}");
+    }
+}
