@@ -6,7 +6,7 @@ use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::timesformer::TimeSformer;
-use super::video::{VideoAttention, VideoConfig};
+use super::video::{VideoAttention, VideoConfig, VideoHead};
 use super::vit::{Vit, VitConfig};
 use super::vivit::Vivit;
 
@@ -63,6 +63,24 @@ impl NetworkConfig {
             Self::Vit(config) => config.token_layout(),
             Self::Video(config) => config.token_layout(),
             Self::LinearProbe(config) => config.token_layout(),
+        }
+    }
+
+    /// What the model tells of a clip; of an image its class.
+    pub fn head(&self) -> VideoHead {
+        match self {
+            Self::Vit(_) => VideoHead::Clip,
+            Self::Video(config) => config.head,
+            Self::LinearProbe(config) => config.head,
+        }
+    }
+
+    /// Frames that the model looks at.
+    pub fn n_frames(&self) -> usize {
+        match self {
+            Self::Vit(_) => 1,
+            Self::Video(config) => config.n_frames,
+            Self::LinearProbe(config) => config.n_frames,
         }
     }
 
