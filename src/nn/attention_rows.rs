@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::DType;
 
-use super::fused::{SelectedRows, as_one_node};
+use super::fused::{SelectedRows, as_one_node, select_on_host};
 use crate::error::{Error, Result};
 
 /// Which heads become distance matrices.
@@ -136,31 +136,22 @@ impl AttentionRows {
     }
 
     fn renormalised(&self, weights: Tensor<4>, tolerance: f64) -> Result<SelectedRows> {
-        let [batch_size, n_heads, n_tokens, _] = weights.dims();
-        let (rows, n_heads): (Tensor<3>, _) = match self.heads {
-            Heads::Mean => (weights.mean_dim(1).squeeze_dim(1), None),
-            Heads::Each => {
-                let shape = [batch_size * n_heads, n_tokens, n_tokens];
-                (weights.reshape(shape), Some(n_heads))
-            }
+        let [_, n_heads, n_tokens, _] = weights.dims();
+        let takes_mean = self.heads == Heads::Mean;
+        let first = match self.tokens {
+            Tokens::All => 0,
+            Tokens::Patches => self.n_prefix_tokens,
         };
-        let sums = rows.clone().sum_dim(2); // [item, token, 1]
-        check_sums(sums.clone(), n_heads, tolerance)?;
-        let (rows, sums) = match self.tokens {
-            Tokens::All => (rows, sums),
-            Tokens::Patches => {
-                let patches = self.n_prefix_tokens..n_tokens;
-                let n_items = rows.dims()[0];
-                let rows = rows.slice([0..n_items, patches.clone(), patches]);
-                let sums = rows.clone().sum_dim(2);
-                self.check_patches(sums.clone(), n_heads)?;
-                (rows, sums)
-            }
+        let (selected, totals) = match select_on_host(&weights, takes_mean, first) {
+            Some(found) => found,
+            None => select(weights, takes_mean, first)?,
         };
-        Ok(SelectedRows {
-            rows: rows / sums.clone(),
-            sums,
-        })
+        let n_heads = (!takes_mean).then_some(n_heads);
+        check_totals(&totals, n_tokens, n_heads, tolerance)?;
+        if first > 0 {
+            self.check_patches(selected.sums.clone(), n_heads)?;
+        }
+        Ok(selected)
     }
 
     /// A class token can draw all of a row, down to patches that underflow.
@@ -177,6 +168,21 @@ impl AttentionRows {
     }
 }
 
+/// The rows in Burn's operations, and the sums of all rows of all tokens.
+fn select(weights: Tensor<4>, takes_mean: bool, first: usize) -> Result<(SelectedRows, Vec<f64>)> {
+    let [batch_size, n_heads, n_tokens, _] = weights.dims();
+    let rows: Tensor<3> = match takes_mean {
+        true => weights.mean_dim(1).squeeze_dim(1),
+        false => weights.reshape([batch_size * n_heads, n_tokens, n_tokens]),
+    };
+    let totals = read(rows.clone().sum_dim(2))?;
+    let n_items = rows.dims()[0];
+    let rows = rows.slice([0..n_items, first..n_tokens, first..n_tokens]);
+    let sums = rows.clone().sum_dim(2); // [item, token, 1]
+    let rows = rows / sums.clone();
+    Ok((SelectedRows { rows, sums }, totals))
+}
+
 /// What rounding alone can do to the sum of a row.
 fn row_sum_tolerance(dtype: DType) -> f64 {
     match dtype {
@@ -186,16 +192,18 @@ fn row_sum_tolerance(dtype: DType) -> f64 {
     }
 }
 
-fn check_sums(sums: Tensor<3>, n_heads: Option<usize>, tolerance: f64) -> Result<()> {
-    let n_tokens = sums.dims()[1];
-    let sums = read(sums)?;
-    let Some(bad) = sums
-        .iter()
-        .position(|sum| sum.is_nan() || (sum - 1.0).abs() > tolerance)
-    else {
+/// Whether the rows of all tokens, `[n_items, n_tokens]`, sum to one.
+fn check_totals(
+    totals: &[f64],
+    n_tokens: usize,
+    n_heads: Option<usize>,
+    tolerance: f64,
+) -> Result<()> {
+    let is_off = |sum: &f64| sum.is_nan() || (sum - 1.0).abs() > tolerance;
+    let Some(bad) = totals.iter().position(is_off) else {
         return Ok(());
     };
-    let advice = if sums[bad].is_nan() {
+    let advice = if totals[bad].is_nan() {
         "the model's output is not finite"
     } else {
         "pass weights from after softmax and before dropout"
@@ -203,7 +211,7 @@ fn check_sums(sums: Tensor<3>, n_heads: Option<usize>, tolerance: f64) -> Result
     Err(Error::invalid_distribution(format!(
         "attention row ({}) sums to {:.4}, expected 1 within {tolerance:.0e}; {advice}",
         place(bad / n_tokens, n_heads, bad % n_tokens),
-        sums[bad]
+        totals[bad]
     )))
 }
 

@@ -3,6 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::{DType, Element};
 
+use super::fused::copy_to_host;
 use crate::error::{Error, Result};
 
 /// Values in the precision the engine runs in.
@@ -32,7 +33,10 @@ impl HostValues {
     pub(super) fn read(tensor: &Tensor<3>) -> Result<Self> {
         match tensor.dtype() {
             DType::F64 => read_all(tensor).map(Self::F64),
-            _ => read_all(tensor).map(Self::F32),
+            _ => match copy_to_host(tensor) {
+                Some(values) => Ok(Self::F32(values)),
+                None => read_all(tensor).map(Self::F32),
+            },
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use super::error::TrainError;
@@ -64,11 +65,19 @@ impl Prefetch {
         let (requests, to_do) = sync_channel::<usize>(AHEAD);
         let (done, answers) = sync_channel(AHEAD);
         let worker = order.clone();
+        // Threads of its own: those of the training wait for what is made here.
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(rayon::current_num_threads())
+            .build();
         // Ends when the requests do.
         thread::spawn(move || {
             let mut order = None;
             for step in to_do {
-                if done.send(worker.samples_of(step, &mut order)).is_err() {
+                let samples = match &pool {
+                    Ok(pool) => pool.install(|| worker.samples_of(step, &mut order)),
+                    Err(error) => Err(format!("no threads to read samples with: {error}")),
+                };
+                if done.send(samples).is_err() {
                     break;
                 }
             }

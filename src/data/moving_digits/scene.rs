@@ -100,11 +100,7 @@ impl Scene {
                 flow.extend(moved.iter().map(|moved| moved[axis]));
             }
         }
-        let size = [self.side; 2];
-        let betti = frames.iter().map(|drawn| {
-            let foreground: Vec<bool> = drawn.mask.iter().map(|&mask| mask > 0).collect();
-            betti_numbers(&foreground, size)
-        });
+        let betti = frames.iter().map(|drawn| self.betti_of(drawn));
         let truth = ClipTruth {
             betti: betti.collect(),
             masks: frames
@@ -119,6 +115,16 @@ impl Scene {
             frames.into_iter().flat_map(|drawn| drawn.pixels).collect(),
             truth,
         )
+    }
+
+    /// Components and holes of the foreground of a frame.
+    pub(super) fn betti(&self, frame: usize) -> [usize; 2] {
+        self.betti_of(&self.draw(frame))
+    }
+
+    fn betti_of(&self, drawn: &Drawn) -> [usize; 2] {
+        let foreground: Vec<bool> = drawn.mask.iter().map(|&mask| mask > 0).collect();
+        betti_numbers(&foreground, [self.side; 2])
     }
 
     fn draw(&self, frame: usize) -> Drawn {

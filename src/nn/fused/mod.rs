@@ -25,4 +25,4 @@ pub use gelu::{Gelu, gelu};
 pub(super) use given_gradient::{linearised, with_gradient};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub(super) use selected_rows::{SelectedRows, as_one_node};
+pub(super) use selected_rows::{SelectedRows, as_one_node, copy_to_host, select_on_host};

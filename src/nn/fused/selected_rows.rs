@@ -33,17 +33,171 @@ pub(in crate::nn) fn as_one_node<E>(
     }
 }
 
+/// The rows of weights without a graph, and the sums of all rows of all tokens, `[n_items, n_tokens]`:
+/// of each head or their mean, from the token `first` on. One pass, items in parallel; `None` elsewhere
+/// than on the CPU backend in single precision.
+pub(in crate::nn) fn select_on_host(
+    weights: &Tensor<4>,
+    takes_mean: bool,
+    first: usize,
+) -> Option<(SelectedRows, Vec<f64>)> {
+    #[cfg(feature = "flex")]
+    return on_flex::select(weights, takes_mean, first);
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = (weights, takes_mean, first);
+        None
+    }
+}
+
+/// The numbers of a tensor of single precision on the CPU backend, copied once.
+pub(in crate::nn) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
+    #[cfg(feature = "flex")]
+    return on_flex::copy_to_host(tensor);
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = tensor;
+        None
+    }
+}
+
 #[cfg(feature = "flex")]
 mod on_flex {
-    use burn::backend::TensorMetadata;
+    use burn::backend::{Flex, TensorMetadata};
     use burn::tensor::Tensor;
     use pulp::{Arch, Simd, WithSimd};
+    use rayon::prelude::*;
 
     use super::SelectedRows;
     use crate::nn::fused::node::{
         Host, Input, Operation, apply, contiguous, host, in_blocks, values,
     };
     use crate::nn::fused::simd::inner_product;
+
+    pub(super) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
+        match Input::of(tensor.clone().without_autodiff())? {
+            Input::Constant(tensor) => Some(values(&contiguous(tensor)).to_vec()),
+            Input::Tracked(_) => None,
+        }
+    }
+
+    pub(super) fn select(
+        weights: &Tensor<4>,
+        takes_mean: bool,
+        first: usize,
+    ) -> Option<(SelectedRows, Vec<f64>)> {
+        let [batch_size, n_heads, n_tokens, _] = weights.dims();
+        let Input::Constant(weights) = Input::of(weights.clone())? else {
+            return None;
+        };
+        let weights = contiguous(weights);
+        let (n_items, n_averaged) = match takes_mean {
+            true => (batch_size, n_heads),
+            false => (batch_size * n_heads, 1),
+        };
+        let (n_points, size) = (n_tokens - first, n_tokens * n_tokens);
+        if n_items * n_points == 0 {
+            return None;
+        }
+        let mut rows = vec![0.0; n_items * n_points * n_points];
+        let mut sums = vec![0.0; n_items * n_points];
+        let mut totals = vec![0.0; n_items * n_tokens];
+        let inputs = values(&weights).par_chunks_exact(n_averaged * size);
+        let outputs = rows.par_chunks_exact_mut(n_points * n_points);
+        let outputs = outputs.zip(sums.par_chunks_exact_mut(n_points));
+        let outputs = outputs.zip(totals.par_chunks_exact_mut(n_tokens));
+        outputs.zip(inputs).for_each_init(
+            || vec![0.0; n_tokens],
+            |mean, (((rows, sums), totals), heads)| {
+                Arch::new().dispatch(Select {
+                    heads,
+                    mean,
+                    first,
+                    rows,
+                    sums,
+                    totals,
+                });
+            },
+        );
+        let tensor =
+            |values, shape: [usize; 3]| Tensor::from_primitive::<Flex>(host(values, shape));
+        let selected = SelectedRows {
+            rows: tensor(rows, [n_items, n_points, n_points]),
+            sums: tensor(sums, [n_items, n_points, 1]),
+        };
+        Some((selected, totals))
+    }
+
+    /// The rows of one item.
+    struct Select<'a> {
+        /// `[n_averaged, n_tokens, n_tokens]`
+        heads: &'a [f32],
+        /// Memory for a row.
+        mean: &'a mut [f32],
+        first: usize,
+        rows: &'a mut [f32],
+        sums: &'a mut [f32],
+        totals: &'a mut [f64],
+    }
+
+    impl WithSimd for Select<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _simd: S) {
+            let n_tokens = self.mean.len();
+            let size = n_tokens * n_tokens;
+            let n_averaged = self.heads.len() / size;
+            let n_points = n_tokens - self.first;
+            for token in 0..n_tokens {
+                let row = |head: usize| &self.heads[head * size + token * n_tokens..][..n_tokens];
+                self.mean.copy_from_slice(row(0));
+                for head in 1..n_averaged {
+                    for (sum, weight) in self.mean.iter_mut().zip(row(head)) {
+                        *sum += weight;
+                    }
+                }
+                if n_averaged > 1 {
+                    self.mean
+                        .iter_mut()
+                        .for_each(|sum| *sum /= n_averaged as f32);
+                }
+                self.totals[token] = f64::from(sum(self.mean));
+                if token < self.first {
+                    continue;
+                }
+                let patches = &self.mean[self.first..];
+                let total = sum(patches);
+                let place = token - self.first;
+                self.sums[place] = total;
+                let outputs = &mut self.rows[place * n_points..][..n_points];
+                for (output, weight) in outputs.iter_mut().zip(patches) {
+                    *output = weight / total;
+                }
+            }
+        }
+    }
+
+    /// In lanes, the same on every processor.
+    #[inline(always)]
+    fn sum(row: &[f32]) -> f32 {
+        let (chunks, rest) = row.as_chunks::<16>();
+        let mut lanes = [0.0f32; 16];
+        for chunk in chunks {
+            for (lane, weight) in lanes.iter_mut().zip(chunk) {
+                *lane += weight;
+            }
+        }
+        for (lane, weight) in lanes.iter_mut().zip(rest) {
+            *lane += weight;
+        }
+        for half in [8, 4, 2, 1] {
+            for k in 0..half {
+                lanes[k] += lanes[k + half];
+            }
+        }
+        lanes[0]
+    }
 
     pub(super) fn as_one_node<E>(
         weights: &Tensor<4>,
