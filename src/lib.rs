@@ -115,7 +115,7 @@
 )]
 #![cfg_attr(
     feature = "cli",
-    doc = "| 3 | [`model`], [`data`] | transformers, images |"
+    doc = "| 3 | [`model`], [`data`] | transformers, images and clips |"
 )]
 //! | 2 | [`loss`] | penalties between diagrams, the regulariser |
 //! | 1 | [`nn`] | attention that returns its weights, the differentiable persistence layer |

@@ -8,7 +8,7 @@ use super::evaluate::Split;
 use super::output::print;
 use super::progress::Notes;
 use super::{Failure, OpenedRun};
-use crate::data::{Sample, Samples, read_image};
+use crate::data::{Sample, Samples};
 use crate::train::{Job, load_best, predict};
 
 /// Arguments of `predict`.
@@ -16,10 +16,10 @@ use crate::train::{Job, load_best, predict};
 pub struct PredictArguments {
     /// The run directory.
     run: PathBuf,
-    /// PNG or JPEG images; cut to squares and scaled to what the model takes.
+    /// PNG or JPEG images, or clips of a model for clips; cut and scaled to what the model takes.
     #[arg(required_unless_present = "split")]
     images: Vec<PathBuf>,
-    /// The images of a split, with their labels, in place of files.
+    /// The samples of a split, with their labels, in place of files.
     #[arg(long, value_enum, conflicts_with = "images")]
     split: Option<Split>,
     /// Classes listed for each image, the most probable first.
@@ -82,10 +82,7 @@ impl Source<'_> {
 
     fn item(&self, index: usize, job: &Job<'_>) -> Result<Sample, String> {
         match self {
-            Self::Files(files) => {
-                let pixels = read_image(&files[index], job.config.spec.samples)?;
-                Ok(Sample::new(pixels, 0))
-            }
+            Self::Files(files) => job.config.spec.data.read(&files[index]),
             Self::Split(images) => images.get(index).map_err(|error| error.to_string()),
         }
     }

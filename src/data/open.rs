@@ -1,12 +1,12 @@
 //! Which data set, where it lies and how it is cut.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::cifar::{Cifar, cifar};
 use super::digits::{DIGITS_SPEC, digits};
 use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
-use super::{ClipFolder, MovingDigits, SampleSpec, Splits};
+use super::{ClipFolder, MovingDigits, Sample, SampleSpec, Splits, read_clip, read_image};
 
 /// A data set, as a configuration names it. Relative paths start at the working directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +111,26 @@ pub fn open_data(spec: &DataSpec) -> Result<Splits, String> {
         } => image_folder(path, *image_size, *n_classes, *validation_fraction),
         DataSpec::MovingDigits(made) => Ok(made.splits()),
         DataSpec::ClipFolder(folder) => folder.open(),
+    }
+}
+
+impl DataSpec {
+    /// An image or clip from a file, cut and scaled to the shape of this data set; its class is not
+    /// known and said to be 0.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if it cannot be read, or the samples of the data set are not files.
+    pub fn read(&self, path: &Path) -> Result<Sample, String> {
+        let pixels = match self {
+            Self::MovingDigits(_) => Err(format!(
+                "{}: the model was trained on clips that are made, not read; expected a split of them",
+                path.display()
+            )),
+            Self::ClipFolder(folder) => read_clip(path, &folder.cut),
+            _ => read_image(path, self.samples()),
+        };
+        Ok(Sample::new(pixels?, 0))
     }
 }
 

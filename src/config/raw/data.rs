@@ -57,7 +57,7 @@ pub enum RawData {
         repeats: usize,
         /// Standard deviation of the pixels' noise in clips of the kind `noise`.
         #[serde(default = "fifth")]
-        noise: f32,
+        noise: f64,
     },
     /// Clips in `<split>/<class>/`: folders of frames, animated GIFs, video files through ffmpeg.
     ClipFolder {
@@ -91,7 +91,7 @@ fn one() -> usize {
     1
 }
 
-fn fifth() -> f32 {
+fn fifth() -> f64 {
     0.2
 }
 

@@ -83,7 +83,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             noise,
         } => {
             let kinds = clips.iter().map(|clip| clip_kind(*clip)).collect();
-            let made = MovingDigits::new(kinds, *n_frames, *side, *repeats, *noise);
+            let made = MovingDigits::new(kinds, *n_frames, *side, *repeats, *noise as f32);
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
         }
         RawData::ClipFolder {
