@@ -29,6 +29,9 @@ impl Reading {
     }
 }
 
+/// Pairs of points, of the first and of the second item, that are taken for the same.
+type Matched = Arc<[[u32; 2]]>;
+
 /// Two items that are compared.
 pub(super) struct Compared {
     /// Their places in the list of readings.
@@ -36,7 +39,7 @@ pub(super) struct Compared {
     /// Their places there.
     pub(super) items: [usize; 2],
     /// Points taken for the same; `None`: those of the same number.
-    pub(super) matched: Option<Arc<[[u32; 2]]>>,
+    pub(super) matched: Option<Matched>,
 }
 
 /// Everything that a penalty compares, in a fixed order.
@@ -82,7 +85,7 @@ struct Frames {
     n_frames: usize,
     pairs: Vec<[usize; 2]>,
     /// Points taken for the same, by clip and pair; empty: those of the same number.
-    matched: Vec<Arc<[[u32; 2]]>>,
+    matched: Vec<Matched>,
 }
 
 impl Frames {
@@ -132,7 +135,7 @@ impl Frames {
     fn pairs_of_items(
         &self,
         n_items: usize,
-    ) -> impl Iterator<Item = ([usize; 2], Option<Arc<[[u32; 2]]>>)> {
+    ) -> impl Iterator<Item = ([usize; 2], Option<Matched>)> {
         let n_heads = n_items / (self.n_clips * self.n_frames).max(1);
         (0..self.n_clips * self.pairs.len()).flat_map(move |k| {
             let (clip, pair) = (k / self.pairs.len(), self.pairs[k % self.pairs.len()]);

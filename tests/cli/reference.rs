@@ -154,6 +154,9 @@ fn optional_keys_in_the_reference_have_their_defaults() {
         let written = serde_json::to_value(written).unwrap();
         let mut n_compared = 0;
         compare(&schema, &schema["$defs"], &written, "", &mut n_compared);
-        assert!(n_compared > at_least, "{name}: only {n_compared} were compared");
+        assert!(
+            n_compared > at_least,
+            "{name}: only {n_compared} were compared"
+        );
     }
 }

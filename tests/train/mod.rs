@@ -1,6 +1,7 @@
 //! Training runs, small and whole.
 
 mod resume;
+mod video;
 
 use std::path::Path;
 
@@ -189,11 +190,11 @@ fn a_collapse_is_told_of_or_stops_the_training() {
 }
 
 /// A tag as the README writes it: `<k>` for a layer, `<d>` for a dimension, `<i>` for a penalty.
-fn as_documented(tag: &str) -> String {
+pub fn as_documented(tag: &str) -> String {
     let mut out = String::new();
     let mut rest = tag;
     'tag: while let Some(next) = rest.chars().next() {
-        for (before, name) in [("layer", "k"), ("h", "d"), ("penalty", "i")] {
+        for (before, name) in [("layer", "k"), ("h", "d"), ("penalty", "i"), ("pair", "t")] {
             let Some(after) = rest.strip_prefix(before) else {
                 continue;
             };

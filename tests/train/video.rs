@@ -1,0 +1,357 @@
+//! Training runs on clips.
+
+use std::path::Path;
+
+use image::{Rgb, RgbImage};
+
+use super::as_documented;
+use crate::util::{TestDir, program, run_program};
+
+const N_FRAMES: usize = 4;
+
+/// Clips of two classes from the disk, 8 pixels a side: a bar that goes right, and one that goes down.
+const FOLDER: &str =
+    r#"{ kind = "clip_folder", path = "clips", n_frames = 4, image_size = 8, n_classes = 2 }"#;
+
+fn write_clips(directory: &Path) {
+    for (split, n_clips) in [("train", 5), ("val", 3), ("test", 2)] {
+        for (class, axis) in [("down", 1), ("right", 0)] {
+            for clip in 0..n_clips {
+                let name = format!("clips/{split}/{class}/clip{clip}");
+                let folder = directory.join(name);
+                std::fs::create_dir_all(&folder).unwrap();
+                for frame in 0..N_FRAMES as u32 + 1 {
+                    let image = RgbImage::from_fn(8, 8, |x, y| {
+                        let place = [x, y][axis];
+                        let is_bar = place == (frame + clip) % 8;
+                        Rgb([if is_bar { 255 } else { 10 * (x + y) as u8 }; 3])
+                    });
+                    image.save(folder.join(format!("{frame}.png"))).unwrap();
+                }
+            }
+        }
+    }
+}
+
+const MODELS: [(&str, &str); 6] = [
+    ("timesformer", "clip"),
+    ("vivit", "frames"),
+    ("joint", "clip"),
+    ("timesformer", "next_frame"),
+    ("joint", "next_frame"),
+    ("linear_probe", "frames"),
+];
+
+fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
+    let shape = match kind {
+        "linear_probe" => String::new(),
+        _ => ", d_model = 8, n_layers = 2, n_heads = 2, patch_size = 4".to_owned(),
+    };
+    format!(
+        r#"
+        data = {data}
+        model = {{ kind = "{kind}", head = "{head}"{shape} }}
+        [run]
+        name = "tiny"
+        seed = 1
+        [training]
+        epochs = 2
+        batch_size = 4
+        optimizer = {{ kind = "adamw", lr = 1e-3, weight_decay = 0.05 }}
+        schedule = {{ kind = "constant" }}
+        [logging]
+        log_every_steps = 1
+        {penalty}
+        "#
+    )
+}
+
+const BETWEEN_FRAMES: &str = r#"
+    [[topology]]
+    between = "frames"
+    homology_dim = 0
+    normalize = "spanning_tree"
+    penalty = { kind = "wasserstein", order = 2, ground_norm = "infinity", power = "p" }
+    weight = { kind = "fixed", value = 0.1 }
+"#;
+
+fn text(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn every_model_trains_on_clips_and_tells_what_its_task_promises() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let readme = text(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    for (kind, head) in MODELS {
+        let penalty = match kind {
+            "linear_probe" => "",
+            _ => BETWEEN_FRAMES,
+        };
+        let name = format!("{kind}_{head}");
+        std::fs::write(
+            directory.path().join("run.toml"),
+            config(FOLDER, kind, head, penalty),
+        )
+        .unwrap();
+        let output = run_program(directory.path(), &["train", "run.toml", "--out", &name]);
+        assert!(
+            output.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let run = directory.path().join(&name);
+        let summary: serde_json::Value =
+            serde_json::from_str(&text(run.join("summary.json"))).unwrap();
+        let metrics = text(run.join("metrics.jsonl"));
+        let mut expected = vec!["test_loss"];
+        expected.extend(match head {
+            "clip" => &["test_accuracy"][..],
+            "frames" => &["test_accuracy", "test_flip_rate"],
+            _ => &[
+                "test_mse",
+                "test_ssim",
+                "test_mse_copy_last",
+                "test_ssim_extrapolation",
+            ],
+        });
+        if kind != "linear_probe" {
+            expected.extend(["test_h0_distance_to_next", "test_h0_distance_to_next_frame"]);
+            let mut logged = vec![
+                "penalty0_value",
+                "topology/h1_wasserstein_next/layer00",
+                "frames/h1_wasserstein_next_normalized/layer01",
+                "frame_pairs/h0_wasserstein/layer01_pair01",
+                "frame_pairs/gated/layer00_pair00",
+            ];
+            if kind == "joint" {
+                logged.push("attention/mass_in_frame/layer01");
+            }
+            for name in logged {
+                assert!(
+                    metrics.contains(&format!("\"name\":\"{name}\"")),
+                    "{kind} {head}: {name}"
+                );
+            }
+        }
+        for metric in expected {
+            let value = summary[metric].as_f64();
+            assert!(
+                value.is_some_and(f64::is_finite),
+                "{name}: {metric} in {summary}"
+            );
+        }
+        for line in metrics.lines() {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let name = record["name"].as_str().unwrap();
+            let tag = match name.contains('/') {
+                true => name.to_owned(),
+                false => format!("{}/{name}", record["split"].as_str().unwrap()),
+            };
+            let documented = format!("`{}`", as_documented(&tag));
+            assert!(
+                readme.contains(&documented),
+                "{documented} is not in the README"
+            );
+        }
+        let evaluated = run_program(directory.path(), &["evaluate", &name]);
+        let shown = String::from_utf8(evaluated.stdout).unwrap();
+        let first = ["accuracy", "mse"].iter().find_map(|metric| {
+            let value = summary[format!("test_{metric}")].as_f64()?;
+            Some(format!("test: {metric} {value:.4}, "))
+        });
+        assert!(shown.starts_with(&first.unwrap()), "{shown}");
+
+        let clip = "clips/test/right/clip0";
+        let predicted = run_program(directory.path(), &["predict", &name, clip, "--top", "2"]);
+        let shown = String::from_utf8(predicted.stdout).unwrap();
+        match head {
+            "next_frame" => assert_eq!(predicted.status.code(), Some(2)),
+            _ => assert_eq!(shown.lines().count(), 3, "{shown}"),
+        }
+    }
+}
+
+#[test]
+fn a_clip_that_plays_is_in_the_event_file() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let written = config(FOLDER, "timesformer", "next_frame", "");
+    std::fs::write(directory.path().join("run.toml"), written).unwrap();
+    let output = run_program(directory.path(), &["train", "run.toml", "--out", "run"]);
+    assert!(output.status.success());
+    let events = directory.path().join("run/tensorboard");
+    let file = std::fs::read_dir(events).unwrap().next().unwrap().unwrap();
+    let bytes = std::fs::read(file.path()).unwrap();
+    let find = |from: usize, what: &[u8]| {
+        let found = bytes[from..]
+            .windows(what.len())
+            .position(|part| part == what);
+        found.map(|place| from + place)
+    };
+    let tag = find(0, b"clip/layer01").expect("a clip of the last layer");
+    let gif = find(tag, b"GIF89a").expect("an animated picture after its tag");
+    assert!(gif - tag < 100);
+}
+
+#[test]
+fn runs_on_clips_are_the_same_on_one_thread_and_on_three_and_after_a_stop() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let written = config(FOLDER, "vivit", "clip", BETWEEN_FRAMES);
+    std::fs::write(directory.path().join("run.toml"), written).unwrap();
+    for (threads, out) in [("1", "one"), ("3", "three")] {
+        let mut run = program(directory.path(), &["train", "run.toml", "--out", out]);
+        assert!(
+            run.env("RAYON_NUM_THREADS", threads)
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+    }
+    let metrics = |run: &str| text(directory.path().join(run).join("metrics.jsonl"));
+    assert_eq!(metrics("one"), metrics("three"));
+    // Back to the checkpoint of the first epoch, as if killed in the second.
+    let run = directory.path().join("one");
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+    let checkpoints = std::fs::read_dir(run.join("checkpoints")).unwrap();
+    let newest = checkpoints
+        .map(|entry| entry.unwrap().path())
+        .max()
+        .unwrap();
+    std::fs::remove_dir_all(newest).unwrap();
+    let resumed = run_program(directory.path(), &["train", "--resume", "one"]);
+    assert!(
+        resumed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&resumed.stderr)
+    );
+    assert_eq!(metrics("one"), metrics("three"));
+}
+
+#[test]
+fn frames_are_aligned_by_the_flow_of_made_clips() {
+    let directory = TestDir::new();
+    let data = r#"{ kind = "moving_digits", clips = ["constant"], n_frames = 3, side = 12 }"#;
+    let penalty = BETWEEN_FRAMES.replace(
+        r#"{ kind = "wasserstein", order = 2, ground_norm = "infinity", power = "p" }"#,
+        r#"{ kind = "rtd_lite" }"#,
+    );
+    let penalty = penalty.replace("between", "alignment = \"flow\"\n    between");
+    let written = config(data, "timesformer", "frames", &penalty);
+    let written = written
+        .replace("epochs = 2", "epochs = 1")
+        .replace("batch_size = 4", "batch_size = 600");
+    let written = written.replace("[logging]", "[logging]\n        topology_images = 30");
+    std::fs::write(directory.path().join("run.toml"), written).unwrap();
+    let output = run_program(directory.path(), &["train", "run.toml", "--out", "run"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metrics = text(directory.path().join("run/metrics.jsonl"));
+    let value = metrics
+        .lines()
+        .find(|line| line.contains("penalty0_value"))
+        .unwrap();
+    let record: serde_json::Value = serde_json::from_str(value).unwrap();
+    assert!(record["value"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn what_does_not_fit_clips_is_one_sentence() {
+    let directory = TestDir::new();
+    write_clips(directory.path());
+    let digits = r#"{ kind = "digits" }"#;
+    let flow = BETWEEN_FRAMES.replace("between", "alignment = \"flow\"\n    between");
+    let cases = [
+        (
+            config(digits, "timesformer", "clip", ""),
+            "the data are images, expected the model `vit`",
+        ),
+        (
+            config(FOLDER, "vit", "clip", "").replace(r#", head = "clip""#, ""),
+            "clips of 4 frames",
+        ),
+        (
+            config(FOLDER, "linear_probe", "clip", BETWEEN_FRAMES),
+            "the model has no layers",
+        ),
+        (
+            config(FOLDER, "linear_probe", "next_frame", ""),
+            "expected the head `clip` or `frames`",
+        ),
+        (
+            config(FOLDER, "timesformer", "clip", &flow),
+            "token by token",
+        ),
+        (
+            config(
+                FOLDER,
+                "timesformer",
+                "clip",
+                &flow.replace(
+                    "\"wasserstein\", order = 2, ground_norm = \"infinity\", power = \"p\"",
+                    "\"rtd_lite\"",
+                ),
+            ),
+            "needs clips whose flow is known",
+        ),
+        (
+            config(
+                FOLDER,
+                "timesformer",
+                "clip",
+                &BETWEEN_FRAMES.replace("between", "pairs = { stride = 4 }\n    between"),
+            ),
+            "clips have 4 of them",
+        ),
+        (
+            config(FOLDER, "timesformer", "next_frame", "").replace(
+                "batch_size = 4",
+                "batch_size = 4\n        label_smoothing = 0.1",
+            ),
+            "knows no classes",
+        ),
+        (
+            config(FOLDER, "timesformer", "clip", "")
+                .replace("patch_size = 4", "patch_size = 4, tubelet_size = 2"),
+            "tubelet_size is a key of `joint`",
+        ),
+        (
+            config(FOLDER, "joint", "clip", "")
+                .replace("patch_size = 4", "patch_size = 4, tubelet_size = 3"),
+            "tubelet_size 3 does not divide the 4 frames",
+        ),
+        (
+            config(
+                &FOLDER.replace("\"clips\"", "\"nowhere\""),
+                "vivit",
+                "clip",
+                "",
+            ),
+            "nowhere",
+        ),
+        (
+            config(
+                &FOLDER.replace("n_frames = 4", "n_frames = 9"),
+                "vivit",
+                "clip",
+                "",
+            ),
+            "frames",
+        ),
+    ];
+    for (written, expected) in cases {
+        std::fs::write(directory.path().join("run.toml"), &written).unwrap();
+        let output = run_program(directory.path(), &["train", "run.toml", "--out", "bad"]);
+        let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{expected}: {shown}");
+        let last = shown.lines().last().unwrap_or_default();
+        assert!(last.contains(expected), "expected {expected}: {shown}");
+        let _ = std::fs::remove_dir_all(directory.path().join("bad"));
+    }
+}
