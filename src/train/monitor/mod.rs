@@ -66,7 +66,9 @@ impl LayerMonitor {
             let rank = effective_rank(hidden.clone())?;
             self.accumulate("tokens/effective_rank", layer, rank, hidden.dims()[0]);
         }
-        self.samples.resize(layers.len(), LayerSample::default());
+        // A batch that is not watched has no layers, and takes none away.
+        let n_layers = layers.len().max(self.samples.len());
+        self.samples.resize(n_layers, LayerSample::default());
         for (layer, images) in layers.iter().enumerate() {
             for image in images {
                 self.add_image(layer, image);
@@ -301,6 +303,25 @@ fn effective_rank(hidden: Tensor<3>) -> Result<f64> {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    #[test]
+    fn what_was_seen_outlasts_batches_that_are_not_watched() {
+        let layer = Tensor::<4>::full([2, 1, 5, 5], 0.2, &Device::flex());
+        let tokens = TokenLayout {
+            n_frames: 2,
+            n_prefix_tokens: 1,
+            grid: [2, 2],
+        };
+        let mut monitor = LayerMonitor::default();
+        monitor
+            .add(&[layer.clone(), layer], &[], &[], tokens)
+            .unwrap();
+        let means = monitor.means();
+        monitor.add(&[], &[], &[], tokens).unwrap();
+        assert_eq!(monitor.samples().len(), 2);
+        assert_eq!(monitor.samples()[1].first.len(), 2);
+        assert_eq!(monitor.means(), means);
+    }
 
     #[test]
     fn effective_rank_counts_equal_directions() {
