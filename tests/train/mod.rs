@@ -190,7 +190,7 @@ fn a_collapse_is_told_of_or_stops_the_training() {
 }
 
 /// A tag as the README writes it: `<k>` for a layer, `<d>` for a dimension, `<i>` for a penalty.
-pub fn as_documented(tag: &str) -> String {
+fn as_documented(tag: &str) -> String {
     let mut out = String::new();
     let mut rest = tag;
     'tag: while let Some(next) = rest.chars().next() {
@@ -211,35 +211,37 @@ pub fn as_documented(tag: &str) -> String {
     out
 }
 
+/// Asserts that the README has a tag.
+fn assert_documented(tag: &str) {
+    let documented = format!("`{}`", as_documented(tag));
+    assert!(
+        include_str!("../../README.md").contains(&documented),
+        "{documented} is not in the README"
+    );
+}
+
+/// Asserts that the README has the tags of all numbers in a `metrics.jsonl`, and how many they are.
+fn assert_all_documented<'a>(metrics: impl Iterator<Item = &'a str>) -> usize {
+    let tags = metrics.map(|line| {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let name = record["name"].as_str().unwrap();
+        match name.contains('/') {
+            true => name.to_owned(),
+            false => format!("{}/{name}", record["split"].as_str().unwrap()),
+        }
+    });
+    tags.map(|tag| assert_documented(&tag)).count()
+}
+
 #[test]
 fn the_readme_names_every_tag() {
     let directory = TestDir::new();
     let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;
     let metrics = train(&directory, Some(weight), "run");
-    let readme = include_str!("../../README.md");
-    let mut n_tags = 0;
-    for line in &metrics {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        let name = record["name"].as_str().unwrap();
-        let tag = match name.contains('/') {
-            true => name.to_owned(),
-            false => format!("{}/{name}", record["split"].as_str().unwrap()),
-        };
-        let documented = format!("`{}`", as_documented(&tag));
-        assert!(
-            readme.contains(&documented),
-            "{documented} is not in the README"
-        );
-        n_tags += 1;
-    }
-    assert!(n_tags > 50);
+    assert!(assert_all_documented(metrics.iter().map(String::as_str)) > 50);
     for task in [Task::Classify, Task::ClassifyFrames, Task::PredictNextFrame] {
         for tag in Summary::tags(task) {
-            let documented = format!("`{}`", as_documented(&tag));
-            assert!(
-                readme.contains(&documented),
-                "{documented} is not in the README"
-            );
+            assert_documented(&tag);
         }
     }
 }

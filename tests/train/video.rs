@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image::{Rgb, RgbImage};
 
-use super::as_documented;
+use super::assert_all_documented;
 use crate::util::{TestDir, program, run_program};
 
 const N_FRAMES: usize = 4;
@@ -83,7 +83,6 @@ fn text(path: impl AsRef<Path>) -> String {
 fn every_model_trains_on_clips_and_tells_what_its_task_promises() {
     let directory = TestDir::new();
     write_clips(directory.path());
-    let readme = text(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     for (kind, head) in MODELS {
         let penalty = match kind {
             "linear_probe" => "",
@@ -142,19 +141,7 @@ fn every_model_trains_on_clips_and_tells_what_its_task_promises() {
                 "{name}: {metric} in {summary}"
             );
         }
-        for line in metrics.lines() {
-            let record: serde_json::Value = serde_json::from_str(line).unwrap();
-            let name = record["name"].as_str().unwrap();
-            let tag = match name.contains('/') {
-                true => name.to_owned(),
-                false => format!("{}/{name}", record["split"].as_str().unwrap()),
-            };
-            let documented = format!("`{}`", as_documented(&tag));
-            assert!(
-                readme.contains(&documented),
-                "{documented} is not in the README"
-            );
-        }
+        assert_all_documented(metrics.lines());
         let evaluated = run_program(directory.path(), &["evaluate", &name]);
         let shown = String::from_utf8(evaluated.stdout).unwrap();
         let first = ["accuracy", "mse"].iter().find_map(|metric| {
