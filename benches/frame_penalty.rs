@@ -1,7 +1,7 @@
 //! A training step of a TimeSformer, plain and with the penalty between consecutive frames.
 //!
-//! Clips of 8 frames of 64 tokens, 4 layers of 4 heads, 64 wide. The penalty's share of a step is
-//! `1 - plain / penalised`.
+//! Clips of 8 frames of 64 tokens, 4 layers of 4 heads, by the width of the tokens. The penalty's share
+//! of a step is `1 - plain / penalised`.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -13,7 +13,7 @@ use burn_topology::loss::{
 };
 use burn_topology::model::{Capture, Network, VideoConfig, VideoHead};
 use burn_topology::nn::AdamW;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,10 +30,10 @@ struct Training {
 }
 
 impl Training {
-    fn new() -> Self {
+    fn new(d_model: usize) -> Self {
         let device = Device::flex().autodiff();
         device.seed(0);
-        let config = VideoConfig::new(N_FRAMES, [16, 16], 1, N_CLASSES, 2, 64, 4, 4);
+        let config = VideoConfig::new(N_FRAMES, [16, 16], 1, N_CLASSES, 2, d_model, 4, 4);
         let labels: Vec<i32> = (0..N_CLIPS * N_FRAMES)
             .map(|k| (k % N_CLASSES) as i32)
             .collect();
@@ -79,12 +79,15 @@ fn frame_penalty(criterion: &mut Criterion) {
         ("h0_and_h1", Some(regularizer(&[0, 1]))),
     ];
     let mut group = criterion.benchmark_group("video_step");
-    for (name, regularizer) in kinds {
-        group.bench_function(name, |bencher| {
-            let mut training = Training::new();
-            // Within the pool, so that no operation begins by handing its work to another thread.
-            rayon::scope(|_| bencher.iter(|| training.step(regularizer.as_ref())));
-        });
+    group.sample_size(20);
+    for d_model in [64, 128, 192] {
+        for (name, regularizer) in &kinds {
+            group.bench_function(BenchmarkId::new(*name, d_model), |bencher| {
+                let mut training = Training::new(d_model);
+                // Within the pool, so that no operation begins by handing its work to another thread.
+                rayon::scope(|_| bencher.iter(|| training.step(regularizer.as_ref())));
+            });
+        }
     }
 }
 

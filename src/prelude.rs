@@ -18,8 +18,9 @@
 
 pub use crate::distance::{Metric, RowDistance};
 pub use crate::loss::{
-    Activations, Calibration, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
-    TopologyLoss, TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
+    Activations, Alignment, Between, Calibration, Clock, Comparison, Direction, Layers, Normalize,
+    Pairs, PatchMotion, Schedule, Source, TopologyLoss, TopologyPenalty, TopologyRegularizer,
+    TopologyTerm, Weight,
 };
 pub use crate::nn::{
     AttentionOutput, AttentionRows, BarTensors, DiagramBatch, Heads, Persistence, SelfAttention,

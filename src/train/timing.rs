@@ -38,7 +38,7 @@ impl Timing {
 /// A part of a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Images, augmented, as tensors.
+    /// Samples as tensors, and the wait for those that are not yet made or decoded.
     Data,
     /// The model and the task's loss.
     Forward,

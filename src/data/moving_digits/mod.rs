@@ -10,6 +10,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_distr::{Distribution, Normal, Uniform};
+use rayon::prelude::*;
 
 use self::plan::Plan;
 use super::batch::random_stream;
@@ -230,6 +231,13 @@ impl Dataset<Sample> for MadeClips {
             label: digit.label,
             truth: Some(Arc::new(truth)),
         })
+    }
+
+    fn get_many(&self, indices: Vec<usize>) -> Result<Vec<Sample>, DatasetError> {
+        indices
+            .into_par_iter()
+            .map(|index| self.get(index))
+            .collect()
     }
 
     fn len(&self) -> usize {
