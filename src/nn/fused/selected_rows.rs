@@ -63,8 +63,9 @@ pub(in crate::nn) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
 
 #[cfg(feature = "flex")]
 mod on_flex {
+    use burn::backend::ops::FloatTensorOps;
     use burn::backend::{Flex, TensorMetadata};
-    use burn::tensor::Tensor;
+    use burn::tensor::{Shape, Tensor};
     use pulp::{Arch, Simd, WithSimd};
     use rayon::prelude::*;
 
@@ -246,28 +247,23 @@ mod on_flex {
             // Heads that were averaged share one gradient.
             let n_shared = batch_size * n_heads / n_items;
             let first = n_tokens - n_points;
-            let numbers = in_blocks(
-                n_items * n_shared * size,
-                n_shared * size,
-                |item, output| {
-                    let output = output.zeroed();
-                    let (one, others) = output.split_at_mut(size);
-                    let start = item * n_points * n_points;
-                    Arch::new().dispatch(Gradient {
-                        rows: &values(&self.rows)[start..][..n_points * n_points],
-                        gradient: &values(&gradient)[start..][..n_points * n_points],
-                        sums: &values(&self.sums)[item * n_points..][..n_points],
-                        share: (n_shared as f32).recip(),
-                        output: &mut one[first * n_tokens..],
-                        first,
-                    });
-                    for other in others.chunks_exact_mut(size) {
-                        other.copy_from_slice(one);
-                    }
-                    output
-                },
-            );
-            [Some(host(numbers, self.dims))]
+            let numbers = in_blocks(n_items * size, size, |item, output| {
+                let output = output.zeroed();
+                let start = item * n_points * n_points;
+                Arch::new().dispatch(Gradient {
+                    rows: &values(&self.rows)[start..][..n_points * n_points],
+                    gradient: &values(&gradient)[start..][..n_points * n_points],
+                    sums: &values(&self.sums)[item * n_points..][..n_points],
+                    share: (n_shared as f32).recip(),
+                    output: &mut output[first * n_tokens..],
+                    first,
+                });
+                output
+            });
+            // One matrix in memory stands for all heads that share it.
+            let of_items = [batch_size, n_heads / n_shared, n_tokens, n_tokens];
+            let gradient = host(numbers, of_items);
+            [Some(Flex::float_expand(gradient, Shape::from(self.dims)))]
         }
     }
 
