@@ -3,7 +3,7 @@
     python3 scripts/read_events.py RUN/tensorboard [--expect KIND:TAG]...
 
 KIND is scalar, histogram, image, text or other (hparams and chart layout). Every value is decoded:
-pictures must be whole PNG files of the size that the event says, counts of histograms must be whole
+pictures must be whole PNG or GIF files of the size that the event says, counts of histograms must be whole
 numbers. Exits with 1 if there is no scalar, something cannot be decoded, or an expected tag is
 missing. Needs the `tensorboard` package.
 """
@@ -17,15 +17,23 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util import tensor_util
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF89a"
+
+
+def size_of_picture(file: bytes) -> tuple:
+    """Width and height of a whole PNG or GIF file."""
+    if file.startswith(GIF):
+        assert file.endswith(b";"), "a GIF file that is cut off"
+        return struct.unpack("<HH", file[6:10])
+    assert file.startswith(PNG), "neither a PNG nor a GIF file"
+    assert file.endswith(b"IEND\xaeB`\x82"), "a PNG file that is cut off"
+    return struct.unpack(">II", file[16:24])
 
 
 def describe_image(tensor) -> str:
     width, height, *pictures = tensor_util.make_ndarray(tensor).tolist()
-    for png in pictures:
-        assert png.startswith(PNG), "not a PNG file"
-        assert png.endswith(b"IEND\xaeB`\x82"), "a PNG file that is cut off"
-        found = struct.unpack(">II", png[16:24])
+    for file in pictures:
+        found = size_of_picture(file)
         assert found == (int(width), int(height)), f"{found} in the file, {width}, {height} beside it"
     return f"{int(width)} by {int(height)} pixels"
 

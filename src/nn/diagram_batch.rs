@@ -386,7 +386,8 @@ impl DiagramBatch {
 /// The derivatives of each edge once, those that are not zero, in the order of the edges.
 fn added_up(gradient: &EdgeGradient) -> EdgeGradient {
     let mut sorted = gradient.clone();
-    sorted.sort_by_key(|(edge, _)| *edge);
+    // One number to compare in place of two.
+    sorted.sort_by_key(|([i, j], _)| u64::from(*i) << 32 | u64::from(*j));
     sorted.dedup_by(|(edge, derivative), (kept, sum)| {
         let is_repeated = edge == kept;
         if is_repeated {

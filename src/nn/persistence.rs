@@ -312,9 +312,12 @@ fn check_rows<T: DistanceElement>(
         Metric::Cosine | Metric::Euclidean => (T::neg_infinity(), "a finite number"),
         _ => (T::zero(), "a probability"),
     };
-    let Some(bad) = rows.iter().position(|x| !(x.is_finite() && *x >= lowest)) else {
+    let is_valid = |x: &T| x.is_finite() & (*x >= lowest);
+    // To the end, so that it is vectorised.
+    if rows.iter().fold(true, |all, x| all & is_valid(x)) {
         return Ok(());
-    };
+    }
+    let bad = rows.iter().position(|x| !is_valid(x)).unwrap_or_default();
     Err(Error::invalid_distribution(format!(
         "row {} has the entry {} at column {}, expected {expected}",
         bad / n_columns,

@@ -29,7 +29,8 @@ const COLOR_SAMPLING: i32 = 10;
 
 /// An animated GIF without end: the panels' frames, and the diagrams of each frame on axes that stay.
 ///
-/// Where there are fewer diagrams than frames, as of tubelets, each stands for as many frames.
+/// Where there are fewer diagrams than frames, as of tubelets, each stands for as many frames; the last
+/// frame has none if the model was not shown it.
 ///
 /// # Shapes
 ///
@@ -64,6 +65,7 @@ pub fn clip_animation(
     encoder
         .set_repeat(Repeat::Infinite)
         .expect("memory takes every picture");
+    let frames_per_diagram = (n_frames / diagrams.len().max(1)).max(1);
     for frame in 0..n_frames {
         let mut canvas = Canvas::new(whole_width as u32, whole_height as u32);
         for (place, panel) in panels.iter().enumerate() {
@@ -75,7 +77,7 @@ pub fn clip_animation(
                 canvas.frame(pixels, shape, [left, TOP], scale);
             }
         }
-        let of_frame = diagrams.get(frame * diagrams.len() / n_frames);
+        let of_frame = diagrams.get(frame / frames_per_diagram);
         let of_frame = of_frame.map_or(&[][..], Vec::as_slice);
         canvas.paste(&drawn(of_frame, title, unit, longest), [left_of_diagram, 0]);
         let image = DynamicImage::from(canvas.into_image()).into_rgba8();

@@ -75,9 +75,19 @@ mod on_flex {
     };
     use crate::nn::fused::simd::inner_product;
 
+    /// Numbers copied per task.
+    const COPY_BLOCK: usize = 1 << 14;
+
     pub(super) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
         match Input::of(tensor.clone().without_autodiff())? {
-            Input::Constant(tensor) => Some(values(&contiguous(tensor)).to_vec()),
+            Input::Constant(tensor) => {
+                let tensor = contiguous(tensor);
+                let numbers = values(&tensor);
+                let blocks: Vec<&[f32]> = numbers.chunks(COPY_BLOCK).collect();
+                Some(in_blocks(numbers.len(), COPY_BLOCK, |block, output| {
+                    output.rows_of(blocks[block])
+                }))
+            }
             Input::Tracked(_) => None,
         }
     }
