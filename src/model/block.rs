@@ -4,6 +4,7 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, Linea
 use burn::prelude::*;
 use burn::tensor::Distribution;
 
+use super::output::Capture;
 use crate::nn::{
     AttentionOutput, Gelu, SelfAttention, SelfAttentionConfig, gelu, layer_norm, linear,
 };
@@ -79,6 +80,36 @@ pub(super) fn normalize(tokens: Tensor<3>, norm: &LayerNorm) -> Tensor<3> {
         Some(beta) => layer_norm(tokens, norm.gamma.val(), beta.val(), NORM_EPSILON),
         None => norm.forward(tokens),
     }
+}
+
+/// What a sequence of blocks makes of tokens.
+pub(super) struct Encoded {
+    /// After the last block.
+    pub(super) tokens: Tensor<3>,
+    /// Of every block, if captured.
+    pub(super) attention: Vec<Tensor<4>>,
+    /// Tokens after every block, if captured.
+    pub(super) hidden: Vec<Tensor<3>>,
+}
+
+/// Sends tokens, `[batch_size, n_tokens, d_model]`, through one block after the other.
+pub(super) fn encode(blocks: &[Block], tokens: Tensor<3>, capture: Capture) -> Encoded {
+    let mut encoded = Encoded {
+        tokens,
+        attention: Vec::new(),
+        hidden: Vec::new(),
+    };
+    for block in blocks {
+        let output = block.forward(encoded.tokens);
+        encoded.tokens = output.context;
+        if capture.keeps_attention() {
+            encoded.attention.push(output.weights);
+        }
+        if capture.keeps_hidden() {
+            encoded.hidden.push(encoded.tokens.clone());
+        }
+    }
+    encoded
 }
 
 impl BlockConfig {

@@ -4,7 +4,7 @@ use burn::module::{Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear, LinearConfig};
 use burn::prelude::*;
 
-use super::block::{Block, BlockConfig, norm, normalize};
+use super::block::{Block, BlockConfig, Encoded, encode, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
 use super::size::VitSize;
@@ -173,19 +173,11 @@ impl Vit {
     ///
     /// - `images`: `[batch_size, n_channels, height, width]`
     pub fn forward(&self, images: Tensor<4>, capture: Capture) -> ModelOutput {
-        let mut tokens = self.embed(images);
-        let mut attention = Vec::new();
-        let mut hidden = Vec::new();
-        for block in &self.blocks {
-            let output = block.forward(tokens);
-            tokens = output.context;
-            if capture.keeps_attention() {
-                attention.push(output.weights);
-            }
-            if capture.keeps_hidden() {
-                hidden.push(tokens.clone());
-            }
-        }
+        let Encoded {
+            tokens,
+            attention,
+            hidden,
+        } = encode(&self.blocks, self.embed(images), capture);
         let tokens = normalize(tokens, &self.norm);
         let pooled = match &self.cls_token {
             Some(_) => tokens.slice_dim(1, 0..1),

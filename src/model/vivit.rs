@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::prelude::*;
 
-use super::block::{Block, norm, normalize};
+use super::block::{Block, Encoded, encode, norm, normalize};
 use super::clip_tokens::{join, later_frames};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
@@ -93,19 +93,11 @@ impl Vivit {
     /// Attention of `n_frames * n_tokens^2` pairs of tokens per clip and layer, and of `n_frames^2` per
     /// temporal layer.
     pub fn forward(&self, clips: Tensor<5>, capture: Capture) -> ModelOutput {
-        let mut tokens = self.embed(clips.clone());
-        let mut attention = Vec::new();
-        let mut hidden = Vec::new();
-        for block in &self.blocks {
-            let output = block.forward(tokens);
-            tokens = output.context;
-            if capture.keeps_attention() {
-                attention.push(output.weights);
-            }
-            if capture.keeps_hidden() {
-                hidden.push(tokens.clone());
-            }
-        }
+        let Encoded {
+            tokens,
+            attention,
+            hidden,
+        } = encode(&self.blocks, self.embed(clips.clone()), capture);
         ModelOutput {
             output: self.read_out(normalize(tokens, &self.norm), clips),
             tokens: self.token_layout(),

@@ -89,6 +89,7 @@ impl<'a> Trainer<'a> {
         ))?;
         let device = job.device.clone().autodiff();
         device.seed(spec.seed);
+        let steps_per_epoch = spec.training.steps_per_epoch(job.data.train.len());
         let mut trainer = Self {
             job,
             model: number_parameters(spec.model.init(&device)),
@@ -108,8 +109,8 @@ impl<'a> Trainer<'a> {
                 augment: spec.training.augment,
                 seed: spec.seed,
                 batch_size: spec.training.batch_size,
-                n_steps: spec.training.epochs
-                    * job.data.train.len().div_ceil(spec.training.batch_size),
+                steps_per_epoch,
+                n_steps: spec.training.epochs * steps_per_epoch,
             }),
             collapse: CollapseWatch::new(spec.collapse, Vec::new()),
             validation: None,

@@ -21,6 +21,7 @@ pub(super) struct SampleOrder {
     pub(super) augment: Augment,
     pub(super) seed: u64,
     pub(super) batch_size: usize,
+    pub(super) steps_per_epoch: usize,
     /// Steps of the whole run.
     pub(super) n_steps: usize,
 }
@@ -41,13 +42,14 @@ impl SampleOrder {
         step: usize,
         order: &mut Option<(usize, Vec<usize>)>,
     ) -> Result<Vec<Sample>, String> {
-        let steps_per_epoch = self.samples.len().div_ceil(self.batch_size).max(1);
-        let epoch = step / steps_per_epoch;
+        let epoch = step / self.steps_per_epoch;
         if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
             *order = Some((epoch, epoch_order(self.samples.len(), self.seed, epoch)));
         }
         let order = order.as_ref().map_or(&[][..], |(_, order)| order);
-        let indices = order.chunks(self.batch_size).nth(step % steps_per_epoch);
+        let indices = order
+            .chunks(self.batch_size)
+            .nth(step % self.steps_per_epoch);
         let indices = indices.unwrap_or_default();
         let found = self.samples.get_many(indices.to_vec());
         let mut found = found.map_err(|e| e.to_string())?;

@@ -162,7 +162,7 @@ impl Trainer<'_> {
 
     pub(super) fn steps_per_epoch(&self) -> usize {
         let n_samples = self.job.data.train.len();
-        n_samples.div_ceil(self.job.config.spec.training.batch_size)
+        self.job.config.spec.training.steps_per_epoch(n_samples)
     }
 
     pub(super) fn total_steps(&self) -> usize {

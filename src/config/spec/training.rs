@@ -32,6 +32,13 @@ pub struct TrainingSpec {
     pub schedule: LearningRate,
 }
 
+impl TrainingSpec {
+    /// Optimiser steps that visit so many samples once.
+    pub fn steps_per_epoch(&self, n_samples: usize) -> usize {
+        n_samples.div_ceil(self.batch_size)
+    }
+}
+
 /// A learning-rate schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LearningRate {
