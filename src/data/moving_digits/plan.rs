@@ -64,13 +64,9 @@ impl Plan<'_> {
     fn n_apart(&self) -> usize {
         let of = |pixels: &[f32]| {
             let poses = vec![Some(Pose::upright([0.0; 2]))];
-            let actor = Actor {
-                pixels: pixels.to_vec(),
-                poses,
-            };
             let scene = Scene {
                 side: DIGIT_SIDE,
-                actors: vec![actor],
+                actors: vec![actor(pixels, poses)],
                 bar: None,
             };
             scene.betti(0)[0]
@@ -80,7 +76,7 @@ impl Plan<'_> {
 
     fn scene(&self, random: &mut impl Rng) -> Scene {
         let room = (self.side - DIGIT_SIDE) as f32;
-        let digit = |poses| self.actor(self.digit, poses);
+        let digit = |poses| actor(self.digit, poses);
         match self.kind {
             ClipKind::Constant | ClipKind::Noise | ClipKind::Blur => {
                 self.of(vec![digit(self.straight(room, random))])
@@ -117,15 +113,8 @@ impl Plan<'_> {
     }
 
     fn of_two(&self, [first, second]: [Vec<Option<Pose>>; 2]) -> Scene {
-        let first = self.actor(self.digit, first);
-        self.of(vec![first, self.actor(self.partner, second)])
-    }
-
-    fn actor(&self, pixels: &[f32], poses: Vec<Option<Pose>>) -> Actor {
-        Actor {
-            pixels: pixels.to_vec(),
-            poses,
-        }
+        let first = actor(self.digit, first);
+        self.of(vec![first, actor(self.partner, second)])
     }
 
     fn poses(&self, pose: impl Fn(f32) -> Pose) -> Vec<Option<Pose>> {
@@ -241,7 +230,7 @@ impl Plan<'_> {
     fn sure_scene(&self, random: &mut impl Rng) -> Scene {
         let room = self.side - DIGIT_SIDE;
         let n_steps = self.n_frames - 1;
-        let twin = |poses| self.actor(self.digit, poses);
+        let twin = |poses| actor(self.digit, poses);
         match self.kind {
             ClipKind::RotateScale => {
                 // As large as whole pixels make it, drifting by them.
@@ -291,6 +280,13 @@ impl Plan<'_> {
             let place = |axis: usize| start[axis] as f32 + step[axis] as f32 * frame;
             Pose::upright([place(0), place(1)])
         })
+    }
+}
+
+fn actor(pixels: &[f32], poses: Vec<Option<Pose>>) -> Actor {
+    Actor {
+        pixels: pixels.to_vec(),
+        poses,
     }
 }
 
