@@ -138,6 +138,8 @@ pub mod analysis;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
+pub mod coherence;
+#[cfg(feature = "cli")]
 pub mod config;
 #[cfg(feature = "cli")]
 pub mod data;

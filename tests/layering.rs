@@ -3,9 +3,10 @@
 use std::path::Path;
 
 /// Level of each module; siblings do not import each other, save that `run` may read `config`.
-const LEVELS: [(&str, u8); 13] = [
+const LEVELS: [(&str, u8); 14] = [
     ("topology", 0),
     ("distance", 0),
+    ("coherence", 0),
     ("nn", 1),
     ("loss", 2),
     ("model", 3),

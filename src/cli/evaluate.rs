@@ -8,7 +8,8 @@ use super::output::print;
 use super::progress::Notes;
 use super::{Failure, OpenedRun, tables};
 use crate::data::{Samples, Splits};
-use crate::train::{Task, evaluate_best};
+use crate::model::Task;
+use crate::train::evaluate_best;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]

@@ -16,7 +16,6 @@ mod mixup;
 mod moving_digits;
 mod open;
 mod packed;
-mod similarity;
 mod split;
 mod targets;
 
@@ -31,7 +30,6 @@ pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use moving_digits::{ClipKind, MovingDigits};
 pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
-pub use similarity::{mean_squared_error, structural_similarity};
 pub use targets::{MixedLabel, soft_targets};
 
 use burn::data::dataset::Dataset;

@@ -1,5 +1,6 @@
 //! Penalties on the topology of layers and frames, and the regulariser that a training loop adds.
 
+mod attention_topology;
 mod compared;
 mod comparison;
 mod motion;
@@ -11,6 +12,7 @@ mod scale;
 mod topology_loss;
 mod weight;
 
+pub use attention_topology::{AttentionTopology, TopologyDistance};
 pub use motion::PatchMotion;
 pub use pairs::{Alignment, Between, Pairs};
 pub use penalty::{Comparison, Direction, Layers, TopologyPenalty};

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::evaluate::Evaluation;
 use super::monitor::LayerMonitor;
 use super::summary::Summary;
-use super::task::Task;
 use crate::config::Config;
 use crate::data::{Sample, SampleSpec};
+use crate::model::Task;
 use crate::report::{ClipPanel, Picture, barcode, clip_animation, persistence_diagram};
 use crate::run::{Chart, EventWriter, HparamValue, sha256_hex};
 

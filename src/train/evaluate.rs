@@ -8,10 +8,10 @@ use burn::module::Module;
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
 use super::observer::Observer;
-use super::task::{Metrics, Score, Task, as_pixels};
+use super::task::{Metrics, Score};
 use super::trainer::Job;
 use crate::data::{MixedLabel, SampleBatcher, Samples, soft_targets};
-use crate::model::{Capture, Network};
+use crate::model::{Capture, Network, Task};
 use crate::run::{CheckpointState, Checkpoints};
 
 /// What a model does on a split.
@@ -92,7 +92,7 @@ pub fn evaluate(
             score.add(item, rows);
         }
         if is_first && task == Task::PredictNextFrame {
-            evaluation.first_prediction = of_samples.take(1).flat_map(as_pixels).collect();
+            evaluation.first_prediction = of_samples.take(1).flat_map(Task::as_pixels).collect();
         }
         evaluation.monitor.add(
             &output.attention,

@@ -28,6 +28,6 @@ pub use observer::{Observer, Silent, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
 pub use summary::Summary;
-pub use task::{Metrics, Task};
+pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};
 pub use trainer::{Job, Outcome, train};

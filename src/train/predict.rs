@@ -3,10 +3,9 @@
 use burn::tensor::activation::softmax;
 
 use super::error::TrainError;
-use super::task::Task;
 use super::trainer::Job;
 use crate::data::{Sample, SampleBatcher};
-use crate::model::{Capture, Network};
+use crate::model::{Capture, Network, Task};
 
 /// Probability of every class for each sample, in their order; of a model that classifies frames,
 /// the mean over the frames.

@@ -9,12 +9,11 @@ use burn::prelude::*;
 use super::error::TrainError;
 use super::observer::{Observer, StepReport};
 use super::optimizer::{clip_global_norm, learning_rate};
-use super::task::Task;
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::Trainer;
 use crate::data::{MixedLabel, Sample, SampleBatcher, mixup, mixup_stream, soft_targets};
 use crate::loss::{Activations, PatchMotion};
-use crate::model::Capture;
+use crate::model::{Capture, Task};
 
 /// A part of a batch, on the device.
 struct Part {

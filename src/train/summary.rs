@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Evaluation;
-use super::task::Task;
 use super::timing::Timing;
+use crate::model::Task;
 use crate::run::CheckpointState;
 
 /// Final metrics.

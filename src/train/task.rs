@@ -3,33 +3,14 @@
 use burn::prelude::*;
 
 use super::loss::soft_cross_entropy;
-use crate::data::{Sample, SampleSpec, mean_squared_error, structural_similarity};
-use crate::model::{NetworkConfig, VideoHead};
-
-/// A task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
-    /// The class of an image or of a clip.
-    Classify,
-    /// The class of a clip, of every frame of it.
-    ClassifyFrames,
-    /// The frame after each frame; the model is shown all frames but the last.
-    PredictNextFrame,
-}
+use crate::coherence::{mean_squared_error, structural_similarity};
+use crate::data::{Sample, SampleSpec};
+use crate::model::Task;
 
 /// Names and values, the first one first.
 pub type Metrics = Vec<(&'static str, f64)>;
 
 impl Task {
-    /// The task of a model.
-    pub fn of(model: &NetworkConfig) -> Self {
-        match model.head() {
-            VideoHead::Clip => Self::Classify,
-            VideoHead::Frames => Self::ClassifyFrames,
-            VideoHead::NextFrame => Self::PredictNextFrame,
-        }
-    }
-
     /// Names of the metrics, the one that the best checkpoint is chosen by first.
     pub fn metrics(self) -> &'static [&'static str] {
         match self {
@@ -65,17 +46,6 @@ impl Task {
         match self {
             Self::Classify | Self::ClassifyFrames => "nats",
             Self::PredictNextFrame => "squared pixels",
-        }
-    }
-
-    /// What the model is shown: `[batch_size, n_shown, n_channels, height, width]`.
-    pub(super) fn shown(self, clips: Tensor<5>) -> Tensor<5> {
-        match self {
-            Self::Classify | Self::ClassifyFrames => clips,
-            Self::PredictNextFrame => {
-                let n_frames = clips.dims()[1];
-                clips.slice_dim(1, 0..n_frames - 1)
-            }
         }
     }
 
@@ -132,7 +102,7 @@ impl Score {
     pub(super) fn add(&mut self, sample: &Sample, output: &[f32]) {
         let found = match self.task {
             Task::Classify | Task::ClassifyFrames => self.classified(sample.label, output),
-            Task::PredictNextFrame => self.predicted(&sample.pixels, &as_pixels(output)),
+            Task::PredictNextFrame => self.predicted(&sample.pixels, &Task::as_pixels(output)),
         };
         self.n_samples += 1;
         for (sum, value) in self.sums.iter_mut().zip(found) {
@@ -184,12 +154,6 @@ impl Score {
         }
         sums
     }
-}
-
-/// Predicted pixels between 0 and 1, from ones between -1 and 1.
-pub(super) fn as_pixels(output: &[f32]) -> Vec<f32> {
-    let pixel = |value: &f32| (0.5 * value + 0.5).clamp(0.0, 1.0);
-    output.iter().map(pixel).collect()
 }
 
 /// Place of the largest number, the first at ties.

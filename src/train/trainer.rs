@@ -16,12 +16,11 @@ use super::evaluate::{Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
 use super::prefetch::Prefetch;
 use super::summary::Summary;
-use super::task::Task;
 use super::timing::{Profile, Timing};
 use crate::config::{CollapseAction, Config};
 use crate::data::Splits;
 use crate::loss::{Clock, TopologyRegularizer};
-use crate::model::Network;
+use crate::model::{Network, Task};
 use crate::run::{
     CheckpointState, Checkpoints, MetricsLog, Record, RunDirectory, ValidationScore,
     write_atomically,

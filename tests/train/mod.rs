@@ -5,7 +5,8 @@ mod video;
 
 use std::path::Path;
 
-use burn_topology::train::{Summary, Task};
+use burn_topology::model::Task;
+use burn_topology::train::Summary;
 
 use crate::data::files::{Spelling, write_image_folder, write_mnist};
 use crate::util::{TestDir, run_program};

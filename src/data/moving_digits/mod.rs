@@ -1,6 +1,5 @@
 //! Clips of handwritten digits that move, of which everything is known: class, masks, flow, topology.
 
-mod betti;
 mod plan;
 mod scene;
 

@@ -1,13 +1,10 @@
 //! Digits in their places, drawn frame by frame.
 
-use super::betti::betti_numbers;
+use crate::coherence::{FOREGROUND, betti_numbers};
 use crate::data::ClipTruth;
 
 /// Side of a digit, in its own pixels.
 pub(super) const DIGIT_SIDE: usize = 8;
-
-/// Brightness from which a pixel belongs to an object.
-pub(super) const MASK_THRESHOLD: f32 = 0.3;
 
 /// Brightness of a bar.
 const BAR: f32 = 0.5;
@@ -140,7 +137,7 @@ impl Scene {
             for at in 0..n_pixels {
                 let place = [(at / self.side) as f32, (at % self.side) as f32];
                 let brightness = sample(&actor.pixels, pose.on_digit(place));
-                if brightness >= MASK_THRESHOLD {
+                if brightness >= FOREGROUND {
                     drawn.pixels[at] = brightness;
                     drawn.mask[at] = index as u8 + 1;
                 } else if drawn.mask[at] == 0 {

@@ -18,6 +18,25 @@ pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
     squares.sum::<f64>() / a.len().max(1) as f64
 }
 
+/// Peak signal-to-noise ratio of a mean squared error of pixels in `[0, 1]`; errors below 1e-10 count as
+/// that, so that nothing is above 100.
+///
+/// # Units
+///
+/// Decibels.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::coherence::peak_signal_to_noise;
+///
+/// assert_eq!(peak_signal_to_noise(0.01), 20.0);
+/// assert_eq!(peak_signal_to_noise(0.0), 100.0);
+/// ```
+pub fn peak_signal_to_noise(mean_squared_error: f64) -> f64 {
+    -10.0 * mean_squared_error.max(1e-10).log10()
+}
+
 /// Structural similarity of two frames with pixels in `[0, 1]`: 1 for equal frames, near 0 for
 /// unrelated ones.
 ///

@@ -7,11 +7,26 @@
 /// # Shapes
 ///
 /// - `is_foreground`: `[height, width]`
-pub(super) fn betti_numbers(is_foreground: &[bool], [height, width]: [usize; 2]) -> [usize; 2] {
+///
+/// # Panics
+///
+/// If the length does not fit.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::coherence::betti_numbers;
+///
+/// // A ring whose pixels hold together by their corners.
+/// let ring = [false, true, false, true, false, true, false, true, false];
+/// assert_eq!(betti_numbers(&ring, [3, 3]), [1, 1]);
+/// ```
+pub fn betti_numbers(is_foreground: &[bool], [height, width]: [usize; 2]) -> [usize; 2] {
+    assert_eq!(is_foreground.len(), height * width, "a mask is not whole");
     // With a frame of background around, all that is outside hangs together.
     let padded_size = [height + 2, width + 2];
     let mut padded = vec![false; padded_size[0] * padded_size[1]];
-    for (row, pixels) in is_foreground.chunks_exact(width).enumerate() {
+    for (row, pixels) in is_foreground.chunks_exact(width.max(1)).enumerate() {
         padded[(row + 1) * padded_size[1] + 1..][..width].copy_from_slice(pixels);
     }
     let components = n_parts(&padded, padded_size, true);

@@ -1,18 +1,12 @@
 //! The topology of attention, watched layer by layer whether it is penalised or not.
 
-mod reading;
-
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use self::reading::{ImageTopology, read};
 use crate::error::{Error, Result};
-use crate::loss::{SCALE_FLOOR, spanning_tree_scale};
+use crate::loss::{AttentionTopology, TopologyDistance};
 use crate::model::TokenLayout;
-use crate::topology::{Diagram, GroundNorm, Point, wasserstein};
-
-/// Largest homology dimension watched.
-const MAX_WATCHED_DIM: usize = 1;
+use crate::topology::Diagram;
 
 /// Images whose lifetimes are kept for histograms.
 const N_SAMPLED: usize = 64;
@@ -32,7 +26,7 @@ pub struct LayerSample {
     /// Diagrams of the first image, or of every frame of the first clip, by homology dimension.
     pub first: Vec<Vec<Diagram<f64>>>,
     /// Lifetimes of the finite bars of the first images, by homology dimension.
-    pub lifetimes: [Vec<f64>; MAX_WATCHED_DIM + 1],
+    pub lifetimes: [Vec<f64>; AttentionTopology::MAX_DIM + 1],
     n_images: usize,
 }
 
@@ -55,7 +49,10 @@ impl LayerMonitor {
         for (layer, weights) in attention.iter().enumerate() {
             let entropy = entropy(weights.clone())?;
             self.accumulate("attention/entropy", layer, entropy, weights.dims()[0]);
-            layers.push(read(weights.clone(), tokens.n_prefix_tokens)?);
+            layers.push(AttentionTopology::read(
+                weights.clone(),
+                tokens.n_prefix_tokens,
+            )?);
         }
         for (layer, mass) in mass.iter().enumerate() {
             let [n_images, n_heads] = mass.dims();
@@ -127,7 +124,7 @@ impl LayerMonitor {
         of_layers.map(|(_, mean)| *mean).collect()
     }
 
-    fn add_image(&mut self, layer: usize, image: &ImageTopology) {
+    fn add_image(&mut self, layer: usize, image: &AttentionTopology) {
         self.accumulate("topology/mean_distance", layer, image.mean_distance, 1);
         self.accumulate("topology/tied_distances", layer, image.tied, 1);
         for diagram in &image.diagrams {
@@ -148,7 +145,7 @@ impl LayerMonitor {
     fn add_frames(
         &mut self,
         layer: usize,
-        frames: &[ImageTopology],
+        frames: &[AttentionTopology],
         n_frames: usize,
     ) -> Result<()> {
         for pair in 0..n_frames - 1 {
@@ -208,38 +205,36 @@ struct PairTotals {
     n_pairs: usize,
     n_gated: usize,
     /// By homology dimension: raw, and over the scales, where gated pairs count nothing.
-    distances: [[f64; 2]; MAX_WATCHED_DIM + 1],
+    distances: [[f64; 2]; AttentionTopology::MAX_DIM + 1],
 }
 
 impl PairTotals {
-    fn of(pairs: Vec<[&ImageTopology; 2]>) -> Result<Self> {
-        let is_gated =
-            |pair: &[&ImageTopology; 2]| pair.iter().any(|side| scale(side) < SCALE_FLOOR);
-        let mut distances = [[0.0; 2]; MAX_WATCHED_DIM + 1];
+    fn of(pairs: Vec<[&AttentionTopology; 2]>) -> Result<Self> {
+        let mut n_gated = 0;
+        let mut distances = [[0.0; 2]; AttentionTopology::MAX_DIM + 1];
         for (homology_dim, totals) in distances.iter_mut().enumerate() {
             let of_pairs = pairs
                 .par_iter()
-                .map(|pair| {
-                    let raw = distance(pair.map(|side| points(side, homology_dim, 1.0)))?;
-                    if is_gated(pair) {
-                        return Ok([raw, 0.0]);
-                    }
-                    let scaled = pair.map(|side| points(side, homology_dim, scale(side)));
-                    Ok([raw, distance(scaled)?])
-                })
-                .collect::<Result<Vec<[f64; 2]>>>()?;
-            *totals = [0, 1].map(|index| of_pairs.iter().map(|d| d[index]).sum());
+                .map(|[first, second]| first.distance(second, homology_dim))
+                .collect::<Result<Vec<TopologyDistance>>>()?;
+            *totals = [
+                of_pairs.iter().map(|found| found.raw).sum(),
+                of_pairs.iter().filter_map(|found| found.normalized).sum(),
+            ];
+            // The scale is that of all dimensions.
+            let gated = of_pairs.iter().filter(|found| found.normalized.is_none());
+            n_gated = gated.count();
         }
         Ok(Self {
             n_pairs: pairs.len(),
-            n_gated: pairs.iter().filter(|pair| is_gated(pair)).count(),
+            n_gated,
             distances,
         })
     }
 }
 
 impl LayerSample {
-    fn add(&mut self, image: &ImageTopology, n_frames: usize) {
+    fn add(&mut self, image: &AttentionTopology, n_frames: usize) {
         if self.n_images < n_frames {
             self.first.push(image.diagrams.clone());
         }
@@ -250,20 +245,6 @@ impl LayerSample {
         }
         self.n_images += 1;
     }
-}
-
-fn scale(image: &ImageTopology) -> f64 {
-    spanning_tree_scale(&image.diagrams, image.n_points)
-}
-
-fn points(image: &ImageTopology, homology_dim: usize, scale: f64) -> Vec<Point> {
-    let bars = image.diagrams[homology_dim].finite();
-    bars.map(|bar| [bar.birth / scale, bar.death / scale])
-        .collect()
-}
-
-fn distance([first, second]: [Vec<Point>; 2]) -> Result<f64> {
-    Ok(wasserstein(&first, &second, 2.0, GroundNorm::Infinity)?.distance)
 }
 
 /// Entropy of the rows over that of a uniform row, mean over heads and rows, summed over images.
