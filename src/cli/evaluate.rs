@@ -72,7 +72,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
         tables::samples(&job.config.spec),
         state.step
     );
-    for (name, value) in evaluation.monitor.means() {
+    let means = evaluation.monitor.means();
+    for (name, value) in evaluation.coherence.iter().chain(&means) {
         text.push_str(&format!("{name:<52} {value:>10.5}\n"));
     }
     print(&text)

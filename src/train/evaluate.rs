@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use burn::module::Module;
 
+use super::coherence::CoherenceScore;
 use super::error::TrainError;
 use super::monitor::LayerMonitor;
 use super::observer::Observer;
@@ -23,11 +24,23 @@ pub struct Evaluation {
     pub loss: f64,
     /// What the task is judged by, see [`Task::metrics`].
     pub metrics: Metrics,
+    /// Temporal coherence, `coherence/<name>` of [`crate::coherence`]; empty if not asked for, and where
+    /// nothing is said of frames.
+    pub coherence: Vec<(String, f64)>,
     /// The layers' topology.
     pub monitor: LayerMonitor,
     /// Frames predicted for the first sample, `[n_predicted, n_channels, height, width]`, pixels in
     /// `[0, 1]`; empty if none are.
     pub first_prediction: Vec<f32>,
+}
+
+/// Whether temporal coherence is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coherence {
+    /// It is.
+    Measured,
+    /// It is not.
+    Skipped,
 }
 
 /// Frames per batch of an evaluation.
@@ -45,15 +58,21 @@ pub fn evaluate(
     job: &Job<'_>,
     model: &Network,
     samples: &Samples,
+    coherence: Coherence,
 ) -> Result<Option<Evaluation>, TrainError> {
     let spec = &job.config.spec;
     let task = Task::of(&spec.model);
     let batcher = SampleBatcher { spec: spec.samples };
     let mut score = Score::new(task, spec.samples);
+    let mut coherence = match coherence {
+        Coherence::Measured => CoherenceScore::new(task, spec.samples),
+        Coherence::Skipped => None,
+    };
     let mut evaluation = Evaluation {
         n_samples: samples.len(),
         loss: 0.0,
         metrics: Metrics::new(),
+        coherence: Vec::new(),
         monitor: LayerMonitor::default(),
         first_prediction: Vec::new(),
     };
@@ -90,6 +109,9 @@ pub fn evaluate(
         let of_samples = rows.chunks_exact(rows.len() / items.len());
         for (item, rows) in items.iter().zip(of_samples.clone()) {
             score.add(item, rows);
+            if let Some(coherence) = &mut coherence {
+                coherence.add(item, rows);
+            }
         }
         if is_first && task == Task::PredictNextFrame {
             evaluation.first_prediction = of_samples.take(1).flat_map(Task::as_pixels).collect();
@@ -102,6 +124,7 @@ pub fn evaluate(
         )?;
     }
     evaluation.metrics = score.metrics();
+    evaluation.coherence = coherence.map_or_else(Vec::new, |coherence| coherence.means());
     Ok(Some(evaluation))
 }
 
@@ -132,7 +155,7 @@ pub fn evaluate_best(
     observer: &mut dyn Observer,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
     let (model, state) = load_best(job, observer)?;
-    let evaluation = evaluate(job, &model, samples)?;
+    let evaluation = evaluate(job, &model, samples, Coherence::Measured)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
 

@@ -1,6 +1,7 @@
 //! The trainer.
 
 mod charts;
+mod coherence;
 mod collapse;
 mod dry_run;
 mod error;
@@ -21,7 +22,7 @@ mod trainer;
 pub use collapse::{CollapseWatch, LowLayer};
 pub use dry_run::{DryRun, dry_run};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate, evaluate_best, load_best};
+pub use evaluate::{Coherence, Evaluation, evaluate, evaluate_best, load_best};
 pub use loss::soft_cross_entropy;
 pub use monitor::{LayerMonitor, LayerSample};
 pub use observer::{Observer, Silent, StepReport};

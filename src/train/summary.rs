@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::coherence;
 use super::evaluate::Evaluation;
 use super::timing::Timing;
 use crate::model::Task;
@@ -20,8 +21,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Share of the time of training steps that went to the penalties, a fraction.
     pub topology_share: f64,
-    /// What the best checkpoint does on the test split, `test_<metric>`, `test_loss` and the distances
-    /// between neighbouring layers and frames; and on the validation split, `validation_<metric>`.
+    /// What the best checkpoint does on the test split, `test_<metric>`, `test_loss`,
+    /// `test_coherence_<metric>` and the distances between neighbouring layers and frames; and on the validation split, `validation_<metric>`.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
 }
@@ -46,6 +47,9 @@ impl Summary {
         let mut metrics = BTreeMap::from([("test_loss".to_owned(), test.loss)]);
         for (name, value) in &test.metrics {
             metrics.insert(format!("test_{name}"), *value);
+        }
+        for (name, value) in &test.coherence {
+            metrics.insert(format!("test_{}", name.replace('/', "_")), *value);
         }
         if let (Some(validation), Some(name)) = (best.validation, task.metrics().first()) {
             let value = task.of_score(validation.score);
@@ -72,6 +76,8 @@ impl Summary {
     /// TensorBoard tags of the metrics that a run of this task may end with.
     pub fn tags(task: Task) -> Vec<String> {
         let tested = task.metrics().iter().chain(&["loss"]).chain(&DISTANCES);
+        let coherence = coherence::names(task).map(|name| format!("coherence_{name}"));
+        let tested = tested.map(|name| (*name).to_owned()).chain(coherence);
         let tested = tested.map(|name| format!("summary/test_{name}"));
         let best = task.metrics().iter().take(1);
         tested

@@ -12,7 +12,7 @@ use burn::prelude::*;
 use super::charts;
 use super::collapse::CollapseWatch;
 use super::error::TrainError;
-use super::evaluate::{Evaluation, evaluate, evaluate_best};
+use super::evaluate::{Coherence, Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
 use super::prefetch::Prefetch;
 use super::summary::Summary;
@@ -184,7 +184,16 @@ impl Trainer<'_> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
         let model = self.model.valid();
-        let Some(validation) = evaluate(self.job, &model, &self.job.data.validation)? else {
+        let is_due = |every_epochs: usize| {
+            epoch.is_multiple_of(every_epochs) || self.step == self.total_steps()
+        };
+        let is_shown = is_due(spec.logging.pictures_every_epochs);
+        let coherence = match is_due(spec.logging.coherence_every_epochs) {
+            true => Coherence::Measured,
+            false => Coherence::Skipped,
+        };
+        let samples = &self.job.data.validation;
+        let Some(validation) = evaluate(self.job, &model, samples, coherence)? else {
             return Ok(None);
         };
         self.require_finite("validation loss", validation.loss, f64::NAN)?;
@@ -196,13 +205,12 @@ impl Trainer<'_> {
         for (name, value) in &validation.metrics {
             self.record(epoch, "validation", name, *value);
         }
-        for (name, value) in validation.monitor.means() {
-            self.record(epoch, "validation", &name, value);
+        let means = validation.monitor.means();
+        for (name, value) in validation.coherence.iter().chain(&means) {
+            self.record(epoch, "validation", name, *value);
         }
         let low = self.collapse.look(&validation.monitor.mean_distances());
         self.record(epoch, "validation", "collapse/n_layers", low.len() as f64);
-        let is_shown = epoch.is_multiple_of(spec.logging.pictures_every_epochs)
-            || self.step == self.total_steps();
         let step = self.step;
         self.log
             .show(|events| charts::lifetimes(events, &validation.monitor, step));

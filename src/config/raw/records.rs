@@ -13,6 +13,10 @@ pub struct RawLogging {
     /// Epochs between two sets of pictures of diagrams and barcodes in TensorBoard.
     #[serde(default = "ten")]
     pub pictures_every_epochs: usize,
+    /// Epochs between two records of the temporal coherence of what a model says of the frames of
+    /// validation clips.
+    #[serde(default = "one")]
+    pub coherence_every_epochs: usize,
     /// Images of a split whose topology is measured in an evaluation, the first ones.
     #[serde(default = "thousand")]
     pub topology_images: usize,
@@ -23,6 +27,7 @@ impl Default for RawLogging {
         Self {
             log_every_steps: ten(),
             pictures_every_epochs: ten(),
+            coherence_every_epochs: one(),
             topology_images: thousand(),
         }
     }
@@ -30,6 +35,10 @@ impl Default for RawLogging {
 
 fn thousand() -> usize {
     1000
+}
+
+fn one() -> usize {
+    1
 }
 
 fn ten() -> usize {

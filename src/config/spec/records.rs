@@ -12,6 +12,8 @@ pub struct LoggingSpec {
     pub log_every_steps: usize,
     /// Epochs between two sets of pictures, at least 1.
     pub pictures_every_epochs: usize,
+    /// Epochs between two records of temporal coherence, at least 1.
+    pub coherence_every_epochs: usize,
     /// Images of a split whose topology is measured, at least 1.
     pub topology_images: usize,
 }
@@ -59,6 +61,8 @@ pub(super) fn records(
     at_least_one("logging.log_every_steps", raw.logging.log_every_steps)?;
     let every_epochs = raw.logging.pictures_every_epochs;
     at_least_one("logging.pictures_every_epochs", every_epochs)?;
+    let coherence_every_epochs = raw.logging.coherence_every_epochs;
+    at_least_one("logging.coherence_every_epochs", coherence_every_epochs)?;
     at_least_one("logging.topology_images", raw.logging.topology_images)?;
     at_least_one("checkpoint.keep_last", raw.checkpoint.keep_last)?;
     if let Some(every_steps) = raw.checkpoint.every_steps {
@@ -74,6 +78,7 @@ pub(super) fn records(
     let logging = LoggingSpec {
         log_every_steps: raw.logging.log_every_steps,
         pictures_every_epochs: every_epochs,
+        coherence_every_epochs,
         topology_images: raw.logging.topology_images,
     };
     let checkpoint = CheckpointSpec {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::class_folder::{
-    Decoded, LabelledPath, Medium, class_folders, enumerated, listing_digest, size_of,
+    Decoded, LabelledPath, Medium, class_folders, entries, enumerated, listing_digest, size_of,
+    unreadable,
 };
 use super::super::image_folder::folder_spec;
 use super::super::{Sample, SampleSpec, Samples, Splits};
@@ -107,6 +108,48 @@ fn opened(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits, String> {
         sha256,
         unreadable: complaints,
     })
+}
+
+/// The clips in a directory, sorted: folders of frames, GIFs and video files, each with the name of the
+/// folder that groups it where the directory holds folders of clips.
+///
+/// # Errors
+///
+/// One sentence if the directory cannot be listed, or holds no clip.
+pub fn clips_in(directory: &Path) -> Result<Vec<(PathBuf, Option<String>)>, String> {
+    let mut clips = Vec::new();
+    for path in listed(directory)? {
+        if is_clip(&path)? {
+            clips.push((path, None));
+        } else if path.is_dir() {
+            let group = path.file_name().unwrap_or_default();
+            let group = group.to_string_lossy().into_owned();
+            for path in listed(&path)? {
+                if is_clip(&path)? {
+                    clips.push((path, Some(group.clone())));
+                }
+            }
+        }
+    }
+    match clips.is_empty() {
+        true => Err(format!(
+            "{}: no clips, expected folders of frames, or files that end in {}",
+            directory.display(),
+            enumerated(&ENDINGS)
+        )),
+        false => Ok(clips),
+    }
+}
+
+fn listed(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    entries(directory).map_err(|error| unreadable(directory, &error))
+}
+
+fn is_clip(path: &Path) -> Result<bool, String> {
+    match path.is_dir() {
+        true => frames::is_any(path),
+        false => Ok(size_of(path, &ENDINGS)?.is_some()),
+    }
 }
 
 /// What stands for a clip in the digest.

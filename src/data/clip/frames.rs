@@ -38,6 +38,11 @@ fn list(folder: &Path) -> Result<Vec<(PathBuf, u64)>, String> {
     Ok(frames)
 }
 
+/// Whether there is a frame in the folder.
+pub(super) fn is_any(folder: &Path) -> Result<bool, String> {
+    Ok(!list(folder)?.is_empty())
+}
+
 /// SHA-256 of the names and sizes of the frames.
 pub(super) fn digest(folder: &Path) -> Result<String, String> {
     let lines = list(folder)?

@@ -16,7 +16,7 @@ use image::imageops::{FilterType, crop_imm, resize};
 use super::class_folder::unreadable;
 use super::image_file::{centred_square, planes};
 
-pub use folder::ClipFolder;
+pub use folder::{ClipFolder, clips_in};
 
 /// Largest side of a frame, in pixels, and largest frame rate; beyond them is a slip of the pen.
 const LARGEST_SIZE: usize = 4096;

@@ -56,6 +56,27 @@ impl ClipKind {
         Self::Appear,
     ];
 
+    /// As configurations spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Bounce => "bounce",
+            Self::RotateScale => "rotate_scale",
+            Self::Occlusion => "occlusion",
+            Self::Noise => "noise",
+            Self::Blur => "blur",
+            Self::TwoDigits => "two_digits",
+            Self::Merge => "merge",
+            Self::Split => "split",
+            Self::Appear => "appear",
+        }
+    }
+
+    /// Whether what is seen changes from frame to frame by more than its motion.
+    pub fn corrupts_frames(self) -> bool {
+        matches!(self, Self::Noise | Self::Blur)
+    }
+
     /// Whether the Betti numbers of the foreground are the same in all frames of every clip.
     ///
     /// Those of [`ClipKind::Occlusion`] may be or not, as the bar cuts; those of the last three surely
