@@ -1,0 +1,188 @@
+//! Bootstrap over seeds and units.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::interval::two_sided_quantile;
+use super::sorted_table::SortedTable;
+use super::{Interval, PairedDifferences, check_share};
+use crate::{Error, Result};
+
+/// Resamples that share a stream of random numbers.
+const CHUNK: usize = 250;
+
+/// An interval of the mean difference that holds for new seeds and new units.
+///
+/// Seeds and units are resampled independently, both with replacement, and the ends are percentiles
+/// of the means, moved outward for few seeds as Student's quantile is from the normal one.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::statistics::{Bootstrap, PairedDifferences};
+///
+/// let rows = [[0.5, 1.0], [0.25, 1.5], [0.75, 0.5], [0.5, 0.5], [1.0, 1.25], [0.25, 0.75]];
+/// let differences = PairedDifferences::new(&rows)?;
+/// let interval = Bootstrap::default().interval(&differences)?.expect("6 seeds");
+/// assert!(0.0 < interval.low && interval.low < differences.mean());
+/// assert_eq!(interval.confidence, 0.95);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bootstrap {
+    /// Number of resamples, at least 1.
+    pub n_resamples: usize,
+    /// Confidence of the interval, between 0 and 1.
+    pub confidence: f64,
+    /// Seed of the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Bootstrap {
+    /// 10,000 resamples, 95 %, seed 0.
+    fn default() -> Self {
+        Self {
+            n_resamples: 10_000,
+            confidence: 0.95,
+            seed: 0,
+        }
+    }
+}
+
+impl Bootstrap {
+    /// The interval of the mean over seeds and units; none where there is no variation to resample:
+    /// of one seed, and where all differences are equal but for rounding.
+    ///
+    /// Mean and interval of the negated differences are the negated ones, and the order of seeds and
+    /// units does not matter, both exactly: the table is turned to a mean above 0 and sorted before
+    /// it is resampled. The exceptions are a mean that is 0 but for rounding and seeds, or units, that
+    /// have the same numbers in another order; there it holds within Monte Carlo noise.
+    ///
+    /// # What to know before trusting it
+    ///
+    /// No resample leaves the range of the seeds, and with one unit that of n seeds holds their
+    /// median with probability `1 - 2^(1 - n)`: 0.5, 0.75, 0.875 and 0.9375 for 2 to 5 seeds. The
+    /// interval's `confidence` is therefore at most that. Simulated intervals of 95 % from normal
+    /// seeds hold the mean in 50, 76, 88, 92, 94 and 94 % of the experiments with 2, 3, 4, 5, 6 and
+    /// 10 seeds; with fewer than five, [`t_interval`](super::t_interval) says more.
+    ///
+    /// With several units they hold it more often, since the resampled mean varies more than the
+    /// mean: the noise of a seed on a unit counts up to three times. Units are taken for a sample of
+    /// more like them, of which there should be some tens; the correction is by the number of seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if there are no resamples or `confidence` is not between 0
+    /// and 1.
+    ///
+    /// # Cost
+    ///
+    /// O(`n_resamples` `n_seeds` `n_units`), in parallel over the resamples.
+    ///
+    /// # Source
+    ///
+    /// Owen, "The pigeonhole bootstrap", 2007; Hesterberg, "What Teachers Should Know about the
+    /// Bootstrap", 2015, for the expanded percentiles.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::{Bootstrap, PairedDifferences};
+    ///
+    /// let one_seed = PairedDifferences::new(&[[0.5, 1.0]])?;
+    /// assert_eq!(Bootstrap::default().interval(&one_seed)?, None);
+    ///
+    /// let two_seeds = PairedDifferences::new(&[[0.5], [1.0]])?;
+    /// let interval = Bootstrap::default().interval(&two_seeds)?.expect("2 seeds");
+    /// assert_eq!((interval.low, interval.high, interval.confidence), (0.5, 1.0, 0.5));
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn interval(&self, differences: &PairedDifferences) -> Result<Option<Interval>> {
+        check_share("confidence", self.confidence)?;
+        if self.n_resamples == 0 {
+            return Err(Error::invalid_parameter(
+                "n_resamples is 0; expected at least 1",
+            ));
+        }
+        let n_seeds = differences.n_seeds();
+        let table = SortedTable::new(differences);
+        if n_seeds < 2 || table.is_constant() {
+            return Ok(None);
+        }
+        let mut means = self.resampled_means(&table);
+        means.sort_unstable_by(f64::total_cmp);
+        let tail = expanded_tail(n_seeds, self.confidence);
+        let low = lower_quantile(&means, tail);
+        means.reverse();
+        let high = lower_quantile(&means, tail);
+        let [low, high] = if table.is_negated {
+            [-high, -low]
+        } else {
+            [low, high]
+        };
+        let of_range = 1.0 - 2.0 * 0.5f64.powf(n_seeds as f64);
+        Ok(Some(Interval {
+            low,
+            high,
+            confidence: self.confidence.min(of_range),
+        }))
+    }
+
+    fn resampled_means(&self, table: &SortedTable) -> Vec<f64> {
+        let chunks = (0..self.n_resamples.div_ceil(CHUNK)).into_par_iter();
+        let of_chunk = |chunk: usize| {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream(chunk as u64);
+            let n_resamples = CHUNK.min(self.n_resamples - chunk * CHUNK);
+            let mean = |_| table.resampled_mean(&mut random);
+            (0..n_resamples).map(mean).collect::<Vec<f64>>()
+        };
+        chunks.map(of_chunk).flatten_iter().collect()
+    }
+}
+
+/// Share of the resamples beyond each end.
+fn expanded_tail(n_seeds: usize, confidence: f64) -> f64 {
+    let n = n_seeds as f64;
+    let quantile = two_sided_quantile(n - 1.0, 1.0 - confidence);
+    Normal::standard().cdf(-(n / (n - 1.0)).sqrt() * quantile)
+}
+
+/// Quantile of a sorted list, linear between its members; the same from either end.
+fn lower_quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * (sorted.len() - 1) as f64;
+    let index = place as usize;
+    let next = sorted[(index + 1).min(sorted.len() - 1)];
+    sorted[index] + (next - sorted[index]) * place.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_are_those_of_scipy() {
+        // scipy.stats.norm.cdf(sqrt(n / (n - 1)) * scipy.stats.t.ppf(0.025, n - 1))
+        let expected = [
+            (2, 1.695_219_072_605_391e-72),
+            (3, 6.834_137_311_941_214e-8),
+            (5, 0.000_954_100_551_882_488_5),
+            (10, 0.008_550_639_024_406_36),
+            (30, 0.018_753_900_278_220_513),
+            (1000, 0.024_804_305_905_564_275),
+        ];
+        for (n_seeds, tail) in expected {
+            let found = expanded_tail(n_seeds, 0.95);
+            assert!((found / tail - 1.0).abs() < 1e-8, "{n_seeds}: {found}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_linear_between_members() {
+        let sorted = [1.0, 2.0, 4.0];
+        let found = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| lower_quantile(&sorted, share));
+        assert_eq!(found, [1.0, 1.5, 2.0, 3.0, 4.0]);
+    }
+}

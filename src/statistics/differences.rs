@@ -1,0 +1,249 @@
+//! The differences of two arms, seed by seed and unit by unit.
+
+use crate::{Error, Result};
+
+/// Largest difference that is taken, so that no sum of them overflows.
+pub const LARGEST_DIFFERENCE: f64 = 1e300;
+
+/// A table of differences, treated minus baseline, between two arms that share seeds and units.
+///
+/// A unit is whatever every seed was tested on: a clip, an image, a class; where there is only one
+/// number of each seed, there is 1 unit.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::statistics::PairedDifferences;
+///
+/// // Errors of 3 seeds on the same 2 clips.
+/// let treated = [[0.75, 0.5], [0.5, 0.5], [1.0, 0.25]];
+/// let baseline = [[1.0, 1.0], [0.75, 0.5], [1.0, 0.5]];
+/// let differences = PairedDifferences::between(&treated, &baseline)?;
+/// assert_eq!(differences.by_seed(), [-0.375, -0.125, -0.125]);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairedDifferences {
+    /// Row by row, one row for each seed.
+    values: Vec<f64>,
+    n_units: usize,
+}
+
+impl PairedDifferences {
+    /// A table of differences, a row for each seed.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`: `n_seeds` rows of `n_units` differences, both at least 1
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if there is no seed or no unit, if the rows differ in length,
+    /// or if a difference is not finite or larger than [`LARGEST_DIFFERENCE`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::PairedDifferences;
+    ///
+    /// let one_number_per_seed = PairedDifferences::new(&[[0.5], [0.25], [0.75]])?;
+    /// assert_eq!(one_number_per_seed.mean(), 0.5);
+    ///
+    /// let error = PairedDifferences::new(&[vec![0.5, 0.25], vec![0.75]]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "differences: 1 unit for seed 1; expected 2 units, as for seed 0"
+    /// );
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn new<R: AsRef<[f64]>>(rows: &[R]) -> Result<Self> {
+        let n_units = n_units(rows).map_err(|error| error.within("differences"))?;
+        let mut values = Vec::with_capacity(rows.len() * n_units);
+        for (seed, row) in rows.iter().enumerate() {
+            let row = row.as_ref();
+            if let Some(unit) = row.iter().position(|x| !is_usable(*x)) {
+                let found = row[unit];
+                return Err(Error::invalid_parameter(format!(
+                    "difference of seed {seed} on unit {unit} is {found:e}; expected a finite number \
+                     of at most {LARGEST_DIFFERENCE:e} in size"
+                )));
+            }
+            values.extend_from_slice(row);
+        }
+        Ok(Self { values, n_units })
+    }
+
+    /// The differences of two arms.
+    ///
+    /// # Shapes
+    ///
+    /// - `treated`, `baseline`: `n_seeds` rows of `n_units` numbers, seeds and units in the same order
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if the arms differ in shape, and as [`PairedDifferences::new`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::PairedDifferences;
+    ///
+    /// let differences = PairedDifferences::between(&[[1.0], [2.0]], &[[0.5], [1.0]])?;
+    /// assert_eq!(differences, PairedDifferences::new(&[[0.5], [1.0]])?);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn between<R: AsRef<[f64]>>(treated: &[R], baseline: &[R]) -> Result<Self> {
+        let of_arm = |rows: &[R], arm: &str| n_units(rows).map_err(|error| error.within(arm));
+        let shape = [treated.len(), of_arm(treated, "treated arm")?];
+        let other = [baseline.len(), of_arm(baseline, "baseline arm")?];
+        if shape != other {
+            return Err(Error::invalid_parameter(format!(
+                "baseline arm is of {} and {}; expected {} and {}, as in the treated arm",
+                counted(other[0], "seed"),
+                counted(other[1], "unit"),
+                counted(shape[0], "seed"),
+                counted(shape[1], "unit"),
+            )));
+        }
+        let row = |(treated, baseline): (&R, &R)| -> Vec<f64> {
+            let pairs = treated.as_ref().iter().zip(baseline.as_ref());
+            pairs
+                .map(|(treated, baseline)| treated - baseline)
+                .collect()
+        };
+        let rows: Vec<Vec<f64>> = treated.iter().zip(baseline).map(row).collect();
+        Self::new(&rows)
+    }
+
+    /// Number of seeds, at least 1.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::PairedDifferences;
+    ///
+    /// let differences = PairedDifferences::new(&[[1.0, 2.0, 0.5], [3.0, 6.0, 0.0]])?;
+    /// assert_eq!((differences.n_seeds(), differences.n_units()), (2, 3));
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn n_seeds(&self) -> usize {
+        self.values.len() / self.n_units
+    }
+
+    /// Number of units that every seed was tested on, at least 1.
+    pub fn n_units(&self) -> usize {
+        self.n_units
+    }
+
+    /// Mean over seeds and units.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::PairedDifferences;
+    ///
+    /// assert_eq!(PairedDifferences::new(&[[1.0, 2.0], [3.0, 6.0]])?.mean(), 3.0);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn mean(&self) -> f64 {
+        mean(&self.by_seed())
+    }
+
+    /// Mean over the units, for each seed.
+    ///
+    /// # Shapes
+    ///
+    /// - returns `n_seeds` numbers
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::PairedDifferences;
+    ///
+    /// assert_eq!(PairedDifferences::new(&[[1.0, 2.0], [3.0, 6.0]])?.by_seed(), [1.5, 4.5]);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn by_seed(&self) -> Vec<f64> {
+        self.rows().map(mean).collect()
+    }
+
+    /// The differences of each seed.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact(self.n_units)
+    }
+}
+
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn is_usable(difference: f64) -> bool {
+    difference.abs() <= LARGEST_DIFFERENCE
+}
+
+/// The length that all rows have.
+fn n_units<R: AsRef<[f64]>>(rows: &[R]) -> Result<usize> {
+    let Some(first) = rows.first() else {
+        return Err(Error::invalid_parameter("no seeds; expected at least 1"));
+    };
+    let n_units = first.as_ref().len();
+    if n_units == 0 {
+        return Err(Error::invalid_parameter(
+            "no units for seed 0; expected at least 1",
+        ));
+    }
+    let lengths = rows.iter().map(|row| row.as_ref().len());
+    match lengths.enumerate().find(|(_, length)| *length != n_units) {
+        None => Ok(n_units),
+        Some((seed, length)) => Err(Error::invalid_parameter(format!(
+            "{} for seed {seed}; expected {}, as for seed 0",
+            counted(length, "unit"),
+            counted(n_units, "unit"),
+        ))),
+    }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(rows: &[Vec<f64>]) -> String {
+        let error = PairedDifferences::new(rows).unwrap_err();
+        assert!(error.is_invalid_parameter());
+        error.to_string()
+    }
+
+    #[test]
+    fn errors_say_where_what_was_found_and_what_was_expected() {
+        assert_eq!(refused(&[]), "differences: no seeds; expected at least 1");
+        assert_eq!(
+            refused(&[vec![], vec![]]),
+            "differences: no units for seed 0; expected at least 1"
+        );
+        for (bad, found) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-2e300, "-2")] {
+            let message = refused(&[vec![1.0, 2.0], vec![3.0, bad]]);
+            let start = format!("difference of seed 1 on unit 1 is {found}");
+            assert!(message.starts_with(&start), "{message}");
+            let end = "; expected a finite number of at most 1e300 in size";
+            assert!(message.ends_with(end), "{message}");
+        }
+    }
+
+    #[test]
+    fn arms_of_different_shapes_are_no_pair() {
+        let error = PairedDifferences::between(&[vec![1.0], vec![2.0]], &[vec![1.0, 2.0]]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "baseline arm is of 1 seed and 2 units; expected 2 seeds and 1 unit, as in the treated arm"
+        );
+        let error = PairedDifferences::between(&[vec![1.0]], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "baseline arm: no seeds; expected at least 1"
+        );
+    }
+}

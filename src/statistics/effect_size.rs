@@ -1,0 +1,85 @@
+//! The size of a difference in standard deviations.
+
+use statrs::function::gamma::ln_gamma;
+
+use super::PairedDifferences;
+use super::seed_moments::SeedMoments;
+
+/// The mean difference in standard deviations of the seeds.
+///
+/// # Units
+///
+/// None: multiplying all differences by a positive number changes nothing.
+///
+/// # Source
+///
+/// Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, for `d_z`; Hedges,
+/// "Distribution Theory for Glass's Estimator of Effect Size", 1981, for the correction.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::statistics::{EffectSize, PairedDifferences};
+///
+/// let differences = PairedDifferences::new(&[[1.0], [2.0], [3.0]])?;
+/// let size = EffectSize::of(&differences).expect("3 seeds that differ");
+/// assert_eq!(size.d_z, 2.0);
+/// let corrected = size.corrected.expect("at least 3 seeds");
+/// assert!((corrected - 2.0 / std::f64::consts::PI.sqrt()).abs() < 1e-12);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EffectSize {
+    /// Mean of the seeds by their sample standard deviation, too large on average with few seeds.
+    pub d_z: f64,
+    /// `d_z` times the factor that takes that bias away for normal differences; none with two seeds,
+    /// where `d_z` has no mean.
+    pub corrected: Option<f64>,
+}
+
+impl EffectSize {
+    /// The effect size; none of one seed, and of seeds that are equal but for rounding, whatever
+    /// their mean: they have no standard deviation to compare it with.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::{EffectSize, PairedDifferences};
+    ///
+    /// assert_eq!(EffectSize::of(&PairedDifferences::new(&[[1.0]])?), None);
+    /// assert_eq!(EffectSize::of(&PairedDifferences::new(&[[1.0], [1.0]])?), None);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn of(differences: &PairedDifferences) -> Option<Self> {
+        let moments = SeedMoments::of(differences)?;
+        let d_z = moments.mean / moments.standard_deviation;
+        let correction = hedges_correction(moments.degrees_of_freedom());
+        Some(Self {
+            d_z,
+            corrected: correction.map(|factor| factor * d_z),
+        })
+    }
+}
+
+/// The exact factor, of which `1 - 3 / (4 m - 1)` is an approximation.
+fn hedges_correction(degrees_of_freedom: f64) -> Option<f64> {
+    let half = degrees_of_freedom / 2.0;
+    let exact = || (ln_gamma(half) - ln_gamma(half - 0.5)).exp() / half.sqrt();
+    (degrees_of_freedom > 1.0).then(exact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn correction_is_near_its_approximation() {
+        assert_eq!(hedges_correction(1.0), None);
+        for degrees_of_freedom in [4.0, 9.0, 99.0, 9999.0] {
+            let approximation = 1.0 - 3.0 / (4.0 * degrees_of_freedom - 1.0);
+            let exact = hedges_correction(degrees_of_freedom).unwrap();
+            let tolerance = 0.1 / (degrees_of_freedom * degrees_of_freedom);
+            assert!((exact - approximation).abs() < tolerance + 1e-12, "{exact}");
+        }
+    }
+}

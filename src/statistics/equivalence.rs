@@ -1,0 +1,116 @@
+//! Test for the absence of a difference that matters.
+
+use statrs::distribution::ContinuousCDF;
+
+use super::interval::{student, t_interval_of};
+use super::seed_moments::SeedMoments;
+use super::{Interval, PairedDifferences, check_share};
+use crate::{Error, Result};
+
+/// What an equivalence test finds.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::statistics::{PairedDifferences, equivalence_test};
+///
+/// let differences = PairedDifferences::new(&[[0.1], [-0.2], [0.1], [0.0]])?;
+/// let test = equivalence_test(&differences, 0.5, 0.05)?.expect("4 seeds that differ");
+/// // At most `alpha` exactly where the interval lies within the margin.
+/// assert!(test.p_value < 0.05 && -0.5 < test.interval.low && test.interval.high < 0.5);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Equivalence {
+    /// The difference that would matter, in either direction, in units of the differences.
+    pub margin: f64,
+    /// The larger p-value of the two one-sided tests: small where the mean difference lies within
+    /// the margin.
+    pub p_value: f64,
+    /// Student's interval of confidence `1 - 2 alpha`.
+    pub interval: Interval,
+}
+
+/// Two one-sided paired t tests: is the mean difference smaller than `margin` in size?
+///
+/// The margin is chosen before the experiment, as the largest difference that would not matter.
+/// None of one seed, and of seeds that are equal but for rounding: there is no spread to judge by.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if `margin` is not finite and above 0, or `alpha` not above 0 and
+/// below 0.5.
+///
+/// # Source
+///
+/// Schuirmann, "A Comparison of the Two One-Sided Tests Procedure and the Power Approach for
+/// Assessing the Equivalence of Average Bioavailability", 1987.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::statistics::{PairedDifferences, equivalence_test};
+///
+/// let differences = PairedDifferences::new(&[[0.1], [-0.2], [0.1], [0.0]])?;
+/// let test = equivalence_test(&differences, 0.1, 0.05)?.expect("4 seeds that differ");
+/// assert!(test.p_value > 0.05); // not shown, which does not say that there is a difference
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+pub fn equivalence_test(
+    differences: &PairedDifferences,
+    margin: f64,
+    alpha: f64,
+) -> Result<Option<Equivalence>> {
+    if !(margin > 0.0 && margin.is_finite()) {
+        return Err(Error::invalid_parameter(format!(
+            "margin of equivalence is {margin}; expected a finite number above 0"
+        )));
+    }
+    check_share("alpha", alpha)?;
+    check_share("confidence 1 - 2 alpha", 1.0 - 2.0 * alpha)?;
+    let Some(moments) = SeedMoments::of(differences) else {
+        return Ok(None);
+    };
+    let distribution = student(moments.degrees_of_freedom());
+    // The test against the nearer end of the margin has the larger p-value.
+    let distance = (margin - moments.mean.abs()) / moments.standard_error();
+    Ok(Some(Equivalence {
+        margin,
+        p_value: distribution.sf(distance),
+        interval: t_interval_of(&moments, 1.0 - 2.0 * alpha),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_out_of_range_are_refused() {
+        let differences = PairedDifferences::new(&[[0.1], [0.2]]).unwrap();
+        let refused = |margin, alpha| {
+            let error = equivalence_test(&differences, margin, alpha).unwrap_err();
+            error.to_string()
+        };
+        assert_eq!(
+            refused(-1.0, 0.05),
+            "margin of equivalence is -1; expected a finite number above 0"
+        );
+        assert_eq!(
+            refused(1.0, 0.0),
+            "alpha is 0; expected a number above 0 and below 1"
+        );
+        assert_eq!(
+            refused(1.0, 0.75),
+            "confidence 1 - 2 alpha is -0.5; expected a number above 0 and below 1"
+        );
+    }
+
+    #[test]
+    fn one_seed_or_equal_seeds_show_nothing() {
+        for rows in [vec![[0.0]], vec![[0.1]; 5]] {
+            let differences = PairedDifferences::new(&rows).unwrap();
+            assert_eq!(equivalence_test(&differences, 1.0, 0.05).unwrap(), None);
+        }
+    }
+}
