@@ -16,18 +16,22 @@ pub struct ClipPanel<'a> {
     pub pixels: &'a [f32],
     /// The frame of the animation that the first of them belongs to.
     pub first_frame: usize,
+    /// What stands under each of them; empty for nothing.
+    pub captions: &'a [String],
 }
 
 /// Side that frames are enlarged to, about.
 const FRAME_SIDE: usize = 256;
 const MARGIN: i32 = 14;
 const TOP: i32 = 38;
+const CAPTION: i32 = 22;
 /// A slow clip lets one see what changes.
 const MILLISECONDS_PER_FRAME: u32 = 400;
 /// Colours are chosen from every so many pixels; a drawing has few.
 const COLOR_SAMPLING: i32 = 10;
 
-/// An animated GIF without end: the panels' frames, and the diagrams of each frame on axes that stay.
+/// An animated GIF without end: the panels' frames, and, if there are any, the diagrams of each frame on
+/// axes that stay.
 ///
 /// Where there are fewer diagrams than frames, as of tubelets, each stands for as many frames; the last
 /// frame has none if the model was not shown it.
@@ -55,8 +59,15 @@ pub fn clip_animation(
     let scale = (FRAME_SIDE / height.max(width).max(1)).max(1);
     let panel_width = (width * scale) as i32 + MARGIN;
     let left_of_diagram = MARGIN + panel_width * panels.len() as i32;
-    let frame_height = TOP + (height * scale) as i32 + MARGIN;
-    let [whole_width, whole_height] = [left_of_diagram + SIDE, SIDE.max(frame_height)];
+    let below = match panels.iter().all(|panel| panel.captions.is_empty()) {
+        true => MARGIN,
+        false => MARGIN + CAPTION,
+    };
+    let bottom = TOP + (height * scale) as i32;
+    let [whole_width, whole_height] = match diagrams.is_empty() {
+        true => [left_of_diagram, bottom + below],
+        false => [left_of_diagram + SIDE, SIDE.max(bottom + below)],
+    };
     let scales = diagrams.iter().map(|diagrams| largest(diagrams));
     let longest = scales.fold(0.0, f64::max);
 
@@ -76,10 +87,15 @@ pub fn clip_animation(
             if let Some(pixels) = pixels {
                 canvas.frame(pixels, shape, [left, TOP], scale);
             }
+            if let Some(caption) = shown.and_then(|shown| panel.captions.get(shown)) {
+                canvas.title(caption, [left, bottom + MARGIN]);
+            }
         }
         let of_frame = diagrams.get(frame / frames_per_diagram);
         let of_frame = of_frame.map_or(&[][..], Vec::as_slice);
-        canvas.paste(&drawn(of_frame, title, unit, longest), [left_of_diagram, 0]);
+        if !diagrams.is_empty() {
+            canvas.paste(&drawn(of_frame, title, unit, longest), [left_of_diagram, 0]);
+        }
         let image = DynamicImage::from(canvas.into_image()).into_rgba8();
         let delay = Delay::from_numer_denom_ms(MILLISECONDS_PER_FRAME, 1);
         encoder

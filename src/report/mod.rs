@@ -5,13 +5,18 @@ mod barcode;
 mod canvas;
 mod clip_animation;
 mod diagram_file;
+mod page;
 mod persistence_diagram;
+mod plot;
 
 pub use barcode::barcode;
 pub use canvas::Picture;
 pub use clip_animation::{ClipPanel, clip_animation};
 pub use diagram_file::{encode_diagrams, read_diagrams};
+pub use maud::{Markup, PreEscaped, html};
+pub use page::{Choice, Column, Control, Page, number, pixels, table, when};
 pub use persistence_diagram::persistence_diagram;
+pub use plot::{Cursor, IntervalPlot, IntervalRow, LinePlot, Series, diagram_plot, standalone};
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +82,7 @@ mod tests {
             title,
             pixels,
             first_frame,
+            captions: &[],
         });
         let of_frames: Vec<_> = (0..2).map(|k| diagrams(9 + 3 * k, 0.5)).collect();
         let picture = clip_animation(&panels, [1, 5, 6], &of_frames, "layer 3", "distance");
@@ -85,6 +91,14 @@ mod tests {
         assert_eq!(played.len(), 4);
         let [first, last] = [0, 3].map(|k| played[k].buffer());
         assert_eq!(first.dimensions(), (picture.width, picture.height));
+        let labels: Vec<String> = (0..4).map(|k| format!("says {k}")).collect();
+        let said = ClipPanel {
+            captions: &labels,
+            ..panels[0]
+        };
+        let picture = clip_animation(&[said, said], [1, 5, 6], &[], "", "");
+        assert_eq!(picture.width, 14 + 2 * (6 * 42 + 14));
+        assert_eq!(picture.height, 38 + 5 * 42 + 14 + 22);
         // The prediction begins with the second frame, and the diagrams differ.
         assert_ne!(first.get_pixel(330, 100), last.get_pixel(330, 100));
     }
