@@ -103,7 +103,7 @@
 )]
 #![cfg_attr(
     feature = "cli",
-    doc = "| 5 | [`train`], [`analysis`] | the trainer; persistence of matrices from files |"
+    doc = "| 5 | [`train`], [`analysis`] | the trainer; persistence of matrices from files, coherence of what models make of clips |"
 )]
 #![cfg_attr(
     feature = "train",
@@ -111,7 +111,7 @@
 )]
 #![cfg_attr(
     feature = "cli",
-    doc = "| 4 | [`config`], [`run`], [`report`] | TOML to a checked specification; run directory, TensorBoard; pictures |"
+    doc = "| 4 | [`config`], [`run`], [`report`] | TOML to a checked specification; run directory, TensorBoard; pictures, plots, pages |"
 )]
 #![cfg_attr(
     feature = "cli",
@@ -120,6 +120,10 @@
 //! | 2 | [`loss`] | penalties between diagrams, the regulariser |
 //! | 1 | [`nn`] | attention that returns its weights, the differentiable persistence layer |
 //! | 0 | [`topology`], [`distance`] | plain Rust on slices |
+#![cfg_attr(
+    feature = "cli",
+    doc = "| 0 | [`coherence`], [`statistics`] | numbers of clips; paired comparisons |"
+)]
 //!
 //! Levels 0 to 2 are the plugin: `default-features = false` builds them alone, and whichever Burn
 //! backend the application enables runs them.
@@ -153,6 +157,8 @@ mod real;
 pub mod report;
 #[cfg(feature = "tensorboard")]
 pub mod run;
+#[cfg(feature = "cli")]
+pub mod statistics;
 #[cfg(feature = "cli")]
 pub mod train;
 

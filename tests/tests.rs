@@ -9,6 +9,7 @@ mod persistence_of_distances;
 mod regularize_your_model;
 
 mod cli;
+mod coherence;
 mod data;
 #[cfg(any(
     feature = "ndarray",
@@ -24,6 +25,7 @@ mod learner;
 mod loss;
 mod model;
 mod nn;
+mod statistics;
 mod topology;
 mod train;
 mod util;

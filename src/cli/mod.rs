@@ -1,5 +1,6 @@
 //! Arguments, printing and exit codes: nothing else.
 
+mod coherence;
 mod devices;
 mod diagram_distance;
 mod evaluate;
@@ -18,6 +19,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::coherence::CoherenceArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
 use self::output::{print, tell};
@@ -43,6 +45,8 @@ enum Command {
     Train(TrainArguments),
     /// Evaluate the checkpoint of a run that is best on the validation split.
     Evaluate(EvaluateArguments),
+    /// Measure how steady over time is what models make of clips, and compare runs.
+    Coherence(CoherenceArguments),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
     /// Compute the persistence diagrams of matrices from a .npy file.
@@ -122,6 +126,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),

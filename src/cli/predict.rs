@@ -37,7 +37,7 @@ const BATCH_SIZE: usize = 128;
 pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
     let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
     let job = opened.job();
-    let (model, _) = load_best(&job, &mut Notes)?;
+    let (model, _) = load_best(job.run, job.config, job.device, &mut Notes)?;
     let source = match arguments.split {
         Some(split) => Source::Split(split.of(&opened.data)),
         None => Source::Files(&arguments.images),

@@ -156,3 +156,50 @@ impl Observer for Notes {
         tell(line);
     }
 }
+
+/// How far a count has got, on stderr: a bar on a terminal, plain lines off it.
+pub struct Bar {
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    total: usize,
+    last_line: Instant,
+}
+
+impl Bar {
+    /// `total` of `what` lie ahead.
+    pub fn new(total: usize, what: &'static str) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style =
+                ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed}<{eta}]");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(total as u64)
+                .with_style(style)
+                .with_message(what)
+        });
+        Self {
+            bar,
+            what,
+            total,
+            last_line: Instant::now(),
+        }
+    }
+
+    /// So many are done.
+    pub fn set(&mut self, n_done: usize) {
+        match &self.bar {
+            Some(bar) => bar.set_position(n_done as u64),
+            None if self.last_line.elapsed() > LINE_INTERVAL => {
+                self.last_line = Instant::now();
+                tell(&format!("{n_done}/{} {}", self.total, self.what));
+            }
+            None => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

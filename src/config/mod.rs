@@ -17,6 +17,8 @@ mod wording;
 
 use std::path::Path;
 
+use serde_json::Value;
+
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
@@ -54,8 +56,61 @@ impl Config {
         text + "\n"
     }
 
+    /// Every setting by its path, as `training.lr` and `topology.0.weight.kind`; values are neither tables
+    /// nor lists of tables.
+    pub fn settings(&self) -> Vec<(String, Value)> {
+        let raw = serde_json::to_value(&self.raw).expect("every configuration can be written");
+        let mut settings = Vec::new();
+        flatten("", raw, &mut settings);
+        settings
+    }
+
     /// The resolved configuration as TOML, which reads back as the same configuration.
     pub fn to_toml(&self) -> String {
         toml::to_string(&self.raw).expect("every configuration can be written")
+    }
+}
+
+fn flatten(path: &str, value: Value, settings: &mut Vec<(String, Value)>) {
+    let within = |key: &str| match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    };
+    match value {
+        Value::Object(table) => {
+            for (key, value) in table {
+                flatten(&within(&key), value, settings);
+            }
+        }
+        Value::Array(tables) if tables.iter().all(Value::is_object) => {
+            for (index, table) in tables.into_iter().enumerate() {
+                flatten(&within(&index.to_string()), table, settings);
+            }
+        }
+        value => settings.push((path.to_owned(), value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_named_by_their_path() {
+        let raw = serde_json::json!({
+            "run": { "seed": 3 },
+            "topology": [{ "layers": [0, 2], "weight": { "kind": "fixed" } }],
+            "flip": true,
+        });
+        let mut settings = Vec::new();
+        flatten("", raw, &mut settings);
+        let expected = [
+            ("flip", Value::from(true)),
+            ("run.seed", Value::from(3)),
+            ("topology.0.layers", serde_json::json!([0, 2])),
+            ("topology.0.weight.kind", Value::from("fixed")),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(settings, expected);
     }
 }

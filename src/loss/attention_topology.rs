@@ -41,6 +41,24 @@ pub struct AttentionTopology {
 
 /// How far two diagrams of one dimension are from each other: 2-Wasserstein, ground norm L-infinity,
 /// essential bars left out.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::loss::AttentionTopology;
+///
+/// // Two tokens that look at themselves alone, and two that look about evenly.
+/// let weights = [[[[1.0, 0.0], [0.0, 1.0]]], [[[0.6, 0.4], [0.4, 0.6]]]];
+/// let images = AttentionTopology::read(Tensor::from_data(weights, &Device::flex()), 0)?;
+/// let found = images[0].distance(&images[1], 0)?;
+/// // The only death is much larger, but over its own scale it is 1 on both sides.
+/// assert!(found.raw > 0.5);
+/// assert_eq!(found.normalized, Some(0.0));
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopologyDistance {
     /// In the unit of the attention distance.

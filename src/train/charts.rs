@@ -94,46 +94,44 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
     let markdown = format!("```toml\n{}```\n", config.to_toml());
     events.text("config", &markdown, 0)?;
     events.layout(LAYOUT)?;
-    let raw = serde_json::to_value(&config.raw).expect("every configuration can be written");
-    let mut settings = Vec::new();
-    for section in SECTIONS {
-        flatten(section, &raw[section], &mut settings);
-    }
+    let known = config.settings();
+    let settings: Vec<(String, HparamValue)> = SECTIONS
+        .iter()
+        .flat_map(|section| of_section(&known, section))
+        .collect();
     let tags = Summary::tags(Task::of(&config.spec.model));
-    events.hparams_start(&settings, &tags, &group(raw))
+    events.hparams_start(&settings, &tags, &group(&known))
+}
+
+fn of_section<'a>(
+    settings: &'a [(String, Value)],
+    section: &'a str,
+) -> impl Iterator<Item = (String, HparamValue)> + 'a {
+    let of_section = settings
+        .iter()
+        .filter(move |(key, _)| key.split('.').next() == Some(section));
+    of_section.map(|(key, value)| {
+        let value = match value {
+            Value::Number(number) => HparamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
+            Value::Bool(flag) => HparamValue::Flag(*flag),
+            Value::String(text) => HparamValue::Text(text.clone()),
+            other => HparamValue::Text(other.to_string()),
+        };
+        (key.clone(), value)
+    })
 }
 
 /// What runs of the same settings and different seeds have in common.
-fn group(mut raw: Value) -> String {
-    raw["run"] = Value::Null;
-    let mut digest = sha256_hex(raw.to_string().as_bytes());
+fn group(settings: &[(String, Value)]) -> String {
+    let mut text = String::new();
+    for (key, value) in settings {
+        if key.split('.').next() != Some("run") {
+            text.push_str(&format!("{key}={value}\n"));
+        }
+    }
+    let mut digest = sha256_hex(text.as_bytes());
     digest.truncate(12);
     digest
-}
-
-fn flatten(path: &str, value: &Value, settings: &mut Vec<(String, HparamValue)>) {
-    let within = |key: &str| match path {
-        "" => key.to_owned(),
-        path => format!("{path}.{key}"),
-    };
-    let setting = match value {
-        Value::Object(table) => {
-            return table
-                .iter()
-                .for_each(|(key, value)| flatten(&within(key), value, settings));
-        }
-        Value::Array(tables) if tables.iter().all(Value::is_object) => {
-            return tables
-                .iter()
-                .enumerate()
-                .for_each(|(index, table)| flatten(&within(&index.to_string()), table, settings));
-        }
-        Value::Number(number) => HparamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
-        Value::Bool(flag) => HparamValue::Flag(*flag),
-        Value::String(text) => HparamValue::Text(text.clone()),
-        other => HparamValue::Text(other.to_string()),
-    };
-    settings.push((path.to_owned(), setting));
 }
 
 /// Distributions of the lifetimes of the first images' bars.
@@ -167,12 +165,14 @@ pub(super) fn clip(
         title: "clip",
         pixels: &clip.pixels,
         first_frame: 0,
+        captions: &[],
     }];
     if !validation.first_prediction.is_empty() {
         panels.push(ClipPanel {
             title: "predicted",
             pixels: &validation.first_prediction,
             first_frame: 1,
+            captions: &[],
         });
     }
     for (layer, sample) in validation.monitor.samples().iter().enumerate() {
@@ -221,29 +221,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_named_by_their_path() {
-        let raw = serde_json::json!({
-            "run": { "seed": 3 },
-            "topology": [{ "layers": [0, 2], "weight": { "kind": "fixed" } }],
-            "flip": true,
-        });
-        let mut settings = Vec::new();
-        flatten("", &raw, &mut settings);
-        let text = |text: &str| HparamValue::Text(text.to_owned());
-        let expected = [
-            ("flip", HparamValue::Flag(true)),
-            ("run.seed", HparamValue::Number(3.0)),
-            ("topology.0.layers", text("[0,2]")),
-            ("topology.0.weight.kind", text("fixed")),
+    fn settings_are_shown_with_their_types() {
+        let settings = [
+            ("run.seed", Value::from(3)),
+            ("training.flip", Value::from(true)),
+            ("topology.0.layers", serde_json::json!([0, 2])),
+            ("topology.0.weight.kind", Value::from("fixed")),
         ];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value));
-        assert_eq!(settings, expected);
+        let settings = settings.map(|(key, value)| (key.to_owned(), value));
+        let of = |section| -> Vec<_> { of_section(&settings, section).collect() };
+        assert_eq!(
+            of("run"),
+            [("run.seed".to_owned(), HparamValue::Number(3.0))]
+        );
+        assert_eq!(
+            of("training"),
+            [("training.flip".to_owned(), HparamValue::Flag(true))]
+        );
+        let text = |text: &str| HparamValue::Text(text.to_owned());
+        assert_eq!(of("topology")[0].1, text("[0,2]"));
+        assert_eq!(of("topology")[1].1, text("fixed"));
     }
 
     #[test]
     fn seeds_share_a_group_and_settings_do_not() {
-        let raw = |seed, lr| serde_json::json!({ "run": { "seed": seed }, "lr": lr });
-        assert_eq!(group(raw(1, 0.1)), group(raw(2, 0.1)));
-        assert_ne!(group(raw(1, 0.1)), group(raw(1, 0.2)));
+        let of = |seed: u64, lr: f64| {
+            let settings = [("run.seed", Value::from(seed)), ("lr", Value::from(lr))];
+            group(&settings.map(|(key, value)| (key.to_owned(), value)))
+        };
+        assert_eq!(of(1, 0.1), of(2, 0.1));
+        assert_ne!(of(1, 0.1), of(1, 0.2));
     }
 }

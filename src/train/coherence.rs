@@ -70,7 +70,8 @@ impl CoherenceScore {
 pub(super) fn names(task: Task) -> impl Iterator<Item = &'static str> {
     let known = task.metrics();
     let names = metrics(task).iter().map(|metric| metric.name);
-    names.filter(move |name| task != Task::Classify && !known.contains(name))
+    let is_measured = |name: &&str| !name.starts_with("feature_");
+    names.filter(move |name| task != Task::Classify && is_measured(name) && !known.contains(name))
 }
 
 fn metrics(task: Task) -> &'static [Metric] {

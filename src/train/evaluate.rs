@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use burn::module::Module;
+use burn::tensor::Device;
 
 use super::coherence::CoherenceScore;
 use super::error::TrainError;
@@ -11,9 +12,10 @@ use super::monitor::LayerMonitor;
 use super::observer::Observer;
 use super::task::{Metrics, Score};
 use super::trainer::Job;
+use crate::config::Config;
 use crate::data::{MixedLabel, SampleBatcher, Samples, soft_targets};
 use crate::model::{Capture, Network, Task};
-use crate::run::{CheckpointState, Checkpoints};
+use crate::run::{CheckpointState, Checkpoints, RunDirectory};
 
 /// What a model does on a split.
 #[derive(Debug, Clone)]
@@ -154,7 +156,7 @@ pub fn evaluate_best(
     samples: &Samples,
     observer: &mut dyn Observer,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
-    let (model, state) = load_best(job, observer)?;
+    let (model, state) = load_best(job.run, job.config, job.device, observer)?;
     let evaluation = evaluate(job, &model, samples, Coherence::Measured)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
@@ -166,12 +168,14 @@ pub fn evaluate_best(
 ///
 /// If there is no checkpoint, or it cannot be read.
 pub fn load_best(
-    job: &Job<'_>,
+    run: &RunDirectory,
+    config: &Config,
+    device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<(Network, CheckpointState), TrainError> {
-    let directory = job.run.checkpoints();
-    let keep_last = job.config.spec.checkpoint.keep_last;
-    let (checkpoints, complaints) = Checkpoints::open(job.run, keep_last).map_err(
+    let directory = run.checkpoints();
+    let keep_last = config.spec.checkpoint.keep_last;
+    let (checkpoints, complaints) = Checkpoints::open(run, keep_last).map_err(
         TrainError::files(format_args!("read {}", directory.display())),
     )?;
     for complaint in &complaints {
@@ -188,11 +192,10 @@ pub fn load_best(
         ))
     })?;
     let weights = path.join("model.bpk");
-    let model = job
-        .config
+    let model = config
         .spec
         .model
-        .init(job.device)
+        .init(device)
         .try_load_file(&weights)
         .map_err(|e| TrainError::Files(format!("{}: {e}", weights.display())))?;
     Ok((model, state.clone()))

@@ -3,6 +3,7 @@
 use super::reading::mean;
 use super::suite::Suite;
 use crate::coherence::{OF_FRAMES, cohen_kappa};
+use crate::data::JudgedFrames;
 
 /// A condition on an output.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +15,7 @@ pub struct Guard {
     /// What was found; `None` if it cannot be told.
     pub value: Option<f64>,
     /// What it should be.
-    pub expected: &'static str,
+    pub expected: String,
     /// Whether it is; not if it cannot be told.
     pub holds: bool,
 }
@@ -29,6 +30,9 @@ const LEAST_KAPPA: f64 = 0.2;
 /// Least number of classes that an output tells apart, in effect.
 const LEAST_CLASSES: f64 = 1.5;
 
+/// Changes of a good output, over those of the true frames.
+const DEGREES: [f64; 2] = [0.8, 1.25];
+
 /// Classes of frames or clips, and the true ones where they are known.
 pub(super) fn of_classifier(classes: &[(usize, Option<usize>)]) -> Vec<Guard> {
     let labelled: Vec<[usize; 2]> = classes
@@ -40,7 +44,7 @@ pub(super) fn of_classifier(classes: &[(usize, Option<usize>)]) -> Vec<Guard> {
         name: "effective_classes",
         title: "classes told, in effect",
         value: n_classes,
-        expected: "at least 1.5",
+        expected: format!("at least {LEAST_CLASSES}"),
         holds: n_classes.is_some_and(|n| n >= LEAST_CLASSES),
     }];
     if !labelled.is_empty() {
@@ -49,7 +53,7 @@ pub(super) fn of_classifier(classes: &[(usize, Option<usize>)]) -> Vec<Guard> {
             name: "kappa",
             title: "agreement with the labels beyond chance",
             value: kappa,
-            expected: "at least 0.2",
+            expected: format!("at least {LEAST_KAPPA}"),
             holds: kappa.is_some_and(|kappa| kappa >= LEAST_KAPPA),
         });
     }
@@ -75,7 +79,7 @@ fn effective_classes(classes: impl Iterator<Item = usize>) -> Option<f64> {
 /// Of values in the order of [`OF_FRAMES`], by clip. Clips with noise or blur of their own do not count:
 /// their true frames change by more than a good output.
 pub(super) fn of_predictor(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<Guard> {
-    let of = |name: &'static str, expected, holds: fn(f64) -> bool| {
+    let of = |name: &'static str, expected: String, range: [f64; 2]| {
         let place = OF_FRAMES.iter().position(|metric| metric.name == name);
         let metric = OF_FRAMES[place.expect("a metric of frames")];
         let clips = suite
@@ -90,14 +94,20 @@ pub(super) fn of_predictor(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<Guar
             title: metric.title,
             value,
             expected,
-            holds: value.is_some_and(holds),
+            holds: value.is_some_and(|value| (range[0]..=range[1]).contains(&value)),
         }
     };
+    // A frozen output, or one in a wrong order, names one frame of all.
+    let n_judged = suite.spec.n_frames.saturating_sub(JudgedFrames::N_GIVEN);
+    let least = (2.0 / n_judged as f64).min(0.75);
+    let [low, high] = DEGREES;
     vec![
-        of("dynamic_degree", "0.8 to 1.25", |value| {
-            (0.8..=1.25).contains(&value)
-        }),
-        of("identification", "at least 0.5", |value| value >= 0.5),
+        of("dynamic_degree", format!("{low} to {high}"), DEGREES),
+        of(
+            "identification",
+            format!("at least {least:.2}, twice chance"),
+            [least, 1.0],
+        ),
     ]
 }
 

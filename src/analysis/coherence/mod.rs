@@ -1,9 +1,17 @@
 //! Temporal coherence of what models make of clips.
 
+mod arms;
+mod browser;
+mod comparison;
+mod files;
 mod guard;
+mod page;
 mod reading;
 mod suite;
 
+pub use arms::{Arm, RunInfo, RunReading, arms, differences};
+pub use comparison::{ArmDifferences, ArmGuard, Comparisons, Difference, Level, MARGIN};
+pub use files::{shown_clips, write_report};
 pub use guard::Guard;
 pub use reading::{GapCurve, Reading, ShownClip, TRAINED, Watch, read};
 pub use suite::{Suite, SuiteClip};

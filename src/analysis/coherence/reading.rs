@@ -63,15 +63,19 @@ pub struct GapCurve {
     pub title: &'static str,
     /// By clip, then gap.
     pub values: Vec<Vec<Option<f64>>>,
+    /// The same of the true frames; empty where there are none.
+    pub truth: Vec<Vec<Option<f64>>>,
 }
 
 impl GapCurve {
     /// Mean over the clips at each gap.
     pub fn means(&self) -> Vec<f64> {
-        let n_gaps = self.values.first().map_or(0, Vec::len);
-        (0..n_gaps)
-            .map(|gap| mean(self.values.iter().map(|clip| clip[gap])))
-            .collect()
+        means(&self.values)
+    }
+
+    /// The same of the true frames.
+    pub fn means_of_truth(&self) -> Vec<f64> {
+        means(&self.truth)
     }
 }
 
@@ -164,8 +168,9 @@ fn gathered(task: Task, suite: &Suite, found: Vec<ClipReading>, shown: &[usize])
     let curve = |title, of: fn(&ClipReading) -> &Vec<Option<f64>>| GapCurve {
         title,
         values: found.iter().map(|clip| of(clip).clone()).collect(),
+        truth: Vec::new(),
     };
-    let curves = [
+    let mut curves = [
         curve(
             match task {
                 Task::PredictNextFrame => "likeness of frozen features",
@@ -176,6 +181,9 @@ fn gathered(task: Task, suite: &Suite, found: Vec<ClipReading>, shown: &[usize])
         curve("H0 distance of attention", |clip| &clip.topology_gaps[0]),
         curve("H1 distance of attention", |clip| &clip.topology_gaps[1]),
     ];
+    if task == Task::PredictNextFrame {
+        curves[0].truth = found.iter().map(|clip| clip.truth_gaps.clone()).collect();
+    }
     let curves = curves
         .into_iter()
         .filter(|curve| curve.values.iter().flatten().any(Option::is_some));
@@ -210,6 +218,13 @@ fn gathered(task: Task, suite: &Suite, found: Vec<ClipReading>, shown: &[usize])
             })
             .collect(),
     }
+}
+
+fn means(values: &[Vec<Option<f64>>]) -> Vec<f64> {
+    let n_gaps = values.first().map_or(0, Vec::len);
+    (0..n_gaps)
+        .map(|gap| mean(values.iter().map(|clip| clip[gap])))
+        .collect()
 }
 
 /// Means of what is defined; not a number if nothing is.
@@ -287,6 +302,7 @@ struct ClipReading {
     values: Vec<Option<f64>>,
     truth: Option<Vec<Option<f64>>>,
     output_gaps: Vec<Option<f64>>,
+    truth_gaps: Vec<Option<f64>>,
     topology_gaps: [Vec<Option<f64>>; 2],
     shown: ShownClip,
 }
@@ -304,6 +320,7 @@ impl ClipReading {
             values: Vec::new(),
             truth: None,
             output_gaps: Vec::new(),
+            truth_gaps: Vec::new(),
             topology_gaps: [0, 1].map(|dim| by_gap(&distances, dim)),
             shown: ShownClip {
                 index: 0,
@@ -367,12 +384,20 @@ impl ClipReading {
             ..known
         };
         self.values.extend(of_frames(&found, &truth, &known));
-        self.truth = Some(of_frames(&truth, &truth, &known).to_vec());
-        let features = encoder.encoder.features(&found);
-        let gaps = 1..features.len().min(MAX_GAP + 1);
-        self.output_gaps = gaps
-            .map(|gap| FrozenEncoder::consistency(&features, &encoder.center, gap))
-            .collect();
+        // The topology of the true frames is known, not told by their brightness.
+        let of_truth = Known {
+            betti: None,
+            ..known
+        };
+        self.truth = Some(of_frames(&truth, &truth, &of_truth).to_vec());
+        let by_gap = |frames: &Frames<'_>| -> Vec<Option<f64>> {
+            let features = encoder.encoder.features(frames);
+            let gaps = 1..features.len().min(MAX_GAP + 1);
+            gaps.map(|gap| FrozenEncoder::consistency(&features, &encoder.center, gap))
+                .collect()
+        };
+        self.output_gaps = by_gap(&found);
+        self.truth_gaps = by_gap(&truth);
         self.shown.predicted = predicted;
     }
 

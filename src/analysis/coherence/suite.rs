@@ -99,6 +99,17 @@ impl Suite {
         })
     }
 
+    /// The groups, each once, in the order of the clips.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut groups: Vec<&str> = Vec::new();
+        for clip in &self.clips {
+            if !groups.contains(&&*clip.group) {
+                groups.push(&clip.group);
+            }
+        }
+        groups
+    }
+
     /// The clips of a directory, cut and scaled to what a model takes: folders of frames, GIFs and video
     /// files, or folders of those. No class is known of them.
     ///

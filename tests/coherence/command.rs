@@ -1,0 +1,196 @@
+//! The command, on runs that were trained.
+
+use std::path::Path;
+use std::process::Command;
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+use crate::util::{TestDir, run_program};
+
+/// A model of frames of 16 by 16, barely trained.
+fn train(directory: &Path, head: &str, settings: &[&str], out: &str) {
+    let config = format!(
+        r#"
+        data = {{ kind = "moving_digits", clips = ["constant"], n_frames = 4, side = 16 }}
+        model = {{ kind = "timesformer", head = "{head}", d_model = 4, n_layers = 2, n_heads = 1, patch_size = 8 }}
+        [run]
+        name = "tiny"
+        seed = 0
+        [training]
+        epochs = 1
+        batch_size = 256
+        optimizer = {{ kind = "adamw", lr = 1e-3, weight_decay = 0.05 }}
+        schedule = {{ kind = "constant" }}
+        [logging]
+        topology_images = 1
+        "#
+    );
+    std::fs::write(directory.join("tiny.toml"), config).unwrap();
+    let mut arguments = vec!["train", "tiny.toml", "--out", out];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    let output = run_program(directory, &arguments);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A copy of a run that says it had another setting: as good as another run, and made faster.
+fn copy(directory: &Path, from: &str, to: &str, [setting, other]: [&str; 2]) {
+    let status = Command::new("cp")
+        .args(["-r", from, to])
+        .current_dir(directory)
+        .status();
+    assert!(status.unwrap().success());
+    let path = directory.join(to).join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    assert!(config.contains(setting), "{config}");
+    std::fs::write(path, config.replace(setting, other)).unwrap();
+}
+
+/// What is said on stderr of arguments that cannot be followed.
+fn refused(directory: &Path, arguments: &[&str]) -> String {
+    let all: Vec<&str> = ["coherence"].iter().chain(arguments).copied().collect();
+    let output = run_program(directory, &all);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let last = said.lines().last().unwrap().to_owned();
+    assert!(last.starts_with("burn-topology: "), "{said}");
+    last
+}
+
+fn write_clip(folder: &Path, n_frames: u32, side: u32) {
+    std::fs::create_dir_all(folder).unwrap();
+    for frame in 0..n_frames {
+        let image = RgbImage::from_fn(side, side + 3, |x, _| {
+            Rgb([if x == frame { 250 } else { 20 }; 3])
+        });
+        image.save(folder.join(format!("{frame}.png"))).unwrap();
+    }
+}
+
+#[test]
+fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    train(root, "frames", &[], "plain_0");
+    let cosine = "training.schedule={kind=\"cosine\",warmup_steps=1}";
+    train(root, "frames", &[cosine], "cosine_0");
+    for arm in ["plain", "cosine"] {
+        let [from, to] = [0, 1].map(|seed| format!("{arm}_{seed}"));
+        copy(root, &from, &to, ["seed = 0", "seed = 1"]);
+    }
+    let runs = ["plain_0", "plain_1", "cosine_0", "cosine_1"];
+    let mut arguments = vec!["coherence"];
+    arguments.extend(runs);
+    arguments.extend(["--n-clips", "20", "--out", "report"]);
+    let output = run_program(root, &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.contains("cosine less plain, 2 pairs of seeds"),
+        "{table}"
+    );
+
+    let json = std::fs::read_to_string(root.join("report/coherence.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["runs"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        json["runs"][3]["by_clip"]["flip_rate"]
+            .as_array()
+            .unwrap()
+            .len(),
+        20
+    );
+    let [first, second] = [0, 1].map(|arm| &json["arms"][arm]);
+    assert_eq!(
+        (&first["name"], &second["name"]),
+        (&"plain".into(), &"cosine".into())
+    );
+    // The difference of the means is the mean of the differences.
+    let mean = |arm: &Value| arm["levels"]["flip_rate"]["mean"].as_f64().unwrap();
+    let found = second["less_the_first"]["metrics"]["flip_rate"]["mean"]
+        .as_f64()
+        .unwrap();
+    assert!((mean(second) - mean(first) - found).abs() < 1e-12);
+    // Of two pairs the test can say nothing.
+    assert!(
+        second["less_the_first"]["metrics"]["flip_rate"]["p_value"]
+            .as_f64()
+            .unwrap()
+            >= 0.5
+    );
+
+    let page = std::fs::read_to_string(root.join("report/report.html")).unwrap();
+    assert!(page.contains("Clip by clip") && page.contains("cosine, seed 0"));
+    assert!(!page.contains("https://"));
+    assert!(root.join("report/clips/merge.gif").is_file());
+    for arm in ["plain", "cosine"] {
+        let events = std::fs::read_dir(root.join("report/tensorboard").join(arm)).unwrap();
+        assert_eq!(events.count(), 1);
+    }
+    // Again, into the same place, the same numbers.
+    let again = run_program(root, &arguments);
+    assert!(again.status.success(), "{again:?}");
+    let json_again = std::fs::read_to_string(root.join("report/coherence.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json_again).unwrap(), json);
+
+    // A single run goes into its own directory; clips of one's own have no labels.
+    for (name, n_frames, side) in [
+        ("clips/a", 4, 9),
+        ("clips/b", 7, 30),
+        ("clips/kind/c", 5, 16),
+    ] {
+        write_clip(&root.join(name), n_frames, side);
+    }
+    let output = run_program(root, &["coherence", "plain_0", "--clips", "clips"]);
+    assert!(output.status.success(), "{output:?}");
+    let json = std::fs::read_to_string(root.join("plain_0/coherence/coherence.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let names = json["clips"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|clip| clip["name"].as_str().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b", "kind/c"]);
+    assert!(json["arms"][0]["levels"]["accuracy"]["mean"].is_null());
+    assert!(json["arms"][0]["levels"]["flip_rate"]["mean"].is_number());
+
+    // What does not fit.
+    train(root, "next_frame", &[], "predictor");
+    copy(root, "plain_0", "longer", ["n_frames = 4", "n_frames = 6"]);
+    std::fs::create_dir_all(root.join("empty")).unwrap();
+    write_clip(&root.join("short/one"), 1, 16);
+    for (arguments, expected) in [
+        (vec!["nowhere"], "nowhere: no such run directory"),
+        (
+            vec!["plain_0", "predictor"],
+            "predictor tells the next frame and plain_0 tells the class of every frame",
+        ),
+        (
+            vec!["plain_0", "longer"],
+            "longer sees 6 frames of 1 by 16 by 16 and 10 classes and plain_0 4 frames",
+        ),
+        (vec!["plain_0", "./plain_0"], "passed twice"),
+        (vec!["plain_0", "cosine_1"], "have no seed in common"),
+        (
+            vec!["plain_0", "--clips", "empty"],
+            "empty: no clips, expected folders of frames",
+        ),
+        (vec!["plain_0", "--clips", "nothing"], "nothing: "),
+        (
+            vec!["plain_0", "--clips", "short"],
+            "short/one: 1 frames, expected at least 4",
+        ),
+        (vec!["plain_0", "--device", "abacus"], "abacus"),
+    ] {
+        let said = refused(root, &arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    // A predictor by itself, with the true frames beside it.
+    let output = run_program(root, &["coherence", "predictor", "--n-clips", "10"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("what is steady there may be frozen") && said.contains("true frames"),
+        "{said}"
+    );
+}
