@@ -3,10 +3,11 @@
 use std::path::Path;
 
 /// Level of each module; siblings do not import each other, save that `run` may read `config`.
-const LEVELS: [(&str, u8); 14] = [
+const LEVELS: [(&str, u8); 15] = [
     ("topology", 0),
     ("distance", 0),
     ("coherence", 0),
+    ("statistics", 0),
     ("nn", 1),
     ("loss", 2),
     ("model", 3),
