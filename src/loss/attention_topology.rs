@@ -54,7 +54,7 @@ pub struct AttentionTopology {
 /// let images = AttentionTopology::read(Tensor::from_data(weights, &Device::flex()), 0)?;
 /// let found = images[0].distance(&images[1], 0)?;
 /// // The only death is much larger, but over its own scale it is 1 on both sides.
-/// assert!(found.raw > 0.5);
+/// assert!(found.raw > 0.4);
 /// assert_eq!(found.normalized, Some(0.0));
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
