@@ -1,237 +1,373 @@
-#!/usr/bin/env python3
-"""Uses a report page as a reader would, in a headless Chromium, and fails if anything is amiss.
+"""Drives a report page in a headless Chromium, as a reader would, and says what is wrong with it.
 
-Needs: pip install selenium; the programs chromium and chromedriver (Debian: chromium, chromium-driver).
+    python3 scripts/drive_page.py PAGE.html [PAGE.html...] --screenshots DIR
 
-    scripts/drive_page.py report.html [--screenshots DIR]
+Looks for errors in the console, requests other than the page itself, controls that change nothing,
+keys that do nothing, text that leaves its plot, pages wider than the screen, and colours that stay
+when the theme changes. Knows nothing of a page but what its controls are. Needs selenium, and a
+Chromium and its chromedriver: those on the PATH or those of --chromium and --chromedriver.
 """
 
 import argparse
+import base64
+import pathlib
+import re
 import shutil
 import sys
 import time
-from pathlib import Path
 
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.chrome.service import Service
 
-# State of everything that is shown or hidden by a control, as one text.
+# The address follows a change a moment later.
+ADDRESS_DELAY = 0.35
+# The first ones say what is wrong; the rest follow from them.
+MOST_PRINTED = 20
+WIDE, NARROW = (1280, 900), (360, 740)
+
+# Runs before the page does, in every document.
+WATCH = """
+window.__broken = [];
+addEventListener("securitypolicyviolation", (event) =>
+    window.__broken.push(`the policy forbids ${event.violatedDirective} of ${event.blockedURI}`));
+addEventListener("error", (event) => window.__broken.push(`error: ${event.message ?? event.target}`), true);
+addEventListener("unhandledrejection", (event) => window.__broken.push(`rejected: ${event.reason}`));
+"""
+
+CONTROLS = """
+return [...document.querySelectorAll("[data-control]")].map((input) => ({
+    name: input.dataset.control, isRange: input.type === "range", disabled: input.disabled,
+    count: input.type === "range" ? Number(input.max) + 1 : input.options.length,
+    follows: input.dataset.stepsOf ?? null,
+    conditions: [...document.querySelectorAll("[data-when]")]
+        .filter((e) => e.dataset.when.split(" ").some((p) => p.split("=")[0] === input.dataset.control)).length,
+}));
+"""
+
+# Places in the document of what is shown, and what contradicts its own condition.
 SHOWN = """
-return [...document.querySelectorAll('[data-when]')]
-    .map((e) => (e.hasAttribute('hidden') ? 0 : 1)).join('');
+const value = (name) => Number(document.querySelector(`[data-control="${name}"]`)?.value ?? NaN);
+const shown = [], wrong = [];
+[...document.querySelectorAll("[data-when]")].forEach((element, place) => {
+    const holds = element.dataset.when.split(" ").every((part) => {
+        const [name, values] = part.split("=");
+        const [first, last = first] = values.split("-").map(Number);
+        return first <= value(name) && value(name) <= last;
+    });
+    const isShown = getComputedStyle(element).display !== "none";
+    if (isShown) shown.push(place);
+    if (isShown !== holds) wrong.push(element.dataset.when);
+});
+return {shown, wrong};
 """
 
-# What should be shown, worked out anew from the conditions.
-EXPECTED = """
-const value = (name) => document.querySelector(`[data-control="${name}"]`).value;
-return [...document.querySelectorAll('[data-when]')]
-    .map((e) => e.dataset.when.split(' ').every((c) => {
-        const [name, wanted] = c.split('=');
-        return value(name) === wanted;
-    }) ? 1 : 0).join('');
-"""
-
-# Texts of visible plots that leave their picture.
-OVERFLOWING = """
-const found = [];
-for (const svg of document.querySelectorAll('svg.plot')) {
-    if (!svg.getClientRects().length || !svg.getBoundingClientRect().width) continue;
-    const box = svg.getBoundingClientRect();
-    for (const text of svg.querySelectorAll('text')) {
-        const t = text.getBoundingClientRect();
-        if (t.left < box.left - 1 || t.right > box.right + 1 || t.top < box.top - 1 || t.bottom > box.bottom + 1)
-            found.push(text.textContent);
+OVERFLOWING_TEXT = """
+const bad = [];
+for (const svg of document.querySelectorAll("svg[viewBox]")) {
+    if (!svg.getClientRects().length) continue;
+    const {width, height} = svg.viewBox.baseVal;
+    for (const text of svg.querySelectorAll("text")) {
+        if (!text.getClientRects().length) continue;
+        const box = text.getBBox();
+        if (box.x < -0.5 || box.y < -0.5 || box.x + box.width > width + 0.5 || box.y + box.height > height + 0.5)
+            bad.push(`"${text.firstChild?.data}" in "${svg.getAttribute("aria-label")}"`);
     }
 }
-return found;
+return bad;
+"""
+
+COLOURS = """
+const of = (element) => { const style = getComputedStyle(element); return [style.color, style.backgroundColor]; };
+const inks = {};
+// Text on cells whose colour is a number keeps its ink.
+for (const e of document.querySelectorAll("svg text:not(.u, .d), svg .a, svg .g, svg [class*=c0]")) {
+    const style = getComputedStyle(e);
+    const what = `${e.tagName} of class "${e.getAttribute("class") ?? ""}"`;
+    inks[what] = e.tagName === "text" ? style.fill : style.color + style.stroke;
+}
+return {page: of(document.body), inks};
+"""
+
+UNLABELLED = """
+const named = (e) => e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim() && e.tagName === "BUTTON";
+const bad = [...document.querySelectorAll("button, select, input, textarea")].filter((e) => !named(e));
+const images = [...document.querySelectorAll("img:not([alt]), svg:not([aria-label]):not([aria-hidden])")];
+return [...bad, ...images].map((e) => e.outerHTML.slice(0, 80));
 """
 
 
 class Reader:
-    def __init__(self, page, screenshots):
-        options = Options()
-        options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
-        for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"]:
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.browser = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-        self.screenshots = screenshots
-        self.page = page
-        self.complaints = []
+    """A browser with one page, and the list of what was found wrong with it."""
 
-    def expect(self, holds, complaint):
+    def __init__(self, driver: webdriver.Chrome, page: pathlib.Path, screenshots: pathlib.Path | None):
+        self.driver, self.address, self.name = driver, page.resolve().as_uri(), page.stem
+        self.screenshots, self.problems = screenshots, []
+
+    def must(self, holds: bool, otherwise: str) -> None:
         if not holds:
-            self.complaints.append(complaint)
+            self.problems.append(otherwise)
 
-    def run(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
+    def run(self, script: str, *arguments):
+        return self.driver.execute_script(script, *arguments)
 
-    def picture(self, name):
-        if not self.screenshots:
-            return
-        self.screenshots.mkdir(parents=True, exist_ok=True)
-        height = self.run("return document.documentElement.scrollHeight")
-        width = self.run("return innerWidth")
-        self.browser.set_window_size(width, min(height + 150, 9000))
-        self.browser.save_screenshot(str(self.screenshots / f"{name}.png"))
-        self.browser.set_window_size(width, 900)
+    def size(self, size: tuple[int, int]) -> None:
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
-    def press(self, key):
-        self.run("document.activeElement.blur()")
-        ActionChains(self.browser).send_keys(key).perform()
+    def prefer(self, scheme: str) -> None:
+        """As the reader's system does."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
-    def resize(self, width):
-        # Chromium's windows have a least width; the view itself can be narrower.
-        self.browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-        )
+    def open(self, fragment: str = "") -> None:
+        self.driver.get("about:blank")
+        self.driver.get(self.address + fragment)
+        time.sleep(0.1)
 
-    def theme(self):
-        colours = self.run(
-            "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
-        )
-        plot = self.run(
-            "const t = document.querySelector('svg.plot text'); return t && getComputedStyle(t).fill"
-        )
-        return colours, plot
+    def press(self, key: str) -> None:
+        self.run("document.activeElement?.blur()")
+        self.driver.find_element(By.TAG_NAME, "body").send_keys(key)
 
-    def check_theme(self):
-        before, plot_before = self.theme()
-        self.browser.find_element(By.ID, "theme").click()
-        after, plot_after = self.theme()
-        self.expect(before[0] != after[0] and before[1] != after[1], "the theme button changes no colours")
-        self.expect(plot_before is None or plot_before != plot_after, "plots keep their colours in the other theme")
-        self.picture("dark" if "0, 0, 0" not in after[0] and "255, 255, 255" not in after[0] else "other")
-        self.press("d")
-        self.expect(self.theme()[0] == before, "the key d does not bring the first theme back")
+    def fragment(self) -> dict[str, int]:
+        time.sleep(ADDRESS_DELAY)
+        parts = re.findall(r"([\w-]+)=(\d+)", self.run("return location.hash"))
+        return {name: int(value) for name, value in parts}
 
-    def check_shown(self, after):
-        self.expect(self.run(SHOWN) == self.run(EXPECTED), f"wrong elements are shown after {after}")
+    def shown(self) -> list[int]:
+        state = self.run(SHOWN)
+        some = ", ".join(state["wrong"][:3])
+        self.must(not state["wrong"], f"{len(state['wrong'])} views contradict their condition: {some}")
+        return state["shown"]
 
-    def choose(self, control, value):
+    def value(self, name: str) -> int:
+        return int(self.run(f"return document.querySelector('[data-control={name}]').value"))
+
+    def move(self, name: str, value: int) -> None:
+        """As a pointer would."""
         self.run(
-            "arguments[0].value = arguments[1];"
-            "arguments[0].dispatchEvent(new Event('input', { bubbles: true }))",
-            control,
-            value,
+            "const input = document.querySelector(`[data-control=${arguments[0]}]`);"
+            "input.focus(); input.value = arguments[1];"
+            "input.dispatchEvent(new Event('input', {bubbles: true}));"
+            "input.dispatchEvent(new Event('change', {bubbles: true}));",
+            name, value,
         )
 
-    def check_controls(self):
-        controls = self.browser.find_elements(By.CSS_SELECTOR, "[data-control]")
-        self.check_shown("loading")
-        for control in controls:
-            name = control.get_attribute("data-control")
-            before = self.run(SHOWN)
-            is_range = control.get_attribute("type") == "range"
-            last = control.get_attribute("max") if is_range else str(
-                len(control.find_elements(By.TAG_NAME, "option")) - 1
-            )
-            if last == "0":
-                continue
-            self.choose(control, last)
-            self.check_shown(f"choosing {name}={last}")
-            self.expect(self.run(SHOWN) != before, f"{name} changes nothing")
-            fragment = self.run("return location.hash")
-            self.expect(f"{name}={last}" in fragment, f"{name}={last} is not in the address: {fragment}")
-            self.choose(control, "0")
-            self.expect(self.run(SHOWN) == before, f"{name} does not go back")
-        return controls
+    def capture(self, what: str) -> None:
+        if self.screenshots:
+            height = min(self.run("return document.documentElement.scrollHeight"), 12000)
+            width = self.run("return innerWidth")
+            clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+            arguments = {"clip": clip, "captureBeyondViewport": True}
+            shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", arguments)
+            path = self.screenshots / f"{self.name}-{what}.png"
+            path.write_bytes(base64.b64decode(shot["data"]))
 
-    def check_keys(self, controls):
-        ranges = [c for c in controls if c.get_attribute("type") == "range"]
-        if ranges:
-            value = lambda: int(ranges[0].get_property("value"))
-            self.choose(ranges[0], "0")
-            self.press(Keys.ARROW_RIGHT)
-            self.expect(value() == 1, "the right arrow does not step")
-            self.check_shown("the right arrow")
-            self.press(Keys.ARROW_LEFT)
-            self.press(Keys.ARROW_LEFT)
-            self.expect(value() == 0, "the left arrow does not stop at the first step")
-            self.press(Keys.SPACE)
-            time.sleep(1.2)
-            self.expect(value() > 0, "space does not play")
-            self.press(Keys.SPACE)
-            stopped = value()
-            time.sleep(0.8)
-            self.expect(value() == stopped, "space does not pause")
-            self.check_shown("playing")
-        choices = [c for c in controls if c.tag_name == "select" and c.get_attribute("data-limits")]
-        if choices and len(choices[0].find_elements(By.TAG_NAME, "option")) > 1:
-            self.press("]")
-            self.expect(choices[0].get_property("value") == "1", "the key ] does not choose the next")
-            self.press("[")
-            self.expect(choices[0].get_property("value") == "0", "the key [ does not choose the one before")
-        self.press("?")
-        self.expect(self.run("return document.getElementById('help').open"), "the key ? does not help")
-        self.press(Keys.ESCAPE)
-        self.expect(not self.run("return document.getElementById('help').open"), "esc does not close the help")
+    def check_layout(self, size: tuple[int, int]) -> None:
+        self.size(size)
+        time.sleep(0.1)
+        wide = self.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        self.must(wide[0] <= wide[1], f"at {size[0]} px the page is {wide[0]} px wide and scrolls sideways")
+        self.check_text()
 
-    def check_link(self, controls):
-        """A link shows what it was taken of."""
-        for control in controls:
-            if control.get_attribute("type") == "range":
-                self.choose(control, control.get_attribute("max"))
+    def check_text(self) -> None:
+        for text in self.run(OVERFLOWING_TEXT)[:5]:
+            self.problems.append(f"a text leaves its plot: {text}")
+
+    def check_theme(self) -> None:
+        self.capture("light")
+        before = self.run(COLOURS)
+        self.prefer("dark")
+        followed = self.run(COLOURS)
+        self.prefer("light")
+        for how in ["the button", "the key d"]:
+            if how == "the key d":
+                self.press("d")
             else:
-                self.choose(control, str(len(control.find_elements(By.TAG_NAME, "option")) - 1))
-        address, shown = self.run("return location.href"), self.run(SHOWN)
-        self.browser.get("about:blank")
-        self.browser.get(address)
-        self.expect(self.run(SHOWN) == shown, "a link does not bring back what it showed")
-        self.browser.get("about:blank")
-        self.browser.get(f"{self.page}#clip=nonsense&frame=-3&unknown=1&frame=%E0")
-        self.check_shown("a broken link")
+                self.driver.find_element(By.CSS_SELECTOR, "[data-toggle-theme]").click()
+            time.sleep(0.3)
+            after = self.run(COLOURS)
+            for place, part in enumerate(["ink", "background"]):
+                changed = before["page"][place] != after["page"][place]
+                self.must(changed, f"{how} does not change the page's {part}, {before['page'][place]}")
+            for part, ink in before["inks"].items():
+                self.must(ink != after["inks"][part], f"{how} does not change the ink of plots: {part}, {ink}")
+            if how == "the button":
+                self.capture("dark")
+                self.driver.refresh()
+                kept = self.run(COLOURS)
+                self.must(kept == after, "the theme is forgotten when the page is loaded again")
+                self.must(followed == after, "a system that prefers dark does not give the dark colours")
+            before = after
 
-    def check_sizes(self):
-        for width in [1280, 360]:
-            self.resize(width)
-            wide = self.run("return document.documentElement.scrollWidth")
-            self.expect(wide <= width, f"the page is {wide} pixels wide in a window of {width}")
-            for text in self.run(OVERFLOWING)[:5]:
-                self.complaints.append(f"at {width} pixels a plot cuts its text: {text!r}")
-            self.picture(f"width{width}")
-        self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    def check_control(self, control: dict) -> None:
+        name, count = control["name"], control["count"]
+        if count < 2 or control["disabled"]:
+            return
+        start, shown = self.value(name), self.shown()
+        wanted = count - 1 if start != count - 1 else 0
+        self.move(name, wanted)
+        self.must(self.value(name) == wanted, f"{name} cannot be set to {wanted}")
+        self.must(not control["conditions"] or self.shown() != shown, f"moving {name} shows the same views")
+        found = self.fragment().get(name)
+        self.must(found == wanted, f"after moving {name} to {wanted} the address says {found}")
+        self.move(name, 0)
+        shown = self.shown()
+        self.press(Keys.ARROW_RIGHT if control["isRange"] else "]")
+        self.must(self.value(name) == 1, f"the key for the next {name} leads from 0 to {self.value(name)}")
+        self.must(not control["conditions"] or self.shown() != shown, f"the key for {name} shows the same views")
+        found = self.fragment().get(name)
+        self.must(found == 1, f"after the key for {name} the address says {found}")
+        self.press(Keys.ARROW_LEFT if control["isRange"] else "[")
+        self.must(self.value(name) == 0 and self.shown() == shown, f"the key back for {name} does not lead back")
 
-    def check_logs(self):
-        for entry in self.browser.get_log("browser"):
-            self.complaints.append(f"console: {entry['level']}: {entry['message']}")
-        asked = self.run("return performance.getEntriesByType('resource').map((e) => e.name)")
-        outside = [name for name in asked if not name.startswith("data:")]
-        self.expect(not outside, f"the page asked for {outside}")
+    def check_every_value(self, control: dict) -> None:
+        """All values once, up to a hundred of them; and that each shows something."""
+        name, count = control["name"], control["count"]
+        for value in range(0, count, max(1, count // 100)):
+            self.move(name, value)
+            self.shown()
+            self.check_text()
 
-    def read(self):
-        self.browser.get(self.page)
-        self.expect(self.browser.title, "the page has no title")
-        controls = self.check_controls()
-        self.picture("light")
+    def check_follower(self, control: dict) -> None:
+        """A range whose steps depend on a chooser keeps inside them."""
+        leader, name = control["follows"], control["name"]
+        counts = set()
+        n_options = self.run(f"return document.querySelector('[data-control={leader}]').options.length")
+        for option in range(n_options):
+            self.move(leader, option)
+            last = int(self.run(f"return document.querySelector('[data-control={name}]').max"))
+            self.move(name, last)
+            counts.add(last)
+            self.shown()
+            self.move(leader, (option + 1) % n_options)
+            last = int(self.run(f"return document.querySelector('[data-control={name}]').max"))
+            self.must(self.value(name) <= last, f"{name} stays beyond its last step when {leader} changes")
+            self.shown()
+        self.move(leader, 0)
+        self.move(name, 0)
+
+    def check_play(self, name: str) -> None:
+        button = self.driver.find_element(By.CSS_SELECTOR, f"[data-play={name}]")
+        if not button.is_enabled():
+            return
+        interval = int(button.get_attribute("data-interval")) / 1000
+        for how in ["the button", "space"]:
+            self.move(name, 0)
+            toggle = button.click if how == "the button" else lambda: self.press(Keys.SPACE)
+            toggle()
+            seen = set()
+            end = time.monotonic() + 3.5 * interval + 0.3
+            while time.monotonic() < end:
+                seen.add(self.value(name))
+                time.sleep(min(0.05, interval / 4))
+            self.must(len(seen) > 1, f"{how} does not play {name}")
+            toggle()
+            stopped = self.value(name)
+            time.sleep(2.5 * interval + 0.1)
+            self.must(self.value(name) == stopped, f"{how} does not stop {name}")
+            self.shown()
+
+    def check_link(self, controls: list[dict]) -> None:
+        """An address reproduces the view."""
+        for control in controls:
+            if control["count"] > 1 and not control["follows"]:
+                self.move(control["name"], control["count"] - 1)
+        state, shown = self.fragment(), self.shown()
+        self.open("#" + "&".join(f"{name}={value}" for name, value in state.items()))
+        self.must(self.shown() == shown, "the address of a view shows another one")
+        self.open("#" + "&".join(f"{name}=999999" for name in state) + "&nothing=1&x=%zz")
+        self.shown()
+
+    def check_keys(self) -> None:
+        self.press("?")
+        is_open = "return document.querySelector('dialog.keys').open"
+        self.must(self.run(is_open), "the key ? does not show the keys")
+        self.capture("keys")
+        self.driver.find_element(By.CSS_SELECTOR, "dialog.keys").send_keys("?")
+        self.must(not self.run(is_open), "the key ? does not hide the keys")
+
+    def check_quiet(self) -> None:
+        self.problems += self.run("return window.__broken")
+        for entry in self.driver.get_log("browser"):
+            self.must(entry["level"] not in ("SEVERE", "WARNING"), f"console: {entry['message']}")
+        fetched = self.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+        fetched = [address for address in fetched if not address.startswith("data:")]
+        self.must(not fetched, f"the page fetches {', '.join(fetched[:3])}")
+
+    def read(self) -> None:
+        self.size(WIDE)
+        self.prefer("light")
+        self.open()
+        # Files share their storage.
+        self.run("try { localStorage.clear(); } catch { }")
+        self.open()
+        self.must(bool(self.run("return document.title.trim()")), "the page has no title")
+        for element in self.run(UNLABELLED)[:5]:
+            self.problems.append(f"without a label: {element}")
+        self.check_layout(WIDE)
         self.check_theme()
-        self.check_keys(controls)
-        self.check_sizes()
+        controls = self.run(CONTROLS)
+        for control in controls:
+            self.check_control(control)
+            if control["follows"]:
+                self.check_follower(control)
+        self.check_quiet()
+        for control in controls:
+            self.check_every_value(control)
+        for control in controls:
+            if self.run("return !!document.querySelector(`[data-play=${arguments[0]}]`)", control["name"]):
+                self.check_play(control["name"])
         self.check_link(controls)
-        self.check_logs()
-        self.browser.quit()
-        return self.complaints
+        self.check_quiet()
+        self.check_keys()
+        self.open()
+        self.check_layout(NARROW)
+        self.capture("narrow")
+        self.check_quiet()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("page", type=Path)
-    parser.add_argument("--screenshots", type=Path)
+def browser(arguments: argparse.Namespace) -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = arguments.chromium
+    for flag in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(arguments.chromedriver))
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+    return driver
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages", nargs="+", type=pathlib.Path)
+    parser.add_argument("--screenshots", type=pathlib.Path, help="folder for pictures of the pages")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    parser.add_argument("--chromium", default=found)
+    parser.add_argument("--chromedriver", default=shutil.which("chromedriver"))
     arguments = parser.parse_args()
-    if not arguments.page.is_file():
-        sys.exit(f"{arguments.page}: no such page")
-    complaints = Reader(arguments.page.resolve().as_uri(), arguments.screenshots).read()
-    for complaint in complaints:
-        print(complaint, file=sys.stderr)
-    if complaints:
-        sys.exit(1)
-    print(f"{arguments.page}: nothing amiss")
+    if not arguments.chromium or not arguments.chromedriver:
+        parser.error("no chromium or no chromedriver was found")
+    if arguments.screenshots:
+        arguments.screenshots.mkdir(parents=True, exist_ok=True)
+    n_problems = 0
+    driver = browser(arguments)
+    try:
+        for page in arguments.pages:
+            if not page.is_file():
+                parser.error(f"{page} is not a file")
+            reader = Reader(driver, page, arguments.screenshots)
+            reader.read()
+            problems = list(dict.fromkeys(reader.problems))
+            n_problems += len(problems)
+            for problem in problems[:MOST_PRINTED]:
+                print(f"{page}: {problem}")
+            print(f"{page}: {len(problems)} problems" if problems else f"{page}: well")
+    finally:
+        driver.quit()
+    return 1 if n_problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,7 +9,7 @@ use crate::coherence::{Better, Role};
 use crate::config::Spec;
 use crate::data::Splits;
 use crate::model::ParameterCount;
-use crate::report::number;
+use crate::report::page::number;
 use crate::run::DeviceReport;
 use crate::train::{DryRun, Metrics, Phase, Profile};
 

@@ -1,5 +1,7 @@
 //! Axes with round numbers on them.
 
+use super::ticks::ticks;
+
 /// A linear map from numbers to pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
@@ -19,32 +21,11 @@ impl Axis {
 
     /// About `n_wanted` round numbers in the range, and what to write at each.
     pub(super) fn ticks(&self, n_wanted: usize) -> Vec<(f64, String)> {
-        let [low, high] = self.range;
-        let rough = (high - low) / n_wanted as f64;
-        let magnitude = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
-            .map(|factor| factor * magnitude)
+        ticks(self.range, n_wanted)
             .into_iter()
-            .find(|step| *step >= rough * (1.0 - 1e-9))
-            .unwrap_or(rough);
-        let first = (low / step).ceil() as i64;
-        let last = (high / step * (1.0 + 1e-12)).floor() as i64;
-        (first..=last)
-            .map(|k| k as f64 * step)
-            .map(|value| (value, label(value, step)))
+            .map(|tick| (tick.value, tick.label))
             .collect()
     }
-}
-
-fn label(value: f64, step: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-3..1e5).contains(&step) {
-        return format!("{value:.0e}");
-    }
-    let decimals = (-step.log10().floor()).max(0.0) as usize;
-    format!("{value:.decimals$}")
 }
 
 #[cfg(test)]

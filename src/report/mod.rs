@@ -1,22 +1,20 @@
-//! Pictures and files of persistence diagrams.
+//! Pictures and files of persistence diagrams; plots and pages for reading results.
 
 mod axis;
 mod barcode;
 mod canvas;
 mod clip_animation;
 mod diagram_file;
-mod page;
+pub mod page;
 mod persistence_diagram;
-mod plot;
+pub mod plot;
+mod ticks;
 
 pub use barcode::barcode;
 pub use canvas::Picture;
 pub use clip_animation::{ClipPanel, clip_animation};
 pub use diagram_file::{encode_diagrams, read_diagrams};
-pub use maud::{Markup, PreEscaped, html};
-pub use page::{Choice, Column, Control, Page, number, pixels, table, when};
 pub use persistence_diagram::persistence_diagram;
-pub use plot::{Cursor, IntervalPlot, IntervalRow, LinePlot, Series, diagram_plot, standalone};
 
 #[cfg(test)]
 mod tests {

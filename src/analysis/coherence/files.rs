@@ -62,7 +62,7 @@ pub fn write_report(
     let numbers = json(command, suite, runs, comparisons);
     let numbers = serde_json::to_vec_pretty(&numbers).expect("numbers can be written");
     write(&directory.join("coherence.json"), &numbers)?;
-    let page = page(command, suite, runs, comparisons).render();
+    let page = page(command, suite, runs, comparisons).to_html();
     write(&directory.join("report.html"), page.as_bytes())
 }
 

@@ -1,133 +1,171 @@
-//! What the reader chooses, and what is shown then.
+//! What a reader sets, and everything else on the page follows.
 
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 
-/// Something to choose by; every control of a page has a name of its own.
+use super::condition::control_name;
+
+/// How many steps a range has.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::report::{Choice, Control, when};
+/// use burn_topology::report::page::{Control, Steps};
 ///
-/// let clips = [("a", 8), ("b", 5)].map(|(title, n_frames)| Choice::new(title).with_steps(n_frames));
-/// let controls = [
-///     Control::choice("clip", "Clip", clips.to_vec()).limiting("frame"),
-///     Control::range("frame", "Frame", 8),
-/// ];
-/// let text = Control::bar(&controls).into_string();
-/// assert!(text.contains("data-control=\"clip\"") && text.contains("data-limit=\"7\""));
-/// assert_eq!(when(&[("clip", 1), ("frame", 4)]), "clip=1 frame=4");
+/// // Three clips of different lengths.
+/// let steps = Steps::ByChoice { control: "clip".to_owned(), n_steps: vec![20, 12, 8] };
+/// assert!(Control::range("frame", "Frame", steps).markup().into_string().contains("20 12 8"));
 /// ```
-#[derive(Debug, Clone)]
-pub struct Control {
-    name: &'static str,
-    label: &'static str,
-    kind: Kind,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Steps {
+    /// Always so many.
+    Fixed(usize),
+    /// As many as the option of another control says.
+    ByChoice {
+        /// Name of the control.
+        control: String,
+        /// By its value; the last is that of all further ones.
+        n_steps: Vec<usize>,
+    },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    Choice {
-        options: Vec<Choice>,
-        limits: Option<&'static str>,
-    },
-    Range {
-        n_steps: usize,
-    },
+    Choice { options: Vec<String> },
+    Range { steps: Steps },
 }
 
-/// One of several; its value is its place.
-#[derive(Debug, Clone)]
-pub struct Choice {
-    title: String,
-    n_steps: Option<usize>,
-}
-
-impl Choice {
-    /// What the reader reads.
-    pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            n_steps: None,
-        }
-    }
-
-    /// Steps that the range has for this choice, where the control is [`limiting`](Control::limiting) one.
-    pub fn with_steps(mut self, n_steps: usize) -> Self {
-        self.n_steps = Some(n_steps);
-        self
-    }
+/// A control of a page. Its value is a whole number from 0, in [`Condition`](super::Condition)s and in
+/// the page's address, as in `#clip=3&frame=2`.
+///
+/// Names are those of the page: each belongs to one control.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::report::page::{Control, Steps, controls};
+///
+/// let bar = controls(&[
+///     Control::choice("clip", "Clip", ["walking", "running"]),
+///     Control::range("frame", "Frame", Steps::Fixed(20)).played(400),
+/// ]);
+/// assert!(bar.into_string().contains("data-control=\"frame\""));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    name: String,
+    label: String,
+    kind: Kind,
+    milliseconds_per_step: Option<u32>,
 }
 
 impl Control {
-    /// One of several, by their places.
-    pub fn choice(name: &'static str, label: &'static str, options: Vec<Choice>) -> Self {
-        let kind = Kind::Choice {
-            options,
-            limits: None,
-        };
-        Self { name, label, kind }
+    /// A chooser; its values are the places of the options.
+    pub fn choice<T: Into<String>>(
+        name: &str,
+        label: impl Into<String>,
+        options: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let options = options.into_iter().map(Into::into).collect();
+        Self::new(name, label.into(), Kind::Choice { options })
     }
 
-    /// A number from 0 to one less than `n_steps`, which plays.
-    pub fn range(name: &'static str, label: &'static str, n_steps: usize) -> Self {
-        let kind = Kind::Range { n_steps };
-        Self { name, label, kind }
+    /// A slider; its values are the steps.
+    pub fn range(name: &str, label: impl Into<String>, steps: Steps) -> Self {
+        Self::new(name, label.into(), Kind::Range { steps })
     }
 
-    /// The choice says how many steps that range has.
-    pub fn limiting(mut self, range: &'static str) -> Self {
-        if let Kind::Choice { limits, .. } = &mut self.kind {
-            *limits = Some(range);
-        }
+    /// A range with a button that moves it on by a step after so many milliseconds, from the last to
+    /// the first.
+    #[must_use]
+    pub fn played(mut self, milliseconds_per_step: u32) -> Self {
+        self.milliseconds_per_step = Some(milliseconds_per_step);
         self
     }
 
-    /// Controls side by side, with a button to play a range.
-    pub fn bar(controls: &[Self]) -> Markup {
-        let plays = controls
-            .iter()
-            .any(|control| matches!(control.kind, Kind::Range { .. }));
-        html! {
-            div.controls role="group" aria-label="What is shown" {
-                @for control in controls { (control.markup()) }
-                @if plays { button #play type="button" aria-pressed="false" { "Play" } }
-            }
+    fn new(name: &str, label: String, kind: Kind) -> Self {
+        Self {
+            name: control_name(name),
+            label,
+            kind,
+            milliseconds_per_step: None,
         }
     }
 
-    fn markup(&self) -> Markup {
+    /// The control alone.
+    pub fn markup(&self) -> Markup {
+        let (name, label) = (&self.name, &self.label);
+        let id = format!("control_{name}");
         match &self.kind {
-            Kind::Choice { options, limits } => html! {
-                label {
-                    (self.label)
-                    select data-control=(self.name) data-limits=[*limits] {
-                        @for (place, option) in options.iter().enumerate() {
-                            option value=(place) data-limit=[option.n_steps.map(last)] { (option.title) }
+            Kind::Choice { options } => html! {
+                span.control {
+                    label for=(id) { (label) }
+                    select id=(id) data-control=(name) autocomplete="off" {
+                        @for (value, option) in options.iter().enumerate() {
+                            option value=(value) { (option) }
                         }
                     }
                 }
             },
-            Kind::Range { n_steps } => html! {
-                label {
-                    (self.label)
-                    input type="range" data-control=(self.name) min="0" max=(last(*n_steps)) value="0" step="1";
-                    output data-text=(self.name) { "0" }
+            Kind::Range { steps } => html! {
+                span.control.range {
+                    @if let Some(milliseconds) = self.milliseconds_per_step {
+                        button type="button" data-play=(name) data-interval=(milliseconds.max(20))
+                            aria-label={ "Play " (label) } aria-pressed="false" {}
+                    }
+                    label for=(id) { (label) }
+                    (slider(name, &id, steps))
+                    output for=(id) {
+                        span data-text=(name) { "0" } " / " span data-last=(name) { (last(steps)) }
+                    }
                 }
             },
         }
     }
 }
 
-fn last(n_steps: usize) -> usize {
+fn slider(name: &str, id: &str, steps: &Steps) -> Markup {
+    let (controlled_by, counts) = match steps {
+        Steps::Fixed(_) => (None, None),
+        Steps::ByChoice { control, n_steps } => {
+            let counts: Vec<String> = n_steps.iter().map(usize::to_string).collect();
+            (Some(control_name(control)), Some(counts.join(" ")))
+        }
+    };
+    html! {
+        input type="range" id=(id) data-control=(name) min="0" max=(last(steps)) step="1" value="0"
+            data-steps-of=[controlled_by] data-steps=[counts] autocomplete="off";
+    }
+}
+
+/// The last step, before anything was chosen.
+fn last(steps: &Steps) -> usize {
+    let n_steps = match steps {
+        Steps::Fixed(n_steps) => *n_steps,
+        Steps::ByChoice { n_steps, .. } => n_steps.first().copied().unwrap_or_default(),
+    };
     n_steps.saturating_sub(1)
 }
 
-/// The value of an attribute `data-when`: an element that has it is shown if all these controls have these
-/// values.
-pub fn when(conditions: &[(&str, usize)]) -> String {
-    let conditions = conditions
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    conditions.collect::<Vec<_>>().join(" ")
+impl Render for Control {
+    fn render(&self) -> Markup {
+        self.markup()
+    }
+}
+
+/// A bar of controls, which stays in sight while its section is read.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::report::page::{Control, controls};
+///
+/// let bar = controls(&[Control::choice("layer", "Layer", ["1", "2"])]).into_string();
+/// assert!(bar.contains("role=\"group\""));
+/// ```
+pub fn controls(controls: &[Control]) -> Markup {
+    html! {
+        div.controls role="group" aria-label="View" {
+            @for control in controls { (control) }
+        }
+    }
 }

@@ -1,126 +1,220 @@
 "use strict";
+// The state of a page is what its controls are set to. What carries `data-when` is shown while all of
+// it holds; everything is looked up once, and a change touches only what it concerns.
 (() => {
   const root = document.documentElement;
+  root.classList.add("js");
 
-  // The theme: the reader's choice if there is one, else the system's.
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
-  const show = () => { root.dataset.theme = stored() ?? chosen ?? (system.matches ? "dark" : "light"); };
-  let chosen = null;
-  const toggle = () => {
-    chosen = root.dataset.theme === "dark" ? "light" : "dark";
-    try { localStorage.setItem("theme", chosen); } catch { /* kept for this visit */ }
-    show();
-  };
-  system.addEventListener("change", show);
-  show();
-  document.getElementById("theme").addEventListener("click", toggle);
-  const help = document.getElementById("help");
-  document.getElementById("keys").addEventListener("click", () => help.showModal());
+  // Storage is missing in some private windows and for some files.
+  const remembered = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
+  if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
+  const systemDark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches;
 
-  // Controls hold the state; elements say for which states they are shown.
+  const all = (selector) => [...document.querySelectorAll(selector)];
   const controls = new Map();
-  for (const element of document.querySelectorAll("[data-control]")) controls.set(element.dataset.control, element);
-  const state = new Map([...controls].map(([name, control]) => [name, control.value]));
-  const byChoice = new Map();
-  for (const element of document.querySelectorAll("[data-when]")) {
-    element.conditions = element.dataset.when.split(" ").map((condition) => {
-      const at = condition.indexOf("=");
-      return [condition.slice(0, at), condition.slice(at + 1)];
-    });
-    for (const condition of element.conditions) {
-      const key = condition.join("=");
-      if (!byChoice.has(key)) byChoice.set(key, []);
-      byChoice.get(key).push(element);
-    }
-  }
-  const judge = (element) => {
-    const hides = element.conditions.some(([name, value]) => state.get(name) !== value);
-    if (element instanceof SVGElement) element.toggleAttribute("hidden", hides);
-    else element.hidden = hides;
-  };
-  const said = new Map();
-  for (const element of document.querySelectorAll("[data-text]")) {
-    if (!said.has(element.dataset.text)) said.set(element.dataset.text, []);
-    said.get(element.dataset.text).push(element);
-  }
-  const say = (name) => { for (const element of said.get(name) ?? []) element.textContent = state.get(name); };
-  const set = (name, value) => {
-    const control = controls.get(name);
-    control.value = value;
-    const before = state.get(name);
-    state.set(name, control.value);
-    if (before !== control.value) {
-      for (const key of [`${name}=${before}`, `${name}=${control.value}`]) byChoice.get(key)?.forEach(judge);
-    }
-    say(name);
-    // Steps of a range may depend on a choice: its options say how many there are.
-    const limit = control.selectedOptions?.[0]?.dataset.limit;
-    if (limit) {
-      const range = controls.get(control.dataset.limits);
-      range.max = limit;
-      if (state.get(range.dataset.control) !== range.value) set(range.dataset.control, range.value);
-    }
-    const fragment = [...state].map(([key, entry]) => `${key}=${encodeURIComponent(entry)}`).join("&");
-    history.replaceState(null, "", `#${fragment}`);
-  };
-  const follow = (fragment) => {
-    for (const part of fragment.slice(1).split("&")) {
-      const at = part.indexOf("=");
-      const name = part.slice(0, at);
-      if (!controls.has(name)) continue;
-      let value = part.slice(at + 1);
-      try { value = decodeURIComponent(value); } catch { continue; }
-      const control = controls.get(name);
-      if (control.options && ![...control.options].some((option) => option.value === value)) continue;
-      if (control.type === "range" && !/^\d+$/.test(value)) continue;
-      set(name, value);
-    }
-  };
-  document.querySelectorAll("[data-when]").forEach(judge);
-  for (const [name, control] of controls) {
-    control.addEventListener("input", () => set(name, control.value));
-    say(name);
-  }
-  const choice = [...controls.values()].find((control) => control.dataset.limits);
-  const asked = location.hash;
-  if (choice) set(choice.dataset.control, choice.value);
-  if (asked) follow(asked);
-  addEventListener("hashchange", () => follow(location.hash));
+  const touched = new Set();
+  let section = "";
+  let activeRange = null;
+  let activeChoice = null;
+  let playing = null;
 
-  // The range plays.
-  const range = [...controls.values()].find((control) => control.type === "range");
-  const button = document.getElementById("play");
-  let timer = null;
-  const stop = () => { clearInterval(timer); timer = null; if (button) { button.textContent = "Play"; button.setAttribute("aria-pressed", "false"); } };
-  const play = () => {
-    if (timer !== null) return stop();
-    button.textContent = "Pause";
-    button.setAttribute("aria-pressed", "true");
-    timer = setInterval(() => {
-      set(range.dataset.control, String(Number(range.value) >= Number(range.max) ? Number(range.min) : Number(range.value) + 1));
-    }, 450);
-  };
-  button?.addEventListener("click", play);
-  const step = (by) => { stop(); set(range.dataset.control, String(Number(range.value) + by)); };
-  const turn = (by) => {
-    const chooser = choice ?? [...controls.values()].find((control) => control.options);
-    const next = chooser.options[chooser.selectedIndex + by];
-    if (next) set(chooser.dataset.control, next.value);
-  };
-  addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    const at = event.target;
-    const takesKeys = at.matches?.("select, input, textarea");
-    const keys = { d: toggle, "?": () => help.showModal() };
-    if (!takesKeys) {
-      if (range) Object.assign(keys, { ArrowLeft: () => step(-1), ArrowRight: () => step(1) });
-      if (range && !at.matches?.("button, a")) keys[" "] = play;
-      if (controls.size) Object.assign(keys, { "[": () => turn(-1), "]": () => turn(1) });
+  function nameTheme() {
+    for (const button of all("[data-toggle-theme]")) button.textContent = isDark() ? "Light" : "Dark";
+  }
+
+  function toggleTheme() {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* Only until the page closes. */ }
+    nameTheme();
+  }
+
+  function readControls() {
+    for (const input of all("[data-control]")) {
+      const control = {
+        input, name: input.dataset.control, value: 0, shownBy: [], texts: [], lasts: [], followers: [],
+        isRange: input.type === "range",
+        count: input.type === "range" ? Number(input.max) + 1 : input.options.length,
+        counts: (input.dataset.steps || "").split(" ").filter(Boolean).map(Number),
+      };
+      controls.set(control.name, control);
+      input.addEventListener("input", () => { use(control); set(control, Number(input.value)); settle(); });
+      input.addEventListener("focus", () => use(control));
     }
-    const act = keys[event.key];
-    if (!act || (at.matches?.("select") && event.key === "d")) return;
+    for (const control of controls.values()) {
+      const leader = controls.get(control.input.dataset.stepsOf);
+      if (leader) leader.followers.push(control);
+      if (control.isRange) activeRange ??= control; else activeChoice ??= control;
+    }
+    for (const element of all("[data-text]")) controls.get(element.dataset.text)?.texts.push(element);
+    for (const element of all("[data-last]")) controls.get(element.dataset.last)?.lasts.push(element);
+    for (const button of all("[data-play]")) {
+      const control = controls.get(button.dataset.play);
+      control.button = button;
+      button.addEventListener("click", () => { use(control); play(control); });
+    }
+  }
+
+  function readConditions() {
+    for (const element of all("[data-when]")) {
+      const entry = { element, unmet: 0, shown: false };
+      for (const part of element.dataset.when.split(" ")) {
+        const [name, values] = part.split("=");
+        const [first, last = first] = values.split("-").map(Number);
+        const control = controls.get(name);
+        entry.unmet += 1;
+        if (!control) { console.warn(`no control is named ${name}`); continue; }
+        for (let value = first; value <= last; value += 1) (control.shownBy[value] ??= []).push(entry);
+        if (first <= control.value && control.value <= last) entry.unmet -= 1;
+      }
+      touched.add(entry);
+    }
+  }
+
+  const use = (control) => { if (control.isRange) activeRange = control; else activeChoice = control; };
+
+  function set(control, wanted) {
+    const value = Math.min(Math.max(0, Math.trunc(wanted) || 0), Math.max(0, control.count - 1));
+    if (value !== control.value) {
+      for (const entry of control.shownBy[control.value] ?? []) { entry.unmet += 1; touched.add(entry); }
+      for (const entry of control.shownBy[value] ?? []) { entry.unmet -= 1; touched.add(entry); }
+      control.value = value;
+    }
+    control.input.value = value;
+    for (const follower of control.followers) {
+      follower.count = follower.counts[Math.min(value, follower.counts.length - 1)] ?? 1;
+      follower.input.max = Math.max(0, follower.count - 1);
+      set(follower, follower.value);
+    }
+    const text = control.isRange ? String(value) : control.input.options[value]?.text ?? "";
+    for (const element of control.texts) element.textContent = text;
+    for (const element of control.lasts) element.textContent = control.input.max;
+    if (control.isRange) {
+      control.input.disabled = control.count < 2;
+      control.input.style.setProperty("--done", control.count < 2 ? 0 : value / (control.count - 1));
+      if (control.button) control.button.disabled = control.input.disabled;
+      if (control.count < 2 && playing?.control === control) pause();
+    }
+  }
+
+  function show() {
+    for (const entry of touched) {
+      const shown = entry.unmet === 0;
+      if (shown !== entry.shown) entry.element.toggleAttribute("data-on", shown);
+      entry.shown = shown;
+    }
+    touched.clear();
+  }
+
+  // Browsers refuse an address that changes too often, so it follows a moment later.
+  let pending = null;
+  function settle() {
+    show();
+    pending ??= setTimeout(() => {
+      pending = null;
+      markScrolling();
+      const state = [...controls.values()].map(({ name, value }) => `${name}=${value}`);
+      const fragment = [section, ...state].filter(Boolean).join("&");
+      try { history.replaceState(null, "", `#${fragment}`); } catch { /* The view is right all the same. */ }
+    }, 200);
+  }
+
+  function readAddress() {
+    let fragment = location.hash.slice(1);
+    try { fragment = decodeURIComponent(fragment); } catch { /* As it stands. */ }
+    const parts = fragment.split("&");
+    section = parts.find((part) => part && !part.includes("=")) ?? "";
+    const wanted = new Map(parts.filter((part) => part.includes("=")).map((part) => part.split("=")));
+    // Choosers first: they say how far ranges go.
+    const inOrder = [...controls.values()].sort((a, b) => a.isRange - b.isRange);
+    for (const control of inOrder) set(control, Number(wanted.get(control.name) ?? control.value));
+    show();
+    if (section) document.getElementById(section)?.scrollIntoView();
+  }
+
+  function pause() {
+    clearInterval(playing.timer);
+    const { button } = playing.control;
+    playing = null;
+    button.setAttribute("aria-pressed", "false");
+  }
+
+  function play(control) {
+    const isOn = playing?.control === control;
+    if (playing) pause();
+    if (isOn || control.count < 2) return;
+    const step = () => { set(control, (control.value + 1) % control.count); settle(); };
+    playing = { control, timer: setInterval(step, Number(control.button.dataset.interval)) };
+    control.button.setAttribute("aria-pressed", "true");
+  }
+
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const target = event.target instanceof Element ? event.target : root;
+    const keys = document.querySelector("dialog.keys");
+    // There, keys choose an option or write.
+    if (target.closest("select, textarea, [contenteditable], input:not([type=range])")) return;
+    if (keys.open && event.key !== "?") return;
+    const moves = target.closest("input, .scroll");
+    const inControls = target.closest(".controls") && !target.closest("input");
+    const move = (control, by) => () => { set(control, control.value + by); settle(); };
+    const actions = {
+      "d": toggleTheme,
+      "?": () => keys.open ? keys.close() : keys.showModal(),
+      "ArrowLeft": !moves && activeRange && move(activeRange, -1),
+      "ArrowRight": !moves && activeRange && move(activeRange, 1),
+      "[": activeChoice && move(activeChoice, -1),
+      "]": activeChoice && move(activeChoice, 1),
+      // Elsewhere these scroll the page.
+      "ArrowUp": inControls && activeChoice && move(activeChoice, -1),
+      "ArrowDown": inControls && activeChoice && move(activeChoice, 1),
+      " ": !target.closest("button, a, summary") && activeRange?.button && (() => play(activeRange)),
+    };
+    const action = actions[event.key];
+    if (!action) return;
     event.preventDefault();
-    act();
-  });
+    action();
+  }
+
+  function follow(event) {
+    const link = event.target.closest?.("a[href^='#']");
+    const goal = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    if (!goal) return;
+    event.preventDefault();
+    section = goal.id === "main" ? "" : goal.id;
+    goal.scrollIntoView();
+    goal.focus({ preventScroll: true });
+    settle();
+  }
+
+  // Only what can be scrolled takes the focus, for those who scroll from the keyboard.
+  function markScrolling() {
+    for (const element of all(".scroll")) {
+      if (element.scrollWidth > element.clientWidth + 1) element.tabIndex = 0;
+      else element.removeAttribute("tabindex");
+    }
+  }
+
+  function start() {
+    nameTheme();
+    systemDark.addEventListener("change", nameTheme);
+    readControls();
+    readConditions();
+    readAddress();
+    markScrolling();
+    const keys = document.querySelector("dialog.keys");
+    const has = {
+      range: activeRange, choice: activeChoice, play: [...controls.values()].some(({ button }) => button),
+    };
+    for (const row of all("[data-needs]")) row.hidden = !has[row.dataset.needs];
+    for (const button of all("[data-toggle-theme]")) button.addEventListener("click", toggleTheme);
+    for (const button of all("[data-open-keys]")) button.addEventListener("click", () => keys.showModal());
+    for (const button of all("[data-close-keys]")) button.addEventListener("click", () => keys.close());
+    addEventListener("hashchange", readAddress);
+    addEventListener("resize", markScrolling);
+    document.addEventListener("keydown", onKey);
+    document.addEventListener("click", follow);
+  }
+
+  document.addEventListener("DOMContentLoaded", start);
 })();

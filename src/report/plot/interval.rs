@@ -1,165 +1,180 @@
-//! Estimates with their intervals, one under the other.
+//! Estimates with their intervals, one below the other.
 
-use super::super::axis::Axis;
-use super::chart::around;
-use super::line::round;
-use super::{close, escaped, open, short, text, width_of};
+use super::drawing::{Anchor, Drawing, Plot, polyline};
+use super::marks::mark;
+use super::scale::Scale;
+use super::text::{TEXT, text_width};
+use crate::report::ticks::{number, range_of};
 
-/// An estimate.
-#[derive(Debug, Clone)]
-pub struct IntervalRow {
-    /// Of what.
-    pub label: String,
-    /// The estimate; not a number for none.
-    pub mean: f64,
-    /// Where it may lie.
-    pub interval: Option<[f64; 2]>,
-}
+const WIDTH: f64 = 680.0;
+const ROW: f64 = 24.0;
+const TOP: f64 = 44.0;
+/// Widest column of labels, where longer ones are cut.
+const WIDEST_LABEL: f64 = 230.0;
 
-/// Estimates with their intervals beside a line at zero.
+/// One row of an [`IntervalPlot`].
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::report::{IntervalPlot, IntervalRow};
+/// use burn_topology::report::plot::IntervalRow;
 ///
-/// let row = |label: &str, mean, interval| IntervalRow { label: label.to_owned(), mean, interval };
-/// let rows = vec![row("noise", -0.02, Some([-0.05, 0.01])), row("merge", f64::NAN, None)];
-/// let svg = IntervalPlot::new("Flip rates", "difference", rows).with_margin(0.015).svg();
-/// assert!(svg.contains("noise") && svg.contains("class=\"zone\""));
+/// let row = IntervalRow::new("weight 0.1", 0.4, [0.1, 0.7]);
+/// assert_eq!(row.interval, [0.1, 0.7]);
 /// ```
-#[derive(Debug, Clone)]
-pub struct IntervalPlot {
-    title: String,
-    label: String,
-    rows: Vec<IntervalRow>,
-    margin: Option<f64>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntervalRow {
+    /// What was estimated.
+    pub label: String,
+    /// The estimate.
+    pub estimate: f64,
+    /// Its lower and upper end; an infinite end runs out of the plot.
+    pub interval: [f64; 2],
 }
 
-const ROW: f64 = 22.0;
-const TOP: f64 = 12.0;
-const WIDTH: f64 = 640.0;
+impl IntervalRow {
+    /// A row of all its fields.
+    pub fn new(label: impl Into<String>, estimate: f64, interval: [f64; 2]) -> Self {
+        Self {
+            label: label.into(),
+            estimate,
+            interval,
+        }
+    }
+}
+
+/// A forest plot: rows of an estimate and its interval, against a reference.
+///
+/// 680 pixels wide, 24 pixels a row.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::report::plot::{IntervalPlot, IntervalRow};
+///
+/// let plot = IntervalPlot::new("Against the baseline", "difference in accuracy (points)")
+///     .row(IntervalRow::new("weight 0.1", 0.4, [0.1, 0.7]))
+///     .reference(0.0)
+///     .equivalence([-0.5, 0.5]);
+/// assert!(plot.draw().to_svg_file().contains("0.40 [0.10, 0.70]"));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntervalPlot {
+    /// Title above the plot.
+    pub title: String,
+    /// What is estimated, and its unit.
+    pub axis: String,
+    /// From top to bottom.
+    pub rows: Vec<IntervalRow>,
+    /// A value that a line is drawn at, such as that of no difference.
+    pub reference: Option<f64>,
+    /// Values between which a difference would not matter; shaded.
+    pub equivalence: Option<[f64; 2]>,
+}
 
 impl IntervalPlot {
-    /// A plot 640 pixels wide and as high as there are rows; the label carries the unit.
-    pub fn new(title: &str, label: &str, rows: Vec<IntervalRow>) -> Self {
+    /// A plot without rows.
+    pub fn new(title: impl Into<String>, axis: impl Into<String>) -> Self {
         Self {
-            title: title.to_owned(),
-            label: label.to_owned(),
-            rows,
-            margin: None,
+            title: title.into(),
+            axis: axis.into(),
+            rows: Vec::new(),
+            reference: None,
+            equivalence: None,
         }
     }
 
-    /// With a zone around zero within which a difference makes none.
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = Some(margin).filter(|margin| margin.is_finite() && *margin > 0.0);
+    /// With one more row at the bottom.
+    #[must_use]
+    pub fn row(mut self, row: IntervalRow) -> Self {
+        self.rows.push(row);
         self
     }
 
-    /// The plot.
-    pub fn svg(&self) -> String {
-        let bottom = TOP + ROW * self.rows.len() as f64 + 4.0;
-        let mut svg = open([WIDTH as i32, bottom as i32 + 44], &self.title);
-        let ends = self
-            .rows
-            .iter()
-            .flat_map(|row| row.interval.into_iter().flatten());
-        let means = self.rows.iter().map(|row| row.mean);
-        let margins = self.margin.iter().flat_map(|margin| [-margin, *margin]);
-        let [low, high] = around(ends.chain(means).chain(margins), true);
-        let left = self
-            .rows
-            .iter()
-            .map(|row| width_of(&row.label))
-            .fold(60.0, f64::max);
-        let left = (left + 12.0).min(0.45 * WIDTH);
-        let axis = Axis {
-            range: [low - 0.04 * (high - low), high],
-            pixels: [left as i32, WIDTH as i32 - 20],
+    /// With a line at a value.
+    #[must_use]
+    pub fn reference(mut self, value: f64) -> Self {
+        self.reference = Some(value);
+        self
+    }
+
+    /// With a shaded region.
+    #[must_use]
+    pub fn equivalence(mut self, region: [f64; 2]) -> Self {
+        self.equivalence = Some(region);
+        self
+    }
+
+    /// Draws it.
+    pub fn draw(&self) -> Plot {
+        let of_rows = self.rows.iter();
+        let values = of_rows.flat_map(|row| [row.estimate, row.interval[0], row.interval[1]]);
+        let marked = self.reference.into_iter();
+        let marked = marked.chain(self.equivalence.into_iter().flatten());
+        let range = range_of(values.chain(marked));
+        let texts: Vec<String> = self.rows.iter().map(|row| in_words(row, range)).collect();
+        let widest = |texts: &mut dyn Iterator<Item = &String>| {
+            texts.fold(0.0, |w: f64, text| w.max(text_width(text, TEXT)))
         };
-        let place = |value: f64| {
-            let [from, to] = axis.pixels.map(f64::from);
-            let share = (value - axis.range[0]) / (axis.range[1] - axis.range[0]);
-            from + share.clamp(0.0, 1.0) * (to - from)
-        };
-        if let Some(margin) = self.margin {
-            let (from, to) = (place(-margin), place(margin));
-            svg.push_str(&format!(
-                "<rect class=\"zone\" x=\"{}\" y=\"{TOP}\" width=\"{}\" height=\"{}\"/>",
-                short(from),
-                short(to - from),
-                short(bottom - TOP)
-            ));
+        let labels = widest(&mut self.rows.iter().map(|row| &row.label)).min(WIDEST_LABEL);
+        let left = labels + 22.0;
+        let right = (WIDTH - widest(&mut texts.iter()) - 20.0).max(left + 180.0);
+        let bottom = TOP + ROW * self.rows.len().max(1) as f64;
+        let scale = Scale::with_margin(range, [left, right]);
+
+        let mut drawing = Drawing::new([WIDTH, bottom + 44.0]);
+        drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);
+        if let Some(region) = self.equivalence {
+            let [from, to] = region.map(|value| scale.place(value));
+            let corner = [from.min(to), TOP - 6.0];
+            drawing.rectangle("s", corner, [(to - from).abs(), bottom - corner[1]]);
         }
-        for (value, label) in axis.ticks(6) {
-            let x = short(place(value));
-            svg.push_str(&format!(
-                "<line class=\"grid\" x1=\"{x}\" y1=\"{TOP}\" x2=\"{x}\" y2=\"{bottom}\"/>"
-            ));
-            text(
-                &mut svg,
-                [place(value), bottom + 16.0],
-                "middle",
-                "soft",
-                &label,
-            );
+        scale.draw_below(&mut drawing, [TOP - 6.0, bottom]);
+        drawing.lines("a", &[[[left, bottom], [right, bottom]]]);
+        if let Some(value) = self.reference.filter(|value| value.is_finite()) {
+            let x = scale.place(value);
+            drawing.lines("r", &[[[x, TOP - 6.0], [x, bottom]]]);
         }
-        let zero = short(place(0.0));
-        svg.push_str(&format!(
-            "<line class=\"axis\" x1=\"{zero}\" y1=\"{TOP}\" x2=\"{zero}\" y2=\"{bottom}\"/>"
-        ));
-        let middle = 0.5 * (left + WIDTH - 20.0);
-        text(
-            &mut svg,
-            [middle, bottom + 36.0],
-            "middle",
-            "soft",
-            &self.label,
-        );
-        for (row, entry) in self.rows.iter().enumerate() {
-            let y = TOP + ROW * (row as f64 + 0.5);
-            let label = clipped(&entry.label, left - 8.0);
-            text(&mut svg, [left - 8.0, y + 4.0], "end", "", &label);
-            if !entry.mean.is_finite() {
-                continue;
-            }
-            svg.push_str("<g class=\"k1\">");
-            if let Some([low, high]) = entry
-                .interval
-                .filter(|ends| ends.iter().all(|end| end.is_finite()))
-            {
-                svg.push_str(&format!(
-                    "<line class=\"curve\" x1=\"{}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\"/>",
-                    short(place(low)),
-                    short(place(high))
-                ));
-            }
-            let said = match entry.interval {
-                Some([low, high]) => {
-                    format!("{} [{}, {}]", round(entry.mean), round(low), round(high))
-                }
-                None => round(entry.mean),
-            };
-            svg.push_str(&format!(
-                "<circle class=\"dot\" cx=\"{}\" cy=\"{y}\" r=\"4\"><title>{}: {said}</title></circle></g>",
-                short(place(entry.mean)),
-                escaped(&entry.label)
-            ));
+        let below = [(left + right) / 2.0, bottom + 36.0];
+        drawing.text("", below, Anchor::Middle, &self.axis);
+        for (place, (row, text)) in self.rows.iter().zip(&texts).enumerate() {
+            let y = TOP + ROW * (place as f64 + 0.5) - 3.0;
+            drawing.text_within("i", [1.0, y + 4.0], Anchor::Start, &row.label, labels + 1.0);
+            drawing.text("", [WIDTH - 4.0, y + 4.0], Anchor::End, text);
+            draw_row(&mut drawing, row, &scale, y, [left, right]);
         }
-        close(svg)
+        drawing.finish(&format!("{}: {}", self.title, self.axis))
     }
 }
 
-/// As much of a text as fits.
-fn clipped(label: &str, width: f64) -> String {
-    let n_fitting = (width / width_of("x")) as usize;
-    match label.chars().count() > n_fitting {
-        true => label
-            .chars()
-            .take(n_fitting.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
-        false => label.to_owned(),
+fn draw_row(drawing: &mut Drawing, row: &IntervalRow, scale: &Scale, y: f64, ends: [f64; 2]) {
+    let [low, high] = row.interval;
+    let mut path = String::new();
+    if !low.is_nan() && !high.is_nan() {
+        let places = [low, high].map(|end| match end.is_finite() {
+            true => scale.place(end),
+            false => ends[usize::from(end > 0.0)],
+        });
+        path = polyline(&places.map(|x| [x, y]));
+        for ((end, x), arrow) in [low, high].iter().zip(places).zip([5.0, -5.0]) {
+            let cap = match end.is_finite() {
+                true => [[x, y - 4.0], [x, y], [x, y + 4.0]],
+                false => [[x + arrow, y - 4.0], [x, y], [x + arrow, y + 4.0]],
+            };
+            path += &polyline(&cap);
+        }
+    }
+    drawing.path("l c1", &path);
+    if row.estimate.is_finite() {
+        drawing.path("f c1", &mark([scale.place(row.estimate), y], 2));
+    }
+}
+
+fn in_words(row: &IntervalRow, range: [f64; 2]) -> String {
+    let [estimate, low, high] =
+        [row.estimate, row.interval[0], row.interval[1]].map(|value| number(value, range));
+    match row.estimate.is_nan() && row.interval.iter().all(|end| end.is_nan()) {
+        true => "unknown".to_owned(),
+        false => format!("{estimate} [{low}, {high}]"),
     }
 }

@@ -1,215 +1,178 @@
-//! Curves.
+//! Lines over a common axis.
 
-use std::fmt::Write;
+mod series;
 
-use super::chart::{Chart, LEFT, Range, around};
-use super::{color, escaped, short, width_of};
-use crate::report::page::when;
+pub use series::{PlotPoint, Series};
 
-/// A curve.
-#[derive(Debug, Clone)]
-pub struct Series {
-    name: String,
-    points: Vec<[f64; 2]>,
-    band: Vec<[f64; 2]>,
-}
+use super::drawing::{Anchor, Drawing, Plot};
+use super::marks::{line_class, mark, mark_class};
+use super::scale::Scale;
+use super::text::{TEXT, text_width};
+use crate::report::page::Condition;
+use crate::report::ticks::range_of;
 
-impl Series {
-    /// Through these points, x rising; those that are not finite are gaps.
-    pub fn new(name: impl Into<String>, points: Vec<[f64; 2]>) -> Self {
-        Self {
-            name: name.into(),
-            points,
-            band: Vec::new(),
-        }
-    }
+const WIDTH: f64 = 680.0;
+const RIGHT: f64 = WIDTH - 16.0;
+const HEIGHT: f64 = 220.0;
+const LEGEND_ROW: f64 = 20.0;
+/// Line and mark before a name in the legend.
+const SAMPLE: f64 = 36.0;
+/// Longest name in the legend, where longer ones are cut.
+const WIDEST_NAME: f64 = 300.0;
 
-    /// Within this band: lower and upper end at each point.
-    pub fn with_band(mut self, band: Vec<[f64; 2]>) -> Self {
-        self.band = band;
-        self
-    }
-}
-
-/// A line that stands at one x for each value of a control.
-#[derive(Debug, Clone)]
-pub struct Cursor {
-    /// The control.
-    pub control: &'static str,
-    /// Where it stands, by value.
-    pub x: Vec<f64>,
-}
-
-/// Curves over one axis.
+/// A vertical line in a [`LinePlot`], such as a cursor at the current frame.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::report::{LinePlot, Series};
+/// use burn_topology::report::page::Condition;
+/// use burn_topology::report::plot::Marker;
 ///
-/// let series = vec![Series::new("plain", vec![[1.0, 0.2], [2.0, f64::NAN], [3.0, 0.4]])];
-/// let svg = LinePlot::new("Flips", "gap (frames)", "flip rate", series).svg();
-/// assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
+/// let marker = Marker { x: 3.0, when: Condition::of("frame", 3) };
+/// assert_eq!(marker.when.to_string(), "frame=3");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marker {
+    /// Where it is, in the unit of the horizontal axis.
+    pub x: f64,
+    /// When it is shown.
+    pub when: Condition,
+}
+
+/// Several lines with bands around them.
+///
+/// A line has a gap where a number is not finite. Axes reach over all points, bands and markers.
+/// What lies beyond a range that was given is drawn at its end.
+/// 680 pixels wide; points are marked and say their numbers where there are up to 40 of a series,
+/// otherwise some twelve of them are.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::report::plot::{LinePlot, PlotPoint, Series};
+///
+/// let points = (0..5).map(|k| PlotPoint::new(k as f64, 0.1 * k as f64)).collect();
+/// let plot = LinePlot::new("Accuracy", "epoch", "accuracy").series(Series::new("run 1", points));
+/// assert!(plot.draw().to_svg_file().contains("run 1: 0.200 at 2"));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
 pub struct LinePlot {
-    title: String,
-    labels: [String; 2],
-    series: Vec<Series>,
-    cursor: Option<Cursor>,
-    size: [i32; 2],
-    y_range: Option<[f64; 2]>,
+    /// Title above the plot.
+    pub title: String,
+    /// What the horizontal axis is, and its unit.
+    pub x_axis: String,
+    /// What the vertical axis is, and its unit.
+    pub y_axis: String,
+    /// Drawn in this order.
+    pub series: Vec<Series>,
+    /// Vertical lines.
+    pub markers: Vec<Marker>,
+    /// Lower and upper end of the vertical axis; of all points and bands where it is left out.
+    pub y_range: Option<[f64; 2]>,
 }
 
 impl LinePlot {
-    /// A plot 370 pixels wide; labels carry their units. `title` is for those who hear it.
-    pub fn new(title: &str, x_label: &str, y_label: &str, series: Vec<Series>) -> Self {
+    /// A plot without series.
+    pub fn new(
+        title: impl Into<String>,
+        x_axis: impl Into<String>,
+        y_axis: impl Into<String>,
+    ) -> Self {
         Self {
-            title: title.to_owned(),
-            labels: [x_label, y_label].map(str::to_owned),
-            series,
-            cursor: None,
-            size: [370, 250],
+            title: title.into(),
+            x_axis: x_axis.into(),
+            y_axis: y_axis.into(),
+            series: Vec::new(),
+            markers: Vec::new(),
             y_range: None,
         }
     }
 
-    /// With a line that follows a control.
-    pub fn with_cursor(mut self, cursor: Cursor) -> Self {
-        self.cursor = Some(cursor);
+    /// With one more series.
+    #[must_use]
+    pub fn series(mut self, series: Series) -> Self {
+        self.series.push(series);
         self
     }
 
-    /// With this range of y, so that several plots can be compared.
-    pub fn with_y_range(mut self, range: [f64; 2]) -> Self {
-        self.y_range = Some(range).filter(|[low, high]| low < high);
+    /// With one more vertical line.
+    #[must_use]
+    pub fn marker(mut self, x: f64, when: Condition) -> Self {
+        self.markers.push(Marker { x, when });
         self
     }
 
-    /// The plot.
-    pub fn svg(&self) -> String {
+    /// With ends of the vertical axis, so that plots can be compared.
+    #[must_use]
+    pub fn y_range(mut self, range: [f64; 2]) -> Self {
+        self.y_range = Some(range);
+        self
+    }
+
+    /// Draws it.
+    pub fn draw(&self) -> Plot {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let bands = self
-            .series
-            .iter()
-            .flat_map(|series| series.band.iter().flatten());
-        let y_range = self
-            .y_range
-            .unwrap_or_else(|| around(points().map(|point| point[1]).chain(bands.copied()), true));
-        let cursor = self
-            .cursor
-            .iter()
-            .flat_map(|cursor| cursor.x.iter().copied());
-        let rows = self.legend_rows();
-        let size = [self.size[0], self.size[1] + 18 * rows.len() as i32]; // the legend lies below
-        let x = Range {
-            values: around(points().map(|point| point[0]).chain(cursor), false),
-            label: &self.labels[0],
-            n_ticks: 6,
-        };
-        let y = Range {
-            values: y_range,
-            label: &self.labels[1],
-            n_ticks: 5,
-        };
-        let below = 18 * rows.len() as i32;
-        let mut chart = Chart::new(size, below, &self.title, &x, &y);
+        let xs = points().map(|point| point.x);
+        let x_range = range_of(xs.chain(self.markers.iter().map(|marker| marker.x)));
+        let of_points = range_of(points().flat_map(|point| {
+            let [low, high] = point.interval.unwrap_or([point.y; 2]);
+            [point.y, low, high]
+        }));
+        let y_range = self.y_range.unwrap_or(of_points);
+
+        let legend = self.legend_places();
+        let n_rows = legend.last().map_or(0.0, |[_, row]| row + 1.0);
+        let top = 32.0 + LEGEND_ROW * n_rows + 22.0;
+        let bottom = top + HEIGHT;
+        let up = Scale::with_margin(y_range, [bottom, top]);
+        let left = up.width_beside();
+        let across = Scale::with_margin(x_range, [left, RIGHT]);
+
+        let mut drawing = Drawing::new([WIDTH, bottom + 42.0]);
+        drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);
+        for (place, (series, [x, row])) in self.series.iter().zip(&legend).enumerate() {
+            let y = 36.0 + LEGEND_ROW * row;
+            drawing.lines(&line_class(place), &[[[x + 1.0, y], [x + 29.0, y]]]);
+            drawing.path(&mark_class(place), &mark([x + 15.0, y], place));
+            let at = [x + SAMPLE, y + 4.0];
+            drawing.text_within("i", at, Anchor::Start, &series.label, WIDEST_NAME);
+        }
+        drawing.text("", [1.0, top - 9.0], Anchor::Start, &self.y_axis);
+        across.draw_below(&mut drawing, [top, bottom]);
+        up.draw_beside(&mut drawing, [left, RIGHT]);
+        drawing.lines("a", &[[[left, bottom], [RIGHT, bottom]]]);
+        let below = [(left + RIGHT) / 2.0, bottom + 36.0];
+        drawing.text("", below, Anchor::Middle, &self.x_axis);
+        for marker in self.markers.iter().filter(|marker| marker.x.is_finite()) {
+            let x = across.place(marker.x);
+            drawing.group(&marker.when, |drawing| {
+                drawing.lines("w", &[[[x, top], [x, bottom]]]);
+            });
+        }
         for (place, series) in self.series.iter().enumerate() {
-            chart.push(&format!("<g class=\"{}\">", color(place)));
-            draw(&mut chart, series, place);
-            chart.push("</g>");
+            series.draw_band(&mut drawing, place, &across, &up);
         }
-        if let Some(cursor) = &self.cursor {
-            let [bottom, top] = chart.y.pixels.map(f64::from);
-            for (value, &x) in cursor.x.iter().enumerate() {
-                let [x, _] = chart.place([x, 0.0]).map(short);
-                chart.push(&format!(
-                    "<line class=\"cursor\" data-when=\"{}\" x1=\"{x}\" y1=\"{bottom}\" x2=\"{x}\" y2=\"{top}\"/>",
-                    when(&[(cursor.control, value)])
-                ));
-            }
-        }
-        self.draw_legend(&mut chart, &rows, size[1]);
-        chart.finish()
-    }
-
-    /// Series by row, as many as fit.
-    fn legend_rows(&self) -> Vec<Vec<usize>> {
-        if self.series.len() < 2 {
-            return Vec::new();
-        }
-        let mut rows: Vec<Vec<usize>> = Vec::new();
-        let mut used = f64::INFINITY;
         for (place, series) in self.series.iter().enumerate() {
-            let width = 40.0 + width_of(&series.name);
-            if used + width > f64::from(self.size[0] - LEFT) {
-                rows.push(Vec::new());
-                used = 0.0;
-            }
-            rows.last_mut().expect("a row was begun").push(place);
-            used += width;
+            series.draw_line(&mut drawing, place, &across, &up);
         }
-        rows
+        drawing.finish(&format!(
+            "{}: {} over {}",
+            self.title, self.y_axis, self.x_axis
+        ))
     }
 
-    fn draw_legend(&self, chart: &mut Chart, rows: &[Vec<usize>], height: i32) {
-        for (row, places) in rows.iter().enumerate() {
-            let y = f64::from(height) - 6.0 - 18.0 * (rows.len() - 1 - row) as f64;
-            let mut x = f64::from(LEFT);
-            for &place in places {
-                let name = &self.series[place].name;
-                chart.push(&format!("<g class=\"{}\">", color(place)));
-                let class = format!("curve dash{place}");
-                chart.line(&class, [x, y - 4.0], [x + 22.0, y - 4.0]);
-                chart.push("</g>");
-                chart.text([x + 28.0, y], "start", "", name);
-                x += 40.0 + width_of(name);
+    /// Left end and row of each name in the legend.
+    fn legend_places(&self) -> Vec<[f64; 2]> {
+        let [mut x, mut row] = [0.0, 0.0];
+        let place = |series: &Series| {
+            let width = SAMPLE + text_width(&series.label, TEXT).min(WIDEST_NAME) + 16.0;
+            if x > 0.0 && x + width > WIDTH {
+                [x, row] = [0.0, row + 1.0];
             }
-        }
+            let place = [x, row];
+            x += width;
+            place
+        };
+        self.series.iter().map(place).collect()
     }
-}
-
-fn draw(chart: &mut Chart, series: &Series, place: usize) {
-    let finite = |point: &[f64; 2]| {
-        point
-            .iter()
-            .all(|value| value.is_finite())
-            .then_some(*point)
-    };
-    let points: Vec<Option<[f64; 2]>> = series.points.iter().map(finite).collect();
-    let ends = series.points.iter().zip(&series.band);
-    let ends: Vec<[[f64; 2]; 2]> = ends
-        .map(|([x, _], [low, high])| [[*x, *low], [*x, *high]])
-        .filter(|ends| ends.iter().flatten().all(|value| value.is_finite()))
-        .collect();
-    if ends.len() > 1 {
-        let around = ends
-            .iter()
-            .map(|ends| ends[1])
-            .chain(ends.iter().rev().map(|ends| ends[0]));
-        let around: Vec<_> = around.map(Some).collect();
-        chart.path("band", &around);
-    }
-    chart.path(&format!("curve dash{place}"), &points);
-    for point in points.iter().flatten() {
-        let [x, y] = chart.place(*point).map(short);
-        let mut dot = String::new();
-        let _ = write!(
-            dot,
-            "<circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"2.6\"><title>{}: {} at {}</title></circle>",
-            escaped(&series.name),
-            round(point[1]),
-            round(point[0])
-        );
-        chart.push(&dot);
-    }
-}
-
-/// With four digits that say something.
-pub(super) fn round(value: f64) -> String {
-    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
-        return format!("{value:.3e}");
-    }
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -1,0 +1,171 @@
+use super::*;
+use crate::report::page::Condition;
+use crate::topology::{Bar, Diagram};
+
+const HOSTILE: &str = "<script>alert(\"1\")</script> & 'x' \u{0} \u{8} ]]> <!-- -->";
+
+/// The text of the plot as a file, after a look at it as XML and at its numbers.
+fn checked(plot: &Plot) -> String {
+    let file = plot.to_svg_file();
+    let inline = maud::html! { (plot) }.into_string();
+    for text in [&file, &inline] {
+        let document = roxmltree::Document::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        for node in document.descendants().filter(|node| node.is_element()) {
+            assert_ne!(node.tag_name().name(), "script");
+            for attribute in node
+                .attributes()
+                .filter(|a| ["d", "x", "y"].contains(&a.name()))
+            {
+                let bad = ["NaN", "inf", "e"]
+                    .iter()
+                    .any(|bad| attribute.value().contains(bad));
+                assert!(!bad, "{}", attribute.value());
+            }
+        }
+    }
+    file
+}
+
+fn bar(birth: f64, death: f64) -> Bar<f64> {
+    Bar {
+        birth,
+        death,
+        birth_edge: None,
+        death_edge: death.is_finite().then_some([0, 1]),
+    }
+}
+
+const ODD: [f64; 9] = [
+    0.0,
+    1.0,
+    -2.5,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    1e308,
+    -1e308,
+    5e-324,
+];
+
+#[test]
+fn lines_of_odd_numbers_are_whole_plots() {
+    let mut plot = LinePlot::new(HOSTILE, HOSTILE, HOSTILE);
+    checked(&plot.draw());
+    for a in ODD {
+        for b in ODD {
+            let points = vec![
+                PlotPoint::new(a, b).between(b, a),
+                PlotPoint::new(b, a),
+                PlotPoint::new(a, a).between(a, a),
+            ];
+            let one = LinePlot::new("", "", "").series(Series::new(HOSTILE, points.clone()));
+            checked(
+                &one.marker(b, Condition::of(HOSTILE, 1))
+                    .y_range([a, b])
+                    .draw(),
+            );
+            plot = plot.series(Series::new(format!("{a} {b}"), points));
+        }
+    }
+    checked(&plot.draw());
+}
+
+#[test]
+fn a_line_has_gaps_and_a_lonely_point_is_marked() {
+    let ys = [1.0, 2.0, f64::NAN, 3.0, f64::INFINITY, 2.0, 2.5];
+    let points = ys.iter().enumerate();
+    let points = points.map(|(k, y)| PlotPoint::new(k as f64, *y)).collect();
+    let file = checked(
+        &LinePlot::new("t", "x", "y")
+            .series(Series::new("s", points))
+            .draw(),
+    );
+    let document = roxmltree::Document::parse(&file).unwrap();
+    let classes = |class: &'static str| {
+        let nodes = document.descendants();
+        nodes.filter(move |node| node.attribute("class") == Some(class))
+    };
+    let line = classes("l c0 n0")
+        .next_back()
+        .unwrap()
+        .attribute("d")
+        .unwrap();
+    assert_eq!(line.matches('M').count(), 2, "{line}");
+    let lonely = |mark: roxmltree::Node| mark.text() == Some("s: 3.00 at 3");
+    assert!(document.descendants().any(lonely), "{file}");
+}
+
+#[test]
+fn intervals_of_odd_numbers_are_whole_plots() {
+    for n_rows in [0, 1, 40] {
+        let mut plot = IntervalPlot::new(HOSTILE, HOSTILE).reference(f64::NAN);
+        for k in 0..n_rows {
+            let [a, b] = [ODD[k % 9], ODD[k / 9]];
+            plot = plot.row(IntervalRow::new(HOSTILE, a, [b, a]));
+        }
+        checked(&plot.draw());
+        checked(&plot.reference(0.0).equivalence([1.0, f64::INFINITY]).draw());
+    }
+}
+
+#[test]
+fn heatmaps_of_odd_numbers_are_whole_plots() {
+    for [n_rows, n_columns] in [[0, 0], [1, 1], [3, 0], [6, 6], [197, 197]] {
+        let labels = |n: usize| (0..n).map(|k| format!("{HOSTILE} {k}")).collect();
+        let values = (0..n_rows * n_columns / 2).map(|k| ODD[k % 9]).collect();
+        let heatmap = Heatmap::new(HOSTILE, "unit", labels(n_rows), labels(n_columns), values);
+        checked(&heatmap.draw());
+        let ranged = Heatmap {
+            range: Some([f64::NAN, 0.0]),
+            ..heatmap
+        };
+        checked(&ranged.draw());
+    }
+}
+
+#[test]
+fn diagrams_of_odd_numbers_are_whole_and_small() {
+    checked(&diagram_plot(&[], HOSTILE, HOSTILE, f64::NAN));
+    let pairs = || ODD.iter().flat_map(|a| ODD.iter().map(|b| bar(*a, *b)));
+    let diagrams: Vec<_> = (0..30)
+        .map(|homology_dim| Diagram {
+            homology_dim,
+            bars: pairs().collect(),
+        })
+        .collect();
+    checked(&diagram_plot(&diagrams, HOSTILE, "", 1.0));
+
+    let bars: Vec<_> = (1..20).map(|k| bar(0.0, 0.04 * k as f64)).collect();
+    let bars = [bars, vec![bar(0.0, f64::INFINITY)]].concat();
+    let diagram = Diagram {
+        homology_dim: 0,
+        bars,
+    };
+    let plot = diagram_plot(&[diagram], "Layer 3, frame 12", "distance", 0.9);
+    let n_bytes = maud::html! { (plot) }.into_string().len();
+    assert!(n_bytes < 2000, "{n_bytes}");
+    assert!(checked(&plot).contains("H0: 20 bars"));
+}
+
+#[test]
+fn looks_are_told_apart_by_colour_and_by_shape_or_dash() {
+    let looks: std::collections::BTreeSet<_> = (0..30)
+        .map(|look| (marks::line_class(look), marks::mark([9.0, 9.0], look)))
+        .collect();
+    assert_eq!(looks.len(), 30);
+    let black_and_white: std::collections::BTreeSet<_> =
+        (0..6).map(|look| marks::mark([9.0, 9.0], look)).collect();
+    assert_eq!(black_and_white.len(), 6);
+}
+
+#[test]
+fn a_file_has_every_colour_written_out_and_the_same_one_each_time() {
+    let plot = || {
+        IntervalPlot::new("t", "u")
+            .row(IntervalRow::new("r", 1.0, [0.0, 2.0]))
+            .draw()
+    };
+    let file = plot().to_svg_file();
+    assert!(!file.contains("var("), "{file}");
+    assert_eq!(file, plot().to_svg_file());
+}

@@ -1,0 +1,52 @@
+//! Text inside plots.
+
+/// Size of plain text, in units of the drawing.
+pub(super) const TEXT: f64 = 12.0;
+/// Size of titles.
+pub(super) const TITLE: f64 = 14.0;
+
+/// Text for XML, without the characters that XML cannot hold.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// At least as wide as the text is in the wider of the common fonts.
+pub(super) fn text_width(text: &str, size: f64) -> f64 {
+    let of_char = |c: char| match c {
+        'i' | 'j' | 'l' => 0.30,
+        'f' | 'r' | 't' | ' ' => 0.42,
+        'c' | 'k' | 's' | 'v' | 'x' | 'y' | 'z' => 0.6,
+        '.' | ',' | ':' | ';' | '|' | '!' | '\'' | '(' | ')' | '[' | ']' | '-' => 0.42,
+        'm' | 'M' | 'W' | '%' | '@' => 1.0,
+        'w' => 0.83,
+        'A'..='Z' => 0.78,
+        c if c.is_ascii() => 0.64,
+        _ => 1.0,
+    };
+    let bold = if size >= TITLE { 1.1 } else { 1.0 };
+    bold * size * text.chars().map(of_char).sum::<f64>()
+}
+
+/// The text, or as much of it as there is room for.
+pub(super) fn shortened(text: &str, size: f64, room: f64) -> String {
+    if text_width(text, size) <= room {
+        return text.to_owned();
+    }
+    let mut cut: String = text.to_owned();
+    while cut.pop().is_some() && text_width(&cut, size) + size > room {}
+    if cut.trim().is_empty() {
+        return String::new();
+    }
+    cut.trim_end().to_owned() + "…"
+}

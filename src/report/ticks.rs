@@ -1,0 +1,151 @@
+//! Round numbers along an axis, and what to write at each.
+
+/// Numbers beyond this are drawn there, so that differences stay finite.
+const LARGEST: f64 = 1e300;
+/// A range narrower than this share of its numbers would have ticks that rounding makes equal.
+const NARROWEST: f64 = 1e-9;
+
+/// A round number on an axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tick {
+    pub(super) value: f64,
+    pub(super) label: String,
+}
+
+/// The smallest range that has all finite numbers in it and is wide enough to be divided; `[0, 1]`
+/// without any.
+pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> [f64; 2] {
+    let finite = values.into_iter().filter(|value| value.is_finite());
+    let [low, high] = finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| {
+        [low.min(value), high.max(value)]
+    });
+    if low > high {
+        return [0.0, 1.0];
+    }
+    wide_enough([low, high])
+}
+
+/// The range in order and finite; widened around its middle where it is too narrow.
+pub(super) fn wide_enough(range: [f64; 2]) -> [f64; 2] {
+    let [a, b] = range.map(|end| match end.is_nan() {
+        true => 0.0,
+        false => end.clamp(-LARGEST, LARGEST),
+    });
+    let [low, high] = [a.min(b), a.max(b)];
+    let size = low.abs().max(high.abs());
+    if high - low > (size * NARROWEST).max(1.0 / LARGEST) {
+        return [low, high];
+    }
+    let half = if size > 1e-12 { 0.5 * size } else { 0.5 };
+    [low - half, high + half]
+}
+
+/// About `n_wanted` round numbers in the range.
+pub(super) fn ticks(range: [f64; 2], n_wanted: usize) -> Vec<Tick> {
+    let [low, high] = wide_enough(range);
+    let rough = (high - low) / n_wanted.max(1) as f64;
+    let magnitude = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .map(|factor| factor * magnitude)
+        .into_iter()
+        .find(|step| *step >= rough * (1.0 - 1e-9))
+        .unwrap_or(rough);
+    let first = (low / step * (1.0 - 1e-12)).ceil() as i64;
+    let last = (high / step * (1.0 + 1e-12)).floor() as i64;
+    let size = low.abs().max(high.abs());
+    (first..=last)
+        .map(|k| k as f64 * step)
+        .map(|value| Tick {
+            value,
+            label: label(value, step, size),
+        })
+        .collect()
+}
+
+/// A number of an axis whose ticks are `step` apart and whose largest has this `size`.
+fn label(value: f64, step: f64, size: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if value < 0.0 {
+        return format!("−{}", label(-value, step, size));
+    }
+    let digit = |x: f64| (x * (1.0 + 1e-9)).log10().floor();
+    if !(1e-3..1e5).contains(&step) || size >= 1e7 {
+        let digits = (digit(value) - digit(step)).clamp(0.0, 9.0) as usize;
+        return format!("{value:.digits$e}").replace(".0e", "e");
+    }
+    let decimals = (-digit(step)).max(0.0) as usize;
+    format!("{value:.decimals$}")
+}
+
+/// A number with as many decimals as tell hundredths of the range apart.
+pub(super) fn number(value: f64, range: [f64; 2]) -> String {
+    let [low, high] = wide_enough(range);
+    let step = 10f64.powf(((high - low) / 100.0).log10().floor());
+    let size = low.abs().max(high.abs());
+    match value.is_finite() {
+        true => label(value, step.max(size * 1e-6), size),
+        false if value.is_nan() => "unknown".to_owned(),
+        false if value > 0.0 => "∞".to_owned(),
+        false => "−∞".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_distinct_few_and_inside_at_every_scale() {
+        let ends = [
+            0.0,
+            -0.3,
+            1.0,
+            7.0,
+            1e-7,
+            1e-300,
+            123_456.7,
+            1e16,
+            -1e16,
+            1e308,
+            -1e308,
+            5e-324,
+            f64::MAX,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ];
+        for low in ends {
+            for high in ends {
+                let [from, to] = wide_enough([low, high]);
+                let ticks = ticks([low, high], 5);
+                assert!((2..=12).contains(&ticks.len()), "{low} {high}: {ticks:?}");
+                let slack = (to - from) * 1e-6;
+                let inside = |t: &Tick| (from - slack..=to + slack).contains(&t.value);
+                assert!(ticks.iter().all(inside), "{low} {high}: {ticks:?}");
+                assert!(
+                    ticks.windows(2).all(|pair| pair[0].label != pair[1].label),
+                    "{low} {high}: {ticks:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_of_odd_numbers_can_be_divided() {
+        assert_eq!(range_of([]), [0.0, 1.0]);
+        assert_eq!(range_of([f64::NAN, f64::INFINITY]), [0.0, 1.0]);
+        assert_eq!(range_of([4.0]), [2.0, 6.0]);
+        assert_eq!(range_of([0.0, 0.0]), [-0.5, 0.5]);
+        assert_eq!(range_of([3.0, f64::NAN, -1.0]), [-1.0, 3.0]);
+    }
+
+    #[test]
+    fn numbers_have_the_decimals_of_their_range() {
+        assert_eq!(number(0.123456, [0.0, 1.0]), "0.12");
+        assert_eq!(number(12.3456, [0.0, 100.0]), "12");
+        assert_eq!(number(f64::NAN, [0.0, 1.0]), "unknown");
+        assert_eq!(number(f64::NEG_INFINITY, [0.0, 1.0]), "−∞");
+    }
+}
