@@ -42,7 +42,9 @@ pub(super) struct Compared {
     pub(super) matched: Option<Matched>,
 }
 
-/// Everything that a penalty compares, in a fixed order.
+/// Everything that a penalty compares at a step, in a fixed order.
+///
+/// `place` is that of a layer in the list of readings.
 ///
 /// # Errors
 ///
@@ -50,26 +52,30 @@ pub(super) struct Compared {
 pub(super) fn compared(
     penalty: &TopologyPenalty,
     activations: &Activations,
-    readings: &[Reading],
+    step: usize,
+    place: impl Fn(usize) -> usize,
 ) -> Result<Vec<Compared>> {
-    let way = penalty.reading();
-    let find = |layer: usize| {
-        let is_wanted = |reading: &Reading| (reading.layer, reading.way) == (layer, way);
-        readings.iter().position(is_wanted).expect("was read")
-    };
     let layer_pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
-    let frames = Frames::of(penalty, activations)?;
+    let frames = Frames::of(penalty, activations, step)?;
+    let batch_size = activations.batch_size(penalty.source);
     let mut found = Vec::new();
     for pair in layer_pairs {
-        let readings_of_pair = pair.map(find);
-        let n_items = readings[readings_of_pair[0]].diagrams.batch_size();
+        let n_heads = penalty.reading().items_per_image(activations, pair[0]);
+        let n_items = batch_size * n_heads;
         let one = |items, matched| Compared {
-            readings: readings_of_pair,
+            readings: pair.map(&place),
             items,
             matched,
         };
         match &frames {
-            None => found.extend((0..n_items).map(|item| one([item; 2], None))),
+            None => {
+                let Some(shift) = penalty.partners.shift(batch_size, step) else {
+                    continue;
+                };
+                // A head with the same head.
+                let partner = |item: usize| (item + shift * n_heads) % n_items;
+                found.extend((0..n_items).map(|item| one([item, partner(item)], None)));
+            }
             Some(frames) => {
                 let pairs = frames.pairs_of_items(n_items);
                 found.extend(pairs.map(|(items, matched)| one(items, matched)));
@@ -86,11 +92,17 @@ struct Frames {
     pairs: Vec<[usize; 2]>,
     /// Points taken for the same, by clip and pair; empty: those of the same number.
     matched: Vec<Matched>,
+    /// How many clips on the later frame is that of; `None` if there is no other.
+    shift: Option<usize>,
 }
 
 impl Frames {
     /// `None` if the penalty does not compare frames.
-    fn of(penalty: &TopologyPenalty, activations: &Activations) -> Result<Option<Self>> {
+    fn of(
+        penalty: &TopologyPenalty,
+        activations: &Activations,
+        step: usize,
+    ) -> Result<Option<Self>> {
         let n_frames = activations.n_frames;
         let Some(pairs) = penalty.frame_pairs(n_frames)? else {
             return Ok(None);
@@ -128,6 +140,7 @@ impl Frames {
             n_frames,
             pairs,
             matched,
+            shift: penalty.partners.shift(n_clips, step),
         }))
     }
 
@@ -137,11 +150,18 @@ impl Frames {
         n_items: usize,
     ) -> impl Iterator<Item = ([usize; 2], Option<Matched>)> {
         let n_heads = n_items / (self.n_clips * self.n_frames).max(1);
-        (0..self.n_clips * self.pairs.len()).flat_map(move |k| {
+        let n_compared = match self.shift {
+            Some(_) => self.n_clips * self.pairs.len(),
+            None => 0,
+        };
+        let shift = self.shift.unwrap_or_default();
+        (0..n_compared).flat_map(move |k| {
             let (clip, pair) = (k / self.pairs.len(), self.pairs[k % self.pairs.len()]);
+            let clips = [clip, (clip + shift) % self.n_clips];
             (0..n_heads).map(move |head| {
-                let items = pair.map(|frame| (clip * self.n_frames + frame) * n_heads + head);
-                (items, self.matched.get(k).cloned())
+                let item =
+                    |side: usize| (clips[side] * self.n_frames + pair[side]) * n_heads + head;
+                ([item(0), item(1)], self.matched.get(k).cloned())
             })
         })
     }

@@ -1,5 +1,6 @@
 //! Two items compared: the value, and its gradient in the distances of both.
 
+use super::controls::{Draws, Edges, matrix_difference, random_bars};
 use super::penalty::{Comparison, Direction, TopologyPenalty};
 use super::scale::Scale;
 use crate::error::Result;
@@ -26,18 +27,19 @@ impl TopologyPenalty {
     /// Value and gradient of two items; `None` where the pair is gated.
     ///
     /// Of comparisons point by point, `matched` are the points taken for the same, if not those of
-    /// the same number.
+    /// the same number. `step` is that of training, for random edges.
     pub(super) fn compare(
         &self,
         places: [Place<'_>; 2],
         matched: Option<&[[u32; 2]]>,
+        step: usize,
     ) -> Result<Option<PairPenalty>> {
         if matched.is_some_and(|matched| matched.len() < 2) {
             return Ok(None);
         }
         let of_side = |side: usize| {
             let points = matched.map(|pairs| pairs.iter().map(|pair| pair[side]).collect());
-            Side::new(self, places[side], points)
+            Side::new(self, places[side], points, [step, side])
         };
         let (Some(first), Some(second)) = (of_side(0), of_side(1)) else {
             return Ok(None);
@@ -61,6 +63,12 @@ impl TopologyPenalty {
             }
             Comparison::RtdLite => diverge([&first, &second], rtd_lite)?,
             Comparison::Rtd => diverge([&first, &second], rtd)?,
+            Comparison::DistanceMatrix { order } => {
+                diverge([&first, &second], |a, b| matrix_difference(a, b, order))?
+            }
+            Comparison::CosineConsistency | Comparison::EntropyBand { .. } => {
+                unreachable!("penalties of rows are not compared by their distances")
+            }
         };
         match self.direction {
             Direction::Symmetric => {}
@@ -108,7 +116,7 @@ fn diverge(
 /// One item, divided by its scale.
 struct Side<'a> {
     place: Place<'a>,
-    bars: Vec<&'a Bar<f64>>,
+    bars: Vec<Bar<f64>>,
     scale: Option<Scale<'a>>,
     /// The points that have a partner, in the order of their partners; `None`: all, in their order.
     matched: Option<Vec<u32>>,
@@ -116,11 +124,23 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// `None` if the scale lies below the floor.
-    fn new(penalty: &TopologyPenalty, place: Place<'a>, matched: Option<Vec<u32>>) -> Option<Self> {
+    fn new(
+        penalty: &TopologyPenalty,
+        place: Place<'a>,
+        matched: Option<Vec<u32>>,
+        [step, side]: [usize; 2],
+    ) -> Option<Self> {
         let diagram = &place.batch.diagrams(place.item)[penalty.needed_dim()];
+        let bars = match penalty.edges {
+            Edges::Critical => diagram.finite().copied().collect(),
+            Edges::Random { seed } => {
+                let words = [seed, step as u64, place.item as u64, side as u64];
+                random_bars(diagram, place.batch, place.item, &mut Draws::new(&words))
+            }
+        };
         Some(Self {
             place,
-            bars: diagram.finite().collect(),
+            bars,
             scale: Scale::new(penalty.normalize, place.batch, place.item)?,
             matched,
         })
@@ -139,7 +159,7 @@ impl<'a> Side<'a> {
 
     fn points(&self) -> Vec<Point> {
         let divisor = self.divisor();
-        let point = |bar: &&Bar<f64>| [bar.birth / divisor, bar.death / divisor];
+        let point = |bar: &Bar<f64>| [bar.birth / divisor, bar.death / divisor];
         self.bars.iter().map(point).collect()
     }
 

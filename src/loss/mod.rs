@@ -3,6 +3,8 @@
 mod attention_topology;
 mod compared;
 mod comparison;
+mod controls;
+mod direct;
 mod motion;
 mod pairs;
 mod penalty;
@@ -13,6 +15,7 @@ mod topology_loss;
 mod weight;
 
 pub use attention_topology::{AttentionTopology, TopologyDistance};
+pub use controls::{Edges, Partners};
 pub use motion::PatchMotion;
 pub use pairs::{Alignment, Between, Pairs};
 pub use penalty::{Comparison, Direction, Layers, TopologyPenalty};

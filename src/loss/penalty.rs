@@ -1,5 +1,6 @@
 //! One penalty on the topology of layers or frames.
 
+use super::controls::{Edges, Partners};
 use super::pairs::{Alignment, Between, Pairs};
 use super::reading::{LayerReading, Source};
 use super::scale::Normalize;
@@ -97,6 +98,22 @@ pub enum Comparison {
     RtdLite,
     /// [`rtd`](crate::topology::rtd), of dimension 1.
     Rtd,
+    /// A control: all distances of both, token by token, mean of `|a - b|^order`. Reaches every entry,
+    /// where topology reaches a few.
+    DistanceMatrix {
+        /// The power, at least 1.
+        order: f64,
+    },
+    /// A control: one less the cosine of the rows of both, token by token; no distances, no scale.
+    CosineConsistency,
+    /// A control: how far the entropy of each layer's rows, over that of uniform ones, is outside of a band,
+    /// squared; no distances, no scale.
+    EntropyBand {
+        /// Lower end, 0 to 1.
+        low: f64,
+        /// Upper end, 0 to 1.
+        high: f64,
+    },
 }
 
 /// A penalty on the topology of layers or frames, in one homology dimension.
@@ -144,6 +161,10 @@ pub struct TopologyPenalty {
     pub direction: Direction,
     /// What is made of two layers, or of one.
     pub comparison: Comparison,
+    /// Which distances are taken for births and deaths.
+    pub edges: Edges,
+    /// Who is compared with whom.
+    pub partners: Partners,
     /// Factor in the loss.
     pub weight: Weight,
     /// When the penalty is on.
@@ -172,6 +193,8 @@ impl TopologyPenalty {
                 ground_norm: GroundNorm::Infinity,
                 power: Power::P,
             }),
+            edges: Edges::Critical,
+            partners: Partners::Same,
             weight: Weight::Fixed(1.0),
             schedule: Schedule::default(),
         }
@@ -189,12 +212,15 @@ impl TopologyPenalty {
         self.pairs.validate()?;
         let is_by_token = matches!(
             self.comparison,
-            Comparison::Signature | Comparison::RtdLite | Comparison::Rtd
+            Comparison::Signature
+                | Comparison::RtdLite
+                | Comparison::Rtd
+                | Comparison::DistanceMatrix { .. }
         );
         if self.alignment == Alignment::Flow && !(is_by_token && self.between == Between::Frames) {
             return Err(Error::invalid_parameter(
-                "alignment by flow is for frames compared token by token, by Signature, RtdLite or \
-                 Rtd; diagrams do not know their tokens",
+                "alignment by flow is for frames compared token by token, by Signature, RtdLite, Rtd or \
+                 DistanceMatrix; diagrams do not know their tokens",
             ));
         }
         match self.comparison {
@@ -225,9 +251,74 @@ impl TopologyPenalty {
             Comparison::Signature => {}
             Comparison::RtdLite => self.require_dim("RTD-Lite", 0)?,
             Comparison::Rtd => self.require_dim("RTD", 1)?,
+            Comparison::DistanceMatrix { order } => {
+                if !(order >= 1.0 && order.is_finite()) {
+                    return Err(Error::invalid_parameter(format!(
+                        "order of the difference of matrices is {order}, expected at least 1"
+                    )));
+                }
+            }
+            Comparison::CosineConsistency => {}
+            Comparison::EntropyBand { low, high } => self.check_band(low, high)?,
         }
+        self.check_controls()?;
         self.weight.validate()?;
         self.schedule.validate()
+    }
+
+    fn check_band(&self, low: f64, high: f64) -> Result<()> {
+        let refuse = |message: String| Err(Error::invalid_parameter(message));
+        if !(0.0 <= low && low <= high && high <= 1.0) {
+            return refuse(format!(
+                "the band of entropies is {low} to {high}, expected two numbers from 0 to 1, the lower first"
+            ));
+        }
+        if self.source == Source::Hidden {
+            return refuse("hidden states have no entropy, expected attention".to_owned());
+        }
+        if self.between != Between::Layers || self.direction != Direction::Symmetric {
+            return refuse(
+                "an entropy of each layer by itself compares nothing, expected Layers and Symmetric"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the controls mean anything for what is compared.
+    fn check_controls(&self) -> Result<()> {
+        let refuse = |message| Err(Error::invalid_parameter(message));
+        let has_bars = matches!(
+            self.comparison,
+            Comparison::Diagrams(_) | Comparison::Summary(_) | Comparison::Signature
+        );
+        if self.edges != Edges::Critical && !has_bars {
+            return refuse("random edges stand for those of bars, which this penalty has none of");
+        }
+        if self.partners != Partners::Same {
+            if self.is_alone() {
+                return refuse("a penalty of each layer by itself has no partners to shuffle");
+            }
+            if self.alignment == Alignment::Flow {
+                return refuse(
+                    "nothing flows from a clip to another, expected alignment by position",
+                );
+            }
+        }
+        if self.is_direct() && self.normalize != Normalize::None {
+            return refuse(
+                "a penalty of rows themselves has no scale to divide by, expected Normalize::None",
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether it is one of each layer by itself.
+    fn is_alone(&self) -> bool {
+        matches!(
+            self.comparison,
+            Comparison::Summary(_) | Comparison::EntropyBand { .. }
+        )
     }
 
     fn require_dim(&self, name: &str, homology_dim: usize) -> Result<()> {
@@ -251,8 +342,7 @@ impl TopologyPenalty {
                 "layers names layer {layer}, but {n_layers} layers were passed (counted from 0)"
             )));
         }
-        let is_alone = matches!(self.comparison, Comparison::Summary(_));
-        if is_alone || self.between == Between::Frames {
+        if self.is_alone() || self.between == Between::Frames {
             if layers.is_empty() {
                 return Err(Error::invalid_parameter(
                     "layers is an empty list, expected at least one layer",
@@ -305,7 +395,7 @@ impl TopologyPenalty {
     /// Largest dimension whose diagrams are needed: that of the bars, or 0 for the scale.
     pub(super) fn needed_dim(&self) -> usize {
         match self.comparison {
-            Comparison::RtdLite | Comparison::Rtd => 0,
+            Comparison::RtdLite | Comparison::Rtd | Comparison::DistanceMatrix { .. } => 0,
             _ => self.homology_dim,
         }
     }

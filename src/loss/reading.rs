@@ -163,6 +163,14 @@ impl LayerReading {
         Ok(())
     }
 
+    /// Items of an image, or frame.
+    pub(super) fn items_per_image(self, activations: &Activations, layer: usize) -> usize {
+        match (self.source, self.heads) {
+            (Source::Hidden, _) | (_, Heads::Mean) => 1,
+            (_, Heads::Each) => activations.attention[layer].dims()[1],
+        }
+    }
+
     /// What is compared of one layer, image by image: `[n_items, n_points, n_columns]`.
     pub(super) fn rows(self, activations: &Activations, layer: usize) -> Result<Tensor<3>> {
         match self.source {

@@ -134,7 +134,7 @@ impl TopologyRegularizer {
     /// matchings there, in parallel over the batch, its frames and layers; one constant of their size
     /// back.
     pub fn forward(&self, activations: &Activations, clock: Clock) -> Result<TopologyLoss> {
-        self.evaluate(activations, &self.weights_at(clock))
+        self.evaluate(activations, &self.weights_at(clock), clock.step)
     }
 
     /// Turns gradient shares into weights, once each, at the first step where a penalty is on.
@@ -176,7 +176,7 @@ impl TopologyRegularizer {
             let (_, activations) = forward();
             let mut weights = vec![0.0; self.penalties.len()];
             weights[index] = 1.0;
-            let alone = self.evaluate(&activations, &weights)?;
+            let alone = self.evaluate(&activations, &weights, clock.step)?;
             let penalty_norm = gradient_norm(model, &alone.loss.backward());
             let weight = share * task_norm / penalty_norm;
             // Without a gradient of the task there is nothing to take a share of, yet.
@@ -201,7 +201,12 @@ impl TopologyRegularizer {
             .collect()
     }
 
-    fn evaluate(&self, activations: &Activations, weights: &[f64]) -> Result<TopologyLoss> {
+    fn evaluate(
+        &self,
+        activations: &Activations,
+        weights: &[f64],
+        step: usize,
+    ) -> Result<TopologyLoss> {
         let zero = activations.constant_zero()?;
         let active: Vec<usize> = (0..weights.len())
             .filter(|&index| weights[index] != 0.0)
@@ -210,17 +215,48 @@ impl TopologyRegularizer {
         let mut readings = self.read(activations, &active)?;
         let [distances, persistence] = apportion(started.elapsed(), &readings);
         let mut terms = Vec::with_capacity(active.len());
+        let mut value = 0.0;
+        let mut direct = Vec::new();
         for index in active {
-            let compared = compared(&self.penalties[index], activations, &readings)?;
-            terms.push(self.compare(index, weights[index], &compared, &mut readings)?);
+            let penalty = &self.penalties[index];
+            let way = penalty.reading();
+            if penalty.is_direct() {
+                let compared = compared(penalty, activations, step, |layer| layer)?;
+                let found = penalty.direct(activations, &compared, |layer| {
+                    let within = |e: Error| e.within(format_args!("layer {layer}"));
+                    way.rows(activations, layer).map_err(within)
+                })?;
+                let term = TopologyTerm {
+                    index,
+                    value: found.clone().into_scalar::<f64>(),
+                    weight: weights[index],
+                    n_compared: compared.len(),
+                    n_gated: 0,
+                };
+                direct.push(found * weights[index]);
+                terms.push(term);
+                continue;
+            }
+            let place = |layer: usize| {
+                let is_wanted = |reading: &Reading| (reading.layer, reading.way) == (layer, way);
+                readings.iter().position(is_wanted).expect("was read")
+            };
+            let compared = compared(penalty, activations, step, place)?;
+            let term = self.compare(index, weights[index], &compared, step, &mut readings)?;
+            value += term.weight * term.value;
+            terms.push(term);
         }
         let matching = started.elapsed() - distances - persistence;
-        let value: f64 = terms.iter().map(|term| term.weight * term.value).sum();
-        let loss = readings
+        let of_distances = readings
             .iter()
             .map(|reading| reading.diagrams.surrogate(0.0, &reading.gradient))
             .reduce(|sum, part| sum + part)
-            .map_or(zero, |sum| sum + value);
+            .map(|sum| sum + value);
+        let loss = of_distances
+            .into_iter()
+            .chain(direct)
+            .reduce(|sum, part| sum + part)
+            .unwrap_or(zero);
         let timing = TopologyTiming {
             distances,
             persistence,
@@ -237,7 +273,8 @@ impl TopologyRegularizer {
     /// Reads each layer once for all penalties that look at it in the same way.
     fn read(&self, activations: &Activations, active: &[usize]) -> Result<Vec<Reading>> {
         let mut wanted: Vec<(usize, LayerReading, usize)> = Vec::new();
-        for penalty in active.iter().map(|&index| &self.penalties[index]) {
+        let active = active.iter().map(|&index| &self.penalties[index]);
+        for penalty in active.filter(|penalty| !penalty.is_direct()) {
             let way = penalty.reading();
             let pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
             for &pair in &pairs {
@@ -280,6 +317,7 @@ impl TopologyRegularizer {
         index: usize,
         weight: f64,
         compared: &[Compared],
+        step: usize,
         readings: &mut [Reading],
     ) -> Result<TopologyTerm> {
         let penalty = &self.penalties[index];
@@ -294,7 +332,8 @@ impl TopologyRegularizer {
                     batch: &reading.diagrams,
                     item,
                 });
-                penalty.compare(places, pair.matched.as_ref().map(|matched| &matched[..]))
+                let matched = pair.matched.as_ref().map(|matched| &matched[..]);
+                penalty.compare(places, matched, step)
             })
             .collect::<Result<_>>()?;
         let n_compared = compared.len();

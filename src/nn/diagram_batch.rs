@@ -124,6 +124,12 @@ impl DiagramBatch {
         self.items[item].mean_distance
     }
 
+    /// One distance of an item.
+    pub(crate) fn distance(&self, item: usize, [i, j]: Edge) -> f64 {
+        let place = i as usize * self.n_points() + j as usize;
+        self.items[item].distances.get(place)
+    }
+
     /// All distances of an item, exact, `[n_points, n_points]` row-major.
     ///
     /// # Panics

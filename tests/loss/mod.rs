@@ -1,6 +1,7 @@
 //! The penalties and the regulariser.
 
 mod collapse;
+mod controls;
 mod frames;
 mod gradients;
 mod regularizer;

@@ -15,9 +15,9 @@ pub use data::{RawClip, RawCrop, RawData, RawUnreadable};
 pub use model::{RawHead, RawLinearProbe, RawModel, RawPooling, RawSize, RawVideo};
 pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging};
 pub use topology::{
-    All, RawAlignment, RawBetween, RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers,
-    RawNormalize, RawPairs, RawPenalty, RawPower, RawSchedule, RawSource, RawTokens, RawTopology,
-    RawWeight,
+    All, RawAlignment, RawBetween, RawDirection, RawDistance, RawEdges, RawGroundNorm, RawHeads,
+    RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSchedule, RawSource,
+    RawTokens, RawTopology, RawWeight,
 };
 pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
 

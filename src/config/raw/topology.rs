@@ -33,8 +33,9 @@ pub struct RawTopology {
     /// Which tokens are read.
     #[serde(default)]
     pub tokens: RawTokens,
-    /// Homology dimension.
-    pub homology_dim: usize,
+    /// Homology dimension; left out by the penalties that compare no topology.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homology_dim: Option<usize>,
     /// Scale removed from each diagram.
     pub normalize: RawNormalize,
     /// Which side is moved.
@@ -42,6 +43,12 @@ pub struct RawTopology {
     pub direction: RawDirection,
     /// What is made of two layers, or of one.
     pub penalty: RawPenalty,
+    /// Which distances are taken for births and deaths.
+    #[serde(default)]
+    pub edges: RawEdges,
+    /// Who is compared with whom.
+    #[serde(default)]
+    pub partners: RawPartners,
     /// Factor in the loss.
     pub weight: RawWeight,
     /// When it is on.
@@ -189,6 +196,28 @@ pub enum RawDirection {
     TowardsSecond,
 }
 
+/// `topology.edges`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawEdges {
+    /// Those that make the topology.
+    #[default]
+    Critical,
+    /// A control: as many, drawn at random.
+    Random,
+}
+
+/// `topology.partners`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawPartners {
+    /// Layers of the same image, frames of the same clip.
+    #[default]
+    Same,
+    /// A control: the later layer or frame of another image or clip of the batch.
+    Shuffled,
+}
+
 /// `topology.penalty`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -242,6 +271,20 @@ pub enum RawPenalty {
     RtdLite,
     /// Representation topology divergence, token by token; dimension 1.
     Rtd,
+    /// A control: all distances, token by token.
+    DistanceMatrix {
+        /// Power of their differences, at least 1.
+        order: f64,
+    },
+    /// A control: one less the cosine of rows, token by token.
+    CosineConsistency,
+    /// A control: the entropy of each layer's attention outside of a band, squared.
+    EntropyBand {
+        /// Lower end, over the entropy of uniform attention.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
 }
 
 /// `ground_norm`

@@ -80,7 +80,9 @@ impl Spec {
             .topology
             .iter()
             .enumerate()
-            .map(|(index, table)| topology::penalty(document, index, table, &model, &data))
+            .map(|(index, table)| {
+                topology::penalty(document, index, table, raw.run.seed, &model, &data)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let is_aligned = |penalty: &TopologyPenalty| penalty.alignment == Alignment::Flow;
         require(

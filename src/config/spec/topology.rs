@@ -4,30 +4,32 @@ use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{
-    RawAlignment, RawBetween, RawDirection, RawDistance, RawGroundNorm, RawHeads, RawLayers,
-    RawNormalize, RawPairs, RawPenalty, RawPower, RawSource, RawTokens, RawTopology, RawWeight,
+    RawAlignment, RawBetween, RawDirection, RawDistance, RawEdges, RawGroundNorm, RawHeads,
+    RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSource, RawTokens,
+    RawTopology, RawWeight,
 };
 use crate::data::DataSpec;
 use crate::distance::{Metric, RowDistance};
 use crate::loss::{
-    Alignment, Between, Comparison, Direction, Layers, Normalize, Pairs, Schedule, Source,
-    TopologyPenalty, TopologyRegularizer, Weight,
+    Alignment, Between, Comparison, Direction, Edges, Layers, Normalize, Pairs, Partners, Schedule,
+    Source, TopologyPenalty, TopologyRegularizer, Weight,
 };
 use crate::model::NetworkConfig;
 use crate::nn::{Heads, Tokens};
 use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
 
-/// Checks one `[[topology]]` table against the model and the data.
+/// Checks one `[[topology]]` table against the model and the data; `seed` is that of the run.
 pub(super) fn penalty(
     document: &Document,
     index: usize,
     raw: &RawTopology,
+    seed: u64,
     model: &NetworkConfig,
     data: &DataSpec,
 ) -> Result<TopologyPenalty, ConfigError> {
     let at = |key: &str| format!("topology[{index}].{key}");
     let penalty = TopologyPenalty {
-        homology_dim: raw.homology_dim,
+        homology_dim: homology_dim(document, index, raw)?,
         between: match raw.between {
             RawBetween::Layers => Between::Layers,
             RawBetween::Frames => Between::Frames,
@@ -80,6 +82,19 @@ pub(super) fn penalty(
             RawDirection::TowardsSecond => Direction::TowardsSecond,
         },
         comparison: comparison(raw.penalty),
+        // Another stream for each table.
+        edges: match raw.edges {
+            RawEdges::Critical => Edges::Critical,
+            RawEdges::Random => Edges::Random {
+                seed: seed ^ (index as u64) << 32,
+            },
+        },
+        partners: match raw.partners {
+            RawPartners::Same => Partners::Same,
+            RawPartners::Shuffled => Partners::Shuffled {
+                seed: seed ^ (index as u64) << 32,
+            },
+        },
         weight: match raw.weight {
             RawWeight::Fixed { value } => Weight::Fixed(value),
             RawWeight::GradientShare { share } => Weight::GradientShare(share),
@@ -116,6 +131,32 @@ pub(super) fn penalty(
         },
     )?;
     Ok(penalty)
+}
+
+/// The dimension, where topology is compared; 0 where none is.
+fn homology_dim(
+    document: &Document,
+    index: usize,
+    raw: &RawTopology,
+) -> Result<usize, ConfigError> {
+    let has_none = matches!(
+        raw.penalty,
+        RawPenalty::DistanceMatrix { .. }
+            | RawPenalty::CosineConsistency
+            | RawPenalty::EntropyBand { .. }
+    );
+    match (raw.homology_dim, has_none) {
+        (Some(homology_dim), false) => Ok(homology_dim),
+        (None, true) => Ok(0),
+        (Some(_), true) => Err(document.error_at(
+            &format!("topology[{index}].homology_dim"),
+            "this penalty compares no topology and has no dimension; leave homology_dim out",
+        )),
+        (None, false) => Err(document.error_at(
+            &format!("topology[{index}]"),
+            "missing key `homology_dim`, expected the dimension that is compared",
+        )),
+    }
 }
 
 /// Whether the flow between the frames that the model looks at is known.
@@ -175,5 +216,8 @@ fn comparison(raw: RawPenalty) -> Comparison {
         RawPenalty::Signature => Comparison::Signature,
         RawPenalty::RtdLite => Comparison::RtdLite,
         RawPenalty::Rtd => Comparison::Rtd,
+        RawPenalty::DistanceMatrix { order } => Comparison::DistanceMatrix { order },
+        RawPenalty::CosineConsistency => Comparison::CosineConsistency,
+        RawPenalty::EntropyBand { low, high } => Comparison::EntropyBand { low, high },
     }
 }

@@ -35,7 +35,7 @@ fn compare(
     matched: Option<&[[u32; 2]]>,
 ) -> PairPenalty {
     let places = [first, second].map(|batch| Place { batch, item: 0 });
-    penalty.compare(places, matched).unwrap().unwrap()
+    penalty.compare(places, matched, 0).unwrap().unwrap()
 }
 
 /// Every kind of penalty.
@@ -204,5 +204,10 @@ fn fewer_than_two_partners_are_nothing_to_compare() {
         batch: &batch,
         item: 0,
     }; 2];
-    assert!(penalty.compare(places, Some(&[[1, 2]])).unwrap().is_none());
+    assert!(
+        penalty
+            .compare(places, Some(&[[1, 2]]), 0)
+            .unwrap()
+            .is_none()
+    );
 }
