@@ -103,6 +103,10 @@
 )]
 #![cfg_attr(
     feature = "cli",
+    doc = "| 6 | [`experiment`] | studies: many runs that answer one question |"
+)]
+#![cfg_attr(
+    feature = "cli",
     doc = "| 5 | [`train`], [`analysis`] | the trainer; persistence of matrices from files, coherence of what models make of clips |"
 )]
 #![cfg_attr(
@@ -148,6 +152,8 @@ pub mod config;
 #[cfg(feature = "cli")]
 pub mod data;
 mod error;
+#[cfg(feature = "cli")]
+pub mod experiment;
 #[cfg(feature = "train")]
 pub mod learner;
 #[cfg(feature = "cli")]

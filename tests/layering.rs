@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Level of each module; siblings do not import each other, save that `run` may read `config`.
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 16] = [
     ("topology", 0),
     ("distance", 0),
     ("coherence", 0),
@@ -18,6 +18,7 @@ const LEVELS: [(&str, u8); 15] = [
     ("train", 5),
     ("analysis", 5),
     ("learner", 5),
+    ("experiment", 6),
     ("cli", 7),
 ];
 

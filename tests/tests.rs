@@ -19,6 +19,7 @@ mod data;
 ))]
 mod device;
 mod examples;
+mod experiment;
 mod layering;
 #[cfg(feature = "train")]
 mod learner;

@@ -1,5 +1,6 @@
 //! Arguments, printing and exit codes: nothing else.
 
+mod ablate;
 mod coherence;
 mod devices;
 mod diagram_distance;
@@ -19,6 +20,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::ablate::AblateArguments;
 use self::coherence::CoherenceArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
@@ -45,6 +47,8 @@ enum Command {
     Train(TrainArguments),
     /// Evaluate the checkpoint of a run that is best on the validation split.
     Evaluate(EvaluateArguments),
+    /// Run a study: every arm with every seed, compared with its baseline.
+    Ablate(AblateArguments),
     /// Measure how steady over time is what models make of clips, and compare runs.
     Coherence(CoherenceArguments),
     /// Print the most probable classes of images.
@@ -126,6 +130,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),

@@ -8,6 +8,7 @@ use crate::analysis::coherence::{ArmDifferences, Comparisons, Level};
 use crate::coherence::{Better, Role};
 use crate::config::Spec;
 use crate::data::Splits;
+use crate::experiment::{Cell, Collected, Study};
 use crate::model::ParameterCount;
 use crate::report::page::number;
 use crate::run::DeviceReport;
@@ -188,6 +189,79 @@ pub fn costs(found: &DryRun) -> String {
     table.to_string()
 }
 
+/// The cells of a study, numbered, and something of each.
+pub fn cells(study: &Study, about: impl Fn(&Cell) -> String) -> String {
+    let mut table = table(["cell", "id", "arm", "seed", ""]);
+    for (number, cell) in study.cells.iter().enumerate() {
+        let arm = study.variants[cell.variant].name.clone();
+        let seed = cell.seed.to_string();
+        table.add_row([number.to_string(), cell.id.clone(), arm, seed, about(cell)]);
+    }
+    format!("{table}\n")
+}
+
+/// What a study has found, metric by metric.
+pub fn study(study: &Study, collected: &Collected) -> String {
+    let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let mut text = format!("{}\n", study.question);
+    for (place, (metric, results)) in study.metrics().zip(&collected.results).enumerate() {
+        let role = match place < study.primary.len() {
+            true => "primary",
+            false => "secondary",
+        };
+        let mut table = table([
+            metric,
+            "mean",
+            "seeds",
+            "less the baseline",
+            "p",
+            "p (Holm)",
+            "effect size",
+            "seeds needed",
+            "p (equivalence)",
+        ]);
+        for (variant, result) in study.variants.iter().zip(results) {
+            let found = result.difference.as_ref();
+            let of = |value: Option<f64>| optional(value.map(|value| format!("{value:.4}")));
+            let interval = found.and_then(|found| found.interval);
+            let interval = interval.map(|i| format!(" [{}, {}]", signed(i.low), signed(i.high)));
+            let difference = found.map(|found| signed(found.mean) + &interval.unwrap_or_default());
+            table.add_row([
+                variant.name.clone(),
+                level(&Level {
+                    mean: result.mean,
+                    interval: result.interval,
+                    n_clips: 0,
+                }),
+                result.n_seeds.to_string(),
+                optional(difference),
+                of(found.map(|found| found.p_value)),
+                of(result.adjusted_p_value),
+                optional(
+                    found
+                        .and_then(|f| f.effect_size)
+                        .map(|size| format!("{:+.2}", size.d_z)),
+                ),
+                optional(
+                    found
+                        .and_then(|f| f.n_seeds_for_80_percent_power)
+                        .map(grouped),
+                ),
+                of(found
+                    .and_then(|f| f.equivalence.as_ref())
+                    .map(|e| e.p_value)),
+            ]);
+        }
+        text.push_str(&format!("{role}\n{table}\n"));
+    }
+    let n_finished = collected.summaries.iter().flatten().count();
+    text.push_str(&format!(
+        "{n_finished} of {} cells finished\n",
+        study.cells.len()
+    ));
+    text
+}
+
 /// How steady the arms are, and how the others differ from the first.
 pub fn coherence(found: &Comparisons) -> String {
     let mut text = String::new();
@@ -328,7 +402,7 @@ fn grouped(number: usize) -> String {
 }
 
 /// `95 s`, `12 min`, `3.5 h`
-fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::data::{Splits, open_data};
 use crate::model::count_parameters;
 use crate::run::{Manifest, RunDirectory, Session};
-use crate::train::{Job, Observer, Outcome, Summary, dry_run, train};
+use crate::train::{DryRun, Job, Observer, Outcome, Summary, dry_run, train};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -54,18 +54,32 @@ pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     }
 }
 
+/// Begins a run there, on the default device.
+pub(super) fn begin_at(config: &Config, root: &Path) -> Result<(), Failure> {
+    trained(config, root, DEFAULT_DEVICE, false)
+}
+
+/// Goes on with a run, on the device that it was on.
+pub(super) fn resume_at(root: &Path) -> Result<(), Failure> {
+    resumed(root, None, false)
+}
+
 fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let config = read_config(path, &arguments.set)?;
-    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
-    let device = open(device_name)?;
-    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     let root = match &arguments.out {
         Some(root) => root.clone(),
         None => Path::new("runs").join(&config.spec.name),
     };
-    let run = create(&root, &config, &data, device_name)?;
+    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    trained(&config, &root, device_name, arguments.profile)
+}
+
+fn trained(config: &Config, root: &Path, device_name: &str, profiles: bool) -> Result<(), Failure> {
+    let device = open(device_name)?;
+    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+    let run = create(root, config, &data, device_name)?;
     let lock = run.lock().map_err(Failure::CouldNotRun)?;
-    let summary = watch(&config, &data, &run, &device, arguments.profile)?;
+    let summary = watch(config, &data, &run, &device, profiles)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -95,17 +109,24 @@ fn create(
 fn try_out(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let config = read_config(path, &arguments.set)?;
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    let (data, found) = tried(&config, device_name)?;
+    let overview = tables::overview(&config.spec, &data, &found.parameters);
+    print(&format!("{overview}\n\n{}\n", tables::costs(&found)))
+}
+
+/// What a run will cost, on the default device.
+pub(super) fn dry_run_of(config: &Config) -> Result<DryRun, Failure> {
+    tried(config, DEFAULT_DEVICE).map(|(_, found)| found)
+}
+
+/// Takes a few steps, and leaves nothing behind.
+fn tried(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let device = open(device_name)?;
     let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
     let name = format!("burn-topology-dry-run-{}", std::process::id());
-    let run = create(
-        &std::env::temp_dir().join(name),
-        &config,
-        &data,
-        device_name,
-    )?;
+    let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;
     let job = Job {
-        config: &config,
+        config,
         data: &data,
         run: &run,
         device: &device,
@@ -115,12 +136,14 @@ fn try_out(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let found = dry_run(&job);
     // Nobody misses what could not be removed from there.
     let _ = std::fs::remove_dir_all(run.root());
-    let found = found?;
-    let overview = tables::overview(&config.spec, &data, &found.parameters);
-    print(&format!("{overview}\n\n{}\n", tables::costs(&found)))
+    Ok((data, found?))
 }
 
 fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
+    resumed(root, arguments.device.clone(), arguments.profile)
+}
+
+fn resumed(root: &Path, device: Option<String>, profiles: bool) -> Result<(), Failure> {
     let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
     let summary = run.summary();
     if summary.is_file() {
@@ -142,7 +165,7 @@ fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
         .sessions
         .last()
         .map(|session| session.device.clone());
-    let device_name = arguments.device.clone().or(last_device);
+    let device_name = device.or(last_device);
     let device_name = device_name.unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let device = open(&device_name)?;
     let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
@@ -157,7 +180,7 @@ fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     manifest.write(&run.manifest()).map_err(|error| {
         Failure::CouldNotRun(format!("cannot write in {}: {error}", root.display()))
     })?;
-    let summary = watch(&config, &data, &run, &device, arguments.profile)?;
+    let summary = watch(&config, &data, &run, &device, profiles)?;
     drop(lock);
     print_summary(&summary, &run)
 }

@@ -1,0 +1,232 @@
+//! Studies: files, cells, processes, results.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use burn_topology::experiment::Study;
+
+use crate::train::tiny_config;
+use crate::util::{TestDir, program, run_program};
+
+const STUDY: &str = r#"
+question = "Does it matter?"
+base = "tiny.toml"
+seeds = [0, 1]
+baseline = "plain"
+primary = ["test_accuracy"]
+secondary = ["test_loss"]
+margin = 0.5
+
+[[arm]]
+name = "plain"
+
+[[arm]]
+name = "slow"
+set = ["training.optimizer.lr=1e-5"]
+"#;
+
+/// A study of a tiny configuration.
+fn write(directory: &Path, study: &str) {
+    tiny_config(directory, None);
+    std::fs::write(directory.join("study.toml"), study).unwrap();
+}
+
+fn read(directory: &Path, study: &str) -> Result<Study, String> {
+    write(directory, study);
+    Study::read(&directory.join("study.toml"))
+}
+
+#[test]
+fn factors_are_crossed_linked_and_compared_at_their_own_level() {
+    let directory = TestDir::new();
+    let factors = r#"
+[[factor]]
+name = "size"
+keys = ["training.batch_size", "training.epochs"]
+levels = [[64, 1], [128, 2]]
+
+[[factor]]
+name = "decay"
+keys = ["training.optimizer.weight_decay"]
+levels = [[0.0], [0.1], [0.2]]
+arms = ["slow"]
+"#;
+    let study = read(directory.path(), &format!("{STUDY}{factors}")).unwrap();
+    let names: Vec<&str> = study
+        .variants
+        .iter()
+        .map(|variant| &*variant.name)
+        .collect();
+    assert_eq!(
+        names[..3],
+        [
+            "plain size=64 1",
+            "plain size=128 2",
+            "slow decay=0.0 size=64 1"
+        ]
+    );
+    assert_eq!(names.len(), 2 + 6);
+    for variant in &study.variants[2..] {
+        let baseline = &study.variants[variant.baseline.unwrap()];
+        assert_eq!(baseline.arm, "plain");
+        assert_eq!(baseline.levels["size"], variant.levels["size"]);
+    }
+    assert_eq!(study.cells.len(), 8 * 2);
+    let cell = &study.cells[3];
+    assert_eq!((cell.seed, cell.config.spec.seed), (1, 1));
+    assert_eq!(cell.config.spec.training.epochs, 2);
+
+    // Another arm before it renumbers nothing: a cell is known by its configuration.
+    let arm = "[[arm]]\nname = \"plain\"\n";
+    let more = format!("[[arm]]\nname = \"warm\"\nset = [\"training.optimizer.lr=0.1\"]\n\n{arm}");
+    let with_more = read(directory.path(), &STUDY.replace(arm, &more)).unwrap();
+    let ids =
+        |study: &Study| -> Vec<String> { study.cells.iter().map(|cell| cell.id.clone()).collect() };
+    let (before, after) = (
+        ids(&read(directory.path(), STUDY).unwrap()),
+        ids(&with_more),
+    );
+    assert_eq!(before[..], after[2..]);
+}
+
+#[test]
+fn bad_studies_give_one_sentence_each() {
+    let directory = TestDir::new();
+    let cases = [
+        (
+            STUDY.replace("seeds = [0, 1]", "seeds = []"),
+            "`seeds`: is an empty list",
+        ),
+        (
+            STUDY.replace("seeds = [0, 1]", "seeds = [0, 1, 0]"),
+            "seed 0 is there twice",
+        ),
+        (
+            STUDY.replace("baseline = \"plain\"", "baseline = \"pain\""),
+            "no arm is called `pain`, expected one of plain, slow",
+        ),
+        (
+            STUDY.replace("name = \"slow\"", "name = \"plain\""),
+            "two arms are called `plain`",
+        ),
+        (
+            STUDY.replace("training.optimizer.lr=1e-5", "training.optimiser.lr=1e-5"),
+            "unknown key",
+        ),
+        (
+            STUDY.replace("set = [\"training.optimizer.lr=1e-5\"]", ""),
+            "`plain` and `slow` have the same configuration at seed 0",
+        ),
+        (
+            STUDY.replace("test_accuracy", "test_accuracies"),
+            "no run logs `test_accuracies`, expected some of",
+        ),
+        (
+            STUDY.replace("margin = 0.5", "margin = -1.0"),
+            "expected a positive number",
+        ),
+        (STUDY.replace("question", "quest"), "unknown key `quest`"),
+        (
+            STUDY.replace("tiny.toml", "none.toml"),
+            "none.toml: no such file",
+        ),
+        (
+            format!("{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = []\n"),
+            "`factor[0].levels`: is an empty list",
+        ),
+        (
+            format!("{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1, 2]]\n"),
+            "a level has 2 values for 1 keys",
+        ),
+        (
+            format!(
+                "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"training.epochs\"]\nlevels = [[1], [2]]\narms = [\"plain\"]\n"
+            ),
+            "0 variants of the baseline `plain` are at the levels of `slow`",
+        ),
+        (
+            format!(
+                "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1]]\narms = [\"who\"]\n"
+            ),
+            "no arm is called `who`",
+        ),
+    ];
+    for (study, expected) in cases {
+        let message = read(directory.path(), &study).unwrap_err();
+        assert!(message.contains(expected), "{expected}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+fn results(directory: &Path, out: &str) -> [String; 2] {
+    ["results.csv", "summary.json"]
+        .map(|name| std::fs::read_to_string(directory.join(out).join(name)).unwrap())
+}
+
+#[test]
+fn a_study_that_is_killed_ends_as_one_that_is_not() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let run = |arguments: &[&str]| {
+        let all: Vec<&str> = ["ablate"].iter().chain(arguments).copied().collect();
+        let output = run_program(root, &all);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            said,
+        )
+    };
+    let (code, table, said) = run(&["study.toml", "--out", "whole", "--jobs", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        table.contains("4 of 4 cells finished") && table.contains("less the baseline"),
+        "{table}"
+    );
+    let expected = results(root, "whole");
+    assert!(expected[0].starts_with("cell,arm,seed,split,metric,value\n"));
+    assert!(expected[0].contains(",plain,0,test,accuracy,"));
+
+    // The parent and its children are killed, again and again; children that outlive it hold their cells.
+    for moment in [300, 700, 1500] {
+        let mut process = program(
+            root,
+            &["ablate", "study.toml", "--out", "killed", "--jobs", "2"],
+        )
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+        sleep(Duration::from_millis(moment));
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    let (code, _, said) = run(&["study.toml", "--out", "killed", "--jobs", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(results(root, "killed"), expected);
+    let (_, table, _) = run(&["status", "study.toml", "--out", "killed"]);
+    assert_eq!(table.matches("finished").count(), 4, "{table}");
+
+    // Cell by cell, as a scheduler does, in any order and more than once.
+    for cell in ["2", "0", "3", "1", "0"] {
+        let (code, _, said) = run(&["study.toml", "--out", "single", "--cell", cell]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let (code, _, said) = run(&["collect", "study.toml", "--out", "single"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(results(root, "single"), expected);
+    let (code, _, said) = run(&["study.toml", "--out", "single", "--cell", "4"]);
+    assert!(
+        code == Some(2) && said.contains("there is no cell 4, expected one of 0 to 3"),
+        "{said}"
+    );
+
+    // What was a half of it has results of that half.
+    let page = std::fs::read_to_string(root.join("single/report.html")).unwrap();
+    assert!(page.contains("Does it matter?") && page.contains("While they trained"));
+    let (code, table, said) = run(&["collect", "study.toml", "--out", "nothing"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(table.contains("0 of 4 cells finished"), "{table}");
+}
