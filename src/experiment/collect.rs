@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::study::Study;
 use crate::run::{RunDirectory, write_atomically};
-use crate::statistics::{Bootstrap, PairedComparison, PairedDifferences, holm};
+use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::train::Summary;
 
 /// Final metrics of all finished cells, and what they say of the question.
@@ -101,7 +101,7 @@ fn results(study: &Study, summaries: &[Option<Summary>]) -> crate::Result<Vec<Ve
                 .then(|| PairedDifferences::new(&rows))
                 .transpose()?;
             let interval = match &level {
-                Some(level) => Bootstrap::default().interval(level)?,
+                Some(level) => interval_of_mean(level)?,
                 None => None,
             };
             let difference = match about.baseline {

@@ -101,9 +101,8 @@ fn table_of(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
         Column::number("Less the baseline", "95 % interval"),
         Column::number("p", ""),
         Column::number("p", "Holm"),
-        Column::number("Effect size", ""),
-        Column::number("Seeds needed", "80 % power"),
         Column::number("p", "equivalence"),
+        Column::number("Effect size", "seeds needed"),
     ];
     let mut table = Table::new(metric.replace('_', " "), columns);
     for (variant, result) in study.variants.iter().zip(results) {
@@ -127,9 +126,11 @@ fn table_of(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
             difference.unwrap_or_else(|| "-".to_owned()),
             optional(found.map(|found| found.p_value)),
             optional(result.adjusted_p_value),
-            size.map_or("-".to_owned(), |size| format!("{:+.2}", size.d_z)),
-            needed.map_or("-".to_owned(), |n| n.to_string()),
             optional(equivalence.map(|equivalence| equivalence.p_value)),
+            size.map_or("-".to_owned(), |size| {
+                let needed = needed.map_or(String::new(), |n| format!("\n{n}"));
+                format!("{:+.2}{needed}", size.d_z)
+            }),
         ]);
     }
     table

@@ -2,9 +2,42 @@
 
 use super::{
     Bootstrap, EffectSize, Equivalence, Interval, PairedDifferences, PowerAnalysis,
-    equivalence_test, sign_flip_test,
+    equivalence_test, sign_flip_test, t_interval,
 };
 use crate::Result;
+
+/// Fewest seeds whose resamples reach an interval of 95 %: that from the least to the greatest of `n` holds
+/// the mean with `1 - 2^(1 - n)`.
+const FEWEST_RESAMPLED: usize = 6;
+
+/// Where the mean lies with a confidence of 95 %: by [`Bootstrap::default`] over seeds and units, of less than
+/// six seeds by [`t_interval`] over the seeds, which resamples of so few cannot reach; `None` of one.
+///
+/// # Errors
+///
+/// As [`Bootstrap::interval`].
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::statistics::{PairedDifferences, interval_of_mean};
+///
+/// let three = PairedDifferences::new(&[[0.0], [1.0], [2.0]])?;
+/// let interval = interval_of_mean(&three)?.expect("seeds that differ");
+/// // Wider than what was seen: Student's t of two degrees of freedom is 4.3.
+/// assert!((interval.high - (1.0 + 4.302653 / 3f64.sqrt())).abs() < 1e-5);
+/// assert_eq!(interval.confidence, 0.95);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+pub fn interval_of_mean(differences: &PairedDifferences) -> Result<Option<Interval>> {
+    match differences.n_seeds() < FEWEST_RESAMPLED {
+        true => t_interval(differences, CONFIDENCE),
+        false => Bootstrap::default().interval(differences),
+    }
+}
+
+/// Of the intervals.
+const CONFIDENCE: f64 = 0.95;
 
 /// Level of the tests and of the planned one.
 const ALPHA: f64 = 0.05;
@@ -33,7 +66,7 @@ pub struct PairedComparison {
     pub n_units: usize,
     /// Mean difference, treated minus baseline.
     pub mean: f64,
-    /// The interval of [`Bootstrap::default`], for new seeds and new units.
+    /// Where the mean lies with a confidence of 95 %, see [`interval_of_mean`].
     pub interval: Option<Interval>,
     /// The p-value of [`sign_flip_test`], for new seeds on the same units.
     pub p_value: f64,
@@ -82,7 +115,7 @@ impl PairedComparison {
             n_seeds: differences.n_seeds(),
             n_units: differences.n_units(),
             mean: differences.mean(),
-            interval: Bootstrap::default().interval(differences)?,
+            interval: interval_of_mean(differences)?,
             p_value: test.p_value,
             smallest_p_value: test.smallest_p_value,
             effect_size,

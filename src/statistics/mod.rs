@@ -24,7 +24,7 @@ mod sign_flip;
 mod sorted_table;
 
 pub use bootstrap::Bootstrap;
-pub use comparison::PairedComparison;
+pub use comparison::{PairedComparison, interval_of_mean};
 pub use differences::{LARGEST_DIFFERENCE, PairedDifferences};
 pub use effect_size::EffectSize;
 pub use equivalence::{Equivalence, equivalence_test};

@@ -7,7 +7,7 @@ use super::reading::mean;
 use super::suite::Suite;
 use crate::coherence::{Better, Metric, Role};
 use crate::error::Result;
-use crate::statistics::{Bootstrap, PairedComparison, PairedDifferences, holm};
+use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 
 /// Differences of shares of frames that make no difference.
 pub const MARGIN: f64 = 0.015;
@@ -280,7 +280,7 @@ impl Tables<'_> {
                 n_clips: 0,
             });
         };
-        let interval = Bootstrap::default().interval(&table)?;
+        let interval = interval_of_mean(&table)?;
         Ok(Level {
             mean: table.mean(),
             interval: interval.map(|interval| [interval.low, interval.high]),

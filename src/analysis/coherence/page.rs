@@ -124,7 +124,8 @@ fn levels(comparisons: &Comparisons) -> Markup {
         table = table.row(row);
     }
     html! {
-        p { "For the intervals seeds and clips are both drawn anew; the clips alone where there is one seed." }
+        p { "For the intervals seeds and clips are both drawn anew; the clips alone where there is one seed. Of "
+            "two to five seeds they are Student's, over the seeds." }
         (table)
     }
 }
