@@ -2,8 +2,10 @@
 
 mod arms;
 mod browser;
+mod clip_reading;
 mod comparison;
 mod files;
+mod frame_distances;
 mod guard;
 mod page;
 mod reading;
