@@ -195,11 +195,20 @@ class Reader:
                 self.must(ink != after["inks"][part], f"{how} does not change the ink of plots: {part}, {ink}")
             if how == "the button":
                 self.capture("dark")
-                self.driver.refresh()
-                kept = self.run(COLOURS)
+                kept = self.reloaded(after)
                 self.must(kept == after, "the theme is forgotten when the page is loaded again")
                 self.must(followed == after, "a system that prefers dark does not give the dark colours")
             before = after
+
+    def reloaded(self, expected: dict) -> dict:
+        """Colours after loading again; what was stored may take the browser a moment to hand out."""
+        for _ in range(5):
+            self.driver.refresh()
+            found = self.run(COLOURS)
+            if found == expected:
+                break
+            time.sleep(1.0)
+        return found
 
     def check_control(self, control: dict) -> None:
         name, count = control["name"], control["count"]
