@@ -138,7 +138,7 @@ fn run_one(study: &Study, out: &Path, number: usize) -> Result<(), Failure> {
             study.cells.len() - 1
         ))
     })?;
-    let root = out.join("cells").join(&cell.id);
+    let root = cell.directory(out);
     match root.exists() {
         true => resume_at(&root),
         false => begin_at(&cell.config, &root),

@@ -9,6 +9,7 @@ use super::output::print;
 use super::progress::Notes;
 use super::{Failure, OpenedRun};
 use crate::data::{Sample, Samples};
+use crate::report::csv_field;
 use crate::train::{Job, load_best, predict};
 
 /// Arguments of `predict`.
@@ -90,16 +91,8 @@ impl Source<'_> {
     /// A file's name, or a place in the split and the label there.
     fn name(&self, index: usize, item: &Sample) -> String {
         match self {
-            Self::Files(files) => format!("{},", quoted(&files[index].display().to_string())),
+            Self::Files(files) => format!("{},", csv_field(&files[index].display().to_string())),
             Self::Split(_) => format!("{index},{}", item.label),
         }
-    }
-}
-
-/// A field of a CSV file.
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::study::Study;
+use crate::report::csv_field;
 use crate::run::{RunDirectory, write_atomically};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::train::Summary;
@@ -43,7 +44,7 @@ pub struct MetricResult {
 /// One sentence if a summary cannot be read or a file cannot be written.
 pub fn collect(study: &Study, out: &Path) -> Result<Collected, String> {
     let read = |cell: &super::study::Cell| -> Result<Option<Summary>, String> {
-        let Ok(run) = RunDirectory::open(&out.join("cells").join(&cell.id)) else {
+        let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
             return Ok(None);
         };
         let path = run.summary();
@@ -153,20 +154,12 @@ fn csv(study: &Study, collected: &Collected) -> String {
             text.push_str(&format!(
                 "{},{},{},{split},{metric},{value}\n",
                 cell.id,
-                quoted(variant),
+                csv_field(variant),
                 cell.seed
             ));
         }
     }
     text
-}
-
-/// A field of a CSV file.
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
-    }
 }
 
 fn summary(study: &Study, collected: &Collected) -> Value {

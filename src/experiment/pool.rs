@@ -41,11 +41,6 @@ const POLL: Duration = Duration::from_millis(100);
 /// Exit code of a process that was stopped with a checkpoint.
 const STOPPED: i32 = 75;
 
-/// Directory of a cell's run.
-fn directory(out: &Path, cell: &Cell) -> PathBuf {
-    out.join("cells").join(&cell.id)
-}
-
 /// What the processes of a cell said.
 fn log_of(out: &Path, cell: &Cell) -> PathBuf {
     out.join("logs").join(format!("{}.txt", cell.id))
@@ -53,7 +48,7 @@ fn log_of(out: &Path, cell: &Cell) -> PathBuf {
 
 /// How far a cell is, by what lies in its directory and who holds it.
 pub fn state_of(out: &Path, cell: &Cell) -> CellState {
-    let Ok(run) = RunDirectory::open(&directory(out, cell)) else {
+    let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
         return CellState::Waiting;
     };
     if run.summary().is_file() {
@@ -95,8 +90,10 @@ pub fn run_cells(
     let mut waiting: VecDeque<&Cell> = study.cells.iter().collect();
     let mut workers: Vec<Worker<'_>> = Vec::new();
     let mut is_whole = true;
+    let mut is_stopping = false;
     while !waiting.is_empty() || !workers.is_empty() {
-        if stop.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) && !is_stopping {
+            is_stopping = true;
             waiting.clear();
             is_whole = false;
             workers
@@ -166,8 +163,8 @@ fn start(
     let mut command = Command::new(program);
     command.arg("train");
     match state {
-        CellState::Waiting => command.arg(&config).arg("--out").arg(directory(out, cell)),
-        _ => command.arg("--resume").arg(directory(out, cell)),
+        CellState::Waiting => command.arg(&config).arg("--out").arg(cell.directory(out)),
+        _ => command.arg("--resume").arg(cell.directory(out)),
     };
     command
         .env("RAYON_NUM_THREADS", n_threads.to_string())

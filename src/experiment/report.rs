@@ -226,7 +226,7 @@ fn curves_of(study: &Study, out: &Path) -> Vec<Curves> {
         })
         .collect();
     for cell in &study.cells {
-        let Ok(run) = RunDirectory::open(&out.join("cells").join(&cell.id)) else {
+        let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
             continue;
         };
         let text = std::fs::read_to_string(run.metrics()).unwrap_or_default();

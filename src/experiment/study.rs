@@ -95,6 +95,13 @@ pub struct Cell {
     pub config: Config,
 }
 
+impl Cell {
+    /// Of its run, among the results of the study.
+    pub fn directory(&self, out: &Path) -> PathBuf {
+        out.join("cells").join(&self.id)
+    }
+}
+
 impl Study {
     /// Reads a study file; the base configuration is looked for from the file's directory.
     ///
@@ -153,15 +160,17 @@ impl Study {
         let mut set = set.to_vec();
         set.extend([format!("run.seed={seed}"), "run.name=cell".to_owned()]);
         let said = |error: ConfigError| format!("arm {}: {error}", self.variants[variant].name);
-        let nameless = Config::read(base, &set).map_err(said)?;
-        let mut id = sha256_hex(nameless.to_toml().as_bytes());
+        let mut config = Config::read(base, &set).map_err(said)?;
+        let mut id = sha256_hex(config.to_toml().as_bytes());
         id.truncate(12);
-        set.push(format!("run.name={}-{id}", plain(&self.name)));
+        let name = format!("{}-{id}", plain(&self.name));
+        config.raw.run.name.clone_from(&name);
+        config.spec.name = name;
         Ok(Cell {
+            id,
             variant,
             seed,
-            config: Config::read(base, &set).map_err(said)?,
-            id,
+            config,
         })
     }
 

@@ -4,6 +4,7 @@ mod axis;
 mod barcode;
 mod canvas;
 mod clip_animation;
+mod csv_field;
 mod diagram_file;
 pub mod page;
 mod persistence_diagram;
@@ -13,6 +14,7 @@ mod ticks;
 pub use barcode::barcode;
 pub use canvas::Picture;
 pub use clip_animation::{ClipPanel, clip_animation};
+pub use csv_field::csv_field;
 pub use diagram_file::{encode_diagrams, read_diagrams};
 pub use persistence_diagram::persistence_diagram;
 

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::loss::soft_cross_entropy;
-use crate::coherence::{mean_squared_error, structural_similarity};
+use crate::coherence::{flip_rate, mean_squared_error, most_probable, structural_similarity};
 use crate::data::{Sample, SampleSpec};
 use crate::model::Task;
 
@@ -122,13 +122,12 @@ impl Score {
 
     /// Share of right rows, and of rows whose class is not that of the row before.
     fn classified(&self, label: usize, output: &[f32]) -> Vec<f64> {
-        let classes = output.chunks_exact(self.spec.n_classes).map(largest);
-        let classes: Vec<usize> = classes.collect();
+        let rows = output.chunks_exact(self.spec.n_classes);
+        let classes: Vec<usize> = rows.map(most_probable).collect();
         let n_right = classes.iter().filter(|&&class| class == label).count();
-        let n_flips = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
         vec![
             n_right as f64 / classes.len().max(1) as f64,
-            n_flips as f64 / classes.len().saturating_sub(1).max(1) as f64,
+            flip_rate(&classes).unwrap_or_default(),
         ]
     }
 
@@ -154,17 +153,6 @@ impl Score {
         }
         sums
     }
-}
-
-/// Place of the largest number, the first at ties.
-fn largest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = place;
-        }
-    }
-    best
 }
 
 #[cfg(test)]
