@@ -9,7 +9,7 @@ use super::output::{print, tell};
 use super::progress::Bar;
 use super::stop::stop_flag;
 use super::train::{begin_at, dry_run_of, resume_at};
-use super::{Failure, tables};
+use super::{Failure, comparison_tables, tables};
 use crate::experiment::{
     Cell, CellState, PoolEvent, Study, collect, run_cells, state_of, write_report,
 };
@@ -68,7 +68,7 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
     match (&arguments.command, &arguments.run) {
         (Some(AblateCommand::Status(Place { study, out })), _) => {
             let (study, out) = opened(study, out.as_deref())?;
-            print(&tables::cells(&study, |cell| {
+            print(&comparison_tables::cells(&study, |cell| {
                 state_name(state_of(&out, cell))
             }))
         }
@@ -121,7 +121,7 @@ fn plan(study: &Study, n_jobs: u16) -> Result<(), Failure> {
     }
     bar.finish();
     let total: f64 = study.cells.iter().map(|cell| seconds[cell.variant]).sum();
-    let list = tables::cells(study, |cell| tables::duration(seconds[cell.variant]));
+    let list = comparison_tables::cells(study, |cell| tables::duration(seconds[cell.variant]));
     print(&format!(
         "{}\n{list}{} cells, about {} of training steps, {} with {n_jobs} at a time if they do not share cores\n",
         study.question,
@@ -203,7 +203,7 @@ fn report(study: &Study, out: &Path) -> Result<(), Failure> {
     let collected = collect(study, out).map_err(Failure::CouldNotRun)?;
     let command: Vec<String> = std::env::args().collect();
     write_report(study, &collected, out, &command.join(" ")).map_err(Failure::CouldNotRun)?;
-    print(&tables::study(study, &collected))?;
+    print(&comparison_tables::study(study, &collected))?;
     tell(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

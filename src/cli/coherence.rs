@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::{print, tell};
 use super::progress::{Bar, Notes};
-use super::{Failure, open, read_config, tables};
+use super::{Failure, comparison_tables, open, read_config};
 use crate::analysis::coherence::{
     Comparisons, RunInfo, RunReading, Suite, Watch, arms, read, shown_clips, write_report,
 };
@@ -78,7 +78,7 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     bar.finish();
     let comparisons = Comparisons::new(&readings, &arms, &suite)
         .map_err(|error| Failure::No(error.to_string()))?;
-    print(&tables::coherence(&comparisons))?;
+    print(&comparison_tables::coherence(&comparisons))?;
 
     let out = match &arguments.out {
         Some(out) => out.clone(),

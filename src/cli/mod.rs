@@ -2,6 +2,7 @@
 
 mod ablate;
 mod coherence;
+mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;

@@ -9,6 +9,7 @@ mod encoder;
 mod flow;
 mod frames;
 mod labels;
+mod metric;
 mod metrics;
 mod motion;
 mod similarity;
@@ -18,9 +19,7 @@ pub use encoder::FrozenEncoder;
 pub use flow::optical_flow;
 pub use frames::Frames;
 pub use labels::{cohen_kappa, flip_rate, flip_rate_to_first, prediction_distance};
-pub use metrics::{
-    Better, FOREGROUND, Known, Metric, OF_CLASSES, OF_FRAMES, Role, most_probable, of_classes,
-    of_frames,
-};
+pub use metric::{Better, Metric, OF_CLASSES, OF_FRAMES, Role};
+pub use metrics::{FOREGROUND, Known, most_probable, of_classes, of_frames};
 pub use motion::Motion;
 pub use similarity::{mean_squared_error, peak_signal_to_noise, structural_similarity};

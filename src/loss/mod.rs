@@ -8,6 +8,7 @@ mod direct;
 mod motion;
 mod pairs;
 mod penalty;
+mod penalty_checks;
 mod reading;
 mod regularizer;
 mod scale;

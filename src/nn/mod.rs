@@ -3,6 +3,7 @@
 mod attention;
 mod attention_rows;
 mod diagram_batch;
+mod edge_gradients;
 mod fused;
 mod gradient_norm;
 mod host_values;

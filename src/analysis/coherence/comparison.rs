@@ -1,19 +1,18 @@
 //! Arm beside arm: means with their intervals, and differences seed by seed and clip by clip.
 
-use serde_json::{Value, json};
-
 use super::arms::{Arm, RunReading};
+use super::paired::Tables;
 use super::reading::mean;
 use super::suite::Suite;
-use crate::coherence::{Better, Metric, Role};
+use crate::coherence::Metric;
 use crate::error::Result;
-use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
+use crate::statistics::PairedComparison;
 
 /// Differences of shares of frames that make no difference.
 pub const MARGIN: f64 = 0.015;
 
 /// Metrics that are shares of frames.
-const SHARES: [&str; 3] = ["accuracy", "flip_rate", "flip_rate_to_first"];
+pub(super) const SHARES: [&str; 3] = ["accuracy", "flip_rate", "flip_rate_to_first"];
 
 /// What was found of all arms.
 #[derive(Debug, Clone)]
@@ -144,227 +143,6 @@ impl Comparisons {
             groups,
         })
     }
-
-    /// All of it, for other programs.
-    pub fn to_json(&self) -> Value {
-        let finite = |value: f64| Some(value).filter(|value| value.is_finite());
-        let difference = |found: &Option<Difference>| {
-            found.as_ref().map(|difference| {
-                let PairedComparison {
-                    n_seeds,
-                    n_units,
-                    mean,
-                    interval,
-                    p_value,
-                    smallest_p_value,
-                    effect_size,
-                    n_seeds_for_80_percent_power,
-                    ref equivalence,
-                } = difference.found;
-                json!({
-                    "n_pairs": n_seeds,
-                    "n_clips": n_units,
-                    "mean": mean,
-                    "interval": interval.map(|interval| [interval.low, interval.high]),
-                    "p_value": p_value,
-                    "smallest_p_value": smallest_p_value,
-                    "adjusted_p_value": difference.adjusted_p_value,
-                    "effect_size": effect_size.map(|size| size.d_z),
-                    "corrected_effect_size": effect_size.and_then(|size| size.corrected),
-                    "n_seeds_for_80_percent_power": n_seeds_for_80_percent_power,
-                    "equivalence_p_value": equivalence.as_ref().map(|found| found.p_value),
-                })
-            })
-        };
-        let by_name = |values: Vec<Value>| -> Value {
-            let named = self
-                .metrics
-                .iter()
-                .map(|metric| metric.name.to_owned())
-                .zip(values);
-            Value::Object(named.collect())
-        };
-        let arms = self.arms.iter().enumerate().map(|(place, arm)| {
-            let levels = self.levels[place].iter().map(|level| {
-                json!({ "mean": finite(level.mean), "interval": level.interval, "n_clips": level.n_clips })
-            });
-            let groups = self.groups.iter().zip(&self.by_group[place]).map(|(group, means)| {
-                let means = means.iter().map(|&mean| json!(finite(mean))).collect();
-                (group.clone(), by_name(means))
-            });
-            let against_first = self.differences.iter().find(|found| found.arm == place).map(|found| {
-                let groups = self.groups.iter().zip(&found.of_groups).map(|(group, of_group)| {
-                    (group.clone(), by_name(of_group.iter().map(|d| json!(difference(d))).collect()))
-                });
-                json!({
-                    "seeds": found.seeds,
-                    "metrics": by_name(found.of_metrics.iter().map(|d| json!(difference(d))).collect()),
-                    "groups": groups.collect::<serde_json::Map<_, _>>(),
-                })
-            });
-            json!({
-                "name": arm.name,
-                "seeds": arm.runs.keys().collect::<Vec<_>>(),
-                "levels": by_name(levels.collect()),
-                "groups": groups.collect::<serde_json::Map<_, _>>(),
-                "less_the_first": against_first,
-            })
-        });
-        arms.collect()
-    }
-}
-
-/// Values by run and clip.
-struct Tables<'a> {
-    runs: &'a [RunReading],
-    suite: &'a Suite,
-}
-
-impl Tables<'_> {
-    fn of_run(&self, run: usize, metric: usize) -> Vec<Option<f64>> {
-        let clips = self.runs[run].reading.values.iter();
-        clips.map(|values| values[metric]).collect()
-    }
-
-    /// The same, or, of what should be as in the true frames, how far it is from that.
-    fn judged(&self, run: usize, metric: usize, of: &Metric) -> Vec<Option<f64>> {
-        let values = self.of_run(run, metric);
-        if of.better != Better::LikeTruth {
-            return values;
-        }
-        let truth = self.runs[run].reading.truth.iter().map(|clip| clip[metric]);
-        values
-            .iter()
-            .zip(truth)
-            .map(|(value, truth)| Some(((*value)? - truth?).abs()))
-            .collect()
-    }
-
-    /// Values by row and clip, of the clips for which every row has one; `None` if there are none. A single
-    /// row becomes one row for each clip.
-    fn table(
-        &self,
-        rows: &[Vec<Option<f64>>],
-        group: Option<&str>,
-    ) -> Result<Option<PairedDifferences>> {
-        let is_kept = |clip: usize| {
-            group.is_none_or(|group| self.suite.clips[clip].group == group)
-                && rows.iter().all(|row| row[clip].is_some_and(f64::is_finite))
-        };
-        let kept: Vec<usize> = (0..self.suite.clips.len())
-            .filter(|&clip| is_kept(clip))
-            .collect();
-        if kept.is_empty() {
-            return Ok(None);
-        }
-        let rows = rows
-            .iter()
-            .map(|row| -> Vec<f64> { kept.iter().filter_map(|&clip| row[clip]).collect() });
-        let mut rows: Vec<Vec<f64>> = rows.collect();
-        if let [row] = &rows[..] {
-            rows = row.iter().map(|&value| vec![value]).collect();
-        }
-        PairedDifferences::new(&rows).map(Some)
-    }
-
-    fn level(&self, arm: &Arm, metric: usize) -> Result<Level> {
-        let rows: Vec<_> = arm
-            .runs
-            .values()
-            .map(|&run| self.of_run(run, metric))
-            .collect();
-        let Some(table) = self.table(&rows, None)? else {
-            return Ok(Level {
-                mean: f64::NAN,
-                interval: None,
-                n_clips: 0,
-            });
-        };
-        let interval = interval_of_mean(&table)?;
-        Ok(Level {
-            mean: table.mean(),
-            interval: interval.map(|interval| [interval.low, interval.high]),
-            n_clips: if rows.len() == 1 {
-                table.n_seeds()
-            } else {
-                table.n_units()
-            },
-        })
-    }
-
-    fn mean_of_group(&self, arm: &Arm, metric: usize, group: &str) -> f64 {
-        let of_run = |&run: &usize| {
-            let values = self.suite.clips.iter().zip(self.of_run(run, metric));
-            let of_group = values.filter(|(clip, _)| clip.group == group);
-            mean(of_group.map(|(_, value)| value))
-        };
-        mean(arm.runs.values().map(|run| Some(of_run(run))))
-    }
-
-    fn differences(
-        &self,
-        first: &Arm,
-        arm: usize,
-        other: &Arm,
-        metrics: &[Metric],
-        groups: &[String],
-    ) -> Result<ArmDifferences> {
-        let seeds: Vec<u64> = other
-            .runs
-            .keys()
-            .copied()
-            .filter(|seed| first.runs.contains_key(seed))
-            .collect();
-        let of = |metric: usize, group: Option<&str>| -> Result<Option<Difference>> {
-            let rows = seeds.iter().map(|seed| {
-                let pair =
-                    [other, first].map(|arm| self.judged(arm.runs[seed], metric, &metrics[metric]));
-                let values = pair[0].iter().zip(&pair[1]);
-                values.map(|(a, b)| Some((*a)? - (*b)?)).collect()
-            });
-            let rows: Vec<Vec<Option<f64>>> = rows.collect();
-            let Some(table) = self.table(&rows, group)? else {
-                return Ok(None);
-            };
-            let margin = SHARES.contains(&metrics[metric].name).then_some(MARGIN);
-            Ok(Some(Difference {
-                found: PairedComparison::new(&table, margin)?,
-                adjusted_p_value: None,
-            }))
-        };
-        let of_all = |group: Option<&str>| -> Result<Vec<Option<Difference>>> {
-            let mut found = (0..metrics.len())
-                .map(|metric| of(metric, group))
-                .collect::<Result<Vec<_>>>()?;
-            adjust(&mut found, metrics)?;
-            Ok(found)
-        };
-        let of_groups = groups.iter().map(|group| of_all(Some(group)));
-        Ok(ArmDifferences {
-            arm,
-            of_metrics: of_all(None)?,
-            of_groups: of_groups.collect::<Result<_>>()?,
-            seeds,
-        })
-    }
-}
-
-/// Fills in adjusted p-values, over the metrics that are evidence.
-fn adjust(found: &mut [Option<Difference>], metrics: &[Metric]) -> Result<()> {
-    let mut family: Vec<&mut Difference> = found
-        .iter_mut()
-        .zip(metrics)
-        .filter(|(_, metric)| metric.role == Role::Evidence)
-        .filter_map(|(difference, _)| difference.as_mut())
-        .collect();
-    let p_values: Vec<f64> = family
-        .iter()
-        .map(|difference| difference.found.p_value)
-        .collect();
-    for (difference, adjusted) in family.iter_mut().zip(holm(&p_values)?) {
-        difference.adjusted_p_value = Some(adjusted);
-    }
-    Ok(())
 }
 
 fn truth_of(runs: &[RunReading], n_metrics: usize) -> Vec<f64> {

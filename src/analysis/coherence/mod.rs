@@ -4,10 +4,12 @@ mod arms;
 mod browser;
 mod clip_reading;
 mod comparison;
+mod comparison_json;
 mod files;
 mod frame_distances;
 mod guard;
 mod page;
+mod paired;
 mod reading;
 mod suite;
 
