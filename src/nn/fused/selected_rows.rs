@@ -8,10 +8,6 @@ pub(in crate::nn) struct SelectedRows {
     /// fastest.
     pub(in crate::nn) rows: Tensor<3>,
     /// What they were divided by: `[n_items, n_points, 1]`.
-    #[cfg_attr(
-        not(feature = "flex"),
-        expect(dead_code, reason = "Burn records the graph itself")
-    )]
     pub(in crate::nn) sums: Tensor<3>,
 }
 
