@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 
-use super::tables::{grouped, table};
+use super::tables::{duration, grouped, table};
 use crate::analysis::coherence::{ArmDifferences, Comparisons, Level};
 use crate::coherence::{Better, Role};
 use crate::experiment::{Cell, Collected, Study};
@@ -15,6 +15,34 @@ pub fn cells(study: &Study, about: impl Fn(&Cell) -> String) -> String {
         let arm = study.variants[cell.variant].name.clone();
         let seed = cell.seed.to_string();
         table.add_row([number.to_string(), cell.id.clone(), arm, seed, about(cell)]);
+    }
+    format!("{table}\n")
+}
+
+/// What a cell of each variant costs, and the epochs of its baseline that cost as much: those of a control that is
+/// given equal time.
+pub fn equal_times(study: &Study, seconds: &[f64]) -> String {
+    let epochs = |variant: usize| {
+        let cell = study.cells.iter().find(|cell| cell.variant == variant);
+        cell.map_or(0, |cell| cell.config.spec.training.epochs)
+    };
+    let mut table = table([
+        "arm",
+        "time of a cell",
+        "epochs",
+        "epochs of the baseline in that time",
+    ]);
+    for (place, variant) in study.variants.iter().enumerate() {
+        let as_long = variant.baseline.map_or("-".to_owned(), |baseline| {
+            let per_epoch = seconds[baseline] / epochs(baseline).max(1) as f64;
+            format!("{:.0}", seconds[place] / per_epoch)
+        });
+        table.add_row([
+            variant.name.clone(),
+            duration(seconds[place]),
+            epochs(place).to_string(),
+            as_long,
+        ]);
     }
     format!("{table}\n")
 }

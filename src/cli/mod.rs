@@ -8,6 +8,7 @@ mod diagram_distance;
 mod evaluate;
 mod output;
 mod persistence;
+mod pool_progress;
 mod predict;
 mod progress;
 mod stop;

@@ -184,14 +184,6 @@ impl Bar {
         }
     }
 
-    /// A line beside the bar.
-    pub fn tell(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| tell(line)),
-            None => tell(line),
-        }
-    }
-
     /// So many are done.
     pub fn set(&mut self, n_done: usize) {
         match &self.bar {

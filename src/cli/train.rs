@@ -42,7 +42,7 @@ pub struct TrainArguments {
     device: Option<String>,
 }
 
-const DEFAULT_DEVICE: &str = "flex";
+pub(super) const DEFAULT_DEVICE: &str = "flex";
 
 /// Trains, and prints the final metrics.
 pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
@@ -54,9 +54,9 @@ pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     }
 }
 
-/// Begins a run there, on the default device.
-pub(super) fn begin_at(config: &Config, root: &Path) -> Result<(), Failure> {
-    trained(config, root, DEFAULT_DEVICE, false)
+/// Begins a run there.
+pub(super) fn begin_at(config: &Config, root: &Path, device: &str) -> Result<(), Failure> {
+    trained(config, root, device, false)
 }
 
 /// Goes on with a run, on the device that it was on.

@@ -174,6 +174,20 @@ impl Study {
         })
     }
 
+    /// The cell of this id, or else of this number.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if there is none.
+    pub fn cell_named(&self, name: &str) -> Result<&Cell, String> {
+        let by_id = self.cells.iter().find(|cell| cell.id == name);
+        let by_number = || self.cells.get(name.parse::<usize>().ok()?);
+        by_id.or_else(by_number).ok_or_else(|| {
+            let last = self.cells.len() - 1;
+            format!("there is no cell {name}, expected one of 0 to {last}, or an id as `ablate status` prints")
+        })
+    }
+
     /// The variant of the baseline arm at the same levels of the factors that the baseline has.
     fn find_baselines(&mut self, baseline: &str) -> Result<(), String> {
         let variants = self.variants.clone();
@@ -353,7 +367,7 @@ fn levels_of(factors: &[RawFactor], arm: &str) -> Vec<(BTreeMap<String, String>,
 }
 
 /// As the name of a run may be.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let kept = |c: char| {
         if c.is_ascii_alphanumeric() || "._-".contains(c) {
             c

@@ -1,21 +1,16 @@
 //! The directory of a run.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::lock::RunLock;
 use super::manifest::Manifest;
 
 /// A run's directory and the names in it.
 #[derive(Debug, Clone)]
 pub struct RunDirectory {
     root: PathBuf,
-}
-
-/// Held while a process trains in a directory; see [`RunDirectory::lock`].
-#[derive(Debug)]
-pub struct RunLock {
-    _file: File,
 }
 
 impl RunDirectory {
@@ -86,27 +81,18 @@ impl RunDirectory {
     }
 
     /// Keeps other processes from training in this directory, until the lock is dropped or the
-    /// process ends, however it ends.
+    /// process ends, however it ends; see [`RunLock`].
     ///
     /// # Errors
     ///
     /// One sentence if another process holds it, or the directory cannot be written.
     pub fn lock(&self) -> Result<RunLock, String> {
-        let path = self.root.join("lock");
-        let cannot = |error: io::Error| format!("cannot write in {}: {error}", self.root.display());
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(cannot)?;
-        match file.try_lock() {
-            Ok(()) => Ok(RunLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(format!(
-                "{}: another process is training in this directory",
-                self.root.display()
-            )),
-            Err(TryLockError::Error(error)) => Err(cannot(error)),
-        }
+        RunLock::take(&self.root)
+    }
+
+    /// Whether a process holds the lock.
+    pub fn is_locked(&self) -> bool {
+        RunLock::is_taken(&self.root)
     }
 
     /// The directory itself.

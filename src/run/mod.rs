@@ -10,6 +10,8 @@ mod device;
 #[cfg(feature = "cli")]
 mod directory;
 #[cfg(feature = "cli")]
+mod lock;
+#[cfg(feature = "cli")]
 mod manifest;
 #[cfg(feature = "cli")]
 mod metrics;
@@ -23,7 +25,8 @@ pub use summary_value::{Chart, HparamValue};
 pub use self::{
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     device::{DEVICES, DeviceReport, open_device, usable_devices},
-    directory::{RunDirectory, RunLock, write_atomically},
+    directory::{RunDirectory, write_atomically},
+    lock::RunLock,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},
     sums::sha256_hex,

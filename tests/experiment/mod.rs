@@ -7,7 +7,7 @@ use std::time::Duration;
 use burn_topology::experiment::Study;
 
 use crate::train::tiny_config;
-use crate::util::{TestDir, program, run_program};
+use crate::util::{TestDir, in_own_mounts, program, run_program};
 
 const STUDY: &str = r#"
 question = "Does it matter?"
@@ -219,7 +219,7 @@ fn a_study_that_is_killed_ends_as_one_that_is_not() {
     assert_eq!(results(root, "single"), expected);
     let (code, _, said) = run(&["study.toml", "--out", "single", "--cell", "4"]);
     assert!(
-        code == Some(2) && said.contains("there is no cell 4, expected one of 0 to 3"),
+        code == Some(2) && said.contains("there is no cell 4, expected one of 0 to 3, or an id"),
         "{said}"
     );
 
@@ -229,4 +229,130 @@ fn a_study_that_is_killed_ends_as_one_that_is_not() {
     let (code, table, said) = run(&["collect", "study.toml", "--out", "nothing"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(table.contains("0 of 4 cells finished"), "{table}");
+}
+
+/// The processes that this one began and that still run.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |id: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // After the name in brackets: the state, then the parent.
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let is_running = fields.next().is_some_and(|state| state != "Z");
+        is_running && fields.next() == Some(&parent.to_string())
+    };
+    ids.filter(is_child).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_study_whose_workers_are_killed_ends_as_one_whose_are_not() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let output = run_program(root, &["ablate", "study.toml", "--out", "whole"]);
+    assert!(output.status.success());
+    let process = program(
+        root,
+        &["ablate", "study.toml", "--out", "killed", "--jobs", "2"],
+    )
+    .stderr(std::process::Stdio::piped())
+    .stdout(std::process::Stdio::null())
+    .spawn()
+    .unwrap();
+    // Each cell may lose its process three times, so three kills are survived whichever they hit.
+    let mut n_kills = 0;
+    let clock = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    for n in 0..3 {
+        let moment = 150 + (clock.subsec_nanos() as u64 / 7 + 311 * n) % 400;
+        sleep(Duration::from_millis(moment));
+        if let Some(child) = children(process.id()).first() {
+            let killed = std::process::Command::new("kill")
+                .args(["-KILL", &child.to_string()])
+                .status();
+            n_kills += usize::from(killed.unwrap().success());
+        }
+    }
+    assert!(n_kills > 0);
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(
+        said.matches("was killed, and is gone on with").count(),
+        n_kills,
+        "{said}"
+    );
+    assert_eq!(results(root, "killed"), results(root, "whole"));
+}
+
+#[test]
+fn a_study_that_fills_the_disk_ends_as_one_with_room() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let output = run_program(root, &["ablate", "study.toml", "--out", "whole"]);
+    assert!(output.status.success());
+    let script = "
+        mkdir disk && mount -t tmpfs -o size=4m none disk
+        head -c 4060000 /dev/zero > disk/ballast
+        for size in 4060000 3950000 3800000; do
+            truncate -s $size disk/ballast
+            $PROGRAM ablate study.toml --out disk/study --jobs 2 > /dev/null || echo code $?
+        done
+        rm disk/ballast
+        mount -o remount,size=100m disk
+        $PROGRAM ablate study.toml --out disk/study --jobs 2 >&2
+        cp -r disk/study rescued";
+    let Some(output) = in_own_mounts(root, script) else {
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let codes: Vec<&str> = shown.lines().collect();
+    assert!(codes.len() > 1, "{shown} {told}");
+    assert!(
+        codes.iter().all(|code| ["code 1", "code 2"].contains(code)),
+        "{shown} {told}"
+    );
+    assert!(
+        told.contains("No space left on device") && !told.contains("panicked"),
+        "{told}"
+    );
+    assert_eq!(results(root, "rescued"), results(root, "whole"));
+}
+
+#[test]
+fn slurm_is_asked_for_where_there_is_none_and_its_options_are_its_own() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let refused = |arguments: &[&str], path: &str| {
+        let output = program(root, arguments).env("PATH", path).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&["ablate", "study.toml", "--launcher", "slurm"], "/nowhere");
+    assert!(
+        said.contains("`scontrol` cannot be run") && said.lines().count() == 1,
+        "{said}"
+    );
+    let said = refused(&["ablate", "study.toml", "--", "--time=5"], "/nowhere");
+    assert!(
+        said.contains("options after `--` are for --launcher slurm"),
+        "{said}"
+    );
+    let two = [
+        "ablate",
+        "study.toml",
+        "--launcher",
+        "slurm",
+        "--device",
+        "flex,ndarray",
+    ];
+    assert!(refused(&two, "/nowhere").contains("takes one --device"));
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::{PENALTY, TINY};
-use crate::util::{TestDir, program, run_program};
+use crate::util::{TestDir, in_own_mounts, program, run_program};
 
 const SETTINGS: &str = "
 [checkpoint]
@@ -307,25 +307,6 @@ fn a_run_directory_that_goes_away_stops_the_training() {
     let last = told.lines().last().unwrap();
     assert!(last.starts_with("burn-topology: gone: the run directory is gone, so nothing more can be kept; stopped at step "), "{told}");
     assert!(!run.exists(), "it must not be made anew");
-}
-
-/// Runs a shell script in a mount namespace of its own; `None` where that is not allowed.
-fn in_own_mounts(directory: &Path, script: &str) -> Option<Output> {
-    let run = |script: &str| {
-        Command::new("unshare")
-            .args(["--map-root-user", "--mount", "sh", "-ec", script])
-            .current_dir(directory)
-            .env("PROGRAM", env!("CARGO_BIN_EXE_burn-topology"))
-            .output()
-    };
-    let is_allowed =
-        run("mkdir -p probe && mount -t tmpfs none probe").is_ok_and(|o| o.status.success());
-    if !is_allowed {
-        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount");
-        eprintln!("not allowed to mount here: nothing was tested");
-        return None;
-    }
-    Some(run(script).unwrap())
 }
 
 #[test]
