@@ -31,7 +31,7 @@ use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::train::TrainArguments;
 use crate::config::Config;
-use crate::data::{Splits, open_data};
+use crate::data::Splits;
 use crate::run::{RunDirectory, open_device};
 use crate::train::{Job, TrainError};
 
@@ -176,7 +176,7 @@ impl OpenedRun {
         let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
         let config = read_config(&run.config(), &[])?;
         let device = open(device_name)?;
-        let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+        let data = config.spec.open_data().map_err(Failure::CouldNotRun)?;
         Ok(Self {
             run,
             config,

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::stop::stop_flag;
 use super::{Failure, open, read_config, tables};
 use crate::config::Config;
-use crate::data::{Splits, open_data};
+use crate::data::Splits;
 use crate::model::count_parameters;
 use crate::run::{Manifest, RunDirectory, Session};
 use crate::train::{DryRun, Job, Observer, Outcome, Summary, dry_run, train};
@@ -76,7 +76,7 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
 
 fn trained(config: &Config, root: &Path, device_name: &str, profiles: bool) -> Result<(), Failure> {
     let device = open(device_name)?;
-    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+    let data = config.spec.open_data().map_err(Failure::CouldNotRun)?;
     let run = create(root, config, &data, device_name)?;
     let lock = run.lock().map_err(Failure::CouldNotRun)?;
     let summary = watch(config, &data, &run, &device, profiles)?;
@@ -122,7 +122,7 @@ pub(super) fn dry_run_of(config: &Config) -> Result<DryRun, Failure> {
 /// Takes a few steps, and leaves nothing behind.
 fn tried(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let device = open(device_name)?;
-    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+    let data = config.spec.open_data().map_err(Failure::CouldNotRun)?;
     let name = format!("burn-topology-dry-run-{}", std::process::id());
     let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;
     let job = Job {
@@ -168,7 +168,7 @@ fn resumed(root: &Path, device: Option<String>, profiles: bool) -> Result<(), Fa
     let device_name = device.or(last_device);
     let device_name = device_name.unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let device = open(&device_name)?;
-    let data = open_data(&config.spec.data).map_err(Failure::CouldNotRun)?;
+    let data = config.spec.open_data().map_err(Failure::CouldNotRun)?;
     if data.sha256 != manifest.data_sha256 {
         return Err(Failure::CouldNotRun(format!(
             "the data set is not the one that {} was begun with (its SHA-256 differs)",

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use toml::Value;
 
 use crate::config::{Config, ConfigError, Document};
-use crate::model::Task;
 use crate::run::sha256_hex;
 use crate::train::Summary;
 
@@ -229,8 +228,7 @@ impl Study {
     }
 
     fn check_metrics(&self, document: &Document) -> Result<(), String> {
-        let task = Task::of(&self.cells[0].config.spec.model);
-        let tags = Summary::tags(task);
+        let tags = Summary::tags(&self.cells[0].config);
         let known: Vec<&str> = tags
             .iter()
             .filter_map(|tag| tag.strip_prefix("summary/"))

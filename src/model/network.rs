@@ -57,6 +57,16 @@ impl NetworkConfig {
         }
     }
 
+    /// The same without dropout, of tokens and of branches.
+    #[must_use]
+    pub fn without_dropout(&self) -> Self {
+        match self.clone() {
+            Self::Vit(config) => Self::Vit(config.with_dropout(0.0).with_drop_path(0.0)),
+            Self::Video(config) => Self::Video(config.with_dropout(0.0).with_drop_path(0.0)),
+            Self::LinearProbe(config) => Self::LinearProbe(config),
+        }
+    }
+
     /// How the tokens of returned attention lie over an image or clip.
     pub fn token_layout(&self) -> TokenLayout {
         match self {

@@ -11,6 +11,7 @@
 //! rounding.
 
 mod bootstrap;
+mod calibration;
 mod comparison;
 mod differences;
 mod effect_size;
@@ -24,6 +25,7 @@ mod sign_flip;
 mod sorted_table;
 
 pub use bootstrap::Bootstrap;
+pub use calibration::{Calibration, N_BINS};
 pub use comparison::{PairedComparison, interval_of_mean};
 pub use differences::{LARGEST_DIFFERENCE, PairedDifferences};
 pub use effect_size::EffectSize;

@@ -10,7 +10,6 @@ use super::monitor::LayerMonitor;
 use super::summary::Summary;
 use crate::config::Config;
 use crate::data::{Sample, SampleSpec};
-use crate::model::Task;
 use crate::report::{ClipPanel, Picture, barcode, clip_animation, persistence_diagram};
 use crate::run::{Chart, EventWriter, HparamValue, sha256_hex};
 
@@ -99,7 +98,7 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
         .iter()
         .flat_map(|section| of_section(&known, section))
         .collect();
-    let tags = Summary::tags(Task::of(&config.spec.model));
+    let tags = Summary::tags(config);
     events.hparams_start(&settings, &tags, &group(&known))
 }
 

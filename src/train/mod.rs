@@ -1,5 +1,6 @@
 //! The trainer.
 
+mod attack;
 mod charts;
 mod coherence;
 mod collapse;
@@ -13,12 +14,14 @@ mod open;
 mod optimizer;
 mod predict;
 mod prefetch;
+mod robustness;
 mod step;
 mod summary;
 mod task;
 mod timing;
 mod trainer;
 
+pub use attack::Attack;
 pub use collapse::{CollapseWatch, LowLayer};
 pub use dry_run::{DryRun, dry_run};
 pub use error::TrainError;
@@ -28,6 +31,7 @@ pub use monitor::{LayerMonitor, LayerSample};
 pub use observer::{Observer, Silent, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
+pub use robustness::{Perturbation, Predictions, load_to_attack, predictions, topology_distances};
 pub use summary::Summary;
 pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};

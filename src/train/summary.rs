@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::coherence;
 use super::evaluate::Evaluation;
 use super::timing::Timing;
+use super::{coherence, robustness};
+use crate::config::Config;
 use crate::model::Task;
 use crate::run::CheckpointState;
 
@@ -40,6 +41,7 @@ impl Summary {
     pub(super) fn new(
         task: Task,
         test: &Evaluation,
+        robustness: Vec<(String, f64)>,
         best: &CheckpointState,
         steps: usize,
         timing: &Timing,
@@ -51,6 +53,8 @@ impl Summary {
         for (name, value) in &test.coherence {
             metrics.insert(format!("test_{}", name.replace('/', "_")), *value);
         }
+        let robustness = robustness.into_iter();
+        metrics.extend(robustness.map(|(name, value)| (format!("test_{name}"), value)));
         if let (Some(validation), Some(name)) = (best.validation, task.metrics().first()) {
             let value = task.of_score(validation.score);
             metrics.insert(format!("validation_{name}"), value);
@@ -73,11 +77,14 @@ impl Summary {
         }
     }
 
-    /// TensorBoard tags of the metrics that a run of this task may end with.
-    pub fn tags(task: Task) -> Vec<String> {
+    /// TensorBoard tags of the metrics that a run of this configuration may end with.
+    pub fn tags(config: &Config) -> Vec<String> {
+        let task = Task::of(&config.spec.model);
         let tested = task.metrics().iter().chain(&["loss"]).chain(&DISTANCES);
         let coherence = coherence::names(task).map(|name| format!("coherence_{name}"));
         let tested = tested.map(|name| (*name).to_owned()).chain(coherence);
+        let robustness = config.spec.robustness.map(|_| robustness::names(task));
+        let tested = tested.chain(robustness.into_iter().flatten());
         let tested = tested.map(|name| format!("summary/test_{name}"));
         let best = task.metrics().iter().take(1);
         tested

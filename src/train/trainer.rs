@@ -15,6 +15,7 @@ use super::error::TrainError;
 use super::evaluate::{Coherence, Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
 use super::prefetch::Prefetch;
+use super::robustness;
 use super::summary::Summary;
 use super::timing::{Profile, Timing};
 use crate::config::{CollapseAction, Config};
@@ -79,11 +80,22 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
         true => evaluate_best(job, &job.data.test, observer)?,
         false => None,
     };
-    let Some((test, best)) = test else {
+    let robustness = match test {
+        Some(_) => robustness::summary_metrics(job, observer)?,
+        None => None,
+    };
+    let (Some((test, best)), Some(robustness)) = (test, robustness) else {
         return Ok(Outcome::Interrupted { step: trainer.step });
     };
     let task = Task::of(&job.config.spec.model);
-    let summary = Summary::new(task, &test, &best, trainer.step, &trainer.timing);
+    let summary = Summary::new(
+        task,
+        &test,
+        robustness,
+        &best,
+        trainer.step,
+        &trainer.timing,
+    );
     trainer.log.show(|events| charts::finish(events, &summary));
     trainer.sync_metrics()?;
     trainer.tell_warnings(observer);

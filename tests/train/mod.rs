@@ -1,11 +1,12 @@
 //! Training runs, small and whole.
 
 mod resume;
+mod robustness;
 mod video;
 
 use std::path::Path;
 
-use burn_topology::model::Task;
+use burn_topology::config::Config;
 use burn_topology::train::Summary;
 
 use crate::data::files::{Spelling, write_image_folder, write_mnist};
@@ -240,8 +241,20 @@ fn the_readme_names_every_tag() {
     let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;
     let metrics = train(&directory, Some(weight), "run");
     assert!(assert_all_documented(metrics.iter().map(String::as_str)) > 50);
-    for task in [Task::Classify, Task::ClassifyFrames, Task::PredictNextFrame] {
-        for tag in Summary::tags(task) {
+    for config in [
+        "digits_vit",
+        "moving_digits_frames",
+        "moving_digits_predict",
+        "reference",
+    ] {
+        let path = format!("{}/configs/{config}.toml", env!("CARGO_MANIFEST_DIR"));
+        let set = match config {
+            "moving_digits_frames" => {
+                vec!["robustness={ epsilon = 0.1, pgd_steps = 10 }".to_owned()]
+            }
+            _ => Vec::new(),
+        };
+        for tag in Summary::tags(&Config::read(Path::new(&path), &set).unwrap()) {
             assert_documented(&tag);
         }
     }

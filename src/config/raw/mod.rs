@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{RawClip, RawCrop, RawData, RawUnreadable};
 pub use model::{RawHead, RawLinearProbe, RawModel, RawPooling, RawSize, RawVideo};
-pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging};
+pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging, RawRobustness};
 pub use topology::{
     All, RawAlignment, RawBetween, RawDirection, RawDistance, RawEdges, RawGroundNorm, RawHeads,
     RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSchedule, RawSource,
@@ -46,6 +46,9 @@ pub struct RawConfig {
     /// `[collapse]`
     #[serde(default)]
     pub collapse: RawCollapse,
+    /// `[robustness]`; absent: not measured
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<RawRobustness>,
     /// `[[topology]]`, as many as wanted
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topology: Vec<RawTopology>,

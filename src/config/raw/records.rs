@@ -70,6 +70,26 @@ fn two() -> usize {
     2
 }
 
+/// `[robustness]`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRobustness {
+    /// Largest change of a pixel by an attack, a fraction of the range of pixels.
+    pub epsilon: f64,
+    /// Steps of projected gradient descent from each start.
+    pub pgd_steps: usize,
+    /// Starts of projected gradient descent.
+    #[serde(default = "two")]
+    pub pgd_starts: usize,
+    /// How much images are corrupted, 1 to 5.
+    #[serde(default = "three")]
+    pub severity: usize,
+}
+
+fn three() -> usize {
+    3
+}
+
 /// `[collapse]`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

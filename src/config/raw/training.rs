@@ -11,6 +11,9 @@ pub struct RawTraining {
     pub epochs: usize,
     /// Images per step.
     pub batch_size: usize,
+    /// Samples of each class that are learned from, drawn by the seed; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples_per_class: Option<usize>,
     /// Largest norm of the gradient over all parameters; absent: no clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,

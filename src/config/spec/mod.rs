@@ -9,11 +9,11 @@ mod training;
 use super::document::Document;
 use super::error::ConfigError;
 use super::raw::RawConfig;
-use crate::data::{Augment, DataSpec, SampleSpec};
+use crate::data::{Augment, DataSpec, SampleSpec, Splits, few_of_each_class, open_data};
 use crate::loss::{Alignment, TopologyPenalty};
 use crate::model::NetworkConfig;
 
-pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec};
+pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use training::{LearningRate, TrainingSpec};
 
 /// A checked configuration.
@@ -31,6 +31,8 @@ pub struct Spec {
     pub model: NetworkConfig,
     /// The training.
     pub training: TrainingSpec,
+    /// Attacks and corruptions at the end; `None` if there are none.
+    pub robustness: Option<RobustnessSpec>,
     /// The penalties.
     pub penalties: Vec<TopologyPenalty>,
     /// What is logged.
@@ -56,6 +58,19 @@ fn require(
 }
 
 impl Spec {
+    /// The samples; of those to learn from as many as the training asks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_data`]; samples that must be read to know their classes and cannot be.
+    pub fn open_data(&self) -> Result<Splits, String> {
+        let mut splits = open_data(&self.data)?;
+        if let Some(n) = self.training.samples_per_class {
+            splits.train = few_of_each_class(&splits.train, n, self.seed)?;
+        }
+        Ok(splits)
+    }
+
     /// Checks what a file says against itself and against the shape of the data, which need not be
     /// at hand.
     pub(super) fn new(document: &Document, raw: &RawConfig) -> Result<Self, ConfigError> {
@@ -75,6 +90,7 @@ impl Spec {
         let data = data::data(document, &raw.data)?;
         let samples = data.samples();
         let model = model::model(document, &raw.model, samples)?;
+        let robustness = records::robustness(document, raw, &model)?;
         let training = training::training(document, &raw.training, samples, &model)?;
         let penalties = raw
             .topology
@@ -101,6 +117,7 @@ impl Spec {
             samples,
             model,
             training,
+            robustness,
             penalties,
             logging,
             checkpoint,

@@ -4,6 +4,8 @@ use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawCollapseAction, RawConfig};
+use crate::data::N_SEVERITIES;
+use crate::model::{NetworkConfig, VideoHead};
 
 /// The checked `[logging]` section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,67 @@ pub enum CollapseAction {
     Warn,
     /// Training ends.
     Stop,
+}
+
+/// The checked `[robustness]` section.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RobustnessSpec {
+    /// Largest change of a pixel by an attack, a fraction of the range of pixels, above 0 and at most 1.
+    pub epsilon: f64,
+    /// Steps of projected gradient descent, at least 1.
+    pub pgd_steps: usize,
+    /// Its starts, at least 1.
+    pub pgd_starts: usize,
+    /// How much images are corrupted, 1 to 5.
+    pub severity: usize,
+}
+
+/// Checks `[robustness]`.
+pub(super) fn robustness(
+    document: &Document,
+    raw: &RawConfig,
+    model: &NetworkConfig,
+) -> Result<Option<RobustnessSpec>, ConfigError> {
+    let Some(raw) = raw.robustness else {
+        return Ok(None);
+    };
+    require(
+        document,
+        model.head() != VideoHead::NextFrame,
+        "robustness",
+        || {
+            "robustness is that of classes, and the model predicts frames; leave the section out"
+                .to_owned()
+        },
+    )?;
+    require(
+        document,
+        0.0 < raw.epsilon && raw.epsilon <= 1.0,
+        "robustness.epsilon",
+        || {
+            format!(
+                "epsilon is {}, expected a number above 0 and at most 1",
+                raw.epsilon
+            )
+        },
+    )?;
+    for (key, value) in [("pgd_steps", raw.pgd_steps), ("pgd_starts", raw.pgd_starts)] {
+        require(document, value > 0, &format!("robustness.{key}"), || {
+            format!("{key} is 0, expected at least 1")
+        })?;
+    }
+    require(
+        document,
+        (1..=N_SEVERITIES).contains(&raw.severity),
+        "robustness.severity",
+        || format!("severity is {}, expected 1 to {N_SEVERITIES}", raw.severity),
+    )?;
+    Ok(Some(RobustnessSpec {
+        epsilon: raw.epsilon,
+        pgd_steps: raw.pgd_steps,
+        pgd_starts: raw.pgd_starts,
+        severity: raw.severity,
+    }))
 }
 
 /// Checks `[logging]`, `[checkpoint]` and `[collapse]`.

@@ -14,6 +14,8 @@ pub struct TrainingSpec {
     pub epochs: usize,
     /// Samples per step, at least 1.
     pub batch_size: usize,
+    /// Samples of each class that are learned from, at least 1; all if `None`.
+    pub samples_per_class: Option<usize>,
     /// Largest norm of the gradient.
     pub clip_norm: Option<f64>,
     /// Parts that a batch is cut into; from 1 to `batch_size`.
@@ -78,6 +80,12 @@ pub(super) fn training(
     require(document, decays, "training.optimizer.weight_decay", || {
         format!("weight_decay is {weight_decay}, expected a finite number of at least 0")
     })?;
+    require(
+        document,
+        training.samples_per_class != Some(0),
+        "training.samples_per_class",
+        || "samples_per_class is 0, expected at least 1; leave it out for all".to_owned(),
+    )?;
     if let Some(norm) = training.clip_norm {
         require(
             document,
@@ -128,6 +136,7 @@ pub(super) fn training(
     Ok(TrainingSpec {
         epochs: training.epochs,
         batch_size: training.batch_size,
+        samples_per_class: training.samples_per_class,
         clip_norm: training.clip_norm,
         gradient_accumulation: parts,
         label_smoothing: smoothing,
