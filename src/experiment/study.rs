@@ -43,6 +43,9 @@ struct RawFactor {
     name: String,
     keys: Vec<String>,
     levels: Vec<Vec<Value>>,
+    /// Of the levels, for tables; by default their values.
+    #[serde(default)]
+    names: Option<Vec<String>>,
     #[serde(default)]
     arms: Option<Vec<String>>,
 }
@@ -319,6 +322,18 @@ fn check(document: &Document, raw: &RawStudy) -> Result<(), ConfigError> {
             );
             return refuse(&at("levels"), message);
         }
+        let names = factor.names.as_deref().unwrap_or_default();
+        if factor.names.is_some() && names.len() != factor.levels.len() {
+            let message = format!(
+                "{} names for {} levels, expected a name for each",
+                names.len(),
+                factor.levels.len()
+            );
+            return refuse(&at("names"), message);
+        }
+        if let Some(name) = duplicate(names.iter()) {
+            return refuse(&at("names"), format!("two levels are called `{name}`"));
+        }
         let unknown = factor
             .arms
             .iter()
@@ -349,10 +364,12 @@ fn levels_of(factors: &[RawFactor], arm: &str) -> Vec<(BTreeMap<String, String>,
     };
     for factor in factors.iter().filter(is_of_arm) {
         let with_level = |(levels, set): &(BTreeMap<String, String>, Vec<String>)| {
-            let of_level = factor.levels.iter().map(|level| {
+            let of_level = factor.levels.iter().enumerate().map(|(place, level)| {
                 let (mut levels, mut set) = (levels.clone(), set.clone());
                 let texts: Vec<String> = level.iter().map(Value::to_string).collect();
-                levels.insert(factor.name.clone(), texts.join(" ").replace('"', ""));
+                let name = factor.names.as_ref().map(|names| names[place].clone());
+                let name = name.unwrap_or_else(|| texts.join(" ").replace('"', ""));
+                levels.insert(factor.name.clone(), name);
                 let values = factor.keys.iter().zip(&texts);
                 set.extend(values.map(|(key, value)| format!("{key}={value}")));
                 (levels, set)

@@ -45,6 +45,7 @@ fn factors_are_crossed_linked_and_compared_at_their_own_level() {
 name = "size"
 keys = ["training.batch_size", "training.epochs"]
 levels = [[64, 1], [128, 2]]
+names = ["small", "large"]
 
 [[factor]]
 name = "decay"
@@ -61,9 +62,9 @@ arms = ["slow"]
     assert_eq!(
         names[..3],
         [
-            "plain size=64 1",
-            "plain size=128 2",
-            "slow decay=0.0 size=64 1"
+            "plain size=small",
+            "plain size=large",
+            "slow decay=0.0 size=small"
         ]
     );
     assert_eq!(names.len(), 2 + 6);
@@ -138,6 +139,18 @@ fn bad_studies_give_one_sentence_each() {
         (
             format!("{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1, 2]]\n"),
             "a level has 2 values for 1 keys",
+        ),
+        (
+            format!(
+                "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1], [2]]\nnames = [\"x\"]\n"
+            ),
+            "`factor[0].names`: 1 names for 2 levels, expected a name for each",
+        ),
+        (
+            format!(
+                "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1], [2]]\nnames = [\"x\", \"x\"]\n"
+            ),
+            "two levels are called `x`",
         ),
         (
             format!(
