@@ -15,7 +15,7 @@ sequence, its share within a frame (`mass.0`, ...).
 
 import argparse
 import json
-import math
+import os
 import pickle
 import shutil
 import subprocess
@@ -34,15 +34,17 @@ HERE = Path(__file__).resolve().parent.parent / "tests" / "data_files" / "pretra
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 HALF = ([0.5] * 3, [0.5] * 3)
 SMALL = dict(
-    hidden_size=16,
+    hidden_size=12,
     num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=32,
+    num_attention_heads=3,
+    intermediate_size=24,
     image_size=16,
     patch_size=4,
     num_labels=5,
 )
 TOLERANCE = 1e-4
+# Height and width that position embeddings are interpolated to: finer in one direction, coarser in the other.
+RESIZED = (24, 12)
 
 
 def randomise(model, seed):
@@ -75,8 +77,9 @@ def within_frames(attention, n_frames):
 class HuggingFace:
     """A model of transformers."""
 
-    def __init__(self, kind, statistics, seed, is_video=False, **config):
+    def __init__(self, kind, statistics, seed, is_video=False, resized=None, dtype=None, **config):
         self.kind, self.statistics, self.seed, self.is_video = kind, statistics, seed, is_video
+        self.resized, self.dtype = resized, dtype
         self.config = SMALL | config
 
     def make(self):
@@ -89,6 +92,11 @@ class HuggingFace:
 
     def save(self, model, directory):
         model.save_pretrained(directory)
+        if self.dtype == torch.float64:
+            # With the names of files, which are not those in memory.
+            saved = load_file(directory / "model.safetensors")
+            (directory / "model.safetensors").unlink()
+            torch.save(saved, directory / "pytorch_model.bin")
         mean, std = self.statistics
         size = self.config["image_size"]
         processor = dict(
@@ -116,11 +124,11 @@ class HuggingFace:
         processor = json.loads((directory / "preprocessor_config.json").read_text())
         return model.eval(), (processor["image_mean"], processor["image_std"])
 
-    def pixels(self):
+    def pixels(self, size=None):
         generator = torch.Generator().manual_seed(self.seed + 1000)
-        frames = [self.config["num_frames"]] if self.is_video else []
-        size = self.config["image_size"]
-        return torch.rand([2, *frames, 3, size, size], generator=generator)
+        frames = [1 if size else 2, self.config["num_frames"]] if self.is_video else [1]
+        size = size or (self.config["image_size"],) * 2
+        return torch.rand([*frames, 3, *size], generator=generator)
 
     @torch.no_grad()
     def expect(self, model, pixels, statistics, **arguments):
@@ -154,11 +162,12 @@ class HuggingFace:
 class Timm:
     """A model of timm; the weights as timm names them, and the configuration that it puts on the hub."""
 
-    SMALL = dict(img_size=16, patch_size=4, embed_dim=16, depth=2, num_heads=4, mlp_ratio=2, num_classes=5)
+    SMALL = dict(img_size=16, patch_size=4, embed_dim=12, depth=2, num_heads=3, mlp_ratio=2, num_classes=5)
     is_video = False
 
-    def __init__(self, architecture, seed, **arguments):
+    def __init__(self, architecture, seed, resized=None, dtype=None, **arguments):
         self.architecture, self.seed = architecture, seed
+        self.resized, self.dtype = resized, dtype
         self.arguments = self.SMALL | arguments
 
     def make(self):
@@ -166,7 +175,12 @@ class Timm:
         return randomise(model, self.seed)
 
     def save(self, model, directory):
-        save_file(model.state_dict(), directory / "model.safetensors", metadata={"format": "pt"})
+        if self.dtype:
+            # As trainers do, with their own state beside the weights.
+            state = dict(model=model.state_dict(), epoch=3, args=argparse.Namespace(lr=0.1))
+            torch.save(state, directory / "model.pth")
+        else:
+            save_file(model.state_dict(), directory / "model.safetensors", metadata={"format": "pt"})
         given = dict(num_classes=5, input_size=(3, 16, 16))
         save_config_for_hf(model, directory / "config.json", given, model_args=self.arguments)
 
@@ -177,10 +191,10 @@ class Timm:
         given = config["pretrained_cfg"]
         return model.eval(), (given["mean"], given["std"])
 
-    def pixels(self):
+    def pixels(self, size=None):
         generator = torch.Generator().manual_seed(self.seed + 1000)
-        size = self.arguments["img_size"]
-        return torch.rand([2, 3, size, size], generator=generator)
+        size = size or (self.arguments["img_size"],) * 2
+        return torch.rand([1, 3, *size], generator=generator)
 
     @property
     def statistics(self):
@@ -188,7 +202,9 @@ class Timm:
         return list(given.mean), list(given.std)
 
     @torch.no_grad()
-    def expect(self, model, pixels, statistics):
+    def expect(self, model, pixels, statistics, img_size=None):
+        if img_size:
+            model.set_input_size(img_size=img_size)
         seen = []
         for block in model.blocks:
             block.attn.fused_attn = False
@@ -200,31 +216,83 @@ class Timm:
         return {key: value.contiguous().clone() for key, value in expected.items()}
 
 
-VIDEO = dict(num_frames=4, image_size=12)
+VIDEO = dict(num_frames=4, image_size=12, is_video=True)
+# Epsilons so large that one in the place of another would show.
 CASES = {
-    "vit": HuggingFace("ViTForImageClassification", HALF, 1),
-    "deit": HuggingFace("DeiTForImageClassification", IMAGENET, 2),
+    "vit": HuggingFace(
+        "ViTForImageClassification",
+        HALF,
+        1,
+        layer_norm_eps=0.02,
+        resized=dict(interpolate_pos_encoding=True),
+    ),
+    "vit_float16": HuggingFace("ViTForImageClassification", HALF, 15, dtype=torch.float16),
+    "vit_float64": HuggingFace("ViTForImageClassification", HALF, 16, dtype=torch.float64),
+    "deit": HuggingFace("DeiTForImageClassification", IMAGENET, 2, layer_norm_eps=0.03),
     "deit_teacher": HuggingFace("DeiTForImageClassificationWithTeacher", IMAGENET, 3),
-    "dinov2": HuggingFace("Dinov2ForImageClassification", IMAGENET, 4, mlp_ratio=2),
-    "dinov2_bare": HuggingFace("Dinov2Model", IMAGENET, 5, mlp_ratio=3, use_swiglu_ffn=True),
+    "dinov2": HuggingFace(
+        "Dinov2ForImageClassification", IMAGENET, 4, mlp_ratio=2, layer_norm_eps=0.02, resized={}
+    ),
+    "dinov2_bare": HuggingFace("Dinov2Model", IMAGENET, 5, mlp_ratio=4, use_swiglu_ffn=True),
     "dinov2_registers": HuggingFace(
-        "Dinov2WithRegistersForImageClassification", IMAGENET, 6, mlp_ratio=2, num_register_tokens=3
+        "Dinov2WithRegistersForImageClassification",
+        IMAGENET,
+        6,
+        mlp_ratio=2,
+        num_register_tokens=3,
+        resized={},
     ),
-    "timesformer": HuggingFace("TimesformerForVideoClassification", HALF, 7, True, **VIDEO),
+    "timesformer": HuggingFace(
+        "TimesformerForVideoClassification", HALF, 7, layer_norm_eps=0.02, resized={}, **VIDEO
+    ),
     "vivit": HuggingFace(
-        "VivitForVideoClassification", HALF, 8, True, tubelet_size=[2, 4, 4], **VIDEO
+        "VivitForVideoClassification", HALF, 8, layer_norm_eps=0.02, tubelet_size=[2, 4, 4], **VIDEO
     ),
-    "videomae": HuggingFace("VideoMAEForVideoClassification", IMAGENET, 9, True, tubelet_size=2, **VIDEO),
-    "timm_vit": Timm("vit_tiny_patch16_224", 10),
+    "videomae": HuggingFace(
+        "VideoMAEForVideoClassification", IMAGENET, 9, layer_norm_eps=0.02, tubelet_size=2, **VIDEO
+    ),
+    "timm_vit": Timm("vit_tiny_patch16_224", 10, resized=dict(img_size=RESIZED)),
+    "timm_bfloat16": Timm("deit_tiny_patch16_224", 17, dtype=torch.bfloat16),
     "timm_deit": Timm("deit_tiny_distilled_patch16_224", 11),
     "timm_mean": Timm("vit_tiny_patch16_224", 12, global_pool="avg", qkv_bias=False),
     "timm_gap": Timm("vit_medium_patch16_gap_256", 14, init_values=1e-5),
-    "timm_dinov2": Timm("vit_small_patch14_reg4_dinov2", 13, init_values=1e-5),
+    "timm_dinov2": Timm(
+        "vit_small_patch14_reg4_dinov2", 13, init_values=1e-5, resized=dict(img_size=RESIZED)
+    ),
 }
 
 
-def parts(path):
-    return {name: list(value.shape) for name, value in load_file(path).items()}
+class RunsCode:
+    """Does something when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch THE_PICKLE_WAS_RUN",)
+
+
+def largest_difference(found, expected):
+    assert found.keys() == expected.keys(), (found.keys(), expected.keys())
+    return max((found[name] - expected[name]).abs().max().item() for name in expected)
+
+
+def check(program):
+    """Loads in Python what the program saves of every model."""
+    is_equal = True
+    for name, case in CASES.items():
+        with tempfile.TemporaryDirectory() as directory:
+            directory = Path(directory)
+            command = [program, "weights", HERE / name, "--output", directory]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            model, statistics = case.load(directory)
+            expected = load_file(HERE / name / "expected.safetensors")
+            found = case.expect(model, expected["pixels"], statistics)
+            weights = load_file(directory / "model.safetensors")
+            file = HERE / name / "model.safetensors"
+            original = load_file(file) if file.exists() and case.dtype is None else None
+            rounding = "" if original is None else f", weights {largest_difference(weights, original):.1e}"
+        difference = largest_difference(found, expected)
+        is_equal &= difference <= TOLERANCE
+        print(f"{name:18} outputs {difference:.1e}{rounding}")
+    return is_equal
 
 
 def make():
@@ -232,16 +300,29 @@ def make():
     for name, case in CASES.items():
         directory = HERE / name
         directory.mkdir(parents=True)
-        model = case.make()
+        model = case.make().to(case.dtype or torch.float32)
         case.save(model, directory)
+        model = model.float()
         save_file(case.expect(model, case.pixels(), case.statistics), directory / "expected.safetensors")
+        if case.resized is not None:
+            pixels = case.pixels(RESIZED)
+            expected = case.expect(model, pixels, case.statistics, **case.resized)
+            save_file(expected, directory / "expected_resized.safetensors")
         print(name, *(f"{file.name}:{file.stat().st_size}" for file in sorted(directory.iterdir())))
+    refused = HERE.with_name("pretrained_refused")
+    shutil.rmtree(refused, ignore_errors=True)
+    refused.mkdir()
+    torch.save(RunsCode(), refused / "code.pth")
+    torch.save(torch.nn.Linear(2, 3), refused / "module.pth")
+    (refused / "code.pkl").write_bytes(pickle.dumps(RunsCode()))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--check", metavar="PROGRAM", type=Path)
     arguments = parser.parse_args()
+    if arguments.check:
+        sys.exit(0 if check(arguments.check) else 1)
     make()
 
 

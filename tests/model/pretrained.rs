@@ -83,17 +83,45 @@ fn assert_computes(model: &Pretrained, expected: &Expected, case: &str, device: 
     }
 }
 
+/// The directories of all models, and their names.
+fn all_cases() -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(cases()).unwrap();
+    let named = entries.map(|entry| {
+        let directory = entry.unwrap().path();
+        let name = directory.file_name().unwrap().to_str().unwrap();
+        (name.to_owned(), directory)
+    });
+    named.collect()
+}
+
 #[test]
 fn every_architecture_computes_what_pytorch_does() {
     let device = Device::flex();
-    let mut n_cases = 0;
-    for entry in std::fs::read_dir(cases()).unwrap() {
-        let directory = entry.unwrap().path();
-        let case = directory.file_name().unwrap().to_str().unwrap().to_owned();
+    let cases = all_cases();
+    assert_eq!(cases.len(), 17);
+    for (case, directory) in cases {
         let expected = Expected::read(&directory.join("expected.safetensors"));
         let model = open(&directory, &Changes::default(), &device).unwrap();
         assert_computes(&model, &expected, &case, &device);
-        n_cases += 1;
     }
-    assert!(n_cases >= 13, "{n_cases}");
+}
+
+#[test]
+fn position_embeddings_are_interpolated_as_the_library_does() {
+    let device = Device::flex();
+    let mut n_cases = 0;
+    for (case, directory) in all_cases() {
+        let file = directory.join("expected_resized.safetensors");
+        if file.exists() {
+            let changes = Changes {
+                image_size: Some([24, 12]),
+                ..Changes::default()
+            };
+            let model = open(&directory, &changes, &device).unwrap();
+            assert_eq!(model.preprocessing.crop, Some([24, 12]));
+            assert_computes(&model, &Expected::read(&file), &case, &device);
+            n_cases += 1;
+        }
+    }
+    assert_eq!(n_cases, 6);
 }

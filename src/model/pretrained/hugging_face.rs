@@ -277,6 +277,11 @@ pub(super) fn config_json(
     labels: Option<&[String]>,
 ) -> Value {
     let mut object = original.map(|json| json.object.clone()).unwrap_or_default();
+    for key in ["dtype", "torch_dtype"] {
+        if let Some(dtype) = object.get_mut(key) {
+            *dtype = json!("float32");
+        }
+    }
     let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
     let family = layout.family;
     set("model_type", json!(family.name()));
