@@ -28,6 +28,9 @@ pub struct BlockStyle {
     /// Added to the variance by every norm; by default as in the ViT of Dosovitskiy et al.
     #[config(default = 1e-6)]
     pub norm_epsilon: f64,
+    /// The same of the norm before the head, where it is another.
+    #[config(default = "None")]
+    pub head_norm_epsilon: Option<f64>,
     /// Between the two layers of the MLP.
     #[config(default = "Activation::Gelu")]
     pub activation: Activation,
@@ -114,6 +117,13 @@ pub struct LayerScale {
 #[derive(Module, Debug)]
 pub struct DropPath {
     prob: f64,
+}
+
+impl BlockStyle {
+    /// Of the norm before the head.
+    pub(super) fn head_epsilon(&self) -> f64 {
+        self.head_norm_epsilon.unwrap_or(self.norm_epsilon)
+    }
 }
 
 /// A norm of tokens; [`normalize`] applies it.

@@ -77,11 +77,11 @@ impl JointVideoTransformer {
                 .blocks(config.n_layers)
                 .map(|block| block.init(device))
                 .collect(),
-            norm: norm(config.d_model, config.head_epsilon(), device),
+            norm: norm(config.d_model, config.style.head_epsilon(), device),
             head: config.linear_head(device),
             n_steps: layout.n_frames,
             grid: layout.grid,
-            norm_epsilon: config.head_epsilon(),
+            norm_epsilon: config.style.head_epsilon(),
             kind: config.head,
             pooling: config.pooling,
         }

@@ -153,11 +153,11 @@ impl TimeSformer {
                 .blocks(config.n_layers)
                 .map(|block| DividedBlock::new(&block, device))
                 .collect(),
-            norm: norm(config.d_model, config.head_epsilon(), device),
+            norm: norm(config.d_model, config.style.head_epsilon(), device),
             head: config.linear_head(device),
             n_frames: layout.n_frames,
             grid: layout.grid,
-            norm_epsilon: config.head_epsilon(),
+            norm_epsilon: config.style.head_epsilon(),
             kind: config.head,
         }
     }

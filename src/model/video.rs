@@ -99,9 +99,6 @@ pub struct VideoConfig {
     /// How the tokens know their place in space and time; other than the sum only with joint attention.
     #[config(default = "VideoPositions::Sum")]
     pub positions: VideoPositions,
-    /// Of the norm before the head, where it is not that of the blocks.
-    #[config(default = "None")]
-    pub head_norm_epsilon: Option<f64>,
     /// What its blocks have of their own; layer scale only with joint or factorised attention.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
@@ -201,11 +198,6 @@ impl VideoConfig {
     /// Class tokens that stand for the whole clip.
     pub(super) fn n_clip_tokens(&self) -> usize {
         usize::from(self.head == VideoHead::Clip && self.pooling.has_class_token())
-    }
-
-    /// Of the norm before the head.
-    pub(super) fn head_epsilon(&self) -> f64 {
-        self.head_norm_epsilon.unwrap_or(self.style.norm_epsilon)
     }
 
     pub(super) fn blocks(&self, n_layers: usize) -> impl Iterator<Item = BlockConfig> {

@@ -80,7 +80,7 @@ pub struct VitConfig {
     /// Probability of dropping the last block's branches; rises linearly from 0 at the first.
     #[config(default = 0.0)]
     pub drop_path: f64,
-    /// What its blocks have of their own; the norms before the classifier have the same epsilon.
+    /// What its blocks have of their own.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
 }
@@ -214,14 +214,14 @@ impl VitConfig {
             blocks: (0..self.n_layers)
                 .map(|layer| self.block(layer).init(device))
                 .collect(),
-            norm: norm(self.d_model, self.style.norm_epsilon, device),
+            norm: norm(self.d_model, self.style.head_epsilon(), device),
             head: LinearConfig::new(self.pooling.n_pooled() * self.d_model, self.n_classes)
                 .init(device),
             head_dist: (self.distillation == Distillation::Head)
                 .then(|| LinearConfig::new(self.d_model, self.n_classes).init(device)),
             n_prefix_tokens: layout.n_prefix_tokens,
             grid: layout.grid,
-            norm_epsilon: self.style.norm_epsilon,
+            norm_epsilon: self.style.head_epsilon(),
             pooling: self.pooling,
         }
     }

@@ -60,7 +60,7 @@ pub struct Vivit {
 impl Vivit {
     pub(super) fn new(config: &VideoConfig, n_temporal_layers: usize, device: &Device) -> Self {
         let layout = config.token_layout();
-        let norm_epsilon = config.head_epsilon();
+        let norm_epsilon = config.style.head_epsilon();
         let blocks = |n_layers| {
             let blocks = config.blocks(n_layers);
             blocks.map(|block| block.init(device)).collect()

@@ -46,6 +46,131 @@ impl ModuleMapper for Number {
     }
 }
 
+/// The model with its first blocks, and all that comes before them, not learning.
+pub fn freeze<M: Module>(model: M, n_blocks: usize) -> M {
+    model.map(&mut Freeze {
+        path: Vec::new(),
+        n_blocks,
+    })
+}
+
+struct Freeze {
+    path: Vec<String>,
+    n_blocks: usize,
+}
+
+impl ModuleMapper for Freeze {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        enter(&mut self.path, name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        exit(&mut self.path, container_type);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match Place::of(&self.path) {
+            Place::Embedding => param.set_require_grad(false),
+            Place::Block(block) if block < self.n_blocks => param.set_require_grad(false),
+            Place::Block(_) | Place::Head => param,
+        }
+    }
+}
+
+/// Where in a transformer a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the first block.
+    Embedding,
+    /// In a block, counted from 0.
+    Block(usize),
+    /// After the last block; of a factorised encoder all that is over time.
+    Head,
+}
+
+impl Place {
+    /// Of a parameter whose name has these parts.
+    fn of(path: &[String]) -> Self {
+        match path.first().map_or("", String::as_str) {
+            "blocks" => {
+                let number = path.get(1).and_then(|number| number.parse().ok());
+                Self::Block(number.unwrap_or(0))
+            }
+            "patch_embed" | "cls_token" | "dist_token" | "reg_token" | "pos_embed"
+            | "time_embed" => Self::Embedding,
+            _ => Self::Head,
+        }
+    }
+}
+
+fn enter(path: &mut Vec<String>, name: &str, container_type: &str) {
+    // The variant of an enum is no part of a name.
+    if !container_type.starts_with("Enum:") {
+        path.push(name.to_owned());
+    }
+}
+
+fn exit(path: &mut Vec<String>, container_type: &str) {
+    if !container_type.starts_with("Enum:") {
+        path.pop();
+    }
+}
+
+/// The gradients of parameters that learn equally fast, and the factor of their learning rate: `decay`
+/// from each block to the one before, 1 after the last.
+///
+/// # Source
+///
+/// Clark et al., "ELECTRA", ICLR 2020, appendix A; blocks counted as in BEiT and MAE.
+pub fn by_learning_rate<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    decay: f64,
+    n_layers: usize,
+) -> Vec<(f64, GradientsParams)> {
+    if decay == 1.0 {
+        return vec![(1.0, gradients)];
+    }
+    let mut sorter = Sort {
+        path: Vec::new(),
+        gradients,
+        groups: (0..n_layers + 2).map(|_| GradientsParams::new()).collect(),
+    };
+    model.visit(&mut sorter);
+    let factor = |depth: usize| decay.powi((n_layers + 1 - depth) as i32);
+    let groups = sorter.groups.into_iter().enumerate();
+    groups
+        .map(|(depth, group)| (factor(depth), group))
+        .collect()
+}
+
+struct Sort {
+    path: Vec<String>,
+    gradients: GradientsParams,
+    groups: Vec<GradientsParams>,
+}
+
+impl ModuleVisitor for Sort {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        enter(&mut self.path, name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        exit(&mut self.path, container_type);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let depth = match Place::of(&self.path) {
+            Place::Embedding => 0,
+            Place::Block(block) => block + 1,
+            Place::Head => self.groups.len() - 1,
+        };
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.groups[depth].register(param.id, gradient);
+        }
+    }
+}
+
 /// Scales the whole gradient down to a norm of at most `limit`; returns the norm it had.
 ///
 /// Burn's own clipping looks at each parameter alone, which changes the direction.

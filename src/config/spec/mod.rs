@@ -13,6 +13,7 @@ use crate::data::{Augment, DataSpec, SampleSpec};
 use crate::loss::{Alignment, TopologyPenalty};
 use crate::model::NetworkConfig;
 
+pub use model::Start;
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec};
 pub use training::{LearningRate, TrainingSpec};
 
@@ -29,6 +30,8 @@ pub struct Spec {
     pub samples: SampleSpec,
     /// The model.
     pub model: NetworkConfig,
+    /// Where it starts from.
+    pub start: Start,
     /// The training.
     pub training: TrainingSpec,
     /// The penalties.
@@ -75,6 +78,7 @@ impl Spec {
         let data = data::data(document, &raw.data)?;
         let samples = data.samples();
         let model = model::model(document, &raw.model, samples)?;
+        let start = model::start(document, &raw.model, &model)?;
         let training = training::training(document, &raw.training, samples, &model)?;
         let penalties = raw
             .topology
@@ -100,6 +104,7 @@ impl Spec {
             data,
             samples,
             model,
+            start,
             training,
             penalties,
             logging,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::convert::{expected_shapes, is_optional};
 use super::layout::{Entry, Layout};
 use super::tensor_file::Tensors;
@@ -153,4 +155,49 @@ fn counted(what: &str, names: &[String]) -> String {
         ("tensors", "are")
     };
     format!("{n} {noun} {verb} {what} ({listed}{more})")
+}
+
+/// What two configurations say differently, in the words of a configuration file. How layer scale begins
+/// does not count.
+pub(super) fn differences(found: &NetworkConfig, wanted: &NetworkConfig) -> Vec<String> {
+    let as_keys = |config| {
+        let mut keys = BTreeMap::new();
+        let json = serde_json::to_value(config).expect("a configuration can be written");
+        flatten("", &json, &mut keys);
+        keys
+    };
+    let (found, wanted) = (as_keys(found), as_keys(wanted));
+    let value = |keys: &BTreeMap<String, Value>, key: &String| {
+        keys.get(key).cloned().unwrap_or(Value::Null)
+    };
+    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+    let mut told = Vec::new();
+    for key in keys {
+        let (found, wanted) = (value(&found, key), value(&wanted, key));
+        let differs = match key.ends_with("layer_scale") {
+            true => found.is_null() != wanted.is_null(),
+            false => found != wanted,
+        };
+        if differs {
+            let key = key.replace("style.", "block.");
+            told.push(format!("{key} is {found}, not {wanted}"));
+        }
+    }
+    told
+}
+
+/// The innermost values and the keys that lead to them, without the names of an enum's variants.
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+    let Value::Object(object) = value else {
+        into.insert(path.to_owned(), value.clone());
+        return;
+    };
+    for (key, value) in object {
+        let is_variant = key.starts_with(char::is_uppercase);
+        match (is_variant, path.is_empty()) {
+            (true, _) => flatten(path, value, into),
+            (false, true) => flatten(key, value, into),
+            (false, false) => flatten(&format!("{path}.{key}"), value, into),
+        }
+    }
 }

@@ -259,7 +259,7 @@ fn video(json: &Json, family: Family, shape: &Shape) -> Result<(NetworkConfig, u
         .with_pooling(Pooling::MeanBeforeNorm {
             has_class_token: false,
         })
-        .with_head_norm_epsilon(Some(FC_NORM_EPSILON));
+        .with_style(shape.style.with_head_norm_epsilon(Some(FC_NORM_EPSILON)));
     Ok((NetworkConfig::Video(config), 0))
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use layout::Family;
 pub use preprocessing::{Interpolation, Preprocessing, Resize};
 
-use self::check::{check_config, check_tensors};
+use self::check::{check_config, check_tensors, differences};
 use self::convert::{take_in_normalisation, take_out_normalisation, to_ours, to_theirs};
 use self::json::Json;
 use self::layout::Layout;
@@ -114,6 +114,7 @@ pub fn open(path: &Path, changes: &Changes, device: &Device) -> Result<Pretraine
     let json = beside("config.json")?;
     let tensors = tensor_file::read(&path)?;
     let (mut layout, tensors) = described(&path, json.as_ref(), changes, tensors)?;
+    layout.use_mlp_ratio();
     check_config(&layout.config, tensors.len()).map_err(|what| at(&path, &what))?;
     let file_layout = layout.clone();
     let has_trained_head = layout.change(changes).map_err(|what| at(&path, &what))?;
@@ -208,6 +209,45 @@ pub fn open(path: &Path, changes: &Changes, device: &Device) -> Result<Pretraine
     })
 }
 
+/// Reads a model that is to be this one, but for the number of its classes: the classifier is a new one
+/// where that is another.
+///
+/// # Errors
+///
+/// As [`open`], and one sentence on everything that the file's model has otherwise.
+pub fn open_as(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Network, String> {
+    let (n_heads, dropout, drop_path) = match config {
+        NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
+        NetworkConfig::Video(config) => (config.n_heads, config.dropout, config.drop_path),
+        NetworkConfig::LinearProbe(_) => {
+            return Err(at(
+                path,
+                "a linear probe has no pretrained weights, expected a transformer",
+            ));
+        }
+    };
+    let changes = Changes {
+        image_size: Some(config.image_size()),
+        n_frames: Some(config.n_frames()),
+        n_classes: Some(config.n_classes()),
+        n_heads: Some(n_heads),
+        dropout,
+        drop_path,
+    };
+    let pretrained = open(path, &changes, device)?;
+    let differences = differences(&pretrained.config, config);
+    match differences.is_empty() {
+        true => Ok(pretrained.network),
+        false => Err(at(
+            path,
+            &format!(
+                "the model of this file is another than [model] says: {}; expected the same",
+                differences.join(", ")
+            ),
+        )),
+    }
+}
+
 fn at(path: &Path, what: &str) -> String {
     format!("{}: {what}", path.display())
 }
@@ -276,6 +316,24 @@ fn described(
 }
 
 impl Layout {
+    /// Tells the width of the MLP by its ratio where that is whole, as configuration files do.
+    fn use_mlp_ratio(&mut self) {
+        let (d_model, ratio, style) = match &mut self.config {
+            NetworkConfig::Vit(config) => {
+                (config.d_model, &mut config.mlp_ratio, &mut config.style)
+            }
+            NetworkConfig::Video(config) => {
+                (config.d_model, &mut config.mlp_ratio, &mut config.style)
+            }
+            NetworkConfig::LinearProbe(_) => return,
+        };
+        let is_whole = |d_mlp: &usize| d_model > 0 && *d_mlp > 0 && d_mlp.is_multiple_of(d_model);
+        if let Some(d_mlp) = style.d_mlp.filter(is_whole) {
+            *ratio = d_mlp / d_model;
+            style.d_mlp = None;
+        }
+    }
+
     /// Makes the changes; tells whether the classifier of the file is kept.
     fn change(&mut self, changes: &Changes) -> Result<bool, String> {
         let n_steps = self.config.token_layout().n_frames;

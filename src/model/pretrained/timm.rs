@@ -101,7 +101,7 @@ pub(super) fn layout(
             .find(|(width, _)| *width == d_model)
             .map(|(_, heads)| *heads)
     };
-    let n_heads = n_heads.or(written.flatten()).or_else(of_width).ok_or_else(|| {
+    let n_heads = written.flatten().or(n_heads).or_else(of_width).ok_or_else(|| {
         at(format!(
             "no file tells the number of heads of a ViT {d_model} wide; put timm's config.json beside the weights, \
              with `num_heads` among its `model_args`"
