@@ -228,3 +228,73 @@ impl ModuleVisitor for Scale {
         }
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::optim::ModuleOptimizer;
+    use burn::prelude::*;
+
+    use super::*;
+    use crate::model::{Vit, VitConfig};
+    use crate::nn::AdamW;
+
+    /// How far the mean parameter of each depth moves in three steps whose gradients do not change.
+    fn moved(decay: f64) -> [f32; 4] {
+        let device = Device::flex().autodiff();
+        device.seed(5);
+        let start = number_parameters(VitConfig::new([4, 4], 1, 3, 2, 8, 2, 2).init(&device));
+        let places = |vit: &Vit| {
+            [
+                vit.patch_embed.proj.bias.as_ref().map(Param::val),
+                vit.blocks[0].attn.proj.bias.as_ref().map(Param::val),
+                vit.blocks[1].attn.proj.bias.as_ref().map(Param::val),
+                vit.head.bias.as_ref().map(Param::val),
+            ]
+            .map(Option::unwrap)
+        };
+        let mut model = start.clone();
+        let mut optimizer = ModuleOptimizer::from(AdamW {
+            weight_decay: 0.0,
+            ..AdamW::default()
+        });
+        for _ in 0..3 {
+            let loss = places(&model)
+                .map(Tensor::sum)
+                .into_iter()
+                .reduce(|a, b| a + b);
+            let gradients = GradientsParams::from_grads(loss.unwrap().backward(), &model);
+            for (factor, group) in by_learning_rate(&model, gradients, decay, 2) {
+                model = optimizer.step(1e-2 * factor, model, group);
+            }
+        }
+        let (before, after) = (places(&start), places(&model));
+        let change = |index: usize| (before[index].clone() - after[index].clone()).mean();
+        [0, 1, 2, 3].map(|index| change(index).into_scalar::<f32>())
+    }
+
+    #[test]
+    fn the_learning_rate_falls_from_block_to_block() {
+        let everywhere = moved(1.0);
+        let decayed = moved(0.5);
+        let factors = [0.125, 0.25, 0.5, 1.0];
+        for (index, factor) in factors.into_iter().enumerate() {
+            assert!((everywhere[index] - 0.03).abs() < 1e-4, "{everywhere:?}");
+            let expected = factor * everywhere[index];
+            assert!((decayed[index] - expected).abs() < 1e-5, "{decayed:?}");
+        }
+    }
+
+    #[test]
+    fn frozen_parameters_have_no_gradient() {
+        let device = Device::flex().autodiff();
+        let model = freeze(VitConfig::new([4, 4], 1, 3, 2, 8, 2, 2).init(&device), 1);
+        let model = number_parameters(model);
+        let images = Tensor::ones([1, 1, 4, 4], &device);
+        let output = model.forward(images, crate::model::Capture::Logits).output;
+        let gradients = GradientsParams::from_grads(output.sum().backward(), &model);
+        let bias = |block: usize| model.blocks[block].attn.proj.bias.as_ref().unwrap().id;
+        assert!(gradients.get::<3>(model.pos_embed.id).is_none());
+        assert!(gradients.get::<1>(bias(0)).is_none());
+        assert!(gradients.get::<1>(bias(1)).is_some());
+    }
+}

@@ -217,6 +217,28 @@ impl Layout {
     }
 }
 
+/// Of a ViViT that was made here: the embeddings of its places and of its time steps become those of each
+/// place at each step.
+pub(super) fn join_time(ours: &mut Tensors, layout: &Layout) {
+    if layout.family != Family::Vivit {
+        return;
+    }
+    let Some(time) = ours.remove("time_embed") else {
+        return;
+    };
+    let positions = ours.get_mut("pos_embed").expect("position embeddings");
+    let d_model = positions.shape[2];
+    let n_before = layout.prefix_tokens_total() * d_model;
+    let (prefix, places) = positions.values.split_at(n_before);
+    let mut values = prefix.to_vec();
+    for step in time.values.chunks(d_model) {
+        let sums = places.iter().zip(step.iter().cycle());
+        values.extend(sums.map(|(place, step)| place + step));
+    }
+    positions.shape[1] = values.len() / d_model;
+    positions.values = values;
+}
+
 /// Makes a projection of pixels that were shifted and scaled channel by channel, as a file wants them, one
 /// of pixels in [-1, 1], as all models here take them.
 pub(super) fn take_in_normalisation(ours: &mut Tensors, preprocessing: &Preprocessing) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::json::Json;
-use super::layout::{Family, Layout};
+use super::layout::{FC_NORM_EPSILON, Family, Layout, dinov2_ratio, dinov2_width};
 use super::tensor_file::Tensors;
 use crate::model::{
     Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VideoAttention, VideoConfig,
@@ -23,9 +23,6 @@ const FAMILIES: [Family; 7] = [
 
 /// The tensor whose name tells what stands before all others.
 const LANDMARK: &str = "embeddings.patch_embeddings.projection.weight";
-
-/// Of the norm of a classifier of VideoMAE, which its configuration does not tell.
-const FC_NORM_EPSILON: f64 = 1e-5;
 
 /// Whether a file has the names of transformers' vision models.
 pub(super) fn has_names(tensors: &Tensors) -> bool {
@@ -196,12 +193,10 @@ fn image(
             let width = ratio.saturating_mul(shape.d_model);
             let is_gated = json.flag("use_swiglu_ffn")?.unwrap_or(false);
             style = style.with_layer_scale(Some(json.number("layerscale_value")?.unwrap_or(1.0)));
-            style = match is_gated {
-                true => style
-                    .with_activation(Activation::SwiGlu)
-                    .with_d_mlp(Some((width.saturating_mul(2) / 3).div_ceil(8) * 8)),
-                false => style.with_d_mlp(Some(width)),
-            };
+            style = style.with_d_mlp(Some(dinov2_width(width, is_gated)));
+            if is_gated {
+                style.activation = Activation::SwiGlu;
+            }
             if shape.has_head {
                 config.pooling = Pooling::ClsAndMean;
             }
@@ -324,6 +319,7 @@ pub(super) fn config_json(
                     "use_swiglu_ffn",
                     json!(style.activation == Activation::SwiGlu),
                 );
+                set("mlp_ratio", json!(dinov2_ratio(config)));
             } else {
                 set("intermediate_size", json!(d_mlp(config.mlp_ratio)));
             }
@@ -356,7 +352,12 @@ pub(super) fn config_json(
         let of_name = names.map(|(class, name)| (name.clone(), json!(class)));
         set("label2id", Value::Object(of_name.collect()));
     }
-    if original.is_none() {
+    let is_classifier = |json: &Json| {
+        let names = json.get("architectures").and_then(Value::as_array);
+        let mut names = names.into_iter().flatten().filter_map(Value::as_str);
+        names.any(|name| name.contains("Classification"))
+    };
+    if layout.has_head && !original.is_some_and(is_classifier) {
         set("architectures", json!([architecture(layout)]));
     }
     Value::Object(object)

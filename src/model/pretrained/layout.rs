@@ -2,7 +2,8 @@
 
 use super::tensor_file::Tensors;
 use crate::model::{
-    Activation, Distillation, NetworkConfig, Pooling, TokenLayout, VideoAttention, VideoHead,
+    Activation, Distillation, NetworkConfig, Pooling, TokenLayout, VideoAttention, VideoConfig,
+    VideoHead, VideoPositions, VitConfig,
 };
 
 /// Whose names and order of numbers a file has.
@@ -41,12 +42,86 @@ impl Family {
         }
     }
 
+    /// That which has such a model: timm, unless its norms have another epsilon or transformers alone looks
+    /// at the class token and the mean.
+    fn of_image_model(config: &VitConfig) -> Option<Self> {
+        let style = config.style;
+        let epsilons = [style.norm_epsilon, style.head_epsilon()];
+        let is_plain = style.layer_scale.is_none() && style.activation != Activation::SwiGlu;
+        match (config.pooling, config.distillation) {
+            _ if epsilons[0] != epsilons[1] => None,
+            (Pooling::ClsAndMean, Distillation::None) => {
+                let has_ratio = dinov2_ratio(config).is_some() && style.layer_scale.is_some();
+                let family = match config.n_registers {
+                    0 => Self::Dinov2,
+                    _ => Self::Dinov2WithRegisters,
+                };
+                has_ratio.then_some(family)
+            }
+            (Pooling::ClsAndMean, _) => None,
+            _ if epsilons[0] == TIMM_EPSILON => Some(Self::Timm),
+            (Pooling::Cls, distillation) if is_plain && config.n_registers == 0 => {
+                Some(match distillation {
+                    Distillation::None => Self::Vit,
+                    Distillation::Token | Distillation::Head => Self::Deit,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The same of clips. The sum of two position embeddings becomes one for each place and step.
+    fn of_video_model(config: &mut VideoConfig) -> Option<Self> {
+        let style = config.style;
+        let is_plain = style.layer_scale.is_none() && style.activation != Activation::SwiGlu;
+        if config.head != VideoHead::Clip || !is_plain {
+            return None;
+        }
+        let has_one_epsilon = style.norm_epsilon == style.head_epsilon();
+        match (config.attention, config.pooling) {
+            (VideoAttention::Divided, _) if has_one_epsilon => Some(Self::Timesformer),
+            (VideoAttention::Joint, Pooling::Cls) if has_one_epsilon => {
+                let is_learned = config.positions != VideoPositions::Sinusoidal;
+                config.positions = VideoPositions::Each;
+                is_learned.then_some(Self::Vivit)
+            }
+            (VideoAttention::Joint, Pooling::MeanBeforeNorm { .. }) => {
+                let is_theirs = config.positions == VideoPositions::Sinusoidal
+                    && style.head_epsilon() == FC_NORM_EPSILON;
+                is_theirs.then_some(Self::VideoMae)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn is_dinov2(self) -> bool {
         matches!(self, Self::Dinov2 | Self::Dinov2WithRegisters)
     }
 
     pub(super) fn is_video(self) -> bool {
         matches!(self, Self::Timesformer | Self::Vivit | Self::VideoMae)
+    }
+}
+
+/// Of all norms of timm's vision transformers.
+const TIMM_EPSILON: f64 = 1e-6;
+/// Of the norm of a classifier of VideoMAE, which its configuration does not tell.
+pub(super) const FC_NORM_EPSILON: f64 = 1e-5;
+
+/// `mlp_ratio` of a DINOv2, if its MLP is as wide as one of these is.
+pub(super) fn dinov2_ratio(config: &VitConfig) -> Option<usize> {
+    let d_model = config.d_model;
+    let d_mlp = config.style.d_mlp.unwrap_or(config.mlp_ratio * d_model);
+    let is_gated = config.style.activation == Activation::SwiGlu;
+    (1..=16).find(|ratio| d_mlp == dinov2_width(ratio * d_model, is_gated))
+}
+
+/// Of the hidden layer of a DINOv2 from `mlp_ratio` times the width of its tokens; a gated one keeps two
+/// thirds, rounded up to a multiple of 8.
+pub(super) fn dinov2_width(width: usize, is_gated: bool) -> usize {
+    match is_gated {
+        true => (width.saturating_mul(2) / 3).div_ceil(8) * 8,
+        false => width,
     }
 }
 
@@ -107,38 +182,41 @@ impl Layout {
     ///
     /// One sentence if neither transformers nor timm has such a model.
     pub(super) fn of(config: &NetworkConfig) -> Result<Self, String> {
-        let family = match config {
-            NetworkConfig::Vit(config) if config.pooling != Pooling::ClsAndMean => Family::Timm,
-            NetworkConfig::Video(config) if config.head == VideoHead::Clip => {
-                match config.attention {
-                    VideoAttention::Divided => Family::Timesformer,
-                    VideoAttention::Joint if config.pooling == Pooling::Cls => Family::Vivit,
-                    VideoAttention::Joint => Family::VideoMae,
-                    VideoAttention::Factorised { .. } => return Err(no_counterpart()),
-                }
-            }
-            _ => return Err(no_counterpart()),
+        let mut config = config.clone();
+        let family = match &mut config {
+            NetworkConfig::Vit(config) => Family::of_image_model(config),
+            NetworkConfig::Video(config) => Family::of_video_model(config),
+            NetworkConfig::LinearProbe(_) => None,
         };
-        let norm = match (family, config) {
-            (Family::Timm, NetworkConfig::Vit(config)) => match config.pooling {
-                Pooling::MeanBeforeNorm { .. } => "fc_norm".to_owned(),
-                _ => "norm".to_owned(),
-            },
-            (Family::VideoMae, _) => "fc_norm".to_owned(),
-            _ => format!("{}.layernorm", family.name()),
+        let family = family.ok_or(
+            "neither transformers nor timm has such a model, expected a vit, or a timesformer or joint video \
+             transformer whose head is of the clip, with the norms and MLPs of theirs",
+        )?;
+        let has_fc_norm = match &config {
+            NetworkConfig::Vit(config) => matches!(config.pooling, Pooling::MeanBeforeNorm { .. }),
+            _ => family == Family::VideoMae,
+        };
+        let prefix = match family {
+            Family::Timm => String::new(),
+            _ => format!("{}.", family.name()),
+        };
+        let norm = match (has_fc_norm, family) {
+            (true, _) => "fc_norm".to_owned(),
+            (false, Family::Timm) => "norm".to_owned(),
+            (false, _) => format!("{prefix}layernorm"),
         };
         let mut layout = Self {
             family,
-            prefix: match family {
-                Family::Timm => String::new(),
-                _ => format!("{}.", family.name()),
-            },
-            config: config.clone(),
+            prefix,
+            config,
             has_head: true,
             norm: Some(norm),
             n_positioned: 0,
         };
-        layout.n_positioned = layout.prefix_tokens_total();
+        layout.n_positioned = match family {
+            Family::Dinov2WithRegisters => 1,
+            _ => layout.prefix_tokens_total(),
+        };
         Ok(layout)
     }
 
@@ -150,6 +228,24 @@ impl Layout {
             _ => self.hugging_face_entries(&mut table),
         }
         table.entries
+    }
+
+    /// Gives a bare encoder a classifier.
+    pub(super) fn add_head(&mut self) {
+        self.has_head = true;
+        if self.family != Family::Timm && self.prefix.is_empty() {
+            self.prefix = format!("{}.", self.family.name());
+            self.norm = self
+                .norm
+                .take()
+                .map(|norm| format!("{}{norm}", self.prefix));
+        }
+        if self.family == Family::VideoMae {
+            self.norm = Some("fc_norm".to_owned());
+        }
+        if let (true, NetworkConfig::Vit(config)) = (self.family.is_dinov2(), &mut self.config) {
+            config.pooling = Pooling::ClsAndMean;
+        }
     }
 
     /// Tensors that the file may have and no forward pass here needs: they are kept for saving.
@@ -361,12 +457,6 @@ impl Layout {
             _ => Vec::new(),
         }
     }
-}
-
-fn no_counterpart() -> String {
-    "neither transformers nor timm has such a model, expected a vit, or a timesformer or joint video \
-     transformer whose head is of the clip"
-        .to_owned()
 }
 
 #[derive(Default)]

@@ -25,7 +25,6 @@ use self::layout::Layout;
 use self::tensor_file::{HostTensor, Tensors};
 use super::network::{Network, NetworkConfig};
 use super::video::VideoPositions;
-use super::vit::Pooling;
 
 /// Names of the weights in a directory, in the order in which they are looked for.
 const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.pth"];
@@ -192,9 +191,14 @@ pub fn open(path: &Path, changes: &Changes, device: &Device) -> Result<Pretraine
             Family::Timm => timm::labels(json),
             _ => hugging_face::labels(json),
         });
+    let gained = layout
+        .prefix
+        .strip_prefix(&file_layout.prefix)
+        .unwrap_or("");
     let passengers = tensors
         .into_iter()
-        .filter(|(name, _)| file_layout.is_passenger(name));
+        .filter(|(name, _)| file_layout.is_passenger(name))
+        .map(|(name, tensor)| (format!("{gained}{name}"), tensor));
     Ok(Pretrained {
         network: parameters::fill(network, ours),
         config: layout.config.clone(),
@@ -339,12 +343,8 @@ impl Layout {
         let n_steps = self.config.token_layout().n_frames;
         let found = self.config.n_classes();
         let keeps_head = self.has_head && changes.n_classes.is_none_or(|asked| asked == found);
-        let gets_head = changes.n_classes.is_some() && !self.has_head;
-        if gets_head {
-            self.has_head = true;
-            if self.prefix.is_empty() && self.family != Family::Timm {
-                self.prefix = format!("{}.", self.family.name());
-            }
+        if changes.n_classes.is_some() && !self.has_head {
+            self.add_head();
         }
         match &mut self.config {
             NetworkConfig::Vit(config) => {
@@ -352,9 +352,6 @@ impl Layout {
                 config.n_classes = changes.n_classes.unwrap_or(config.n_classes);
                 config.dropout = changes.dropout;
                 config.drop_path = changes.drop_path;
-                if gets_head && self.family.is_dinov2() {
-                    config.pooling = Pooling::ClsAndMean;
-                }
                 if changes.n_frames.is_some_and(|n_frames| n_frames != 1) {
                     return Err(
                         "this is a model of images, expected no clips of several frames".into(),
@@ -433,6 +430,7 @@ impl Pretrained {
         let mut ours = parameters::collect(&self.network);
         take_out_normalisation(&mut ours, &self.preprocessing);
         layout.settle_positions(&mut ours);
+        convert::join_time(&mut ours, &layout);
         let mut tensors = self.passengers.clone();
         for entry in layout.entries() {
             let parts = to_theirs(&entry, &ours[&entry.ours], &layout);

@@ -129,12 +129,21 @@ fn is_float(dtype: DType) -> bool {
 }
 
 fn refused(error: &PytorchError) -> String {
+    if let PytorchError::InvalidFormat(what) = error
+        && let Some((_, found)) =
+            what.split_once("dictionary at the root of the PyTorch file, found ")
+    {
+        return format!(
+            "this is a pickled {found}, not tensors by their names; nothing in a pickle is run here, save \
+             the model's state_dict() with safetensors or torch.save"
+        );
+    }
     // The reader's own messages have lines and advice for programmers.
     let error = error.to_string();
     let error = error.lines().next().unwrap_or_default();
     format!(
-        "torch.save's form cannot be read ({error}); nothing in it was run: fetch it again, or save the model's \
-         state_dict() with safetensors"
+        "the form of torch.save cannot be read ({error}), and nothing in it was run; fetch the file again, or \
+         save the model's state_dict() with safetensors"
     )
 }
 
