@@ -14,6 +14,7 @@ mod progress;
 mod stop;
 mod tables;
 mod train;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use self::output::{print, tell};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::train::TrainArguments;
+use self::weights::WeightsArguments;
 use crate::config::Config;
 use crate::data::Splits;
 use crate::run::{RunDirectory, open_device};
@@ -55,6 +57,8 @@ enum Command {
     Coherence(CoherenceArguments),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
+    /// Tell what is in pretrained weights or a run, and save it as transformers or timm reads it.
+    Weights(WeightsArguments),
     /// Compute the persistence diagrams of matrices from a .npy file.
     Persistence(PersistenceArguments),
     /// Print distances between the diagrams of two files.
@@ -135,6 +139,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Weights(arguments) => weights::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
         Command::Devices => devices::run(),

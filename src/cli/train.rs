@@ -13,6 +13,7 @@ use super::{Failure, open, read_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::model::count_parameters;
+use crate::model::pretrained::open_as;
 use crate::run::{Manifest, RunDirectory, Session};
 use crate::train::{DryRun, Job, Observer, Outcome, Summary, dry_run, train};
 
@@ -77,6 +78,10 @@ fn begin(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
 fn trained(config: &Config, root: &Path, device_name: &str, profiles: bool) -> Result<(), Failure> {
     let device = open(device_name)?;
     let data = config.spec.open_data().map_err(Failure::CouldNotRun)?;
+    if let Some(weights) = &config.spec.start.init_from {
+        // Refused before there is a run directory in the way of the next try.
+        open_as(weights, &config.spec.model, &device).map_err(Failure::CouldNotRun)?;
+    }
     let run = create(root, config, &data, device_name)?;
     let lock = run.lock().map_err(Failure::CouldNotRun)?;
     let summary = watch(config, &data, &run, &device, profiles)?;

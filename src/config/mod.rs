@@ -23,7 +23,8 @@ pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
 pub use spec::{
-    CheckpointSpec, CollapseAction, CollapseSpec, LearningRate, LoggingSpec, Spec, TrainingSpec,
+    CheckpointSpec, CollapseAction, CollapseSpec, LearningRate, LoggingSpec, Spec, Start,
+    TrainingSpec,
 };
 
 /// A configuration, as written and as checked.

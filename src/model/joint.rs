@@ -5,11 +5,13 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::prelude::*;
 
 use super::block::{Block, norm};
-use super::clip_tokens::{ClipTokens, later_frames};
+use super::clip_tokens::{ClipTokens, join, later_frames};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
+use super::position::sinusoidal;
 use super::read_out::ReadOut;
-use super::video::{VideoConfig, VideoHead};
+use super::video::{VideoConfig, VideoHead, VideoPositions};
+use super::vit::Pooling;
 
 /// A frame without any attention to itself gets uniform rows in place of a division by 0.
 const TINY: f64 = 1e-30;
@@ -24,18 +26,20 @@ const TINY: f64 = 1e-30;
 /// # Source
 ///
 /// Arnab et al., "ViViT: A Video Vision Transformer", ICCV 2021, section 3.3, model 1; the same encoder in
-/// Tong et al., "VideoMAE", NeurIPS 2022. Unlike there, the embedding of a place in space and time is the
-/// sum of two.
+/// Tong et al., "VideoMAE", NeurIPS 2022. Unlike there, the embedding of a place in space and time is by
+/// default the sum of two.
 #[derive(Module, Debug)]
 pub struct JointVideoTransformer {
     /// Tubelets to tokens.
     pub patch_embed: PatchEmbed,
     /// The class token of the clip, if it has one: `[1, 1, d_model]`.
     pub cls_token: Option<Param<Tensor<3>>>,
-    /// Learned position embedding, of the class token too: `[1, n_prefix_tokens + n_patches, d_model]`.
+    /// Position embedding, of the class token too: `[1, n_prefix_tokens + n_patches, d_model]`, or where
+    /// each place at each time step has its own `[1, n_prefix_tokens + n_steps * n_patches, d_model]`.
     pub pos_embed: Param<Tensor<3>>,
-    /// Learned embedding of the time steps, added to their patches: `[1, n_steps, d_model]`.
-    pub time_embed: Param<Tensor<3>>,
+    /// Learned embedding of the time steps, added to their patches, if there is one:
+    /// `[1, n_steps, d_model]`.
+    pub time_embed: Option<Param<Tensor<3>>>,
     /// Dropout on the embedded tokens.
     pub pos_drop: Dropout,
     /// The encoder.
@@ -46,29 +50,40 @@ pub struct JointVideoTransformer {
     pub head: Linear,
     n_steps: usize,
     grid: [usize; 2],
+    norm_epsilon: f64,
     #[module(skip)]
     kind: VideoHead,
+    #[module(skip)]
+    pooling: Pooling,
 }
 
 impl JointVideoTransformer {
     pub(super) fn new(config: &VideoConfig, device: &Device) -> Self {
         let layout = config.token_layout();
-        let n_places = config.n_clip_tokens() + layout.n_tokens();
+        let n_clip_tokens = config.n_clip_tokens();
+        let n_each = n_clip_tokens + layout.n_frames * layout.n_tokens();
         Self {
             patch_embed: config.patch_embed(device),
-            cls_token: (config.head == VideoHead::Clip).then(|| config.embedding(1, device)),
-            pos_embed: config.embedding(n_places, device),
-            time_embed: config.embedding(layout.n_frames, device),
+            cls_token: (n_clip_tokens > 0).then(|| config.embedding(1, device)),
+            pos_embed: match config.positions {
+                VideoPositions::Sum => config.embedding(n_clip_tokens + layout.n_tokens(), device),
+                VideoPositions::Each => config.embedding(n_each, device),
+                VideoPositions::Sinusoidal => sinusoidal(n_each, config.d_model, device),
+            },
+            time_embed: (config.positions == VideoPositions::Sum)
+                .then(|| config.embedding(layout.n_frames, device)),
             pos_drop: DropoutConfig::new(config.dropout).init(),
             blocks: config
                 .blocks(config.n_layers)
                 .map(|block| block.init(device))
                 .collect(),
-            norm: norm(config.d_model, device),
+            norm: norm(config.d_model, config.style.head_epsilon(), device),
             head: config.linear_head(device),
             n_steps: layout.n_frames,
             grid: layout.grid,
+            norm_epsilon: config.style.head_epsilon(),
             kind: config.head,
+            pooling: config.pooling,
         }
     }
 
@@ -108,6 +123,8 @@ impl JointVideoTransformer {
         let read_out = ReadOut {
             kind: self.kind,
             norm: &self.norm,
+            norm_epsilon: self.norm_epsilon,
+            pooling: self.pooling,
             head: &self.head,
             grid: self.grid,
         };
@@ -140,8 +157,16 @@ impl JointVideoTransformer {
         ]);
         let patches = self.patch_embed.forward(tubelets);
         let class = self.cls_token.as_ref().map(Param::val);
-        let embeddings = [self.pos_embed.val(), self.time_embed.val()];
-        let tokens = extents.embed(class, patches, embeddings);
+        let position = self.pos_embed.val();
+        let tokens = match &self.time_embed {
+            Some(time) => extents.embed(class, patches, [position, time.val()]),
+            None => {
+                let d_model = position.dims()[2];
+                let class = class.map(|class| class.expand([batch_size, 1, d_model]));
+                let patches = patches.reshape([batch_size as i64, -1, d_model as i64]);
+                join(class, patches) + position
+            }
+        };
         self.pos_drop.forward(tokens)
     }
 }

@@ -85,6 +85,33 @@ impl NetworkConfig {
         }
     }
 
+    /// Height and width of the images or frames, in pixels.
+    pub fn image_size(&self) -> [usize; 2] {
+        match self {
+            Self::Vit(config) => config.image_size,
+            Self::Video(config) => config.image_size,
+            Self::LinearProbe(config) => config.image_size,
+        }
+    }
+
+    /// Channels of the images or frames.
+    pub fn n_channels(&self) -> usize {
+        match self {
+            Self::Vit(config) => config.n_channels,
+            Self::Video(config) => config.n_channels,
+            Self::LinearProbe(config) => config.n_channels,
+        }
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> usize {
+        match self {
+            Self::Vit(config) => config.n_classes,
+            Self::Video(config) => config.n_classes,
+            Self::LinearProbe(config) => config.n_classes,
+        }
+    }
+
     /// Frames that the model looks at.
     pub fn n_frames(&self) -> usize {
         match self {

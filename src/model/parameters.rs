@@ -39,7 +39,7 @@ pub fn count_parameters<M: Module>(model: &M) -> Vec<ParameterCount> {
 }
 
 /// As Burn's derived modules call an enum.
-fn is_enum(container_type: &str) -> bool {
+pub(super) fn is_enum(container_type: &str) -> bool {
     container_type.starts_with("Enum:")
 }
 

@@ -7,12 +7,16 @@ use super::block::normalize;
 use super::clip_tokens::ClipTokens;
 use super::patch_embed::assemble;
 use super::video::VideoHead;
+use super::vit::Pooling;
 use crate::nn::linear;
 
 /// The parts of a model whose tokens are one sequence that read it.
 pub(super) struct ReadOut<'a> {
     pub(super) kind: VideoHead,
     pub(super) norm: &'a LayerNorm,
+    pub(super) norm_epsilon: f64,
+    /// What a classifier of clips looks at.
+    pub(super) pooling: Pooling,
     pub(super) head: &'a Linear,
     pub(super) grid: [usize; 2],
 }
@@ -31,11 +35,14 @@ impl ReadOut<'_> {
         clips: Tensor<5>,
         extents: ClipTokens,
     ) -> Tensor<2> {
-        let normalized = |tokens| normalize(tokens, self.norm);
+        let normalized = |tokens| normalize(tokens, self.norm, self.norm_epsilon);
         match self.kind {
             VideoHead::Clip => {
-                let class = normalized(tokens.slice_dim(1, 0..1)).squeeze_dim(1);
-                linear(class, self.head)
+                let pooled = match self.pooling {
+                    Pooling::MeanBeforeNorm { .. } => extents.split(tokens).1.mean_dim(1),
+                    _ => tokens.slice_dim(1, 0..1),
+                };
+                linear(normalized(pooled).squeeze_dim(1), self.head)
             }
             VideoHead::Frames => {
                 let frames = normalized(extents.to_frames(tokens)).mean_dim(1);

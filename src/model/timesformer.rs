@@ -10,6 +10,7 @@ use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
 use super::read_out::ReadOut;
 use super::video::{VideoConfig, VideoHead};
+use super::vit::Pooling;
 use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig, linear};
 
 /// A video transformer whose blocks attend over time at each place, then over space in each frame.
@@ -44,6 +45,7 @@ pub struct TimeSformer {
     pub head: Linear,
     n_frames: usize,
     grid: [usize; 2],
+    norm_epsilon: f64,
     #[module(skip)]
     kind: VideoHead,
 }
@@ -71,6 +73,7 @@ pub struct DividedBlock {
     pub drop: Dropout,
     /// Stochastic depth of each branch: of places over time, frames over space, clips in the MLP.
     pub drop_path: DropPath,
+    norm_epsilon: f64,
 }
 
 impl DividedBlock {
@@ -83,9 +86,11 @@ impl DividedBlock {
             mlp,
             drop,
             drop_path,
+            ..
         } = config.init(device);
+        let norm_epsilon = config.style.norm_epsilon;
         Self {
-            temporal_norm1: norm(d_model, device),
+            temporal_norm1: norm(d_model, norm_epsilon, device),
             temporal_attn: SelfAttentionConfig::new(d_model, config.n_heads)
                 .with_dropout(config.dropout)
                 .init(device),
@@ -98,6 +103,7 @@ impl DividedBlock {
             mlp,
             drop,
             drop_path,
+            norm_epsilon,
         }
     }
 
@@ -114,6 +120,7 @@ impl DividedBlock {
         mask: Option<Tensor<4, Bool>>,
     ) -> AttentionOutput {
         let branch = |output| self.drop_path.forward(self.drop.forward(output));
+        let normalize = |tokens, norm| normalize(tokens, norm, self.norm_epsilon);
 
         let (class, patches) = extents.split(tokens);
         let places = normalize(extents.to_places(patches.clone()), &self.temporal_norm1);
@@ -146,10 +153,11 @@ impl TimeSformer {
                 .blocks(config.n_layers)
                 .map(|block| DividedBlock::new(&block, device))
                 .collect(),
-            norm: norm(config.d_model, device),
+            norm: norm(config.d_model, config.style.head_epsilon(), device),
             head: config.linear_head(device),
             n_frames: layout.n_frames,
             grid: layout.grid,
+            norm_epsilon: config.style.head_epsilon(),
             kind: config.head,
         }
     }
@@ -191,6 +199,8 @@ impl TimeSformer {
         let read_out = ReadOut {
             kind: self.kind,
             norm: &self.norm,
+            norm_epsilon: self.norm_epsilon,
+            pooling: Pooling::Cls,
             head: &self.head,
             grid: self.grid,
         };

@@ -4,9 +4,10 @@ use burn::module::{Initializer, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 
-use super::block::BlockConfig;
+use super::block::{BlockConfig, BlockStyle};
 use super::output::TokenLayout;
 use super::patch_embed::PatchEmbed;
+use super::vit::Pooling;
 
 /// What a video model tells of a clip.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -91,6 +92,27 @@ pub struct VideoConfig {
     /// How attention goes over space and time.
     #[config(default = "VideoAttention::Divided")]
     pub attention: VideoAttention,
+    /// What a classifier of clips looks at: the class token, or with joint attention and without such a
+    /// token the mean of all tokens before the norm.
+    #[config(default = "Pooling::Cls")]
+    pub pooling: Pooling,
+    /// How the tokens know their place in space and time; other than the sum only with joint attention.
+    #[config(default = "VideoPositions::Sum")]
+    pub positions: VideoPositions,
+    /// What its blocks have of their own; layer scale only with joint or factorised attention.
+    #[config(default = "BlockStyle::new()")]
+    pub style: BlockStyle,
+}
+
+/// The position embedding of a [`JointVideoTransformer`](super::JointVideoTransformer).
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum VideoPositions {
+    /// That of the place and that of the time step, both learned, are added.
+    Sum,
+    /// Each place at each time step has its own, learned.
+    Each,
+    /// Each has its own: sines and cosines of its number, which are not learned.
+    Sinusoidal,
 }
 
 impl VideoConfig {
@@ -146,6 +168,25 @@ impl VideoConfig {
                 self.d_model, self.n_heads
             ));
         }
+        let is_joint = self.attention == VideoAttention::Joint;
+        let means = Pooling::MeanBeforeNorm {
+            has_class_token: false,
+        };
+        if self.pooling != Pooling::Cls && !(is_joint && self.pooling == means) {
+            return Err(format!(
+                "pooling is {:?}, expected Cls, or with joint attention {means:?}",
+                self.pooling
+            ));
+        }
+        if self.positions != VideoPositions::Sum && !is_joint {
+            return Err(format!(
+                "positions are {:?}, expected Sum unless attention is joint",
+                self.positions
+            ));
+        }
+        if self.style.layer_scale.is_some() && self.attention == VideoAttention::Divided {
+            return Err("layer_scale is set, expected none where attention is divided".into());
+        }
         match self.attention {
             VideoAttention::Factorised {
                 n_temporal_layers: 0,
@@ -156,13 +197,15 @@ impl VideoConfig {
 
     /// Class tokens that stand for the whole clip.
     pub(super) fn n_clip_tokens(&self) -> usize {
-        usize::from(self.head == VideoHead::Clip)
+        usize::from(self.head == VideoHead::Clip && self.pooling.has_class_token())
     }
 
     pub(super) fn blocks(&self, n_layers: usize) -> impl Iterator<Item = BlockConfig> {
-        let last = BlockConfig::new(self.d_model, self.n_heads, self.mlp_ratio * self.d_model)
+        let d_mlp = self.style.d_mlp.unwrap_or(self.mlp_ratio * self.d_model);
+        let last = BlockConfig::new(self.d_model, self.n_heads, d_mlp)
             .with_dropout(self.dropout)
-            .with_drop_path(self.drop_path);
+            .with_drop_path(self.drop_path)
+            .with_style(self.style);
         (0..n_layers).map(move |layer| last.clone().at_depth(layer, n_layers))
     }
 

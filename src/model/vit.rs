@@ -4,7 +4,7 @@ use burn::module::{Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear, LinearConfig};
 use burn::prelude::*;
 
-use super::block::{Block, BlockConfig, Encoded, encode, norm, normalize};
+use super::block::{Block, BlockConfig, BlockStyle, Encoded, encode, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
 use super::size::VitSize;
@@ -16,6 +16,33 @@ pub enum Pooling {
     Cls,
     /// The mean of the patches; there is no class token.
     Mean,
+    /// A learned class token and the mean of the patches, one after the other.
+    ClsAndMean,
+    /// The mean of the patches before the norm, which then follows. There is a class token only if
+    /// `has_class_token`, and it is not looked at.
+    MeanBeforeNorm {
+        /// Whether there is a class token.
+        has_class_token: bool,
+    },
+}
+
+impl Pooling {
+    /// Whether there is a class token.
+    pub(super) fn has_class_token(self) -> bool {
+        match self {
+            Self::Cls | Self::ClsAndMean => true,
+            Self::Mean => false,
+            Self::MeanBeforeNorm { has_class_token } => has_class_token,
+        }
+    }
+
+    /// Width of what the classifier looks at, over that of the tokens.
+    pub(super) fn n_pooled(self) -> usize {
+        match self {
+            Self::ClsAndMean => 2,
+            Self::Cls | Self::Mean | Self::MeanBeforeNorm { .. } => 1,
+        }
+    }
 }
 
 /// Configuration of a [`Vit`].
@@ -44,12 +71,33 @@ pub struct VitConfig {
     /// Learned tokens between the class token and the patches that stand for nothing.
     #[config(default = 0)]
     pub n_registers: usize,
+    /// Whether a second token learns from a teacher, and whether it has a classifier of its own.
+    #[config(default = "Distillation::None")]
+    pub distillation: Distillation,
     /// Dropout probability.
     #[config(default = 0.0)]
     pub dropout: f64,
     /// Probability of dropping the last block's branches; rises linearly from 0 at the first.
     #[config(default = 0.0)]
     pub drop_path: f64,
+    /// What its blocks have of their own.
+    #[config(default = "BlockStyle::new()")]
+    pub style: BlockStyle,
+}
+
+/// A token that learns from a teacher.
+///
+/// # Source
+///
+/// Touvron et al., "Training data-efficient image transformers", ICML 2021, section 4.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum Distillation {
+    /// There is none.
+    None,
+    /// A token after the class token, whose output nothing looks at.
+    Token,
+    /// A token with a classifier of its own; the scores are the mean of both.
+    Head,
 }
 
 /// A vision transformer that returns the attention of every layer.
@@ -81,6 +129,8 @@ pub struct Vit {
     pub patch_embed: PatchEmbed,
     /// The class token, if the classifier looks at one: `[1, 1, d_model]`.
     pub cls_token: Option<Param<Tensor<3>>>,
+    /// The token that learns from a teacher, if there is one: `[1, 1, d_model]`.
+    pub dist_token: Option<Param<Tensor<3>>>,
     /// The registers, if there are any: `[1, n_registers, d_model]`.
     pub reg_token: Option<Param<Tensor<3>>>,
     /// Learned position embedding, of the tokens before the patches too: `[1, n_tokens, d_model]`.
@@ -93,8 +143,13 @@ pub struct Vit {
     pub norm: LayerNorm,
     /// The classifier.
     pub head: Linear,
+    /// The classifier of the token that learns from a teacher, if it has one.
+    pub head_dist: Option<Linear>,
     n_prefix_tokens: usize,
     grid: [usize; 2],
+    norm_epsilon: f64,
+    #[module(skip)]
+    pooling: Pooling,
 }
 
 impl VitConfig {
@@ -114,13 +169,11 @@ impl VitConfig {
 
     /// How the tokens lie over the image.
     pub fn token_layout(&self) -> TokenLayout {
-        let n_class_tokens = match self.pooling {
-            Pooling::Cls => 1,
-            Pooling::Mean => 0,
-        };
+        let n_class_tokens = usize::from(self.pooling.has_class_token());
+        let n_distilled = usize::from(self.distillation != Distillation::None);
         TokenLayout {
             n_frames: 1,
-            n_prefix_tokens: n_class_tokens + self.n_registers,
+            n_prefix_tokens: n_class_tokens + n_distilled + self.n_registers,
             grid: self.image_size.map(|side| side / self.patch_size),
         }
     }
@@ -129,7 +182,8 @@ impl VitConfig {
     ///
     /// # Panics
     ///
-    /// If `patch_size` does not divide the image, or `n_heads` does not divide `d_model`.
+    /// If `patch_size` does not divide the image, or `n_heads` does not divide `d_model`; if a token
+    /// learns from a teacher and the classifier does not look at a class token.
     pub fn init(&self, device: &Device) -> Vit {
         for side in self.image_size {
             assert!(
@@ -138,11 +192,20 @@ impl VitConfig {
                 self.patch_size
             );
         }
+        assert!(
+            self.distillation == Distillation::None || self.pooling == Pooling::Cls,
+            "a token that learns from a teacher needs pooling Cls, found {:?}",
+            self.pooling
+        );
         let layout = self.token_layout();
         let normal = |std| Initializer::Normal { mean: 0.0, std };
         Vit {
             patch_embed: PatchEmbed::new(self.n_channels, self.patch_size, self.d_model, device),
-            cls_token: (self.pooling == Pooling::Cls)
+            cls_token: self
+                .pooling
+                .has_class_token()
+                .then(|| normal(0.02).init([1, 1, self.d_model], device)),
+            dist_token: (self.distillation != Distillation::None)
                 .then(|| normal(0.02).init([1, 1, self.d_model], device)),
             reg_token: (self.n_registers > 0)
                 .then(|| normal(0.02).init([1, self.n_registers, self.d_model], device)),
@@ -151,17 +214,24 @@ impl VitConfig {
             blocks: (0..self.n_layers)
                 .map(|layer| self.block(layer).init(device))
                 .collect(),
-            norm: norm(self.d_model, device),
-            head: LinearConfig::new(self.d_model, self.n_classes).init(device),
+            norm: norm(self.d_model, self.style.head_epsilon(), device),
+            head: LinearConfig::new(self.pooling.n_pooled() * self.d_model, self.n_classes)
+                .init(device),
+            head_dist: (self.distillation == Distillation::Head)
+                .then(|| LinearConfig::new(self.d_model, self.n_classes).init(device)),
             n_prefix_tokens: layout.n_prefix_tokens,
             grid: layout.grid,
+            norm_epsilon: self.style.head_epsilon(),
+            pooling: self.pooling,
         }
     }
 
     fn block(&self, layer: usize) -> BlockConfig {
-        BlockConfig::new(self.d_model, self.n_heads, self.mlp_ratio * self.d_model)
+        let d_mlp = self.style.d_mlp.unwrap_or(self.mlp_ratio * self.d_model);
+        BlockConfig::new(self.d_model, self.n_heads, d_mlp)
             .with_dropout(self.dropout)
             .with_drop_path(self.drop_path)
+            .with_style(self.style)
             .at_depth(layer, self.n_layers)
     }
 }
@@ -178,13 +248,8 @@ impl Vit {
             attention,
             hidden,
         } = encode(&self.blocks, self.embed(images), capture);
-        let tokens = normalize(tokens, &self.norm);
-        let pooled = match &self.cls_token {
-            Some(_) => tokens.slice_dim(1, 0..1),
-            None => tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1),
-        };
         ModelOutput {
-            output: self.head.forward(pooled.squeeze_dim(1)),
+            output: self.classify(tokens),
             tokens: self.token_layout(),
             attention,
             mass: Vec::new(),
@@ -201,10 +266,34 @@ impl Vit {
         }
     }
 
+    /// Scores of classes from the tokens after the last block.
+    fn classify(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let normalized = |tokens| normalize(tokens, &self.norm, self.norm_epsilon);
+        let mean = |tokens: Tensor<3>| tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1);
+        let pooled = match self.pooling {
+            Pooling::Cls => normalized(tokens.clone()).slice_dim(1, 0..1),
+            Pooling::Mean => mean(normalized(tokens.clone())),
+            Pooling::ClsAndMean => {
+                let tokens = normalized(tokens.clone());
+                Tensor::cat(vec![tokens.clone().slice_dim(1, 0..1), mean(tokens)], 2)
+            }
+            Pooling::MeanBeforeNorm { .. } => normalized(mean(tokens.clone())),
+        };
+        let scores = self.head.forward(pooled.squeeze_dim(1));
+        match &self.head_dist {
+            Some(head) => {
+                let distilled = normalized(tokens).slice_dim(1, 1..2).squeeze_dim(1);
+                (scores + head.forward(distilled)) / 2.0
+            }
+            None => scores,
+        }
+    }
+
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let patches = self.patch_embed.forward(images);
         let [batch_size, _, d_model] = patches.dims();
-        let prefix = [&self.cls_token, &self.reg_token].into_iter().flatten();
+        let prefix = [&self.cls_token, &self.dist_token, &self.reg_token];
+        let prefix = prefix.into_iter().flatten();
         let mut tokens: Vec<_> = prefix
             .map(|token| token.val().expand([batch_size as i64, -1, d_model as i64]))
             .collect();

@@ -52,6 +52,7 @@ pub struct Vivit {
     pub head: Linear,
     n_frames: usize,
     grid: [usize; 2],
+    norm_epsilon: f64,
     #[module(skip)]
     kind: VideoHead,
 }
@@ -59,6 +60,7 @@ pub struct Vivit {
 impl Vivit {
     pub(super) fn new(config: &VideoConfig, n_temporal_layers: usize, device: &Device) -> Self {
         let layout = config.token_layout();
+        let norm_epsilon = config.style.head_epsilon();
         let blocks = |n_layers| {
             let blocks = config.blocks(n_layers);
             blocks.map(|block| block.init(device)).collect()
@@ -69,15 +71,16 @@ impl Vivit {
             pos_embed: config.embedding(layout.n_tokens(), device),
             pos_drop: DropoutConfig::new(config.dropout).init(),
             blocks: blocks(config.n_layers),
-            norm: norm(config.d_model, device),
+            norm: norm(config.d_model, norm_epsilon, device),
             temporal_cls_token: (config.head == VideoHead::Clip)
                 .then(|| config.embedding(1, device)),
             time_embed: config.embedding(config.n_clip_tokens() + config.n_frames, device),
             temporal_blocks: blocks(n_temporal_layers),
-            temporal_norm: norm(config.d_model, device),
+            temporal_norm: norm(config.d_model, norm_epsilon, device),
             head: config.linear_head(device),
             n_frames: layout.n_frames,
             grid: layout.grid,
+            norm_epsilon,
             kind: config.head,
         }
     }
@@ -99,7 +102,7 @@ impl Vivit {
             hidden,
         } = encode(&self.blocks, self.embed(clips.clone()), capture);
         ModelOutput {
-            output: self.read_out(normalize(tokens, &self.norm), clips),
+            output: self.read_out(normalize(tokens, &self.norm, self.norm_epsilon), clips),
             tokens: self.token_layout(),
             attention,
             mass: Vec::new(),
@@ -156,6 +159,6 @@ impl Vivit {
         for block in &self.temporal_blocks {
             tokens = block.forward_masked(tokens, mask.clone()).context;
         }
-        normalize(tokens, &self.temporal_norm)
+        normalize(tokens, &self.temporal_norm, self.norm_epsilon)
     }
 }

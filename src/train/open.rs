@@ -9,11 +9,12 @@ use super::charts;
 use super::collapse::CollapseWatch;
 use super::error::TrainError;
 use super::observer::Observer;
-use super::optimizer::number_parameters;
+use super::optimizer::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::timing::{Profile, Timing};
 use super::trainer::{Job, Trainer};
 use crate::loss::TopologyRegularizer;
+use crate::model::pretrained::open_as;
 use crate::nn::AdamW;
 use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
 
@@ -89,10 +90,22 @@ impl<'a> Trainer<'a> {
         ))?;
         let device = job.device.clone().autodiff();
         device.seed(spec.seed);
+        let network = match (&spec.start.init_from, &start.newest) {
+            (Some(weights), None) => {
+                observer.note(&format!("starting from {}", weights.display()));
+                open_as(weights, &spec.model, &device).map_err(TrainError::Files)?
+            }
+            // A checkpoint has all that was read.
+            _ => spec.model.init(&device),
+        };
+        let network = match spec.start.n_frozen {
+            Some(n_blocks) => freeze(network, n_blocks),
+            None => network,
+        };
         let steps_per_epoch = spec.training.steps_per_epoch(job.data.train.len());
         let mut trainer = Self {
             job,
-            model: number_parameters(spec.model.init(&device)),
+            model: number_parameters(network),
             optimizer: ModuleOptimizer::from(AdamW {
                 weight_decay: spec.training.weight_decay as f32,
                 ..AdamW::default()

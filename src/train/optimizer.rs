@@ -46,6 +46,131 @@ impl ModuleMapper for Number {
     }
 }
 
+/// The model with its first blocks, and all that comes before them, not learning.
+pub fn freeze<M: Module>(model: M, n_blocks: usize) -> M {
+    model.map(&mut Freeze {
+        path: Vec::new(),
+        n_blocks,
+    })
+}
+
+struct Freeze {
+    path: Vec<String>,
+    n_blocks: usize,
+}
+
+impl ModuleMapper for Freeze {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        enter(&mut self.path, name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        exit(&mut self.path, container_type);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match Place::of(&self.path) {
+            Place::Embedding => param.set_require_grad(false),
+            Place::Block(block) if block < self.n_blocks => param.set_require_grad(false),
+            Place::Block(_) | Place::Head => param,
+        }
+    }
+}
+
+/// Where in a transformer a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the first block.
+    Embedding,
+    /// In a block, counted from 0.
+    Block(usize),
+    /// After the last block; of a factorised encoder all that is over time.
+    Head,
+}
+
+impl Place {
+    /// Of a parameter whose name has these parts.
+    fn of(path: &[String]) -> Self {
+        match path.first().map_or("", String::as_str) {
+            "blocks" => {
+                let number = path.get(1).and_then(|number| number.parse().ok());
+                Self::Block(number.unwrap_or(0))
+            }
+            "patch_embed" | "cls_token" | "dist_token" | "reg_token" | "pos_embed"
+            | "time_embed" => Self::Embedding,
+            _ => Self::Head,
+        }
+    }
+}
+
+fn enter(path: &mut Vec<String>, name: &str, container_type: &str) {
+    // The variant of an enum is no part of a name.
+    if !container_type.starts_with("Enum:") {
+        path.push(name.to_owned());
+    }
+}
+
+fn exit(path: &mut Vec<String>, container_type: &str) {
+    if !container_type.starts_with("Enum:") {
+        path.pop();
+    }
+}
+
+/// The gradients of parameters that learn equally fast, and the factor of their learning rate: `decay`
+/// from each block to the one before, 1 after the last.
+///
+/// # Source
+///
+/// Clark et al., "ELECTRA", ICLR 2020, appendix A; blocks counted as in BEiT and MAE.
+pub fn by_learning_rate<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    decay: f64,
+    n_layers: usize,
+) -> Vec<(f64, GradientsParams)> {
+    if decay == 1.0 {
+        return vec![(1.0, gradients)];
+    }
+    let mut sorter = Sort {
+        path: Vec::new(),
+        gradients,
+        groups: (0..n_layers + 2).map(|_| GradientsParams::new()).collect(),
+    };
+    model.visit(&mut sorter);
+    let factor = |depth: usize| decay.powi((n_layers + 1 - depth) as i32);
+    let groups = sorter.groups.into_iter().enumerate();
+    groups
+        .map(|(depth, group)| (factor(depth), group))
+        .collect()
+}
+
+struct Sort {
+    path: Vec<String>,
+    gradients: GradientsParams,
+    groups: Vec<GradientsParams>,
+}
+
+impl ModuleVisitor for Sort {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        enter(&mut self.path, name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        exit(&mut self.path, container_type);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let depth = match Place::of(&self.path) {
+            Place::Embedding => 0,
+            Place::Block(block) => block + 1,
+            Place::Head => self.groups.len() - 1,
+        };
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.groups[depth].register(param.id, gradient);
+        }
+    }
+}
+
 /// Scales the whole gradient down to a norm of at most `limit`; returns the norm it had.
 ///
 /// Burn's own clipping looks at each parameter alone, which changes the direction.
@@ -101,5 +226,75 @@ impl ModuleVisitor for Scale {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             self.gradients.register(param.id, gradient * self.factor);
         }
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::optim::ModuleOptimizer;
+    use burn::prelude::*;
+
+    use super::*;
+    use crate::model::{Vit, VitConfig};
+    use crate::nn::AdamW;
+
+    /// How far the mean parameter of each depth moves in three steps whose gradients do not change.
+    fn moved(decay: f64) -> [f32; 4] {
+        let device = Device::flex().autodiff();
+        device.seed(5);
+        let start = number_parameters(VitConfig::new([4, 4], 1, 3, 2, 8, 2, 2).init(&device));
+        let places = |vit: &Vit| {
+            [
+                vit.patch_embed.proj.bias.as_ref().map(Param::val),
+                vit.blocks[0].attn.proj.bias.as_ref().map(Param::val),
+                vit.blocks[1].attn.proj.bias.as_ref().map(Param::val),
+                vit.head.bias.as_ref().map(Param::val),
+            ]
+            .map(Option::unwrap)
+        };
+        let mut model = start.clone();
+        let mut optimizer = ModuleOptimizer::from(AdamW {
+            weight_decay: 0.0,
+            ..AdamW::default()
+        });
+        for _ in 0..3 {
+            let loss = places(&model)
+                .map(Tensor::sum)
+                .into_iter()
+                .reduce(|a, b| a + b);
+            let gradients = GradientsParams::from_grads(loss.unwrap().backward(), &model);
+            for (factor, group) in by_learning_rate(&model, gradients, decay, 2) {
+                model = optimizer.step(1e-2 * factor, model, group);
+            }
+        }
+        let (before, after) = (places(&start), places(&model));
+        let change = |index: usize| (before[index].clone() - after[index].clone()).mean();
+        [0, 1, 2, 3].map(|index| change(index).into_scalar::<f32>())
+    }
+
+    #[test]
+    fn the_learning_rate_falls_from_block_to_block() {
+        let everywhere = moved(1.0);
+        let decayed = moved(0.5);
+        let factors = [0.125, 0.25, 0.5, 1.0];
+        for (index, factor) in factors.into_iter().enumerate() {
+            assert!((everywhere[index] - 0.03).abs() < 1e-4, "{everywhere:?}");
+            let expected = factor * everywhere[index];
+            assert!((decayed[index] - expected).abs() < 1e-5, "{decayed:?}");
+        }
+    }
+
+    #[test]
+    fn frozen_parameters_have_no_gradient() {
+        let device = Device::flex().autodiff();
+        let model = freeze(VitConfig::new([4, 4], 1, 3, 2, 8, 2, 2).init(&device), 1);
+        let model = number_parameters(model);
+        let images = Tensor::ones([1, 1, 4, 4], &device);
+        let output = model.forward(images, crate::model::Capture::Logits).output;
+        let gradients = GradientsParams::from_grads(output.sum().backward(), &model);
+        let bias = |block: usize| model.blocks[block].attn.proj.bias.as_ref().unwrap().id;
+        assert!(gradients.get::<3>(model.pos_embed.id).is_none());
+        assert!(gradients.get::<1>(bias(0)).is_none());
+        assert!(gradients.get::<1>(bias(1)).is_some());
     }
 }

@@ -8,7 +8,7 @@ use burn::prelude::*;
 
 use super::error::TrainError;
 use super::observer::{Observer, StepReport};
-use super::optimizer::{clip_global_norm, learning_rate};
+use super::optimizer::{by_learning_rate, clip_global_norm, learning_rate};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::Trainer;
 use crate::data::{MixedLabel, Sample, SampleBatcher, mixup, mixup_stream, soft_targets};
@@ -87,7 +87,11 @@ impl Trainer<'_> {
         let (gradients, norm) =
             clip_global_norm(&self.model, accumulator.grads(), spec.training.clip_norm);
         self.require_finite("norm of the gradient", norm, lr)?;
-        self.model = self.optimizer.step(lr, self.model.clone(), gradients);
+        let n_layers = spec.model.n_layers();
+        let layer_decay = spec.training.layer_decay;
+        for (factor, group) in by_learning_rate(&self.model, gradients, layer_decay, n_layers) {
+            self.model = self.optimizer.step(lr * factor, self.model.clone(), group);
+        }
         profile.add(Phase::Optimizer, in_optimizer.elapsed());
         self.step += 1;
         self.timing.add(started.elapsed(), profile.in_topology());

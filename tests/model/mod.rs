@@ -11,6 +11,7 @@ use crate::util::{TestDir, values};
 
 mod gradients;
 mod layers;
+mod pretrained;
 mod reference;
 
 use layers::numbers;
@@ -293,7 +294,8 @@ fn equal_frames_have_equal_attention_in_the_first_layer() {
             Network::TimeSformer(model)
         }
         Network::Joint(mut model) => {
-            model.time_embed = model.time_embed.map(|embedding| embedding.zeros_like());
+            let time_embed = model.time_embed.expect("an embedding of time");
+            model.time_embed = Some(time_embed.map(|embedding| embedding.zeros_like()));
             Network::Joint(model)
         }
         other => other,

@@ -147,7 +147,10 @@ fn joint(model: &JointVideoTransformer, clip: &Clip) -> Expected {
         clip,
         &model.patch_embed,
         model.cls_token.as_ref().map(|token| rows(token.val())),
-        [rows(model.pos_embed.val()), rows(model.time_embed.val())],
+        [
+            rows(model.pos_embed.val()),
+            rows(model.time_embed.as_ref().unwrap().val()),
+        ],
     );
     let (n_prefix_tokens, n_patches) = (class.len(), frames[0].len());
     let n_steps = frames.len();

@@ -1,5 +1,6 @@
 //! Training runs, small and whole.
 
+mod finetune;
 mod resume;
 mod robustness;
 mod video;

@@ -12,7 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use data::{RawClip, RawCrop, RawData, RawUnreadable};
-pub use model::{RawHead, RawLinearProbe, RawModel, RawPooling, RawSize, RawVideo};
+pub use model::{
+    RawActivation, RawBlock, RawDistillation, RawHead, RawLinearProbe, RawModel, RawPooling,
+    RawPositions, RawSize, RawVideo,
+};
 pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging, RawRobustness};
 pub use topology::{
     All, RawAlignment, RawBetween, RawDirection, RawDistance, RawEdges, RawGroundNorm, RawHeads,

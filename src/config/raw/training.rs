@@ -82,7 +82,19 @@ pub enum RawOptimizer {
         lr: f64,
         /// Weight decay.
         weight_decay: f64,
+        /// Factor of the learning rate from each block to the one before; 1 is off.
+        #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
+        layer_decay: f64,
     },
+}
+
+fn everywhere() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_everywhere(layer_decay: &f64) -> bool {
+    *layer_decay == everywhere()
 }
 
 /// `training.schedule`

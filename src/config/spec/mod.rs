@@ -13,6 +13,7 @@ use crate::data::{Augment, DataSpec, SampleSpec, Splits, few_of_each_class, open
 use crate::loss::{Alignment, TopologyPenalty};
 use crate::model::NetworkConfig;
 
+pub use model::Start;
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use training::{LearningRate, TrainingSpec};
 
@@ -29,6 +30,8 @@ pub struct Spec {
     pub samples: SampleSpec,
     /// The model.
     pub model: NetworkConfig,
+    /// Where it starts from.
+    pub start: Start,
     /// The training.
     pub training: TrainingSpec,
     /// Attacks and corruptions at the end; `None` if there are none.
@@ -91,6 +94,7 @@ impl Spec {
         let samples = data.samples();
         let model = model::model(document, &raw.model, samples)?;
         let robustness = records::robustness(document, raw, &model)?;
+        let start = model::start(document, &raw.model, &model)?;
         let training = training::training(document, &raw.training, samples, &model)?;
         let penalties = raw
             .topology
@@ -116,6 +120,7 @@ impl Spec {
             data,
             samples,
             model,
+            start,
             training,
             robustness,
             penalties,

@@ -1,13 +1,18 @@
 //! The model.
 
+use std::path::PathBuf;
+
 use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawHead, RawModel, RawPooling, RawSize, RawVideo};
+use crate::config::raw::{
+    RawActivation, RawBlock, RawDistillation, RawHead, RawModel, RawPooling, RawPositions, RawSize,
+    RawVideo,
+};
 use crate::data::SampleSpec;
 use crate::model::{
-    LinearProbeConfig, NetworkConfig, Pooling, VideoAttention, VideoConfig, VideoHead, VitConfig,
-    VitSize,
+    Activation, BlockStyle, Distillation, LinearProbeConfig, NetworkConfig, Pooling,
+    VideoAttention, VideoConfig, VideoHead, VideoPositions, VitConfig, VitSize,
 };
 
 /// Blocks over the frames of a factorised encoder, where the file does not say.
@@ -147,7 +152,7 @@ fn vit(
     raw: &RawModel,
     samples: SampleSpec,
 ) -> Result<NetworkConfig, ConfigError> {
-    let RawModel::Vit {
+    let &RawModel::Vit {
         size,
         d_model,
         n_layers,
@@ -158,7 +163,10 @@ fn vit(
         n_registers,
         dropout,
         drop_path,
-    } = *raw
+        distillation,
+        block,
+        ..
+    } = raw
     else {
         unreachable!("called for this kind alone");
     };
@@ -176,6 +184,15 @@ fn vit(
         mlp_ratio,
         [dropout, drop_path],
     )?;
+    require(
+        document,
+        distillation == RawDistillation::None || pooling == RawPooling::Cls,
+        "model.distillation",
+        || {
+            "a token that learns from a teacher stands beside a class token, expected pooling `cls`"
+                .into()
+        },
+    )?;
     let config = VitConfig::new(
         [samples.height, samples.width],
         samples.n_channels,
@@ -190,11 +207,120 @@ fn vit(
         .with_n_registers(n_registers)
         .with_dropout(dropout)
         .with_drop_path(drop_path)
-        .with_pooling(match pooling {
-            RawPooling::Cls => Pooling::Cls,
-            RawPooling::Mean => Pooling::Mean,
-        });
+        .with_pooling(self::pooling(pooling))
+        .with_distillation(match distillation {
+            RawDistillation::None => Distillation::None,
+            RawDistillation::Token => Distillation::Token,
+            RawDistillation::Head => Distillation::Head,
+        })
+        .with_style(style(document, block)?);
     Ok(NetworkConfig::Vit(config))
+}
+
+fn pooling(raw: RawPooling) -> Pooling {
+    match raw {
+        RawPooling::Cls => Pooling::Cls,
+        RawPooling::Mean => Pooling::Mean,
+        RawPooling::ClsAndMean => Pooling::ClsAndMean,
+        RawPooling::MeanBeforeNorm => Pooling::MeanBeforeNorm {
+            has_class_token: false,
+        },
+        RawPooling::MeanBesideCls => Pooling::MeanBeforeNorm {
+            has_class_token: true,
+        },
+    }
+}
+
+/// Checks `model.block`.
+fn style(document: &Document, raw: RawBlock) -> Result<BlockStyle, ConfigError> {
+    let epsilons = [
+        ("norm_epsilon", Some(raw.norm_epsilon)),
+        ("head_norm_epsilon", raw.head_norm_epsilon),
+    ];
+    for (key, epsilon) in epsilons {
+        let epsilon = epsilon.unwrap_or_default();
+        let key_path = format!("model.block.{key}");
+        require(
+            document,
+            epsilon >= 0.0 && epsilon.is_finite(),
+            &key_path,
+            || format!("{key} is {epsilon}, expected a finite number of at least 0"),
+        )?;
+    }
+    let is_finite = raw.layer_scale.is_none_or(f64::is_finite);
+    require(document, is_finite, "model.block.layer_scale", || {
+        "layer_scale is not finite, expected the factor that it begins with".into()
+    })?;
+    require(document, raw.d_mlp != Some(0), "model.block.d_mlp", || {
+        "d_mlp is 0, expected at least 1".into()
+    })?;
+    Ok(BlockStyle {
+        norm_epsilon: raw.norm_epsilon,
+        head_norm_epsilon: raw.head_norm_epsilon,
+        activation: match raw.activation {
+            RawActivation::Gelu => Activation::Gelu,
+            RawActivation::GeluTanh => Activation::GeluTanh,
+            RawActivation::Swiglu => Activation::SwiGlu,
+        },
+        layer_scale: raw.layer_scale,
+        d_mlp: raw.d_mlp,
+    })
+}
+
+/// Where a model starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Start {
+    /// Pretrained weights.
+    pub init_from: Option<PathBuf>,
+    /// First blocks that do not learn, with all that comes before them; `None`: everything learns.
+    pub n_frozen: Option<usize>,
+}
+
+/// Checks where the model starts from.
+pub(super) fn start(
+    document: &Document,
+    raw: &RawModel,
+    model: &NetworkConfig,
+) -> Result<Start, ConfigError> {
+    let (init_from, freeze) = match raw {
+        RawModel::Vit {
+            init_from, freeze, ..
+        } => (init_from, *freeze),
+        RawModel::Timesformer(video) | RawModel::Vivit(video) | RawModel::Joint(video) => {
+            (&video.init_from, video.freeze)
+        }
+        RawModel::LinearProbe(_) => return Ok(Start::default()),
+    };
+    require(
+        document,
+        init_from.is_none() || !matches!(raw, RawModel::Vivit(_)),
+        "model.init_from",
+        || {
+            "no library has this model, a factorised encoder; the published ViViT is of the kind `joint`".into()
+        },
+    )?;
+    require(
+        document,
+        freeze.is_none() || init_from.is_some(),
+        "model.freeze",
+        || "freeze keeps parts of a model as they were read, expected `init_from` beside it".into(),
+    )?;
+    let n_layers = model.n_layers();
+    require(
+        document,
+        freeze.is_none_or(|n| n <= n_layers),
+        "model.freeze",
+        || {
+            format!(
+                "freeze is {}, expected at most the {n_layers} blocks",
+                freeze.unwrap_or(0)
+            )
+        },
+    )?;
+    Ok(Start {
+        init_from: init_from.as_ref().map(PathBuf::from),
+        n_frozen: freeze,
+    })
 }
 
 fn head(raw: RawHead) -> VideoHead {
@@ -289,6 +415,16 @@ fn video(
         .with_tubelet_size(tubelet_size)
         .with_mlp_ratio(raw.mlp_ratio)
         .with_dropout(raw.dropout)
-        .with_drop_path(raw.drop_path);
+        .with_drop_path(raw.drop_path)
+        .with_pooling(pooling(raw.pooling))
+        .with_positions(match raw.positions {
+            RawPositions::Sum => VideoPositions::Sum,
+            RawPositions::Each => VideoPositions::Each,
+            RawPositions::Sinusoidal => VideoPositions::Sinusoidal,
+        })
+        .with_style(style(document, raw.block)?);
+    config
+        .check()
+        .map_err(|complaint| document.error_at("model", complaint))?;
     Ok(NetworkConfig::Video(config))
 }

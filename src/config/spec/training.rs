@@ -30,6 +30,8 @@ pub struct TrainingSpec {
     pub lr: f64,
     /// Weight decay.
     pub weight_decay: f64,
+    /// Factor of the learning rate from each block to the one before; above 0 and at most 1.
+    pub layer_decay: f64,
     /// How the learning rate changes.
     pub schedule: LearningRate,
 }
@@ -60,7 +62,11 @@ pub(super) fn training(
     samples: SampleSpec,
     model: &NetworkConfig,
 ) -> Result<TrainingSpec, ConfigError> {
-    let RawOptimizer::Adamw { lr, weight_decay } = training.optimizer;
+    let RawOptimizer::Adamw {
+        lr,
+        weight_decay,
+        layer_decay,
+    } = training.optimizer;
     require(document, training.epochs > 0, "training.epochs", || {
         "epochs is 0, expected at least 1".into()
     })?;
@@ -86,6 +92,10 @@ pub(super) fn training(
         "training.samples_per_class",
         || "samples_per_class is 0, expected at least 1; leave it out for all".to_owned(),
     )?;
+    let shrinks = layer_decay > 0.0 && layer_decay <= 1.0;
+    require(document, shrinks, "training.optimizer.layer_decay", || {
+        format!("layer_decay is {layer_decay}, expected a factor above 0 and at most 1; 1 is off")
+    })?;
     if let Some(norm) = training.clip_norm {
         require(
             document,
@@ -144,6 +154,7 @@ pub(super) fn training(
         augment: augment(document, training.augment, samples)?,
         lr,
         weight_decay,
+        layer_decay,
         schedule: match training.schedule {
             RawLearningRate::Constant {} => LearningRate::Constant,
             RawLearningRate::Cosine { warmup_steps } => LearningRate::Cosine { warmup_steps },
