@@ -1,6 +1,7 @@
 //! Arguments, printing and exit codes: nothing else.
 
 mod ablate;
+mod analyze;
 mod coherence;
 mod comparison_tables;
 mod devices;
@@ -22,6 +23,7 @@ use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::ablate::AblateArguments;
+use self::analyze::AnalyzeArguments;
 use self::coherence::CoherenceArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
@@ -52,6 +54,8 @@ enum Command {
     Ablate(AblateArguments),
     /// Measure how steady over time is what models make of clips, and compare runs.
     Coherence(CoherenceArguments),
+    /// Look inside a model: the topology of its attention on pictures, as a page.
+    Analyze(AnalyzeArguments),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
     /// Compute the persistence diagrams of matrices from a .npy file.
@@ -133,6 +137,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Coherence(arguments) => coherence::run(&arguments),
+        Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
