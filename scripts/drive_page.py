@@ -258,6 +258,7 @@ class Reader:
         button = self.driver.find_element(By.CSS_SELECTOR, f"[data-play={name}]")
         if not button.is_enabled():
             return
+        self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
         interval = int(button.get_attribute("data-interval")) / 1000
         for how in ["the button", "space"]:
             self.move(name, 0)

@@ -31,7 +31,7 @@ pub struct AnalyzeArguments {
     /// Samples of a split of the run's data, with their labels, in place of files.
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// The first so many samples of the split.
+    /// So many samples of the split, evenly spaced.
     #[arg(long, default_value_t = 8, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
     /// Directory of the report: `report.html` and the data behind it. An older report there is replaced.
@@ -137,7 +137,9 @@ impl WhatArguments {
         let layers = match &self.layers {
             Choice::Word(word) if word == "all" => Layers::All,
             Choice::Word(word) => {
-                return Err(format!("--layers {word}: expected `all` or numbers counted from 0"));
+                return Err(format!(
+                    "--layers {word}: expected `all` or numbers counted from 0"
+                ));
             }
             Choice::Of(layers) => Layers::Of(layers.clone()),
         };
@@ -254,8 +256,13 @@ fn report(
     let Written {
         page_bytes,
         writing,
-    } = write_report(&arguments.report, [title, &command.join(" ")], &inspection, &comparisons)
-        .map_err(could_not)?;
+    } = write_report(
+        &arguments.report,
+        [title, &command.join(" ")],
+        &inspection,
+        &comparisons,
+    )
+    .map_err(could_not)?;
     tell(&format!(
         "{} matrices | model {:.1} s, persistence {:.1} s, distances of diagrams {:.1} s, page {:.1} s",
         inspection.items.len(),
@@ -288,7 +295,8 @@ fn samples(
     };
     let data = split.of(&opened.data);
     let n = data.len().min(arguments.n_images as usize);
-    let found = (0..n).map(|index| {
+    let found = (0..n).map(|place| {
+        let index = place * data.len() / n;
         let sample = data.get(index).map_err(|error| error.to_string())?;
         Ok((format!("{index}, class {}", sample.label), sample))
     });

@@ -83,9 +83,7 @@ pub fn multidimensional_scaling(
 fn double_centred(distances: &[f64], n: usize) -> Vec<f64> {
     let squares: Vec<f64> = distances.iter().map(|d| d * d).collect();
     let rows = squares.chunks_exact(n.max(1));
-    let means: Vec<f64> = rows
-        .map(|row| row.iter().sum::<f64>() / n as f64)
-        .collect();
+    let means: Vec<f64> = rows.map(|row| row.iter().sum::<f64>() / n as f64).collect();
     let mean = means.iter().sum::<f64>() / n.max(1) as f64;
     let entry = |index: usize| -0.5 * (squares[index] - means[index / n] - means[index % n] + mean);
     (0..squares.len()).map(entry).collect()
@@ -142,7 +140,10 @@ fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) {
     for _ in 0..2 {
         for other in basis {
             let along = dot(vector, other);
-            vector.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+            vector
+                .iter_mut()
+                .zip(other)
+                .for_each(|(x, y)| *x -= along * y);
         }
     }
 }
@@ -210,7 +211,11 @@ mod tests {
 
     fn distances(points: &[[f64; 3]]) -> Vec<f64> {
         let apart = |a: &[f64; 3], b: &[f64; 3]| {
-            a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
+            a.iter()
+                .zip(b)
+                .map(|(x, y)| (x - y).powi(2))
+                .sum::<f64>()
+                .sqrt()
         };
         points
             .iter()
@@ -221,7 +226,9 @@ mod tests {
     #[test]
     fn points_in_space_come_back_up_to_a_motion() {
         let octahedron: Vec<[f64; 3]> = (0..6)
-            .map(|k| std::array::from_fn(|axis| f64::from(u8::from(k / 2 == axis)) * [1.0, -1.0][k % 2]))
+            .map(|k| {
+                std::array::from_fn(|axis| f64::from(u8::from(k / 2 == axis)) * [1.0, -1.0][k % 2])
+            })
             .collect();
         let mut stream = 7;
         let cloud: Vec<[f64; 3]> = (0..100)
@@ -231,7 +238,10 @@ mod tests {
         for points in [octahedron, cloud, line] {
             let given = distances(&points);
             let (found, shares) = multidimensional_scaling(&given, points.len());
-            assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
+            assert!(
+                (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9,
+                "{shares:?}"
+            );
             assert!(shares[0] >= shares[1] && shares[1] >= shares[2]);
             for (a, b) in given.iter().zip(distances(&found)) {
                 assert!((a - b).abs() < 1e-6, "{a} came back as {b}");

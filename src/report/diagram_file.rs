@@ -38,29 +38,13 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
         let births = bars().flat_map(|bar| ends(bar.birth_edge));
         let deaths = bars().flat_map(|bar| ends(bar.death_edge));
         archive.add(&format!("dgm{dim}"), &[n_bars, 2], points)?;
-        archive.add(
-            &format!("offsets{dim}"),
-            &[offsets.len()],
-            offsets.clone(),
-        )?;
-        archive.add(
-            &format!("birth_simplex{dim}"),
-            &[n_bars, 2],
-            births,
-        )?;
-        archive.add(
-            &format!("death_simplex{dim}"),
-            &[n_bars, 2],
-            deaths,
-        )?;
+        archive.add(&format!("offsets{dim}"), &[offsets.len()], offsets.clone())?;
+        archive.add(&format!("birth_simplex{dim}"), &[n_bars, 2], births)?;
+        archive.add(&format!("death_simplex{dim}"), &[n_bars, 2], deaths)?;
     }
     let n_bars = everything.len() / 3;
     archive.add("diagrams", &[n_bars, 3], everything)?;
-    archive.add(
-        "meta_json",
-        &[meta_json.len()],
-        meta_json.bytes(),
-    )?;
+    archive.add("meta_json", &[meta_json.len()], meta_json.bytes())?;
     archive.finish()
 }
 

@@ -125,12 +125,13 @@ impl Comparisons {
         };
         let means = |picture: usize| -> Vec<&Item> {
             let layers = 0..n_layers;
-            layers.map(|layer| inspection.item(picture, layer, 0)).collect()
+            layers
+                .map(|layer| inspection.item(picture, layer, 0))
+                .collect()
         };
         let heads = |picture: usize| -> Vec<&Item> {
-            let items = (0..n_layers).flat_map(|layer| {
-                (1..=inspection.heads.len()).map(move |head| (layer, head))
-            });
+            let items = (0..n_layers)
+                .flat_map(|layer| (1..=inspection.heads.len()).map(move |head| (layer, head)));
             items
                 .map(|(layer, head)| inspection.item(picture, layer, head))
                 .collect()
@@ -197,9 +198,7 @@ fn pair_curves(inspection: &Inspection, comparer: Comparer, dim: usize) -> Resul
     let pairs: Vec<(usize, usize)> = (0..n)
         .flat_map(|i| (i + 1..n).map(move |j| (i, j)))
         .collect();
-    let of_pictures = |layer: usize, picture: usize| {
-        inspection.item(picture, layer, 0).points(dim)
-    };
+    let of_pictures = |layer: usize, picture: usize| inspection.item(picture, layer, 0).points(dim);
     let mut curves = Vec::new();
     for title in kinds {
         let pairs: Vec<(usize, usize)> = pairs
@@ -211,9 +210,9 @@ fn pair_curves(inspection: &Inspection, comparer: Comparer, dim: usize) -> Resul
             continue;
         }
         let by_layer = (0..n_layers).map(|layer| {
-            let distances = pairs.par_iter().map(|&(i, j)| {
-                comparer.distance(&of_pictures(layer, i), &of_pictures(layer, j))
-            });
+            let distances = pairs
+                .par_iter()
+                .map(|&(i, j)| comparer.distance(&of_pictures(layer, i), &of_pictures(layer, j)));
             Ok(spread(&distances.collect::<Result<Vec<f64>>>()?))
         });
         curves.push(PairCurve {

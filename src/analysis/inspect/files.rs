@@ -72,7 +72,10 @@ fn distances(inspection: &Inspection, comparisons: &Comparisons) -> Result<Vec<u
     let mut archive = Npz::default();
     let n_layers = inspection.layers.len();
     let sides = [n_layers, n_layers * inspection.heads.len()];
-    let all = [("layers", &comparisons.layers), ("heads", &comparisons.heads)];
+    let all = [
+        ("layers", &comparisons.layers),
+        ("heads", &comparisons.heads),
+    ];
     for ((of, pictures), side) in all.into_iter().zip(sides) {
         let kinds = pictures.first().map_or(0, Vec::len);
         for kind in 0..kinds {
@@ -105,7 +108,9 @@ fn summary(inspection: &Inspection) -> String {
     let mut text = "picture,name,layer,head,homology_dim,metric,value\n".to_owned();
     for item in &inspection.items {
         let place = item.place;
-        let head = place.head.map_or("mean".to_owned(), |head| head.to_string());
+        let head = place
+            .head
+            .map_or("mean".to_owned(), |head| head.to_string());
         let name = csv_field(&inspection.pictures[place.picture].name);
         let start = format!("{},{name},{},{head}", place.picture, place.layer);
         let whole = [
@@ -127,12 +132,7 @@ fn summary(inspection: &Inspection) -> String {
     text
 }
 
-fn json(
-    title: &str,
-    command: &str,
-    inspection: &Inspection,
-    comparisons: &Comparisons,
-) -> Value {
+fn json(title: &str, command: &str, inspection: &Inspection, comparisons: &Comparisons) -> Value {
     let spec = &inspection.spec;
     let items = inspection.items.iter().map(|item| {
         let place = item.place;

@@ -179,7 +179,9 @@ impl Inspection {
     fn keep_page_small(&mut self, picture: usize) {
         let items = self.index(picture, 0, 0)..self.items.len();
         let layers = picture * self.layers.len()..self.cosines.len();
-        let all = self.packed[items.clone()].iter().chain(&self.cosines[layers.clone()]);
+        let all = self.packed[items.clone()]
+            .iter()
+            .chain(&self.cosines[layers.clone()]);
         let mut n_bytes: usize = all.flatten().map(String::len).sum();
         let room = PAGE_BYTES.saturating_sub(self.n_packed_bytes);
         let mut forget = |slot: &mut Option<String>| {
@@ -201,17 +203,25 @@ impl Inspection {
     /// `matrices/<picture>.npz`: `distances` `[n_layers, 1 + n_heads, n_points, n_points]`, the mean of
     /// the heads first, and `attention` `[n_layers, 1 + n_heads, n_tokens, n_tokens]`, as the model gave
     /// it.
-    fn write_matrices(&self, picture: usize, read: &[(WholeItem, String, Vec<Item>)]) -> Result<()> {
+    fn write_matrices(
+        &self,
+        picture: usize,
+        read: &[(WholeItem, String, Vec<Item>)],
+    ) -> Result<()> {
         let directory = self.directory.join("matrices");
         let path = directory.join(format!("{picture}.npz"));
         let [n_layers, n_views] = [self.layers.len(), 1 + self.heads.len()];
         let encoded = || -> std::result::Result<(), String> {
             let mut archive = Npz::default();
-            let n_points = read.first().map_or(0, |(whole, ..)| whole.distances.len().isqrt());
+            let n_points = read
+                .first()
+                .map_or(0, |(whole, ..)| whole.distances.len().isqrt());
             let shape = [n_layers, n_views, n_points, n_points];
             let distances = read.iter().flat_map(|(whole, ..)| &whole.distances);
             archive.add("distances", &shape, distances.map(|&x| x as f32))?;
-            let n_tokens = read.first().map_or(0, |(whole, ..)| whole.attention.len().isqrt());
+            let n_tokens = read
+                .first()
+                .map_or(0, |(whole, ..)| whole.attention.len().isqrt());
             if n_tokens > 0 {
                 let shape = [n_layers, n_views, n_tokens, n_tokens];
                 let attention = read.iter().flat_map(|(whole, ..)| &whole.attention);

@@ -125,7 +125,10 @@ impl WholeItem {
         }
         text.push_str("],\"space\":[");
         let (points, shares) = &self.coordinates;
-        let extent = points.iter().flatten().fold(0.0_f64, |most, x| most.max(x.abs()));
+        let extent = points
+            .iter()
+            .flatten()
+            .fold(0.0_f64, |most, x| most.max(x.abs()));
         for (index, x) in points.iter().flatten().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             let place = match extent > 0.0 {
@@ -185,7 +188,10 @@ mod tests {
                 let length = shortest + (radius - shortest) * f64::from(k) / 1000.0;
                 let level = usize::from(stops.level(length));
                 assert!(stops.diameter(level) >= length - 1e-9 * radius);
-                assert!(level == 1 || stops.diameter(level - 1) < length, "{length} at {level}");
+                assert!(
+                    level == 1 || stops.diameter(level - 1) < length,
+                    "{length} at {level}"
+                );
             }
         }
     }

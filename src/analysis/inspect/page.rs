@@ -32,23 +32,39 @@ pub(super) fn page(
         "{n_pictures} picture{}, {} layer{}, {} matrices of {} tokens: {}.",
         if n_pictures == 1 { "" } else { "s" },
         inspection.layers.len(),
-        if inspection.layers.len() == 1 { "" } else { "s" },
+        if inspection.layers.len() == 1 {
+            ""
+        } else {
+            "s"
+        },
         inspection.items.len(),
         inspection.layout.n_tokens(),
         unit,
     );
     let mut page = Page::new(format!("Inside {title}"), lead)
         .drawn_by(STYLE, SCRIPT)
-        .section(Section::new("The complex over the picture", viewer(inspection, &unit)))
+        .section(Section::new(
+            "The complex over the picture",
+            viewer(inspection, &unit),
+        ))
         .section(Section::new("Through the depth", depth(inspection)));
     if inspection.layers.len() > 1 {
-        page = page.section(Section::new("Between layers", layers(inspection, comparisons, &unit)));
+        page = page.section(Section::new(
+            "Between layers",
+            layers(inspection, comparisons),
+        ));
     }
     if !inspection.heads.is_empty() {
         page = page.section(Section::new("Heads", heads(inspection, comparisons, &unit)));
     }
-    page.section(Section::new("Between pictures, and a null", pictures(inspection, comparisons, &unit)))
-        .section(Section::new("What was done", done(command, inspection, &unit)))
+    page.section(Section::new(
+        "Between pictures, and a null",
+        pictures(inspection, comparisons, &unit),
+    ))
+    .section(Section::new(
+        "What was done",
+        done(command, inspection, &unit),
+    ))
 }
 
 /// What distances are measured in.
@@ -120,13 +136,20 @@ fn betti(inspection: &Inspection, picture: usize, dim: usize) -> Plot {
     let radii = items.iter().map(|item| item.enclosing_radius);
     let largest = radii.fold(0.0, f64::max);
     let diameter = |k: usize| largest * (k as f64 + 0.5) / N_BETTI as f64;
-    let values = items.iter().flat_map(|item| {
-        (0..N_BETTI).map(move |k| item.betti(dim, diameter(k)) as f64)
-    });
+    let values = items
+        .iter()
+        .flat_map(|item| (0..N_BETTI).map(move |k| item.betti(dim, diameter(k)) as f64));
     let labels = (0..N_BETTI).map(|k| format!("{:.3}", diameter(k)));
     let title = format!("Betti number {dim} by layer and diameter");
     let unit = "number of classes alive".to_owned();
-    Heatmap::new(title, unit, layer_labels(inspection), labels.collect(), values.collect()).draw()
+    Heatmap::new(
+        title,
+        unit,
+        layer_labels(inspection),
+        labels.collect(),
+        values.collect(),
+    )
+    .draw()
 }
 
 fn summaries(inspection: &Inspection, picture: usize) -> Plot {
@@ -136,9 +159,16 @@ fn summaries(inspection: &Inspection, picture: usize) -> Plot {
             .clone()
             .map(|(place, layer)| (*layer as f64, of(inspection.item(picture, place, 0))));
         let values: Vec<(f64, f64)> = values.collect();
-        let largest = values.iter().fold(f64::MIN_POSITIVE, |most, (_, y)| most.max(*y));
-        let points = values.into_iter().map(|(x, y)| PlotPoint::new(x, y / largest));
-        Series::new(format!("{label} (1 is {})", number(largest)), points.collect())
+        let largest = values
+            .iter()
+            .fold(f64::MIN_POSITIVE, |most, (_, y)| most.max(*y));
+        let points = values
+            .into_iter()
+            .map(|(x, y)| PlotPoint::new(x, y / largest));
+        Series::new(
+            format!("{label} (1 is {})", number(largest)),
+            points.collect(),
+        )
     };
     let mut plot = LinePlot::new("Summaries by layer", "layer", "over the largest");
     for dim in 0..=inspection.spec.max_homology_dim {
@@ -146,9 +176,11 @@ fn summaries(inspection: &Inspection, picture: usize) -> Plot {
             item.diagrams[dim].total_persistence()
         }));
     }
-    plot.series(series("mean distance".to_owned(), &|item| item.mean_distance))
-        .y_range([0.0, 1.0])
-        .draw()
+    plot.series(series("mean distance".to_owned(), &|item| {
+        item.mean_distance
+    }))
+    .y_range([0.0, 1.0])
+    .draw()
 }
 
 fn kinds_control(name: &str, of: &[DiagramDistances]) -> Control {
@@ -157,7 +189,7 @@ fn kinds_control(name: &str, of: &[DiagramDistances]) -> Control {
     Control::choice(name, "Compared", kinds)
 }
 
-fn layers(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
+fn layers(inspection: &Inspection, comparisons: &Comparisons) -> Markup {
     let mut bar: Vec<Control> = picture_control("between", inspection).into_iter().collect();
     bar.push(kinds_control("layers_by", &comparisons.layers[0]));
     html! {
@@ -166,7 +198,7 @@ fn layers(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Mar
             @for (place, kind) in kinds.iter().enumerate() {
                 @let labels = layer_labels(inspection);
                 @let when = when_picture("between", inspection, picture).and("layers_by", place);
-                (shown_when(&when, figure(distances(kind, labels, "layers", unit), "Between the diagrams of the \
+                (shown_when(&when, figure(distances(kind, labels, "layers"), "Between the diagrams of the \
                     means of the heads; bars that never die are left out. A block along the diagonal is a run of \
                     layers of like topology.")))
             }
@@ -174,13 +206,13 @@ fn layers(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Mar
     }
 }
 
-fn distances(kind: &DiagramDistances, labels: Vec<String>, of: &str, unit: &str) -> Plot {
+fn distances(kind: &DiagramDistances, labels: Vec<String>, of: &str) -> Plot {
     let title = format!(
         "{} distance between {of}, H{}",
         capitalized(kind.comparer.title()),
         kind.homology_dim
     );
-    let unit = format!("ground norm L-infinity, in {unit}");
+    let unit = "ground norm L-infinity".to_owned();
     Heatmap::new(title, unit, labels.clone(), labels, kind.values.clone()).draw()
 }
 
@@ -221,7 +253,11 @@ fn head_summaries(inspection: &Inspection, unit: &str) -> Vec<HeadSummary> {
             Box::new(move |item| item.diagrams[dim].bars.len() as f64),
         ));
     }
-    found.push(summary("mean distance", unit, Box::new(|item| item.mean_distance)));
+    found.push(summary(
+        "mean distance",
+        unit,
+        Box::new(|item| item.mean_distance),
+    ));
     if inspection.items.iter().any(|item| item.entropy.is_some()) {
         found.push(summary(
             "entropy of rows",
@@ -236,13 +272,24 @@ fn heads(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Mark
     let summaries = head_summaries(inspection, unit);
     let n_drawn = inspection.pictures.len().min(MAX_DRAWN);
     let names = summaries.iter().map(|summary| summary.name.clone());
-    let head_labels: Vec<String> = inspection.heads.iter().map(|head| format!("head {head}")).collect();
+    let head_labels: Vec<String> = inspection
+        .heads
+        .iter()
+        .map(|head| format!("head {head}"))
+        .collect();
     let all_labels: Vec<String> = inspection
         .layers
         .iter()
-        .flat_map(|layer| inspection.heads.iter().map(move |head| format!("{layer}.{head}")))
+        .flat_map(|layer| {
+            inspection
+                .heads
+                .iter()
+                .map(move |head| format!("{layer}.{head}"))
+        })
         .collect();
-    let mut bar: Vec<Control> = picture_control("heads_of", inspection).into_iter().collect();
+    let mut bar: Vec<Control> = picture_control("heads_of", inspection)
+        .into_iter()
+        .collect();
     bar.push(Control::choice("summary", "Number", names));
     let kinds = comparisons.heads.first();
     if let Some(kinds) = kinds.filter(|_| all_labels.len() > 1) {
@@ -261,7 +308,7 @@ fn heads(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Mark
             @for (place, kind) in comparisons.heads.get(picture).into_iter().flatten().enumerate() {
                 @let when = when_picture("heads_of", inspection, picture).and("heads_by", place);
                 (shown_when(&when, figure(
-                    distances(kind, all_labels.clone(), "all heads", unit),
+                    distances(kind, all_labels.clone(), "all heads"),
                     "Heads as layer.head; numbers: distances.npz.",
                 )))
             }
@@ -284,7 +331,14 @@ fn by_head(
         (1..=labels.len()).map(move |head| (summary.of)(inspection.item(picture, layer, head)))
     });
     let title = capitalized(&summary.name);
-    Heatmap::new(title, &*summary.unit, layer_labels(inspection), labels.to_vec(), values.collect()).draw()
+    Heatmap::new(
+        title,
+        &*summary.unit,
+        layer_labels(inspection),
+        labels.to_vec(),
+        values.collect(),
+    )
+    .draw()
 }
 
 fn pictures(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
@@ -314,7 +368,10 @@ fn pair_plot(
     curves: &[PairCurve],
     unit: &str,
 ) -> Plot {
-    let title = format!("{} distance between pictures, H{dim}", capitalized(comparer.title()));
+    let title = format!(
+        "{} distance between pictures, H{dim}",
+        capitalized(comparer.title())
+    );
     let mut plot = LinePlot::new(title, "layer", unit);
     for curve in curves {
         let points = inspection.layers.iter().zip(&curve.by_layer);
@@ -336,35 +393,56 @@ fn done(command: &str, inspection: &Inspection, unit: &str) -> Markup {
     let settings = [
         ("Command", command.to_owned()),
         ("Distance", unit.to_owned()),
-        ("Tokens", format!(
-            "{rows} by {columns} patches and {} before them; points are {}",
-            inspection.layout.n_prefix_tokens,
-            match spec.tokens {
-                crate::nn::Tokens::Patches => "the patches",
-                crate::nn::Tokens::All => "all",
-            }
-        )),
-        ("Homology", format!(
-            "Vietoris-Rips, coefficients in Z/2, dimensions 0 to {}",
-            spec.max_homology_dim
-        )),
-        ("Heads", match inspection.heads.len() {
-            0 => "their mean".to_owned(),
-            n => format!("their mean, and {n} by themselves"),
-        }),
+        (
+            "Tokens",
+            format!(
+                "{rows} by {columns} patches and {} before them; points are {}",
+                inspection.layout.n_prefix_tokens,
+                match spec.tokens {
+                    crate::nn::Tokens::Patches => "the patches",
+                    crate::nn::Tokens::All => "all",
+                }
+            ),
+        ),
+        (
+            "Homology",
+            format!(
+                "Vietoris-Rips, coefficients in Z/2, dimensions 0 to {}",
+                spec.max_homology_dim
+            ),
+        ),
+        (
+            "Heads",
+            match inspection.heads.len() {
+                0 => "their mean".to_owned(),
+                n => format!("their mean, and {n} by themselves"),
+            },
+        ),
     ];
-    let mut table = Table::new("Settings", vec![Column::text("What"), Column::text("Set to")]);
+    let mut table = Table::new(
+        "Settings",
+        vec![Column::text("What"), Column::text("Set to")],
+    );
     for (what, value) in settings {
         table = table.row([what.to_owned(), value]);
     }
     let files = [
-        ("diagrams.npz", "all diagrams: dgm0, dgm1, ..., offsets, critical edges; meta_json names the items"),
+        (
+            "diagrams.npz",
+            "all diagrams: dgm0, dgm1, ..., offsets, critical edges; meta_json names the items",
+        ),
         ("distances.npz", "the heatmaps of distances, by picture"),
         ("matrices/", "distance matrices and attention"),
         ("summary.csv", "numbers of each diagram, in long form"),
-        ("analysis.json", "settings, pictures, summaries and comparisons"),
+        (
+            "analysis.json",
+            "settings, pictures, summaries and comparisons",
+        ),
     ];
-    let mut beside = Table::new("Files beside this page", vec![Column::text("File"), Column::text("Holds")]);
+    let mut beside = Table::new(
+        "Files beside this page",
+        vec![Column::text("File"), Column::text("Holds")],
+    );
     for (file, holds) in files {
         let holds = match file {
             "matrices/" => format!("{holds} of the first {MAX_MATRIX_FILES} pictures"),

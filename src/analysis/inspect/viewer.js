@@ -148,11 +148,13 @@
     pen.textAlign = "start";
   }
 
+  const hasPrefixShown = () => setup.prefix > 0 && (setup.allTokens || value("over") > 0);
+
   // Where tokens lie: patches over the picture, those before them in a column at its left.
   function layoutOf(width) {
     const [rows, columns] = setup.grid;
     const image = images[value("picture")];
-    const strip = setup.prefix ? Math.max(26, width * 0.07) : 0;
+    const strip = hasPrefixShown() ? Math.max(26, width * 0.07) : 0;
     const across = width - strip;
     const ratio = image?.naturalWidth ? image.naturalHeight / image.naturalWidth : rows / columns;
     const height = across * ratio;
@@ -279,12 +281,13 @@
     } else {
       drawMap(pen, over, place, [across / columns, height / rows], Math.min(18, strip));
     }
+    if (token < setup.prefix && !hasPrefixShown()) return;
     const [x, y] = place(token);
     const side = token < setup.prefix ? Math.min(18, strip) : cell;
     pen.lineWidth = 2;
     pen.strokeStyle = ink("--ink");
     pen.strokeRect(x - side / 2, y - side / 2, side, side);
-    if (setup.prefix && (over > 0 || setup.allTokens)) {
+    if (hasPrefixShown()) {
       pen.fillStyle = ink("--soft");
       pen.font = "10px system-ui, sans-serif";
       pen.fillText("cls", 2, 8);
@@ -531,7 +534,8 @@
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const n = setup.prefix + setup.grid[0] * setup.grid[1];
     const far = (t) => { const [a, b] = place(t); return (a - x) ** 2 + (b - y) ** 2; };
-    token = Array.from({ length: n }, (_, t) => t).reduce((best, t) => far(t) < far(best) ? t : best, 0);
+    const first = hasPrefixShown() ? 0 : setup.prefix;
+    token = Array.from({ length: n - first }, (_, t) => t + first).reduce((best, t) => far(t) < far(best) ? t : best);
     draw();
   }
 
@@ -544,7 +548,7 @@
       return;
     }
     const [row, column] = [Math.floor(patch / columns) + down, (patch % columns) + right];
-    if (column < 0 && setup.prefix) token = 0;
+    if (column < 0 && hasPrefixShown()) token = 0;
     else if (row >= 0 && row < rows && column >= 0 && column < columns) token = setup.prefix + row * columns + column;
   }
 

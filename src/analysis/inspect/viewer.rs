@@ -47,7 +47,11 @@ pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
     choice("layer", "Layer", layers.collect());
     choice("head", "Head", heads);
     let overlays = overlays[..n_overlays].iter();
-    choice("over", "Drawn", overlays.map(|name| (*name).to_owned()).collect());
+    choice(
+        "over",
+        "Drawn",
+        overlays.map(|name| (*name).to_owned()).collect(),
+    );
     // Cycles first: they are what one comes to see.
     let dims = (0..n_dims).map(|dim| format!("H{}", dim_of(dim, n_dims)));
     choice("bars", "Bars", dims.collect());
@@ -57,17 +61,17 @@ pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
         div.looking id="looking" {
             noscript { p.missing { "What follows is drawn by a script." } }
             p.state id="state" {}
+            p.state id="chosen" aria-live="polite" { "No bar is chosen." }
             (drawing("over_picture", "The picture with the patch grid as the model sees it, and the 1-skeleton at \
                 the scale over it: components in colours, triangles faint, isolated vertices as rings. Click a \
                 patch, or move with the arrow keys, to choose a token."))
             (drawing("in_space", "The same points in space by classical multidimensional scaling: near where their \
                 distances are small. Drag, or use the arrow keys, to turn."))
             (drawing("as_bars", "The bars, birth to death; the line is the scale. Choose one by clicking, or with the \
-                up and down keys: its birth edge (solid), death edge (dashed) and a cycle are drawn above. Escape \
-                lets go."))
+                up and down keys: its birth edge (orange, solid), death edge (blue, dashed) and a cycle (green) are \
+                drawn above. Escape lets go."))
             (drawing("as_points", "The persistence diagram. Births and deaths below the axes' ends lie at their \
                 edges; bars that never die at the top."))
-            p.state id="chosen" aria-live="polite" { "No bar is chosen." }
         }
         p.note {
             "Stops of the scale run from before the shortest edge to the enclosing radius, from where nothing is \
