@@ -8,15 +8,16 @@ use clap::{Args, ValueEnum};
 use super::evaluate::Split;
 use super::output::tell;
 use super::progress::{Bar, Notes};
-use super::{Failure, OpenedRun};
+use super::{Failure, open, read_config};
 use crate::analysis::inspect::{
     Comparisons, HeadChoice, InspectSpec, Inspection, Seen, Shown, Written, write_report,
 };
-use crate::data::Sample;
+use crate::data::{DataSpec, Sample, open_data};
 use crate::distance::{Metric, RowDistance};
 use crate::loss::{Layers, Source};
 use crate::model::Task;
 use crate::nn::Tokens;
+use crate::run::RunDirectory;
 use crate::train::load_best;
 
 /// Arguments of `analyze`.
@@ -193,12 +194,13 @@ const BATCH_SIZE: usize = 4;
 pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     let could_not = Failure::CouldNotRun;
     let spec = arguments.what.spec().map_err(could_not)?;
-    let opened = OpenedRun::new(&arguments.model, &arguments.device)?;
-    let (names, samples) = samples(arguments, &opened).map_err(could_not)?;
-    let (model, _) = load_best(&opened.run, &opened.config, &opened.device, &mut Notes)?;
-    let task = Task::of(&opened.config.spec.model);
-    let shown = opened.config.spec.samples;
-    let title = opened.config.spec.name.clone();
+    let run = RunDirectory::open(&arguments.model).map_err(could_not)?;
+    let config = read_config(&run.config(), &[])?;
+    let device = open(&arguments.device)?;
+    let (names, samples) = samples(arguments, &config.spec.data).map_err(could_not)?;
+    let (model, _) = load_best(&run, &config, &device, &mut Notes)?;
+    let task = Task::of(&config.spec.model);
+    let shown = config.spec.samples;
     let look = |range: std::ops::Range<usize>| {
         let shown_samples = Shown {
             names: &names[range.clone()],
@@ -206,9 +208,9 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
             is_labelled: arguments.split.is_some(),
             n_before: range.start,
         };
-        Seen::by(&model, task, shown, shown_samples, &opened.device).map_err(|e| e.to_string())
+        Seen::by(&model, task, shown, shown_samples, &device).map_err(|e| e.to_string())
     };
-    report(arguments, &title, spec, samples.len(), look)
+    report(arguments, &config.spec.name, spec, samples.len(), look)
 }
 
 /// Looks at so many images or clips, a batch at a time, by whatever shows them to a model.
@@ -282,18 +284,19 @@ fn report(
 /// Names and pixels of what is looked at.
 fn samples(
     arguments: &AnalyzeArguments,
-    opened: &OpenedRun,
+    spec: &DataSpec,
 ) -> Result<(Vec<String>, Vec<Sample>), String> {
     let Some(split) = arguments.split else {
         let files = arguments.images.iter().map(|path| {
             let name = path.file_name().unwrap_or(path.as_os_str());
-            let sample = opened.config.spec.data.read(path)?;
+            let sample = spec.read(path)?;
             Ok((name.to_string_lossy().into_owned(), sample))
         });
         let files: Vec<(String, Sample)> = files.collect::<Result<_, String>>()?;
         return Ok(files.into_iter().unzip());
     };
-    let data = split.of(&opened.data);
+    let data = open_data(spec)?;
+    let data = split.of(&data);
     let n = data.len().min(arguments.n_images as usize);
     let found = (0..n).map(|place| {
         let index = place * data.len() / n;
