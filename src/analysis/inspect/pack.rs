@@ -9,7 +9,7 @@ use flate2::write::DeflateEncoder;
 
 use super::item::WholeItem;
 
-/// Stops of the slider of scales, from before the first edge to the enclosing radius.
+/// Stops of the slider of scales, from before the first edge to the last birth or death.
 pub(super) const N_STOPS: usize = 241;
 
 /// The level of what enters at no stop.
@@ -22,35 +22,51 @@ const LAST_ATTENTION_LEVEL: f32 = 31.0;
 ///
 /// Distances are stored as the first stop at which they have entered, so what is drawn at a stop is
 /// exactly the 1-skeleton there, in one byte an edge.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Stops {
-    shortest: f64,
-    step: f64,
-}
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stops(Vec<f64>);
 
 impl Stops {
-    /// Stop 0 lies before the shortest edge, stop 1 at it, and the last at the enclosing radius, where
-    /// nothing is left to be born or to die.
-    pub(super) fn new(shortest: f64, enclosing_radius: f64) -> Self {
-        let step = (enclosing_radius - shortest).max(0.0) / (N_STOPS - 2) as f64;
-        Self { shortest, step }
-    }
-
-    fn diameter(self, stop: usize) -> f64 {
-        (self.shortest + (stop as f64 - 1.0) * self.step).max(0.0)
-    }
-
-    /// The first stop at which an edge of this length has entered.
-    pub(super) fn level(self, length: f64) -> u8 {
-        let guess = match self.step > 0.0 {
-            true => ((length - self.shortest) / self.step).max(0.0) as usize,
-            false => 1,
+    /// Stop 0 lies before the shortest edge, stop 1 at it, and the last at the last birth or death, where
+    /// nothing is left to happen. In between half of the way is even in the diameter, half in the number
+    /// of births and deaths, which often crowd in a small part of the range.
+    pub(super) fn new(shortest: f64, mut events: Vec<f64>) -> Self {
+        events.push(shortest);
+        events.retain(|event| *event >= shortest);
+        events.sort_by(f64::total_cmp);
+        events.dedup();
+        let last = events[events.len() - 1];
+        let range = last - shortest;
+        if range <= 0.0 {
+            return Self(vec![shortest; N_STOPS]);
+        }
+        let n_gaps = (events.len() - 1) as f64;
+        let place = |(rank, event): (usize, &f64)| {
+            0.5 * (event - shortest) / range + 0.5 * rank as f64 / n_gaps
         };
-        // The last stop is the radius up to rounding; an edge as long as the radius is in.
-        let tolerance = 1e-9 * self.diameter(N_STOPS - 1);
-        let has_entered = |stop: &usize| self.diameter(*stop) + tolerance >= length;
-        let stop = (guess.max(1)..N_STOPS).find(has_entered);
-        stop.map_or(NEVER, |stop| stop as u8)
+        let places: Vec<f64> = events.iter().enumerate().map(place).collect();
+        let mut diameters = vec![(shortest - range / N_STOPS as f64).max(0.0)];
+        for stop in 0..N_STOPS - 1 {
+            let wanted = stop as f64 / (N_STOPS - 2) as f64;
+            let above = places.partition_point(|place| *place < wanted);
+            diameters.push(match above {
+                0 => shortest,
+                above if above == places.len() => last,
+                above => {
+                    let [low, high] = [places[above - 1], places[above]];
+                    let share = (wanted - low) / (high - low);
+                    events[above - 1] + share * (events[above] - events[above - 1])
+                }
+            });
+        }
+        // Rounding must not put the last event beyond the last stop.
+        diameters[N_STOPS - 1] = last;
+        Self(diameters)
+    }
+
+    /// The first stop at which an edge of this length has entered; never the one before all edges.
+    pub(super) fn level(&self, length: f64) -> u8 {
+        let stop = 1 + self.0[1..].partition_point(|diameter| *diameter < length);
+        if stop < N_STOPS { stop as u8 } else { NEVER }
     }
 }
 
@@ -58,10 +74,10 @@ impl WholeItem {
     fn stops(&self) -> Stops {
         let n = self.coordinates.0.len();
         let shortest = self.upper(n).fold(f64::INFINITY, f64::min);
-        match shortest.is_finite() {
-            true => Stops::new(shortest, self.item.enclosing_radius),
-            false => Stops::new(0.0, 0.0),
-        }
+        let bars = self.item.diagrams.iter().flat_map(|diagram| &diagram.bars);
+        let ends = bars.flat_map(|bar| [bar.birth, bar.death]);
+        let events = ends.filter(|end| end.is_finite()).collect();
+        Stops::new(if shortest.is_finite() { shortest } else { 0.0 }, events)
     }
 
     /// Entries above the diagonal, row by row.
@@ -74,7 +90,7 @@ impl WholeItem {
     pub(super) fn pack(&self) -> String {
         let n = self.coordinates.0.len();
         let stops = self.stops();
-        let text = self.json(stops);
+        let text = self.json(&stops);
         let mut bytes = (text.len() as u32).to_le_bytes().to_vec();
         bytes.extend(text.bytes());
         bytes.extend(self.upper(n).map(|length| stops.level(length)));
@@ -88,13 +104,13 @@ impl WholeItem {
         deflated(&bytes)
     }
 
-    fn json(&self, stops: Stops) -> String {
+    fn json(&self, stops: &Stops) -> String {
         let n_tokens = self.attention.len().isqrt();
+        let diameters: Vec<String> = stops.0.iter().map(|d| format!("{d:.5e}")).collect();
         let mut text = format!(
-            "{{\"points\":{},\"tokens\":{n_tokens},\"shortest\":{:e},\"step\":{:e},\"bars\":[",
+            "{{\"points\":{},\"tokens\":{n_tokens},\"stops\":[{}],\"bars\":[",
             self.coordinates.0.len(),
-            stops.shortest,
-            stops.step
+            diameters.join(",")
         );
         for (place, diagram) in self.item.diagrams.iter().enumerate() {
             text.push_str(if place == 0 { "[" } else { ",[" });
@@ -179,20 +195,37 @@ mod tests {
 
     #[test]
     fn every_edge_enters_at_the_first_stop_that_reaches_it() {
-        for (shortest, radius) in [(0.31, 0.57), (0.0, 1.0), (1e-7, 2e-7), (0.5, 0.5)] {
-            let stops = Stops::new(shortest, radius);
+        let crowded = (0..500).map(|k| 0.31 + 1e-6 * f64::from(k)).chain([0.57]);
+        for (shortest, events) in [
+            (0.31, crowded.collect()),
+            (0.0, vec![0.0, 1.0]),
+            (1e-7, vec![0.0, 1e-7, 2e-7]),
+            (0.5, vec![]),
+        ] {
+            let last = events.iter().copied().fold(shortest, f64::max);
+            let stops = Stops::new(shortest, events);
+            assert_eq!(stops.0.len(), N_STOPS);
+            assert!(stops.0.is_sorted());
             assert_eq!(stops.level(shortest), 1);
-            assert!(usize::from(stops.level(radius)) < N_STOPS);
-            assert_eq!(stops.level(1.01 * radius + 1e-3), NEVER);
+            assert!(usize::from(stops.level(last)) < N_STOPS);
+            assert_eq!(stops.level(1.01 * last + 1e-3), NEVER);
             for k in 0..=1000 {
-                let length = shortest + (radius - shortest) * f64::from(k) / 1000.0;
-                let level = usize::from(stops.level(length));
-                assert!(stops.diameter(level) >= length - 1e-9 * radius);
+                let length = shortest + (last - shortest) * f64::from(k) / 1000.0;
+                let level = usize::from(stops.level(length.min(last)));
+                assert!(stops.0[level] >= length.min(last));
                 assert!(
-                    level == 1 || stops.diameter(level - 1) < length,
+                    level == 1 || stops.0[level - 1] < length,
                     "{length} at {level}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn crowded_births_and_deaths_have_stops_of_their_own() {
+        let events = (0..100).map(|k| 1e-3 + 1e-6 * f64::from(k)).chain([1.0]);
+        let stops = Stops::new(1e-3, events.collect());
+        let n_crowded = stops.0.iter().filter(|d| **d <= 1.1e-3).count();
+        assert!((110..=125).contains(&n_crowded), "{n_crowded}");
     }
 }

@@ -71,9 +71,16 @@
     return read;
   }
 
-  const diameter = (stop) => Math.max(0, item.shortest + (stop - 1) * item.step);
-  const lowest = () => diameter(0);
-  const highest = () => Math.max(diameter(setup.stops - 1), lowest() + 1e-12);
+  const diameter = (stop) => item.stops[stop];
+  const lastDiameter = () => item.stops.at(-1);
+  // Ends of the axes: those of the bars that are shown.
+  function range() {
+    const bars = item.bars[dimShown()];
+    const ends = bars.flatMap((bar) => [bar.birth, bar.death]).filter(Number.isFinite);
+    const [low, high] = ends.length ? [Math.min(...ends), Math.max(...ends)] : [diameter(0), lastDiameter()];
+    const margin = 0.03 * (high - low) || 1e-9;
+    return [Math.max(0, low - margin), high + margin];
+  }
 
   // The complex at a stop: components by union-find, named after their smallest vertex.
   function complexAt(stop) {
@@ -226,7 +233,7 @@
       path.moveTo(places[i][0], places[i][1]);
       path.lineTo(places[j][0], places[j][1]);
     }
-    const alpha = Math.min(0.95, Math.max(0.1, 14 / Math.sqrt(complex.nEdges + 1)));
+    const alpha = Math.min(0.95, Math.max(0.05, 7 / Math.sqrt(complex.nEdges + 1)));
     pen.lineWidth = complex.nEdges > 2500 ? 0.7 : 1.5;
     for (const [name, { edges, faces }] of byColor) {
       pen.fillStyle = componentColor(name, 0.14);
@@ -356,13 +363,13 @@
   // As they are drawn: longest first in any dimension.
   function barsShown() {
     const bars = [...(item?.bars[dimShown()] ?? [])];
-    const length = (bar) => Math.min(bar.death, highest()) - bar.birth;
-    return bars.sort((a, b) => length(b) - length(a) || a.index - b.index);
+    const length = (bar) => bar.death - bar.birth;
+    return bars.sort((a, b) => (length(a) === length(b) ? a.index - b.index : length(b) - length(a)));
   }
 
   const SIDES = { left: 12, right: 12, top: 12, bottom: 30 };
   const across = (width) => {
-    const [low, high] = [lowest(), highest()];
+    const [low, high] = range();
     return (x) => SIDES.left + (width - SIDES.left - SIDES.right) * (Math.min(high, Math.max(low, x)) - low) / (high - low);
   };
   const digits = (x) => x === 0 ? "0" : Math.abs(x) < 0.001 ? x.toExponential(2) : x.toFixed(4);
@@ -372,8 +379,9 @@
     pen.lineWidth = 1;
     drawLine(pen, [[SIDES.left, height - SIDES.bottom], [width - SIDES.right, height - SIDES.bottom]]);
     pen.fillStyle = ink("--soft");
+    const [low, high] = range();
     for (const [share, align] of [[0, "left"], [0.5, "center"], [1, "right"]]) {
-      const at = lowest() + share * (highest() - lowest());
+      const at = low + share * (high - low);
       pen.textAlign = align;
       pen.fillText(digits(at), x(at), height - 11);
     }
@@ -404,7 +412,7 @@
 
   function diagramPlaces(width, height) {
     const x = across(width);
-    const [low, high] = [lowest(), highest()];
+    const [low, high] = range();
     const top = SIDES.top + 22;
     const y = (death) => death === Infinity ? SIDES.top + 4
       : height - SIDES.bottom - (height - SIDES.bottom - top) * (Math.min(high, Math.max(low, death)) - low) / (high - low);
@@ -425,16 +433,12 @@
     pen.strokeStyle = ink("--soft");
     drawLine(pen, [[x(scale), height - SIDES.bottom], [x(scale), y(scale)], [SIDES.left, y(scale)]]);
     pen.setLineDash([]);
-    for (const bars of item.bars) {
-      for (const bar of bars) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
-    }
+    for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
     if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
-    let line = height - SIDES.bottom - 12;
-    for (let dim = item.bars.length - 1; dim >= 0; dim -= 1, line -= 17) {
-      mark(pen, width - 92, line - 4, dim, ink(`--c${dim}`), 3.6);
-      pen.fillStyle = ink("--soft");
-      pen.fillText(`H${dim}: ${item.bars[dim].length} bars`, width - 82, line);
-    }
+    const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
+    mark(pen, width - 92, line - 4, dim, ink(`--c${dim}`), 3.6);
+    pen.fillStyle = ink("--soft");
+    pen.fillText(`H${dim}: ${item.bars[dim].length} bars`, width - 82, line);
   }
 
   // Told apart by shape too: discs, squares, triangles.
@@ -478,7 +482,7 @@
     if (chosen) {
       let stop = 0;
       if (chosen.dim === 0) {
-        while (stop + 1 < setup.stops && diameter(stop + 1) < Math.min(chosen.death, highest())) stop += 1;
+        while (stop + 1 < setup.stops && diameter(stop + 1) < chosen.death) stop += 1;
       } else {
         while (stop + 1 < setup.stops && diameter(stop) < chosen.birth * (1 - 1e-5)) stop += 1;
       }
@@ -564,15 +568,8 @@
     const box = $("as_points").getBoundingClientRect();
     const { x, y } = diagramPlaces(box.width, box.height);
     const far = (bar) => (x(bar.birth) - event.clientX + box.left) ** 2 + (y(bar.death) - event.clientY + box.top) ** 2;
-    const all = item.bars.flat();
-    if (!all.length) return;
-    const nearest = all.reduce((best, bar) => far(bar) < far(best) ? bar : best);
-    const option = setup.dims.indexOf(nearest.dim);
-    if (option !== value("bars")) {
-      set("bars", option);
-      wanted = `${wanted.split(" ")[0]} ${option}`;
-    }
-    choose(nearest);
+    const bars = item.bars[dimShown()];
+    if (bars.length) choose(bars.reduce((best, bar) => far(bar) < far(best) ? bar : best));
   }
 
   function onBarKey(event) {

@@ -70,12 +70,12 @@ pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
             (drawing("as_bars", "The bars, birth to death; the line is the scale. Choose one by clicking, or with the \
                 up and down keys: its birth edge (orange, solid), death edge (blue, dashed) and a cycle (green) are \
                 drawn above. Escape lets go."))
-            (drawing("as_points", "The persistence diagram. Births and deaths below the axes' ends lie at their \
-                edges; bars that never die at the top."))
+            (drawing("as_points", "Births (across) and deaths (up) of the same bars; those that never die lie at the \
+                top. Click one to choose it."))
         }
         p.note {
-            "Stops of the scale run from before the shortest edge to the enclosing radius, from where nothing is \
-             left to be born or to die; an edge enters at the first stop that reaches it. The cycle of a bar is its \
+            "Stops of the scale run from before the shortest edge to the last birth or death, closer together where \
+             births and deaths crowd; an edge enters at the first stop that reaches it. The cycle of a bar is its \
              birth edge, closed by the shortest path of earlier edges: one of many that represent its class, and \
              not always the tightest. Unit: " (unit) "."
         }
