@@ -1,5 +1,6 @@
 //! Looking at matrices and models: what is not training.
 
+pub mod anomaly;
 pub mod coherence;
 pub mod inspect;
 mod matrices;

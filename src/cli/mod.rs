@@ -2,11 +2,13 @@
 
 mod ablate;
 mod analyze;
+mod anomaly;
 mod coherence;
 mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
+mod looking;
 mod output;
 mod persistence;
 mod predict;
@@ -24,6 +26,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::ablate::AblateArguments;
 use self::analyze::AnalyzeArguments;
+use self::anomaly::AnomalyCommand;
 use self::coherence::CoherenceArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
@@ -56,6 +59,9 @@ enum Command {
     Coherence(CoherenceArguments),
     /// Look inside a model: the topology of its attention on pictures, as a page.
     Analyze(AnalyzeArguments),
+    /// Tell images whose attention has another topology than that of normal ones.
+    #[command(subcommand)]
+    Anomaly(AnomalyCommand),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
     /// Compute the persistence diagrams of matrices from a .npy file.
@@ -138,6 +144,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Anomaly(command) => anomaly::run(&command),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),

@@ -15,6 +15,7 @@ mod diagram_pair;
 mod distance_matrix;
 mod divergence;
 mod edge;
+mod frechet_mean;
 mod lune;
 mod matching;
 mod monotone;
@@ -32,6 +33,7 @@ pub use diagram_distance::{DiagramDistance, MatchedCost, PairGradient, Power, pa
 pub use distance_matrix::{DistanceMatrix, MAX_POINTS, SYMMETRY_TOLERANCE};
 pub use divergence::{Divergence, EdgeGradient, rtd, rtd_lite, signature_loss};
 pub use edge::Edge;
+pub use frechet_mean::{FrechetMean, frechet_mean};
 pub use matching::{GroundNorm, MatchedPair, Matching, Pairing, Point};
 pub use representative::representative_cycle;
 pub use sliced::{sliced_wasserstein, sorted_wasserstein};

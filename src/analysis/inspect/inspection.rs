@@ -16,6 +16,7 @@ use crate::model::TokenLayout;
 use crate::nn::{AttentionRows, Heads};
 use crate::report::Npz;
 use crate::run::write_atomically;
+use crate::topology::Point;
 
 /// Shuffles of each layer that say what no structure would give.
 pub const N_SHUFFLES: u64 = 4;
@@ -107,17 +108,7 @@ impl Inspection {
     /// file cannot be written.
     pub fn add(&mut self, seen: Seen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
         let started = Instant::now();
-        let n_layers = match self.spec.source {
-            Source::Hidden => seen.hidden.len(),
-            Source::Attention | Source::DoubleSoftmax => seen.attention.len(),
-        };
-        if n_layers == 0 {
-            return Err(Error::invalid_parameter(format!(
-                "the model shows no {}, expected that of each layer",
-                self.spec.source_name()
-            )));
-        }
-        self.layers = self.spec.layers_of(n_layers)?;
+        self.layers = self.spec.layers_of(self.spec.n_layers_of(&seen)?)?;
         let n_heads = seen.attention.first().map_or(0, |layer| layer.dims()[1]);
         self.heads = self.spec.heads_of(n_heads)?;
         self.layout = seen.layout;
@@ -235,6 +226,38 @@ impl Inspection {
             Error::invalid_parameter(format!("{}: cannot be written: {e}", path.display()))
         })
     }
+}
+
+/// The diagrams of the means of the heads, by picture, layer and homology dimension, and the numbers of the
+/// layers; essential bars are left out.
+///
+/// # Errors
+///
+/// As [`Inspection::add`].
+pub fn mean_diagrams(
+    seen: &Seen,
+    spec: &InspectSpec,
+) -> Result<(Vec<usize>, Vec<Vec<Vec<Vec<Point>>>>)> {
+    spec.validate()?;
+    let numbers = spec.layers_of(spec.n_layers_of(seen)?)?;
+    let layers = numbers
+        .iter()
+        .map(|&layer| HostLayer::new(seen, layer, spec));
+    let layers: Vec<HostLayer> = layers.collect::<Result<_>>()?;
+    let n_batch = seen.pictures.len();
+    let pictures = (0..n_batch).into_par_iter().map(|picture| {
+        let of_layers = layers.iter().zip(&numbers).map(|(host, &layer)| {
+            let place = Place {
+                picture,
+                layer,
+                head: None,
+            };
+            host.rows(place, [picture, n_batch], spec).points(spec)
+        });
+        of_layers.collect::<Result<_>>()
+    });
+    let pictures = pictures.collect::<Result<_>>()?;
+    Ok((numbers, pictures))
 }
 
 /// A layer of a batch on the host.

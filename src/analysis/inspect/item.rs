@@ -51,8 +51,7 @@ pub(super) struct WholeItem {
 impl Item {
     /// Births and deaths of a dimension, without the essential bars.
     pub fn points(&self, homology_dim: usize) -> Vec<Point> {
-        let bars = self.diagrams[homology_dim].finite();
-        bars.map(|bar| [bar.birth, bar.death]).collect()
+        finite_points(&self.diagrams[homology_dim])
     }
 
     /// Classes alive at a diameter: born up to it and not dead. In dimension 0 points that lie on each
@@ -116,6 +115,14 @@ impl Rows {
             &mut distances,
         );
         distances
+    }
+
+    /// Births and deaths by dimension, without the essential bars.
+    pub(super) fn points(&self, spec: &InspectSpec) -> Result<Vec<Vec<Point>>> {
+        let distances = self.distances(spec);
+        let matrix = DistanceMatrix::new(&distances, self.n_points())?;
+        let diagrams = VietorisRips::new(spec.max_homology_dim)?.diagrams(&matrix)?;
+        Ok(diagrams.iter().map(finite_points).collect())
     }
 
     /// All there is to read.
@@ -189,6 +196,11 @@ impl Rows {
             entropy: None,
         })
     }
+}
+
+fn finite_points(diagram: &Diagram<f64>) -> Vec<Point> {
+    let bars = diagram.finite();
+    bars.map(|bar| [bar.birth, bar.death]).collect()
 }
 
 fn normalize(row: &mut [f64]) {

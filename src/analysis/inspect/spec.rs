@@ -1,5 +1,6 @@
 //! What is looked at, in the words of configurations.
 
+use super::seen::Seen;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
 use crate::loss::{Layers, Source, TopologyPenalty, TopologyRegularizer};
@@ -48,6 +49,21 @@ impl InspectSpec {
             ..TopologyPenalty::new(0)
         }])?;
         VietorisRips::<f64>::new(self.max_homology_dim).map(|_| ())
+    }
+
+    /// Layers of a model that show what is read.
+    pub(super) fn n_layers_of(&self, seen: &Seen) -> Result<usize> {
+        let n_layers = match self.source {
+            Source::Hidden => seen.hidden.len(),
+            Source::Attention | Source::DoubleSoftmax => seen.attention.len(),
+        };
+        if n_layers == 0 {
+            return Err(Error::invalid_parameter(format!(
+                "the model shows no {}, expected that of each layer",
+                self.source_name()
+            )));
+        }
+        Ok(n_layers)
     }
 
     /// The layers, by number, of a model with so many.
