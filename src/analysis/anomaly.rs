@@ -3,12 +3,10 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::inspect::PictureDiagrams;
 use crate::error::{Error, Result};
 use crate::statistics::Fence;
 use crate::topology::{GroundNorm, Point, frechet_mean, wasserstein};
-
-/// Diagrams of a picture, by layer and homology dimension, without essential bars.
-pub type PictureDiagrams = Vec<Vec<Vec<Point>>>;
 
 /// Normal pictures that a fit takes at least: a half for the mean, a half for the fences.
 pub const MIN_NORMAL: usize = 8;

@@ -157,3 +157,79 @@ fn words_of_the_config_are_understood_and_others_refused() {
         assert!(said.contains(expected), "{said}");
     }
 }
+
+#[test]
+fn anomalies_are_fitted_and_scored() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    train(root);
+    let fit = ["anomaly", "fit", "--model", "run", "--out", "fit.json"];
+    let run = |arguments: &[&str]| {
+        let output = run_program(root, arguments);
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(!err.contains("panicked"), "{err}");
+        (
+            output.status.code(),
+            out,
+            err.lines().last().unwrap_or_default().to_owned(),
+        )
+    };
+    let split = ["--split", "train", "--label", "3", "--n-images", "200"];
+    let (code, _, said) = run(&[&fit[..], &split].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("fit.json: means of "), "{said}");
+    let score = ["anomaly", "score", "fit.json"];
+    let split = ["--split", "test", "--label", "3", "--n-images", "40"];
+    let (code, table, said) = run(&[&score[..], &split].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("area under the ROC curve: "), "{said}");
+    let mut lines = table.lines();
+    assert_eq!(
+        lines.next(),
+        Some("image,group,layer,homology_dim,value,fence,is_beyond")
+    );
+    // The score, and two dimensions of two layers.
+    assert_eq!(lines.count(), 40 * 5);
+    let groups =
+        ["normal", "anomalous"].map(|group| table.matches(&format!(",{group},all,all,")).count());
+    assert_eq!(groups[0] + groups[1], 40);
+    assert!(groups[0] > 0 && groups[1] > groups[0], "{groups:?}");
+
+    RgbImage::from_pixel(8, 8, Rgb([9; 3]))
+        .save(root.join("flat.png"))
+        .unwrap();
+    let (code, table, said) = run(&[
+        &score[..],
+        &["--images", "flat.png", "--anomalous", "flat.png"],
+    ]
+    .concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        table.contains("\nflat.png,normal,all,all,")
+            && table.contains("\nflat.png,anomalous,all,all,")
+    );
+    assert_eq!(
+        said,
+        "area under the ROC curve: 0.500 (1 normal, 1 anomalous)"
+    );
+    let (code, table, _) = run(&[&score[..], &["--images", "flat.png"]].concat());
+    assert!(
+        code == Some(0) && table.contains("\nflat.png,,all,all,"),
+        "{table}"
+    );
+
+    let (code, _, said) = run(&[&fit[..], &["--images", "flat.png", "flat.png"]].concat());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("there are 2 normal pictures, expected at least 8"),
+        "{said}"
+    );
+    std::fs::write(root.join("fit.json"), "{}").unwrap();
+    let (code, _, said) = run(&[&score[..], &["--images", "flat.png"]].concat());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("expected a file that `anomaly fit` wrote"),
+        "{said}"
+    );
+}

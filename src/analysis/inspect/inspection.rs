@@ -228,6 +228,9 @@ impl Inspection {
     }
 }
 
+/// Diagrams of a picture, by layer and homology dimension, without essential bars.
+pub type PictureDiagrams = Vec<Vec<Vec<Point>>>;
+
 /// The diagrams of the means of the heads, by picture, layer and homology dimension, and the numbers of the
 /// layers; essential bars are left out.
 ///
@@ -237,7 +240,7 @@ impl Inspection {
 pub fn mean_diagrams(
     seen: &Seen,
     spec: &InspectSpec,
-) -> Result<(Vec<usize>, Vec<Vec<Vec<Vec<Point>>>>)> {
+) -> Result<(Vec<usize>, Vec<PictureDiagrams>)> {
     spec.validate()?;
     let numbers = spec.layers_of(spec.n_layers_of(seen)?)?;
     let layers = numbers

@@ -16,7 +16,7 @@ mod viewer;
 
 pub use compare::{Comparer, Comparisons, DiagramDistances, PairCurve};
 pub use files::{Written, write_report};
-pub use inspection::{Inspection, N_SHUFFLES, mean_diagrams};
+pub use inspection::{Inspection, N_SHUFFLES, PictureDiagrams, mean_diagrams};
 pub use item::{Item, Place};
 pub use seen::{Picture, Seen, Shown};
 pub use spec::{HeadChoice, InspectSpec};
