@@ -4,7 +4,7 @@
 
 Looks for errors in the console, requests other than the page itself, controls that change nothing,
 keys that do nothing, text that leaves its plot, pages wider than the screen, and colours that stay
-when the theme changes. Knows nothing of a page but what its controls are. Needs selenium, and a
+when the theme changes. Knows nothing of a page but what its controls and drawings are. Needs selenium, and a
 Chromium and its chromedriver: those on the PATH or those of --chromium and --chromedriver.
 """
 
@@ -90,9 +90,12 @@ for (const e of document.querySelectorAll("svg text:not(.u, .d), svg .a, svg .g,
 return {page: of(document.body), inks};
 """
 
+# What a script has drawn.
+DRAWN = "return [...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL());"
+
 UNLABELLED = """
 const named = (e) => e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim() && e.tagName === "BUTTON";
-const bad = [...document.querySelectorAll("button, select, input, textarea")].filter((e) => !named(e));
+const bad = [...document.querySelectorAll("button, select, input, textarea, canvas")].filter((e) => !named(e));
 const images = [...document.querySelectorAll("img:not([alt]), svg:not([aria-label]):not([aria-hidden])")];
 return [...bad, ...images].map((e) => e.outerHTML.slice(0, 80));
 """
@@ -154,6 +157,12 @@ class Reader:
             name, value,
         )
 
+    def drawn(self) -> list[str]:
+        """After the frame in which a change is drawn, and what it unpacks."""
+        if self.run("return document.querySelector('canvas') !== null"):
+            time.sleep(0.25)
+        return self.run(DRAWN)
+
     def capture(self, what: str) -> None:
         if self.screenshots:
             height = min(self.run("return document.documentElement.scrollHeight"), 12000)
@@ -211,11 +220,13 @@ class Reader:
         name, count = control["name"], control["count"]
         if count < 2 or control["disabled"]:
             return
-        start, shown = self.value(name), self.shown()
+        start, shown, drawn = self.value(name), self.shown(), self.drawn()
         wanted = count - 1 if start != count - 1 else 0
         self.move(name, wanted)
         self.must(self.value(name) == wanted, f"{name} cannot be set to {wanted}")
         self.must(not control["conditions"] or self.shown() != shown, f"moving {name} shows the same views")
+        is_drawn = drawn and not control["conditions"]
+        self.must(not is_drawn or self.drawn() != drawn, f"moving {name} draws the same")
         found = self.fragment().get(name)
         self.must(found == wanted, f"after moving {name} to {wanted} the address says {found}")
         self.move(name, 0)
@@ -258,6 +269,7 @@ class Reader:
         button = self.driver.find_element(By.CSS_SELECTOR, f"[data-play={name}]")
         if not button.is_enabled():
             return
+        self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
         interval = int(button.get_attribute("data-interval")) / 1000
         for how in ["the button", "space"]:
             self.move(name, 0)
@@ -285,6 +297,18 @@ class Reader:
         self.must(self.shown() == shown, "the address of a view shows another one")
         self.open("#" + "&".join(f"{name}=999999" for name in state) + "&nothing=1&x=%zz")
         self.shown()
+
+    def check_drawings(self) -> None:
+        """Drawings follow the theme, and those that take the focus the keys."""
+        before = self.drawn()
+        self.prefer("dark")
+        for place, (light, dark) in enumerate(zip(before, self.drawn())):
+            self.must(light != dark, f"drawing {place} stays when the system prefers dark")
+        self.prefer("light")
+        for place, canvas in enumerate(self.driver.find_elements(By.CSS_SELECTOR, "canvas[tabindex='0']")):
+            before = self.drawn()[place]
+            canvas.send_keys(Keys.ARROW_DOWN)
+            self.must(self.drawn()[place] != before, f"the arrow keys do nothing on drawing {place}")
 
     def check_keys(self) -> None:
         self.press("?")
@@ -326,6 +350,8 @@ class Reader:
             if self.run("return !!document.querySelector(`[data-play=${arguments[0]}]`)", control["name"]):
                 self.check_play(control["name"])
         self.check_link(controls)
+        self.open()
+        self.check_drawings()
         self.check_quiet()
         self.check_keys()
         self.open()

@@ -20,6 +20,7 @@ mod data;
 mod device;
 mod examples;
 mod experiment;
+mod inspect;
 mod layering;
 #[cfg(feature = "train")]
 mod learner;

@@ -1,6 +1,8 @@
 //! Looking at matrices and models: what is not training.
 
+pub mod anomaly;
 pub mod coherence;
+pub mod inspect;
 mod matrices;
 
 pub use matrices::{MatrixInput, MatrixPersistence};

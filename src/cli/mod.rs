@@ -1,11 +1,14 @@
 //! Arguments, printing and exit codes: nothing else.
 
 mod ablate;
+mod analyze;
+mod anomaly;
 mod coherence;
 mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
+mod looking;
 mod output;
 mod persistence;
 mod pool_progress;
@@ -24,6 +27,8 @@ use burn::tensor::Device;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::ablate::AblateArguments;
+use self::analyze::AnalyzeArguments;
+use self::anomaly::AnomalyCommand;
 use self::coherence::CoherenceArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
@@ -55,6 +60,11 @@ enum Command {
     Ablate(AblateArguments),
     /// Measure how steady over time is what models make of clips, and compare runs.
     Coherence(CoherenceArguments),
+    /// Look inside a model: the topology of its attention on pictures, as a page.
+    Analyze(AnalyzeArguments),
+    /// Tell images whose attention has another topology than that of normal ones.
+    #[command(subcommand)]
+    Anomaly(AnomalyCommand),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
     /// Tell what is in pretrained weights or a run, and save it as transformers or timm reads it.
@@ -138,6 +148,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Coherence(arguments) => coherence::run(&arguments),
+        Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Anomaly(command) => anomaly::run(&command),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),

@@ -40,9 +40,12 @@ pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>, String> {
 /// The image as it is in the file.
 pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
     let refuse = |error: String| {
+        // Decoders wrap their lines.
+        let words: Vec<&str> = error.split_whitespace().collect();
         format!(
-            "{}: cannot be decoded ({error}), expected a whole PNG or JPEG image",
-            path.display()
+            "{}: cannot be decoded ({}), expected a whole PNG or JPEG image",
+            path.display(),
+            words.join(" ")
         )
     };
     let reader = ImageReader::open(path)

@@ -6,13 +6,13 @@
 //! the critical edges in `int64`, -1 where there is none. `diagrams` is `[n_bars, 3]`, births, deaths
 //! and dimensions of everything; `meta_json` is text in `uint8`.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-use npyz::{AutoSerialize, NpyFile, Serialize, WriterBuilder};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use npyz::NpyFile;
+use zip::ZipArchive;
 
+use super::npz::Npz;
 use crate::topology::{Diagram, Edge, Point};
 
 /// The archive of the diagrams of several items, by item and homology dimension.
@@ -21,7 +21,7 @@ use crate::topology::{Diagram, Edge, Point};
 ///
 /// A sentence if the archive is larger than the format allows.
 pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<Vec<u8>, String> {
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut archive = Npz::default();
     let n_dims = items.first().map_or(0, Vec::len);
     let mut everything = Vec::new();
     for dim in 0..n_dims {
@@ -37,59 +37,15 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
         let ends = |edge: Option<Edge>| edge.map_or([-1; 2], |edge| edge.map(i64::from));
         let births = bars().flat_map(|bar| ends(bar.birth_edge));
         let deaths = bars().flat_map(|bar| ends(bar.death_edge));
-        add(&mut archive, &format!("dgm{dim}"), &[n_bars, 2], points)?;
-        add(
-            &mut archive,
-            &format!("offsets{dim}"),
-            &[offsets.len()],
-            offsets.clone(),
-        )?;
-        add(
-            &mut archive,
-            &format!("birth_simplex{dim}"),
-            &[n_bars, 2],
-            births,
-        )?;
-        add(
-            &mut archive,
-            &format!("death_simplex{dim}"),
-            &[n_bars, 2],
-            deaths,
-        )?;
+        archive.add(&format!("dgm{dim}"), &[n_bars, 2], points)?;
+        archive.add(&format!("offsets{dim}"), &[offsets.len()], offsets.clone())?;
+        archive.add(&format!("birth_simplex{dim}"), &[n_bars, 2], births)?;
+        archive.add(&format!("death_simplex{dim}"), &[n_bars, 2], deaths)?;
     }
     let n_bars = everything.len() / 3;
-    add(&mut archive, "diagrams", &[n_bars, 3], everything)?;
-    add(
-        &mut archive,
-        "meta_json",
-        &[meta_json.len()],
-        meta_json.bytes(),
-    )?;
-    archive
-        .finish()
-        .map(Cursor::into_inner)
-        .map_err(|e| e.to_string())
-}
-
-fn add<T: Serialize + AutoSerialize>(
-    archive: &mut ZipWriter<Cursor<Vec<u8>>>,
-    name: &str,
-    shape: &[usize],
-    values: impl IntoIterator<Item = T>,
-) -> Result<(), String> {
-    let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
-    let mut bytes = Vec::new();
-    let writer = npyz::WriteOptions::new().default_dtype().shape(&shape);
-    let written = writer.writer(&mut bytes).begin_nd().and_then(|mut array| {
-        array.extend(values)?;
-        array.finish()
-    });
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    written
-        .map_err(zip::result::ZipError::from)
-        .and_then(|()| archive.start_file(format!("{name}.npy"), options))
-        .and_then(|()| Ok(archive.write_all(&bytes)?))
-        .map_err(|e| format!("{name}: {e}"))
+    archive.add("diagrams", &[n_bars, 3], everything)?;
+    archive.add("meta_json", &[meta_json.len()], meta_json.bytes())?;
+    archive.finish()
 }
 
 /// Reads an archive: bars by item, homology dimension and place. An archive without `offsets<d>`, as

@@ -6,6 +6,7 @@ mod canvas;
 mod clip_animation;
 mod csv_field;
 mod diagram_file;
+mod npz;
 pub mod page;
 mod persistence_diagram;
 pub mod plot;
@@ -16,6 +17,7 @@ pub use canvas::Picture;
 pub use clip_animation::{ClipPanel, clip_animation};
 pub use csv_field::csv_field;
 pub use diagram_file::{encode_diagrams, read_diagrams};
+pub use npz::Npz;
 pub use persistence_diagram::persistence_diagram;
 
 #[cfg(test)]

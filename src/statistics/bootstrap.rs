@@ -151,7 +151,7 @@ fn expanded_tail(n_seeds: usize, confidence: f64) -> f64 {
 }
 
 /// Quantile of a sorted list, linear between its members; the same from either end.
-fn lower_quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn lower_quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let index = place as usize;
     let next = sorted[(index + 1).min(sorted.len() - 1)];

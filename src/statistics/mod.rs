@@ -6,16 +6,21 @@
 //! difference, [`equivalence_test`] for the absence of one, [`EffectSize`] and [`PowerAnalysis`] for
 //! the number of seeds of the next experiment, and [`holm`] for many tests at once.
 //!
+//! Beside them stand [`Fence`] for what lies far from most, and [`area_under_roc`] for how well a score tells
+//! two groups apart.
+//!
 //! The seeds are what is repeated, so every test takes one number of each, its mean over the units.
 //! Results do not depend on the number of threads, nor on the order of seeds and units beyond
 //! rounding.
 
+mod auroc;
 mod bootstrap;
 mod calibration;
 mod comparison;
 mod differences;
 mod effect_size;
 mod equivalence;
+mod fence;
 mod holm;
 mod interval;
 mod noncentral_t;
@@ -24,12 +29,14 @@ mod seed_moments;
 mod sign_flip;
 mod sorted_table;
 
+pub use auroc::area_under_roc;
 pub use bootstrap::Bootstrap;
 pub use calibration::{Calibration, N_BINS};
 pub use comparison::{PairedComparison, interval_of_mean};
 pub use differences::{LARGEST_DIFFERENCE, PairedDifferences};
 pub use effect_size::EffectSize;
 pub use equivalence::{Equivalence, equivalence_test};
+pub use fence::Fence;
 pub use holm::holm;
 pub use interval::{Interval, t_interval};
 pub use power::{MAX_SEEDS, PowerAnalysis};

@@ -65,6 +65,14 @@ pub struct Page {
     pub lead: String,
     /// From top to bottom.
     pub sections: Vec<Section>,
+    drawings: Option<Drawings>,
+}
+
+/// What a page brings along that draws what SVG is too slow for.
+#[derive(Debug, Clone, Copy)]
+struct Drawings {
+    style: &'static str,
+    script: &'static str,
 }
 
 impl Page {
@@ -74,7 +82,17 @@ impl Page {
             title: title.into(),
             lead: lead.into(),
             sections: Vec::new(),
+            drawings: None,
         }
+    }
+
+    /// With a style sheet and a script of its own, for what is drawn as it is looked at. Whenever a control
+    /// has moved the document gets the event `page-shown`; the script moves one by setting its `value` and
+    /// dispatching `input`.
+    #[must_use]
+    pub fn drawn_by(mut self, style: &'static str, script: &'static str) -> Self {
+        self.drawings = Some(Drawings { style, script });
+        self
     }
 
     /// With one more section at the end.
@@ -99,6 +117,10 @@ impl Page {
                     link rel="icon" href="data:,";
                     style { (PreEscaped(style())) }
                     script { (PreEscaped(SCRIPT)) }
+                    @if let Some(Drawings { style, script }) = self.drawings {
+                        style { (PreEscaped(style)) }
+                        script { (PreEscaped(script)) }
+                    }
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }

@@ -1,8 +1,8 @@
 //! Reports as one HTML file that needs no network.
 //!
 //! [`Page`] is the shell: title, contents, sections, light and dark. [`Control`]s set a state, kept in
-//! the page's address; what carries a [`Condition`] is shown while it holds. Pages need no JavaScript
-//! of their own.
+//! the page's address; what carries a [`Condition`] is shown while it holds. Pages need JavaScript of
+//! their own only for what is drawn while it is looked at, see [`Page::drawn_by`].
 
 mod condition;
 mod control;

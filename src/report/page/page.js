@@ -104,6 +104,7 @@
       entry.shown = shown;
     }
     touched.clear();
+    document.dispatchEvent(new Event("page-shown"));
   }
 
   // Browsers refuse an address that changes too often, so it follows a moment later.

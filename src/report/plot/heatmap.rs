@@ -10,7 +10,7 @@ use crate::report::ticks::{number, range_of, ticks, wide_enough};
 /// # Source
 ///
 /// Smith and van der Walt, "A Better Default Colormap for Matplotlib", 2015.
-const COLORS: [&str; 16] = [
+pub const VIRIDIS: [&str; 16] = [
     "#440154", "#481a6c", "#472f7d", "#414487", "#39568c", "#31688e", "#2a788e", "#23888e",
     "#1f988b", "#22a884", "#35b779", "#54c568", "#7ad151", "#a5db36", "#d2e21b", "#fde725",
 ];
@@ -137,7 +137,7 @@ impl Heatmap {
                 let text = number(value, range);
                 let title = format!("{row_label}, {column_label}: {text}");
                 let step = step(value, range);
-                drawing.cell(corner, size, step.map(|step| COLORS[step]), &title);
+                drawing.cell(corner, size, step.map(|step| VIRIDIS[step]), &title);
                 if let Some(step) = step.filter(|_| has_numbers) {
                     let class = if step >= FIRST_LIGHT { "u" } else { "d" };
                     let at = [corner[0] + size[0] / 2.0, corner[1] + size[1] / 2.0 + 4.0];
@@ -149,7 +149,7 @@ impl Heatmap {
 
     /// One path a colour: too small to point at, and many.
     fn draw_small_cells(&self, drawing: &mut Drawing, grid: &Grid, range: [f64; 2]) {
-        let mut paths = vec![String::new(); COLORS.len()];
+        let mut paths = vec![String::new(); VIRIDIS.len()];
         for row in 0..self.row_labels.len() {
             for column in 0..self.column_labels.len() {
                 if let Some(step) = step(self.value(row, column), range) {
@@ -157,15 +157,15 @@ impl Heatmap {
                 }
             }
         }
-        for (path, color) in paths.iter().zip(COLORS) {
+        for (path, color) in paths.iter().zip(VIRIDIS) {
             drawing.filled(path, color);
         }
     }
 
     fn draw_color_bar(&self, drawing: &mut Drawing, left: f64, ends: [f64; 2], range: [f64; 2]) {
         let [top, bottom] = ends;
-        let height = (bottom - top) / COLORS.len() as f64;
-        for (step, color) in COLORS.iter().enumerate() {
+        let height = (bottom - top) / VIRIDIS.len() as f64;
+        for (step, color) in VIRIDIS.iter().enumerate() {
             let corner = [left, bottom - height * (step as f64 + 1.0)];
             drawing.cell(corner, [12.0, height + 0.3], Some(color), "");
         }
@@ -192,7 +192,7 @@ impl Grid {
 
 /// The colour of a number.
 fn step(value: f64, range: [f64; 2]) -> Option<usize> {
-    let place = Scale::new(range, [0.0, COLORS.len() as f64]).place(value);
+    let place = Scale::new(range, [0.0, VIRIDIS.len() as f64]).place(value);
     let not_nan = !value.is_nan();
-    not_nan.then(|| (place as usize).min(COLORS.len() - 1))
+    not_nan.then(|| (place as usize).min(VIRIDIS.len() - 1))
 }

@@ -17,7 +17,7 @@ mod text;
 
 pub use diagram::diagram_plot;
 pub use drawing::Plot;
-pub use heatmap::Heatmap;
+pub use heatmap::{Heatmap, VIRIDIS};
 pub use interval::{IntervalPlot, IntervalRow};
 pub use line::{LinePlot, Marker, PlotPoint, Series};
 pub(super) use palette::Palette;

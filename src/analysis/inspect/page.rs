@@ -1,0 +1,460 @@
+//! The page.
+
+use maud::{Markup, html};
+
+use super::compare::{Comparer, Comparisons, DiagramDistances, PairCurve};
+use super::inspection::{Inspection, MAX_MATRIX_FILES, N_SHUFFLES};
+use super::item::Item;
+use super::viewer::{SCRIPT, STYLE, viewer};
+use crate::distance::Metric;
+use crate::loss::Source;
+use crate::report::page::{
+    Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
+};
+use crate::report::plot::{Heatmap, LinePlot, Plot, PlotPoint, Series};
+use crate::topology::DiagramSummary;
+
+/// Pictures with plots of their own.
+const MAX_DRAWN: usize = 6;
+/// Diameters at which Betti numbers are drawn.
+const N_BETTI: usize = 72;
+
+/// The page.
+pub(super) fn page(
+    title: &str,
+    command: &str,
+    inspection: &Inspection,
+    comparisons: &Comparisons,
+) -> Page {
+    let unit = unit(inspection);
+    let n_pictures = inspection.pictures.len();
+    let lead = format!(
+        "{n_pictures} picture{}, {} layer{}, {} matrices of {} tokens: {}.",
+        if n_pictures == 1 { "" } else { "s" },
+        inspection.layers.len(),
+        if inspection.layers.len() == 1 {
+            ""
+        } else {
+            "s"
+        },
+        inspection.items.len(),
+        inspection.layout.n_tokens(),
+        unit,
+    );
+    let mut page = Page::new(format!("Inside {title}"), lead)
+        .drawn_by(STYLE, SCRIPT)
+        .section(Section::new(
+            "The complex over the picture",
+            viewer(inspection, &unit),
+        ))
+        .section(Section::new("Through the depth", depth(inspection)));
+    if inspection.layers.len() > 1 {
+        page = page.section(Section::new(
+            "Between layers",
+            layers(inspection, comparisons),
+        ));
+    }
+    if !inspection.heads.is_empty() {
+        page = page.section(Section::new("Heads", heads(inspection, comparisons, &unit)));
+    }
+    page.section(Section::new(
+        "Between pictures, and a null",
+        pictures(inspection, comparisons, &unit),
+    ))
+    .section(Section::new(
+        "What was done",
+        done(command, inspection, &unit),
+    ))
+}
+
+/// What distances are measured in.
+fn unit(inspection: &Inspection) -> String {
+    let spec = &inspection.spec;
+    let metric = match spec.distance.metric {
+        Metric::JensenShannon => "Jensen-Shannon distance",
+        Metric::Hellinger => "Hellinger distance",
+        Metric::Cosine => "cosine distance",
+        Metric::Euclidean => "Euclidean distance",
+        Metric::Attention => "1 - max(a_ij, a_ji)",
+    };
+    let of = match spec.source {
+        Source::Attention => "rows of attention",
+        Source::DoubleSoftmax => "the softmax of rows of attention",
+        Source::Hidden => "hidden states",
+    };
+    match spec.distance.exponent {
+        1.0 => format!("{metric} of {of}"),
+        exponent => format!("{metric} to the power {exponent} of {of}"),
+    }
+}
+
+fn picture_control(name: &str, inspection: &Inspection) -> Option<Control> {
+    let pictures = inspection.pictures.iter().take(MAX_DRAWN);
+    let names: Vec<String> = pictures.map(|picture| picture.name.clone()).collect();
+    (names.len() > 1).then(|| Control::choice(name, "Picture", names))
+}
+
+fn when_picture(name: &str, inspection: &Inspection, picture: usize) -> Condition {
+    match inspection.pictures.len() {
+        1 => Condition::always(),
+        _ => Condition::of(name, picture),
+    }
+}
+
+fn layer_labels(inspection: &Inspection) -> Vec<String> {
+    let layers = inspection.layers.iter();
+    layers.map(|layer| format!("layer {layer}")).collect()
+}
+
+/// Betti curves and summaries of the means of the heads.
+fn depth(inspection: &Inspection) -> Markup {
+    let n_drawn = inspection.pictures.len().min(MAX_DRAWN);
+    html! {
+        @if let Some(control) = picture_control("depth", inspection) { (controls(&[control])) }
+        @for picture in 0..n_drawn {
+            (shown_when(&when_picture("depth", inspection, picture), html! {
+                @for dim in 0..=inspection.spec.max_homology_dim {
+                    (figure(betti(inspection, picture, dim), match dim {
+                        0 => "Components at each diameter, of the mean of the heads: how the tokens of a layer \
+                              come together.",
+                        1 => "Cycles that are open at each diameter.",
+                        _ => "Voids that are open at each diameter.",
+                    }))
+                }
+                (figure(summaries(inspection, picture), "Of the mean of the heads of each layer: the sum of all \
+                    finite persistences in each dimension, and the mean distance of two tokens, each over its \
+                    largest. Numbers: summary.csv."))
+            }))
+        }
+    }
+}
+
+fn betti(inspection: &Inspection, picture: usize, dim: usize) -> Plot {
+    let items: Vec<&Item> = (0..inspection.layers.len())
+        .map(|layer| inspection.item(picture, layer, 0))
+        .collect();
+    let radii = items.iter().map(|item| item.enclosing_radius);
+    let largest = radii.fold(0.0, f64::max);
+    let diameter = |k: usize| largest * (k as f64 + 0.5) / N_BETTI as f64;
+    let values = items
+        .iter()
+        .flat_map(|item| (0..N_BETTI).map(move |k| item.betti(dim, diameter(k)) as f64));
+    let labels = (0..N_BETTI).map(|k| format!("{:.3}", diameter(k)));
+    let title = format!("Betti number {dim} by layer and diameter");
+    let unit = "number of classes alive".to_owned();
+    Heatmap::new(
+        title,
+        unit,
+        layer_labels(inspection),
+        labels.collect(),
+        values.collect(),
+    )
+    .draw()
+}
+
+fn summaries(inspection: &Inspection, picture: usize) -> Plot {
+    let layers = inspection.layers.iter().enumerate();
+    let series = |label: String, of: &dyn Fn(&Item) -> f64| {
+        let values = layers
+            .clone()
+            .map(|(place, layer)| (*layer as f64, of(inspection.item(picture, place, 0))));
+        let values: Vec<(f64, f64)> = values.collect();
+        let largest = values
+            .iter()
+            .fold(f64::MIN_POSITIVE, |most, (_, y)| most.max(*y));
+        let points = values
+            .into_iter()
+            .map(|(x, y)| PlotPoint::new(x, y / largest));
+        Series::new(
+            format!("{label} (1 is {})", number(largest)),
+            points.collect(),
+        )
+    };
+    let mut plot = LinePlot::new("Summaries by layer", "layer", "over the largest");
+    for dim in 0..=inspection.spec.max_homology_dim {
+        plot = plot.series(series(format!("total persistence, H{dim}"), &move |item| {
+            item.diagrams[dim].total_persistence()
+        }));
+    }
+    plot.series(series("mean distance".to_owned(), &|item| {
+        item.mean_distance
+    }))
+    .y_range([0.0, 1.0])
+    .draw()
+}
+
+fn kinds_control(name: &str, of: &[DiagramDistances]) -> Control {
+    let kinds = of.iter();
+    let kinds = kinds.map(|kind| format!("H{}, {}", kind.homology_dim, kind.comparer.title()));
+    Control::choice(name, "Compared", kinds)
+}
+
+fn layers(inspection: &Inspection, comparisons: &Comparisons) -> Markup {
+    let mut bar: Vec<Control> = picture_control("between", inspection).into_iter().collect();
+    bar.push(kinds_control("layers_by", &comparisons.layers[0]));
+    html! {
+        (controls(&bar))
+        @for (picture, kinds) in comparisons.layers.iter().enumerate().take(MAX_DRAWN) {
+            @for (place, kind) in kinds.iter().enumerate() {
+                @let labels = layer_labels(inspection);
+                @let when = when_picture("between", inspection, picture).and("layers_by", place);
+                (shown_when(&when, figure(distances(kind, labels, "layers"), "Between the diagrams of the \
+                    means of the heads; bars that never die are left out. A block along the diagonal is a run of \
+                    layers of like topology.")))
+            }
+        }
+    }
+}
+
+fn distances(kind: &DiagramDistances, labels: Vec<String>, of: &str) -> Plot {
+    let title = format!(
+        "{} distance between {of}, H{}",
+        capitalized(kind.comparer.title()),
+        kind.homology_dim
+    );
+    let unit = "ground norm L-infinity".to_owned();
+    Heatmap::new(title, unit, labels.clone(), labels, kind.values.clone()).draw()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
+/// A number of each head.
+struct HeadSummary {
+    name: String,
+    unit: String,
+    of: Box<dyn Fn(&Item) -> f64>,
+}
+
+fn head_summaries(inspection: &Inspection, unit: &str) -> Vec<HeadSummary> {
+    let summary = |name: &str, unit: &str, of: Box<dyn Fn(&Item) -> f64>| HeadSummary {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        of,
+    };
+    let mut found = Vec::new();
+    for dim in (0..=inspection.spec.max_homology_dim).rev() {
+        found.push(summary(
+            &format!("total persistence, H{dim}"),
+            unit,
+            Box::new(move |item| item.diagrams[dim].total_persistence()),
+        ));
+        found.push(summary(
+            &format!("longest bar, H{dim}"),
+            unit,
+            Box::new(move |item| item.diagrams[dim].largest_persistence()),
+        ));
+        found.push(summary(
+            &format!("number of bars, H{dim}"),
+            "bars",
+            Box::new(move |item| item.diagrams[dim].bars.len() as f64),
+        ));
+    }
+    found.push(summary(
+        "mean distance",
+        unit,
+        Box::new(|item| item.mean_distance),
+    ));
+    if inspection.items.iter().any(|item| item.entropy.is_some()) {
+        found.push(summary(
+            "entropy of rows",
+            "over that of uniform rows",
+            Box::new(|item| item.entropy.unwrap_or(f64::NAN)),
+        ));
+    }
+    found
+}
+
+fn heads(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
+    let summaries = head_summaries(inspection, unit);
+    let n_drawn = inspection.pictures.len().min(MAX_DRAWN);
+    let names = summaries.iter().map(|summary| summary.name.clone());
+    let head_labels: Vec<String> = inspection
+        .heads
+        .iter()
+        .map(|head| format!("head {head}"))
+        .collect();
+    let all_labels: Vec<String> = inspection
+        .layers
+        .iter()
+        .flat_map(|layer| {
+            inspection
+                .heads
+                .iter()
+                .map(move |head| format!("{layer}.{head}"))
+        })
+        .collect();
+    let mut bar: Vec<Control> = picture_control("heads_of", inspection)
+        .into_iter()
+        .collect();
+    bar.push(Control::choice("summary", "Number", names));
+    let kinds = comparisons.heads.first();
+    if let Some(kinds) = kinds.filter(|_| all_labels.len() > 1) {
+        bar.push(kinds_control("heads_by", kinds));
+    }
+    html! {
+        (controls(&bar))
+        @for picture in 0..n_drawn {
+            @for (place, summary) in summaries.iter().enumerate() {
+                @let when = when_picture("heads_of", inspection, picture).and("summary", place);
+                (shown_when(&when, figure(
+                    by_head(inspection, picture, summary, &head_labels),
+                    "Each head of each layer by itself.",
+                )))
+            }
+            @for (place, kind) in comparisons.heads.get(picture).into_iter().flatten().enumerate() {
+                @let when = when_picture("heads_of", inspection, picture).and("heads_by", place);
+                (shown_when(&when, figure(
+                    distances(kind, all_labels.clone(), "all heads"),
+                    "Heads as layer.head; numbers: distances.npz.",
+                )))
+            }
+            @if picture >= comparisons.heads.len() {
+                (shown_when(&when_picture("heads_of", inspection, picture), html! {
+                    p.note { "All heads are compared with all for the first " (comparisons.heads.len()) " pictures." }
+                }))
+            }
+        }
+    }
+}
+
+fn by_head(
+    inspection: &Inspection,
+    picture: usize,
+    summary: &HeadSummary,
+    labels: &[String],
+) -> Plot {
+    let values = (0..inspection.layers.len()).flat_map(|layer| {
+        (1..=labels.len()).map(move |head| (summary.of)(inspection.item(picture, layer, head)))
+    });
+    let title = capitalized(&summary.name);
+    Heatmap::new(
+        title,
+        &*summary.unit,
+        layer_labels(inspection),
+        labels.to_vec(),
+        values.collect(),
+    )
+    .draw()
+}
+
+fn pictures(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
+    let kinds = comparisons.pictures.iter();
+    let names = kinds.map(|(comparer, dim, _)| format!("H{dim}, {}", comparer.title()));
+    html! {
+        p {
+            "How far the diagrams of two pictures lie apart in each layer, beside what no structure would give: each \
+             picture against itself with the entries of every row shuffled (" (N_SHUFFLES) " times), which keeps how \
+             concentrated the rows are and leaves no token like another but by chance. "
+            @if inspection.pictures.len() == 1 { "There is one picture here, so the null stands alone." }
+        }
+        (controls(&[Control::choice("pictures_by", "Compared", names)]))
+        @for (place, (comparer, dim, curves)) in comparisons.pictures.iter().enumerate() {
+            (shown_when(&Condition::of("pictures_by", place), figure(
+                pair_plot(inspection, *comparer, *dim, curves, unit),
+                "Means over pairs; bands from the least to the largest.",
+            )))
+        }
+    }
+}
+
+fn pair_plot(
+    inspection: &Inspection,
+    comparer: Comparer,
+    dim: usize,
+    curves: &[PairCurve],
+    unit: &str,
+) -> Plot {
+    let title = format!(
+        "{} distance between pictures, H{dim}",
+        capitalized(comparer.title())
+    );
+    let mut plot = LinePlot::new(title, "layer", unit);
+    for curve in curves {
+        let points = inspection.layers.iter().zip(&curve.by_layer);
+        let points = points.map(|(layer, [low, mean, high])| {
+            PlotPoint::new(*layer as f64, *mean).between(*low, *high)
+        });
+        let label = match curve.n_pairs {
+            1 => curve.title.clone(),
+            n => format!("{} ({n})", curve.title),
+        };
+        plot = plot.series(Series::new(label, points.collect()));
+    }
+    plot.draw()
+}
+
+fn done(command: &str, inspection: &Inspection, unit: &str) -> Markup {
+    let spec = &inspection.spec;
+    let [rows, columns] = inspection.layout.grid;
+    let settings = [
+        ("Command", command.to_owned()),
+        ("Distance", unit.to_owned()),
+        (
+            "Tokens",
+            format!(
+                "{rows} by {columns} patches and {} before them; points are {}",
+                inspection.layout.n_prefix_tokens,
+                match spec.tokens {
+                    crate::nn::Tokens::Patches => "the patches",
+                    crate::nn::Tokens::All => "all",
+                }
+            ),
+        ),
+        (
+            "Homology",
+            format!(
+                "Vietoris-Rips, coefficients in Z/2, dimensions 0 to {}",
+                spec.max_homology_dim
+            ),
+        ),
+        (
+            "Heads",
+            match inspection.heads.len() {
+                0 => "their mean".to_owned(),
+                n => format!("their mean, and {n} by themselves"),
+            },
+        ),
+    ];
+    let mut table = Table::new(
+        "Settings",
+        vec![Column::text("What"), Column::text("Set to")],
+    );
+    for (what, value) in settings {
+        table = table.row([what.to_owned(), value]);
+    }
+    let files = [
+        (
+            "diagrams.npz",
+            "all diagrams: dgm0, dgm1, ..., offsets, critical edges; meta_json names the items",
+        ),
+        ("distances.npz", "the heatmaps of distances, by picture"),
+        ("matrices/", "distance matrices and attention"),
+        ("summary.csv", "numbers of each diagram, in long form"),
+        (
+            "analysis.json",
+            "settings, pictures, summaries and comparisons",
+        ),
+    ];
+    let mut beside = Table::new(
+        "Files beside this page",
+        vec![Column::text("File"), Column::text("Holds")],
+    );
+    for (file, holds) in files {
+        let holds = match file {
+            "matrices/" => format!("{holds} of the first {MAX_MATRIX_FILES} pictures"),
+            _ => holds.to_owned(),
+        };
+        beside = beside.row([file.to_owned(), holds]);
+    }
+    html! { (table) (beside) }
+}
+
+/// Persistent entropy of the finite bars, in nats.
+pub(super) fn persistent_entropy(item: &Item, dim: usize) -> f64 {
+    let found = DiagramSummary::PersistentEntropy.value_and_gradient(&item.points(dim));
+    found.map_or(f64::NAN, |summary| summary.value)
+}

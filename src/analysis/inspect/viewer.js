@@ -1,0 +1,633 @@
+"use strict";
+// Draws one matrix at a time: the complex over the picture, the points in space, the bars. Data lie in
+// the page, deflated, and are unpacked when they are first looked at.
+(() => {
+  const NEVER = 255;
+  const MOST_TRIANGLES = 20000;
+  const MOST_KEPT = 24;
+  const GOLDEN_ANGLE = 137.508;
+  const LAST_ATTENTION_LEVEL = 31;
+
+  const $ = (id) => document.getElementById(id);
+  const root = document.documentElement;
+  const kept = new Map();
+  let setup = null;
+  let images = [];
+  let item = null;
+  let cosines = null;
+  let wanted = "";
+  let token = 0;
+  let chosen = null;
+  let turn = [0.5, -0.35];
+  let hasDrawn = false;
+
+  const control = (name) => document.querySelector(`[data-control=${name}]`);
+  const value = (name) => Number(control(name)?.value ?? 0);
+  const ink = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+
+  function set(name, to) {
+    const input = control(name);
+    if (!input || Number(input.value) === to) return;
+    input.value = to;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  async function unpack(kind, index) {
+    const key = `${kind}${index}`;
+    if (kept.has(key)) return kept.get(key);
+    const element = document.querySelector(`script[data-${kind}="${index}"]`);
+    if (!element) return null;
+    const bytes = Uint8Array.from(atob(element.textContent), (c) => c.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    const whole = new Uint8Array(await new Response(stream).arrayBuffer());
+    const found = kind === "item" ? readItem(whole) : whole;
+    kept.set(key, found);
+    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+    return found;
+  }
+
+  function readItem(whole) {
+    const length = new DataView(whole.buffer).getUint32(0, true);
+    const read = JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + length)));
+    const n = read.points;
+    const levels = whole.subarray(4 + length, 4 + length + (n * (n - 1)) / 2);
+    read.attention = whole.subarray(4 + length + levels.length);
+    // Edges by level: counted, then put in their places.
+    const counts = new Uint32Array(257);
+    for (const level of levels) counts[level + 1] += 1;
+    for (let level = 0; level < 256; level += 1) counts[level + 1] += counts[level];
+    read.before = counts.slice();
+    read.edges = new Uint16Array(2 * levels.length);
+    for (let i = 0, k = 0; i < n; i += 1) {
+      for (let j = i + 1; j < n; j += 1, k += 1) {
+        const place = counts[levels[k]]++;
+        read.edges[2 * place] = i;
+        read.edges[2 * place + 1] = j;
+      }
+    }
+    read.bars = read.bars.map((bars, dim) => bars.map(([birth, death, born, died, cycle], index) => ({
+      dim, index, birth, death: death ?? Infinity, born: born || null, died: died || null, cycle,
+    })));
+    return read;
+  }
+
+  const diameter = (stop) => item.stops[stop];
+  const lastDiameter = () => item.stops.at(-1);
+  // Ends of the axes: those of the bars that are shown.
+  function range() {
+    const bars = item.bars[dimShown()];
+    const ends = bars.flatMap((bar) => [bar.birth, bar.death]).filter(Number.isFinite);
+    const [low, high] = ends.length ? [Math.min(...ends), Math.max(...ends)] : [diameter(0), lastDiameter()];
+    const margin = 0.03 * (high - low) || 1e-9;
+    return [Math.max(0, low - margin), high + margin];
+  }
+
+  // The complex at a stop: components by union-find, named after their smallest vertex.
+  function complexAt(stop) {
+    const n = item.points;
+    const nEdges = item.before[Math.min(stop, NEVER - 1) + 1];
+    const parent = Uint16Array.from({ length: n }, (_, i) => i);
+    const find = (i) => { while (parent[i] !== i) { parent[i] = parent[parent[i]]; i = parent[i]; } return i; };
+    const words = Math.ceil(n / 32);
+    const near = new Uint32Array(n * words);
+    const degree = new Uint16Array(n);
+    for (let e = 0; e < nEdges; e += 1) {
+      const i = item.edges[2 * e], j = item.edges[2 * e + 1];
+      const a = find(i), b = find(j);
+      if (a !== b) parent[Math.max(a, b)] = Math.min(a, b);
+      near[i * words + (j >> 5)] |= 1 << (j & 31);
+      near[j * words + (i >> 5)] |= 1 << (i & 31);
+      degree[i] += 1;
+      degree[j] += 1;
+    }
+    const component = Uint16Array.from({ length: n }, (_, i) => find(i));
+    let nTriangles = 0;
+    const triangles = [];
+    for (let e = 0; e < nEdges; e += 1) {
+      const i = item.edges[2 * e], j = item.edges[2 * e + 1];
+      for (let w = j >> 5; w < words; w += 1) {
+        let both = near[i * words + w] & near[j * words + w];
+        if (w === j >> 5) both &= (j & 31) === 31 ? 0 : -1 << ((j & 31) + 1);
+        while (both) {
+          const bit = 31 - Math.clz32(both & -both);
+          both &= both - 1;
+          nTriangles += 1;
+          if (nTriangles <= MOST_TRIANGLES) triangles.push(i, j, 32 * w + bit);
+        }
+      }
+    }
+    let nIsolated = 0;
+    for (const d of degree) if (d === 0) nIsolated += 1;
+    return { nEdges, component, degree, triangles, nTriangles, nIsolated, nComponents: new Set(component).size };
+  }
+
+  const isDark = () => getComputedStyle(root).colorScheme === "dark";
+  function componentColor(name, alpha = 1) {
+    return `hsl(${(name * GOLDEN_ANGLE) % 360} 85% ${isDark() ? 66 : 40}% / ${alpha})`;
+  }
+
+  // A canvas in CSS pixels, as wide as its place and `ratio` times as high.
+  function prepare(canvas, ratio) {
+    const width = Math.max(120, canvas.clientWidth);
+    const height = Math.round(width * ratio);
+    const scale = window.devicePixelRatio || 1;
+    const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
+    if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+    const pen = canvas.getContext("2d");
+    pen.setTransform(scale, 0, 0, scale, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.font = "12px system-ui, sans-serif";
+    pen.lineJoin = pen.lineCap = "round";
+    return { pen, width, height };
+  }
+
+  function say(pen, width, height, text) {
+    pen.fillStyle = ink("--soft");
+    pen.textAlign = "center";
+    const words = text.split(" ");
+    const lines = [""];
+    for (const word of words) {
+      const longer = `${lines.at(-1)} ${word}`.trim();
+      if (pen.measureText(longer).width > width - 24 && lines.at(-1)) lines.push(word);
+      else lines[lines.length - 1] = longer;
+    }
+    lines.forEach((line, k) => pen.fillText(line, width / 2, height / 2 + 17 * (k - lines.length / 2)));
+    pen.textAlign = "start";
+  }
+
+  const hasPrefixShown = () => setup.prefix > 0 && (setup.allTokens || value("over") > 0);
+
+  // Where tokens lie: patches over the picture, those before them in a column at its left.
+  function layoutOf(width) {
+    const [rows, columns] = setup.grid;
+    const image = images[value("picture")];
+    const strip = hasPrefixShown() ? Math.max(26, width * 0.07) : 0;
+    const across = width - strip;
+    const ratio = image?.naturalWidth ? image.naturalHeight / image.naturalWidth : rows / columns;
+    const height = across * ratio;
+    const place = (t) => {
+      if (t < setup.prefix) return [strip / 2, 18 + t * Math.min(26, (height - 36) / Math.max(1, setup.prefix))];
+      const patch = t - setup.prefix;
+      return [
+        strip + across * ((patch % columns) + 0.5) / columns,
+        height * (Math.floor(patch / columns) + 0.5) / rows,
+      ];
+    };
+    return { strip, across, height, place, image, rows, columns };
+  }
+
+  const tokenOf = (point) => setup.allTokens ? point : point + setup.prefix;
+  const pointOf = (t) => setup.allTokens ? t : t - setup.prefix;
+  function nameOf(t) {
+    if (t < setup.prefix) return setup.prefix === 1 || t === 0 ? "class token" : `token ${t}`;
+    const patch = t - setup.prefix;
+    return `patch ${Math.floor(patch / setup.grid[1])},${patch % setup.grid[1]}`;
+  }
+
+  function drawLine(pen, points, isClosed = false) {
+    pen.beginPath();
+    points.forEach(([x, y], k) => (k ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+    if (isClosed) pen.closePath();
+    pen.stroke();
+  }
+
+  // Twice, so that it stands out from any ground.
+  function drawStrong(pen, points, color, width, dash = []) {
+    for (const [style, extra] of [[ink("--surface"), 3], [color, 0]]) {
+      pen.strokeStyle = style;
+      pen.lineWidth = width + extra;
+      pen.setLineDash(extra ? [] : dash);
+      drawLine(pen, points);
+    }
+    pen.setLineDash([]);
+  }
+
+  function drawChosen(pen, place) {
+    if (!chosen) return;
+    const at = (edge) => edge.map(place);
+    if (chosen.cycle.length) drawStrong(pen, [...chosen.cycle, chosen.cycle[0]].map(place), ink("--c2"), 3);
+    if (chosen.born) drawStrong(pen, at(chosen.born), ink("--c0"), 3.5);
+    if (chosen.died) drawStrong(pen, at(chosen.died), ink("--c1"), 3.5, [7, 6]);
+  }
+
+  function drawComplex(pen, complex, place, size) {
+    const byColor = new Map();
+    const of = (vertex) => {
+      const name = complex.component[vertex];
+      if (!byColor.has(name)) byColor.set(name, { edges: new Path2D(), faces: new Path2D() });
+      return byColor.get(name);
+    };
+    const places = Array.from(complex.degree, (_, vertex) => place(vertex));
+    if (complex.nTriangles <= MOST_TRIANGLES) {
+      for (let k = 0; k < complex.triangles.length; k += 3) {
+        const [a, b, c] = [0, 1, 2].map((l) => places[complex.triangles[k + l]]);
+        const path = of(complex.triangles[k]).faces;
+        path.moveTo(a[0], a[1]);
+        path.lineTo(b[0], b[1]);
+        path.lineTo(c[0], c[1]);
+      }
+    }
+    for (let e = 0; e < complex.nEdges; e += 1) {
+      const i = item.edges[2 * e], j = item.edges[2 * e + 1];
+      const path = of(i).edges;
+      path.moveTo(places[i][0], places[i][1]);
+      path.lineTo(places[j][0], places[j][1]);
+    }
+    const alpha = Math.min(0.95, Math.max(0.05, 7 / Math.sqrt(complex.nEdges + 1)));
+    pen.lineWidth = complex.nEdges > 2500 ? 0.7 : 1.5;
+    for (const [name, { edges, faces }] of byColor) {
+      pen.fillStyle = componentColor(name, 0.14);
+      pen.fill(faces);
+      pen.strokeStyle = componentColor(name, alpha);
+      pen.stroke(edges);
+    }
+    places.forEach(([x, y], vertex) => {
+      pen.beginPath();
+      pen.arc(x, y, size(vertex), 0, 7);
+      if (complex.degree[vertex]) {
+        pen.fillStyle = componentColor(complex.component[vertex]);
+        pen.fill();
+      } else {
+        pen.strokeStyle = ink("--ink");
+        pen.lineWidth = 1.2;
+        pen.stroke();
+      }
+    });
+  }
+
+  function drawOverPicture(complex) {
+    const canvas = $("over_picture");
+    const { across, strip, height, place, image, rows, columns } = layoutOf(Math.max(120, canvas.clientWidth));
+    const { pen, width } = prepare(canvas, height / Math.max(120, canvas.clientWidth));
+    pen.imageSmoothingEnabled = image?.naturalWidth >= 100;
+    if (image?.naturalWidth) pen.drawImage(image, strip, 0, across, height);
+    if (!item) {
+      say(pen, width, height, "This head is left out to keep the page small; a choice of layers, heads or pictures shows it.");
+      return;
+    }
+    const over = value("over");
+    if (over === 0) {
+      // The picture steps back, so that any colour can be told from it.
+      pen.globalAlpha = 0.45;
+      pen.fillStyle = ink("--surface");
+      pen.fillRect(strip, 0, across, height);
+      pen.globalAlpha = 1;
+    }
+    pen.strokeStyle = ink("--surface");
+    pen.globalAlpha = 0.5;
+    pen.lineWidth = 0.6;
+    for (let r = 1; r < rows; r += 1) drawLine(pen, [[strip, height * r / rows], [width, height * r / rows]]);
+    for (let c = 1; c < columns; c += 1) drawLine(pen, [[strip + across * c / columns, 0], [strip + across * c / columns, height]]);
+    pen.globalAlpha = 1;
+    const cell = Math.min(across / columns, height / rows);
+    if (over === 0) {
+      const at = (point) => place(tokenOf(point));
+      const size = Math.min(5, Math.max(2, cell * 0.16));
+      drawComplex(pen, complex, at, () => size);
+      drawChosen(pen, at);
+    } else {
+      drawMap(pen, over, place, [across / columns, height / rows], Math.min(18, strip));
+    }
+    if (token < setup.prefix && !hasPrefixShown()) return;
+    const [x, y] = place(token);
+    const side = token < setup.prefix ? Math.min(18, strip) : cell;
+    pen.lineWidth = 2;
+    pen.strokeStyle = ink("--ink");
+    pen.strokeRect(x - side / 2, y - side / 2, side, side);
+    if (hasPrefixShown()) {
+      pen.fillStyle = ink("--soft");
+      pen.font = "10px system-ui, sans-serif";
+      pen.fillText("cls", 2, 8);
+    }
+  }
+
+  // Weight of each token for the chosen one, from 0 to 1.
+  function weightsOf(over) {
+    const n = setup.prefix + setup.grid[0] * setup.grid[1];
+    if (over === 1) {
+      const row = item.attention.subarray(token * n, (token + 1) * n);
+      return row.length ? Array.from(row, (level) => level / LAST_ATTENTION_LEVEL) : null;
+    }
+    if (!cosines) return null;
+    const at = (i, j) => cosines[(i * (2 * n - i - 1)) / 2 + j - i - 1];
+    return Array.from({ length: n }, (_, t) => t === token ? 1 : at(Math.min(t, token), Math.max(t, token)) / 255);
+  }
+
+  function drawMap(pen, over, place, [cellWidth, cellHeight], before) {
+    const weights = weightsOf(over);
+    if (!weights) return;
+    // Cosines seldom leave the upper half.
+    const least = over === 2 ? Math.min(...weights) : 0;
+    weights.forEach((weight, t) => {
+      const share = (weight - least) / Math.max(1e-9, 1 - least);
+      const [w, h] = t < setup.prefix ? [before, before] : [cellWidth, cellHeight];
+      const [x, y] = place(t);
+      pen.globalAlpha = 0.72;
+      pen.fillStyle = setup.colors[Math.min(15, Math.floor(share * 16))];
+      pen.fillRect(x - w / 2, y - h / 2, w, h);
+    });
+    pen.globalAlpha = 1;
+  }
+
+  function drawInSpace(complex) {
+    const { pen, width, height } = prepare($("in_space"), 0.8);
+    if (!item) return;
+    const [cy, sy, cx, sx] = [Math.cos(turn[0]), Math.sin(turn[0]), Math.cos(turn[1]), Math.sin(turn[1])];
+    const reach = 0.42 * Math.min(width, height) / 1000;
+    const depth = [];
+    const place = (vertex) => {
+      const [x, y, z] = [0, 1, 2].map((axis) => item.space[3 * vertex + axis]);
+      const [x1, z1] = [cy * x + sy * z, cy * z - sy * x];
+      const [y1, z2] = [cx * y - sx * z1, cx * z1 + sx * y];
+      const near = 2600 / (2600 - z2);
+      depth[vertex] = near;
+      return [width / 2 + reach * x1 * near, height / 2 - reach * y1 * near];
+    };
+    drawComplex(pen, complex, place, (vertex) => 3.2 * depth[vertex] ** 2);
+    drawChosen(pen, place);
+    const point = pointOf(token);
+    if (point >= 0 && point < item.points) {
+      const [x, y] = place(point);
+      pen.strokeStyle = ink("--ink");
+      pen.lineWidth = 2;
+      pen.beginPath();
+      pen.arc(x, y, 7, 0, 7);
+      pen.stroke();
+    }
+    pen.fillStyle = ink("--soft");
+    const share = item.shares.reduce((sum, part) => sum + part, 0);
+    pen.fillText(`${Math.round(100 * share)} % of the variance`, 8, height - 9);
+  }
+
+  const dimShown = () => setup.dims[value("bars")] ?? 0;
+  // As they are drawn: longest first in any dimension.
+  function barsShown() {
+    const bars = [...(item?.bars[dimShown()] ?? [])];
+    const length = (bar) => bar.death - bar.birth;
+    return bars.sort((a, b) => (length(a) === length(b) ? a.index - b.index : length(b) - length(a)));
+  }
+
+  const SIDES = { left: 12, right: 12, top: 12, bottom: 30 };
+  const across = (width) => {
+    const [low, high] = range();
+    return (x) => SIDES.left + (width - SIDES.left - SIDES.right) * (Math.min(high, Math.max(low, x)) - low) / (high - low);
+  };
+  const digits = (x) => x === 0 ? "0" : Math.abs(x) < 0.001 ? x.toExponential(2) : x.toFixed(4);
+
+  function drawAxis(pen, x, width, height) {
+    pen.strokeStyle = ink("--axis");
+    pen.lineWidth = 1;
+    drawLine(pen, [[SIDES.left, height - SIDES.bottom], [width - SIDES.right, height - SIDES.bottom]]);
+    pen.fillStyle = ink("--soft");
+    const [low, high] = range();
+    for (const [share, align] of [[0, "left"], [0.5, "center"], [1, "right"]]) {
+      const at = low + share * (high - low);
+      pen.textAlign = align;
+      pen.fillText(digits(at), x(at), height - 11);
+    }
+    pen.textAlign = "start";
+  }
+
+  function drawAsBars() {
+    const { pen, width, height } = prepare($("as_bars"), 0.8);
+    if (!item) return;
+    const x = across(width);
+    const bars = barsShown();
+    const step = Math.min(14, (height - SIDES.top - SIDES.bottom) / Math.max(1, bars.length));
+    drawAxis(pen, x, width, height);
+    bars.forEach((bar, row) => {
+      const y = SIDES.top + step * (row + 0.5);
+      const isChosen = bar === chosen;
+      pen.strokeStyle = isChosen ? ink("--ink") : ink(`--c${bar.dim}`);
+      pen.lineWidth = isChosen ? Math.max(3, 0.8 * step) : Math.max(0.8, 0.6 * step);
+      pen.lineCap = "butt";
+      drawLine(pen, [[x(bar.birth), y], [Math.max(x(bar.death), x(bar.birth) + 1), y]]);
+    });
+    if (!bars.length) say(pen, width, height, `There is no bar in dimension ${dimShown()}.`);
+    pen.strokeStyle = ink("--ink");
+    pen.lineWidth = 1.5;
+    const at = x(diameter(value("scale")));
+    drawLine(pen, [[at, SIDES.top - 6], [at, height - SIDES.bottom]]);
+  }
+
+  function diagramPlaces(width, height) {
+    const x = across(width);
+    const [low, high] = range();
+    const top = SIDES.top + 22;
+    const y = (death) => death === Infinity ? SIDES.top + 4
+      : height - SIDES.bottom - (height - SIDES.bottom - top) * (Math.min(high, Math.max(low, death)) - low) / (high - low);
+    return { x, y, top };
+  }
+
+  function drawAsPoints() {
+    const { pen, width, height } = prepare($("as_points"), 0.8);
+    if (!item) return;
+    const { x, y, top } = diagramPlaces(width, height);
+    drawAxis(pen, x, width, height);
+    pen.strokeStyle = ink("--axis");
+    drawLine(pen, [[SIDES.left, height - SIDES.bottom], [width - SIDES.right, top]]);
+    drawLine(pen, [[SIDES.left, top], [SIDES.left, height - SIDES.bottom]]);
+    pen.setLineDash([4, 3]);
+    drawLine(pen, [[SIDES.left, SIDES.top + 4], [width - SIDES.right, SIDES.top + 4]]);
+    const scale = diameter(value("scale"));
+    pen.strokeStyle = ink("--soft");
+    drawLine(pen, [[x(scale), height - SIDES.bottom], [x(scale), y(scale)], [SIDES.left, y(scale)]]);
+    pen.setLineDash([]);
+    for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
+    if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
+    const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
+    mark(pen, width - 92, line - 4, dim, ink(`--c${dim}`), 3.6);
+    pen.fillStyle = ink("--soft");
+    pen.fillText(`H${dim}: ${item.bars[dim].length} bars`, width - 82, line);
+  }
+
+  // Told apart by shape too: discs, squares, triangles.
+  function mark(pen, x, y, dim, color, size) {
+    pen.fillStyle = color;
+    pen.globalAlpha = 0.85;
+    pen.beginPath();
+    if (dim === 0) pen.arc(x, y, size, 0, 7);
+    else if (dim === 1) pen.rect(x - size, y - size, 2 * size, 2 * size);
+    else { pen.moveTo(x, y - size); pen.lineTo(x + size, y + size); pen.lineTo(x - size, y + size); }
+    pen.fill();
+    pen.globalAlpha = 1;
+  }
+
+  function tell(complex) {
+    if (!item) { $("state").textContent = ""; return; }
+    const scale = diameter(value("scale"));
+    const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+    const alive = item.bars.map((bars) => bars.filter((bar) => bar.birth <= scale && scale < bar.death).length);
+    const betti = alive.map((n, dim) => `β${dim} = ${n}`).slice(1).join(", ");
+    const hidden = complex.nTriangles > MOST_TRIANGLES ? " (too many to draw)" : "";
+    $("state").textContent = `Scale ${digits(scale)}: ${count(complex.nComponents, "component")} `
+      + `(${count(complex.nIsolated, "isolated vertex", "isolated vertices")}), ${count(complex.nEdges, "edge")}, `
+      + `${count(complex.nTriangles, "triangle")}${hidden}${betti ? `, ${betti}` : ""}. Token: ${nameOf(token)}.`;
+  }
+
+  function tellChosen() {
+    const edge = (ends) => ends.map((point) => nameOf(tokenOf(point))).join(" to ");
+    if (!chosen) { $("chosen").textContent = "No bar is chosen."; return; }
+    const bars = barsShown();
+    const born = chosen.born ? ` with the edge ${edge(chosen.born)}` : "";
+    const died = chosen.died ? `dies at ${digits(chosen.death)} with the edge ${edge(chosen.died)}` : "never dies";
+    const cycle = chosen.cycle.length ? `; a cycle of ${chosen.cycle.length} tokens` : "";
+    $("chosen").textContent = `Bar ${bars.indexOf(chosen) + 1} of ${bars.length} in H${chosen.dim}, longest first: `
+      + `born at ${digits(chosen.birth)}${born}, ${died}${cycle}.`;
+  }
+
+  // A bar of cycles is seen where it is born; two components just before they meet.
+  function choose(bar) {
+    chosen = bar ?? null;
+    if (chosen) {
+      let stop = 0;
+      if (chosen.dim === 0) {
+        while (stop + 1 < setup.stops && diameter(stop + 1) < chosen.death) stop += 1;
+      } else {
+        while (stop + 1 < setup.stops && diameter(stop) < chosen.birth * (1 - 1e-5)) stop += 1;
+      }
+      set("scale", stop);
+    }
+    tellChosen();
+    draw();
+  }
+
+  function draw() {
+    const complex = item ? complexAt(value("scale")) : null;
+    drawOverPicture(complex);
+    drawInSpace(complex);
+    drawAsBars();
+    drawAsPoints();
+    tell(complex);
+  }
+
+  let pending = false;
+  function drawSoon() {
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() => { pending = false; draw(); });
+  }
+
+  async function follow() {
+    const layer = value("picture") * setup.layers + value("layer");
+    const index = layer * setup.views + value("head");
+    const key = `${index} ${value("bars")}`;
+    if (key !== wanted) {
+      wanted = key;
+      const [found, likeness] = await Promise.all([unpack("item", index), unpack("cosines", layer)]);
+      // Another one may have been asked for meanwhile.
+      if (key !== wanted) return;
+      const isOther = found !== item || (chosen && chosen.dim !== dimShown());
+      [item, cosines] = [found, likeness];
+      if (isOther) chosen = null;
+      if (!hasDrawn && item) start();
+      tellChosen();
+    }
+    drawSoon();
+  }
+
+  // Without a scale in the address the first view is that of the longest bar.
+  function start() {
+    hasDrawn = true;
+    if (!location.hash.includes("scale=")) choose(barsShown()[0]);
+  }
+
+  function pickAt(event) {
+    const box = $("over_picture").getBoundingClientRect();
+    const { place } = layoutOf(box.width);
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const n = setup.prefix + setup.grid[0] * setup.grid[1];
+    const far = (t) => { const [a, b] = place(t); return (a - x) ** 2 + (b - y) ** 2; };
+    const first = hasPrefixShown() ? 0 : setup.prefix;
+    token = Array.from({ length: n - first }, (_, t) => t + first).reduce((best, t) => far(t) < far(best) ? t : best);
+    draw();
+  }
+
+  function moveToken(right, down) {
+    const [rows, columns] = setup.grid;
+    const patch = token - setup.prefix;
+    if (patch < 0) {
+      token = Math.min(Math.max(0, token + down), setup.prefix - 1);
+      if (right > 0) token = setup.prefix;
+      return;
+    }
+    const [row, column] = [Math.floor(patch / columns) + down, (patch % columns) + right];
+    if (column < 0 && hasPrefixShown()) token = 0;
+    else if (row >= 0 && row < rows && column >= 0 && column < columns) token = setup.prefix + row * columns + column;
+  }
+
+  function chooseAt(event) {
+    const box = $("as_bars").getBoundingClientRect();
+    const bars = barsShown();
+    const step = Math.min(14, (box.height - SIDES.top - SIDES.bottom) / Math.max(1, bars.length));
+    const row = Math.floor((event.clientY - box.top - SIDES.top) / step);
+    choose(bars[Math.min(Math.max(0, row), bars.length - 1)]);
+  }
+
+  function choosePoint(event) {
+    const box = $("as_points").getBoundingClientRect();
+    const { x, y } = diagramPlaces(box.width, box.height);
+    const far = (bar) => (x(bar.birth) - event.clientX + box.left) ** 2 + (y(bar.death) - event.clientY + box.top) ** 2;
+    const bars = item.bars[dimShown()];
+    if (bars.length) choose(bars.reduce((best, bar) => far(bar) < far(best) ? bar : best));
+  }
+
+  function onBarKey(event) {
+    const bars = barsShown();
+    const at = bars.indexOf(chosen);
+    const last = bars.length - 1;
+    const next = {
+      ArrowDown: Math.min(last, at + 1), ArrowUp: Math.max(0, at - 1), Home: 0, End: last,
+      PageDown: Math.min(last, at + 10), PageUp: Math.max(0, at - 10),
+    }[event.key];
+    if (event.key === "Escape") choose(null);
+    else if (next !== undefined && last >= 0) choose(bars[next]);
+    else return;
+    event.preventDefault();
+  }
+
+  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  function onArrows(canvas, action) {
+    canvas.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !ARROWS[event.key] || !item) return;
+      event.preventDefault();
+      action(...ARROWS[event.key]);
+      draw();
+    });
+  }
+
+  function listen() {
+    $("over_picture").addEventListener("pointerdown", (event) => { if (item) pickAt(event); });
+    onArrows($("over_picture"), moveToken);
+    onArrows($("in_space"), (right, down) => { turn = [turn[0] + 0.12 * right, turn[1] + 0.12 * down]; });
+    const space = $("in_space");
+    space.addEventListener("pointerdown", (event) => space.setPointerCapture(event.pointerId));
+    space.addEventListener("pointermove", (event) => {
+      if (!space.hasPointerCapture(event.pointerId)) return;
+      turn = [turn[0] + 0.01 * event.movementX, turn[1] + 0.01 * event.movementY];
+      drawSoon();
+    });
+    for (const [id, action] of [["as_bars", chooseAt], ["as_points", choosePoint]]) {
+      $(id).addEventListener("pointerdown", (event) => { if (item) action(event); });
+      $(id).addEventListener("keydown", (event) => { if (item) onBarKey(event); });
+    }
+    document.addEventListener("page-shown", follow);
+    new MutationObserver(drawSoon).observe(root, { attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
+    new ResizeObserver(drawSoon).observe($("looking"));
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!$("setup")) return;
+    if (typeof DecompressionStream === "undefined") {
+      $("state").textContent = "This browser cannot unpack the data; one from 2023 or later can.";
+      return;
+    }
+    setup = JSON.parse($("setup").textContent);
+    images = [...$("pictures").querySelectorAll("img")];
+    token = setup.prefix + Math.floor(setup.grid[0] / 2) * setup.grid[1] + Math.floor(setup.grid[1] / 2);
+    for (const image of images) image.decode().then(drawSoon, () => {});
+    listen();
+    follow();
+  });
+})();

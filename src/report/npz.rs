@@ -1,0 +1,66 @@
+//! NumPy's `.npz` archives.
+
+use std::io::{Cursor, Write};
+
+use npyz::{AutoSerialize, Serialize, WriterBuilder};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// An archive of arrays that grows in memory, uncompressed so that numpy can map it.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::report::Npz;
+///
+/// let mut archive = Npz::default();
+/// archive.add("squares", &[2, 2], [0_i64, 1, 4, 9])?;
+/// assert!(archive.finish()?.starts_with(b"PK"));
+/// # Ok::<(), String>(())
+/// ```
+pub struct Npz(ZipWriter<Cursor<Vec<u8>>>);
+
+impl Default for Npz {
+    fn default() -> Self {
+        Self(ZipWriter::new(Cursor::new(Vec::new())))
+    }
+}
+
+impl Npz {
+    /// One more array, row by row.
+    ///
+    /// # Errors
+    ///
+    /// A sentence if the values are not as many as the shape says, or the archive is larger than the
+    /// format allows.
+    pub fn add<T: Serialize + AutoSerialize>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<(), String> {
+        let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let mut bytes = Vec::new();
+        let writer = npyz::WriteOptions::new().default_dtype().shape(&shape);
+        let written = writer.writer(&mut bytes).begin_nd().and_then(|mut array| {
+            array.extend(values)?;
+            array.finish()
+        });
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        written
+            .map_err(zip::result::ZipError::from)
+            .and_then(|()| self.0.start_file(format!("{name}.npy"), options))
+            .and_then(|()| Ok(self.0.write_all(&bytes)?))
+            .map_err(|e| format!("{name}: {e}"))
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    ///
+    /// A sentence if the archive is larger than the format allows.
+    pub fn finish(self) -> Result<Vec<u8>, String> {
+        let file = self.0.finish().map(Cursor::into_inner);
+        file.map_err(|e| e.to_string())
+    }
+}
