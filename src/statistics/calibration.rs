@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn predictions_that_mean_what_they_say_have_no_calibration_error() {
         // Four of five right at 0.8; all right at 1.
-        let mut probabilities = vec![0.8, 0.2].repeat(5);
+        let mut probabilities = [0.8, 0.2].repeat(5);
         probabilities.extend([1.0, 0.0]);
         let found = Calibration::new(&probabilities, &[0, 0, 0, 0, 1, 0]).unwrap();
         assert!(found.calibration_error < 1e-12, "{found:?}");
