@@ -103,7 +103,7 @@ pub type NamedBytes = (&'static str, Vec<u8>);
 /// let [height, width] = deit.preprocessing.image_size;
 /// let frames = Tensor::zeros([2, 1, 3, height, width], &device);
 /// let output = deit.network.forward(frames, Capture::Attention);
-/// assert_eq!(output.attention[1].dims(), [2, 4, 18, 18]);
+/// assert_eq!(output.attention[1].dims(), [2, 3, 18, 18]);
 /// # }
 /// # Ok::<(), String>(())
 /// ```
