@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn_topology::analysis::inspect::{
-    Comparisons, HeadChoice, InspectSpec, Inspection, Seen, Shown, write_report,
+    ClassNames, Comparisons, HeadChoice, InspectSpec, Inspection, Seen, Shown, write_report,
 };
 use burn_topology::burn::tensor::Device;
 use burn_topology::data::{Sample, SampleSpec, read_image};
@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let started = Instant::now();
     let shown = Shown {
+        classes: ClassNames::Numbered,
         names: &["the image".to_owned()],
         samples: &[sample],
         is_labelled: false,

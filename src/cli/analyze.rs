@@ -16,8 +16,11 @@ use crate::analysis::inspect::{Comparisons, HeadChoice, Inspection, Written, wri
 #[derive(Debug, Args)]
 pub struct AnalyzeArguments {
     /// The run directory of the model; its best checkpoint is looked into.
-    #[arg(long)]
-    model: PathBuf,
+    #[arg(long, required_unless_present = "weights", conflicts_with = "weights")]
+    model: Option<PathBuf>,
+    /// Pretrained weights of transformers or timm, a file or its directory, in place of a run.
+    #[arg(long, value_name = "FILE", conflicts_with = "split")]
+    weights: Option<PathBuf>,
     /// Images, or clips of a model for clips; cut and scaled to what the model takes.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
     images: Vec<PathBuf>,
@@ -68,7 +71,11 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         .reading
         .spec(arguments.heads.0.clone())
         .map_err(could_not)?;
-    let subject = Subject::of_run(&arguments.model, &arguments.device)?;
+    let subject = match (&arguments.weights, &arguments.model) {
+        (Some(weights), _) => Subject::of_weights(weights, &arguments.device)?,
+        (None, Some(run)) => Subject::of_run(run, &arguments.device)?,
+        (None, None) => unreachable!("required by the parser"),
+    };
     let exhibits = match arguments.split {
         Some(split) => subject.split(split, arguments.n_images)?,
         None => subject.files(&arguments.images)?,

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
+use image::imageops::FilterType;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Split;
 use super::progress::Notes;
 use super::{Failure, open, read_config};
-use crate::analysis::inspect::{HeadChoice, InspectSpec, Seen, Shown};
-use crate::data::{DataSpec, Sample, SampleSpec, open_data};
+use crate::analysis::inspect::{ClassNames, HeadChoice, InspectSpec, Seen, Shown};
+use crate::data::{DataSpec, Sample, SampleSpec, Scaling, open_data, read_image_scaled};
 use crate::distance::{Metric, RowDistance};
 use crate::loss::{Layers, Source};
+use crate::model::pretrained::{self, Changes, Interpolation, Preprocessing, Resize};
 use crate::model::{Network, Task};
 use crate::nn::Tokens;
 use crate::run::RunDirectory;
@@ -25,8 +27,20 @@ pub(super) struct Subject {
     model: Network,
     task: Task,
     samples: SampleSpec,
-    data: DataSpec,
+    reader: Reader,
     device: Device,
+}
+
+/// Where its pictures come from.
+enum Reader {
+    /// Cut and scaled as those of a run's data.
+    Data(DataSpec),
+    /// As the files of pretrained weights say.
+    Pretrained {
+        preprocessing: Preprocessing,
+        /// `None` without a classifier that was trained.
+        classes: Option<Vec<String>>,
+    },
 }
 
 /// Images or clips by name.
@@ -57,16 +71,76 @@ impl Subject {
             model,
             task: Task::of(&config.spec.model),
             samples: config.spec.samples,
-            data: config.spec.data,
+            reader: Reader::Data(config.spec.data),
             device,
         })
+    }
+
+    /// Pretrained weights of a model of images.
+    pub(super) fn of_weights(path: &Path, device_name: &str) -> Result<Self, Failure> {
+        let device = open(device_name)?;
+        let found =
+            pretrained::open(path, &Changes::default(), &device).map_err(Failure::CouldNotRun)?;
+        if found.config.n_frames() > 1 {
+            return Err(Failure::CouldNotRun(format!(
+                "{}: a model of clips of {} frames, expected one of images",
+                path.display(),
+                found.config.n_frames()
+            )));
+        }
+        let [height, width] = found.preprocessing.image_size;
+        let labels = found.labels.unwrap_or_default();
+        Ok(Self {
+            title: path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy()
+                .into_owned(),
+            task: Task::of(&found.config),
+            samples: SampleSpec {
+                n_frames: 1,
+                n_channels: found.config.n_channels(),
+                height,
+                width,
+                n_classes: found.config.n_classes(),
+            },
+            reader: Reader::Pretrained {
+                preprocessing: found.preprocessing,
+                classes: found.has_trained_head.then_some(labels),
+            },
+            model: found.network,
+            device,
+        })
+    }
+
+    fn read(&self, path: &Path) -> Result<Sample, String> {
+        match &self.reader {
+            Reader::Data(data) => data.read(path),
+            Reader::Pretrained { preprocessing, .. } => {
+                let scaling = match preprocessing.resize {
+                    Resize::None => Scaling::None,
+                    Resize::ShorterSide(side) => Scaling::ShorterSide(side),
+                    Resize::Exact(size) => Scaling::Exact(size),
+                };
+                let filter = match preprocessing.interpolation {
+                    Interpolation::Nearest => FilterType::Nearest,
+                    Interpolation::Bilinear => FilterType::Triangle,
+                    Interpolation::Bicubic => FilterType::CatmullRom,
+                    Interpolation::Lanczos => FilterType::Lanczos3,
+                };
+                Ok(Sample::new(
+                    read_image_scaled(path, self.samples, scaling, filter)?,
+                    0,
+                ))
+            }
+        }
     }
 
     /// Images or clips from files.
     pub(super) fn files(&self, paths: &[PathBuf]) -> Result<Exhibits, Failure> {
         let read = |path: &PathBuf| {
             let name = path.file_name().unwrap_or(path.as_os_str());
-            Ok((name.to_string_lossy().into_owned(), self.data.read(path)?))
+            Ok((name.to_string_lossy().into_owned(), self.read(path)?))
         };
         let files: Result<Vec<(String, Sample)>, String> = paths.iter().map(read).collect();
         let (names, samples) = files.map_err(Failure::CouldNotRun)?.into_iter().unzip();
@@ -79,7 +153,12 @@ impl Subject {
 
     /// So many samples of a split of the run's data, evenly spaced.
     pub(super) fn split(&self, split: Split, n_samples: u32) -> Result<Exhibits, Failure> {
-        let data = open_data(&self.data).map_err(Failure::CouldNotRun)?;
+        let Reader::Data(data) = &self.reader else {
+            return Err(Failure::CouldNotRun(
+                "weights have no data of their own, expected --images".to_owned(),
+            ));
+        };
+        let data = open_data(data).map_err(Failure::CouldNotRun)?;
         let data = split.of(&data);
         let n = data.len().min(n_samples as usize);
         let sample = |place: usize| {
@@ -109,6 +188,14 @@ impl Subject {
             samples: &exhibits.samples[range.clone()],
             is_labelled: exhibits.is_labelled,
             n_before: range.start,
+            classes: match &self.reader {
+                Reader::Data(_) => ClassNames::Numbered,
+                Reader::Pretrained { classes: None, .. } => ClassNames::Unknown,
+                Reader::Pretrained {
+                    classes: Some(names),
+                    ..
+                } => ClassNames::Named(names),
+            },
         };
         Seen::by(&self.model, self.task, self.samples, shown, &self.device)
             .map_err(|error| Failure::No(error.to_string()))

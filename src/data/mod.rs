@@ -30,7 +30,7 @@ pub use clip::{ClipCut, ClipFolder, Crop, clips_in, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use digits::{DIGITS_SPEC, digits};
 pub use few::few_of_each_class;
-pub use image_file::read_image;
+pub use image_file::{Scaling, read_image, read_image_scaled};
 pub use judged::JudgedFrames;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};

@@ -236,3 +236,50 @@ fn anomalies_are_fitted_and_scored() {
         "{said}"
     );
 }
+
+#[test]
+fn pretrained_weights_are_looked_into_as_their_files_say() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    let picture = RgbImage::from_fn(60, 40, |x, y| Rgb([(x * 4) as u8, (y * 6) as u8, 90]));
+    picture.save(root.join("a.png")).unwrap();
+    let look = |weights: &str, more: &[&str]| {
+        let path = format!(
+            "{}/tests/data_files/pretrained/{weights}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let start = ["analyze", "--weights", &path, "--report", "out"];
+        let all: Vec<&str> = start.iter().chain(more).copied().collect();
+        let output = run_program(root, &all);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("panicked"), "{said}");
+        (output.status.code(), said)
+    };
+    // A class by its name, features of which none is a class, register tokens, another library.
+    for (weights, is_classified) in [
+        ("vit", true),
+        ("dinov2_bare", false),
+        ("dinov2_registers", true),
+        ("timm_vit", true),
+    ] {
+        let (code, said) = look(weights, &["--images", "a.png"]);
+        assert_eq!(code, Some(0), "{weights}: {said}");
+        let found = std::fs::read_to_string(root.join("out/analysis.json")).unwrap();
+        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        let said = found["pictures"][0]["said"].as_str().unwrap();
+        assert_eq!(!said.is_empty(), is_classified, "{weights}: {said}");
+        assert!(weights != "vit" || said.starts_with("LABEL_"), "{said}");
+    }
+    let (code, said) = look("timesformer", &["--images", "a.png"]);
+    assert!(
+        code == Some(2) && said.contains("a model of clips of"),
+        "{said}"
+    );
+    let (code, said) = look("vit", &["--split", "test"]);
+    assert!(
+        code == Some(2) && said.contains("cannot be used with"),
+        "{said}"
+    );
+    let (code, said) = look("nothing", &["--images", "a.png"]);
+    assert!(code == Some(2) && said.lines().count() == 1, "{said}");
+}

@@ -5,7 +5,8 @@ mod command;
 use std::path::Path;
 
 use burn_topology::analysis::inspect::{
-    Comparisons, HeadChoice, InspectSpec, Inspection, Item, Picture, Seen, Shown, write_report,
+    ClassNames, Comparisons, HeadChoice, InspectSpec, Inspection, Item, Picture, Seen, Shown,
+    write_report,
 };
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::{Distribution, activation::softmax};
@@ -281,6 +282,7 @@ fn choices_choose_and_what_is_not_there_is_refused() {
 
 fn shown<'a>(names: &'a [String], samples: &'a [Sample]) -> Shown<'a> {
     Shown {
+        classes: ClassNames::Numbered,
         names,
         samples,
         is_labelled: true,

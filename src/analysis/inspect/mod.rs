@@ -18,5 +18,5 @@ pub use compare::{Comparer, Comparisons, DiagramDistances, PairCurve};
 pub use files::{Written, write_report};
 pub use inspection::{Inspection, N_SHUFFLES, PictureDiagrams, mean_diagrams};
 pub use item::{Item, Place};
-pub use seen::{Picture, Seen, Shown};
+pub use seen::{ClassNames, Picture, Seen, Shown};
 pub use spec::{HeadChoice, InspectSpec};

@@ -159,14 +159,16 @@ fn summaries(inspection: &Inspection, picture: usize) -> Plot {
             .clone()
             .map(|(place, layer)| (*layer as f64, of(inspection.item(picture, place, 0))));
         let values: Vec<(f64, f64)> = values.collect();
-        let largest = values
-            .iter()
-            .fold(f64::MIN_POSITIVE, |most, (_, y)| most.max(*y));
+        let largest = values.iter().fold(0.0_f64, |most, (_, y)| most.max(*y));
+        let scale = match largest > 0.0 {
+            true => largest,
+            false => 1.0,
+        };
         let points = values
             .into_iter()
-            .map(|(x, y)| PlotPoint::new(x, y / largest));
+            .map(|(x, y)| PlotPoint::new(x, y / scale));
         Series::new(
-            format!("{label} (1 is {})", number(largest)),
+            format!("{label} (1 is {})", number(scale)),
             points.collect(),
         )
     };

@@ -53,6 +53,19 @@ pub struct Shown<'a> {
     pub is_labelled: bool,
     /// Number of images or clips before them.
     pub n_before: usize,
+    /// What the model's classes are called.
+    pub classes: ClassNames<'a>,
+}
+
+/// What classes are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassNames<'a> {
+    /// By their numbers.
+    Numbered,
+    /// By these names.
+    Named(&'a [String]),
+    /// The model tells none.
+    Unknown,
 }
 
 impl Seen {
@@ -80,8 +93,10 @@ impl Seen {
         let n_clips = shown.samples.len();
         let n_steps = first.dims()[0] / n_clips;
         let said = match task {
-            Task::PredictNextFrame => vec![String::new(); n_clips * n_steps],
-            Task::Classify | Task::ClassifyFrames => classes(output.output, n_clips * n_steps)?,
+            Task::Classify | Task::ClassifyFrames if shown.classes != ClassNames::Unknown => {
+                classes(output.output, n_clips * n_steps, shown.classes)?
+            }
+            _ => vec![String::new(); n_clips * n_steps],
         };
         let n_shown_frames = match task {
             Task::PredictNextFrame => spec.n_frames - 1,
@@ -114,14 +129,19 @@ impl Seen {
 }
 
 /// The most probable class for each picture; one row may stand for the pictures of a clip.
-fn classes(scores: Tensor<2>, n_pictures: usize) -> Result<Vec<String>> {
+fn classes(scores: Tensor<2>, n_pictures: usize, names: ClassNames<'_>) -> Result<Vec<String>> {
     let [n_rows, n_classes] = scores.dims();
     let rows: Vec<f64> = softmax(scores, 1)
         .try_into_vec_as()
         .map_err(|e| Error::invalid_distribution(format!("the scores cannot be read: {e}")))?;
     let said = rows.chunks_exact(n_classes).map(|row| {
         let class = most_probable(row);
-        format!("class {class} ({:.0} %)", 100.0 * row[class])
+        let name = match names {
+            ClassNames::Named(names) => names.get(class).cloned(),
+            _ => None,
+        };
+        let name = name.unwrap_or_else(|| format!("class {class}"));
+        format!("{name} ({:.0} %)", 100.0 * row[class])
     });
     let said: Vec<String> = said.collect();
     Ok((0..n_pictures)
