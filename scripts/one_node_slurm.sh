@@ -13,7 +13,14 @@ PATH=$PATH:/usr/sbin
 
 stop() {
     for daemon in slurmd slurmctld munged; do
-        [ -f "$directory/$daemon.pid" ] && kill "$(cat "$directory/$daemon.pid")" 2>/dev/null || true
+        [ -f "$directory/$daemon.pid" ] || continue
+        pid=$(cat "$directory/$daemon.pid" 2>/dev/null || true)
+        [ -n "$pid" ] && kill "$pid" 2>/dev/null || continue
+        # Until it has written its state.
+        for _ in $(seq 100); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
     done
 }
 
