@@ -10,10 +10,9 @@ selenium, and a Chromium and its chromedriver on the PATH.
 import argparse
 import pathlib
 import re
-import shutil
 import sys
 
-from drive_page import WIDE, By, Keys, Reader, browser
+from drive_page import WIDE, By, Keys, Reader, browser, with_browser
 
 
 class InspectionReader(Reader):
@@ -129,14 +128,7 @@ class InspectionReader(Reader):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=pathlib.Path)
-    parser.add_argument("--screenshots", type=pathlib.Path, help="folder for pictures of the page")
-    parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
-    parser.add_argument("--chromedriver", default=shutil.which("chromedriver"))
-    arguments = parser.parse_args()
-    if not arguments.chromium or not arguments.chromedriver:
-        parser.error("no chromium or no chromedriver was found")
-    if arguments.screenshots:
-        arguments.screenshots.mkdir(parents=True, exist_ok=True)
+    arguments = with_browser(parser)
     driver = browser(arguments)
     try:
         reader = InspectionReader(driver, arguments.page, arguments.screenshots)

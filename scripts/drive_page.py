@@ -371,9 +371,8 @@ def browser(arguments: argparse.Namespace) -> webdriver.Chrome:
     return driver
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pages", nargs="+", type=pathlib.Path)
+def with_browser(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments, with those that say which browser is driven and where pictures go."""
     parser.add_argument("--screenshots", type=pathlib.Path, help="folder for pictures of the pages")
     found = shutil.which("chromium") or shutil.which("google-chrome")
     parser.add_argument("--chromium", default=found)
@@ -383,6 +382,13 @@ def main() -> int:
         parser.error("no chromium or no chromedriver was found")
     if arguments.screenshots:
         arguments.screenshots.mkdir(parents=True, exist_ok=True)
+    return arguments
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages", nargs="+", type=pathlib.Path)
+    arguments = with_browser(parser)
     n_problems = 0
     driver = browser(arguments)
     try:

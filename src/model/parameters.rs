@@ -38,35 +38,56 @@ pub fn count_parameters<M: Module>(model: &M) -> Vec<ParameterCount> {
     counter.counts
 }
 
+/// Names of the modules that a visitor is in; the variant of an enum is none.
+#[derive(Default)]
+pub(super) struct ModulePath(Vec<String>);
+
+impl ModulePath {
+    /// As `enter_module` of a visitor.
+    pub(super) fn enter(&mut self, name: &str, container_type: &str) {
+        if !is_enum(container_type) {
+            self.0.push(name.to_owned());
+        }
+    }
+
+    /// As `exit_module` of a visitor.
+    pub(super) fn exit(&mut self, container_type: &str) {
+        if !is_enum(container_type) {
+            self.0.pop();
+        }
+    }
+
+    /// With points between the names.
+    pub(super) fn joined(&self) -> String {
+        self.0.join(".")
+    }
+}
+
 /// As Burn's derived modules call an enum.
-pub(super) fn is_enum(container_type: &str) -> bool {
+fn is_enum(container_type: &str) -> bool {
     container_type.starts_with("Enum:")
 }
 
 #[derive(Default)]
 struct Counter {
-    path: Vec<String>,
+    path: ModulePath,
     counts: Vec<ParameterCount>,
 }
 
 impl ModuleVisitor for Counter {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.push(name.to_owned());
-        }
+        self.path.enter(name, container_type);
     }
 
     fn exit_module(&mut self, _name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.pop();
-        }
+        self.path.exit(container_type);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(name) = self.path.first() else {
+        let Some(name) = self.path.0.first() else {
             return;
         };
-        let element: usize = match self.path.get(1).map(|element| element.parse()) {
+        let element: usize = match self.path.0.get(1).map(|element| element.parse()) {
             Some(Ok(element)) => element,
             _ => 0,
         };

@@ -10,6 +10,8 @@ mod inspection;
 mod item;
 mod pack;
 mod page;
+mod page_heads;
+mod page_parts;
 mod seen;
 mod spec;
 mod viewer;

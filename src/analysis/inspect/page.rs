@@ -2,9 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::compare::{Comparer, Comparisons, DiagramDistances, PairCurve};
+use super::compare::{Comparer, Comparisons, PairCurve};
 use super::inspection::{Inspection, MAX_MATRIX_FILES, N_SHUFFLES};
 use super::item::Item;
+use super::page_heads::heads;
+use super::page_parts::{
+    MAX_DRAWN, capitalized, distances, kinds_control, layer_labels, picture_control, when_picture,
+};
 use super::viewer::{SCRIPT, STYLE, viewer};
 use crate::distance::Metric;
 use crate::loss::Source;
@@ -14,8 +18,6 @@ use crate::report::page::{
 use crate::report::plot::{Heatmap, LinePlot, Plot, PlotPoint, Series};
 use crate::topology::DiagramSummary;
 
-/// Pictures with plots of their own.
-const MAX_DRAWN: usize = 6;
 /// Diameters at which Betti numbers are drawn.
 const N_BETTI: usize = 72;
 
@@ -86,24 +88,6 @@ fn unit(inspection: &Inspection) -> String {
         1.0 => format!("{metric} of {of}"),
         exponent => format!("{metric} to the power {exponent} of {of}"),
     }
-}
-
-fn picture_control(name: &str, inspection: &Inspection) -> Option<Control> {
-    let pictures = inspection.pictures.iter().take(MAX_DRAWN);
-    let names: Vec<String> = pictures.map(|picture| picture.name.clone()).collect();
-    (names.len() > 1).then(|| Control::choice(name, "Picture", names))
-}
-
-fn when_picture(name: &str, inspection: &Inspection, picture: usize) -> Condition {
-    match inspection.pictures.len() {
-        1 => Condition::always(),
-        _ => Condition::of(name, picture),
-    }
-}
-
-fn layer_labels(inspection: &Inspection) -> Vec<String> {
-    let layers = inspection.layers.iter();
-    layers.map(|layer| format!("layer {layer}")).collect()
 }
 
 /// Betti curves and summaries of the means of the heads.
@@ -185,12 +169,6 @@ fn summaries(inspection: &Inspection, picture: usize) -> Plot {
     .draw()
 }
 
-fn kinds_control(name: &str, of: &[DiagramDistances]) -> Control {
-    let kinds = of.iter();
-    let kinds = kinds.map(|kind| format!("H{}, {}", kind.homology_dim, kind.comparer.title()));
-    Control::choice(name, "Compared", kinds)
-}
-
 fn layers(inspection: &Inspection, comparisons: &Comparisons) -> Markup {
     let mut bar: Vec<Control> = picture_control("between", inspection).into_iter().collect();
     bar.push(kinds_control("layers_by", &comparisons.layers[0]));
@@ -206,141 +184,6 @@ fn layers(inspection: &Inspection, comparisons: &Comparisons) -> Markup {
             }
         }
     }
-}
-
-fn distances(kind: &DiagramDistances, labels: Vec<String>, of: &str) -> Plot {
-    let title = format!(
-        "{} distance between {of}, H{}",
-        capitalized(kind.comparer.title()),
-        kind.homology_dim
-    );
-    let unit = "ground norm L-infinity".to_owned();
-    Heatmap::new(title, unit, labels.clone(), labels, kind.values.clone()).draw()
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
-}
-
-/// A number of each head.
-struct HeadSummary {
-    name: String,
-    unit: String,
-    of: Box<dyn Fn(&Item) -> f64>,
-}
-
-fn head_summaries(inspection: &Inspection, unit: &str) -> Vec<HeadSummary> {
-    let summary = |name: &str, unit: &str, of: Box<dyn Fn(&Item) -> f64>| HeadSummary {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        of,
-    };
-    let mut found = Vec::new();
-    for dim in (0..=inspection.spec.max_homology_dim).rev() {
-        found.push(summary(
-            &format!("total persistence, H{dim}"),
-            unit,
-            Box::new(move |item| item.diagrams[dim].total_persistence()),
-        ));
-        found.push(summary(
-            &format!("longest bar, H{dim}"),
-            unit,
-            Box::new(move |item| item.diagrams[dim].largest_persistence()),
-        ));
-        found.push(summary(
-            &format!("number of bars, H{dim}"),
-            "bars",
-            Box::new(move |item| item.diagrams[dim].bars.len() as f64),
-        ));
-    }
-    found.push(summary(
-        "mean distance",
-        unit,
-        Box::new(|item| item.mean_distance),
-    ));
-    if inspection.items.iter().any(|item| item.entropy.is_some()) {
-        found.push(summary(
-            "entropy of rows",
-            "over that of uniform rows",
-            Box::new(|item| item.entropy.unwrap_or(f64::NAN)),
-        ));
-    }
-    found
-}
-
-fn heads(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
-    let summaries = head_summaries(inspection, unit);
-    let n_drawn = inspection.pictures.len().min(MAX_DRAWN);
-    let names = summaries.iter().map(|summary| summary.name.clone());
-    let head_labels: Vec<String> = inspection
-        .heads
-        .iter()
-        .map(|head| format!("head {head}"))
-        .collect();
-    let all_labels: Vec<String> = inspection
-        .layers
-        .iter()
-        .flat_map(|layer| {
-            inspection
-                .heads
-                .iter()
-                .map(move |head| format!("{layer}.{head}"))
-        })
-        .collect();
-    let mut bar: Vec<Control> = picture_control("heads_of", inspection)
-        .into_iter()
-        .collect();
-    bar.push(Control::choice("summary", "Number", names));
-    let kinds = comparisons.heads.first();
-    if let Some(kinds) = kinds.filter(|_| all_labels.len() > 1) {
-        bar.push(kinds_control("heads_by", kinds));
-    }
-    html! {
-        (controls(&bar))
-        @for picture in 0..n_drawn {
-            @for (place, summary) in summaries.iter().enumerate() {
-                @let when = when_picture("heads_of", inspection, picture).and("summary", place);
-                (shown_when(&when, figure(
-                    by_head(inspection, picture, summary, &head_labels),
-                    "Each head of each layer by itself.",
-                )))
-            }
-            @for (place, kind) in comparisons.heads.get(picture).into_iter().flatten().enumerate() {
-                @let when = when_picture("heads_of", inspection, picture).and("heads_by", place);
-                (shown_when(&when, figure(
-                    distances(kind, all_labels.clone(), "all heads"),
-                    "Heads as layer.head; numbers: distances.npz.",
-                )))
-            }
-            @if picture >= comparisons.heads.len() {
-                (shown_when(&when_picture("heads_of", inspection, picture), html! {
-                    p.note { "All heads are compared with all for the first " (comparisons.heads.len()) " pictures." }
-                }))
-            }
-        }
-    }
-}
-
-fn by_head(
-    inspection: &Inspection,
-    picture: usize,
-    summary: &HeadSummary,
-    labels: &[String],
-) -> Plot {
-    let values = (0..inspection.layers.len()).flat_map(|layer| {
-        (1..=labels.len()).map(move |head| (summary.of)(inspection.item(picture, layer, head)))
-    });
-    let title = capitalized(&summary.name);
-    Heatmap::new(
-        title,
-        &*summary.unit,
-        layer_labels(inspection),
-        labels.to_vec(),
-        values.collect(),
-    )
-    .draw()
 }
 
 fn pictures(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {

@@ -3,6 +3,7 @@
 mod data;
 mod model;
 mod records;
+mod start;
 mod topology;
 mod training;
 
@@ -13,8 +14,8 @@ use crate::data::{Augment, DataSpec, SampleSpec, Splits, few_of_each_class, open
 use crate::loss::{Alignment, TopologyPenalty};
 use crate::model::NetworkConfig;
 
-pub use model::Start;
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
+pub use start::Start;
 pub use training::{LearningRate, TrainingSpec};
 
 /// A checked configuration.
@@ -94,7 +95,7 @@ impl Spec {
         let samples = data.samples();
         let model = model::model(document, &raw.model, samples)?;
         let robustness = records::robustness(document, raw, &model)?;
-        let start = model::start(document, &raw.model, &model)?;
+        let start = start::start(document, &raw.model, &model)?;
         let training = training::training(document, &raw.training, samples, &model)?;
         let penalties = raw
             .topology

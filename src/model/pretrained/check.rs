@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::convert::{expected_shapes, is_optional};
-use super::layout::{Entry, Layout};
+use super::entry::Entry;
+use super::layout::Layout;
 use super::tensor_file::Tensors;
 use crate::model::{Activation, NetworkConfig};
 

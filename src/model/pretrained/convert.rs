@@ -1,6 +1,8 @@
 //! Numbers of a file to those of a parameter, and back.
 
-use super::layout::{Entry, Family, Form, Layout};
+use super::entry::{Entry, Form};
+use super::family::Family;
+use super::layout::Layout;
 use super::preprocessing::Preprocessing;
 use super::tensor_file::{HostTensor, Tensors};
 use crate::model::position::{Resampling, resample};

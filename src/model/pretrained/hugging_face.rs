@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::family::{FC_NORM_EPSILON, Family, dinov2_ratio, dinov2_width};
 use super::json::Json;
-use super::layout::{FC_NORM_EPSILON, Family, Layout, dinov2_ratio, dinov2_width};
+use super::layout::Layout;
 use super::tensor_file::Tensors;
 use crate::model::{
     Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VideoAttention, VideoConfig,

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 
 use super::tensor_file::{HostTensor, Tensors};
-use crate::model::parameters::is_enum;
+use crate::model::parameters::ModulePath;
 
 /// The model with the parameters of these names replaced; the others are as they were.
 ///
@@ -15,7 +15,7 @@ use crate::model::parameters::is_enum;
 /// If one has another shape, or there is no parameter of a name.
 pub(super) fn fill<M: Module>(model: M, tensors: Tensors) -> M {
     let mut filler = Fill {
-        path: Vec::new(),
+        path: ModulePath::default(),
         tensors,
     };
     let model = model.map(&mut filler);
@@ -39,25 +39,21 @@ pub(super) fn collect<M: Module>(model: &M) -> Tensors {
 }
 
 struct Fill {
-    path: Vec<String>,
+    path: ModulePath,
     tensors: Tensors,
 }
 
 impl ModuleMapper for Fill {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.push(name.to_owned());
-        }
+        self.path.enter(name, container_type);
     }
 
     fn exit_module(&mut self, _name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.pop();
-        }
+        self.path.exit(container_type);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
+        let name = self.path.joined();
         let Some(HostTensor { shape, values }) = self.tensors.remove(&name) else {
             return param;
         };
@@ -70,21 +66,17 @@ impl ModuleMapper for Fill {
 
 #[derive(Default)]
 struct Collect {
-    path: Vec<String>,
+    path: ModulePath,
     tensors: Tensors,
 }
 
 impl ModuleVisitor for Collect {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.push(name.to_owned());
-        }
+        self.path.enter(name, container_type);
     }
 
     fn exit_module(&mut self, _name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.pop();
-        }
+        self.path.exit(container_type);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -92,31 +84,27 @@ impl ModuleVisitor for Collect {
         let shape = tensor.dims().to_vec();
         let values = tensor.into_data().iter::<f32>().collect();
         self.tensors
-            .insert(self.path.join("."), HostTensor { shape, values });
+            .insert(self.path.joined(), HostTensor { shape, values });
     }
 }
 
 #[derive(Default)]
 struct Shapes {
-    path: Vec<String>,
+    path: ModulePath,
     shapes: BTreeMap<String, Vec<usize>>,
 }
 
 impl ModuleVisitor for Shapes {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.push(name.to_owned());
-        }
+        self.path.enter(name, container_type);
     }
 
     fn exit_module(&mut self, _name: &str, container_type: &str) {
-        if !is_enum(container_type) {
-            self.path.pop();
-        }
+        self.path.exit(container_type);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let shape = param.lazy_shape().to_vec();
-        self.shapes.insert(self.path.join("."), shape);
+        self.shapes.insert(self.path.joined(), shape);
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::family::Family;
 use super::json::{Json, extents};
-use super::layout::Family;
 
 /// How pixels are taken between those of an image that is resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::family::Family;
 use super::json::{Json, extents};
-use super::layout::{Family, Layout, n_blocks};
+use super::layout::{Layout, n_blocks};
 use super::preprocessing::Preprocessing;
 use super::tensor_file::{HostTensor, Tensors};
 use crate::model::{Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VitConfig};
