@@ -1,5 +1,6 @@
 //! Images and clips with their labels, and matrices from files. Nothing here knows of topology.
 
+mod attack;
 mod augment;
 mod batch;
 mod cifar;
@@ -19,11 +20,13 @@ mod mixup;
 mod moving_digits;
 mod open;
 mod packed;
+mod perturbation;
 mod split;
 mod targets;
 
 use std::sync::Arc;
 
+pub use attack::Attack;
 pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
 pub use clip::{ClipCut, ClipFolder, Crop, clips_in, read_clip};
@@ -36,6 +39,7 @@ pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use moving_digits::{ClipKind, MovingDigits};
 pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
+pub use perturbation::Perturbation;
 pub use targets::{MixedLabel, soft_targets};
 
 use burn::data::dataset::Dataset;

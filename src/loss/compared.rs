@@ -48,7 +48,7 @@ pub(super) struct Compared {
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] if the penalty needs frames or their motion and there is none.
+/// [`Error::is_invalid_parameter`] if the penalty needs frames, their motion or views and there are none.
 pub(super) fn compared(
     penalty: &TopologyPenalty,
     activations: &Activations,
@@ -57,11 +57,14 @@ pub(super) fn compared(
 ) -> Result<Vec<Compared>> {
     let layer_pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
     let frames = Frames::of(penalty, activations, step)?;
-    let batch_size = activations.batch_size(penalty.source);
+    let view_pairs = penalty
+        .view_pairs(activations.n_views)?
+        .unwrap_or(vec![[0; 2]]);
+    let n_images = activations.images_per_view(penalty.source)?;
     let mut found = Vec::new();
     for pair in layer_pairs {
         let n_heads = penalty.reading().items_per_image(activations, pair[0]);
-        let n_items = batch_size * n_heads;
+        let n_items = n_images * n_heads;
         let one = |items, matched| Compared {
             readings: pair.map(&place),
             items,
@@ -69,12 +72,16 @@ pub(super) fn compared(
         };
         match &frames {
             None => {
-                let Some(shift) = penalty.partners.shift(batch_size, step) else {
+                let Some(shift) = penalty.partners.shift(n_images, step) else {
                     continue;
                 };
                 // A head with the same head.
                 let partner = |item: usize| (item + shift * n_heads) % n_items;
-                found.extend((0..n_items).map(|item| one([item, partner(item)], None)));
+                for &[first, second] in &view_pairs {
+                    let of_views =
+                        |item| [first * n_items + item, second * n_items + partner(item)];
+                    found.extend((0..n_items).map(|item| one(of_views(item), None)));
+                }
             }
             Some(frames) => {
                 let pairs = frames.pairs_of_items(n_items);
@@ -107,7 +114,7 @@ impl Frames {
         let Some(pairs) = penalty.frame_pairs(n_frames)? else {
             return Ok(None);
         };
-        let batch_size = activations.batch_size(penalty.source);
+        let batch_size = activations.images_per_view(penalty.source)?;
         if !batch_size.is_multiple_of(n_frames) {
             return Err(Error::invalid_parameter(format!(
                 "a batch of {batch_size} frames is not one of clips of {n_frames} frames each"

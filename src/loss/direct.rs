@@ -33,7 +33,10 @@ impl TopologyPenalty {
                 items.collect::<Vec<i64>>()
             };
             let part = match self.comparison {
-                Comparison::EntropyBand { low, high } => outside_band(rows(pair[0])?, [low, high]),
+                Comparison::EntropyBand { low, high } => {
+                    let rows = rows(pair[0])?.slice_dim(0, 0..of_layers.len());
+                    outside_band(rows, [low, high])
+                }
                 _ => {
                     let side = |side: usize| -> Result<Tensor<3>> {
                         let rows = rows(pair[side])?;

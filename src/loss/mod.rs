@@ -1,4 +1,4 @@
-//! Penalties on the topology of layers and frames, and the regulariser that a training loop adds.
+//! Penalties on the topology of layers, frames and views, and the regulariser that a training loop adds.
 
 mod attention_topology;
 mod compared;

@@ -1,4 +1,4 @@
-//! What is compared with what: layers, or the frames of a clip.
+//! What is compared with what: layers, the frames of a clip, or views of the same.
 
 use crate::error::{Error, Result};
 
@@ -27,9 +27,11 @@ pub enum Between {
     Layers,
     /// Frames of a clip, in every layer by itself; a head with the same head.
     Frames,
+    /// Views of an image or frame, clean and perturbed, in every layer by itself; a head with the same head.
+    Views,
 }
 
-/// Which pairs of a sequence of layers or frames are compared, the earlier one first.
+/// Which pairs of a sequence of layers, frames or views are compared, the earlier one first.
 ///
 /// # Example
 ///

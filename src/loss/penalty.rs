@@ -1,4 +1,4 @@
-//! One penalty on the topology of layers or frames.
+//! One penalty on the topology of layers, frames or views.
 
 use super::controls::{Edges, Partners};
 use super::pairs::{Alignment, Between, Pairs};
@@ -31,7 +31,7 @@ pub enum Layers {
     Of(Vec<usize>),
 }
 
-/// Which side of a pair of layers or frames is moved.
+/// Which side of a pair of layers, frames or views is moved.
 ///
 /// # Example
 ///
@@ -116,10 +116,10 @@ pub enum Comparison {
     },
 }
 
-/// A penalty on the topology of layers or frames, in one homology dimension.
+/// A penalty on the topology of layers, frames or views, in one homology dimension.
 ///
 /// Its value is the mean, over the batch, the pairs of layers (or the layers, or layers and pairs of
-/// frames) and the heads.
+/// frames or views) and the heads.
 ///
 /// # Source
 ///
@@ -141,7 +141,7 @@ pub struct TopologyPenalty {
     pub homology_dim: usize,
     /// What is compared.
     pub between: Between,
-    /// Which pairs of layers, or of frames, are.
+    /// Which pairs of layers, of frames or of views are.
     pub pairs: Pairs,
     /// Which tokens of two frames are taken for the same.
     pub alignment: Alignment,
@@ -208,7 +208,7 @@ impl TopologyPenalty {
         )
     }
 
-    /// The pairs of layers compared; each layer with itself where only its frames are, or nothing.
+    /// The pairs of layers compared; each layer with itself where its frames or views are, or nothing.
     pub(crate) fn layer_pairs(&self, n_layers: usize) -> Result<Vec<[usize; 2]>> {
         let layers: Vec<usize> = match &self.layers {
             Layers::All => (0..n_layers).collect(),
@@ -219,7 +219,7 @@ impl TopologyPenalty {
                 "layers names layer {layer}, but {n_layers} layers were passed (counted from 0)"
             )));
         }
-        if self.is_alone() || self.between == Between::Frames {
+        if self.is_alone() || self.between != Between::Layers {
             if layers.is_empty() {
                 return Err(Error::invalid_parameter(
                     "layers is an empty list, expected at least one layer",
@@ -253,6 +253,21 @@ impl TopologyPenalty {
         if pairs.is_empty() {
             return Err(Error::invalid_parameter(format!(
                 "a penalty compares frames ({:?}), but clips have {n_frames} of them",
+                self.pairs
+            )));
+        }
+        Ok(Some(pairs))
+    }
+
+    /// The pairs of views compared, `None` if views are not.
+    pub(crate) fn view_pairs(&self, n_views: usize) -> Result<Option<Vec<[usize; 2]>>> {
+        if self.between != Between::Views {
+            return Ok(None);
+        }
+        let pairs = self.pairs.of(n_views);
+        if pairs.is_empty() {
+            return Err(Error::invalid_parameter(format!(
+                "a penalty compares views ({:?}), but there are {n_views} of each image",
                 self.pairs
             )));
         }

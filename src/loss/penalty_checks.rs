@@ -53,7 +53,7 @@ impl TopologyPenalty {
                 }
                 if self.between != Between::Layers {
                     return Err(Error::invalid_parameter(
-                        "a number of each frame by itself compares no frames, expected Layers",
+                        "a number of each layer by itself compares no frames or views, expected Layers",
                     ));
                 }
             }

@@ -38,6 +38,9 @@ pub struct Activations {
     pub n_prefix_tokens: usize,
     /// Frames of each clip: the batch is the frames of one clip after those of another; 1 for images.
     pub n_frames: usize,
+    /// Views of the same images or clips: the batch is all of one view after all of another; 1 where there is one.
+    /// Penalties between layers or frames read the first, which is the clean one.
+    pub n_views: usize,
     /// Share of their attention that the tokens of a frame give to their own frame, `[batch_size,
     /// n_heads]` per layer; empty where they give all. Frames below [`MASS_FLOOR`] are gated.
     pub mass: Vec<Tensor<2>>,
@@ -57,6 +60,7 @@ impl Activations {
             hidden: Vec::new(),
             n_prefix_tokens,
             n_frames: 1,
+            n_views: 1,
             mass: Vec::new(),
             motion: None,
         }
@@ -67,13 +71,25 @@ impl Activations {
         Self { n_frames, ..self }
     }
 
-    /// Images, or frames, in what a penalty reads.
-    pub(super) fn batch_size(&self, source: Source) -> usize {
+    /// The batch as so many views of the same images or clips, all of one after all of another.
+    pub fn with_views(self, n_views: usize) -> Self {
+        Self { n_views, ..self }
+    }
+
+    /// Images, or frames, of each view in what a penalty reads.
+    pub(super) fn images_per_view(&self, source: Source) -> Result<usize> {
         let batch_size = match source {
             Source::Hidden => self.hidden.first().map(|layer| layer.dims()[0]),
             _ => self.attention.first().map(|layer| layer.dims()[0]),
         };
-        batch_size.unwrap_or_default()
+        let batch_size = batch_size.unwrap_or_default();
+        if self.n_views == 0 || !batch_size.is_multiple_of(self.n_views) {
+            return Err(Error::invalid_parameter(format!(
+                "a batch of {batch_size} is not one of {} views of as many images each",
+                self.n_views
+            )));
+        }
+        Ok(batch_size / self.n_views)
     }
 
     /// Patches of an image or frame, where anything was passed.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::compared::{Compared, Reading, compared, item_masses};
 use super::comparison::{PairPenalty, Place};
-use super::pairs::Alignment;
+use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
 use super::reading::{Activations, LayerReading, Source};
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
@@ -101,6 +101,14 @@ impl TopologyRegularizer {
         self.penalties
             .iter()
             .any(|penalty| penalty.source == Source::Hidden)
+    }
+
+    /// Whether a penalty that is on at this step, or would be if its weight were known, compares views,
+    /// [`Activations::n_views`].
+    pub fn reads_views(&self, clock: Clock) -> bool {
+        self.penalties.iter().any(|penalty| {
+            penalty.between == Between::Views && penalty.schedule.factor(clock) > 0.0
+        })
     }
 
     /// Whether a penalty needs to know where patches go, [`Activations::motion`].

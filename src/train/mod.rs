@@ -1,6 +1,5 @@
 //! The trainer.
 
-mod attack;
 mod charts;
 mod coherence;
 mod collapse;
@@ -21,7 +20,6 @@ mod task;
 mod timing;
 mod trainer;
 
-pub use attack::Attack;
 pub use collapse::{CollapseWatch, LowLayer};
 pub use dry_run::{DryRun, dry_run};
 pub use error::TrainError;
@@ -31,7 +29,7 @@ pub use monitor::{LayerMonitor, LayerSample};
 pub use observer::{Observer, Silent, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
-pub use robustness::{Perturbation, Predictions, load_to_attack, predictions, topology_distances};
+pub use robustness::{Predictions, load_to_attack, predictions, topology_distances};
 pub use summary::Summary;
 pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};

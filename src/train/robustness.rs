@@ -5,39 +5,17 @@ use std::sync::atomic::Ordering;
 
 use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::activation::softmax;
 
-use super::attack::Attack;
 use super::error::TrainError;
 use super::evaluate::load_best;
 use super::observer::Observer;
 use super::trainer::Job;
 use crate::coherence::{flip_rate, most_probable};
-use crate::data::{Corruption, MixedLabel, Sample, SampleBatcher, Samples, soft_targets};
+use crate::data::{Attack, Corruption, MixedLabel, Perturbation, Sample, Samples, soft_targets};
 use crate::loss::AttentionTopology;
 use crate::model::{Capture, Network, Task};
 use crate::statistics::Calibration;
-
-/// What is done to samples.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Perturbation {
-    /// Nothing.
-    None,
-    /// Pixels are moved against a model.
-    Attack {
-        /// How.
-        attack: Attack,
-        /// Largest change of a pixel, a fraction of the range of pixels.
-        epsilon: f64,
-    },
-    /// Frames are corrupted.
-    Corrupt {
-        /// How.
-        corruption: Corruption,
-        /// How much, 1 to 5.
-        severity: usize,
-    },
-}
 
 /// Probabilities of classes for the samples of a split.
 #[derive(Debug, Clone)]
@@ -301,46 +279,22 @@ fn perturbed(
     perturbation: Perturbation,
 ) -> Result<(Vec<Sample>, Tensor<5>), TrainError> {
     let spec = job.config.spec.samples;
-    let first = range.start;
     let items = samples
-        .get_many(range.collect())
+        .get_many(range.clone().collect())
         .map_err(|e| TrainError::Files(e.to_string()))?;
     let device = job.device.clone().autodiff();
-    let batcher = SampleBatcher { spec };
-    let seed = job.config.spec.seed;
-    let clips = match perturbation {
-        Perturbation::None => batcher.clips(&items, &device),
-        Perturbation::Corrupt {
-            corruption,
-            severity,
-        } => {
-            let corrupted = items.iter().enumerate().map(|(place, item)| {
-                Sample::new(
-                    corruption.apply(item, spec, severity, seed, first + place),
-                    item.label,
-                )
-            });
-            batcher.clips(&corrupted.collect::<Vec<_>>(), &device)
-        }
-        Perturbation::Attack { attack, epsilon } => {
-            let labels: Vec<MixedLabel> = items
-                .iter()
-                .map(|item| MixedLabel::whole(item.label))
-                .collect();
-            let classes = soft_targets(&labels, spec.n_classes, 0.0, &device);
-            let clean = batcher.clips(&items, &device);
-            let targets = task_of(job)?.targets(&clean, classes);
-            let losses = |clips: Tensor<5>| {
-                let scores = model.forward(clips, Capture::Logits).output;
-                let of_rows = (log_softmax(scores, 1) * targets.clone()).sum_dim(1).neg();
-                let n_rows = of_rows.dims()[0];
-                of_rows
-                    .reshape([items.len(), n_rows / items.len()])
-                    .mean_dim(1)
-                    .squeeze_dim::<1>(1)
-            };
-            attack.apply(&clean, epsilon, seed, first, &losses)
-        }
+    let task = task_of(job)?;
+    let labels: Vec<MixedLabel> = items
+        .iter()
+        .map(|item| MixedLabel::whole(item.label))
+        .collect();
+    let classes = soft_targets(&labels, spec.n_classes, 0.0, &device);
+    let losses = |clips: Tensor<5>| {
+        let targets = task.targets(&clips, classes.clone());
+        let output = model.forward(clips, Capture::Logits).output;
+        task.sample_losses(output, targets, items.len())
     };
+    let seed = job.config.spec.seed;
+    let clips = perturbation.apply(&items, spec, seed, range.start, &device, &losses);
     Ok((items, clips))
 }

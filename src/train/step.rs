@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 
@@ -11,7 +12,9 @@ use super::observer::{Observer, StepReport};
 use super::optimizer::{by_learning_rate, clip_global_norm, learning_rate};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::Trainer;
-use crate::data::{MixedLabel, Sample, SampleBatcher, mixup, mixup_stream, soft_targets};
+use crate::data::{
+    MixedLabel, Perturbation, Sample, SampleBatcher, mixup, mixup_stream, soft_targets,
+};
 use crate::loss::{Activations, PatchMotion};
 use crate::model::{Capture, Task};
 
@@ -21,6 +24,8 @@ struct Part {
     index: usize,
     /// What the model is shown.
     clips: Tensor<5>,
+    /// The same, perturbed; where a penalty compares both.
+    view: Option<Tensor<5>>,
     targets: Tensor<2>,
     motion: Option<Arc<PatchMotion>>,
 }
@@ -170,12 +175,35 @@ impl Trainer<'_> {
             true => Some(Arc::new(self.motion(samples)?)),
             false => None,
         };
-        Ok(Part {
+        let mut part = Part {
             index,
             targets: task.targets(&clips, classes),
             clips: task.shown(clips),
+            view: None,
             motion,
-        })
+        };
+        if let Some(perturbation) = spec.training.view
+            && self.regularizer.reads_views(self.clock())
+        {
+            part.view = Some(self.view(&part, samples, perturbation));
+        }
+        Ok(part)
+    }
+
+    /// The second view of a part, another one at each step.
+    fn view(&self, part: &Part, samples: &[Sample], perturbation: Perturbation) -> Tensor<5> {
+        let spec = &self.job.config.spec;
+        let task = Task::of(&spec.model);
+        let seed = step_seed(spec.seed, self.step, part.index);
+        let model = self.model.clone().no_grad();
+        let losses = |clips: Tensor<5>| {
+            // The same dropout at each call.
+            self.device.seed(seed);
+            let output = model.forward(task.shown(clips), Capture::Logits).output;
+            task.sample_losses(output, part.targets.clone(), samples.len())
+        };
+        let clips = perturbation.apply(samples, spec.samples, seed, 0, &self.device, &losses);
+        task.shown(clips).detach()
     }
 
     /// Where the patches of the frames that the model is shown go.
@@ -206,14 +234,25 @@ impl Trainer<'_> {
         // Dropout must repeat whenever the same step is run again.
         let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
         self.device.seed(seed);
-        let output = self.model.forward(part.clips.clone(), capture);
+        let view = part.view.as_ref().filter(|_| capture != Capture::Logits);
+        let (shown, n_views) = match view {
+            None => (part.clips.clone(), 1),
+            Some(view) => (Tensor::cat(vec![part.clips.clone(), view.clone()], 0), 2),
+        };
+        let output = self.model.forward(shown, capture);
         let task = Task::of(&self.job.config.spec.model);
-        let loss = task.loss(output.output, part.targets.clone());
+        // The task is learned from the first view alone, the clean one.
+        let clean = match n_views {
+            1 => output.output,
+            _ => output.output.slice_dim(0, 0..part.targets.dims()[0]),
+        };
+        let loss = task.loss(clean, part.targets.clone());
         let activations = Activations {
             attention: output.attention,
             hidden: output.hidden,
             n_prefix_tokens: output.tokens.n_prefix_tokens,
             n_frames: output.tokens.n_frames,
+            n_views,
             mass: output.mass,
             motion: part.motion.clone(),
         };

@@ -1,6 +1,7 @@
 //! What a model is trained for: its loss, and the numbers that it is judged by.
 
 use burn::prelude::*;
+use burn::tensor::activation::log_softmax;
 
 use super::loss::soft_cross_entropy;
 use crate::coherence::{flip_rate, mean_squared_error, most_probable, structural_similarity};
@@ -75,6 +76,26 @@ impl Task {
             // Pixels of the model lie between -1 and 1.
             Self::PredictNextFrame => (output - targets).square().mean() / 4.0,
         }
+    }
+
+    /// The loss of each sample: `[n_samples]`; their mean is [`Task::loss`].
+    pub(super) fn sample_losses(
+        self,
+        output: Tensor<2>,
+        targets: Tensor<2>,
+        n_samples: usize,
+    ) -> Tensor<1> {
+        let of_rows = match self {
+            Self::Classify | Self::ClassifyFrames => {
+                (log_softmax(output, 1) * targets).sum_dim(1).neg()
+            }
+            Self::PredictNextFrame => (output - targets).square().mean_dim(1) / 4.0,
+        };
+        let n_rows = of_rows.dims()[0];
+        of_rows
+            .reshape([n_samples, n_rows / n_samples])
+            .mean_dim(1)
+            .squeeze_dim(1)
     }
 }
 

@@ -5,3 +5,4 @@ mod controls;
 mod frames;
 mod gradients;
 mod regularizer;
+mod views;

@@ -4,6 +4,7 @@ mod finetune;
 mod resume;
 mod robustness;
 mod video;
+mod views;
 
 use std::path::Path;
 

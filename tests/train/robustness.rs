@@ -4,12 +4,10 @@ use std::sync::atomic::AtomicBool;
 
 use burn_topology::burn::prelude::*;
 use burn_topology::config::Config;
-use burn_topology::data::{Corruption, DIGITS_SPEC, SampleBatcher, digits};
+use burn_topology::data::{Attack, Corruption, DIGITS_SPEC, Perturbation, SampleBatcher, digits};
 use burn_topology::model::{Capture, NetworkConfig, VitConfig};
 use burn_topology::run::RunDirectory;
-use burn_topology::train::{
-    Attack, Job, Perturbation, Silent, load_to_attack, predictions, topology_distances,
-};
+use burn_topology::train::{Job, Silent, load_to_attack, predictions, topology_distances};
 
 use crate::util::{TestDir, program, run_program};
 

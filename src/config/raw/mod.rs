@@ -22,7 +22,7 @@ pub use topology::{
     RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSchedule, RawSource,
     RawTokens, RawTopology, RawWeight,
 };
-pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
+pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining, RawView};
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -64,6 +64,8 @@ pub enum RawBetween {
     Layers,
     /// Frames of a clip, in every layer by itself.
     Frames,
+    /// What is clean and what `training.view` makes of it, in every layer by itself.
+    Views,
 }
 
 /// `topology.pairs`

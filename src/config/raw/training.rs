@@ -29,6 +29,9 @@ pub struct RawTraining {
     /// Random motions and crops of the training images.
     #[serde(default)]
     pub augment: RawAugment,
+    /// A second view of every batch, for the penalties between views; nothing else is trained on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<RawView>,
     /// The optimiser.
     pub optimizer: RawOptimizer,
     /// The learning-rate schedule.
@@ -70,6 +73,49 @@ impl Default for RawAugment {
             flip: false,
         }
     }
+}
+
+/// `training.view`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawView {
+    /// Gaussian noise.
+    Noise {
+        /// How much, 1 to 5.
+        severity: usize,
+    },
+    /// A Gaussian blur.
+    Blur {
+        /// How much, 1 to 5.
+        severity: usize,
+    },
+    /// Less contrast.
+    Contrast {
+        /// How much, 1 to 5.
+        severity: usize,
+    },
+    /// A grey square.
+    Occlusion {
+        /// How much, 1 to 5.
+        severity: usize,
+    },
+    /// A random corner of the bound.
+    Random {
+        /// Largest change of a pixel, a fraction of the range of pixels.
+        epsilon: f64,
+    },
+    /// One step along the sign of the gradient of the task's loss.
+    Fgsm {
+        /// Largest change of a pixel, a fraction of the range of pixels.
+        epsilon: f64,
+    },
+    /// Projected gradient ascent of the task's loss from the sample.
+    Pgd {
+        /// Largest change of a pixel, a fraction of the range of pixels.
+        epsilon: f64,
+        /// Steps.
+        steps: usize,
+    },
 }
 
 /// `training.optimizer`

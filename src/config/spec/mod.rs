@@ -102,7 +102,16 @@ impl Spec {
             .iter()
             .enumerate()
             .map(|(index, table)| {
-                topology::penalty(document, index, table, raw.run.seed, &model, &data)
+                let has_view = training.view.is_some();
+                topology::penalty(
+                    document,
+                    index,
+                    table,
+                    raw.run.seed,
+                    &model,
+                    &data,
+                    has_view,
+                )
             })
             .collect::<Result<Vec<_>, _>>()?;
         let is_aligned = |penalty: &TopologyPenalty| penalty.alignment == Alignment::Flow;

@@ -26,6 +26,7 @@ pub(super) fn penalty(
     seed: u64,
     model: &NetworkConfig,
     data: &DataSpec,
+    has_view: bool,
 ) -> Result<TopologyPenalty, ConfigError> {
     let at = |key: &str| format!("topology[{index}].{key}");
     let penalty = TopologyPenalty {
@@ -33,6 +34,7 @@ pub(super) fn penalty(
         between: match raw.between {
             RawBetween::Layers => Between::Layers,
             RawBetween::Frames => Between::Frames,
+            RawBetween::Views => Between::Views,
         },
         pairs: match raw.pairs {
             RawPairs::Consecutive => Pairs::Consecutive,
@@ -120,6 +122,18 @@ pub(super) fn penalty(
     penalty
         .frame_pairs(layout.n_frames)
         .map_err(|e| document.error_at(&at("between"), e.to_string()))?;
+    require(
+        document,
+        has_view || penalty.between != Between::Views,
+        &at("between"),
+        || {
+            "a penalty compares views, but there is one of each sample; say in training.view what makes the second"
+                .to_owned()
+        },
+    )?;
+    penalty
+        .view_pairs(2)
+        .map_err(|e| document.error_at(&at("pairs"), e.to_string()))?;
     require(
         document,
         penalty.alignment == Alignment::Position || knows_motion(model, data),

@@ -3,8 +3,8 @@
 use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawAugment, RawLearningRate, RawOptimizer, RawTraining};
-use crate::data::{Augment, SampleSpec};
+use crate::config::raw::{RawAugment, RawLearningRate, RawOptimizer, RawTraining, RawView};
+use crate::data::{Attack, Augment, Corruption, N_SEVERITIES, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, VideoHead};
 
 /// The checked `[training]` section.
@@ -26,6 +26,8 @@ pub struct TrainingSpec {
     pub mixup_alpha: f64,
     /// Random motions and crops of the training samples.
     pub augment: Augment,
+    /// What makes the second view of a batch.
+    pub view: Option<Perturbation>,
     /// Largest learning rate.
     pub lr: f64,
     /// Weight decay.
@@ -152,6 +154,7 @@ pub(super) fn training(
         label_smoothing: smoothing,
         mixup_alpha: alpha,
         augment: augment(document, training.augment, samples)?,
+        view: training.view.map(|raw| view(document, raw)).transpose()?,
         lr,
         weight_decay,
         layer_decay,
@@ -160,6 +163,44 @@ pub(super) fn training(
             RawLearningRate::Cosine { warmup_steps } => LearningRate::Cosine { warmup_steps },
         },
     })
+}
+
+fn view(document: &Document, raw: RawView) -> Result<Perturbation, ConfigError> {
+    let corrupt = |corruption, severity| {
+        let is_known = (1..=N_SEVERITIES).contains(&severity);
+        require(document, is_known, "training.view.severity", || {
+            format!("severity is {severity}, expected 1 to {N_SEVERITIES}")
+        })?;
+        Ok(Perturbation::Corrupt {
+            corruption,
+            severity,
+        })
+    };
+    let attack = |attack, epsilon| {
+        let is_fraction = 0.0 < epsilon && epsilon <= 1.0;
+        require(document, is_fraction, "training.view.epsilon", || {
+            format!("epsilon is {epsilon}, expected a number above 0 and at most 1")
+        })?;
+        Ok(Perturbation::Attack { attack, epsilon })
+    };
+    match raw {
+        RawView::Noise { severity } => corrupt(Corruption::Noise, severity),
+        RawView::Blur { severity } => corrupt(Corruption::Blur, severity),
+        RawView::Contrast { severity } => corrupt(Corruption::Contrast, severity),
+        RawView::Occlusion { severity } => corrupt(Corruption::Occlusion, severity),
+        RawView::Random { epsilon } => attack(Attack::Random, epsilon),
+        RawView::Fgsm { epsilon } => attack(Attack::Fgsm, epsilon),
+        RawView::Pgd { epsilon, steps } => {
+            require(document, steps > 0, "training.view.steps", || {
+                "steps is 0, expected at least 1".to_owned()
+            })?;
+            let pgd = Attack::Pgd {
+                n_steps: steps,
+                n_starts: 1,
+            };
+            attack(pgd, epsilon)
+        }
+    }
 }
 
 fn augment(

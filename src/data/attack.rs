@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use rand::RngExt;
 
-use crate::data::random_stream;
+use super::batch::random_stream;
 
 /// How a change is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,136 @@
+//! Training with a second, perturbed view of every batch.
+
+use super::tiny_config;
+use crate::util::{TestDir, program, run_program};
+
+const PENALTY: &str = r#"
+[[topology]]
+between = "views"
+homology_dim = 0
+normalize = "spanning_tree"
+penalty = { kind = "wasserstein", order = 2, ground_norm = "infinity", power = "p" }
+weight = { kind = "WEIGHT" }
+"#;
+
+/// The lines of the metrics of a run; of no view and no penalty if `view` is empty.
+fn train(directory: &TestDir, view: &str, weight: &str, out: &str) -> Vec<String> {
+    let config = tiny_config(directory.path(), None);
+    let path = directory.path().join(&config);
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    if !view.is_empty() {
+        text = text.replace("epochs = 1", &format!("epochs = 1\nview = {view}"));
+        text += &PENALTY.replace(r#"kind = "WEIGHT""#, weight);
+    }
+    std::fs::write(&path, text).unwrap();
+    let output = run_program(directory.path(), &["train", &config, "--out", out]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metrics = directory.path().join(out).join("metrics.jsonl");
+    let metrics = std::fs::read_to_string(metrics).unwrap();
+    metrics.lines().map(str::to_owned).collect()
+}
+
+const FIXED: &str = r#"kind = "fixed", value = 0.5"#;
+
+/// Values of a metric, in order.
+fn of(metrics: &[String], name: &str) -> Vec<f64> {
+    let quoted = format!("\"name\":\"{name}\"");
+    let lines = metrics.iter().filter(|line| line.contains(&quoted));
+    lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["value"].as_f64().unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn views_are_penalised_and_repeat_and_the_task_sees_none_of_them() {
+    let directory = TestDir::new();
+    let plain = train(&directory, "", "", "plain");
+    let off = train(
+        &directory,
+        r#"{ kind = "noise", severity = 3 }"#,
+        r#"kind = "fixed", value = 0.0"#,
+        "off",
+    );
+    assert_eq!(plain, off);
+    for (name, view) in [
+        ("noise", r#"{ kind = "noise", severity = 3 }"#),
+        ("fgsm", r#"{ kind = "fgsm", epsilon = 0.1 }"#),
+        ("pgd", r#"{ kind = "pgd", epsilon = 0.1, steps = 2 }"#),
+    ] {
+        let found = train(&directory, view, FIXED, name);
+        assert_eq!(
+            found,
+            train(&directory, view, FIXED, &format!("{name}_again"))
+        );
+        let penalties = of(&found, "penalty0_value");
+        assert!(
+            !penalties.is_empty() && penalties.iter().all(|&value| value > 0.0),
+            "{name}: {penalties:?}"
+        );
+        let apart = (of(&found, "loss_topology")[0] - 0.5 * penalties[0]).abs();
+        assert!(apart < 1e-9, "{name}: {apart}");
+    }
+    let larger = train(
+        &directory,
+        r#"{ kind = "noise", severity = 5 }"#,
+        FIXED,
+        "larger",
+    );
+    let smaller = train(
+        &directory,
+        r#"{ kind = "noise", severity = 1 }"#,
+        FIXED,
+        "smaller",
+    );
+    assert!(of(&larger, "penalty0_value")[0] > of(&smaller, "penalty0_value")[0]);
+    let shared = r#"kind = "gradient_share", share = 0.2"#;
+    let shared = train(
+        &directory,
+        r#"{ kind = "random", epsilon = 0.1 }"#,
+        shared,
+        "shared",
+    );
+    assert!(of(&shared, "penalty0_full_weight")[0] > 0.0);
+}
+
+#[test]
+fn a_view_that_is_missing_or_makes_no_sense_is_one_sentence() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    let path = directory.path().join(&config);
+    let text =
+        std::fs::read_to_string(&path).unwrap() + &PENALTY.replace(r#"kind = "WEIGHT""#, FIXED);
+    for (view, expected) in [
+        ("", "say in training.view what makes the second"),
+        (
+            r#"view = { kind = "noise", severity = 9 }"#,
+            "severity is 9, expected 1 to 5",
+        ),
+        (
+            r#"view = { kind = "fgsm", epsilon = 0.0 }"#,
+            "epsilon is 0, expected a number above 0 and at most 1",
+        ),
+        (
+            r#"view = { kind = "pgd", epsilon = 0.1, steps = 0 }"#,
+            "steps is 0, expected at least 1",
+        ),
+    ] {
+        let text = text.replace("epochs = 1", &format!("epochs = 1\n{view}"));
+        std::fs::write(&path, text).unwrap();
+        let output = program(directory.path(), &["config", "check", &config])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.code() == Some(2) && said.contains(expected),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
