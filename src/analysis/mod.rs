@@ -4,5 +4,6 @@ pub mod anomaly;
 pub mod coherence;
 pub mod inspect;
 mod matrices;
+pub mod robustness;
 
 pub use matrices::{MatrixInput, MatrixPersistence};

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::{print, tell};
 use super::progress::{Bar, Notes};
-use super::{Failure, comparison_tables, open, read_config};
+use super::{Failure, comparison_tables, name_of, open, read_config};
 use crate::analysis::coherence::{
     Comparisons, RunInfo, RunReading, Suite, Watch, arms, read, shown_clips, write_report,
 };
@@ -96,13 +96,6 @@ fn suite(arguments: &CoherenceArguments, config: &Config) -> Result<Suite, Strin
         "builtin" => Suite::builtin(config.spec.samples, n_clips),
         directory => Suite::from_directory(Path::new(directory), &config.spec.data, n_clips),
     }
-}
-
-/// The name of a run's directory, of `.` too.
-fn name_of(root: &Path) -> String {
-    let whole = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let name = whole.file_name().unwrap_or(root.as_os_str());
-    name.to_string_lossy().into_owned()
 }
 
 /// All runs do the same with the same clips, and none is there twice.

@@ -36,7 +36,7 @@ pub enum Split {
 }
 
 impl Split {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Validation => "validation",

@@ -14,6 +14,7 @@ mod persistence;
 mod pool_progress;
 mod predict;
 mod progress;
+mod robustness;
 mod stop;
 mod tables;
 mod train;
@@ -35,6 +36,7 @@ use self::evaluate::EvaluateArguments;
 use self::output::{print, tell};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
+use self::robustness::RobustnessArguments;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::Config;
@@ -60,6 +62,8 @@ enum Command {
     Ablate(AblateArguments),
     /// Measure how steady over time is what models make of clips, and compare runs.
     Coherence(CoherenceArguments),
+    /// Measure how a model holds against attacks and corruptions.
+    Robustness(RobustnessArguments),
     /// Look inside a model: the topology of its attention on pictures, as a page.
     Analyze(AnalyzeArguments),
     /// Tell images whose attention has another topology than that of normal ones.
@@ -148,6 +152,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Coherence(arguments) => coherence::run(&arguments),
+        Command::Robustness(arguments) => robustness::run(&arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Anomaly(command) => anomaly::run(&command),
         Command::Predict(arguments) => predict::run(&arguments),
@@ -213,6 +218,13 @@ impl OpenedRun {
             stop: &self.stop,
         }
     }
+}
+
+/// The name of a run's directory, of `.` too.
+fn name_of(root: &Path) -> String {
+    let whole = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let name = whole.file_name().unwrap_or(root.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 fn open(device_name: &str) -> Result<Device, Failure> {

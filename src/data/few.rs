@@ -1,4 +1,4 @@
-//! A few samples of each class.
+//! A few samples of many.
 
 use burn::data::dataset::{Dataset, DatasetError};
 use rand::seq::SliceRandom;
@@ -52,6 +52,14 @@ pub fn few_of_each_class(all: &Samples, n_per_class: usize, seed: u64) -> Result
     }))
 }
 
+/// The first so many samples, or all if there are fewer.
+pub fn first_samples(all: &Samples, n: usize) -> Samples {
+    Arc::new(Chosen {
+        all: Arc::clone(all),
+        places: (0..n.min(all.len())).collect(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +83,8 @@ mod tests {
         assert_ne!(few, pixels(5, 2));
         assert_eq!(few, pixels(5, 1));
         assert_eq!(pixels(10_000, 1).len(), all.len());
+        let first = first_samples(&all, 7);
+        assert!(first.len() == 7 && first.get(6).unwrap() == all.get(6).unwrap());
+        assert_eq!(first_samples(&all, 10_000).len(), all.len());
     }
 }

@@ -32,7 +32,7 @@ pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
 pub use clip::{ClipCut, ClipFolder, Crop, clips_in, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use digits::{DIGITS_SPEC, digits};
-pub use few::few_of_each_class;
+pub use few::{few_of_each_class, first_samples};
 pub use image_file::{Scaling, read_image, read_image_scaled};
 pub use judged::JudgedFrames;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};

@@ -25,6 +25,7 @@ mod holm;
 mod interval;
 mod noncentral_t;
 mod power;
+mod predictions;
 mod seed_moments;
 mod sign_flip;
 mod sorted_table;
@@ -40,6 +41,7 @@ pub use fence::Fence;
 pub use holm::holm;
 pub use interval::{Interval, t_interval};
 pub use power::{MAX_SEEDS, PowerAnalysis};
+pub use predictions::{CalibrationIntervals, Predictions};
 pub use sign_flip::{MAX_EXACT_SEEDS, N_RANDOM_DRAWS, SignFlipTest, sign_flip_test};
 
 use crate::{Error, Result};

@@ -29,7 +29,7 @@ pub use monitor::{LayerMonitor, LayerSample};
 pub use observer::{Observer, Silent, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
-pub use robustness::{Predictions, load_to_attack, predictions, topology_distances};
+pub use robustness::{PerturbedReading, load_to_attack, read_perturbed};
 pub use summary::Summary;
 pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};

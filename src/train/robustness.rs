@@ -11,60 +11,30 @@ use super::error::TrainError;
 use super::evaluate::load_best;
 use super::observer::Observer;
 use super::trainer::Job;
-use crate::coherence::{flip_rate, most_probable};
+use crate::coherence::flip_rate;
 use crate::data::{Attack, Corruption, MixedLabel, Perturbation, Sample, Samples, soft_targets};
 use crate::loss::AttentionTopology;
 use crate::model::{Capture, Network, Task};
-use crate::statistics::Calibration;
+use crate::statistics::Predictions;
 
-/// Probabilities of classes for the samples of a split.
+/// What a model makes of perturbed samples.
 #[derive(Debug, Clone)]
-pub struct Predictions {
-    /// `[n_samples * n_frames, n_classes]`; one frame of what is classified as a whole.
-    pub probabilities: Vec<f64>,
-    /// The right classes, of the same rows.
-    pub classes: Vec<usize>,
-    /// Rows of a sample.
-    pub n_frames: usize,
-    /// Number of classes.
-    pub n_classes: usize,
+pub struct PerturbedReading {
+    /// Probabilities of classes; a row for each frame of models that classify frames.
+    pub predictions: Predictions,
+    /// Share of frames whose class is not that of the frame before; `None` of what has one frame.
+    pub flip_rate: Option<f64>,
+    /// Topology of the attention, by layer, of the images or frames of the first samples.
+    pub topology: Vec<Vec<AttentionTopology>>,
 }
 
-impl Predictions {
-    /// Accuracy and calibration, over rows.
-    ///
-    /// # Errors
-    ///
-    /// If the model's scores are not numbers.
-    pub fn calibration(&self) -> Result<Calibration, TrainError> {
-        Ok(Calibration::new(&self.probabilities, &self.classes)?)
-    }
-
-    /// Share of right rows, by sample.
-    pub fn accuracies(&self) -> Vec<f64> {
-        let right = self
-            .probabilities
-            .chunks_exact(self.n_classes)
-            .zip(&self.classes);
-        let right: Vec<bool> = right
-            .map(|(row, &class)| most_probable(row) == class)
-            .collect();
-        let share =
-            |rows: &[bool]| rows.iter().filter(|&&right| right).count() as f64 / rows.len() as f64;
-        right.chunks_exact(self.n_frames).map(share).collect()
-    }
-
-    /// Share of frames whose class is not that of the frame before; `None` of what has one frame.
-    pub fn flip_rate(&self) -> Option<f64> {
-        let classes: Vec<usize> = self
-            .probabilities
-            .chunks_exact(self.n_classes)
-            .map(most_probable)
-            .collect();
-        let rates = classes.chunks_exact(self.n_frames).map(flip_rate);
-        let rates: Vec<f64> = rates.collect::<Option<_>>()?;
-        Some(rates.iter().sum::<f64>() / rates.len() as f64)
-    }
+fn flip_rate_of(predictions: &Predictions) -> Option<f64> {
+    let classes = predictions.most_probable();
+    let rates = classes
+        .chunks_exact(predictions.rows_per_sample)
+        .map(flip_rate);
+    let rates: Vec<f64> = rates.collect::<Option<_>>()?;
+    Some(rates.iter().sum::<f64>() / rates.len() as f64)
 }
 
 /// Samples per batch.
@@ -83,98 +53,71 @@ pub fn load_to_attack(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Netw
     Ok(model.no_grad())
 }
 
-/// What a model of [`load_to_attack`] says of perturbed samples; `None` if asked to stop meanwhile.
+/// What a model of [`load_to_attack`] makes of perturbed samples; `None` if asked to stop meanwhile.
 ///
 /// `attacked` is the model that attacks are found against, by default the one that is asked. Random numbers are of
-/// the run's seed and of a sample's place.
+/// the run's seed and of a sample's place. The topology is that of the first `n_watched` samples. `progress` is told
+/// how many samples are done.
 ///
 /// # Errors
 ///
-/// [`TrainError::Files`] if the model tells no classes, or samples cannot be read.
-pub fn predictions(
+/// [`TrainError::Files`] if the model tells no classes, or samples cannot be read; attention that is not finite.
+pub fn read_perturbed(
     job: &Job<'_>,
     model: &Network,
     attacked: Option<&Network>,
     samples: &Samples,
     perturbation: Perturbation,
-) -> Result<Option<Predictions>, TrainError> {
+    n_watched: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Option<PerturbedReading>, TrainError> {
     let spec = job.config.spec.samples;
-    let mut found = Predictions {
+    let mut predictions = Predictions {
         probabilities: Vec::new(),
         classes: Vec::new(),
-        n_frames: match task_of(job)? {
+        rows_per_sample: match task_of(job)? {
             Task::ClassifyFrames => spec.n_frames,
             _ => 1,
         },
         n_classes: spec.n_classes,
     };
-    for range in batches(samples.len()) {
+    let mut topology = Vec::new();
+    for start in (0..samples.len()).step_by(BATCH_SIZE) {
         if job.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let (items, clips) =
-            perturbed(job, attacked.unwrap_or(model), samples, range, perturbation)?;
-        let scores = model.forward(clips, Capture::Logits).output;
-        let rows: Vec<f64> = softmax(scores.without_autodiff(), 1)
+        let range = start..samples.len().min(start + BATCH_SIZE);
+        let n_here = n_watched.saturating_sub(start).min(range.len());
+        let against = attacked.unwrap_or(model);
+        let (items, clips) = perturbed(job, against, samples, range.clone(), perturbation)?;
+        let capture = match n_here {
+            0 => Capture::Logits,
+            _ => Capture::Attention,
+        };
+        let output = model.forward(clips, capture);
+        let rows: Vec<f64> = softmax(output.output.without_autodiff(), 1)
             .try_into_vec_as()
             .map_err(|e| TrainError::Files(format!("the scores cannot be read: {e}")))?;
-        found.probabilities.extend(rows);
-        found.classes.extend(
-            items
-                .iter()
-                .flat_map(|item| vec![item.label; found.n_frames]),
-        );
-    }
-    Ok(Some(found))
-}
-
-/// Normalised 2-Wasserstein distance between the diagrams of clean and of perturbed images, by layer and homology
-/// dimension, the mean over the first samples, as many as have `logging.topology_images` images or frames; layers
-/// or dimensions without a scale are not numbers.
-///
-/// # Errors
-///
-/// As [`predictions`]; attention that is not finite.
-pub fn topology_distances(
-    job: &Job<'_>,
-    model: &Network,
-    samples: &Samples,
-    perturbation: Perturbation,
-) -> Result<Vec<[f64; 2]>, TrainError> {
-    let spec = job.config.spec.samples;
-    let n_watched = job
-        .config
-        .spec
-        .logging
-        .topology_images
-        .div_ceil(spec.n_frames)
-        .min(samples.len());
-    let mut sums: Vec<[(f64, usize); 2]> = Vec::new();
-    for range in batches(n_watched) {
-        let (_, clean) = perturbed(job, model, samples, range.clone(), Perturbation::None)?;
-        let (_, changed) = perturbed(job, model, samples, range, perturbation)?;
-        let [clean, changed] =
-            [clean, changed].map(|clips| model.forward(clips, Capture::Attention));
-        sums.resize(clean.attention.len(), [(0.0, 0); 2]);
-        let n_prefix_tokens = clean.tokens.n_prefix_tokens;
-        let layers = clean.attention.into_iter().zip(changed.attention);
-        for (sums, (clean, changed)) in sums.iter_mut().zip(layers) {
-            let clean = AttentionTopology::read(clean, n_prefix_tokens)?;
-            let changed = AttentionTopology::read(changed, n_prefix_tokens)?;
-            for (clean, changed) in clean.iter().zip(&changed) {
-                for (dim, (sum, n)) in sums.iter_mut().enumerate() {
-                    if let Some(distance) = clean.distance(changed, dim)?.normalized {
-                        *sum += distance;
-                        *n += 1;
-                    }
-                }
-            }
+        predictions.probabilities.extend(rows);
+        let labels = items.iter().map(|item| item.label);
+        let labels = labels.flat_map(|label| vec![label; predictions.rows_per_sample]);
+        predictions.classes.extend(labels);
+        topology.resize_with(output.attention.len().max(topology.len()), Vec::new);
+        for (found, layer) in topology.iter_mut().zip(output.attention) {
+            let n_images = n_here * output.tokens.n_frames;
+            let layer = layer.slice_dim(0, 0..n_images);
+            found.extend(AttentionTopology::read(
+                layer,
+                output.tokens.n_prefix_tokens,
+            )?);
         }
+        progress(range.end);
     }
-    Ok(sums
-        .iter()
-        .map(|layer| layer.map(|(sum, n)| sum / n as f64))
-        .collect())
+    Ok(Some(PerturbedReading {
+        flip_rate: flip_rate_of(&predictions),
+        predictions,
+        topology,
+    }))
 }
 
 /// Of predictions on clean samples, in the summary.
@@ -193,10 +136,15 @@ pub(super) fn summary_metrics(
         n_steps: spec.pgd_steps,
         n_starts: spec.pgd_starts,
     };
-    let Some(clean) = predictions(job, &model, None, &job.data.test, Perturbation::None)? else {
+    let read = |perturbation| {
+        let samples = &job.data.test;
+        let found = read_perturbed(job, &model, None, samples, perturbation, 0, &mut |_| {})?;
+        Ok::<_, TrainError>(found)
+    };
+    let Some(clean) = read(Perturbation::None)? else {
         return Ok(None);
     };
-    let clean = clean.calibration()?;
+    let clean = clean.predictions.calibration()?;
     let values = [clean.calibration_error, clean.brier];
     let calibration = CALIBRATION.iter().zip(values);
     let mut metrics: Vec<(String, f64)> = calibration
@@ -207,31 +155,33 @@ pub(super) fn summary_metrics(
         ("pgd", pgd),
         ("random", Attack::Random),
     ] {
-        let perturbation = Perturbation::Attack {
-            attack,
-            epsilon: spec.epsilon,
-        };
-        let Some(found) = predictions(job, &model, None, &job.data.test, perturbation)? else {
-            return Ok(None);
-        };
-        metrics.push((format!("{name}_accuracy"), found.calibration()?.accuracy));
-    }
-    for corruption in Corruption::ALL {
-        let perturbation = Perturbation::Corrupt {
-            corruption,
-            severity: spec.severity,
-        };
-        let Some(found) = predictions(job, &model, None, &job.data.test, perturbation)? else {
+        let epsilon = spec.epsilon;
+        let Some(found) = read(Perturbation::Attack { attack, epsilon })? else {
             return Ok(None);
         };
         metrics.push((
-            format!("{}_accuracy", corruption.name()),
-            found.calibration()?.accuracy,
+            format!("{name}_accuracy"),
+            found.predictions.calibration()?.accuracy,
+        ));
+    }
+    for corruption in Corruption::ALL {
+        let severity = spec.severity;
+        let Some(found) = read(Perturbation::Corrupt {
+            corruption,
+            severity,
+        })?
+        else {
+            return Ok(None);
+        };
+        let name = corruption.name();
+        metrics.push((
+            format!("{name}_accuracy"),
+            found.predictions.calibration()?.accuracy,
         ));
         metrics.extend(
             found
-                .flip_rate()
-                .map(|rate| (format!("{}_flip_rate", corruption.name()), rate)),
+                .flip_rate
+                .map(|rate| (format!("{name}_flip_rate"), rate)),
         );
     }
     Ok(Some(metrics))
@@ -262,12 +212,6 @@ fn task_of(job: &Job<'_>) -> Result<Task, TrainError> {
         )),
         task => Ok(task),
     }
-}
-
-fn batches(n_samples: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..n_samples)
-        .step_by(BATCH_SIZE)
-        .map(move |start| start..n_samples.min(start + BATCH_SIZE))
 }
 
 /// Samples and their perturbed clips, on the autodiff device.

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::AtomicBool;
 
+use burn_topology::analysis::robustness::distances;
 use burn_topology::burn::prelude::*;
 use burn_topology::config::Config;
 use burn_topology::data::{Attack, Corruption, DIGITS_SPEC, Perturbation, SampleBatcher, digits};
 use burn_topology::model::{Capture, NetworkConfig, VitConfig};
 use burn_topology::run::RunDirectory;
-use burn_topology::train::{Job, Silent, load_to_attack, predictions, topology_distances};
+use burn_topology::train::{Job, Silent, load_to_attack, read_perturbed};
 
 use crate::util::{TestDir, program, run_program};
 
@@ -62,12 +63,20 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
         stop: &AtomicBool::new(false),
     };
     let model = load_to_attack(&job, &mut Silent).unwrap();
-    let found = |perturbation| {
-        let found = predictions(&job, &model, None, &job.data.test, perturbation)
-            .unwrap()
-            .unwrap();
-        found.calibration().unwrap()
+    let read = |perturbation, n_watched| {
+        let samples = &job.data.test;
+        let found = read_perturbed(
+            &job,
+            &model,
+            None,
+            samples,
+            perturbation,
+            n_watched,
+            &mut |_| {},
+        );
+        found.unwrap().unwrap()
     };
+    let found = |perturbation| read(perturbation, 0).predictions.calibration().unwrap();
     let attacked = |attack, epsilon| found(Perturbation::Attack { attack, epsilon });
     let pgd = Attack::Pgd {
         n_steps: 5,
@@ -85,22 +94,19 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
     // Nothing is hidden from the gradient: with room enough the model is beaten everywhere.
     assert!(attacked(pgd, 0.5).accuracy < 0.02);
     assert!(attacked(pgd, 1e-6).accuracy == clean.accuracy);
-    let distances = topology_distances(
-        &job,
-        &model,
-        &job.data.test,
-        Perturbation::Attack {
-            attack: pgd,
-            epsilon: 0.1,
-        },
-    );
-    let distances = distances.unwrap();
-    assert!(
-        distances.len() == 2 && distances.iter().all(|layer| layer[0] > 0.0),
-        "{distances:?}"
-    );
-    let same = topology_distances(&job, &model, &job.data.test, Perturbation::None).unwrap();
+    let attacked = Perturbation::Attack {
+        attack: pgd,
+        epsilon: 0.1,
+    };
+    let [clean_topology, attacked] =
+        [Perturbation::None, attacked].map(|perturbation| read(perturbation, 130).topology);
+    // More than a batch of samples are watched, and no others.
+    assert!(attacked.len() == 2 && attacked.iter().all(|layer| layer.len() == 130));
+    let moved = distances(&clean_topology, &attacked, 0).unwrap();
+    assert!(moved.iter().all(|layer| layer[0] > 0.0), "{moved:?}");
+    let same = distances(&clean_topology, &clean_topology, 0).unwrap();
     assert!(same.iter().all(|layer| layer[0] == 0.0), "{same:?}");
+    assert!(distances(&clean_topology, &attacked[..1], 0).is_err());
 
     let summary = std::fs::read_to_string(run.summary()).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
@@ -225,6 +231,84 @@ fn a_section_that_makes_no_sense_is_one_sentence() {
         let output = program(directory.path(), &["config", "check", "bad.toml"])
             .output()
             .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.code() == Some(2) && said.contains(expected),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn the_command_measures_every_condition_and_tells_what_does_not_fit() {
+    let directory = TestDir::new();
+    trained(&directory);
+    let run = |arguments: &[&str]| {
+        let mut all = vec!["robustness", "run", "--n-samples", "60", "--pgd-steps", "4"];
+        all.extend(arguments);
+        run_program(directory.path(), &all)
+    };
+    let found = run(&[
+        "--epsilons",
+        "0.05,0.5",
+        "--transfer-from",
+        "run",
+        "--out",
+        "report",
+    ]);
+    let shown = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        found.status.success(),
+        "{}",
+        String::from_utf8_lossy(&found.stderr)
+    );
+    assert!(shown.contains("between different images"), "{shown}");
+    let numbers = std::fs::read(directory.path().join("report/robustness.json")).unwrap();
+    let numbers: serde_json::Value = serde_json::from_slice(&numbers).unwrap();
+    let conditions = numbers["conditions"].as_array().unwrap();
+    assert_eq!(conditions.len(), 1 + 2 * 4 + 1 + 20);
+    let accuracy = |name: &str| {
+        let mut of_name = conditions.iter().filter(|c| c["condition"] == name);
+        of_name.next().unwrap()["accuracy"].clone()
+    };
+    // Attacks found on the model itself transfer to it, all of them.
+    let white_box = accuracy("PGD, epsilon 0.05");
+    assert_eq!(
+        white_box,
+        accuracy("PGD against the other model, epsilon 0.05")
+    );
+    let interval = white_box["interval"].as_array().unwrap();
+    let value = white_box["value"].as_f64().unwrap();
+    assert!(interval[0].as_f64().unwrap() < value && value < interval[1].as_f64().unwrap());
+    assert!(accuracy("PGD, epsilon 0.5")["value"].as_f64().unwrap() < 0.1);
+    for check in numbers["checks"].as_array().unwrap() {
+        assert_eq!(check["holds"], true, "{check}");
+    }
+    let page = std::fs::read_to_string(directory.path().join("report/report.html")).unwrap();
+    assert!(page.contains("Accuracy under attack"));
+    // The same again, in the run's directory.
+    let again = run(&["--epsilons", "0.05,0.5", "--transfer-from", "run"]);
+    assert_eq!(shown, String::from_utf8(again.stdout).unwrap());
+    for (arguments, expected) in [
+        (
+            &["--epsilons", "0.5,0.05"][..],
+            "expected rising numbers above 0",
+        ),
+        (
+            &["--epsilons", "0.1,1.5"],
+            "expected rising numbers above 0",
+        ),
+        (&["--epsilons", "nan"], "expected rising numbers above 0"),
+        (&["--pgd-starts", "0"], "20 steps and 0 starts"),
+        (&["--transfer-from", "nowhere"], "nowhere"),
+    ] {
+        let output = program(
+            directory.path(),
+            &[&["robustness", "run"], arguments].concat(),
+        )
+        .output()
+        .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.code() == Some(2) && said.contains(expected),
