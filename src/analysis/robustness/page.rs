@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::condition::Kind;
+use super::condition::{Condition, Kind};
 use super::measured::{Measured, Robustness};
 use crate::data::Corruption;
-use crate::report::page::{Column, Page, Section, Table, figure, number};
+use crate::report::page::{Column, Page, Section, Table, figure, number, side_by_side};
 use crate::report::plot::{Heatmap, LinePlot, PlotPoint, Series};
 use crate::statistics::Interval;
 
@@ -168,23 +168,6 @@ fn topology(robustness: &Robustness) -> Markup {
             "",
         )
     });
-    let by_layer = [0, 1].map(|dim| {
-        let rows = robustness.measured.iter().skip(1);
-        let mut labels: Vec<String> = rows.clone().map(|m| m.condition.name()).collect();
-        labels.push("between different images".to_owned());
-        let layers = (0..robustness.between_images.len()).map(|layer| layer.to_string());
-        let of_rows = rows.map(|measured| &measured.distances);
-        let all = of_rows.chain(std::iter::once(&robustness.between_images));
-        let values = all.flat_map(|layers| layers.iter().map(|layer| layer[dim]));
-        let heatmap = Heatmap::new(
-            format!("H{dim}, by layer"),
-            "normalised 2-Wasserstein distance",
-            labels,
-            layers.collect(),
-            values.collect(),
-        );
-        figure(heatmap.draw(), "Columns are layers.")
-    });
     html! {
         p {
             "Normalised 2-Wasserstein distance (ground norm L-infinity) between the diagrams of a sample before and "
@@ -193,8 +176,50 @@ fn topology(robustness: &Robustness) -> Markup {
             "random change of the same size is the control of an attack."
         }
         @for plot in by_strength { (plot) }
-        @for plot in by_layer { (plot) }
+        @for dim in [0, 1] {
+            (side_by_side([false, true].map(|corrupted| by_layer(robustness, dim, corrupted))))
+        }
     }
+}
+
+/// Distances of every layer, of attacks or of corruptions, in the colours of both.
+fn by_layer(robustness: &Robustness, dim: usize, corrupted: bool) -> Markup {
+    let is_corrupted =
+        |measured: &&Measured| matches!(measured.condition.kind, Kind::Corrupted(_)) == corrupted;
+    let changed = || robustness.measured.iter().skip(1);
+    let shown: Vec<&Measured> = changed().filter(is_corrupted).collect();
+    let mut labels: Vec<String> = shown.iter().map(|m| short_name(&m.condition)).collect();
+    labels.push("other images".to_owned());
+    let between = std::iter::once(&robustness.between_images);
+    let of_dim = |layers: &Vec<[f64; 2]>| layers.iter().map(|layer| layer[dim]).collect::<Vec<_>>();
+    let shown = shown.iter().map(|measured| &measured.distances);
+    let values = shown.chain(between.clone()).flat_map(of_dim).collect();
+    let all = changed().map(|measured| &measured.distances).chain(between);
+    let largest = all.flat_map(of_dim).fold(0.0, f64::max);
+    let layers = (0..robustness.between_images.len()).map(|layer| layer.to_string());
+    let what = match corrupted {
+        true => "corruption and severity",
+        false => "attack and epsilon",
+    };
+    let mut heatmap = Heatmap::new(
+        format!("H{dim}, by {what}, and layer"),
+        "normalised 2-Wasserstein distance",
+        labels,
+        layers.collect(),
+        values,
+    );
+    heatmap.range = Some([0.0, largest]);
+    figure(heatmap.draw(), "")
+}
+
+fn short_name(condition: &Condition) -> String {
+    let kind = match condition.kind {
+        Kind::Random => "random",
+        Kind::LongPgd => "5 x PGD",
+        Kind::Transfer => "other's PGD",
+        kind => kind.name(),
+    };
+    format!("{kind} {}", condition.strength)
 }
 
 fn numbers(robustness: &Robustness) -> Markup {
