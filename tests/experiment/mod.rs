@@ -239,6 +239,13 @@ fn a_study_that_is_killed_ends_as_one_that_is_not() {
     // What was a half of it has results of that half.
     let page = std::fs::read_to_string(root.join("single/report.html")).unwrap();
     assert!(page.contains("Does it matter?") && page.contains("While they trained"));
+    let text = std::fs::read_to_string(root.join("single/report.md")).unwrap();
+    assert!(
+        text.contains("4 of 4 cells") && text.contains("| slow | "),
+        "{text}"
+    );
+    let plot = std::fs::read_to_string(root.join("single/plots/test_accuracy.svg")).unwrap();
+    assert!(plot.contains("slow"));
     let (code, table, said) = run(&["collect", "study.toml", "--out", "nothing"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(table.contains("0 of 4 cells finished"), "{table}");
@@ -368,4 +375,32 @@ fn slurm_is_asked_for_where_there_is_none_and_its_options_are_its_own() {
         "flex,ndarray",
     ];
     assert!(refused(&two, "/nowhere").contains("takes one --device"));
+}
+
+#[test]
+fn a_factor_is_drawn_over_its_levels_with_a_baseline_that_has_none() {
+    let directory = TestDir::new();
+    let factor = r#"
+[[factor]]
+name = "rate"
+keys = ["training.optimizer.lr"]
+levels = [[1e-5], [1e-4]]
+names = ["slower", "faster"]
+arms = ["slow"]
+"#;
+    write(directory.path(), &format!("{STUDY}{factor}"));
+    let output = run_program(directory.path(), &["ablate", "study.toml", "--out", "out"]);
+    assert!(output.status.success());
+    let plot = |name: &str| {
+        let path = directory.path().join("out/plots").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let means = plot("test_accuracy_by_rate.svg");
+    assert!(means.contains("slower, faster"));
+    assert!(
+        means.contains("plain: ") && means.contains("slow: "),
+        "{means}"
+    );
+    let differences = plot("test_accuracy_by_rate_less_baseline.svg");
+    assert!(differences.contains("slow: ") && !differences.contains("plain: "));
 }

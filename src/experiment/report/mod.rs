@@ -1,34 +1,64 @@
-//! The page of a study.
+//! The page of a study, its plots and its tables.
 
-use std::collections::BTreeMap;
+mod curves;
+mod markdown;
+mod plots;
+
 use std::path::Path;
 
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use self::curves::{Curves, curves_of};
+use self::markdown::markdown;
+use self::plots::{factor_plots, forest, spoken};
 use super::collect::{Collected, MetricResult};
-use super::study::{Study, Variant};
+use super::study::Study;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
-use crate::report::plot::{IntervalPlot, IntervalRow, LinePlot, PlotPoint, Series};
-use crate::run::{RunDirectory, write_atomically};
+use crate::report::plot::{LinePlot, PlotPoint, Series};
+use crate::run::write_atomically;
 
-/// Writes `report.html`.
+/// Writes `report.html`, the tables as `report.md` and the plots that decide as `plots/*.svg`.
 ///
 /// # Errors
 ///
-/// One sentence if it cannot be written. Of cells whose records cannot be read there are no curves.
+/// One sentence if one cannot be written. Of cells whose records cannot be read there are no curves.
 pub fn write_report(
     study: &Study,
     collected: &Collected,
     out: &Path,
     command: &str,
 ) -> Result<(), String> {
-    let path = out.join("report.html");
+    let plots = out.join("plots");
+    let cannot = |path: &Path, error| format!("{}: cannot be written: {error}", path.display());
+    std::fs::create_dir_all(&plots).map_err(|error| cannot(&plots, error))?;
+    let write = |path: &Path, text: &str| {
+        write_atomically(path, text.as_bytes()).map_err(|error| cannot(path, error))
+    };
     let html = page(study, collected, &curves_of(study, out), command).to_html();
-    write_atomically(&path, html.as_bytes())
-        .map_err(|error| format!("{}: cannot be written: {error}", path.display()))
+    write(&out.join("report.html"), &html)?;
+    write(&out.join("report.md"), &markdown(study, collected, command))?;
+    for (metric, results) in study.primary.iter().zip(&collected.results) {
+        if let Some(plot) = forest(study, metric, results) {
+            write(
+                &plots.join(format!("{metric}.svg")),
+                &plot.draw().to_svg_file(),
+            )?;
+        }
+    }
+    for of_factor in factor_plots(study, collected) {
+        let name = of_factor.name;
+        write(
+            &plots.join(format!("{name}.svg")),
+            &of_factor.means.draw().to_svg_file(),
+        )?;
+        if let Some(differences) = of_factor.differences {
+            let path = plots.join(format!("{name}_less_baseline.svg"));
+            write(&path, &differences.draw().to_svg_file())?;
+        }
+    }
+    Ok(())
 }
 
 fn page(study: &Study, collected: &Collected, curves: &[Curves], command: &str) -> Page {
@@ -50,9 +80,19 @@ fn page(study: &Study, collected: &Collected, curves: &[Curves], command: &str) 
             metrics(study, collected, "secondary"),
         ));
     }
-    let factors = factors(study, collected);
-    if !factors.is_empty() {
-        let body = html! { @for factor in &factors { (factor) } };
+    let of_factors = factor_plots(study, collected);
+    if !of_factors.is_empty() {
+        let body = html! {
+            @for of_factor in &of_factors {
+                (figure(of_factor.means.draw(), "Mean over seeds and its 95 % interval."))
+                @if let Some(differences) = &of_factor.differences {
+                    (figure(
+                        differences.draw(),
+                        "Mean over pairs of seeds and its 95 % interval. Lines that are not parallel interact."
+                    ))
+                }
+            }
+        };
         page = page.section(Section::new("Factors", body));
     }
     if curves.iter().any(|curves| !curves.by_name.is_empty()) {
@@ -86,8 +126,8 @@ fn metrics(study: &Study, collected: &Collected, role: &str) -> Markup {
         }
         @for (metric, results) in of_role {
             (table_of(study, metric, results))
-            @if results.iter().any(|result| result.difference.is_some()) {
-                (figure(forest(study, metric, results).draw(), "Mean difference and its 95 % interval."))
+            @if let Some(plot) = forest(study, metric, results) {
+                (figure(plot.draw(), "Mean difference and its 95 % interval."))
             }
         }
     }
@@ -104,7 +144,7 @@ fn table_of(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
         Column::number("p", "equivalence"),
         Column::number("Effect size", "seeds needed"),
     ];
-    let mut table = Table::new(metric.replace('_', " "), columns);
+    let mut table = Table::new(spoken(metric), columns);
     for (variant, result) in study.variants.iter().zip(results) {
         let with_interval = |mean: f64, interval: Option<[f64; 2]>| match interval {
             Some([low, high]) => format!("{}\n{} to {}", number(mean), number(low), number(high)),
@@ -136,129 +176,6 @@ fn table_of(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
     table
 }
 
-fn forest(study: &Study, metric: &str, results: &[MetricResult]) -> IntervalPlot {
-    let axis = format!("{} less that of the baseline", metric.replace('_', " "));
-    let mut plot = IntervalPlot::new(metric.replace('_', " "), axis).reference(0.0);
-    for (variant, result) in study.variants.iter().zip(results) {
-        if let Some(found) = &result.difference {
-            let interval = found.interval.map_or([found.mean; 2], |i| [i.low, i.high]);
-            plot = plot.row(IntervalRow::new(&*variant.name, found.mean, interval));
-            if let Some(equivalence) = &found.equivalence {
-                plot = plot.equivalence([-equivalence.margin, equivalence.margin]);
-            }
-        }
-    }
-    plot
-}
-
-/// For each factor, the first primary metric over its levels: lines that are not parallel interact.
-fn factors(study: &Study, collected: &Collected) -> Vec<Markup> {
-    let mut names: Vec<&String> = study
-        .variants
-        .iter()
-        .flat_map(|v| v.levels.keys())
-        .collect();
-    names.sort();
-    names.dedup();
-    let results = &collected.results[0];
-    let plot = |factor: &&String| {
-        // What is the same but for this factor is one line.
-        let mut lines: BTreeMap<String, Vec<(&Variant, &MetricResult)>> = BTreeMap::new();
-        for (variant, result) in study.variants.iter().zip(results) {
-            if variant.levels.contains_key(*factor) {
-                let others = variant.levels.iter().filter(|(name, _)| name != factor);
-                let others = others.map(|(name, level)| format!(" {name}={level}"));
-                let line = variant.arm.clone() + &others.collect::<String>();
-                lines.entry(line).or_default().push((variant, result));
-            }
-        }
-        let levels = lines.values().next()?;
-        let levels: Vec<&str> = levels
-            .iter()
-            .map(|(variant, _)| &*variant.levels[*factor])
-            .collect();
-        let axis = format!("level of {factor}: {}", levels.join(", "));
-        let mut plot = LinePlot::new(
-            format!("By {factor}"),
-            axis,
-            study.primary[0].replace('_', " "),
-        );
-        for (line, found) in &lines {
-            let points = found.iter().enumerate().map(|(place, (_, result))| {
-                let point = PlotPoint::new(place as f64, result.mean);
-                match result.interval {
-                    Some([low, high]) => point.between(low, high),
-                    None => point,
-                }
-            });
-            plot = plot.series(Series::new(line, points.collect()));
-        }
-        Some(figure(
-            plot.draw(),
-            "Mean over seeds and its 95 % interval.",
-        ))
-    };
-    names.iter().filter_map(plot).collect()
-}
-
-/// What the cells of a variant recorded on the validation split, by name and epoch, one value a seed.
-struct Curves {
-    by_name: BTreeMap<String, BTreeMap<usize, Vec<f64>>>,
-}
-
-#[derive(Deserialize)]
-struct Record {
-    epoch: usize,
-    split: String,
-    name: String,
-    value: Option<f64>,
-}
-
-/// Beside the task's metrics: whether attention collapses.
-const WATCHED: [&str; 2] = ["topology/mean_distance", "collapse/n_layers"];
-
-fn curves_of(study: &Study, out: &Path) -> Vec<Curves> {
-    let mut curves: Vec<Curves> = study
-        .variants
-        .iter()
-        .map(|_| Curves {
-            by_name: BTreeMap::new(),
-        })
-        .collect();
-    for cell in &study.cells {
-        let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
-            continue;
-        };
-        let text = std::fs::read_to_string(run.metrics()).unwrap_or_default();
-        // The mean over the layers of this cell, by name and epoch.
-        let mut sums: BTreeMap<(String, usize), (f64, f64)> = BTreeMap::new();
-        for record in text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Record>(line).ok())
-        {
-            let Some(value) = record.value.filter(|_| record.split == "validation") else {
-                continue;
-            };
-            let of_layers = WATCHED
-                .iter()
-                .find(|watched| record.name.starts_with(**watched));
-            let name = match of_layers {
-                Some(watched) => (*watched).to_owned(),
-                None if record.name.contains('/') => continue,
-                None => record.name,
-            };
-            let (sum, n) = sums.entry((name, record.epoch)).or_default();
-            *sum += value;
-            *n += 1.0;
-        }
-        for ((name, epoch), (sum, n)) in sums {
-            let of_name = curves[cell.variant].by_name.entry(name).or_default();
-            of_name.entry(epoch).or_default().push(sum / n);
-        }
-    }
-    curves
-}
-
 fn training(study: &Study, curves: &[Curves]) -> Markup {
     let mut names: Vec<&String> = curves
         .iter()
@@ -266,10 +183,10 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
         .collect();
     names.sort();
     names.dedup();
-    let titles = names.iter().map(|name| name.replace(['_', '/'], " "));
+    let titles = names.iter().map(|name| spoken(name));
     let plots = names.iter().map(|name| {
-        let title = format!("{} on the validation split", name.replace(['_', '/'], " "));
-        let mut plot = LinePlot::new(title, "epoch", name.replace(['_', '/'], " "));
+        let title = format!("{} on the validation split", spoken(name));
+        let mut plot = LinePlot::new(title, "epoch", spoken(name));
         for (variant, curves) in study.variants.iter().zip(curves) {
             let Some(epochs) = curves.by_name.get(*name) else {
                 continue;
