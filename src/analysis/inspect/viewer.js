@@ -403,7 +403,7 @@
       pen.lineCap = "butt";
       drawLine(pen, [[x(bar.birth), y], [Math.max(x(bar.death), x(bar.birth) + 1), y]]);
     });
-    if (!bars.length) say(pen, width, height, `There is no bar in dimension ${dimShown()}.`);
+    if (!bars.length) say(pen, width, height, `There is no bar in H${dimShown()}.`);
     pen.strokeStyle = ink("--ink");
     pen.lineWidth = 1.5;
     const at = x(diameter(value("scale")));
@@ -467,8 +467,11 @@
 
   function tellChosen() {
     const edge = (ends) => ends.map((point) => nameOf(tokenOf(point))).join(" to ");
-    if (!chosen) { $("chosen").textContent = "No bar is chosen."; return; }
     const bars = barsShown();
+    if (!chosen) {
+      $("chosen").textContent = item && !bars.length ? `There is no bar in H${dimShown()}.` : "No bar is chosen.";
+      return;
+    }
     const born = chosen.born ? ` with the edge ${edge(chosen.born)}` : "";
     const died = chosen.died ? `dies at ${digits(chosen.death)} with the edge ${edge(chosen.died)}` : "never dies";
     const cycle = chosen.cycle.length ? `; a cycle of ${chosen.cycle.length} tokens` : "";
@@ -526,10 +529,14 @@
     drawSoon();
   }
 
-  // Without a scale in the address the first view is that of the longest bar.
+  // Without a scale in the address the first view is that of the longest bar that dies, of components
+  // where there is no cycle.
   function start() {
     hasDrawn = true;
-    if (!location.hash.includes("scale=")) choose(barsShown()[0]);
+    if (location.hash.includes("scale=")) return;
+    if (!barsShown().length) set("bars", setup.dims.findIndex((dim) => item.bars[dim].length));
+    const bars = barsShown();
+    choose(bars.find((bar) => bar.death < Infinity) ?? bars[0]);
   }
 
   function pickAt(event) {
