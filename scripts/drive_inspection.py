@@ -21,7 +21,8 @@ class InspectionReader(Reader):
 
     def text(self, name: str) -> str:
         self.drawn()
-        return self.run(f"return document.getElementById('{name}').textContent")
+        text = self.run(f"return document.getElementById('{name}').textContent")
+        return text.replace("\u00a0", " ")
 
     def number(self, pattern: str) -> int:
         found = re.search(pattern, self.text("state"))

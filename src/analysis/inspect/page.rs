@@ -117,13 +117,15 @@ fn betti(inspection: &Inspection, picture: usize, dim: usize) -> Plot {
     let items: Vec<&Item> = (0..inspection.layers.len())
         .map(|layer| inspection.item(picture, layer, 0))
         .collect();
-    let radii = items.iter().map(|item| item.enclosing_radius);
-    let largest = radii.fold(0.0, f64::max);
+    // Beyond the last death nothing changes.
+    let bars = items.iter().flat_map(|item| &item.diagrams);
+    let deaths = bars.flat_map(|diagram| diagram.finite().map(|bar| bar.death));
+    let largest = deaths.fold(0.0, f64::max);
     let diameter = |k: usize| largest * (k as f64 + 0.5) / N_BETTI as f64;
     let values = items
         .iter()
         .flat_map(|item| (0..N_BETTI).map(move |k| item.betti(dim, diameter(k)) as f64));
-    let labels = (0..N_BETTI).map(|k| format!("{:.3}", diameter(k)));
+    let labels = (0..N_BETTI).map(|k| number(diameter(k)));
     let title = format!("Betti number {dim} by layer and diameter");
     let unit = "number of classes alive".to_owned();
     Heatmap::new(

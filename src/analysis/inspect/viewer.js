@@ -436,6 +436,8 @@
     for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
     if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
     const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
+    pen.fillStyle = ink("--panel");
+    pen.fillRect(width - 100, line - 13, 100 - SIDES.right, 20);
     mark(pen, width - 92, line - 4, dim, ink(`--c${dim}`), 3.6);
     pen.fillStyle = ink("--soft");
     pen.fillText(`H${dim}: ${item.bars[dim].length} bars`, width - 82, line);
@@ -458,7 +460,7 @@
     const scale = diameter(value("scale"));
     const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
     const alive = item.bars.map((bars) => bars.filter((bar) => bar.birth <= scale && scale < bar.death).length);
-    const betti = alive.map((n, dim) => `β${dim} = ${n}`).slice(1).join(", ");
+    const betti = alive.map((n, dim) => `β${dim}\u00a0=\u00a0${n}`).slice(1).join(", ");
     const hidden = complex.nTriangles > MOST_TRIANGLES ? " (too many to draw)" : "";
     $("state").textContent = `Scale ${digits(scale)}: ${count(complex.nComponents, "component")} `
       + `(${count(complex.nIsolated, "isolated vertex", "isolated vertices")}), ${count(complex.nEdges, "edge")}, `
