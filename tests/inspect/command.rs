@@ -61,6 +61,10 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
         Rgba([r, g, b, (8 * y) as u8])
     });
     alpha.save(at("alpha.png")).unwrap();
+    // As large as cameras make them.
+    let large = image::GrayImage::from_fn(4000, 3000, |x, y| image::Luma([((x ^ y) % 256) as u8]));
+    large.save(at("large.jpg")).unwrap();
+    drop(large);
     let mut gif =
         image::codecs::gif::GifEncoder::new(std::fs::File::create(at("moving.gif")).unwrap());
     let frame = |k: u8| image::Frame::new(RgbaImage::from_pixel(9, 9, Rgba([k, k, k, 255])));
@@ -73,6 +77,7 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
         "wide.jpg",
         "grey.png",
         "alpha.png",
+        "large.jpg",
         "moving.gif",
         "inks.jpg",
     ];
