@@ -300,15 +300,23 @@ class Reader:
 
     def check_drawings(self) -> None:
         """Drawings follow the theme, and those that take the focus the keys."""
+        # A theme that was chosen stands above that of the system.
+        self.run("try { localStorage.removeItem('theme'); } catch { }")
+        self.open()
         before = self.drawn()
         self.prefer("dark")
         for place, (light, dark) in enumerate(zip(before, self.drawn())):
             self.must(light != dark, f"drawing {place} stays when the system prefers dark")
         self.prefer("light")
+        arrows = [Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ARROW_RIGHT, Keys.ARROW_LEFT]
         for place, canvas in enumerate(self.driver.find_elements(By.CSS_SELECTOR, "canvas[tabindex='0']")):
             before = self.drawn()[place]
-            canvas.send_keys(Keys.ARROW_DOWN)
-            self.must(self.drawn()[place] != before, f"the arrow keys do nothing on drawing {place}")
+            # At an edge some of them have nowhere to go.
+            followed = False
+            for arrow in arrows:
+                canvas.send_keys(arrow)
+                followed = followed or self.drawn()[place] != before
+            self.must(followed, f"the arrow keys do nothing on drawing {place}")
 
     def check_keys(self) -> None:
         self.press("?")
@@ -350,7 +358,6 @@ class Reader:
             if self.run("return !!document.querySelector(`[data-play=${arguments[0]}]`)", control["name"]):
                 self.check_play(control["name"])
         self.check_link(controls)
-        self.open()
         self.check_drawings()
         self.check_quiet()
         self.check_keys()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::Failure;
+use super::attacked::AttackArguments;
 use super::evaluate::Split;
 use super::looking::{ReadingArguments, Subject, numbers};
 use super::output::tell;
@@ -38,6 +39,8 @@ pub struct AnalyzeArguments {
     heads: HeadsArgument,
     #[command(flatten)]
     reading: ReadingArguments,
+    #[command(flatten)]
+    attack: AttackArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -71,6 +74,13 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         .reading
         .spec(arguments.heads.0.clone())
         .map_err(could_not)?;
+    if arguments.weights.is_some() && arguments.attack.is_asked_for() {
+        return Err(could_not(
+            "--attack: weights by themselves have no right classes to move pictures away from, expected --model \
+             with a run"
+                .to_owned(),
+        ));
+    }
     let subject = match (&arguments.weights, &arguments.model) {
         (Some(weights), _) => Subject::of_weights(weights, &arguments.device)?,
         (None, Some(run)) => Subject::of_run(run, &arguments.device)?,
@@ -79,6 +89,10 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     let exhibits = match arguments.split {
         Some(split) => subject.split(split, arguments.n_images)?,
         None => subject.files(&arguments.images)?,
+    };
+    let exhibits = match &arguments.model {
+        Some(run) => arguments.attack.beside(exhibits, run, &arguments.device)?,
+        None => exhibits,
     };
     let n_samples = exhibits.samples.len();
     let mut inspection = Inspection::new(spec, arguments.report.clone())

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::Split;
 use super::progress::Notes;
 use super::{Failure, open, read_config};
-use crate::analysis::inspect::{ClassNames, HeadChoice, InspectSpec, Seen, Shown};
+use crate::analysis::inspect::{Change, ClassNames, HeadChoice, InspectSpec, Seen, Shown};
 use crate::data::{DataSpec, Sample, SampleSpec, Scaling, open_data, read_image_scaled};
 use crate::distance::{Metric, RowDistance};
 use crate::loss::{Layers, Source};
@@ -47,7 +47,9 @@ enum Reader {
 pub(super) struct Exhibits {
     pub(super) names: Vec<String>,
     pub(super) samples: Vec<Sample>,
-    is_labelled: bool,
+    /// Of each; none where nothing was changed.
+    pub(super) changes: Vec<Option<Change>>,
+    pub(super) is_labelled: bool,
 }
 
 impl Exhibits {
@@ -147,6 +149,7 @@ impl Subject {
         Ok(Exhibits {
             names,
             samples,
+            changes: Vec::new(),
             is_labelled: false,
         })
     }
@@ -173,6 +176,7 @@ impl Subject {
         Ok(Exhibits {
             names,
             samples,
+            changes: Vec::new(),
             is_labelled: true,
         })
     }
@@ -186,6 +190,7 @@ impl Subject {
         let shown = Shown {
             names: &exhibits.names[range.clone()],
             samples: &exhibits.samples[range.clone()],
+            changes: exhibits.changes.get(range.clone()).unwrap_or_default(),
             is_labelled: exhibits.is_labelled,
             n_before: range.start,
             classes: match &self.reader {

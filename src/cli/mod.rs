@@ -3,6 +3,7 @@
 mod ablate;
 mod analyze;
 mod anomaly;
+mod attacked;
 mod coherence;
 mod comparison_tables;
 mod devices;

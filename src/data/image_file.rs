@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{DynamicImage, ImageReader};
+use image::{DynamicImage, ImageError, ImageReader, Rgb, RgbImage};
 
 use super::SampleSpec;
 
@@ -11,11 +11,11 @@ use super::SampleSpec;
 pub(super) const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// The largest centred square of a PNG or JPEG image, scaled to the shape of a data set; grey if
-/// that has one channel. Pixels lie in `[0, 1]`, channel by channel, row by row.
+/// that has one channel. What is transparent lies over white. Pixels lie in `[0, 1]`, channel by channel, row by row.
 ///
 /// # Errors
 ///
-/// One sentence with the file if it is not there or cannot be decoded.
+/// One sentence with the file if it is not there, cannot be decoded, or would take more than 512 MiB in memory.
 pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>, String> {
     let image = decoded(path)?;
     let (left, top, side) = centred_square(image.width(), image.height());
@@ -49,7 +49,7 @@ pub enum Scaling {
 }
 
 /// A PNG or JPEG image, scaled, and the centre of it that has the shape of a data set; black where that is larger.
-/// Grey if the shape has one channel. Pixels lie in `[0, 1]`, channel by channel, row by row.
+/// Grey if the shape has one channel. What is transparent lies over white. Pixels lie in `[0, 1]`, channel by channel, row by row.
 ///
 /// # Errors
 ///
@@ -98,21 +98,43 @@ pub fn read_image_scaled(
     Ok(pixels)
 }
 
-/// The image as it is in the file.
+/// The image of a file, what is transparent over white.
 pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
-    let refuse = |error: String| {
+    let refuse = |error: ImageError| {
+        let expected = match error {
+            ImageError::Limits(_) => "one that takes up to 512 MiB in memory",
+            _ => "a whole PNG or JPEG image",
+        };
         // Decoders wrap their lines.
-        let words: Vec<&str> = error.split_whitespace().collect();
+        let said = error.to_string();
+        let words: Vec<&str> = said.split_whitespace().collect();
         format!(
-            "{}: cannot be decoded ({}), expected a whole PNG or JPEG image",
+            "{}: cannot be decoded ({}), expected {expected}",
             path.display(),
             words.join(" ")
         )
     };
     let reader = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| refuse(e.to_string()))?;
-    reader.decode().map_err(|e| refuse(e.to_string()))
+        .map_err(|e| refuse(e.into()))?;
+    Ok(over_white(reader.decode().map_err(refuse)?))
+}
+
+fn over_white(image: DynamicImage) -> DynamicImage {
+    if !image.color().has_alpha() {
+        return image;
+    }
+    let image = image.into_rgba8();
+    let opaque = RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let [red, green, blue, alpha] = image.get_pixel(x, y).0;
+        let alpha = u32::from(alpha);
+        let blend = |value: u8| {
+            let sum = u32::from(value) * alpha + 255 * (255 - alpha);
+            ((sum + 127) / 255) as u8
+        };
+        Rgb([red, green, blue].map(blend))
+    });
+    DynamicImage::ImageRgb8(opaque)
 }
 
 /// Left and upper margin and side of the largest centred square, in pixels.
@@ -163,6 +185,20 @@ mod tests {
         let padded = read(6, 8, Scaling::None);
         assert!(padded[..8].iter().all(|&pixel| pixel == 0.0) && padded[2 * 48 + 8] == 1.0);
         assert_eq!(read(4, 4, Scaling::Exact([4, 4])).len(), 48);
+        std::fs::remove_file(path).unwrap();
+    }
+    #[test]
+    fn what_is_transparent_lies_over_white() {
+        let name = format!("burn-topology-alpha-{}.png", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let colours = [[10, 20, 30, 255], [10, 20, 30, 0], [100, 0, 255, 51]];
+        let image = image::RgbaImage::from_fn(3, 1, |x, _| image::Rgba(colours[x as usize]));
+        image.save(&path).unwrap();
+        let read = decoded(&path).unwrap().into_rgb8().into_raw();
+        assert_eq!(read, [10, 20, 30, 255, 255, 255, 224, 204, 255]);
+        let grey = image::GrayAlphaImage::from_pixel(1, 1, image::LumaA([0, 102]));
+        grey.save(&path).unwrap();
+        assert_eq!(decoded(&path).unwrap().into_luma8().into_raw(), [153]);
         std::fs::remove_file(path).unwrap();
     }
 }

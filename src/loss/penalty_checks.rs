@@ -10,7 +10,7 @@ use crate::topology::{DiagramDistance, MAX_HOMOLOGY_DIM};
 
 impl TopologyPenalty {
     /// Checks what does not depend on the model.
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         if self.homology_dim > MAX_HOMOLOGY_DIM {
             return Err(Error::invalid_parameter(format!(
                 "homology_dim is {}, expected at most {MAX_HOMOLOGY_DIM}",

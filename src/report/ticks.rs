@@ -40,8 +40,22 @@ pub(super) fn wide_enough(range: [f64; 2]) -> [f64; 2] {
     [low - half, high + half]
 }
 
+/// What ticks of an axis of these numbers must at least be apart: 1 where all are whole, as those of layers are.
+pub(super) fn smallest_step(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut finite = values.into_iter().filter(|value| value.is_finite());
+    match finite.all(|value| value.fract() == 0.0) {
+        true => 1.0,
+        false => 0.0,
+    }
+}
+
 /// About `n_wanted` round numbers in the range.
 pub(super) fn ticks(range: [f64; 2], n_wanted: usize) -> Vec<Tick> {
+    ticks_apart(range, n_wanted, 0.0)
+}
+
+/// At most about `n_wanted` round numbers in the range, at least so far apart.
+pub(super) fn ticks_apart(range: [f64; 2], n_wanted: usize, smallest_step: f64) -> Vec<Tick> {
     let [low, high] = wide_enough(range);
     let rough = (high - low) / n_wanted.max(1) as f64;
     let magnitude = 10f64.powf(rough.log10().floor());
@@ -49,7 +63,8 @@ pub(super) fn ticks(range: [f64; 2], n_wanted: usize) -> Vec<Tick> {
         .map(|factor| factor * magnitude)
         .into_iter()
         .find(|step| *step >= rough * (1.0 - 1e-9))
-        .unwrap_or(rough);
+        .unwrap_or(rough)
+        .max(smallest_step);
     let first = (low / step * (1.0 - 1e-12)).ceil() as i64;
     let last = (high / step * (1.0 + 1e-12)).floor() as i64;
     let size = low.abs().max(high.abs());
@@ -71,7 +86,7 @@ fn label(value: f64, step: f64, size: f64) -> String {
         return format!("−{}", label(-value, step, size));
     }
     let digit = |x: f64| (x * (1.0 + 1e-9)).log10().floor();
-    if !(1e-3..1e5).contains(&step) || size >= 1e7 {
+    if !(1e-5..1e5).contains(&step) || size >= 1e7 {
         let digits = (digit(value) - digit(step)).clamp(0.0, 9.0) as usize;
         return format!("{value:.digits$e}").replace(".0e", "e");
     }
@@ -133,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_have_ticks_at_whole_numbers() {
+        let labels = |values: &[f64]| -> Vec<String> {
+            let step = smallest_step(values.iter().copied());
+            let ticks = ticks_apart(range_of(values.iter().copied()), 8, step);
+            ticks.into_iter().map(|tick| tick.label).collect()
+        };
+        assert_eq!(labels(&[0.0, 1.0]), ["0", "1"]);
+        assert_eq!(labels(&[0.0, 1.0, 3.0, f64::NAN]), ["0", "1", "2", "3"]);
+        assert_eq!(labels(&[0.0, 11.0]), ["0", "2", "4", "6", "8", "10"]);
+        assert_eq!(labels(&[0.0, 0.5]).len(), 6);
+    }
+
+    #[test]
     fn ranges_of_odd_numbers_can_be_divided() {
         assert_eq!(range_of([]), [0.0, 1.0]);
         assert_eq!(range_of([f64::NAN, f64::INFINITY]), [0.0, 1.0]);
@@ -145,6 +173,8 @@ mod tests {
     fn numbers_have_the_decimals_of_their_range() {
         assert_eq!(number(0.123456, [0.0, 1.0]), "0.12");
         assert_eq!(number(12.3456, [0.0, 100.0]), "12");
+        assert_eq!(number(0.0678, [0.0, 0.0823]), "0.0678");
+        assert_eq!(number(0.000_678, [0.0, 0.000_823]), "6.78e-4");
         assert_eq!(number(f64::NAN, [0.0, 1.0]), "unknown");
         assert_eq!(number(f64::NEG_INFINITY, [0.0, 1.0]), "−∞");
     }

@@ -61,6 +61,10 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
         Rgba([r, g, b, (8 * y) as u8])
     });
     alpha.save(at("alpha.png")).unwrap();
+    // As large as cameras make them.
+    let large = image::GrayImage::from_fn(4000, 3000, |x, y| image::Luma([((x ^ y) % 256) as u8]));
+    large.save(at("large.jpg")).unwrap();
+    drop(large);
     let mut gif =
         image::codecs::gif::GifEncoder::new(std::fs::File::create(at("moving.gif")).unwrap());
     let frame = |k: u8| image::Frame::new(RgbaImage::from_pixel(9, 9, Rgba([k, k, k, 255])));
@@ -73,6 +77,7 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
         "wide.jpg",
         "grey.png",
         "alpha.png",
+        "large.jpg",
         "moving.gif",
         "inks.jpg",
     ];
@@ -150,7 +155,16 @@ fn words_of_the_config_are_understood_and_others_refused() {
             2,
             "expected the distance Cosine or Euclidean",
         ),
-        (&["--exponent", "0"], 2, "exponent of the distance is 0"),
+        (
+            &["--exponent", "0"],
+            2,
+            "burn-topology: exponent of the distance is 0",
+        ),
+        (
+            &["--attack", "pgd", "--epsilon", "1.5"],
+            2,
+            "expected a number above 0 and up to 1",
+        ),
     ] {
         let (found, said) = analyze(
             root,
@@ -158,6 +172,58 @@ fn words_of_the_config_are_understood_and_others_refused() {
         );
         assert_eq!(found, Some(code), "{said}");
         assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn pictures_are_set_beside_themselves_attacked_and_changed_at_random() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    train(root);
+    RgbImage::from_fn(9, 9, |x, y| Rgb([(x * 25) as u8, (y * 25) as u8, 9]))
+        .save(root.join("a.png"))
+        .unwrap();
+    for (source, names) in [
+        (
+            &["--split", "test", "--n-images", "20"][..],
+            ["0, class ", "18, class "],
+        ),
+        (&["--images", "a.png", "a.png"], ["a.png", "a.png"]),
+    ] {
+        let attack = ["--attack", "fgsm", "--epsilon", "0.2"];
+        let (code, said) = analyze(root, &[source, &attack].concat());
+        assert_eq!(code, Some(0), "{said}");
+        let found = std::fs::read_to_string(root.join("out/analysis.json")).unwrap();
+        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        let pictures = found["pictures"].as_array().unwrap();
+        let n_samples = if source.len() == 4 { 20 } else { 2 };
+        assert_eq!(pictures.len(), 3 * n_samples);
+        for (place, picture) in pictures.iter().enumerate() {
+            let [sample, kind] = [place / 3, place % 3];
+            let change = &picture["change"];
+            assert_eq!(picture["clip"], place);
+            match kind {
+                0 => assert!(change.is_null()),
+                _ => assert_eq!(change["of"], 3 * sample),
+            }
+        }
+        assert!(pictures[0]["name"].as_str().unwrap().starts_with(names[0]));
+        let changes = ["FGSM by 0.2", "a random change by 0.2"];
+        let name = pictures[0]["name"].as_str().unwrap();
+        for (place, by) in changes.iter().enumerate() {
+            assert_eq!(pictures[1 + place]["name"], format!("{name}, {by}"));
+        }
+        let curves = found["between_pictures"][0]["by_layer"].as_array().unwrap();
+        let titles: Vec<&str> = curves
+            .iter()
+            .map(|c| c["title"].as_str().unwrap())
+            .collect();
+        let before = changes.map(|by| format!("before and after {by}"));
+        assert_eq!(titles[..2], before);
+        assert_eq!(titles.last(), Some(&"a picture and its rows shuffled"));
+        let n_compared = (3 * n_samples).min(32);
+        assert_eq!(curves[0]["n_pairs"], n_compared.div_ceil(3));
+        assert_eq!(curves[0]["by_head"].as_array().unwrap().len(), 2 * 2);
     }
 }
 
@@ -278,6 +344,11 @@ fn pretrained_weights_are_looked_into_as_their_files_say() {
     let (code, said) = look("vit", &["--split", "test"]);
     assert!(
         code == Some(2) && said.contains("cannot be used with"),
+        "{said}"
+    );
+    let (code, said) = look("vit", &["--images", "a.png", "--attack", "pgd"]);
+    assert!(
+        code == Some(2) && said.contains("weights by themselves have no right classes"),
         "{said}"
     );
     let (code, said) = look("nothing", &["--images", "a.png"]);

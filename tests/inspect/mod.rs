@@ -39,6 +39,7 @@ fn picture(clip: usize, grid: [usize; 2]) -> Picture {
         label: None,
         said: String::new(),
         clip,
+        change: None,
     }
 }
 
@@ -285,6 +286,7 @@ fn shown<'a>(names: &'a [String], samples: &'a [Sample]) -> Shown<'a> {
         classes: ClassNames::Numbered,
         names,
         samples,
+        changes: &[],
         is_labelled: true,
         n_before: 0,
     }

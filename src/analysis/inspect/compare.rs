@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::inspection::Inspection;
 use super::item::Item;
+use super::pairs::{PairCurve, pair_curves};
 use crate::error::Result;
 use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
 
@@ -12,9 +13,6 @@ pub(super) const N_COMPARED_DIMS: usize = 2;
 
 /// Pictures of which all heads are compared with all.
 pub(super) const MAX_HEAD_PICTURES: usize = 2;
-
-/// Pictures that are compared with each other.
-const MAX_PAIRED: usize = 32;
 
 /// What diagrams are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,7 @@ impl Comparer {
         }
     }
 
-    fn distance(self, first: &[Point], second: &[Point]) -> Result<f64> {
+    pub(super) fn distance(self, first: &[Point], second: &[Point]) -> Result<f64> {
         let matching = match self {
             Self::Wasserstein => wasserstein(first, second, 2.0, GroundNorm::Infinity),
             Self::Bottleneck => bottleneck(first, second, GroundNorm::Infinity),
@@ -63,17 +61,6 @@ pub struct DiagramDistances {
     pub homology_dim: usize,
     /// `[n_diagrams, n_diagrams]`
     pub values: Vec<f64>,
-}
-
-/// How far apart pictures are in each layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PairCurve {
-    /// Which pairs.
-    pub title: String,
-    /// Number of pairs.
-    pub n_pairs: usize,
-    /// By layer: least, mean and largest distance.
-    pub by_layer: Vec<[f64; 3]>,
 }
 
 /// All comparisons; essential bars are left out.
@@ -170,83 +157,4 @@ fn all_distances(items: &[&Item], comparer: Comparer, dim: usize) -> Result<Vec<
         }
     }
     Ok(values)
-}
-
-/// Pairs of pictures by what they have in common, and every picture with its own shuffles.
-fn pair_curves(inspection: &Inspection, comparer: Comparer, dim: usize) -> Result<Vec<PairCurve>> {
-    let pictures = &inspection.pictures[..inspection.pictures.len().min(MAX_PAIRED)];
-    let n_layers = inspection.layers.len();
-    let kind = |i: usize, j: usize| {
-        let [a, b] = [&pictures[i], &pictures[j]];
-        let are_frames = a.clip == b.clip;
-        match (a.label, b.label) {
-            _ if are_frames && j == i + 1 => "a frame and the next",
-            _ if are_frames => "frames further apart",
-            (Some(a), Some(b)) if a == b => "pictures of one class",
-            (Some(_), Some(_)) => "pictures of two classes",
-            _ => "two pictures",
-        }
-    };
-    let kinds = [
-        "a frame and the next",
-        "frames further apart",
-        "pictures of one class",
-        "pictures of two classes",
-        "two pictures",
-    ];
-    let n = pictures.len();
-    let pairs: Vec<(usize, usize)> = (0..n)
-        .flat_map(|i| (i + 1..n).map(move |j| (i, j)))
-        .collect();
-    let of_pictures = |layer: usize, picture: usize| inspection.item(picture, layer, 0).points(dim);
-    let mut curves = Vec::new();
-    for title in kinds {
-        let pairs: Vec<(usize, usize)> = pairs
-            .iter()
-            .copied()
-            .filter(|&(i, j)| kind(i, j) == title)
-            .collect();
-        if pairs.is_empty() {
-            continue;
-        }
-        let by_layer = (0..n_layers).map(|layer| {
-            let distances = pairs
-                .par_iter()
-                .map(|&(i, j)| comparer.distance(&of_pictures(layer, i), &of_pictures(layer, j)));
-            Ok(spread(&distances.collect::<Result<Vec<f64>>>()?))
-        });
-        curves.push(PairCurve {
-            title: title.to_owned(),
-            n_pairs: pairs.len(),
-            by_layer: by_layer.collect::<Result<_>>()?,
-        });
-    }
-    let by_layer = (0..n_layers).map(|layer| {
-        let distances = (0..n).into_par_iter().map(|picture| {
-            let points = of_pictures(layer, picture);
-            let shuffles = &inspection.shuffled[picture * n_layers + layer];
-            let distances = shuffles.iter();
-            let distances = distances.map(|item| comparer.distance(&points, &item.points(dim)));
-            distances.collect::<Result<Vec<f64>>>()
-        });
-        let distances: Vec<Vec<f64>> = distances.collect::<Result<_>>()?;
-        Ok(spread(&distances.concat()))
-    });
-    curves.push(PairCurve {
-        title: "a picture and its rows shuffled".to_owned(),
-        n_pairs: n * super::inspection::N_SHUFFLES as usize,
-        by_layer: by_layer.collect::<Result<_>>()?,
-    });
-    Ok(curves)
-}
-
-/// Least, mean and largest.
-fn spread(values: &[f64]) -> [f64; 3] {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    [
-        least,
-        values.iter().sum::<f64>() / values.len() as f64,
-        largest,
-    ]
 }

@@ -144,6 +144,7 @@ fn json(title: &str, command: &str, inspection: &Inspection, comparisons: &Compa
             "clip": picture.clip,
             "label": picture.label,
             "said": picture.said,
+            "change": picture.change.as_ref().map(|change| json!({ "of": change.of, "by": change.by })),
         })
     });
     let compared = comparisons.pictures.iter().map(|(comparer, dim, curves)| {
@@ -157,6 +158,7 @@ fn json(title: &str, command: &str, inspection: &Inspection, comparisons: &Compa
                 "least": column(0),
                 "mean": column(1),
                 "largest": column(2),
+                "by_head": curve.by_head,
             })
         });
         json!({

@@ -2,18 +2,19 @@
 
 use maud::{Markup, html};
 
-use super::compare::{Comparer, Comparisons, PairCurve};
-use super::inspection::{Inspection, MAX_MATRIX_FILES, N_SHUFFLES};
+use super::compare::Comparisons;
+use super::inspection::{Inspection, MAX_MATRIX_FILES};
 use super::item::Item;
 use super::page_heads::heads;
+use super::page_pairs::pictures;
 use super::page_parts::{
-    MAX_DRAWN, capitalized, distances, kinds_control, layer_labels, picture_control, when_picture,
+    MAX_DRAWN, distances, kinds_control, layer_labels, picture_control, when_picture,
 };
 use super::viewer::{SCRIPT, STYLE, viewer};
 use crate::distance::Metric;
 use crate::loss::Source;
 use crate::report::page::{
-    Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
+    Column, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
 use crate::report::plot::{Heatmap, LinePlot, Plot, PlotPoint, Series};
 use crate::topology::DiagramSummary;
@@ -117,13 +118,15 @@ fn betti(inspection: &Inspection, picture: usize, dim: usize) -> Plot {
     let items: Vec<&Item> = (0..inspection.layers.len())
         .map(|layer| inspection.item(picture, layer, 0))
         .collect();
-    let radii = items.iter().map(|item| item.enclosing_radius);
-    let largest = radii.fold(0.0, f64::max);
+    // Beyond the last death nothing changes.
+    let bars = items.iter().flat_map(|item| &item.diagrams);
+    let deaths = bars.flat_map(|diagram| diagram.finite().map(|bar| bar.death));
+    let largest = deaths.fold(0.0, f64::max);
     let diameter = |k: usize| largest * (k as f64 + 0.5) / N_BETTI as f64;
     let values = items
         .iter()
         .flat_map(|item| (0..N_BETTI).map(move |k| item.betti(dim, diameter(k)) as f64));
-    let labels = (0..N_BETTI).map(|k| format!("{:.3}", diameter(k)));
+    let labels = (0..N_BETTI).map(|k| number(diameter(k)));
     let title = format!("Betti number {dim} by layer and diameter");
     let unit = "number of classes alive".to_owned();
     Heatmap::new(
@@ -184,52 +187,6 @@ fn layers(inspection: &Inspection, comparisons: &Comparisons) -> Markup {
             }
         }
     }
-}
-
-fn pictures(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
-    let kinds = comparisons.pictures.iter();
-    let names = kinds.map(|(comparer, dim, _)| format!("H{dim}, {}", comparer.title()));
-    html! {
-        p {
-            "How far the diagrams of two pictures lie apart in each layer, beside what no structure would give: each \
-             picture against itself with the entries of every row shuffled (" (N_SHUFFLES) " times), which keeps how \
-             concentrated the rows are and leaves no token like another but by chance. "
-            @if inspection.pictures.len() == 1 { "There is one picture here, so the null stands alone." }
-        }
-        (controls(&[Control::choice("pictures_by", "Compared", names)]))
-        @for (place, (comparer, dim, curves)) in comparisons.pictures.iter().enumerate() {
-            (shown_when(&Condition::of("pictures_by", place), figure(
-                pair_plot(inspection, *comparer, *dim, curves, unit),
-                "Means over pairs; bands from the least to the largest.",
-            )))
-        }
-    }
-}
-
-fn pair_plot(
-    inspection: &Inspection,
-    comparer: Comparer,
-    dim: usize,
-    curves: &[PairCurve],
-    unit: &str,
-) -> Plot {
-    let title = format!(
-        "{} distance between pictures, H{dim}",
-        capitalized(comparer.title())
-    );
-    let mut plot = LinePlot::new(title, "layer", unit);
-    for curve in curves {
-        let points = inspection.layers.iter().zip(&curve.by_layer);
-        let points = points.map(|(layer, [low, mean, high])| {
-            PlotPoint::new(*layer as f64, *mean).between(*low, *high)
-        });
-        let label = match curve.n_pairs {
-            1 => curve.title.clone(),
-            n => format!("{} ({n})", curve.title),
-        };
-        plot = plot.series(Series::new(label, points.collect()));
-    }
-    plot.draw()
 }
 
 fn done(command: &str, inspection: &Inspection, unit: &str) -> Markup {

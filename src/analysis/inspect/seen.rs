@@ -23,6 +23,17 @@ pub struct Picture {
     pub said: String,
     /// Which clip it is a frame of, pictures by themselves being clips of one frame.
     pub clip: usize,
+    /// What was done to it, if anything was.
+    pub change: Option<Change>,
+}
+
+/// What was done to a clip before it was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The clip as it was before.
+    pub of: usize,
+    /// In words: an attack and its size.
+    pub by: String,
 }
 
 /// What a model made of a batch of pictures.
@@ -49,6 +60,8 @@ pub struct Shown<'a> {
     pub names: &'a [String],
     /// Their pixels.
     pub samples: &'a [Sample],
+    /// What was done to each; empty where nothing was.
+    pub changes: &'a [Option<Change>],
     /// Whether the labels are those of a data set.
     pub is_labelled: bool,
     /// Number of images or clips before them.
@@ -117,6 +130,7 @@ impl Seen {
                 label: shown.is_labelled.then_some(sample.label),
                 said: said[index].clone(),
                 clip: shown.n_before + clip,
+                change: shown.changes.get(clip).cloned().flatten(),
             }
         };
         Ok(Self {

@@ -3,7 +3,7 @@
 use super::seen::Seen;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
-use crate::loss::{Layers, Source, TopologyPenalty, TopologyRegularizer};
+use crate::loss::{Layers, Source, TopologyPenalty};
 use crate::nn::Tokens;
 use crate::topology::VietorisRips;
 
@@ -40,14 +40,16 @@ impl InspectSpec {
     ///
     /// # Errors
     ///
-    /// As [`TopologyRegularizer::new`] and [`VietorisRips::new`].
+    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if a choice does not go with another, or is
+    /// out of range.
     pub fn validate(&self) -> Result<()> {
-        TopologyRegularizer::new(vec![TopologyPenalty {
+        let penalty = TopologyPenalty {
             source: self.source,
             distance: self.distance,
             tokens: self.tokens,
             ..TopologyPenalty::new(0)
-        }])?;
+        };
+        penalty.validate()?;
         VietorisRips::<f64>::new(self.max_homology_dim).map(|_| ())
     }
 

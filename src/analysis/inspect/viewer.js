@@ -403,7 +403,7 @@
       pen.lineCap = "butt";
       drawLine(pen, [[x(bar.birth), y], [Math.max(x(bar.death), x(bar.birth) + 1), y]]);
     });
-    if (!bars.length) say(pen, width, height, `There is no bar in dimension ${dimShown()}.`);
+    if (!bars.length) say(pen, width, height, `There is no bar in H${dimShown()}.`);
     pen.strokeStyle = ink("--ink");
     pen.lineWidth = 1.5;
     const at = x(diameter(value("scale")));
@@ -436,6 +436,8 @@
     for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
     if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
     const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
+    pen.fillStyle = ink("--panel");
+    pen.fillRect(width - 100, line - 13, 100 - SIDES.right, 20);
     mark(pen, width - 92, line - 4, dim, ink(`--c${dim}`), 3.6);
     pen.fillStyle = ink("--soft");
     pen.fillText(`H${dim}: ${item.bars[dim].length} bars`, width - 82, line);
@@ -458,7 +460,7 @@
     const scale = diameter(value("scale"));
     const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
     const alive = item.bars.map((bars) => bars.filter((bar) => bar.birth <= scale && scale < bar.death).length);
-    const betti = alive.map((n, dim) => `β${dim} = ${n}`).slice(1).join(", ");
+    const betti = alive.map((n, dim) => `β${dim}\u00a0=\u00a0${n}`).slice(1).join(", ");
     const hidden = complex.nTriangles > MOST_TRIANGLES ? " (too many to draw)" : "";
     $("state").textContent = `Scale ${digits(scale)}: ${count(complex.nComponents, "component")} `
       + `(${count(complex.nIsolated, "isolated vertex", "isolated vertices")}), ${count(complex.nEdges, "edge")}, `
@@ -467,8 +469,11 @@
 
   function tellChosen() {
     const edge = (ends) => ends.map((point) => nameOf(tokenOf(point))).join(" to ");
-    if (!chosen) { $("chosen").textContent = "No bar is chosen."; return; }
     const bars = barsShown();
+    if (!chosen) {
+      $("chosen").textContent = item && !bars.length ? `There is no bar in H${dimShown()}.` : "No bar is chosen.";
+      return;
+    }
     const born = chosen.born ? ` with the edge ${edge(chosen.born)}` : "";
     const died = chosen.died ? `dies at ${digits(chosen.death)} with the edge ${edge(chosen.died)}` : "never dies";
     const cycle = chosen.cycle.length ? `; a cycle of ${chosen.cycle.length} tokens` : "";
@@ -526,10 +531,14 @@
     drawSoon();
   }
 
-  // Without a scale in the address the first view is that of the longest bar.
+  // Without a scale in the address the first view is that of the longest bar that dies, of components
+  // where there is no cycle.
   function start() {
     hasDrawn = true;
-    if (!location.hash.includes("scale=")) choose(barsShown()[0]);
+    if (location.hash.includes("scale=")) return;
+    if (!barsShown().length) set("bars", setup.dims.findIndex((dim) => item.bars[dim].length));
+    const bars = barsShown();
+    choose(bars.find((bar) => bar.death < Infinity) ?? bars[0]);
   }
 
   function pickAt(event) {

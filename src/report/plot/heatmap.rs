@@ -3,7 +3,7 @@
 use super::drawing::{Anchor, Drawing, Plot, rectangle};
 use super::scale::Scale;
 use super::text::{TEXT, text_width};
-use crate::report::ticks::{number, range_of, ticks, wide_enough};
+use crate::report::ticks::{number, range_of, smallest_step, ticks_apart, wide_enough};
 
 /// Viridis at equal steps, from low to high, which orders by lightness for every kind of sight.
 ///
@@ -170,7 +170,8 @@ impl Heatmap {
             drawing.cell(corner, [12.0, height + 0.3], Some(color), "");
         }
         let scale = Scale::new(range, [bottom, top]);
-        for tick in ticks(range, 4) {
+        let step = smallest_step(self.values.iter().copied());
+        for tick in ticks_apart(range, 4, step) {
             let at = [left + 18.0, scale.place(tick.value) + 4.0];
             drawing.text("", at, Anchor::Start, &tick.label);
         }

@@ -9,7 +9,7 @@ use super::marks::{line_class, mark, mark_class};
 use super::scale::Scale;
 use super::text::{TEXT, text_width};
 use crate::report::page::Condition;
-use crate::report::ticks::range_of;
+use crate::report::ticks::{range_of, smallest_step};
 
 const WIDTH: f64 = 680.0;
 const RIGHT: f64 = WIDTH - 16.0;
@@ -112,8 +112,9 @@ impl LinePlot {
     /// Draws it.
     pub fn draw(&self) -> Plot {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let xs = points().map(|point| point.x);
-        let x_range = range_of(xs.chain(self.markers.iter().map(|marker| marker.x)));
+        let of_markers = self.markers.iter().map(|marker| marker.x);
+        let xs = points().map(|point| point.x).chain(of_markers);
+        let x_range = range_of(xs.clone());
         let of_points = range_of(points().flat_map(|point| {
             let [low, high] = point.interval.unwrap_or([point.y; 2]);
             [point.y, low, high]
@@ -126,7 +127,7 @@ impl LinePlot {
         let bottom = top + HEIGHT;
         let up = Scale::with_margin(y_range, [bottom, top]);
         let left = up.width_beside();
-        let across = Scale::with_margin(x_range, [left, RIGHT]);
+        let across = Scale::with_margin(x_range, [left, RIGHT]).apart(smallest_step(xs));
 
         let mut drawing = Drawing::new([WIDTH, bottom + 42.0]);
         drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);

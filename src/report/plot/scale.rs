@@ -2,13 +2,14 @@
 
 use super::drawing::{Anchor, Drawing};
 use super::text::{TEXT, text_width};
-use crate::report::ticks::{Tick, ticks, wide_enough};
+use crate::report::ticks::{Tick, ticks, ticks_apart, wide_enough};
 
 /// A linear map from numbers to places in the drawing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scale {
     range: [f64; 2],
     pixels: [f64; 2],
+    smallest_step: f64,
 }
 
 impl Scale {
@@ -16,7 +17,14 @@ impl Scale {
         Self {
             range: wide_enough(range),
             pixels,
+            smallest_step: 0.0,
         }
+    }
+
+    /// With ticks below it that are at least so far apart.
+    pub(super) fn apart(mut self, smallest_step: f64) -> Self {
+        self.smallest_step = smallest_step;
+        self
     }
 
     /// A scale with room at both ends, so that no mark lies on the frame.
@@ -45,7 +53,7 @@ impl Scale {
         let n_wanted = (room / 45.0).clamp(2.0, 8.0) as usize;
         let mut free_from = f64::NEG_INFINITY;
         let mut lines = Vec::new();
-        for tick in ticks(self.range, n_wanted) {
+        for tick in ticks_apart(self.range, n_wanted, self.smallest_step) {
             let x = self.place(tick.value);
             lines.push([[x, top], [x, bottom]]);
             let half = 0.5 * text_width(&tick.label, TEXT);
