@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         names: &["the image".to_owned()],
         samples: &[sample],
         is_labelled: false,
+        changes: &[],
         n_before: 0,
     };
     let seen = Seen::by(&model, Task::Classify, spec, shown, &device)?;

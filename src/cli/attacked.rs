@@ -12,10 +12,10 @@ use super::looking::Exhibits;
 use super::progress::{Bar, Notes};
 use super::{Failure, open, read_config};
 use crate::analysis::inspect::Change;
-use crate::data::{Sample, SampleBatcher, SampleSpec};
+use crate::data::{Attack, Sample, SampleBatcher, SampleSpec};
 use crate::model::{Capture, Network, Task};
 use crate::run::RunDirectory;
-use crate::train::{Attack, load_best};
+use crate::train::load_best;
 
 /// How pictures are attacked.
 #[derive(Debug, Args)]

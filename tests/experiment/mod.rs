@@ -396,7 +396,10 @@ arms = ["slow"]
         std::fs::read_to_string(path).unwrap()
     };
     let means = plot("test_accuracy_by_rate.svg");
-    assert!(means.contains("slower, faster"));
+    assert!(
+        means.contains(">slower<") && means.contains(">faster<"),
+        "{means}"
+    );
     assert!(
         means.contains("plain: ") && means.contains("slow: "),
         "{means}"

@@ -92,7 +92,7 @@ fn plots_over(study: &Study, metric: &str, results: &[MetricResult], factor: &st
             lines.insert(variant.name.clone(), vec![(variant, result); levels.len()]);
         }
     }
-    let axis = format!("level of {factor}: {}", levels.join(", "));
+    let levels: Vec<String> = levels.into_iter().map(str::to_owned).collect();
     let of_means = |result: &MetricResult| -> Valued { (result.mean, result.interval) };
     let of_differences = |result: &MetricResult| -> Valued {
         match &result.difference {
@@ -101,7 +101,7 @@ fn plots_over(study: &Study, metric: &str, results: &[MetricResult], factor: &st
         }
     };
     let drawn = |title: String, unit: String, of: &dyn Fn(&MetricResult) -> Valued| {
-        let mut plot = LinePlot::new(title, axis.clone(), unit);
+        let mut plot = LinePlot::new(title, factor, unit).x_names(levels.clone());
         for (line, found) in &lines {
             let points = found.iter().enumerate().map(|(place, (_, result))| {
                 let (value, interval) = of(result);

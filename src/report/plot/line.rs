@@ -67,6 +67,8 @@ pub struct LinePlot {
     pub series: Vec<Series>,
     /// Vertical lines.
     pub markers: Vec<Marker>,
+    /// Names of the places 0, 1, 2, ... of the horizontal axis, instead of numbers; none where it is empty.
+    pub x_names: Vec<String>,
     /// Lower and upper end of the vertical axis; of all points and bands where it is left out.
     pub y_range: Option<[f64; 2]>,
 }
@@ -84,6 +86,7 @@ impl LinePlot {
             y_axis: y_axis.into(),
             series: Vec::new(),
             markers: Vec::new(),
+            x_names: Vec::new(),
             y_range: None,
         }
     }
@@ -99,6 +102,13 @@ impl LinePlot {
     #[must_use]
     pub fn marker(mut self, x: f64, when: Condition) -> Self {
         self.markers.push(Marker { x, when });
+        self
+    }
+
+    /// With names for the places of the horizontal axis.
+    #[must_use]
+    pub fn x_names(mut self, names: Vec<String>) -> Self {
+        self.x_names = names;
         self
     }
 
@@ -127,7 +137,11 @@ impl LinePlot {
         let bottom = top + HEIGHT;
         let up = Scale::with_margin(y_range, [bottom, top]);
         let left = up.width_beside();
-        let across = Scale::with_margin(x_range, [left, RIGHT]).apart(smallest_step(xs));
+        let across = match self.x_names.is_empty() {
+            true => Scale::with_margin(x_range, [left, RIGHT]).apart(smallest_step(xs)),
+            // Half a place at both ends, where names have room.
+            false => Scale::new([x_range[0] - 0.5, x_range[1] + 0.5], [left, RIGHT]),
+        };
 
         let mut drawing = Drawing::new([WIDTH, bottom + 42.0]);
         drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);
@@ -139,7 +153,10 @@ impl LinePlot {
             drawing.text_within("i", at, Anchor::Start, &series.label, WIDEST_NAME);
         }
         drawing.text("", [1.0, top - 9.0], Anchor::Start, &self.y_axis);
-        across.draw_below(&mut drawing, [top, bottom]);
+        match self.x_names.is_empty() {
+            true => across.draw_below(&mut drawing, [top, bottom]),
+            false => across.draw_names_below(&mut drawing, [top, bottom], &self.x_names),
+        }
         up.draw_beside(&mut drawing, [left, RIGHT]);
         drawing.lines("a", &[[[left, bottom], [RIGHT, bottom]]]);
         let below = [(left + RIGHT) / 2.0, bottom + 36.0];
@@ -154,7 +171,7 @@ impl LinePlot {
             series.draw_band(&mut drawing, place, &across, &up);
         }
         for (place, series) in self.series.iter().enumerate() {
-            series.draw_line(&mut drawing, place, &across, &up);
+            series.draw_line(&mut drawing, place, [&across, &up], &self.x_names);
         }
         drawing.finish(&format!(
             "{}: {} over {}",

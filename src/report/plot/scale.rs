@@ -66,6 +66,23 @@ impl Scale {
         drawing.lines("g", &lines);
     }
 
+    /// Grid lines and names of the places 0, 1, 2, ... of a horizontal axis.
+    pub(super) fn draw_names_below(
+        &self,
+        drawing: &mut Drawing,
+        [top, bottom]: [f64; 2],
+        names: &[String],
+    ) {
+        let room = self.place(1.0) - self.place(0.0) - 8.0;
+        let mut lines = Vec::new();
+        for (place, name) in names.iter().enumerate() {
+            let x = self.place(place as f64);
+            lines.push([[x, top], [x, bottom]]);
+            drawing.text_within("", [x, bottom + 16.0], Anchor::Middle, name, room);
+        }
+        drawing.lines("g", &lines);
+    }
+
     /// Grid lines and numbers of a vertical axis, the lines from `left` to `right`.
     pub(super) fn draw_beside(&self, drawing: &mut Drawing, [left, right]: [f64; 2]) {
         let mut lines = Vec::new();

@@ -60,14 +60,27 @@ fn lines_of_odd_numbers_are_whole_plots() {
             ];
             let one = LinePlot::new("", "", "").series(Series::new(HOSTILE, points.clone()));
             checked(
-                &one.marker(b, Condition::of(HOSTILE, 1))
+                &one.clone()
+                    .marker(b, Condition::of(HOSTILE, 1))
                     .y_range([a, b])
                     .draw(),
             );
+            checked(&one.x_names(vec![HOSTILE.to_owned(); 2]).draw());
             plot = plot.series(Series::new(format!("{a} {b}"), points));
         }
     }
     checked(&plot.draw());
+}
+
+#[test]
+fn places_may_have_names() {
+    let points = vec![PlotPoint::new(0.0, 2.0), PlotPoint::new(1.0, 3.0)];
+    let plot = LinePlot::new("t", "x", "y").series(Series::new("s", points));
+    let file = checked(&plot.x_names(vec!["few".into(), "many".into()]).draw());
+    assert!(
+        file.contains(">few</text>") && file.contains("s: 3.00 at many"),
+        "{file}"
+    );
 }
 
 #[test]

@@ -98,7 +98,14 @@ impl Series {
         }
     }
 
-    pub(super) fn draw_line(&self, drawing: &mut Drawing, look: usize, across: &Scale, up: &Scale) {
+    /// `x_names` are the names of the places 0, 1, 2, ... of the horizontal axis.
+    pub(super) fn draw_line(
+        &self,
+        drawing: &mut Drawing,
+        look: usize,
+        [across, up]: [&Scale; 2],
+        x_names: &[String],
+    ) {
         let place = |point: &PlotPoint| [across.place(point.x), up.place(point.y)];
         let known = |point: &PlotPoint| point.x.is_finite() && point.y.is_finite();
         let parts = || self.points.split(|point| !known(point));
@@ -117,7 +124,7 @@ impl Series {
             for point in part {
                 // A point between two gaps has no line that shows it.
                 if number_of_point % every == offset || part.len() == 1 {
-                    let title = self.in_words(point, across, up);
+                    let title = self.in_words(point, across, up, x_names);
                     drawing.titled_path(&mark_class(look), &mark(place(point), look), &title);
                 }
                 number_of_point += 1;
@@ -125,15 +132,23 @@ impl Series {
         }
     }
 
-    fn in_words(&self, point: &PlotPoint, across: &Scale, up: &Scale) -> String {
+    fn in_words(
+        &self,
+        point: &PlotPoint,
+        across: &Scale,
+        up: &Scale,
+        x_names: &[String],
+    ) -> String {
         let y = |value| number(value, up.range());
         let interval = match point.interval {
             Some([low, high]) => format!(" [{}, {}]", y(low), y(high)),
             None => String::new(),
         };
-        let x = match point.x == point.x.round() && point.x.abs() < 1e9 {
-            true => point.x.to_string(),
-            false => number(point.x, across.range()),
+        let is_whole = point.x == point.x.round() && point.x.abs() < 1e9;
+        let x = match x_names.get(point.x as usize) {
+            Some(name) if is_whole && point.x >= 0.0 => name.clone(),
+            _ if is_whole => point.x.to_string(),
+            _ => number(point.x, across.range()),
         };
         format!("{}: {}{interval} at {x}", self.label, y(point.y))
     }
