@@ -15,7 +15,7 @@ use crate::loss::AttentionTopology;
 use crate::model::Task;
 use crate::report::page::number;
 use crate::statistics::Interval;
-use crate::train::{load_to_attack, read_perturbed};
+use crate::train::AttackedModel;
 
 /// Arguments of `robustness`.
 #[derive(Debug, Args)]
@@ -66,16 +66,15 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     if let Some(other) = &other {
         check_alike(&opened, other).map_err(could_not)?;
     }
-    let job = opened.job();
-    let model = load_to_attack(&job, &mut Notes)?;
-    let attacked = match &other {
-        Some(other) => Some(load_to_attack(&other.job(), &mut Notes)?),
-        None => None,
+    let load = |opened: &OpenedRun| {
+        AttackedModel::load(&opened.run, &opened.config, &opened.device, &mut Notes)
     };
+    let model = load(&opened)?;
+    let attacked = other.as_ref().map(load).transpose()?;
     let samples = arguments.split.of(&opened.data);
     let samples = first_samples(samples, arguments.n_samples as usize);
-    let spec = job.config.spec.samples;
-    let n_images = job.config.spec.logging.topology_images;
+    let spec = opened.config.spec.samples;
+    let n_images = opened.config.spec.logging.topology_images;
     let n_watched = n_images.div_ceil(spec.n_frames).min(samples.len());
 
     let conditions = plan.conditions();
@@ -87,13 +86,12 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         let against = attacked
             .as_ref()
             .filter(|_| condition.kind == Kind::Transfer);
-        let reading = read_perturbed(
-            &job,
-            &model,
-            against,
+        let reading = model.read(
             &samples,
             condition.perturbation,
+            against.unwrap_or(&model),
             n_watched,
+            &opened.stop,
             &mut |n_samples| bar.set(before + n_samples),
         )?;
         let Some(reading) = reading else {
@@ -125,7 +123,7 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         samples: format!(
             "{} {}",
             arguments.split.name(),
-            tables::samples(&job.config.spec)
+            tables::samples(&opened.config.spec)
         ),
         n_samples: [samples.len(), n_watched],
         n_classes: spec.n_classes,

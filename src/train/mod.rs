@@ -1,5 +1,6 @@
 //! The trainer.
 
+mod attacked_model;
 mod charts;
 mod coherence;
 mod collapse;
@@ -20,6 +21,7 @@ mod task;
 mod timing;
 mod trainer;
 
+pub use attacked_model::{AttackedModel, PerturbedReading};
 pub use collapse::{CollapseWatch, LowLayer};
 pub use dry_run::{DryRun, dry_run};
 pub use error::TrainError;
@@ -29,7 +31,6 @@ pub use monitor::{LayerMonitor, LayerSample};
 pub use observer::{Observer, Silent, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
-pub use robustness::{PerturbedReading, load_to_attack, read_perturbed};
 pub use summary::Summary;
 pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};

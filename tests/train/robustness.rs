@@ -8,7 +8,7 @@ use burn_topology::config::Config;
 use burn_topology::data::{Attack, Corruption, DIGITS_SPEC, Perturbation, SampleBatcher, digits};
 use burn_topology::model::{Capture, NetworkConfig, VitConfig};
 use burn_topology::run::RunDirectory;
-use burn_topology::train::{Job, Silent, load_to_attack, read_perturbed};
+use burn_topology::train::{AttackedModel, Silent};
 
 use crate::util::{TestDir, program, run_program};
 
@@ -54,24 +54,16 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
     trained(&directory);
     let run = RunDirectory::open(&directory.path().join("run")).unwrap();
     let config = Config::read(&run.config(), &[]).unwrap();
-    let job = Job {
-        config: &config,
-        data: &config.spec.open_data().unwrap(),
-        run: &run,
-        device: &Device::flex(),
-        profiles: false,
-        stop: &AtomicBool::new(false),
-    };
-    let model = load_to_attack(&job, &mut Silent).unwrap();
+    let data = config.spec.open_data().unwrap();
+    let model = AttackedModel::load(&run, &config, &Device::flex(), &mut Silent).unwrap();
     let read = |perturbation, n_watched| {
-        let samples = &job.data.test;
-        let found = read_perturbed(
-            &job,
-            &model,
-            None,
-            samples,
+        let stop = AtomicBool::new(false);
+        let found = model.read(
+            &data.test,
             perturbation,
+            &model,
             n_watched,
+            &stop,
             &mut |_| {},
         );
         found.unwrap().unwrap()
