@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         classes: ClassNames::Numbered,
         names: &["the image".to_owned()],
         samples: &[sample],
+        changes: &[],
         is_labelled: false,
         changes: &[],
         n_before: 0,

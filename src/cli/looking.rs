@@ -225,7 +225,7 @@ pub(super) struct ReadingArguments {
     /// Which tokens are points.
     #[arg(long, value_enum, default_value_t = TokensName::Patches)]
     tokens: TokensName,
-    /// Largest homology dimension; 2 takes minutes where there are hundreds of tokens.
+    /// Largest homology dimension; 2 takes much longer where there are hundreds of tokens.
     #[arg(long, default_value_t = 1)]
     max_homology_dim: usize,
 }

@@ -436,11 +436,13 @@
     for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
     if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
     const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
+    const legend = `H${dim}: ${item.bars[dim].length} bars`;
+    const left = width - SIDES.right - pen.measureText(legend).width;
     pen.fillStyle = ink("--panel");
-    pen.fillRect(width - 100, line - 13, 100 - SIDES.right, 20);
-    mark(pen, width - 92, line - 4, dim, ink(`--c${dim}`), 3.6);
+    pen.fillRect(left - 18, line - 13, width - SIDES.right - left + 18, 20);
+    mark(pen, left - 10, line - 4, dim, ink(`--c${dim}`), 3.6);
     pen.fillStyle = ink("--soft");
-    pen.fillText(`H${dim}: ${item.bars[dim].length} bars`, width - 82, line);
+    pen.fillText(legend, left, line);
   }
 
   // Told apart by shape too: discs, squares, triangles.
