@@ -77,6 +77,13 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     let n_images = opened.config.spec.logging.topology_images;
     let n_watched = n_images.div_ceil(spec.n_frames).min(samples.len());
 
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => opened.run.root().join("robustness"),
+    };
+    // Told before the work, not after it.
+    std::fs::create_dir_all(&out)
+        .map_err(|error| could_not(format!("{} cannot be made: {error}", out.display())))?;
     let conditions = plan.conditions();
     let mut bar = Bar::new(conditions.len() * samples.len(), "samples");
     let mut clean: Vec<Vec<AttentionTopology>> = Vec::new();
@@ -132,10 +139,6 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     };
     print(&shown(&robustness))?;
 
-    let out = match &arguments.out {
-        Some(out) => out.clone(),
-        None => opened.run.root().join("robustness"),
-    };
     let command: Vec<String> = std::env::args().collect();
     write_report(&out, &command.join(" "), &robustness).map_err(could_not)?;
     tell(&format!("report: {}", out.join("report.html").display()));

@@ -294,6 +294,7 @@ fn the_command_measures_every_condition_and_tells_what_does_not_fit() {
         (&["--epsilons", "nan"], "expected rising numbers above 0"),
         (&["--pgd-starts", "0"], "20 steps and 0 starts"),
         (&["--transfer-from", "nowhere"], "nowhere"),
+        (&["--out", "robust.toml/report"], "cannot be made"),
     ] {
         let output = program(
             directory.path(),
