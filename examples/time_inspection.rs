@@ -42,7 +42,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         samples: &[sample],
         changes: &[],
         is_labelled: false,
-        changes: &[],
         n_before: 0,
     };
     let seen = Seen::by(&model, Task::Classify, spec, shown, &device)?;
