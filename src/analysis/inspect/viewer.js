@@ -436,7 +436,8 @@
     for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
     if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
     const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
-    const legend = `H${dim}: ${item.bars[dim].length} bars`;
+    const n_bars = item.bars[dim].length;
+    const legend = `H${dim}: ${n_bars} bar${n_bars === 1 ? "" : "s"}`;
     const left = width - SIDES.right - pen.measureText(legend).width;
     pen.fillStyle = ink("--panel");
     pen.fillRect(left - 18, line - 13, width - SIDES.right - left + 18, 20);
