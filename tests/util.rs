@@ -114,6 +114,17 @@ pub fn run_program(directory: &Path, arguments: &[&str]) -> Output {
         .expect("the program runs")
 }
 
+/// Runs the program, which must refuse with exit code 2 and one line that says what was expected.
+pub fn assert_refused(directory: &Path, arguments: &[&str], expected: &str) {
+    let output = run_program(directory, arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(2) && said.contains(expected),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
 /// Attention of random scores: 64-bit, rows summing to one.
 pub fn attention(shape: [usize; 4], seed: u64) -> Tensor<4> {
     burn_topology::burn::tensor::activation::softmax(numbers(shape, seed) * 3.0, 3)

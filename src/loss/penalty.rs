@@ -246,32 +246,33 @@ impl TopologyPenalty {
 
     /// The pairs of frames compared, `None` if frames are not.
     pub(crate) fn frame_pairs(&self, n_frames: usize) -> Result<Option<Vec<[usize; 2]>>> {
-        if self.between != Between::Frames {
-            return Ok(None);
-        }
-        let pairs = self.pairs.of(n_frames);
-        if pairs.is_empty() {
-            return Err(Error::invalid_parameter(format!(
-                "a penalty compares frames ({:?}), but clips have {n_frames} of them",
-                self.pairs
-            )));
-        }
-        Ok(Some(pairs))
+        self.pairs_between(Between::Frames, n_frames, |pairs| {
+            format!("a penalty compares frames ({pairs:?}), but clips have {n_frames} of them")
+        })
     }
 
     /// The pairs of views compared, `None` if views are not.
     pub(crate) fn view_pairs(&self, n_views: usize) -> Result<Option<Vec<[usize; 2]>>> {
-        if self.between != Between::Views {
+        self.pairs_between(Between::Views, n_views, |pairs| {
+            format!("a penalty compares views ({pairs:?}), but there are {n_views} of each image")
+        })
+    }
+
+    /// The pairs of `n` of what is compared; `None` if something else is. `too_few` says that there are none.
+    fn pairs_between(
+        &self,
+        between: Between,
+        n: usize,
+        too_few: impl FnOnce(Pairs) -> String,
+    ) -> Result<Option<Vec<[usize; 2]>>> {
+        if self.between != between {
             return Ok(None);
         }
-        let pairs = self.pairs.of(n_views);
-        if pairs.is_empty() {
-            return Err(Error::invalid_parameter(format!(
-                "a penalty compares views ({:?}), but there are {n_views} of each image",
-                self.pairs
-            )));
+        let pairs = self.pairs.of(n);
+        match pairs.is_empty() {
+            true => Err(Error::invalid_parameter(too_few(self.pairs))),
+            false => Ok(Some(pairs)),
         }
-        Ok(Some(pairs))
     }
 
     /// How a layer is read.

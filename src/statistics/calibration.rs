@@ -67,8 +67,7 @@ impl Calibration {
                     row.len()
                 )));
             }
-            // Of equal probabilities the first, as everywhere.
-            let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+            let best = most_probable(row);
             let right = f64::from(u8::from(best == class));
             let bin = ((row[best] * N_BINS as f64).ceil() as usize).clamp(1, N_BINS) - 1;
             gaps[bin] += right - row[best];
@@ -87,6 +86,11 @@ impl Calibration {
         found.calibration_error = gaps.iter().map(|gap| gap.abs()).sum::<f64>() / n;
         Ok(found)
     }
+}
+
+/// Of equal probabilities the first, as everywhere.
+pub(super) fn most_probable(row: &[f64]) -> usize {
+    (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::bootstrap::lower_quantile;
+use super::calibration::most_probable;
 use super::{Calibration, Interval, check_share};
 use crate::{Error, Result};
 
@@ -73,8 +74,7 @@ impl Predictions {
     /// The most probable class of each row, of equally probable ones the first.
     pub fn most_probable(&self) -> Vec<usize> {
         let rows = self.probabilities.chunks_exact(self.n_classes);
-        rows.map(|row| (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best }))
-            .collect()
+        rows.map(most_probable).collect()
     }
 
     /// Share of right rows, by sample.

@@ -10,7 +10,7 @@ use burn_topology::model::{Capture, NetworkConfig, VitConfig};
 use burn_topology::run::RunDirectory;
 use burn_topology::train::{AttackedModel, Silent};
 
-use crate::util::{TestDir, program, run_program};
+use crate::util::{TestDir, assert_refused, run_program};
 
 const CONFIG: &str = r#"
 [run]
@@ -220,15 +220,7 @@ fn a_section_that_makes_no_sense_is_one_sentence() {
         ),
     ] {
         std::fs::write(directory.path().join("bad.toml"), CONFIG.replace(from, to)).unwrap();
-        let output = program(directory.path(), &["config", "check", "bad.toml"])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.code() == Some(2) && said.contains(expected),
-            "{said}"
-        );
-        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_refused(directory.path(), &["config", "check", "bad.toml"], expected);
     }
 }
 
@@ -296,17 +288,7 @@ fn the_command_measures_every_condition_and_tells_what_does_not_fit() {
         (&["--transfer-from", "nowhere"], "nowhere"),
         (&["--out", "robust.toml/report"], "cannot be made"),
     ] {
-        let output = program(
-            directory.path(),
-            &[&["robustness", "run"], arguments].concat(),
-        )
-        .output()
-        .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.code() == Some(2) && said.contains(expected),
-            "{said}"
-        );
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let arguments = [&["robustness", "run"], arguments].concat();
+        assert_refused(directory.path(), &arguments, expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Training with a second, perturbed view of every batch.
 
 use super::tiny_config;
-use crate::util::{TestDir, program, run_program};
+use crate::util::{TestDir, assert_refused, run_program};
 
 const PENALTY: &str = r#"
 [[topology]]
@@ -123,14 +123,6 @@ fn a_view_that_is_missing_or_makes_no_sense_is_one_sentence() {
     ] {
         let text = text.replace("epochs = 1", &format!("epochs = 1\n{view}"));
         std::fs::write(&path, text).unwrap();
-        let output = program(directory.path(), &["config", "check", &config])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.code() == Some(2) && said.contains(expected),
-            "{said}"
-        );
-        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_refused(directory.path(), &["config", "check", &config], expected);
     }
 }

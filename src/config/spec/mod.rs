@@ -10,7 +10,9 @@ mod training;
 use super::document::Document;
 use super::error::ConfigError;
 use super::raw::RawConfig;
-use crate::data::{Augment, DataSpec, SampleSpec, Splits, few_of_each_class, open_data};
+use crate::data::{
+    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, few_of_each_class, open_data,
+};
 use crate::loss::{Alignment, TopologyPenalty};
 use crate::model::NetworkConfig;
 
@@ -59,6 +61,23 @@ fn require(
     } else {
         Err(document.error_at(key, message()))
     }
+}
+
+/// Checks how much samples are corrupted.
+fn require_severity(document: &Document, severity: usize, key: &str) -> Result<(), ConfigError> {
+    require(
+        document,
+        (1..=N_SEVERITIES).contains(&severity),
+        key,
+        || format!("severity is {severity}, expected 1 to {N_SEVERITIES}"),
+    )
+}
+
+/// Checks how much an attack may change a pixel.
+fn require_epsilon(document: &Document, epsilon: f64, key: &str) -> Result<(), ConfigError> {
+    require(document, 0.0 < epsilon && epsilon <= 1.0, key, || {
+        format!("epsilon is {epsilon}, expected a number above 0 and at most 1")
+    })
 }
 
 impl Spec {

@@ -1,10 +1,9 @@
 //! The checked sections that say what is kept and watched.
 
-use super::require;
+use super::{require, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawCollapseAction, RawConfig};
-use crate::data::N_SEVERITIES;
 use crate::model::{NetworkConfig, VideoHead};
 
 /// The checked `[logging]` section.
@@ -80,28 +79,13 @@ pub(super) fn robustness(
                 .to_owned()
         },
     )?;
-    require(
-        document,
-        0.0 < raw.epsilon && raw.epsilon <= 1.0,
-        "robustness.epsilon",
-        || {
-            format!(
-                "epsilon is {}, expected a number above 0 and at most 1",
-                raw.epsilon
-            )
-        },
-    )?;
+    require_epsilon(document, raw.epsilon, "robustness.epsilon")?;
     for (key, value) in [("pgd_steps", raw.pgd_steps), ("pgd_starts", raw.pgd_starts)] {
         require(document, value > 0, &format!("robustness.{key}"), || {
             format!("{key} is 0, expected at least 1")
         })?;
     }
-    require(
-        document,
-        (1..=N_SEVERITIES).contains(&raw.severity),
-        "robustness.severity",
-        || format!("severity is {}, expected 1 to {N_SEVERITIES}", raw.severity),
-    )?;
+    require_severity(document, raw.severity, "robustness.severity")?;
     Ok(Some(RobustnessSpec {
         epsilon: raw.epsilon,
         pgd_steps: raw.pgd_steps,

@@ -1,10 +1,10 @@
 //! The training.
 
-use super::require;
+use super::{require, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawAugment, RawLearningRate, RawOptimizer, RawTraining, RawView};
-use crate::data::{Attack, Augment, Corruption, N_SEVERITIES, Perturbation, SampleSpec};
+use crate::data::{Attack, Augment, Corruption, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, VideoHead};
 
 /// The checked `[training]` section.
@@ -167,20 +167,14 @@ pub(super) fn training(
 
 fn view(document: &Document, raw: RawView) -> Result<Perturbation, ConfigError> {
     let corrupt = |corruption, severity| {
-        let is_known = (1..=N_SEVERITIES).contains(&severity);
-        require(document, is_known, "training.view.severity", || {
-            format!("severity is {severity}, expected 1 to {N_SEVERITIES}")
-        })?;
+        require_severity(document, severity, "training.view.severity")?;
         Ok(Perturbation::Corrupt {
             corruption,
             severity,
         })
     };
     let attack = |attack, epsilon| {
-        let is_fraction = 0.0 < epsilon && epsilon <= 1.0;
-        require(document, is_fraction, "training.view.epsilon", || {
-            format!("epsilon is {epsilon}, expected a number above 0 and at most 1")
-        })?;
+        require_epsilon(document, epsilon, "training.view.epsilon")?;
         Ok(Perturbation::Attack { attack, epsilon })
     };
     match raw {
