@@ -1,8 +1,8 @@
-"""Cuts the two photographs into crops, as a folder of images with two classes.
+"""Cuts crops out of the two photographs and writes them as a folder of images with two classes.
 
     python3 experiments/look_inside/make_crops.py data/photographs
 
-Same seed, same crops. Needs Pillow.
+The seed is fixed, so that the crops are the same every time. Needs Pillow.
 """
 
 import pathlib
