@@ -1,19 +1,19 @@
-//! All pairwise distances of a matrix of attention rows, and the gradient of one of them.
+//! Time of all pairwise distances between the rows of an attention map, and of the gradient of one distance.
 
 use std::hint::black_box;
 
-use burn_topology::distance::{DistanceElement, Metric, PairwiseDistances, RowDistance};
+use burn_topology::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-const METRICS: [(&str, Metric); 5] = [
-    ("jensen_shannon", Metric::JensenShannon),
-    ("hellinger", Metric::Hellinger),
-    ("cosine", Metric::Cosine),
-    ("euclidean", Metric::Euclidean),
-    ("attention", Metric::Attention),
+const METRICS: [(&str, RowMetric); 5] = [
+    ("jensen_shannon", RowMetric::JensenShannon),
+    ("hellinger", RowMetric::Hellinger),
+    ("cosine", RowMetric::Cosine),
+    ("euclidean", RowMetric::Euclidean),
+    ("attention", RowMetric::Attention),
 ];
 
-/// Softmax rows of repeatable scores.
+/// Rows of an attention map: the softmax of reproducible pseudorandom scores.
 fn rows<T: DistanceElement>(n: usize) -> Vec<T> {
     let score = |k: usize| (((k * 7919 + 13) % 1009) as f64 / 1009.0 - 0.5) * 4.0;
     let mut values: Vec<f64> = (0..n * n).map(|k| score(k).exp()).collect();
@@ -51,13 +51,13 @@ fn gradient(criterion: &mut Criterion) {
         };
         let mut distances = vec![0.0; 197 * 197];
         PairwiseDistances::default().compute(distance, &rows, 197, &mut distances);
-        let apart = f64::from(distances[3 * 197 + 90]);
+        let value = f64::from(distances[3 * 197 + 90]);
         let ends = [3, 90].map(|vertex| &rows[vertex * 197..][..197]);
-        let (mut on_p, mut on_q) = ([0.0; 197], [0.0; 197]);
+        let (mut grad_p, mut grad_q) = ([0.0; 197], [0.0; 197]);
         criterion.bench_function(&format!("gradient/{name}/f32/197"), |bencher| {
             bencher.iter(|| {
-                let gradients = [&mut on_p[..], &mut on_q[..]];
-                distance.accumulate_gradient(black_box(ends), [3, 90], apart, 1.0, gradients);
+                let gradients = [&mut grad_p[..], &mut grad_q[..]];
+                distance.accumulate_gradient(black_box(ends), [3, 90], value, 1.0, gradients);
             });
         });
     }

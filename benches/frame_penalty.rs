@@ -1,7 +1,7 @@
-//! A training step of a TimeSformer, plain and with the penalty between consecutive frames.
+//! Time of a training step of a TimeSformer, without and with the penalty between consecutive frames.
 //!
-//! Clips of 8 frames of 64 tokens, 4 layers of 4 heads, by the width of the tokens. The penalty's share
-//! of a step is `1 - plain / penalised`.
+//! Clips have 8 frames of 64 tokens, the model has 4 layers of 4 heads; the width of the tokens varies. The
+//! penalty takes the share `1 - plain / penalised` of a step.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -52,7 +52,7 @@ impl Training {
         let mut loss = cross_entropy.forward(output.output, self.labels.clone());
         if let Some(regularizer) = regularizer {
             let layout = output.tokens;
-            let activations = Activations::of_attention(output.attention, layout.n_prefix_tokens)
+            let activations = Activations::from_attention(output.attention, layout.n_prefix_tokens)
                 .with_frames(layout.n_frames);
             let topology = regularizer.forward(&activations, Clock::default());
             loss = loss + topology.expect("attention of a transformer").loss;

@@ -1,4 +1,5 @@
-//! Persistence of matrices with and without structure, and distances between their diagrams.
+//! Time of persistence diagrams of matrices with and without structure, of distances between diagrams, and of
+//! divergences.
 
 use std::hint::black_box;
 
@@ -8,17 +9,17 @@ use burn_topology::topology::{
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-/// Repeatable noise in `[0, 1)`.
+/// Reproducible pseudorandom number in `[0, 1)`.
 fn noise(k: usize) -> f64 {
     let mixed = (k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (mixed >> 40) as f64 / (1_u64 << 24) as f64
 }
 
-/// Noisy points on a grid, or entries that are independent noise.
+/// Distance matrix of noisy points on a grid, or a matrix of independent random entries.
 fn distances(kind: &str, n: usize) -> Vec<f64> {
     let side = n.isqrt().max(1);
-    let place = |i: usize| {
+    let point = |i: usize| {
         [
             (i % side) as f64 + 0.5 * noise(2 * i),
             (i / side) as f64 + 0.5 * noise(2 * i + 1),
@@ -27,7 +28,7 @@ fn distances(kind: &str, n: usize) -> Vec<f64> {
     let entry = |i: usize, j: usize| match kind {
         _ if i == j => 0.0,
         "grid" => {
-            let (a, b) = (place(i), place(j));
+            let (a, b) = (point(i), point(j));
             (a[0] - b[0]).hypot(a[1] - b[1])
         }
         _ => 0.5 + noise(i.min(j) * n + i.max(j)),

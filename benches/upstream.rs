@@ -1,5 +1,6 @@
-//! What is slow in Burn 0.22.1 on its CPU backend, each beside the form used here: minimal
-//! reproductions for reports, `cargo bench --bench upstream`.
+//! Time of operations that are slow on the CPU backend of Burn 0.22.1, and of the versions of this crate.
+//!
+//! Each is a minimal reproduction for a report to Burn: `cargo bench --bench upstream`.
 
 use burn::nn::{LayerNormConfig, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -9,13 +10,13 @@ use burn_topology::burn;
 use burn_topology::nn::{AdamW, Gelu, attention, gelu, layer_norm, linear};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Forward and backward of both forms, on 64 sequences of 65 tokens.
-fn both<const D: usize>(
+/// Times forward and backward passes of Burn's version and this crate's, on 64 sequences of 65 tokens.
+fn bench_both<const D: usize>(
     criterion: &mut Criterion,
     name: &str,
     shape: [usize; D],
-    burns: impl Fn(Tensor<D>) -> Tensor<1>,
-    ours: impl Fn(Tensor<D>) -> Tensor<1>,
+    burn_version: impl Fn(Tensor<D>) -> Tensor<1>,
+    own_version: impl Fn(Tensor<D>) -> Tensor<1>,
 ) {
     let device = Device::flex().autodiff();
     let x = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &device);
@@ -24,13 +25,13 @@ fn both<const D: usize>(
             bencher.iter(|| function(x.clone().require_grad()).backward());
         });
     };
-    time("burn", &burns);
-    time("here", &ours);
+    time("burn", &burn_version);
+    time("here", &own_version);
 }
 
 fn operations(criterion: &mut Criterion) {
     let device = Device::flex().autodiff();
-    both(
+    bench_both(
         criterion,
         "gelu",
         [4160, 256],
@@ -39,7 +40,7 @@ fn operations(criterion: &mut Criterion) {
     );
     let norm = LayerNormConfig::new(64).init(&device);
     let beta = norm.beta.as_ref().map(|beta| beta.val()).expect("a shift");
-    both(
+    bench_both(
         criterion,
         "layer_norm",
         [4160, 64],
@@ -47,7 +48,7 @@ fn operations(criterion: &mut Criterion) {
         |x| layer_norm(x, norm.gamma.val(), beta.clone(), 1e-5).sum(),
     );
     let layer = LinearConfig::new(64, 256).init(&device);
-    both(
+    bench_both(
         criterion,
         "linear",
         [4160, 64],
@@ -58,7 +59,7 @@ fn operations(criterion: &mut Criterion) {
         let columns = qkv.clone().slice_dim(2, index * 64..(index + 1) * 64);
         columns.reshape([64, 65, 4, 16]).swap_dims(1, 2)
     };
-    both(
+    bench_both(
         criterion,
         "attention",
         [64, 65, 192],

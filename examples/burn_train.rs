@@ -1,8 +1,8 @@
-//! The regulariser in Burn's own training loop.
+//! Uses the regulariser in Burn's own training loop.
 //!
-//! Run with `cargo run --release --features train --example burn_train -- DIR`. Trains a small vision
-//! transformer on a part of the embedded digits; numbers go to TensorBoard (`DIR/tensorboard`) and to
-//! Burn's own files, checkpoints to `DIR/checkpoint`.
+//! Run it with `cargo run --release --features train --example burn_train -- DIR`. It trains a small vision
+//! transformer on a part of the embedded digits. Metrics are written to TensorBoard files (`DIR/tensorboard`)
+//! and to Burn's own files, checkpoints to `DIR/checkpoint`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use burn_topology::model::{Capture, Vit, VitConfig};
 const N_IMAGES: usize = 256;
 const BATCH_SIZE: usize = 64;
 
-/// A model and the regulariser of its training.
+/// Model together with the regulariser that its training uses.
 #[derive(Module, Debug)]
 struct RegularizedVit {
     vit: Vit,
@@ -40,6 +40,7 @@ struct RegularizedVit {
 }
 
 impl RegularizedVit {
+    /// Returns the logits, the task loss and the activations for the regulariser.
     fn forward(&self, batch: &Batch) -> (Tensor<2>, Tensor<1>, Activations) {
         let output = self
             .vit
@@ -47,14 +48,17 @@ impl RegularizedVit {
         let cross_entropy = CrossEntropyLossConfig::new().init(&batch.clips.device());
         let task = cross_entropy.forward(output.output.clone(), batch.labels.clone());
         let n_prefix_tokens = output.tokens.n_prefix_tokens;
-        let activations = Activations::of_attention(output.attention, n_prefix_tokens);
+        let activations = Activations::from_attention(output.attention, n_prefix_tokens);
         (output.output, task, activations)
     }
 
+    /// Returns the output whose loss includes the penalties.
     fn output(&self, batch: Batch) -> RegularizedOutput<ClassificationOutput> {
         let (logits, task, activations) = self.forward(&batch);
-        let topology = self.regularizer.forward(&activations);
-        let topology = topology.expect("attention of a transformer");
+        let topology = self
+            .regularizer
+            .forward(&activations)
+            .expect("valid attention weights");
         RegularizedOutput {
             task: ClassificationOutput::new(task + topology.loss, logits, batch.labels),
             terms: topology.terms,
@@ -71,9 +75,10 @@ impl TrainStep for RegularizedVit {
             let (_, task, activations) = self.forward(&batch);
             (task, activations)
         };
+        // Measures the weight of the gradient share at the first step, and does nothing afterwards.
         self.regularizer
             .calibrate(&self.vit, losses)
-            .expect("attention of a transformer");
+            .expect("valid attention weights");
         let output = self.output(batch);
         TrainOutput::new(self, output.task.loss.backward(), output)
     }
@@ -88,7 +93,7 @@ impl InferenceStep for RegularizedVit {
     }
 }
 
-/// Trains, and returns the weight that the penalty got.
+/// Trains the model, and returns the measured weight of the penalty.
 pub fn train(directory: &Path) -> Option<f64> {
     let device = Device::flex().autodiff();
     device.seed(0);
@@ -120,7 +125,7 @@ pub fn train(directory: &Path) -> Option<f64> {
         .metrics((LossMetric::new(), AccuracyMetric::new()))
         .metric_train_numeric(TopologyMetric::total())
         .metric_valid_numeric(TopologyMetric::total())
-        .metric_train_numeric(TopologyMetric::of_penalty(0))
+        .metric_train_numeric(TopologyMetric::for_penalty("h0_layers"))
         .with_metric_logger(TensorBoardMetricLogger::new(directory.join("tensorboard")))
         .with_metric_logger(FileMetricLogger::new(directory))
         .with_default_checkpointers()
@@ -134,12 +139,17 @@ pub fn train(directory: &Path) -> Option<f64> {
     shared.weights()[0]
 }
 
-#[allow(dead_code, reason = "the tests call `train`")]
+#[allow(
+    dead_code,
+    reason = "tests include this file as a module and call `train`"
+)]
 fn main() {
-    let directory = std::env::args_os().nth(1).map(PathBuf::from);
-    let directory = directory.expect("a directory to write to");
+    let directory = std::env::args_os()
+        .nth(1)
+        .map(PathBuf::from)
+        .expect("usage: burn_train DIR, with DIR the directory to write to");
     let weight = train(&directory).expect("a measured weight");
-    println!("the penalty's weight is {weight:.4}");
+    println!("weight of the penalty: {weight:.4}");
     println!(
         "tensorboard --logdir {}",
         directory.join("tensorboard").display()

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Measures this library and its peers on the same inputs in one run, and prints one table of ratios.
+# Times this library and its peers on the same inputs in one run, and prints one table of ratios.
 #
 #     scripts/compare_peers.sh [--programs DIR] [--without-layer]
 #
-# --programs DIR     use the examples built in DIR (time_persistence, fuzz_answers, time_layer if it
-#                    is there) rather than building them
-# --without-layer    leave out the layer in Burn, which needs a backend to be built
+# --programs DIR     use the programs in DIR (time_persistence, fuzz_answers, and time_layer if present)
+#                    instead of building them
+# --without-layer    skip the persistence layer, which needs a backend of Burn to be built
 #
-# Everything it makes goes to target/peers; PYTHON names the Python that makes the environment.
-# Exits with 1 if a bar of the table is missed or bars differ.
+# Output goes to target/peers; PYTHON is the Python that creates the virtual environment.
+# Exits with 1 if a required ratio of the table is missed, or bars of diagrams differ.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ programs=
 layer=yes
 while [ $# -gt 0 ]; do
     case $1 in
-        --programs) programs=${2:?--programs needs a folder}; shift 2 ;;
+        --programs) programs=${2:?--programs needs a directory}; shift 2 ;;
         --without-layer) layer=; shift ;;
         *) echo "unknown argument $1; see the head of $0" >&2; exit 2 ;;
     esac
@@ -66,7 +66,7 @@ time_ours() {
     fi
 }
 
-# Before and after the peers, so that a slow spell of the machine does not fall on one side alone.
+# Before and after the peers, so that a slow phase of the machine does not affect one side only.
 step "ours"
 time_ours > "$work/ours_before.csv"
 step "peers in Python"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Times the training step of this library beside PyTorch's, plain and penalised, on two threads, and
+# Times the training step of this library and of PyTorch, with and without penalties, on two threads, and
 # prints one table of ratios for each of three models.
 #
 #     scripts/compare_pytorch.sh [--program FILE] [OPTIONS OF compare_steps.py]
 #
-# --program FILE     use the example time_step built there rather than building it
-# --pairs N          alternated pairs of processes for each model [default: 5]
-# --tokens N         only the model of 17, 65 or 197 tokens
+# --program FILE     use this build of time_step instead of building it
+# --pairs N          number of alternating pairs of processes for each model [default: 5]
+# --tokens N         time only the model of 17, 65 or 197 tokens
 #
-# Makes a Python environment with PyTorch and torch-topological in target/peers (several GB); PYTHON
-# names the Python that makes it, PEERS_PYTHON one that has both already. About ten minutes. Exits with
-# 1 if a bar of the table is missed.
+# Creates a virtual environment with PyTorch and torch-topological in target/peers (several GB). PYTHON is
+# the Python that creates it; PEERS_PYTHON is one that already has both. Takes about ten minutes. Exits with
+# 1 if a required ratio of the table is missed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

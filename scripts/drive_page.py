@@ -1,11 +1,11 @@
-"""Drives a report page in a headless Chromium, as a reader would, and says what is wrong with it.
+"""Tests report pages in a headless Chromium by using their controls, and lists the problems.
 
     python3 scripts/drive_page.py PAGE.html [PAGE.html...] --screenshots DIR
 
-Looks for errors in the console, requests other than the page itself, controls that change nothing,
-keys that do nothing, text that leaves its plot, pages wider than the screen, and colours that stay
-when the theme changes. Knows nothing of a page but what its controls and drawings are. Needs selenium, and a
-Chromium and its chromedriver: those on the PATH or those of --chromium and --chromedriver.
+Reports errors in the console, network requests, controls and keys without an effect, text that crosses the border of its
+plot, pages wider than the screen, and colours that do not change with the theme. It works for any report page: controls
+and drawings are found in the document. Needs selenium, Chromium and chromedriver; the last two are taken from the PATH or
+from --chromium and --chromedriver.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.chrome.service import Service
 
-# The address follows a change a moment later.
+# Seconds after which the address has followed a change: the page updates it with a delay of 0.2 s.
 ADDRESS_DELAY = 0.35
-# The first ones say what is wrong; the rest follow from them.
-MOST_PRINTED = 20
+# Largest number of problems to print for a page: later ones mostly follow from the first.
+MAX_PRINTED = 20
 WIDE, NARROW = (1280, 900), (360, 740)
 
-# Runs before the page does, in every document.
+# Runs in every document before the scripts of the page, and records errors.
 WATCH = """
 window.__broken = [];
 addEventListener("securitypolicyviolation", (event) =>
@@ -46,18 +46,18 @@ return [...document.querySelectorAll("[data-control]")].map((input) => ({
 }));
 """
 
-# Places in the document of what is shown, and what contradicts its own condition.
+# Indices of the visible conditional elements, and the conditions whose element is wrongly visible or hidden.
 SHOWN = """
 const value = (name) => Number(document.querySelector(`[data-control="${name}"]`)?.value ?? NaN);
 const shown = [], wrong = [];
-[...document.querySelectorAll("[data-when]")].forEach((element, place) => {
+[...document.querySelectorAll("[data-when]")].forEach((element, index) => {
     const holds = element.dataset.when.split(" ").every((part) => {
         const [name, values] = part.split("=");
         const [first, last = first] = values.split("-").map(Number);
         return first <= value(name) && value(name) <= last;
     });
     const isShown = getComputedStyle(element).display !== "none";
-    if (isShown) shown.push(place);
+    if (isShown) shown.push(index);
     if (isShown !== holds) wrong.push(element.dataset.when);
 });
 return {shown, wrong};
@@ -81,7 +81,7 @@ return bad;
 COLOURS = """
 const of = (element) => { const style = getComputedStyle(element); return [style.color, style.backgroundColor]; };
 const inks = {};
-// Text on cells whose colour is a number keeps its ink.
+// Text on cells whose colour stands for a number keeps its colour in every theme.
 for (const e of document.querySelectorAll("svg text:not(.u, .d), svg .a, svg .g, svg [class*=c0]")) {
     const style = getComputedStyle(e);
     const what = `${e.tagName} of class "${e.getAttribute("class") ?? ""}"`;
@@ -90,7 +90,7 @@ for (const e of document.querySelectorAll("svg text:not(.u, .d), svg .a, svg .g,
 return {page: of(document.body), inks};
 """
 
-# What a script has drawn.
+# Contents of all canvases.
 DRAWN = "return [...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL());"
 
 UNLABELLED = """
@@ -102,15 +102,16 @@ return [...bad, ...images].map((e) => e.outerHTML.slice(0, 80));
 
 
 class Reader:
-    """A browser with one page, and the list of what was found wrong with it."""
+    """Browser with one page, and the problems found on it."""
 
     def __init__(self, driver: webdriver.Chrome, page: pathlib.Path, screenshots: pathlib.Path | None):
         self.driver, self.address, self.name = driver, page.resolve().as_uri(), page.stem
         self.screenshots, self.problems = screenshots, []
 
-    def must(self, holds: bool, otherwise: str) -> None:
+    def must(self, holds: bool, problem: str) -> None:
+        """Records a problem if something does not hold."""
         if not holds:
-            self.problems.append(otherwise)
+            self.problems.append(problem)
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
@@ -120,7 +121,7 @@ class Reader:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def prefer(self, scheme: str) -> None:
-        """As the reader's system does."""
+        """Sets the colour scheme that the system prefers."""
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
@@ -148,7 +149,7 @@ class Reader:
         return int(self.run(f"return document.querySelector('[data-control={name}]').value"))
 
     def move(self, name: str, value: int) -> None:
-        """As a pointer would."""
+        """Sets a control, with the events that a pointer would cause."""
         self.run(
             "const input = document.querySelector(`[data-control=${arguments[0]}]`);"
             "input.focus(); input.value = arguments[1];"
@@ -158,7 +159,7 @@ class Reader:
         )
 
     def drawn(self) -> list[str]:
-        """After the frame in which a change is drawn, and what it unpacks."""
+        """Returns the contents of all canvases, after waiting for decompression and drawing."""
         if self.run("return document.querySelector('canvas') !== null"):
             time.sleep(0.25)
         return self.run(DRAWN)
@@ -177,12 +178,12 @@ class Reader:
         self.size(size)
         time.sleep(0.1)
         wide = self.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-        self.must(wide[0] <= wide[1], f"at {size[0]} px the page is {wide[0]} px wide and scrolls sideways")
+        self.must(wide[0] <= wide[1], f"on a screen {size[0]} px wide, the page is {wide[0]} px wide and scrolls sideways")
         self.check_text()
 
     def check_text(self) -> None:
         for text in self.run(OVERFLOWING_TEXT)[:5]:
-            self.problems.append(f"a text leaves its plot: {text}")
+            self.problems.append(f"text crosses the border of its plot: {text}")
 
     def check_theme(self) -> None:
         self.capture("light")
@@ -197,23 +198,23 @@ class Reader:
                 self.driver.find_element(By.CSS_SELECTOR, "[data-toggle-theme]").click()
             time.sleep(0.3)
             after = self.run(COLOURS)
-            for place, part in enumerate(["ink", "background"]):
-                changed = before["page"][place] != after["page"][place]
-                self.must(changed, f"{how} does not change the page's {part}, {before['page'][place]}")
+            for index, part in enumerate(["text colour", "background"]):
+                changed = before["page"][index] != after["page"][index]
+                self.must(changed, f"{how} does not change the {part} of the page, {before['page'][index]}")
             for part, ink in before["inks"].items():
-                self.must(ink != after["inks"][part], f"{how} does not change the ink of plots: {part}, {ink}")
+                self.must(ink != after["inks"][part], f"{how} does not change the colour in plots of {part}, {ink}")
             if how == "the button":
                 self.capture("dark")
                 chosen = self.run("return document.documentElement.dataset.theme")
                 self.driver.refresh()
-                # Browsers lose what files on the disk store, now and then; the page can only ask for it.
+                # Browsers sometimes lose the storage of local files, which the page cannot prevent.
                 stored = self.run("try { return localStorage.getItem('theme'); } catch { return null; }")
                 if stored != chosen:
                     self.driver.find_element(By.CSS_SELECTOR, "[data-toggle-theme]").click()
                     time.sleep(0.3)
                 kept = self.run(COLOURS)
-                self.must(kept == after, f"the page is not loaded again in the theme that is stored, {stored}")
-                self.must(followed == after, "a system that prefers dark does not give the dark colours")
+                self.must(kept == after, f"the page does not reload in the stored theme, {stored}")
+                self.must(followed == after, "the colours are not dark if the system prefers a dark theme")
             before = after
 
     def check_control(self, control: dict) -> None:
@@ -224,23 +225,23 @@ class Reader:
         wanted = count - 1 if start != count - 1 else 0
         self.move(name, wanted)
         self.must(self.value(name) == wanted, f"{name} cannot be set to {wanted}")
-        self.must(not control["conditions"] or self.shown() != shown, f"moving {name} shows the same views")
+        self.must(not control["conditions"] or self.shown() != shown, f"changing {name} does not change the view")
         is_drawn = drawn and not control["conditions"]
-        self.must(not is_drawn or self.drawn() != drawn, f"moving {name} draws the same")
-        found = self.fragment().get(name)
-        self.must(found == wanted, f"after moving {name} to {wanted} the address says {found}")
+        self.must(not is_drawn or self.drawn() != drawn, f"changing {name} does not change the drawings")
+        actual = self.fragment().get(name)
+        self.must(actual == wanted, f"after setting {name} to {wanted}, the address has {actual}")
         self.move(name, 0)
         shown = self.shown()
         self.press(Keys.ARROW_RIGHT if control["isRange"] else "]")
-        self.must(self.value(name) == 1, f"the key for the next {name} leads from 0 to {self.value(name)}")
-        self.must(not control["conditions"] or self.shown() != shown, f"the key for {name} shows the same views")
-        found = self.fragment().get(name)
-        self.must(found == 1, f"after the key for {name} the address says {found}")
+        self.must(self.value(name) == 1, f"the key for the next value changes {name} from 0 to {self.value(name)}")
+        self.must(not control["conditions"] or self.shown() != shown, f"the key for {name} does not change the view")
+        actual = self.fragment().get(name)
+        self.must(actual == 1, f"after the key for {name}, the address has {actual}")
         self.press(Keys.ARROW_LEFT if control["isRange"] else "[")
-        self.must(self.value(name) == 0 and self.shown() == shown, f"the key back for {name} does not lead back")
+        self.must(self.value(name) == 0 and self.shown() == shown, f"the key for the previous {name} does not restore the view")
 
     def check_every_value(self, control: dict) -> None:
-        """All values once, up to a hundred of them; and that each shows something."""
+        """Sets a control to each of its values, or to about a hundred of them."""
         name, count = control["name"], control["count"]
         for value in range(0, count, max(1, count // 100)):
             self.move(name, value)
@@ -248,7 +249,7 @@ class Reader:
             self.check_text()
 
     def check_follower(self, control: dict) -> None:
-        """A range whose steps depend on a chooser keeps inside them."""
+        """Checks that a slider whose number of steps depends on a chooser stays within them."""
         leader, name = control["follows"], control["name"]
         counts = set()
         n_options = self.run(f"return document.querySelector('[data-control={leader}]').options.length")
@@ -260,7 +261,7 @@ class Reader:
             self.shown()
             self.move(leader, (option + 1) % n_options)
             last = int(self.run(f"return document.querySelector('[data-control={name}]').max"))
-            self.must(self.value(name) <= last, f"{name} stays beyond its last step when {leader} changes")
+            self.must(self.value(name) <= last, f"{name} exceeds its last step after {leader} has changed")
             self.shown()
         self.move(leader, 0)
         self.move(name, 0)
@@ -275,12 +276,12 @@ class Reader:
             self.move(name, 0)
             toggle = button.click if how == "the button" else lambda: self.press(Keys.SPACE)
             toggle()
-            seen = set()
+            values = set()
             end = time.monotonic() + 3.5 * interval + 0.3
             while time.monotonic() < end:
-                seen.add(self.value(name))
+                values.add(self.value(name))
                 time.sleep(min(0.05, interval / 4))
-            self.must(len(seen) > 1, f"{how} does not play {name}")
+            self.must(len(values) > 1, f"{how} does not play {name}")
             toggle()
             stopped = self.value(name)
             time.sleep(2.5 * interval + 0.1)
@@ -288,43 +289,43 @@ class Reader:
             self.shown()
 
     def check_link(self, controls: list[dict]) -> None:
-        """An address reproduces the view."""
+        """Checks that an address reproduces the view, and that a malformed one does no harm."""
         for control in controls:
             if control["count"] > 1 and not control["follows"]:
                 self.move(control["name"], control["count"] - 1)
         state, shown = self.fragment(), self.shown()
         self.open("#" + "&".join(f"{name}={value}" for name, value in state.items()))
-        self.must(self.shown() == shown, "the address of a view shows another one")
+        self.must(self.shown() == shown, "the address of a view shows another view")
         self.open("#" + "&".join(f"{name}=999999" for name in state) + "&nothing=1&x=%zz")
         self.shown()
 
     def check_drawings(self) -> None:
-        """Drawings follow the theme, and those that take the focus the keys."""
-        # A theme that was chosen stands above that of the system.
+        """Checks that drawings follow the theme, and that focusable drawings follow the arrow keys."""
+        # A chosen theme overrides that of the system, so it must be removed first.
         self.run("try { localStorage.removeItem('theme'); } catch { }")
         self.open()
         before = self.drawn()
         self.prefer("dark")
-        for place, (light, dark) in enumerate(zip(before, self.drawn())):
-            self.must(light != dark, f"drawing {place} stays when the system prefers dark")
+        for index, (light, dark) in enumerate(zip(before, self.drawn())):
+            self.must(light != dark, f"drawing {index} does not change if the system prefers a dark theme")
         self.prefer("light")
         arrows = [Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ARROW_RIGHT, Keys.ARROW_LEFT]
-        for place, canvas in enumerate(self.driver.find_elements(By.CSS_SELECTOR, "canvas[tabindex='0']")):
-            before = self.drawn()[place]
-            # At an edge some of them have nowhere to go.
+        for index, canvas in enumerate(self.driver.find_elements(By.CSS_SELECTOR, "canvas[tabindex='0']")):
+            before = self.drawn()[index]
+            # At an end of the data, some of the keys have no effect.
             followed = False
             for arrow in arrows:
                 canvas.send_keys(arrow)
-                followed = followed or self.drawn()[place] != before
-            self.must(followed, f"the arrow keys do nothing on drawing {place}")
+                followed = followed or self.drawn()[index] != before
+            self.must(followed, f"the arrow keys do nothing on drawing {index}")
 
     def check_keys(self) -> None:
         self.press("?")
         is_open = "return document.querySelector('dialog.keys').open"
-        self.must(self.run(is_open), "the key ? does not show the keys")
+        self.must(self.run(is_open), "the key ? does not show the keyboard shortcuts")
         self.capture("keys")
         self.driver.find_element(By.CSS_SELECTOR, "dialog.keys").send_keys("?")
-        self.must(not self.run(is_open), "the key ? does not hide the keys")
+        self.must(not self.run(is_open), "the key ? does not hide the keyboard shortcuts")
 
     def check_quiet(self) -> None:
         self.problems += self.run("return window.__broken")
@@ -338,12 +339,12 @@ class Reader:
         self.size(WIDE)
         self.prefer("light")
         self.open()
-        # Files share their storage.
+        # All local files share one storage, which may hold the theme of another page.
         self.run("try { localStorage.clear(); } catch { }")
         self.open()
         self.must(bool(self.run("return document.title.trim()")), "the page has no title")
         for element in self.run(UNLABELLED)[:5]:
-            self.problems.append(f"without a label: {element}")
+            self.problems.append(f"element without a label: {element}")
         self.check_layout(WIDE)
         self.check_theme()
         controls = self.run(CONTROLS)
@@ -379,14 +380,14 @@ def browser(arguments: argparse.Namespace) -> webdriver.Chrome:
 
 
 def with_browser(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments, with those that say which browser is driven and where pictures go."""
-    parser.add_argument("--screenshots", type=pathlib.Path, help="folder for pictures of the pages")
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    parser.add_argument("--chromium", default=found)
+    """Parses the arguments, with additional ones for the browser and the screenshots."""
+    parser.add_argument("--screenshots", type=pathlib.Path, help="folder for screenshots of the pages")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    parser.add_argument("--chromium", default=chromium)
     parser.add_argument("--chromedriver", default=shutil.which("chromedriver"))
     arguments = parser.parse_args()
     if not arguments.chromium or not arguments.chromedriver:
-        parser.error("no chromium or no chromedriver was found")
+        parser.error("chromium or chromedriver was not found")
     if arguments.screenshots:
         arguments.screenshots.mkdir(parents=True, exist_ok=True)
     return arguments
@@ -406,9 +407,10 @@ def main() -> int:
             reader.read()
             problems = list(dict.fromkeys(reader.problems))
             n_problems += len(problems)
-            for problem in problems[:MOST_PRINTED]:
+            for problem in problems[:MAX_PRINTED]:
                 print(f"{page}: {problem}")
-            print(f"{page}: {len(problems)} problems" if problems else f"{page}: well")
+            plural = "" if len(problems) == 1 else "s"
+            print(f"{page}: {len(problems)} problem{plural}" if problems else f"{page}: no problems")
     finally:
         driver.quit()
     return 1 if n_problems else 0

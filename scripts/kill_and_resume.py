@@ -1,13 +1,13 @@
-"""Kills a training at random moments, resumes it each time, and compares it with one never stopped.
+"""Kills a training at random times, resumes it each time, and compares it with an uninterrupted one.
 
     python3 scripts/kill_and_resume.py PROGRAM CONFIG --kills 50 [--signal KILL] [--set KEY=VALUE]...
 
-Trains CONFIG once without a stop. Then trains it again and again in other directories, sending the
-signal after a random time and resuming, until that many signals have hit a running training. Every
+Trains CONFIG once without interruption. Then trains it again and again in other directories, sending
+the signal after a random time and resuming, until that many signals have hit a running training. Every
 run must end with the same metrics.jsonl, the same models in its checkpoints, and the same summary
-(times aside) as the first, and leave no half-written file. A stop that is asked for takes a checkpoint
-of its own, which may stand among the last that are kept; the others must be the same, the newest among
-them. Exits with 1 on the first difference.
+(except for times) as the first, and leave no half-written file. All signals but KILL make the training
+write an extra checkpoint, which may be among the last ones that are kept; the other checkpoints, the
+newest included, must be the same. Exits with 1 on the first difference.
 """
 
 import argparse
@@ -25,9 +25,9 @@ STOPPED = 75
 
 
 def fingerprint(run: Path) -> dict:
-    """Everything about a finished run that may not depend on when it was stopped."""
+    """Everything about a finished run that must not depend on interruptions."""
     summary = json.loads((run / "summary.json").read_text())
-    # Burn writes the optimizer's tensors in no fixed order; what they are shows in the next steps.
+    # Burn writes the tensors of the optimizer in no fixed order; wrong ones would change the next steps.
     checkpoints = {
         directory.name: (directory / "model.bpk").read_bytes()
         for directory in (run / "checkpoints").iterdir()
@@ -40,11 +40,12 @@ def fingerprint(run: Path) -> dict:
     }
 
 
-def differs(name: str, expected, found, takes_checkpoints: bool) -> bool:
-    if name != "checkpoints" or not takes_checkpoints:
-        return expected != found
-    shared = expected.keys() & found.keys()
-    return max(expected) not in shared or any(expected[step] != found[step] for step in shared)
+def differs(name: str, expected, actual, has_extra_checkpoints: bool) -> bool:
+    """True if a part of a run's fingerprint is not as expected."""
+    if name != "checkpoints" or not has_extra_checkpoints:
+        return expected != actual
+    shared = expected.keys() & actual.keys()
+    return max(expected) not in shared or any(expected[step] != actual[step] for step in shared)
 
 
 def main() -> int:
@@ -54,10 +55,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--signal", choices=["KILL", "TERM", "INT", "USR1"], default="KILL")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random times")
     arguments = parser.parse_args()
     sent = signal.Signals["SIG" + arguments.signal]
-    moments = random.Random(arguments.seed)
+    times = random.Random(arguments.seed)
     overrides = [word for override in arguments.set for word in ("--set", override)]
 
     def start(run: Path) -> subprocess.Popen:
@@ -75,19 +76,19 @@ def main() -> int:
         if process.returncode != 0:
             print(errors, file=sys.stderr)
             return 1
-        whole = time.monotonic() - started
+        duration = time.monotonic() - started
         expected = fingerprint(reference)
-        print(f"reference: {whole:.1f} s, {len(expected['metrics.jsonl'].splitlines())} records")
+        print(f"reference: {duration:.1f} s, {len(expected['metrics.jsonl'].splitlines())} records")
 
         hits = n_runs = 0
         while hits < arguments.kills:
             run = Path(directory) / f"run{n_runs}"
             n_runs += 1
-            of_run = 0
+            n_stops = 0
             while True:
                 process = start(run)
-                # Once in a while long enough to get on, so that every run ends.
-                patience = moments.uniform(0, whole * moments.choice([0.1, 0.3, 0.6]))
+                # Sometimes long enough to make progress, so that every run ends.
+                patience = times.uniform(0, duration * times.choice([0.1, 0.3, 0.6]))
                 if hits >= arguments.kills:
                     patience = None
                 try:
@@ -98,23 +99,23 @@ def main() -> int:
                 code = process.returncode
                 if code == 0:
                     break
-                # Before it listens, a process dies of the signal itself.
+                # Before its signal handlers are installed, a process dies of the signal itself.
                 if code not in (-sent, STOPPED):
                     print(f"{run.name}: exit code {code} after SIG{arguments.signal}\n{errors}", file=sys.stderr)
                     return 1
                 hits += 1
-                of_run += 1
-            found = fingerprint(run)
+                n_stops += 1
+            actual = fingerprint(run)
             for name, value in expected.items():
-                if differs(name, value, found[name], sent != signal.SIGKILL):
-                    print(f"{run.name}: {name} differs after {of_run} stops", file=sys.stderr)
+                if differs(name, value, actual[name], sent != signal.SIGKILL):
+                    print(f"{run.name}: {name} differs after {n_stops} stops", file=sys.stderr)
                     return 1
             left_over = [path for path in run.rglob("*") if path.suffix in (".partial", ".replaced", ".unusable")]
             if left_over:
                 print(f"{run.name}: left behind {left_over}", file=sys.stderr)
                 return 1
-            print(f"{run.name}: equal after {of_run} stops")
-        print(f"{hits} stops by SIG{arguments.signal} in {n_runs} runs, every run equal to the reference")
+            print(f"{run.name}: equal after {n_stops} stops")
+        print(f"{hits} stops by SIG{arguments.signal} in {n_runs} runs, every run equals the reference")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Writes tests/data_files/inspection.json: attention, and GUDHI's diagrams of it (coefficients in Z/2).
+"""Writes tests/data_files/inspection.json: random attention and its persistence diagrams by GUDHI, over Z/2.
 
     python3 scripts/make_inspection_goldens.py tests/data_files/inspection.json
 
-For single and double softmax, the distance and its root (the fourth root of the divergence), patches and all
-tokens, heads and their mean. Needs numpy and gudhi.
+The cases combine single and double softmax, the distance and its square root (the fourth root of the divergence), patch
+tokens and all tokens, and single heads and their mean. Needs numpy and gudhi.
 """
 
 import json
@@ -22,7 +22,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def jensen_shannon(rows: np.ndarray) -> np.ndarray:
-    """Square roots of the divergences of all pairs, natural logarithm."""
+    """Jensen-Shannon distances of all pairs of rows: square roots of the divergences, natural logarithm."""
     p, q = rows[:, None], rows[None, :]
     m = (p + q) / 2
     def part(a):
@@ -36,19 +36,19 @@ def jensen_shannon(rows: np.ndarray) -> np.ndarray:
 def diagrams(distances: np.ndarray) -> list[list[list[float]]]:
     complex_ = gudhi.RipsComplex(distance_matrix=distances).create_simplex_tree(max_dimension=2)
     complex_.compute_persistence(homology_coeff_field=2, min_persistence=0.0)
-    found = []
+    by_dimension = []
     for dim in range(2):
         bars = complex_.persistence_intervals_in_dimension(dim)
         bars = [[b, d if np.isfinite(d) else None] for b, d in bars.tolist() if d > b]
-        found.append(sorted(bars, key=lambda bar: (bar[0], np.inf if bar[1] is None else bar[1])))
-    return found
+        by_dimension.append(sorted(bars, key=lambda bar: (bar[0], np.inf if bar[1] is None else bar[1])))
+    return by_dimension
 
 
 def main() -> None:
     stream = np.random.default_rng(11)
     n_tokens = N_PREFIX + GRID[0] * GRID[1]
     scores = 2.0 * stream.standard_normal((N_LAYERS, N_HEADS, n_tokens, n_tokens))
-    # As the model has it, in 32 bits.
+    # Models store attention in single precision.
     attention = softmax(scores).astype(np.float32)
     cases = []
     for source in ["attention", "double_softmax"]:
@@ -63,9 +63,9 @@ def main() -> None:
                         rows = rows / rows.sum(-1, keepdims=True)
                         if source == "double_softmax":
                             rows = softmax(rows)
-                        found = diagrams(jensen_shannon(rows) ** exponent)
+                        expected = diagrams(jensen_shannon(rows) ** exponent)
                         case = {"source": source, "exponent": exponent, "tokens": tokens}
-                        cases.append(case | {"layer": layer, "head": head, "diagrams": found})
+                        cases.append(case | {"layer": layer, "head": head, "diagrams": expected})
     attention = [float(x) for x in attention.ravel()]
     golden = {"made_by": f"scripts/make_inspection_goldens.py, gudhi {gudhi.__version__}",
               "n_layers": N_LAYERS, "n_heads": N_HEADS, "grid": GRID, "n_prefix_tokens": N_PREFIX,

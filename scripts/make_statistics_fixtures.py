@@ -1,7 +1,7 @@
-"""Write the numbers that the module `statistics` is compared with, tests/data_files/statistics.json.
+"""Write tests/data_files/statistics.json, the reference results for the tests of the module `statistics`.
 
-Permutation tests, bootstrap and t intervals by scipy, Holm's adjustment, equivalence tests and power
-by statsmodels, the bootstrap over two factors by indices in numpy. Run it with the three installed:
+Permutation tests, bootstrap and t intervals come from scipy; Holm's adjustment, equivalence tests and
+power from statsmodels; the bootstrap over two factors from numpy. Run it with the three installed:
 
     python scripts/make_statistics_fixtures.py
 """
@@ -21,7 +21,7 @@ N_RESAMPLES = 100_000
 
 
 def tables(rng):
-    """Differences of few and many seeds, with one unit and several, with ties and far from 0."""
+    """Yield tables of differences: few and many seeds, one or several units, ties, and values far from 0."""
     for n_seeds in (2, 3, 5, 8, 12, 15):
         yield rng.normal(0.3, 1.0, (n_seeds, 1))
     yield rng.integers(-3, 5, (7, 1)).astype(float)
@@ -66,10 +66,10 @@ def power_cases():
     for d_z in (0.0, 0.1, 0.5, 0.8, 1.0, 1.5, 3.0):
         for n in (2, 3, 5, 10, 34, 200):
             for alpha in (0.05, 0.001):
-                found = power.power(d_z, n, alpha, alternative="two-sided")
-                # Where power is nearly 1, scipy's noncentral t has no number in places.
-                if math.isfinite(found):
-                    yield {"d_z": d_z, "n_seeds": n, "alpha": alpha, "power": float(found)}
+                result = power.power(d_z, n, alpha, alternative="two-sided")
+                # Near a power of 1, scipy's noncentral t sometimes returns NaN.
+                if math.isfinite(result):
+                    yield {"d_z": d_z, "n_seeds": n, "alpha": alpha, "power": float(result)}
 
 
 def seed_cases():
@@ -98,11 +98,11 @@ def bootstrap_cases(rng):
         table = np.round(table + rng.normal(0.0, 0.5, (n_seeds, n_units)), 4)
         tail = expanded_tail(n_seeds, 0.95)
         if n_units == 1:
-            found = stats.bootstrap(
+            interval = stats.bootstrap(
                 (table[:, 0],), np.mean, n_resamples=N_RESAMPLES, confidence_level=1 - 2 * tail,
                 method="percentile", rng=rng,
             ).confidence_interval
-            ends = [found.low, found.high]
+            ends = [interval.low, interval.high]
         else:
             means = np.empty(N_RESAMPLES)
             for k in range(N_RESAMPLES):

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A Slurm of one node on this machine, to try `ablate --launcher slurm` on; needs root, munge and slurm-wlm.
+# Runs a Slurm cluster of one node on this machine, for testing `ablate --launcher slurm`. Needs root, and the packages
+# munge and slurm-wlm.
 #
-#   scripts/one_node_slurm.sh start DIR     its files lie in DIR; then `export SLURM_CONF=DIR/slurm.conf`
+#   scripts/one_node_slurm.sh start DIR     all files are in DIR; then `export SLURM_CONF=DIR/slurm.conf`
 #   scripts/one_node_slurm.sh stop DIR
 set -euo pipefail
 
@@ -16,7 +17,7 @@ stop() {
         [ -f "$directory/$daemon.pid" ] || continue
         pid=$(cat "$directory/$daemon.pid" 2>/dev/null || true)
         [ -n "$pid" ] && kill "$pid" 2>/dev/null || continue
-        # Until it has written its state.
+        # Waits until the daemon has written its state and ended.
         for _ in $(seq 100); do
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
@@ -31,7 +32,7 @@ start)
         command -v $program >/dev/null || { echo "$program is missing: apt-get install munge slurm-wlm" >&2; exit 2; }
     done
     mkdir -p "$directory"/{state,spool}
-    # The key and the socket are of this Slurm alone.
+    # A separate key and socket, so that a munge service of the machine is not disturbed.
     [ -f "$directory/munge.key" ] || head -c 1024 /dev/urandom >"$directory/munge.key"
     chmod 700 "$directory"
     chmod 400 "$directory/munge.key"
@@ -70,7 +71,7 @@ EOF
         [ "$(timeout 5 sinfo --noheader --format=%t 2>/dev/null | head -1)" = idle ] && exit 0
         sleep 0.5
     done
-    echo "the node did not come up; see $directory/slurmctld.log and $directory/slurmd.log" >&2
+    echo "the node did not become idle; see $directory/slurmctld.log and $directory/slurmd.log" >&2
     stop
     exit 1
     ;;

@@ -1,8 +1,8 @@
-"""Plots how far neighbouring layers' diagrams are apart while runs train.
+"""Plots the distance between the diagrams of neighbouring layers, and the accuracy, over the epochs of runs.
 
     python3 scripts/plot_runs.py --out FILE.svg LABEL=RUN_DIR[,RUN_DIR...]...
 
-One colour per label, one thin line per run and a thick line for their mean. Needs matplotlib.
+Every label has a colour, with a thin line for each run and a thick line for their mean. Needs matplotlib.
 """
 
 import argparse
@@ -18,7 +18,7 @@ COLOURS = ["#3b6ea5", "#c2571a", "#3f8f5b", "#7a4fa3"]
 
 
 def read(run: str, name: str) -> tuple[list[int], list[float]]:
-    """Epochs and validation values of a metric, averaged over layers where there are several."""
+    """Returns the epochs and validation values of a metric, averaged over layers if it is logged by layer."""
     sums: dict[int, list[float]] = {}
     for line in pathlib.Path(run, "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)

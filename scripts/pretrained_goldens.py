@@ -1,16 +1,16 @@
-"""Small models with random weights, as PyTorch writes and computes them: what the tests of pretrained
-weights are held against.
+"""Create the reference files for the tests of pretrained weights: small models with random weights, and the
+outputs that PyTorch computes with them.
 
-    python scripts/pretrained_goldens.py                 makes tests/data_files/pretrained anew
-    python scripts/pretrained_goldens.py --check PROGRAM writes every model once more with
-                                                         `PROGRAM weights FILE --output DIR`, loads that in
-                                                         transformers or timm and compares what it computes
+    python scripts/pretrained_goldens.py                 creates tests/data_files/pretrained anew
+    python scripts/pretrained_goldens.py --check PROGRAM exports every model with
+                                                         `PROGRAM weights FILE --output DIR`, loads the result in
+                                                         transformers or timm and compares the outputs
 
-Needs torch, transformers, timm and safetensors; the figures in the repository are of torch 2.15.0,
+Needs torch, transformers, timm and safetensors; the files in the repository were created by torch 2.15.0,
 transformers 5.24.0, timm 1.0.31 and safetensors 0.8.0. Each model has a directory with its weights, the
-configuration and preprocessing that its library writes beside them, and `expected.safetensors`: pixels in
-[0, 1], the logits, and of every layer the attention over space (`attention.0`, ...) and, where a clip is one
-sequence, its share within a frame (`mass.0`, ...).
+configuration and preprocessing that its library writes with them, and `expected.safetensors`: pixels in
+[0, 1], the logits and, for every layer, the attention maps over space (`attention.0`, ...) and, if a clip is
+one sequence, the within-frame attention (`mass.0`, ...).
 """
 
 import argparse
@@ -48,7 +48,7 @@ RESIZED = (24, 12)
 
 
 def randomise(model, seed):
-    """Every parameter far enough from its start that leaving it out would show."""
+    """Replace every parameter by noise large enough that a missing parameter changes the outputs."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
@@ -57,13 +57,13 @@ def randomise(model, seed):
     return model.eval()
 
 
-def normalised(pixels, statistics):
+def normalise(pixels, statistics):
     mean, std = (torch.tensor(part).reshape(3, 1, 1) for part in statistics)
     return (pixels - mean) / std
 
 
 def within_frames(attention, n_frames):
-    """Of attention among all tokens of a clip that within each frame, renormalised, and its share."""
+    """Return the attention within each frame, renormalised, and its fraction of all attention."""
     n_patches = attention.shape[-1] // n_frames
     patches = attention[:, :, -n_frames * n_patches :, -n_frames * n_patches :]
     batch, heads = patches.shape[:2]
@@ -75,7 +75,7 @@ def within_frames(attention, n_frames):
 
 
 class HuggingFace:
-    """A model of transformers."""
+    """Model of transformers."""
 
     def __init__(self, kind, statistics, seed, is_video=False, resized=None, dtype=None, **config):
         self.kind, self.statistics, self.seed, self.is_video = kind, statistics, seed, is_video
@@ -93,7 +93,7 @@ class HuggingFace:
     def save(self, model, directory):
         model.save_pretrained(directory)
         if self.dtype == torch.float64:
-            # With the names of files, which are not those in memory.
+            # The names of tensors in a file are not those in memory, so the saved file is read back.
             saved = load_file(directory / "model.safetensors")
             (directory / "model.safetensors").unlink()
             torch.save(saved, directory / "pytorch_model.bin")
@@ -132,13 +132,13 @@ class HuggingFace:
 
     @torch.no_grad()
     def expect(self, model, pixels, statistics, **arguments):
-        seen = []
+        captured = []
         hooks = []
         if self.kind.startswith("Timesformer"):
             for layer in model.timesformer.encoder.layer:
-                keep = lambda module, inputs, _: seen.append(inputs[0])
+                keep = lambda module, inputs, _: captured.append(inputs[0])
                 hooks.append(layer.attention.attention.attn_drop.register_forward_hook(keep))
-        output = model(normalised(pixels, statistics), output_attentions=True, **arguments)
+        output = model(normalise(pixels, statistics), output_attentions=True, **arguments)
         for hook in hooks:
             hook.remove()
         expected = dict(pixels=pixels)
@@ -148,8 +148,8 @@ class HuggingFace:
             expected["logits"] = output.last_hidden_state.mean(1)
         else:
             expected["logits"] = output.last_hidden_state[:, 0]
-        for layer, attention in enumerate(seen or output.attentions):
-            if self.is_video and not seen:
+        for layer, attention in enumerate(captured or output.attentions):
+            if self.is_video and not captured:
                 n_steps = self.config["num_frames"] // self.n_in_tubelet()
                 attention, expected[f"mass.{layer}"] = within_frames(attention, n_steps)
             expected[f"attention.{layer}"] = attention
@@ -160,7 +160,7 @@ class HuggingFace:
 
 
 class Timm:
-    """A model of timm; the weights as timm names them, and the configuration that it puts on the hub."""
+    """Model of timm, with the configuration that timm uploads to the model hub."""
 
     SMALL = dict(img_size=16, patch_size=4, embed_dim=12, depth=2, num_heads=3, mlp_ratio=2, num_classes=5)
     is_video = False
@@ -176,7 +176,7 @@ class Timm:
 
     def save(self, model, directory):
         if self.dtype:
-            # As trainers do, with their own state beside the weights.
+            # As training scripts do, with their own state next to the weights.
             state = dict(model=model.state_dict(), epoch=3, args=argparse.Namespace(lr=0.1))
             torch.save(state, directory / "model.pth")
         else:
@@ -205,19 +205,19 @@ class Timm:
     def expect(self, model, pixels, statistics, img_size=None):
         if img_size:
             model.set_input_size(img_size=img_size)
-        seen = []
+        captured = []
         for block in model.blocks:
             block.attn.fused_attn = False
-            keep = lambda module, inputs, _: seen.append(inputs[0])
+            keep = lambda module, inputs, _: captured.append(inputs[0])
             block.attn.attn_drop.register_forward_hook(keep)
-        logits = model(normalised(pixels, statistics))
+        logits = model(normalise(pixels, statistics))
         expected = dict(pixels=pixels, logits=logits)
-        expected |= {f"attention.{layer}": attention for layer, attention in enumerate(seen)}
+        expected |= {f"attention.{layer}": attention for layer, attention in enumerate(captured)}
         return {key: value.contiguous().clone() for key, value in expected.items()}
 
 
 VIDEO = dict(num_frames=4, image_size=12, is_video=True)
-# Epsilons so large that one in the place of another would show.
+# The epsilons are so large that a wrong one changes the outputs.
 CASES = {
     "vit": HuggingFace(
         "ViTForImageClassification",
@@ -263,19 +263,19 @@ CASES = {
 
 
 class RunsCode:
-    """Does something when it is unpickled."""
+    """Object that runs a command when it is unpickled."""
 
     def __reduce__(self):
         return os.system, ("touch THE_PICKLE_WAS_RUN",)
 
 
-def largest_difference(found, expected):
-    assert found.keys() == expected.keys(), (found.keys(), expected.keys())
-    return max((found[name] - expected[name]).abs().max().item() for name in expected)
+def largest_difference(actual, expected):
+    assert actual.keys() == expected.keys(), (actual.keys(), expected.keys())
+    return max((actual[name] - expected[name]).abs().max().item() for name in expected)
 
 
 def check(program):
-    """Loads in Python what the program saves of every model."""
+    """Load the files that the program exports for every model in Python, and compare the outputs."""
     is_equal = True
     for name, case in CASES.items():
         with tempfile.TemporaryDirectory() as directory:
@@ -284,15 +284,15 @@ def check(program):
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             model, statistics = case.load(directory)
             expected = load_file(HERE / name / "expected.safetensors")
-            found = case.expect(model, expected["pixels"], statistics)
+            actual = case.expect(model, expected["pixels"], statistics)
             weights = load_file(directory / "model.safetensors")
             file = HERE / name / "model.safetensors"
             original = load_file(file) if file.exists() and case.dtype is None else None
-            # A model without biases of queries, keys and values gets some that are 0.
+            # A model without biases of queries, keys and values is exported with biases of 0.
             zeros = [key for key, value in weights.items() if not value.any() and key.endswith("qkv.bias")]
             weights = {key: value for key, value in weights.items() if key not in zeros}
             rounding = "" if original is None else f", weights {largest_difference(weights, original):.1e}"
-        difference = largest_difference(found, expected)
+        difference = largest_difference(actual, expected)
         is_equal &= difference <= TOLERANCE
         print(f"{name:18} outputs {difference:.1e}{rounding}")
     return is_equal

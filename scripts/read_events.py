@@ -1,11 +1,11 @@
-"""Reads event files with TensorBoard's own loader and prints what is in them.
+"""Reads event files with TensorBoard's own loader and lists their contents.
 
     python3 scripts/read_events.py RUN/tensorboard [--expect KIND:TAG]...
 
-KIND is scalar, histogram, image, text or other (hparams and chart layout). Every value is decoded:
-pictures must be whole PNG or GIF files of the size that the event says, counts of histograms must be whole
-numbers. Exits with 1 if there is no scalar, something cannot be decoded, or an expected tag is
-missing. Needs the `tensorboard` package.
+KIND is scalar, histogram, image, text or other (hparams and chart layout). Every value is decoded: images must be
+complete PNG or GIF files whose size matches the event, and the counts of histograms must be whole numbers. Exits with 1
+if there is no scalar, if something cannot be decoded, or if an expected tag is missing. Needs the `tensorboard`
+package.
 """
 
 import argparse
@@ -20,21 +20,21 @@ from tensorboard.util import tensor_util
 PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF89a"
 
 
-def size_of_picture(file: bytes) -> tuple:
-    """Width and height of a whole PNG or GIF file."""
+def image_size(file: bytes) -> tuple:
+    """Returns width and height of a complete PNG or GIF file."""
     if file.startswith(GIF):
-        assert file.endswith(b";"), "a GIF file that is cut off"
+        assert file.endswith(b";"), "a truncated GIF file"
         return struct.unpack("<HH", file[6:10])
     assert file.startswith(PNG), "neither a PNG nor a GIF file"
-    assert file.endswith(b"IEND\xaeB`\x82"), "a PNG file that is cut off"
+    assert file.endswith(b"IEND\xaeB`\x82"), "a truncated PNG file"
     return struct.unpack(">II", file[16:24])
 
 
 def describe_image(tensor) -> str:
-    width, height, *pictures = tensor_util.make_ndarray(tensor).tolist()
-    for file in pictures:
-        found = size_of_picture(file)
-        assert found == (int(width), int(height)), f"{found} in the file, {width}, {height} beside it"
+    width, height, *files = tensor_util.make_ndarray(tensor).tolist()
+    for file in files:
+        size = image_size(file)
+        assert size == (int(width), int(height)), f"the file is {size}, but the event says {width}, {height}"
     return f"{int(width)} by {int(height)} pixels"
 
 
@@ -74,14 +74,14 @@ def main() -> int:
     events = EventAccumulator(arguments.directory, size_guidance=everything)
     events.Reload()
 
-    found = []
-    # The loader turns plain numbers into scalars, and leaves what has a plugin as tensors.
+    tags = []
+    # The loader turns simple values into scalars, and keeps values that belong to a plugin as tensors.
     for tag in events.Tags()["scalars"]:
         points = events.Scalars(tag)
         first, last = points[0], points[-1]
-        found.append(f"scalar:{tag}")
+        tags.append(f"scalar:{tag}")
         print(
-            f"{found[-1]:<64} {len(points):>5} points, step {first.step} to {last.step}, "
+            f"{tags[-1]:<64} {len(points):>5} points, step {first.step} to {last.step}, "
             f"value {first.value:.5g} to {last.value:.5g}"
         )
     describe = {
@@ -101,12 +101,12 @@ def main() -> int:
         except (AssertionError, ValueError, IndexError) as error:
             print(f"{arguments.directory}: {kind} {tag}: {error}", file=sys.stderr)
             return 1
-        found.append(f"{kind}:{tag}")
-        print(f"{found[-1]:<64} {len(points):>5} points, the last has {last}")
-    if not any(tag.startswith("scalar:") for tag in found):
+        tags.append(f"{kind}:{tag}")
+        print(f"{tags[-1]:<64} {len(points):>5} points, the last: {last}")
+    if not any(tag.startswith("scalar:") for tag in tags):
         print(f"{arguments.directory}: no scalar found", file=sys.stderr)
         return 1
-    missing = [tag for tag in arguments.expect if tag not in found]
+    missing = [tag for tag in arguments.expect if tag not in tags]
     if missing:
         print(f"{arguments.directory}: missing {', '.join(missing)}", file=sys.stderr)
         return 1

@@ -1,11 +1,11 @@
-//! The one error type of the library.
+//! Error type of the library.
 
 use std::fmt;
 
-/// What went wrong in a call of this library.
+/// Error of a call of this library.
 ///
-/// Opaque, so that kinds can be added; ask with the `is_*` predicates. The message says where,
-/// what was found, what was expected and, if known, what to do.
+/// The kind of error is private, so that kinds can be added; the `is_*` methods query it. The message
+/// says where the error occurred, what was found, what was expected and, if possible, what to do.
 ///
 /// # Example
 ///
@@ -25,6 +25,7 @@ pub struct Error {
     message: String,
 }
 
+/// Kind of an [`Error`]; each `is_*` method tests for one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ErrorKind {
     Distances,
@@ -62,32 +63,36 @@ impl Error {
         }
     }
 
-    /// The same error with a prefix that says where it happened.
+    /// Returns the same error with a prefix that says where it occurred.
     #[must_use]
-    pub(crate) fn within(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+    pub(crate) fn within(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
         self
     }
 
-    /// A distance matrix is not square or not symmetric, has a NaN or negative entry or a diagonal
-    /// that is not zero, has too many points, or cannot be read from its device.
+    /// True if a distance matrix is invalid or cannot be read from its device.
+    ///
+    /// A valid one is square and symmetric, has no NaN, no negative entry and a diagonal of zeros, and
+    /// has at most [`MAX_POINTS`](crate::topology::MAX_POINTS) points.
     pub fn is_invalid_distances(&self) -> bool {
         self.kind == ErrorKind::Distances
     }
 
-    /// A row that should be a probability distribution is not one, or attention is not that of
-    /// tokens to the same tokens.
+    /// True if attention is invalid or cannot be read from its device.
+    ///
+    /// A row of an attention map is not a probability distribution, then, or the map is not square.
     pub fn is_invalid_distribution(&self) -> bool {
         self.kind == ErrorKind::Distribution
     }
 
-    /// A parameter lies outside its range.
+    /// True if a parameter lies outside its range.
     pub fn is_invalid_parameter(&self) -> bool {
         self.kind == ErrorKind::Parameter
     }
 
-    /// A persistence diagram has a NaN, an infinite birth, a death before its birth, or a
-    /// persistence that overflows.
+    /// True if a persistence diagram is invalid.
+    ///
+    /// It then has a NaN, an infinite birth, a death before its birth, or a persistence that overflows.
     pub fn is_invalid_diagram(&self) -> bool {
         self.kind == ErrorKind::Diagram
     }
@@ -101,5 +106,5 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A result whose error is [`Error`].
+/// Result whose error is [`Error`] unless another type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,61 +1,83 @@
-//! A training-time topological loss for [Burn](burn), and the training framework around it.
+//! Topological losses on attention for [Burn](burn), and a training framework that uses them.
 //!
-//! Attention rows are probability distributions; their pairwise Jensen-Shannon distances give a
-//! distance matrix per image and layer; its persistent homology gives diagrams whose births and
-//! deaths are each one entry of that matrix; distances between the diagrams of neighbouring layers
-//! join the task loss and are differentiated back through those entries.
+//! The rows of an attention map are probability distributions over tokens. From the distances between all
+//! pairs of rows, persistent homology computes persistence diagrams. A *penalty* is a number that compares
+//! the diagrams of consecutive layers, of video frames, or of clean and perturbed images. It is added to the
+//! loss that the model is trained on:
 //!
-//! # Quick start
+//! ```text
+//! attention map -> distances between its rows -> persistence diagram -> distance to another diagram -> loss
+//!       ^                                                                                               |
+//!       +---- gradient, through the edges whose lengths are births and deaths of the diagram's bars <---+
+//! ```
+//!
+//! An *edge* is a pair of rows, and its length is the distance between them. `docs/glossary.md` in the
+//! repository defines this and all other terms.
+//!
+//! # Add the loss to your model
+//!
+//! Your model has to return the attention weights of its layers, after softmax and before dropout. All items
+//! that you need are in [`burn_topology::prelude`](prelude):
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
 //! use burn::prelude::*;
-//! use burn::tensor::Distribution;
 //! use burn_topology::prelude::*;
 //!
-//! // Your model: anything that hands out its attention, after softmax and before dropout.
+//! // In Burn 0.22 a device names the backend, and `autodiff()` turns gradients on.
 //! let device = Device::flex().autodiff();
+//! # device.seed(0);
 //! let layers = [0, 1].map(|_| SelfAttentionConfig::new(16, 2).init(&device));
 //!
-//! // Once: keep the cycles (dimension 1) of neighbouring layers close.
+//! // Once: the squared 2-Wasserstein distance between the H1 diagrams of consecutive layers.
 //! let penalty = TopologyPenalty { weight: Weight::Fixed(0.5), ..TopologyPenalty::new(1) };
 //! let regularizer = TopologyRegularizer::new(vec![penalty])?;
 //!
-//! // In every step; here 4 images of one class token and 9 patches.
-//! let mut tokens = Tensor::<3>::random([4, 10, 16], Distribution::Default, &device);
+//! // In every step. Here: 4 images of one class token and 9 patches.
+//! let mut tokens = Tensor::<3>::random([4, 10, 16], burn::tensor::Distribution::Default, &device);
 //! let mut attention = Vec::new();
 //! for layer in &layers {
 //!     let output = layer.forward(tokens.clone());
 //!     tokens = tokens + output.context;
-//!     attention.push(output.weights); // [batch, heads, tokens, tokens]
+//!     attention.push(output.weights); // [batch_size, n_heads, n_tokens, n_tokens]
 //! }
 //! let task_loss = tokens.square().mean();
 //! let clock = Clock { step: 0, steps_per_epoch: 100 };
-//! let topology = regularizer.forward(&Activations::of_attention(attention, 1), clock)?;
+//! let topology = regularizer.forward(&Activations::from_attention(attention, 1), clock)?;
 //! let gradients = (task_loss + topology.loss).backward();
-//! # let reached = burn_topology::nn::gradient_norm(&layers, &gradients);
-//! # assert!(reached > 0.0);
+//! # assert!(burn_topology::nn::gradient_norm(&layers, &gradients) > 0.0);
 //! assert_eq!(topology.terms[0].n_compared, 4); // one pair of layers, 4 images
 //! # }
 //! # Ok::<(), burn_topology::Error>(())
 //! ```
 //!
-//! For a loss of your own, [`nn::Persistence`] takes rows or distances and returns births
-//! and deaths as tensors; [`topology`] and [`distance`] do the same work on plain slices.
+//! Where to read on:
+//!
+//! - [`TopologyPenalty`](loss::TopologyPenalty) has the formula of a penalty. Every choice is a field of it: the
+//!   homology dimension, the distance, whether layers, frames or views are compared, the side that receives
+//!   the gradient, and the controls.
+//! - [`Weight::GradientShare`](loss::Weight::GradientShare) stands for a weight that is measured, so that the
+//!   norm of the penalty's gradient is a given share of that of the task loss. Call
+//!   [`calibrate`](loss::TopologyRegularizer::calibrate) before `forward` in every step; it measures each
+//!   weight only once. **Without that call the weight counts as 0 and the penalty does nothing.**
+//! - [`nn::Persistence`] returns births and deaths as tensors, for a loss of your own.
+//! - [`topology`] and [`distance`] do the same work on plain slices, without tensors.
+//! - `docs/plugin.md` in the repository is a guide, and `examples/regularize_your_model.rs` a complete program.
 //!
 //! # Features
 //!
-//! | feature | default | |
+//! | feature | default | what it adds |
 //! |---|---|---|
-//! | `cli` | yes | the training framework: models, data, configs, run directories, the program |
-//! | `tensorboard` | with `cli` | TensorBoard event files, also for other training loops |
-//! | `train` | no | pieces for Burn's own training loop, `SupervisedTraining` |
-//! | `download` | no | MNIST over the network where its path is left out |
-//! | `flex` | yes | Burn's CPU backend in plain Rust |
+//! | `cli` | yes | the training framework: models, data, configurations, studies and the program `burn-topology` |
+//! | `tensorboard` | yes, by `cli` | TensorBoard event files, also for other training loops |
+//! | `train` | no | pieces for Burn's own training loop, `SupervisedTraining`; includes `tensorboard` |
+//! | `download` | no | MNIST over the network if a configuration gives no path |
+//! | `flex` | yes | Burn's CPU backend in plain Rust, and this crate's vectorised operations for it |
 //! | `wgpu`, `vulkan`, `cuda`, `ndarray` | no | Burn's backends of these names (`ndarray` is deprecated there) |
 //!
-//! A library takes `default-features = false` and leaves the backend to the application: without
-//! any backend feature, here or on `burn`, everything compiles and `Device::default()` panics.
+//! A library should depend on this crate with `default-features = false` and leave the choice of the backend
+//! to the application. Without any backend feature, here or on `burn`, everything compiles, but
+//! `Device::default()` panics.
 //!
 //! # Versions
 //!
@@ -63,74 +85,53 @@
 //! |---|---|---|
 //! | 0.1 | 0.22.1 | 1.95 |
 //!
-//! Tensors of two versions of Burn are two types, so an application must name exactly this one. Burn
-//! is exported as `burn_topology::burn` for programs that would rather name none.
+//! Tensors of two versions of Burn are different types, so an application has to depend on exactly this
+//! version of Burn, or use the copy that this crate exports as `burn_topology::burn`.
 //!
 //! # What to know before trusting it
 //!
-//! - **Differentiable** are births, deaths and penalties, to first order, with the pairing of edges
-//!   and the matching of bars held constant. Gradient reaches the critical edges, and through each
-//!   of them two attention rows. Births of dimension 0 are the constant 0; bars that never die stay
-//!   out of the losses. Where a distance or a penalty is 0, its gradient is 0; no formula has an
-//!   epsilon.
-//! - **Ties** break by (length, smaller vertex, larger vertex) among edges, by lowest index among
-//!   bars, and towards the birth in the L-infinity norm. Bars do not depend on the order of tokens,
-//!   nor results on the number of threads.
-//! - **Precision** is that of the tensor for distances and persistence, `f32` for half precision;
-//!   penalties are `f64`. Jensen-Shannon distances have a relative error of 1e-6 in `f32` and 1e-13
-//!   in `f64`, also between nearly equal rows, where the usual formula fails. The `f32` kernel is
-//!   compiled for AVX-512, AVX2 and the baseline and chosen when the program runs, so the last bits
-//!   depend on the processor.
-//! - **It runs on the CPU**, whatever the backend: each layer's rows are copied to the host once per
-//!   step, and a constant of the same size comes back. On small models that, the distances and the
-//!   persistence take about a fifth of a step.
-//! - **Cost**, for a matrix of n tokens, on one thread and in parallel over the batch: n^3 / 2 steps
-//!   for the distances; O(n^2) for dimension 0; for dimension 1 sorting n^2 / 2 edges, n / 64 words
-//!   for each, and sums for the critical triangles, which are few where there is structure and many
-//!   where entries are independent noise; memory O(n^2). With 197 tokens 1.6 ms for Jensen-Shannon
-//!   distances and 0.2 to 0.7 ms for dimensions 0 and 1. Dimension 2 looks at every triangle. Matching bars with bars is quadratic
-//!   in their number in dimension 0, at worst cubic in dimension 1.
+//! - **What is differentiable.** Births, deaths and penalties, to first order. The pairing (which birth belongs
+//!   to which death) and the matching of bars are held constant. The gradient reaches the critical edges,
+//!   whose lengths are births and deaths, and through each of them two attention rows. Births in dimension 0
+//!   are the constant 0, and essential bars (which never die) are left out of the losses. Where a distance or
+//!   a penalty is 0, its gradient is defined as 0, so no small constant has to be added to its formula.
+//! - **Ties.** Edges of equal length are ordered by (length, smaller vertex, larger vertex), and equally good
+//!   matchings by the lowest index of a bar; in the L-infinity norm a tie of birth and death goes to the
+//!   birth. Bars do not depend on the order of tokens, and results do not depend on the number of threads.
+//! - **Precision.** Distances and persistence have the precision of the tensor, or `f32` for half precision;
+//!   diagrams are compared in `f64`. Jensen-Shannon distances have a relative error of 1e-6 in `f32` and 1e-13
+//!   in `f64`, even between nearly equal rows, where the usual formula fails. The `f32` kernel is compiled for
+//!   AVX-512, AVX2 and baseline x86-64 and chosen at run time, so the last bits depend on the processor.
+//! - **Where it runs.** On the CPU, whatever the backend: the rows that a penalty selects from each layer are
+//!   copied to the host once per step, and a constant of the same size is copied back. On small models the
+//!   copies, the distances and the persistence take about a fifth of a step.
+//! - **Cost** of a matrix of n tokens on one thread; a batch runs in parallel. Distances take n^3 / 2
+//!   operations, and dimension 0 takes O(n^2). Dimension 1 sorts n^2 / 2 edges, visits n / 64 machine words for
+//!   each, and adds columns for the critical triangles only; these are few where the matrix has structure, and
+//!   many where its entries are independent noise. Memory is O(n^2). With 197 tokens the distances take 1.6 ms,
+//!   and dimensions 0 and 1 take 0.2 to 0.7 ms. Dimension 2 visits every triangle. Matching the bars of two
+//!   diagrams is quadratic in their number in dimension 0, and cubic at worst in dimension 1.
+//! - **Collapse.** If all attention rows become equal, every penalty vanishes. By default diagrams are therefore
+//!   divided by their scale before they are compared, and a pair with a scale below a floor contributes 0: see
+//!   [`Normalize`](loss::Normalize).
 //!
 //! # Levels
 //!
-//! Imports point down only.
+//! Modules import only modules of lower levels (`run` also imports `config`). The linked modules below are the
+//! library that `default-features = false` builds. The others are the training framework, which needs the
+//! feature `cli`, except that `learner` needs `train` and `run` needs `tensorboard`.
 //!
-//! | level | modules | |
+//! | level | modules | content |
 //! |---|---|---|
-#![cfg_attr(
-    feature = "cli",
-    doc = "| 7 | [`cli`] | arguments, printing, exit codes |"
-)]
-#![cfg_attr(
-    feature = "cli",
-    doc = "| 6 | [`experiment`] | studies: many runs that answer one question |"
-)]
-#![cfg_attr(
-    feature = "cli",
-    doc = "| 5 | [`train`], [`analysis`] | the trainer; persistence of matrices from files, coherence of what models make of clips |"
-)]
-#![cfg_attr(
-    feature = "train",
-    doc = "| 5 | [`learner`] | pieces for Burn's own training loop |"
-)]
-#![cfg_attr(
-    feature = "cli",
-    doc = "| 4 | [`config`], [`run`], [`report`] | TOML to a checked specification; run directory, TensorBoard; pictures, plots, pages |"
-)]
-#![cfg_attr(
-    feature = "cli",
-    doc = "| 3 | [`model`], [`data`] | transformers, images and clips |"
-)]
-//! | 2 | [`loss`] | penalties between diagrams, the regulariser |
-//! | 1 | [`nn`] | attention that returns its weights, the differentiable persistence layer |
-//! | 0 | [`topology`], [`distance`] | plain Rust on slices |
-#![cfg_attr(
-    feature = "cli",
-    doc = "| 0 | [`coherence`], [`statistics`] | numbers of clips; paired comparisons |"
-)]
-//!
-//! Levels 0 to 2 are the plugin: `default-features = false` builds them alone, and whichever Burn
-//! backend the application enables runs them.
+//! | 7 | `cli` | command line: arguments, output, exit codes |
+//! | 6 | `experiment` | studies: many runs that answer one question |
+//! | 5 | `train`, `analysis`, `learner` | the trainer; analysis of matrices and trained models; Burn's own training loop |
+//! | 4 | `config`, `run`, `report` | checked configurations; run directories; plots, tables and pages |
+//! | 3 | `model`, `data` | transformers; images and clips |
+//! | 2 | [`loss`] | penalties and the regulariser |
+//! | 1 | [`nn`] | the differentiable persistence layer, and attention that returns its weights |
+//! | 0 | [`topology`], [`distance`] | persistent homology, diagrams and distances, on plain slices |
+//! | 0 | `coherence`, `statistics` | metrics of clips; statistics of paired experiments |
 
 #![warn(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -149,6 +150,7 @@ pub mod cli;
 pub mod coherence;
 #[cfg(feature = "cli")]
 pub mod config;
+mod counted;
 #[cfg(feature = "cli")]
 pub mod data;
 mod error;
@@ -171,3 +173,12 @@ pub mod train;
 pub use burn;
 pub use error::{Error, Result};
 pub use real::Real;
+
+/// Compiles and runs the Rust code of the README and of the guides.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/plugin.md")]
+    struct Plugin;
+}

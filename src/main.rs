@@ -1,4 +1,4 @@
-//! The command line; see `burn-topology --help`.
+//! The program `burn-topology`; see `burn-topology --help`.
 
 /// Results of tensor operations are large and short-lived; the system's allocator gives their pages
 /// back and faults them in again at every step.

@@ -1,4 +1,7 @@
-//! What a program that regularises its own model imports, beside [`burn::prelude`].
+//! All items that a program needs to regularise its own model.
+//!
+//! Import it together with [`burn::prelude`]. [`Error`](crate::Error) and [`Result`](crate::Result) are not in
+//! it. A bottleneck penalty on each head and all tokens, which begins in the third epoch:
 //!
 //! ```
 //! use burn_topology::prelude::*;
@@ -16,11 +19,11 @@
 //! # Ok::<(), burn_topology::Error>(())
 //! ```
 
-pub use crate::distance::{Metric, RowDistance};
+pub use crate::distance::{RowDistance, RowMetric};
 pub use crate::loss::{
-    Activations, Alignment, Between, Calibration, Clock, Comparison, Direction, Layers, Normalize,
-    Pairs, PatchMotion, Schedule, Source, TopologyLoss, TopologyPenalty, TopologyRegularizer,
-    TopologyTerm, Weight,
+    Activations, Alignment, Between, Calibration, Clock, Comparison, Direction, EdgeChoice, Layers,
+    Normalize, Pairs, PartnerChoice, PatchMotion, Schedule, Source, TopologyLoss, TopologyPenalty,
+    TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
     AttentionOutput, AttentionRows, BarTensors, DiagramBatch, Heads, Persistence, SelfAttention,

@@ -1,16 +1,16 @@
-//! The two floating-point types the engine runs on.
+//! The two floating-point types of distances: `f32` and `f64`.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
-/// `f32` or `f64`, with the bit pattern that sorts like the value.
+/// Floating-point type of distances, `f32` or `f64`, whose non-negative values can be sorted as integers.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::Real;
 ///
-/// // A filtration is sorted by integers.
+/// // Edges of a filtration are sorted by the bits of their lengths.
 /// assert!(0.5_f32.sortable_bits() < 2.0_f32.sortable_bits());
 /// assert!(2.0_f32.sortable_bits() < f32::INFINITY.sortable_bits());
 /// assert_eq!((-0.0_f64).sortable_bits(), 0.0_f64.sortable_bits());
@@ -18,16 +18,16 @@ use std::iter::Sum;
 pub trait Real:
     num_traits::Float + num_traits::FloatConst + Debug + Display + Default + Sum + Send + Sync + 'static
 {
-    /// Bits of a non-negative value; unsigned order of the bits is the order of the values.
+    /// Bits of a non-negative value, whose order as unsigned integers is the order of the values.
     type Bits: Copy + Ord + Into<u64> + Debug + Send + Sync;
 
-    /// The sortable bits of `self`, which must not be negative or NaN; `-0.0` counts as `0.0`.
+    /// Returns the bits of `self`, which must not be negative or NaN; `-0.0` counts as `0.0`.
     fn sortable_bits(self) -> Self::Bits;
 
-    /// `self` as `f64`, exact.
+    /// Converts to `f64`, exactly.
     fn to_f64_exact(self) -> f64;
 
-    /// The nearest value of this type to `value`.
+    /// Converts from `f64`, to the nearest value of this type.
     fn from_f64_nearest(value: f64) -> Self;
 }
 
@@ -35,6 +35,7 @@ impl Real for f32 {
     type Bits = u32;
 
     fn sortable_bits(self) -> u32 {
+        // Adding zero turns `-0.0`, whose sign bit would sort last, into `0.0`.
         (self + 0.0).to_bits()
     }
 
@@ -51,6 +52,7 @@ impl Real for f64 {
     type Bits = u64;
 
     fn sortable_bits(self) -> u64 {
+        // As for `f32`: `-0.0` becomes `0.0`.
         (self + 0.0).to_bits()
     }
 

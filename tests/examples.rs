@@ -1,4 +1,4 @@
-//! Everything public in the plugin shows how it is used.
+//! Every public item of the plugin has an example in its documentation.
 //!
 //! The rule: each struct, enum, trait and function that levels 0 to 2 export has a runnable
 //! example of its own that asserts a result. Methods, fields, constants and type aliases are
@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where names are exported, and where they are defined.
+/// File that exports the names of a module, and the files that define them.
 const EXPORTS: [(&str, &[&str]); 5] = [
     ("lib.rs", &["error.rs", "real.rs"]),
     ("topology/mod.rs", &["topology"]),
@@ -27,8 +27,10 @@ fn every_public_item_of_the_plugin_has_an_example() {
             .flat_map(|path| rust_files(&source.join(path)));
         let texts: Vec<String> = files.map(|file| read(&file)).collect();
         for name in exported(&read(&source.join(exporting))) {
-            let item = texts.iter().find_map(|text| find(text, &name));
-            let item = item.unwrap_or_else(|| panic!("{exporting}: where is {name} defined?"));
+            let item = texts
+                .iter()
+                .find_map(|text| find(text, &name))
+                .unwrap_or_else(|| panic!("{exporting}: no definition of {name} was found"));
             if item.needs_example {
                 n_items += 1;
                 if !has_example(&item.docs) {
@@ -41,16 +43,17 @@ fn every_public_item_of_the_plugin_has_an_example() {
         missing.is_empty(),
         "no example that asserts a result: {missing:#?}"
     );
-    assert!(n_items > 40, "only {n_items} items were looked at");
+    assert!(n_items > 40, "only {n_items} items were checked");
 }
 
+/// Definition of an exported item.
 struct Item {
     needs_example: bool,
     /// Doc comments and attributes above the item.
     docs: Vec<String>,
 }
 
-/// Names re-exported from the modules of this crate.
+/// Names that `pub use` statements re-export.
 fn exported(text: &str) -> Vec<String> {
     let uses = text.split("\npub use ").skip(1);
     let lists = uses.filter_map(|rest| rest.split_once(';')?.0.split_once("::"));
@@ -61,7 +64,7 @@ fn exported(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The definition of `name`; `rustfmt` puts those of a module at the start of a line.
+/// Definition of `name` in a source file; `rustfmt` puts the definitions of a module at the start of a line.
 fn find(text: &str, name: &str) -> Option<Item> {
     let lines: Vec<&str> = text.lines().collect();
     let kinds = [
@@ -74,7 +77,7 @@ fn find(text: &str, name: &str) -> Option<Item> {
     ];
     lines.iter().enumerate().find_map(|(number, line)| {
         let (kind, rest) = line.strip_prefix("pub ")?.split_once(' ')?;
-        let (_, needs_example) = kinds.iter().find(|(known, _)| *known == kind)?;
+        let (_, needs_example) = kinds.iter().find(|(candidate, _)| *candidate == kind)?;
         let ends = |c: char| !(c.is_alphanumeric() || c == '_');
         if rest.split(ends).next() != Some(name) {
             return None;
@@ -88,19 +91,19 @@ fn find(text: &str, name: &str) -> Option<Item> {
     })
 }
 
-/// Whether a code block without annotations asserts something.
+/// True if a code block without annotations asserts something.
 fn has_example(docs: &[String]) -> bool {
     let mut block: Option<&str> = None;
-    let mut found = false;
+    let mut asserts = false;
     for line in docs.iter().filter_map(|line| line.strip_prefix("///")) {
         match (line.trim().strip_prefix("```"), block) {
             (Some(annotation), None) => block = Some(annotation),
             (Some(_), Some(_)) => block = None,
-            (None, Some("")) => found |= line.contains("assert"),
+            (None, Some("")) => asserts |= line.contains("assert"),
             _ => {}
         }
     }
-    found
+    asserts
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Imports point down only.
+//! Modules import only modules of lower levels, and nothing below the command line prints.
 
 use std::path::Path;
 
-/// Level of each module; siblings do not import each other, save that `run` may read `config`.
+/// Level of each module. Modules of the same level do not import each other, except that `run` may import `config`.
 const LEVELS: [(&str, u8); 16] = [
     ("topology", 0),
     ("distance", 0),
@@ -41,7 +41,7 @@ fn modules_import_downward_only() {
             }
         }
     }
-    assert!(n_files > 30, "only {n_files} files were looked at");
+    assert!(n_files > 30, "only {n_files} files were checked");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What several tests need.
+//! Helpers that several tests share: tensors, gradients, temporary directories, and runs of the program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::{DType, Distribution};
 
-/// An autodiff device, and options for 64-bit tensors on it.
+/// Autodiff device, and the data type of 64-bit tensors on it.
 pub fn device() -> (Device, DType) {
     (Device::flex().autodiff(), DType::F64)
 }
 
-/// A 64-bit tensor of repeatable numbers between -1 and 1.
+/// 64-bit tensor of reproducible pseudo-random numbers between -1 and 1.
 pub fn numbers<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    // A linear congruential generator: independent of the backend and of crates for random numbers.
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
     let values: Vec<f64> = (0..shape.iter().product())
         .map(|_| {
@@ -27,7 +28,7 @@ pub fn numbers<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
 }
 
-/// The values of a tensor.
+/// Values of a tensor, on the host.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor
         .without_autodiff()
@@ -35,7 +36,7 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         .expect("a readable tensor")
 }
 
-/// Asserts that the gradient of `f` at `x` along a few directions equals central differences.
+/// Asserts that the gradient of `f` at `x` equals central differences along three random directions.
 ///
 /// `f` maps a 64-bit tensor to a scalar.
 pub fn assert_gradient<const D: usize>(x: Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<1>) {
@@ -45,6 +46,7 @@ pub fn assert_gradient<const D: usize>(x: Tensor<D>, f: impl Fn(Tensor<D>) -> Te
         .expect("a gradient");
     for seed in 0..3 {
         let direction = numbers(x.dims(), 1000 + seed);
+        // In 64 bits, truncation and rounding errors are then both far below the tolerance.
         let step = 1e-6;
         let at = |sign: f64| values(f(x.clone() + direction.clone() * (sign * step)))[0];
         let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
@@ -57,7 +59,7 @@ pub fn assert_gradient<const D: usize>(x: Tensor<D>, f: impl Fn(Tensor<D>) -> Te
     }
 }
 
-/// A directory that goes away with the test.
+/// Temporary directory, removed at the end of the test.
 pub struct TestDir(PathBuf);
 
 impl TestDir {
@@ -100,7 +102,7 @@ impl Drop for TestDir {
     }
 }
 
-/// The program, to be run in a directory.
+/// Command that runs the program in a directory.
 pub fn program(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_burn-topology"));
     command.args(arguments).current_dir(directory);
@@ -114,30 +116,30 @@ pub fn run_program(directory: &Path, arguments: &[&str]) -> Output {
         .expect("the program runs")
 }
 
-/// Runs the program, which must refuse with exit code 2 and one line that says what was expected.
+/// Asserts that the program fails with exit code 2 and a one-line message that contains `expected`.
 pub fn assert_refused(directory: &Path, arguments: &[&str], expected: &str) {
     let output = run_program(directory, arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
+    let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.code() == Some(2) && said.contains(expected),
-        "{said}"
+        output.status.code() == Some(2) && message.contains(expected),
+        "{message}"
     );
-    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(message.lines().count(), 1, "{message}");
 }
 
-/// Attention of random scores: 64-bit, rows summing to one.
+/// Random 64-bit attention weights, whose rows sum to 1.
 pub fn attention(shape: [usize; 4], seed: u64) -> Tensor<4> {
     burn_topology::burn::tensor::activation::softmax(numbers(shape, seed) * 3.0, 3)
 }
 
-/// Attention in 32 bits on a device without autodiff.
+/// Random 32-bit attention weights on a device without autodiff.
 pub fn plain_attention(shape: [usize; 4]) -> Tensor<4> {
     let device = Device::flex();
     let scores = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
     burn_topology::burn::tensor::activation::softmax(scores, 3)
 }
 
-/// Runs a shell script in a mount namespace of its own; `None` where that is not allowed.
+/// Runs a shell script in its own mount namespace; `None` if the system does not allow this.
 pub fn in_own_mounts(directory: &Path, script: &str) -> Option<Output> {
     let run = |script: &str| {
         Command::new("unshare")
@@ -146,11 +148,12 @@ pub fn in_own_mounts(directory: &Path, script: &str) -> Option<Output> {
             .env("PROGRAM", env!("CARGO_BIN_EXE_burn-topology"))
             .output()
     };
+    // Tried first, so that a failure of the script itself is not taken for a missing permission.
     let is_allowed =
         run("mkdir -p probe && mount -t tmpfs none probe").is_ok_and(|o| o.status.success());
     if !is_allowed {
         assert!(std::env::var_os("CI").is_none(), "CI must be able to mount");
-        eprintln!("not allowed to mount here: nothing was tested");
+        eprintln!("mounting is not allowed here: the test was skipped");
         return None;
     }
     Some(run(script).unwrap())

@@ -1,6 +1,6 @@
-"""Puts cases to `examples/fuzz_answers.rs` and reads its answers; other scripts import it.
+"""Runs `tools/fuzz_answers.rs` on cases and reads its answers; imported by other scripts.
 
-The format is described at the head of that program.
+The file format is documented at the head of that program.
 """
 
 import json
@@ -13,20 +13,20 @@ import numpy as np
 
 
 def encode_matrix(distances, max_dim, bits=32):
-    """A distance matrix of f32, to be answered in single or double precision."""
+    """Encodes a distance matrix of f32, whose diagrams are computed in single or double precision."""
     values = np.ascontiguousarray(distances, "<f4")
     return struct.pack("<IIII", 0, bits, max_dim, len(values)) + values.tobytes()
 
 
 def encode_pair(first, second, order, norm):
-    """Two diagrams; order infinity is the bottleneck distance, norm 1, 2 or infinity."""
+    """Encodes two diagrams; order infinity is the bottleneck distance, the norm is 1, 2 or infinity."""
     code = 0 if norm == np.inf else int(norm)
     head = struct.pack("<IIdII", 1, code, order, len(first), len(second))
     return head + b"".join(np.ascontiguousarray(side, "<f8").tobytes() for side in (first, second))
 
 
 def ask(program, cases):
-    """One answer for each encoded case; a crash answers its case with {"crash": ..} and ends the list."""
+    """Answers to encoded cases. If the program crashes, the last answer is {"crash": ..}, and later cases have none."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cases"
         with path.open("wb") as file:

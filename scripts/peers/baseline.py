@@ -1,4 +1,4 @@
-"""Times every peer on the fixtures: persistence, distances of diagrams, all-pairs Jensen-Shannon.
+"""Times every peer on the fixtures: persistence, distances of diagrams, pairwise Jensen-Shannon distances.
 
     python scripts/peers/baseline.py                       everything; a table on stdout
     ... --only persistence,matching,jensen_shannon  --sizes 65,197  --kinds smooth_t1,random_t4
@@ -6,9 +6,9 @@
     ... --ours "target/release/examples/time_persistence"   joins the table; fixture paths are appended
     ... --csv out.csv
 
-A cell has the least wall time, the median and the least processor time in ms of one matrix or one
-pair of diagrams, inputs in memory. On a machine that others use too, compare least times of one run,
-and trust ratios rather than times.
+A cell holds the minimum and median wall time and the minimum processor time in ms for one matrix or one
+pair of diagrams in memory. On a shared machine, compare minimum times of one run; ratios are more
+reliable than times.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def time_differentiable(bench, place, distances):
 
 
 def diagrams(distances):
-    """Finite bars of dimensions 0 and 1."""
+    """Finite bars of dimensions 0 and 1, by ripser.py."""
     from ripser import ripser
 
     found = ripser(distances, distance_matrix=True, maxdim=1)["dgms"]
@@ -215,7 +215,7 @@ def time_differentiable_matching(bench, place, pair, order):
 
 
 def jensen_shannon_numpy(rows):
-    """All pairs by entropies, a row at a time."""
+    """Pairwise distances from entropies, one row at a time."""
     from scipy.special import xlogy
 
     entropies = xlogy(rows, rows).sum(1)
@@ -227,7 +227,7 @@ def jensen_shannon_numpy(rows):
 
 
 def jensen_shannon_torch(rows, block=64):
-    """All pairs by entropies, a block of rows at a time."""
+    """Pairwise distances from entropies, one block of rows at a time."""
     import torch
 
     xlogy = torch.special.xlogy
@@ -241,7 +241,7 @@ def jensen_shannon_torch(rows, block=64):
 
 
 def time_jensen_shannon(bench, place, rows, threads):
-    """All pairs of rows of one attention matrix."""
+    """Times the distances between all pairs of rows of one attention matrix."""
     import torch
     from scipy.spatial.distance import cdist, pdist
 
@@ -264,7 +264,7 @@ def time_jensen_shannon(bench, place, rows, threads):
 
 
 def run_sections(bench, arguments):
-    """All sections that were asked for."""
+    """Runs the requested sections."""
     threads = [int(word) for word in arguments.threads.split(",")]
     load = lambda prefix, kind, n: np.load(arguments.fixtures / f"{prefix}_{kind}_{n}.npy")
     sections, kinds = arguments.only.split(","), arguments.kinds.split(",")
@@ -283,7 +283,7 @@ def run_sections(bench, arguments):
 
 
 def run_programs(bench, arguments):
-    """Rust programs that print rows of their own."""
+    """Runs Rust programs that print rows of times."""
     paths = [
         str(arguments.fixtures / f"jsnat_{kind}_{n}.npy")
         for n in arguments.sizes.split(",")
@@ -295,11 +295,11 @@ def run_programs(bench, arguments):
 
 
 def print_table(rows):
-    """One line for each tool and one column for each input."""
+    """Prints tables with one line per tool and one column per input."""
     for section in dict.fromkeys(row.section for row in rows):
         of_section = [row for row in rows if row.section == section]
         places = list(dict.fromkeys((row.n, row.kind) for row in of_section))
-        print(f"\n[{section}]  ms: least / median / least processor time")
+        print(f"\n[{section}]  ms: minimum / median / minimum processor time")
         print(" " * 46 + "".join(f"{n} {kind}".rjust(30) for n, kind in places))
         for tool in dict.fromkeys(row.tool for row in of_section):
             found = {(row.n, row.kind): row for row in of_section if row.tool == tool}
@@ -309,22 +309,22 @@ def print_table(rows):
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fixtures", type=Path, default=Path("target/peers/fixtures"))
     parser.add_argument("--only", default="persistence,matching,jensen_shannon")
     parser.add_argument("--sizes", default="17,65,197,257")
     parser.add_argument("--kinds", default="smooth_t1,random_t4,collapse_t1")
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--budget", type=float, default=0.5, help="seconds for each cell")
-    parser.add_argument("--tools", default="", help="only tools with one of these in their name")
+    parser.add_argument("--budget", type=float, default=0.5, help="seconds per measurement")
+    parser.add_argument("--tools", default="", help="only tools whose name contains one of these")
     parser.add_argument("--ours", action="append", default=[], metavar="COMMAND")
     parser.add_argument("--csv", type=Path)
     return parser.parse_args()
 
 
 def main():
-    """Measure, print, and write the rows down."""
+    """Measures, prints the tables, and writes the rows."""
     options = arguments()
     print(f"# {platform.machine()}, {os.cpu_count()} processors, {time.strftime('%F %T')}")
     print("# load before", *(f"{load:.2f}" for load in os.getloadavg()))

@@ -1,6 +1,6 @@
-"""Matrices and pairs of diagrams to fuzz with, by family and seed; `../fuzz_peers.py` imports it.
+"""Random matrices and pairs of diagrams, by family and seed; imported by `../fuzz_peers.py`.
 
-Every case is a function of (seed, number) alone, so that one that fails can be made again.
+Every case depends only on (seed, number), so that a failing case can be reproduced.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ NORMS = [np.inf, 2.0, 1.0]
 
 
 def euclidean(points):
-    """Distances of points in f32, the same above and below the diagonal."""
+    """Euclidean distances of points in f32, exactly symmetric."""
     points = np.asarray(points, np.float64)
     return np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1)).astype(np.float32)
 
 
 def symmetric(values):
-    """The upper triangle on both sides, zeros between."""
+    """Symmetric matrix from the upper triangle, with zeros on the diagonal."""
     upper = np.triu(np.asarray(values, np.float32), 1)
     return upper + upper.T
 
@@ -30,12 +30,12 @@ def uniform(rng, n):
 
 
 def integers(rng, n):
-    """Few different lengths: ties everywhere, no triangle inequality."""
+    """Few distinct lengths: many ties, no triangle inequality."""
     return symmetric(rng.integers(1, rng.integers(2, 12), (n, n)))
 
 
 def nearly_metric(rng, n):
-    """Between 1 and 2, where every dissimilarity is a metric."""
+    """Entries between 1 and 2: every such matrix is a metric."""
     return symmetric(rng.uniform(1.0, 2.0, (n, n)))
 
 
@@ -45,16 +45,16 @@ def cloud(rng, n):
 
 
 def clusters(rng, n):
-    """Tight groups far apart."""
+    """Tight clusters far apart."""
     centres = rng.normal(size=(rng.integers(2, 6), 3)) * 10
     return euclidean(centres[rng.integers(0, len(centres), n)] + 0.1 * rng.normal(size=(n, 3)))
 
 
 def grid(rng, n):
-    """Points of a square grid, in some order: ties and many equal squares."""
+    """Points of a square grid in random order: ties and many equal squares."""
     side = int(np.ceil(np.sqrt(n)))
-    places = rng.permutation(side * side)[:n]
-    return euclidean(np.stack([places // side, places % side], -1))
+    positions = rng.permutation(side * side)[:n]
+    return euclidean(np.stack([positions // side, positions % side], -1))
 
 
 def circle(rng, n):
@@ -71,7 +71,7 @@ def sphere(rng, n):
 
 
 def bipartite(rng, n):
-    """1 across two sides and 2 within, sometimes with different lengths: a quarter of n^2 births."""
+    """Bipartite: 1 between the two sides and 2 within, sometimes perturbed; a quarter of n^2 births."""
     sides = rng.permutation(np.arange(n) % 2)
     lengths = np.where(sides[:, None] == sides[None], 2.0, 1.0)
     if rng.random() < 0.5:
@@ -86,13 +86,13 @@ def graph(rng, n):
 
 
 def hamming(rng, n):
-    """Numbers of different bits of random words."""
+    """Hamming distances between random words of bits."""
     words = rng.integers(0, 2, (n, rng.integers(2, 8)))
     return symmetric((words[:, None] != words[None]).sum(-1))
 
 
 def duplicates(rng, n):
-    """Points that stand there several times: zeros off the diagonal."""
+    """Repeated points: zeros off the diagonal."""
     points = rng.normal(size=(max(1, n // 3), 2))
     return euclidean(points[rng.integers(0, len(points), n)])
 
@@ -103,7 +103,7 @@ def zeros(rng, n):
 
 
 def cut(rng, n):
-    """A cloud where everything beyond some length is infinite."""
+    """A cloud of points in which all distances beyond some length are infinite."""
     distances = cloud(rng, n)
     beyond = np.quantile(distances, rng.uniform(0.1, 0.9)) if n else 0.0
     return np.where(distances > beyond, np.float32(np.inf), distances)
@@ -145,24 +145,24 @@ LARGE = [
 
 
 def matrix_case(seed, number, largest=80):
-    """Family and matrix of case `number`: one of LARGE first, then the families in turn."""
+    """Family and matrix of case `number`: first those of LARGE, then the families in turn."""
     rng = np.random.default_rng([seed, number])
     if number < len(LARGE):
         family, n = LARGE[number]
     else:
         family = FAMILIES[number % len(FAMILIES)]
-        # Half of them small: there, ties of all kinds meet.
+        # Half of the matrices are small, where ties of different kinds occur together.
         n = int(rng.integers(1, 16 if rng.random() < 0.5 else largest + 1))
     return family.__name__, family(rng, n)
 
 
 def small_matrix_case(seed, number, largest):
-    """As `matrix_case`, without the large ones."""
+    """Like `matrix_case`, without the large matrices."""
     return matrix_case(seed, len(LARGE) + number, largest)
 
 
 def bars(rng, size, kind):
-    """A diagram of one kind."""
+    """Diagram of one kind."""
     if kind == "tied":
         births = rng.integers(0, 4, size) / 2
         return np.stack([births, births + rng.integers(0, 5, size) / 2], -1)
@@ -175,7 +175,7 @@ def bars(rng, size, kind):
 
 
 def pair_case(seed, number):
-    """Kind and two diagrams: each kind in all sizes, some nearly equal, some with essential bars."""
+    """Kind and two diagrams: every kind in all sizes, some pairs nearly equal, some with essential bars."""
     rng = np.random.default_rng([seed, number, 1])
     kind = ["tied", "generic", "components", "noise"][number % 4]
     most = int(rng.choice([4, 12, 60]))

@@ -1,9 +1,9 @@
-"""Times training steps of this library and of PyTorch in alternation, and makes the table of ratios.
+"""Times training steps of this library and of PyTorch in alternation, and prints a table of ratios.
 
     python scripts/peers/compare_steps.py target/release/examples/time_step [--pairs 5]
 
-A pair is one process of each, one after the other; its ratio is that of their least times, and the
-table has the median over the pairs with the range. Exits with 1 if a bar is missed.
+A pair is one process of each library, one after the other. Its ratio is that of their minimum times; the
+table has the median and the range over the pairs. Exits with 1 if a required ratio is missed.
 """
 
 import argparse
@@ -20,7 +20,11 @@ TORCH_STEP = Path(__file__).parent / "torch_step.py"
 
 @dataclass
 class Shape:
-    """A model, a batch, and the bars: ratios to PyTorch's plain step, and of its penalised step to ours."""
+    """Shape of a model and a batch, with the required ratios.
+
+    Ratios are relative to PyTorch's step without a penalty, except the last: the step of torch-topological
+    relative to ours with penalties.
+    """
 
     arguments: dict
     plain: float
@@ -29,7 +33,7 @@ class Shape:
     torch_topological: float
 
     def options(self):
-        """The shape on a command line."""
+        """Command-line options of the shape."""
         return [text for name, value in self.arguments.items() for text in (f"--{name}", str(value))]
 
 
@@ -43,14 +47,14 @@ SHAPES = [
 
 
 def least_times(command, threads):
-    """Least time of each kind of step in ms, from lines of `name least median`."""
+    """Minimum time of each kind of step in ms, from lines of `name minimum median`."""
     environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     return {name: float(least) for name, least, _ in map(str.split, output.splitlines())}
 
 
 def pair(shape, options):
-    """Least times of one process of each kind."""
+    """Minimum times of one process of each kind."""
     ours = [options.program, *shape.options(), "--steps", "20"]
     torch = [sys.executable, TORCH_STEP, *shape.options(), "--threads", str(options.threads)]
     found = {
@@ -63,7 +67,7 @@ def pair(shape, options):
 
 
 def row(name, ratios, bar, is_least):
-    """A line of the table, and whether the bar is reached."""
+    """Line of the table, and whether the required ratio is reached."""
     median = statistics.median(ratios)
     reached = median >= bar if is_least else median <= bar
     relation = "at least" if is_least else "at most"
@@ -72,7 +76,7 @@ def row(name, ratios, bar, is_least):
 
 
 def rows(shape, pairs):
-    """The lines of a shape."""
+    """Lines of the table for one shape."""
     plain = [found["torch"]["plain"] for found in pairs]
     ours = [found["ours"] for found in pairs]
     over_plain = lambda times: [time / of_torch for time, of_torch in zip(times, plain)]
@@ -86,12 +90,12 @@ def rows(shape, pairs):
 
 
 def main():
-    """Measure every shape, print the table."""
+    """Measures every shape, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", help="the built example time_step")
+    parser.add_argument("program", help="build of tools/time_step.rs")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--tokens", type=int, help="only the shape with so many tokens")
+    parser.add_argument("--tokens", type=int, help="time only the shape with this number of tokens")
     options = parser.parse_args()
     lines, is_reached = [], True
     for shape in SHAPES:
@@ -109,8 +113,8 @@ def main():
         }
         times = ", ".join(f"{name} {time:.1f}" for name, time in milliseconds.items())
         settings = ", ".join(f"{name} {value}" for name, value in shape.arguments.items())
-        lines += ["", f"{settings}; least ms: {times}", ""]
-        lines += ["| ratio | median | range | bar | reached |", "|---|---|---|---|---|"]
+        lines += ["", f"{settings}; minimum times in ms: {times}", ""]
+        lines += ["| ratio | median | range | required | reached |", "|---|---|---|---|---|"]
         for line, reached in rows(shape, pairs):
             lines.append(line)
             is_reached &= reached

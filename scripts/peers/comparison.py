@@ -1,9 +1,9 @@
-"""Makes the table of ratios from rows of times: which work, against which peer, and the bar to reach.
+"""Prints the table of ratios from rows of times: the work, the peer, and the required ratio.
 
     python scripts/peers/comparison.py --ours OURS.csv... --peers PEERS.csv --rust RUST.csv
 
-Rows of the Rust programs are `name,n,kind,min_ms,median_ms[,note]`; where several files have the
-same row, the least time counts. Exits with 1 if a bar is missed or an accuracy check fails.
+Rows of the Rust programs are `name,n,kind,min_ms,median_ms[,note]`. If several files have the same
+row, the minimum time counts. Exits with 1 if a required ratio is missed or an accuracy check fails.
 """
 
 import argparse
@@ -18,7 +18,7 @@ ACCURACY = 1e-6
 
 @dataclass
 class Comparison:
-    """One line of the table: our row, the peer's row on the same input, the least ratio."""
+    """Line of the table: our row, the peer's row on the same input, and the required ratio."""
 
     ours: str
     peer: str
@@ -28,7 +28,7 @@ class Comparison:
 
 
 def has_avx512():
-    """Whether the processor has the wider vectors; where nobody says so, it has not."""
+    """True if the processor has AVX-512; false if this is unknown."""
     information = Path("/proc/cpuinfo")
     return information.exists() and "avx512f" in information.read_text()
 
@@ -69,12 +69,12 @@ COMPARISONS = [
 
 
 def note_value(row):
-    """The number of a note such as distance=1.5."""
+    """Number in a note such as distance=1.5."""
     return float(row.note.partition("=")[2])
 
 
 def accuracy(ours, peer):
-    """How far a value is from the peer's, or from the exact one, relative; None where none is noted."""
+    """Relative difference of a value from the peer's, or from the exact one; None if no value is noted."""
     if ours.note.startswith("relative_error="):
         return note_value(ours)
     if ours.note.startswith("distance=") and peer.note.startswith("distance="):
@@ -83,7 +83,7 @@ def accuracy(ours, peer):
 
 
 def least_rows(rows):
-    """The row of least time of each tool and input."""
+    """Row with the minimum time of each tool and input."""
     best = {}
     for row in rows:
         key = (row.tool, row.n, row.kind)
@@ -93,7 +93,7 @@ def least_rows(rows):
 
 
 def table_line(comparison, rows):
-    """The fields of one line, and whether it is as it should be; None where it was not measured."""
+    """Fields of one line, and whether its requirements are met; None if it was not measured."""
     place = (comparison.n, comparison.kind)
     ours, peer = rows.get((comparison.ours, *place)), rows.get((comparison.peer, *place))
     work = f"{comparison.ours.removeprefix('ours ')}, {comparison.kind}, n = {comparison.n}"
@@ -108,13 +108,13 @@ def table_line(comparison, rows):
 
 
 def read(paths, parse):
-    """All rows of some files."""
+    """All rows of several files."""
     lines = [line for path in paths for line in path.read_text().splitlines()]
     return [parse(line) for line in lines]
 
 
 def main():
-    """Print the table as Markdown."""
+    """Prints the table as Markdown; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", type=Path, nargs="+", required=True)
     parser.add_argument("--peers", type=Path, required=True)
@@ -122,7 +122,7 @@ def main():
     options = parser.parse_args()
     rows = read([*options.ours, options.rust], parse_program_row) + read([options.peers], parse_row)
     best = least_rows(rows)
-    print("| work | peer | ours, ms | peer, ms | ratio | bar | reached |\n|---|---|---|---|---|---|---|")
+    print("| work | peer | ours, ms | peer, ms | ratio | required | reached |\n|---|---|---|---|---|---|---|")
     good = []
     for comparison in COMPARISONS:
         fields, is_good = table_line(comparison, best)

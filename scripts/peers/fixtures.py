@@ -2,13 +2,13 @@
 
     python scripts/peers/fixtures.py target/peers/fixtures [--sizes 17,65,197,257]
 
-Of each kind and size: attn_* (rows of attention, f32), jsnat_* (distances, natural logarithm, f32),
+For each kind and size: attn_* (attention rows, f32), jsnat_* (distances, natural logarithm, f32),
 jsref_* (the same in f64) and jsb2_* (base 2, f32). Kinds:
 
     random_t1, random_t4     no structure, at a low and a high inverse temperature
-    smooth_t1, smooth_t3     tokens on a grid; queries and keys are noisy Fourier features of the place
-    vit_t1                   as smooth_t1, with a strong sink at the class token
-    collapse_t1              all rows nearly alike
+    smooth_t1, smooth_t3     tokens on a grid; queries and keys are noisy Fourier features of the position
+    vit_t1                   like smooth_t1, with a strong attention sink at the class token
+    collapse_t1              all rows nearly equal
 """
 
 import argparse
@@ -42,7 +42,7 @@ def softmax(logits):
 
 
 def embeddings(n, rng):
-    """A class token and a square grid of tokens, as random Fourier features of their places."""
+    """A class token and a square grid of tokens, as random Fourier features of their positions."""
     side = int(np.ceil(np.sqrt(n - 1)))
     grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[: n - 1]
     frequencies = rng.normal(size=(2, HEAD_DIM)) * 2.5
@@ -52,7 +52,7 @@ def embeddings(n, rng):
 
 
 def attention(n, kind, rng):
-    """One attention matrix of n tokens."""
+    """Attention matrix of n tokens."""
     name, _, inverse_temperature = kind.partition("_t")
     queries, keys = rng.normal(size=(n, HEAD_DIM)), rng.normal(size=(n, HEAD_DIM))
     if name != "random":

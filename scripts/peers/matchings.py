@@ -1,4 +1,4 @@
-"""Distances of diagrams by others: POT and hera where they have them, and from their definition."""
+"""Reference distances between diagrams: by POT, by hera, and from the definition."""
 
 import itertools
 
@@ -22,15 +22,15 @@ def between(first, second, norm):
 
 
 def combined(lengths, order):
-    """The distance that a matching with these lengths gives."""
+    """Distance that a matching with these lengths of pairs has."""
     return float(np.linalg.norm(lengths, ord=order)) if len(lengths) else 0.0
 
 
 def matching_lengths(first, second, pairs, norm):
-    """Length of each pair (i, j), None for the diagonal; None unless each bar is in one."""
+    """Length of each pair (i, j), where None is the diagonal; None unless every bar is in exactly one pair."""
     for side, diagram in enumerate((first, second)):
-        found = sorted(pair[side] for pair in pairs if pair[side] is not None)
-        if found != list(range(len(diagram))):
+        matched = sorted(pair[side] for pair in pairs if pair[side] is not None)
+        if matched != list(range(len(diagram))):
             return None
     lengths = []
     for i, j in pairs:
@@ -45,7 +45,7 @@ def matching_lengths(first, second, pairs, norm):
 
 
 def essential_lengths(first, second):
-    """Births of essential bars, matched in their order; None if their numbers differ."""
+    """Differences of births of essential bars, matched in sorted order; None if their numbers differ."""
     births = [np.sort(side[np.isinf(side[:, 1])][:, 0]) for side in (first, second)]
     if len(births[0]) != len(births[1]):
         return None
@@ -53,7 +53,7 @@ def essential_lengths(first, second):
 
 
 def bottleneck(first, second, norm):
-    """The least threshold at which finite bars and diagonal points match perfectly."""
+    """Smallest threshold at which finite bars and diagonal points have a perfect matching."""
     n, m = len(first), len(second)
     lengths = np.zeros((n + m, n + m))
     lengths[:n, :m] = between(first, second, norm)
@@ -69,7 +69,7 @@ def bottleneck(first, second, norm):
 
 
 def brute_force(first, second, order, norm):
-    """The least over all partial matchings of finite bars."""
+    """Minimum over all partial matchings of finite bars."""
     cross, alone = between(first, second, norm), [to_diagonal(side, norm) for side in (first, second)]
     best = np.inf
     for size in range(min(len(first), len(second)) + 1):
@@ -83,7 +83,7 @@ def brute_force(first, second, order, norm):
 
 
 def references(first, second, order, norm):
-    """The distance by each method that applies, by name."""
+    """Distance by each applicable method, by name."""
     essential = essential_lengths(first, second)
     if essential is None:
         return {"definition": np.inf}
@@ -92,7 +92,8 @@ def references(first, second, order, norm):
     if order == np.inf:
         found["definition"] = combined([bottleneck(*finite, norm), *essential], np.inf)
         if norm == np.inf:
-            # GUDHI 3.13's own is too large on some per cent of small diagrams, see `traps.py` and
+            # The bottleneck distance of GUDHI 3.13 itself is too large for several per cent of small diagrams, see
+            # `traps.py` and
             # https://github.com/GUDHI/gudhi-devel/pull/1367.
             found["hera"] = gudhi.hera.bottleneck_distance(first, second, 0.0)
     else:

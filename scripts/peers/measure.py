@@ -1,11 +1,11 @@
-"""Times of one piece of work, and the lines they travel in; the other scripts here import it."""
+"""Time measurement, and its CSV rows; imported by the other scripts here."""
 
 import os
 import sys
 import time
 from dataclasses import dataclass
 
-# One thread for every library under measurement; must be set before numpy is imported.
+# One thread for every measured library; must be set before numpy is imported.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
@@ -14,7 +14,7 @@ MOST_REPEATS = 400
 
 @dataclass
 class Row:
-    """Least and median wall time and least processor time, in ms, of one tool on one input."""
+    """Minimum and median wall time and minimum processor time, in ms, of one tool on one input."""
 
     section: str
     tool: str
@@ -26,25 +26,25 @@ class Row:
     note: str = ""
 
     def line(self):
-        """As a line of CSV; no field has a comma."""
+        """Line of CSV; no field contains a comma."""
         fields = [self.section, self.tool, self.n, self.kind, self.least, self.median, self.cpu]
         return ",".join(map(str, [*fields, self.note]))
 
 
 def parse_row(line):
-    """The row that `Row.line` wrote."""
+    """Parses a line of `Row.line`."""
     section, tool, n, kind, least, median, cpu, note = line.split(",")
     return Row(section, tool, int(n), kind, float(least), float(median), float(cpu), note)
 
 
 def parse_program_row(line):
-    """A row of one of the Rust programs: name,n,kind,min_ms,median_ms[,note]."""
+    """Parses a row of one of the Rust programs: name,n,kind,min_ms,median_ms[,note]."""
     tool, n, kind, least, median, *note = line.split(",")
     return Row("programs", tool, int(n), kind, float(least), float(median), note="".join(note))
 
 
 def times(work, budget, patience=5.0):
-    """Repeat for `budget` seconds, at least thrice unless that takes longer than `patience`."""
+    """Repeats work for `budget` seconds, at least three times unless that takes longer than `patience` seconds."""
     wall, cpu, start = [], [], time.perf_counter()
     while True:
         cpu_before, before = time.process_time(), time.perf_counter()
@@ -58,28 +58,28 @@ def times(work, budget, patience=5.0):
 
 
 class Bench:
-    """Measures the tools that were asked for and keeps their rows."""
+    """Measures the requested tools, and keeps their rows."""
 
     def __init__(self, budget, wanted=()):
         self.budget, self.wanted, self.rows = budget, wanted, []
 
     def wants(self, tool):
-        """Whether one of the wanted words is in the name; no words want everything."""
+        """True if the name contains one of the requested words, or if no words are requested."""
         return not self.wanted or any(word in tool for word in self.wanted)
 
     def add(self, section, tool, place, work, note=""):
-        """Measure `work` at `place`, a pair of n and kind; a failing tool is told of and left out."""
+        """Measures `work` on the input `place`, a pair of n and kind; a failing tool is reported and skipped."""
         if not self.wants(tool):
             return
         n, kind = place
         try:
             row = Row(section, tool, n, kind, *times(work, self.budget), note)
-        except Exception as error:  # one tool that fails should not end the run of the others
+        except Exception as error:  # a failing tool must not end the measurement of the others
             print(f"# {tool} n={n} {kind}: {type(error).__name__}: {error}", file=sys.stderr)
             return
         self.rows.append(row)
         print(
-            f"# {section:14s} {tool:44s} n={n:4d} {kind:24s} least {row.least:10.4f} "
+            f"# {section:14s} {tool:44s} n={n:4d} {kind:24s} minimum {row.least:10.4f} "
             f"median {row.median:10.4f} cpu {row.cpu:10.4f}",
             file=sys.stderr,
             flush=True,

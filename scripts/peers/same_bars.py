@@ -1,16 +1,16 @@
-"""Checks that all libraries find the same bars on the fixtures: this one, ripser.py and the Rust crates.
+"""Checks that this library, ripser.py and the Rust peers compute the same bars on the fixtures.
 
     python scripts/peers/same_bars.py FUZZ_ANSWERS RUST_PEERS target/peers/fixtures/jsnat_*.npy
 
-The two programs are `examples/fuzz_answers.rs` and `scripts/peers/rust`. Compares multisets of f32
-exactly, dimensions 0 and 1; exits with 1 on a difference.
+The two programs are `tools/fuzz_answers.rs` and `scripts/peers/rust`. Bars of dimensions
+0 and 1 are compared exactly, as multisets of f32. Exits with 1 on a difference.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-import measure  # noqa: F401  one thread everywhere, before numpy
+import measure  # noqa: F401  sets one thread for all libraries, before numpy
 
 import numpy as np
 from answers import ask, bar_set, encode_matrix
@@ -20,16 +20,16 @@ from ripser import ripser
 def rust_peer_bars(program, paths):
     """Bars by tool, n, kind and dimension."""
     answer = subprocess.run([program, "--bars", *paths], check=True, capture_output=True, text=True)
-    found = {}
+    by_input = {}
     for line in answer.stdout.splitlines():
         tool, n, kind, dim, birth, death = line.split(",")
-        bars = found.setdefault((tool, int(n), kind), [[], []])
+        bars = by_input.setdefault((tool, int(n), kind), [[], []])
         bars[int(dim)].append((float(birth), float(death)))
-    return found
+    return by_input
 
 
 def main():
-    """Compare, and print what differs."""
+    """Compares the bars, and prints differences; returns the exit code."""
     ours_program, peers_program, *paths = sys.argv[1:]
     matrices = [np.load(path) for path in paths]
     ours = ask(ours_program, [encode_matrix(matrix, 1) for matrix in matrices])
@@ -42,8 +42,8 @@ def main():
         others = {tool: bars for (tool, n, k), bars in peers.items() if (n, k) == (len(matrix), kind)}
         others["ripser.py"] = ripser(matrix, distance_matrix=True, maxdim=1)["dgms"]
         for tool, bars in others.items():
-            for dim, of_dim in enumerate(bars):
-                if not np.array_equal(bar_set(answer["diagrams"][dim]), bar_set(of_dim)):
+            for dim, reference in enumerate(bars):
+                if not np.array_equal(bar_set(answer["diagrams"][dim]), bar_set(reference)):
                     differences += 1
                     print(f"{path}: H{dim} differs from {tool}")
     tools = ", ".join(sorted({tool for tool, _, _ in peers} | {"ripser.py"}))

@@ -1,8 +1,8 @@
-"""Times the peers of the comparison, and no others; rows of CSV on stdout.
+"""Times only the peers in the table of `comparison.py`; prints rows of CSV.
 
     python scripts/peers/time_peers.py target/peers/fixtures [--budget 1.0]
 
-Which peer on which input stands in `comparison.py`, which makes the table.
+The peers and their inputs are listed in `comparison.py`.
 """
 
 import argparse
@@ -20,10 +20,10 @@ PYTHON_TOOLS = ("ripser", "giotto", "torch-topological")
 
 
 def main():
-    """Measure each peer on each input that some comparison names."""
+    """Measures each peer on each input that a comparison names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("fixtures", type=Path)
-    parser.add_argument("--budget", type=float, default=1.0, help="seconds for each cell")
+    parser.add_argument("--budget", type=float, default=1.0, help="seconds per measurement")
     options = parser.parse_args()
     load = lambda prefix, kind, n: np.load(options.fixtures / f"{prefix}_{kind}_{n}.npy")
     places = {}

@@ -1,11 +1,11 @@
-"""Times a training step of a PyTorch ViT, plain and with the torch-topological penalty.
+"""Times a training step of a PyTorch ViT, with and without the penalty of torch-topological.
 
     python scripts/peers/torch_step.py --tokens 65 --dim 64 --layers 4 --heads 4 --batch 64
 
 The penalty is the mean 2-Wasserstein distance between the diagrams of neighbouring layers, from the
-Jensen-Shannon distances of the mean of the heads: what this project's regulariser computes, the way
-one would write it with torch-topological (giotto-ph and POT underneath). Prints lines of
-`name least median` in ms per step.
+Jensen-Shannon distances of the mean of the heads. This is what the regulariser of this project computes,
+written with torch-topological, which uses giotto-ph and POT. Prints lines of `name minimum median` in
+ms per step.
 """
 
 import argparse
@@ -20,7 +20,7 @@ PATCH_VALUES, N_CLASSES = 16, 10
 
 
 class Block(nn.Module):
-    """A transformer block that also returns its attention."""
+    """Transformer block that also returns its attention."""
 
     def __init__(self, dim, heads):
         super().__init__()
@@ -47,14 +47,14 @@ class VisionTransformer(nn.Module):
         dim = options.dim
         self.embed = nn.Linear(PATCH_VALUES, dim)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.place = nn.Parameter(0.02 * torch.randn(1, options.tokens, dim))
+        self.position = nn.Parameter(0.02 * torch.randn(1, options.tokens, dim))
         self.blocks = nn.ModuleList(Block(dim, options.heads) for _ in range(options.layers))
         self.head = nn.Linear(dim, N_CLASSES)
 
     def forward(self, patches):
         """[batch, patches, values] to logits and a list of attention."""
         class_tokens = self.class_token.expand(len(patches), -1, -1)
-        x, layers = torch.cat([class_tokens, self.embed(patches)], 1) + self.place, []
+        x, layers = torch.cat([class_tokens, self.embed(patches)], 1) + self.position, []
         for block in self.blocks:
             x, attention = block(x)
             layers.append(attention)
@@ -62,7 +62,7 @@ class VisionTransformer(nn.Module):
 
 
 def jensen_shannon(rows):
-    """All pairs by entropies; the bound keeps the root's gradient finite."""
+    """Pairwise distances from entropies; the lower bound keeps the gradient of the root finite."""
     xlogy = torch.special.xlogy
     entropies, mean = xlogy(rows, rows).sum(1), 0.5 * (rows[:, None] + rows[None])
     divergence = 0.5 * (entropies[:, None] + entropies[None]) - xlogy(mean, mean).sum(-1)
@@ -106,12 +106,12 @@ def arguments():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--max-dim", type=int, default=1, help="largest homology dimension")
-    parser.add_argument("--steps", type=int, default=3, help="of the penalised training")
+    parser.add_argument("--steps", type=int, default=3, help="number of steps with the penalty")
     return parser.parse_args()
 
 
 def main():
-    """Time both kinds of step."""
+    """Times both kinds of steps."""
     options = arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

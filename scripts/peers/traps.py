@@ -1,9 +1,9 @@
-"""Prints what the peers answer in the cases where libraries disagree; the tests have these values.
+"""Prints the results of the peers in cases where libraries disagree; the tests contain these values.
 
     python scripts/peers/traps.py
 
-Matchings: brute force, POT and hera. Then essential bars, gradients at special points, diagrams of
-small matrices, and Jensen-Shannon distances. The gradients that are NaN or wrong are theirs.
+Covers matchings (brute force, POT and hera), essential bars, gradients at special points, diagrams of
+small matrices, and Jensen-Shannon distances. Gradients that are NaN or wrong are those of the peers.
 """
 
 import itertools
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import warnings
 
-import measure  # noqa: F401  one thread everywhere, before numpy
+import measure  # noqa: F401  sets one thread for all libraries, before numpy
 
 import gudhi
 import gudhi.hera
@@ -74,10 +74,10 @@ def points(bars):
 
 
 def attempt(call):
-    """The answer, or what went wrong."""
+    """Result of a call, or its error as text."""
     try:
         return call()
-    except Exception as error:  # the peers' failures are what is looked for
+    except Exception as error:  # failures of the peers are of interest
         return f"{type(error).__name__}: {str(error)[:80]}"
 
 
@@ -88,7 +88,7 @@ def pot(first, second, order, norm):
 
 
 def hera(first, second, order, norm):
-    """By hera, in its own process: it may not return where the distance is 0."""
+    """Wasserstein distance by hera, in its own process: hera may not return if the distance is 0."""
     code = (
         "import numpy as np, gudhi.hera; from numpy import inf; "
         f"sides = [np.array(s, float).reshape(-1, 2) for s in ({first!r}, {second!r})]; "
@@ -105,7 +105,7 @@ def hera(first, second, order, norm):
 
 
 def brute_force(first, second, order, norm):
-    """The least over all partial matchings of finite bars."""
+    """Minimum over all partial matchings of finite bars."""
     first, second, best = points(first), points(second), INF
     alone = lambda bar: (bar[1] - bar[0]) / 2 * (1 if norm == INF else 2 ** (1 / norm))
     indices = range(len(first)), range(len(second))
@@ -121,7 +121,7 @@ def brute_force(first, second, order, norm):
 
 
 def show_matchings():
-    """Distances of small diagrams in every way."""
+    """Prints distances of small diagrams by every method."""
     print("== distances: brute force / POT / hera, and the bottleneck distance: brute force / GUDHI")
     for name, pair in DIAGRAMS.items():
         print(name)
@@ -148,7 +148,7 @@ def gradient(distance, first):
 
 
 def show_gradients():
-    """Gradients in the first diagram."""
+    """Prints gradients of distances in the first diagram."""
     import oineus.diff
     from torch_topological.nn import PersistenceInformation, WassersteinDistance
 
@@ -176,7 +176,7 @@ def distances(coordinates):
 
 
 def changed(matrix, *entries):
-    """A copy with entries (i, j, value)."""
+    """Copy of a matrix with changed entries (i, j, value)."""
     matrix = np.array(matrix, float)
     for i, j, value in entries:
         matrix[i, j] = value
@@ -184,7 +184,7 @@ def changed(matrix, *entries):
 
 
 def matrices():
-    """Small matrices by name."""
+    """Small matrices, by name."""
     square = distances([[0, 0], [1, 0], [1, 1], [0, 1]])
     angles = np.arange(12) * 2 * np.pi / 12
     sides = np.arange(6) // 3
@@ -212,7 +212,7 @@ def matrices():
 
 
 def show_diagrams():
-    """Diagrams of the small matrices in three libraries."""
+    """Prints diagrams of the small matrices by three libraries."""
     print("== diagrams")
     rounded = lambda sets: [sorted((round(float(b), 6), round(float(d), 6)) for b, d in s) for s in sets]
     for name, matrix in matrices().items():
@@ -238,7 +238,7 @@ def show_diagrams():
 
 
 def show_jensen_shannon():
-    """Distances of two rows by scipy, and what a naive gradient makes of them."""
+    """Prints distances of two rows by scipy, and gradients of a naive implementation."""
     print("== Jensen-Shannon, natural and base 2")
     for name, (p, q) in ROWS.items():
         print(f"    {name:14s} {jensenshannon(p, q):.9g}  {jensenshannon(p, q, 2):.9g}")

@@ -1,55 +1,56 @@
-//! Persistence of matrices that come from files.
+//! Persistence of matrices from files.
 
 use rayon::prelude::*;
 
 use crate::data::{Matrices, MatrixValues};
-use crate::distance::{DistanceElement, Metric, PairwiseDistances, RowDistance};
+use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use crate::topology::{Diagram, DistanceMatrix, VietorisRips};
 
-/// What the rows of a matrix are.
+/// Meaning of the rows of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatrixInput {
     /// Distances between points.
     Distances,
-    /// Distributions, as the rows of attention: their Jensen-Shannon distances are taken.
+    /// Probability distributions, such as attention rows; compared by the Jensen-Shannon distance.
     Attention,
-    /// Points: their Euclidean distances are taken.
+    /// Coordinates of points; compared by the Euclidean distance.
     Points,
 }
 
-/// How the persistence of matrices is computed.
+/// Settings for the persistence of matrices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatrixPersistence {
-    /// What the rows are.
+    /// Meaning of the rows.
     pub input: MatrixInput,
     /// Largest homology dimension.
     pub max_homology_dim: usize,
-    /// Largest diameter that enters; `inf` for all.
+    /// Largest diameter of the filtration; `inf` for no limit.
     pub threshold: f64,
 }
 
-/// Matrices between two reports of progress, for each thread.
+/// Number of matrices for each thread between two calls of `progress`.
 const MATRICES_PER_REPORT: usize = 8;
 
 impl MatrixPersistence {
-    /// Diagrams by matrix and homology dimension, each in the precision of the file; `progress` is
-    /// told how many matrices are done.
+    /// Computes the diagrams by matrix and homology dimension, in the precision of the file. `progress` is called with
+    /// the number of matrices done.
     ///
     /// # Errors
     ///
-    /// A sentence that names the first matrix that is not what it should be.
+    /// One sentence about the first matrix that does not fit the settings.
     pub fn diagrams(
         self,
         matrices: &Matrices,
         progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<Diagram<f64>>>, String> {
         match &matrices.values {
-            MatrixValues::F32(values) => self.diagrams_of(values, matrices, progress),
-            MatrixValues::F64(values) => self.diagrams_of(values, matrices, progress),
+            MatrixValues::F32(values) => self.typed_diagrams(values, matrices, progress),
+            MatrixValues::F64(values) => self.typed_diagrams(values, matrices, progress),
         }
     }
 
-    fn diagrams_of<T: DistanceElement>(
+    /// [`Self::diagrams`] for one element type.
+    fn typed_diagrams<T: DistanceElement>(
         self,
         values: &[T],
         matrices: &Matrices,
@@ -60,16 +61,18 @@ impl MatrixPersistence {
             .and_then(|rips| rips.with_threshold(T::from_f64_nearest(self.threshold)))
             .map_err(|e| e.to_string())?;
         let matrix = |k: usize| &values[k * n_rows * n_columns..][..n_rows * n_columns];
-        let at_once = MATRICES_PER_REPORT * rayon::current_num_threads();
-        let mut found = Vec::with_capacity(n_matrices);
-        while found.len() < n_matrices {
-            let end = n_matrices.min(found.len() + at_once);
-            let batch: Vec<Result<_, String>> = (found.len()..end)
+        let batch_size = MATRICES_PER_REPORT * rayon::current_num_threads();
+        let mut diagrams = Vec::with_capacity(n_matrices);
+        while diagrams.len() < n_matrices {
+            let end = n_matrices.min(diagrams.len() + batch_size);
+            let batch: Vec<Result<_, String>> = (diagrams.len()..end)
                 .into_par_iter()
+                // Each thread keeps its buffers from one matrix to the next.
                 .map_init(
                     || (rips.clone(), PairwiseDistances::default()),
                     |(rips, pairwise), k| {
-                        let diagrams = self.of_one(matrix(k), [n_rows, n_columns], rips, pairwise);
+                        let diagrams =
+                            self.matrix_diagrams(matrix(k), [n_rows, n_columns], rips, pairwise);
                         let within = |e: String| {
                             if matrices.is_stack {
                                 format!("matrix {k}: {e}")
@@ -81,15 +84,17 @@ impl MatrixPersistence {
                     },
                 )
                 .collect();
-            for diagrams in batch {
-                found.push(diagrams?);
+            // In the order of the file, so that the first bad matrix is reported.
+            for result in batch {
+                diagrams.push(result?);
             }
-            progress(found.len());
+            progress(diagrams.len());
         }
-        Ok(found)
+        Ok(diagrams)
     }
 
-    fn of_one<T: DistanceElement>(
+    /// Diagrams of one matrix.
+    fn matrix_diagrams<T: DistanceElement>(
         self,
         values: &[T],
         [n_rows, n_columns]: [usize; 2],
@@ -99,16 +104,16 @@ impl MatrixPersistence {
         let metric = match self.input {
             MatrixInput::Distances if n_rows != n_columns => {
                 return Err(format!(
-                    "the matrix has {n_rows} rows and {n_columns} columns, expected a square one of \
-                     distances; --input attention or points takes others"
+                    "the matrix has {n_rows} rows and {n_columns} columns, expected a square distance matrix; use \
+                     --input attention or --input points for other matrices"
                 ));
             }
             MatrixInput::Distances => {
                 let matrix = DistanceMatrix::new(values, n_rows).map_err(|e| e.to_string())?;
-                return of_distances(rips, &matrix);
+                return distance_diagrams(rips, &matrix);
             }
-            MatrixInput::Attention => Metric::JensenShannon,
-            MatrixInput::Points => Metric::Euclidean,
+            MatrixInput::Attention => RowMetric::JensenShannon,
+            MatrixInput::Points => RowMetric::Euclidean,
         };
         let rows = match self.input {
             MatrixInput::Attention => distributions(values, n_columns)?,
@@ -119,15 +124,17 @@ impl MatrixPersistence {
             metric,
             exponent: 1.0,
         };
+        // Rows without entries are all equal: their distances stay 0.
         if n_columns > 0 {
             pairwise.compute(distance, &rows, n_columns, &mut distances);
         }
         let matrix = DistanceMatrix::new(&distances, n_rows).map_err(|e| e.to_string())?;
-        of_distances(rips, &matrix)
+        distance_diagrams(rips, &matrix)
     }
 }
 
-fn of_distances<T: DistanceElement>(
+/// Diagrams of a distance matrix, converted to double precision.
+fn distance_diagrams<T: DistanceElement>(
     rips: &mut VietorisRips<T>,
     matrix: &DistanceMatrix<'_, T>,
 ) -> Result<Vec<Diagram<f64>>, String> {
@@ -135,9 +142,9 @@ fn of_distances<T: DistanceElement>(
     Ok(diagrams.iter().map(Diagram::to_f64).collect())
 }
 
-/// The rows, made to sum to one.
+/// Checks that the rows are distributions and divides each by its sum.
 fn distributions<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>, String> {
-    // What rounding alone can do to a sum in this precision.
+    // Largest error of a sum that rounding can cause in this precision.
     let tolerance = if size_of::<T>() == 4 { 1e-4 } else { 1e-9 };
     let mut rows = Vec::with_capacity(values.len());
     for (index, row) in values.chunks(n_columns.max(1)).enumerate() {
@@ -162,6 +169,7 @@ fn distributions<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<V
     Ok(rows)
 }
 
+/// Checks that all coordinates are finite.
 fn points<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>, String> {
     match values.iter().position(|x| !x.is_finite()) {
         None => Ok(values.to_vec()),

@@ -1,4 +1,4 @@
-//! Looking at matrices and models: what is not training.
+//! Analyses of matrices and of trained models.
 
 pub mod anomaly;
 pub mod coherence;

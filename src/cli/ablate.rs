@@ -1,5 +1,6 @@
-//! `ablate`: the runs of a study, and what they say.
+//! `ablate`: runs a study and reports its results.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
@@ -7,14 +8,14 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::output::{print, tell};
+use super::output::{log, print};
 use super::pool_progress::PoolProgress;
 use super::progress::Bar;
 use super::stop::stop_flag;
-use super::train::{DEFAULT_DEVICE, begin_at, dry_run_of, resume_at};
+use super::train::{DEFAULT_DEVICE, estimate_cost, resume_at, start_at};
 use super::{Failure, comparison_tables, tables};
 use crate::experiment::{
-    CellState, Pool, Slurm, Study, collect, run_cells, state_of, write_report, write_tensorboard,
+    CellState, Pool, Slurm, Study, cell_state, collect, run_cells, write_report, write_tensorboard,
 };
 
 /// Arguments of `ablate`.
@@ -29,15 +30,16 @@ pub struct AblateArguments {
 
 #[derive(Debug, Subcommand)]
 enum AblateCommand {
-    /// Say how far each cell is.
-    Status(Place),
-    /// Collect the results of the cells that are finished.
-    Collect(Place),
+    /// Show the status of every cell.
+    Status(StudyLocation),
+    /// Collect the results of all finished cells, and write the report.
+    Collect(StudyLocation),
 }
 
+/// Study file and directory of its cells.
 #[derive(Debug, Args)]
-struct Place {
-    /// The study file.
+struct StudyLocation {
+    /// Study file.
     study: PathBuf,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
     #[arg(long, value_name = "DIR")]
@@ -46,55 +48,55 @@ struct Place {
 
 #[derive(Debug, Args)]
 struct RunArguments {
-    /// The study file.
+    /// Study file.
     #[arg(required = true)]
     study: Option<PathBuf>,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print the cells and how long they will take, and run none.
+    /// Print the cells and their expected duration, without running any.
     #[arg(long)]
     dry_run: bool,
-    /// Cells run at a time, each in a process of its own [default: 1, or all that Slurm has room for].
+    /// Number of cells that run at the same time, each in its own process [default: 1; no limit with Slurm].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Threads of each [default: those of the machine, shared, or those that Slurm gives a task].
+    /// Number of threads per cell [default: the cores of the machine divided by --jobs; those of the task with Slurm].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Device of each; several, with commas, are dealt out in turn.
+    /// Device of the cells; several, separated by commas, are assigned in turn.
     #[arg(long, default_value = DEFAULT_DEVICE, value_delimiter = ',')]
     device: Vec<String>,
-    /// What runs the cells.
+    /// Launcher of the cells.
     #[arg(long, value_enum, default_value_t)]
     launcher: Launcher,
-    /// Run this cell alone, by number or id, in this process: begun, gone on with or done already. For schedulers.
+    /// Run only this cell, by number or id, in this process; a cell that was started before is resumed. For schedulers.
     #[arg(long, value_name = "CELL", conflicts_with_all = ["dry_run", "jobs", "threads", "launcher"])]
     cell: Option<String>,
-    /// Options of sbatch, as `-- --partition=gpu --time=4:00:00`.
+    /// Options for sbatch, as in `-- --partition=gpu --time=4:00:00`.
     #[arg(last = true, value_name = "OPTIONS")]
     launcher_options: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Launcher {
-    /// Processes of this machine.
+    /// Processes on this machine.
     #[default]
     Local,
-    /// Job arrays of a Slurm cluster, and a job that collects.
+    /// Job arrays on a Slurm cluster, followed by a job that collects the results.
     Slurm,
 }
 
-/// Runs a study, or a part of it.
+/// Runs a study or one of its cells, shows its status, or collects its results.
 pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
     match (&arguments.command, &arguments.run) {
-        (Some(AblateCommand::Status(Place { study, out })), _) => {
-            let (study, out) = opened(study, out.as_deref())?;
+        (Some(AblateCommand::Status(StudyLocation { study, out })), _) => {
+            let (study, out) = open_study(study, out.as_deref())?;
             print(&comparison_tables::cells(&study, |cell| {
-                state_name(state_of(&out, cell))
+                state_name(cell_state(&out, cell))
             }))
         }
-        (Some(AblateCommand::Collect(Place { study, out })), _) => {
-            let (study, out) = opened(study, out.as_deref())?;
+        (Some(AblateCommand::Collect(StudyLocation { study, out })), _) => {
+            let (study, out) = open_study(study, out.as_deref())?;
             report(&study, &out)
         }
         (None, arguments) => {
@@ -102,10 +104,10 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
                 .study
                 .as_deref()
                 .unwrap_or(Path::new("study.toml"));
-            let (study, out) = opened(file, arguments.out.as_deref())?;
+            let (study, out) = open_study(file, arguments.out.as_deref())?;
             if arguments.launcher == Launcher::Local && !arguments.launcher_options.is_empty() {
                 let message = "options after `--` are for --launcher slurm";
-                return Err(Failure::CouldNotRun(message.to_owned()));
+                return Err(Failure::Error(message.to_owned()));
             }
             match (&arguments.cell, arguments.launcher) {
                 (Some(cell), _) => run_one(&study, &out, cell, &arguments.device[0]),
@@ -119,15 +121,26 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
     }
 }
 
-fn opened(file: &Path, out: Option<&Path>) -> Result<(Study, PathBuf), Failure> {
-    let study = Study::read(file).map_err(Failure::CouldNotRun)?;
+/// Reads a study, and determines the directory of its results.
+fn open_study(file: &Path, out: Option<&Path>) -> Result<(Study, PathBuf), Failure> {
+    let study = Study::read(file).map_err(Failure::Error)?;
+    // Cells share most of their settings, so each warning is logged once only.
+    let warnings: BTreeSet<&String> = study
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.config.warnings)
+        .collect();
+    for warning in warnings {
+        log(warning);
+    }
     let out = out.map_or_else(|| Path::new("runs").join(&study.name), Path::to_owned);
     Ok((study, out))
 }
 
+/// Name of a cell's state, as shown by `ablate status`.
 fn state_name(state: CellState) -> String {
     match state {
-        CellState::Waiting => "not begun",
+        CellState::NotStarted => "not started",
         CellState::Stopped => "stopped",
         CellState::Running => "running",
         CellState::Finished => "finished",
@@ -135,59 +148,62 @@ fn state_name(state: CellState) -> String {
     .to_owned()
 }
 
-/// The cells, numbered, and the time they will take.
+/// Prints the cells of a study and the time that they will take.
 fn plan(study: &Study, n_jobs: u16) -> Result<(), Failure> {
     let mut bar = Bar::new(study.variants.len(), "variants timed");
     let mut seconds = Vec::with_capacity(study.variants.len());
     for variant in 0..study.variants.len() {
+        // Cells of a variant differ only in the seed, so that timing one of them is enough.
         let cell = study.cells.iter().find(|cell| cell.variant == variant);
-        let found = cell.map(|cell| dry_run_of(&cell.config)).transpose()?;
-        seconds.push(found.map_or(0.0, |found| {
-            found.seconds_per_step * found.total_steps as f64
-        }));
+        let cost = cell.map(|cell| estimate_cost(&cell.config)).transpose()?;
+        seconds.push(cost.map_or(0.0, |cost| cost.seconds_per_step * cost.total_steps as f64));
         bar.set(variant + 1);
     }
     bar.finish();
     let total: f64 = study.cells.iter().map(|cell| seconds[cell.variant]).sum();
     print(&format!(
-        "{}\n{}{}{} cells, about {} of training steps, {} with {n_jobs} at a time if they do not share cores\n",
+        "{}\n{}{}{}: about {} of training steps, or {} with --jobs {n_jobs} if they do not share cores\n",
         study.question,
         comparison_tables::cells(study, |cell| tables::duration(seconds[cell.variant])),
         comparison_tables::equal_times(study, &seconds),
-        study.cells.len(),
+        tables::counted(study.cells.len(), "cell"),
         tables::duration(total),
         tables::duration(total / f64::from(n_jobs))
     ))
 }
 
+/// Runs or resumes one cell in this process.
 fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Failure> {
-    let cell = study.cell_named(name).map_err(Failure::CouldNotRun)?;
+    let cell = study.find_cell(name).map_err(Failure::Error)?;
     let root = cell.directory(out);
-    if state_of(out, cell) == CellState::Running {
-        tell(&format!(
-            "{}: another process is at this cell; waiting for it",
+    // A scheduler may start a cell again while its first process still writes the last checkpoint.
+    if cell_state(out, cell) == CellState::Running {
+        log(&format!(
+            "{}: another process is running this cell; waiting for it",
             root.display()
         ));
         let stop = stop_flag()
-            .map_err(|error| Failure::CouldNotRun(format!("cannot listen to signals: {error}")))?;
-        while state_of(out, cell) == CellState::Running {
+            .map_err(|error| Failure::Error(format!("cannot install signal handlers: {error}")))?;
+        while cell_state(out, cell) == CellState::Running {
             if stop.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted(
-                    "stopped while another process was at the cell".to_owned(),
+                    "stopped while waiting for another process to finish the cell".to_owned(),
                 ));
             }
             sleep(Duration::from_millis(200));
         }
     }
-    match root.exists() {
-        true => resume_at(&root),
-        false => begin_at(&cell.config, &root, device),
+    if root.exists() {
+        resume_at(&root)
+    } else {
+        start_at(&cell.config, &root, device)
     }
 }
 
+/// Runs all cells in processes of this machine, and reports the results.
 fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Failure> {
     let stop = stop_flag()
-        .map_err(|error| Failure::CouldNotRun(format!("cannot listen to signals: {error}")))?;
+        .map_err(|error| Failure::Error(format!("cannot install signal handlers: {error}")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let n_jobs = arguments.jobs.map_or(1, usize::from);
     let pool = Pool {
@@ -198,64 +214,63 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
         devices: arguments.device.clone(),
     };
     let mut progress = PoolProgress::new(study);
-    let is_whole = run_cells(study, out, &pool, &stop, &mut |event| progress.tell(&event));
+    let is_complete = run_cells(study, out, &pool, &stop, &mut |event| progress.log(&event));
     progress.finish();
-    let is_whole = is_whole.map_err(Failure::CouldNotRun)?;
+    let is_complete = is_complete.map_err(Failure::Error)?;
     report(study, out)?;
-    match (&progress.failures[..], is_whole) {
-        ([first, ..], _) => Err(Failure::No(format!(
+    match (&progress.failures[..], is_complete) {
+        ([first, ..], _) => Err(Failure::NegativeResult(format!(
             "{} of {} cells failed; the first: {first}",
             progress.failures.len(),
             study.cells.len()
         ))),
         ([], false) => Err(Failure::Interrupted(
-            "stopped, with checkpoints; go on with the same command".to_owned(),
+            "stopped, with checkpoints; resume with the same command".to_owned(),
         )),
         ([], true) => Ok(()),
     }
 }
 
+/// Submits all cells to Slurm.
 fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Failure> {
     let [device] = &arguments.device[..] else {
-        return Err(Failure::CouldNotRun(
-            "a launcher of Slurm takes one --device".to_owned(),
+        return Err(Failure::Error(
+            "--launcher slurm takes one --device".to_owned(),
         ));
     };
     let slurm = Slurm {
-        n_running: arguments.jobs.map(usize::from),
+        max_running: arguments.jobs.map(usize::from),
         n_threads: arguments.threads.map(usize::from),
         device: device.clone(),
         options: arguments.launcher_options.clone(),
     };
     if arguments.dry_run {
         plan(study, arguments.jobs.unwrap_or(1))?;
-        let said = slurm
-            .try_out(file, study, out)
-            .map_err(Failure::CouldNotRun)?;
-        return print(&format!("{said}\n"));
+        let test_report = slurm
+            .test_submission(file, study, out)
+            .map_err(Failure::Error)?;
+        return print(&format!("{test_report}\n"));
     }
-    match slurm
-        .submit(file, study, out)
-        .map_err(Failure::CouldNotRun)?
-    {
+    match slurm.submit(file, study, out).map_err(Failure::Error)? {
         None => report(study, out),
         Some(submitted) => print(&format!(
-            "{} cells in array {}; job {} collects them into {} when they have ended; `ablate status` tells how far \
-             they are\n",
-            submitted.n_cells,
-            submitted.arrays.join(", "),
-            submitted.collecting,
+            "submitted {} in array {}; job {} will collect the results in {}; `ablate status` shows the status of \
+             every cell\n",
+            tables::counted(submitted.n_cells, "cell"),
+            submitted.array_jobs.join(", "),
+            submitted.collect_job,
             out.display()
         )),
     }
 }
 
+/// Collects the results, writes the report, and prints the tables.
 fn report(study: &Study, out: &Path) -> Result<(), Failure> {
-    let collected = collect(study, out).map_err(Failure::CouldNotRun)?;
+    let collected = collect(study, out).map_err(Failure::Error)?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(study, &collected, out, &command.join(" ")).map_err(Failure::CouldNotRun)?;
-    write_tensorboard(study, &collected, out).map_err(Failure::CouldNotRun)?;
+    write_report(study, &collected, out, &command.join(" ")).map_err(Failure::Error)?;
+    write_tensorboard(study, &collected, out).map_err(Failure::Error)?;
     print(&comparison_tables::study(study, &collected))?;
-    tell(&format!("report: {}", out.join("report.html").display()));
+    log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `anomaly`: images whose attention has another topology than that of normal ones.
+//! `anomaly`: detects images whose attention topology differs from that of normal images.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,28 +8,29 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 use super::evaluate::Split;
-use super::looking::{Exhibits, ReadingArguments, Subject};
-use super::output::{print, tell};
+use super::inspected_model::{InspectedModel, InspectionSet, SelectionArguments};
+use super::output::{log, print};
 use super::progress::Bar;
+use super::tables::counted;
 use crate::analysis::anomaly::AnomalyFit;
-use crate::analysis::inspect::{HeadChoice, InspectSpec, PictureDiagrams, mean_diagrams};
+use crate::analysis::inspect::{HeadChoice, HeadMeanDiagrams, InspectSpec, head_mean_diagrams};
 use crate::report::csv_field;
 use crate::run::write_atomically;
 use crate::statistics::area_under_roc;
 
-/// What is done about anomalies.
+/// Subcommands of `anomaly`.
 #[derive(Debug, Subcommand)]
 pub enum AnomalyCommand {
-    /// Learn what is normal: Fréchet means of the diagrams of normal images, and fences around them.
+    /// Fit Frechet means of the diagrams of normal images, and thresholds (Tukey fences) around them.
     Fit(FitArguments),
-    /// Say how far images are from normal.
+    /// Score how far the diagrams of images are from those of normal images.
     Score(ScoreArguments),
 }
 
 /// Arguments of `anomaly fit`.
 #[derive(Debug, Args)]
 pub struct FitArguments {
-    /// The run directory of the model; its best checkpoint is looked into.
+    /// Run directory of the model, whose best checkpoint is used.
     #[arg(long)]
     model: PathBuf,
     /// Normal images, at least 8.
@@ -38,8 +39,8 @@ pub struct FitArguments {
     #[command(flatten)]
     split: SplitArguments,
     #[command(flatten)]
-    reading: ReadingArguments,
-    /// File that is written, a JSON text.
+    selection: SelectionArguments,
+    /// JSON file to write.
     #[arg(long)]
     out: PathBuf,
     /// Device to run on.
@@ -50,12 +51,12 @@ pub struct FitArguments {
 /// Arguments of `anomaly score`.
 #[derive(Debug, Args)]
 pub struct ScoreArguments {
-    /// File that `anomaly fit` wrote; it names the model.
+    /// File written by `anomaly fit`; it names the model.
     fit: PathBuf,
-    /// Images that are scored.
+    /// Images to score.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
     images: Vec<PathBuf>,
-    /// Images known to be anomalous; those of `--images` are then known to be normal.
+    /// Images that are known to be anomalous; those of `--images` are then known to be normal.
     #[arg(long, num_args = 1.., requires = "images")]
     anomalous: Vec<PathBuf>,
     #[command(flatten)]
@@ -65,32 +66,33 @@ pub struct ScoreArguments {
     device: String,
 }
 
-/// Samples in place of files.
+/// Options that take samples of a split instead of files.
 #[derive(Debug, Args)]
 struct SplitArguments {
-    /// Samples of a split of the run's data, in place of files.
+    /// Use samples of a split of the run's data instead of files.
     #[arg(long, value_enum, requires = "label")]
     split: Option<Split>,
-    /// The class that is normal.
+    /// Class that counts as normal.
     #[arg(long, requires = "split")]
     label: Option<usize>,
-    /// So many samples of the split are looked at, evenly spaced.
+    /// Number of samples taken from the split, evenly spaced.
     #[arg(long, default_value_t = 200, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
 }
 
-/// What `fit` leaves for `score`.
+/// Content of the file that `anomaly fit` writes and `anomaly score` reads.
 #[derive(Serialize, Deserialize)]
 struct FitFile {
     model: PathBuf,
-    reading: ReadingArguments,
+    #[serde(rename = "reading")]
+    selection: SelectionArguments,
     fit: AnomalyFit,
 }
 
-/// Images shown to the model at once.
+/// Number of images per forward pass.
 const BATCH_SIZE: usize = 16;
 
-/// Fits or scores.
+/// Runs one subcommand.
 pub fn run(command: &AnomalyCommand) -> Result<(), Failure> {
     match command {
         AnomalyCommand::Fit(arguments) => fit(arguments),
@@ -98,82 +100,95 @@ pub fn run(command: &AnomalyCommand) -> Result<(), Failure> {
     }
 }
 
+/// Fits the model of normal images, and writes it to a file.
 fn fit(arguments: &FitArguments) -> Result<(), Failure> {
-    let could_not = Failure::CouldNotRun;
     let spec = arguments
-        .reading
+        .selection
         .spec(HeadChoice::Mean)
-        .map_err(could_not)?;
-    let subject = Subject::of_run(&arguments.model, &arguments.device)?;
-    let mut exhibits = match arguments.split.split {
-        Some(split) => subject.split(split, arguments.split.n_images)?,
-        None => subject.files(&arguments.images)?,
+        .map_err(Failure::Error)?;
+    let model = InspectedModel::from_run(&arguments.model, &arguments.device)?;
+    let mut set = match arguments.split.split {
+        Some(split) => model.split_samples(split, arguments.split.n_images)?,
+        None => model.read_files(&arguments.images)?,
     };
     if let Some(label) = arguments.split.label {
-        exhibits.keep(|sample| sample.label == label);
+        set.retain(|sample| sample.label == label);
     }
-    let (layers, diagrams) = diagrams(&subject, &exhibits, &spec)?;
-    let fit = AnomalyFit::new(layers, &diagrams).map_err(|e| could_not(e.to_string()))?;
-    let [n_mean, n_fence, fence] = [fit.n_mean as f64, fit.n_fence as f64, fit.fence().upper()];
+    let HeadMeanDiagrams {
+        layers,
+        images: diagrams,
+    } = diagrams(&model, &set, &spec)?;
+    let fit = AnomalyFit::new(layers, &diagrams).map_err(|e| Failure::Error(e.to_string()))?;
+    let message = format!(
+        "{}: Frechet means of {}, thresholds from {}; scores above {:.3} are anomalous",
+        arguments.out.display(),
+        counted(fit.n_mean, "image"),
+        counted(fit.n_fence, "image"),
+        fit.fence().upper()
+    );
+    // Absolute, so that `score` finds the run from another directory.
     let absolute = std::path::absolute(&arguments.model);
     let file = FitFile {
         model: absolute.unwrap_or_else(|_| arguments.model.clone()),
-        reading: arguments.reading.clone(),
+        selection: arguments.selection.clone(),
         fit,
     };
     let text = serde_json::to_vec_pretty(&file).expect("numbers can be written");
     write_atomically(&arguments.out, &text).map_err(|error| {
-        could_not(format!(
+        Failure::Error(format!(
             "{}: cannot be written: {error}",
             arguments.out.display()
         ))
     })?;
-    tell(&format!(
-        "{}: means of {n_mean} images, fences of {n_fence}; scores above {fence:.3} are anomalous",
-        arguments.out.display()
-    ));
+    log(&message);
     Ok(())
 }
 
-/// Prints `image,group,layer,homology_dim,value,fence,is_beyond`: for each image its score, then its
-/// distances from the means.
+/// Prints CSV with the columns `image,group,layer,homology_dim,value,fence,is_beyond`: for each image its score, then
+/// the distances of its diagrams from the means.
 fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
     let FitFile {
         model,
-        reading,
+        selection,
         fit,
     } = read_fit(&arguments.fit)?;
-    let spec = reading
-        .spec(HeadChoice::Mean)
-        .map_err(Failure::CouldNotRun)?;
-    let subject = Subject::of_run(&model, &arguments.device)?;
+    let spec = selection.spec(HeadChoice::Mean).map_err(Failure::Error)?;
+    let model = InspectedModel::from_run(&model, &arguments.device)?;
     let split = &arguments.split;
-    let (exhibits, groups) = match (split.split, split.label) {
-        (Some(wanted), Some(label)) => {
-            let exhibits = subject.split(wanted, split.n_images)?;
-            let samples = exhibits.samples.iter();
-            let groups = samples.map(|sample| Some(sample.label != label)).collect();
-            (exhibits, groups)
+    // For each image: true if it is known to be anomalous, `None` if unknown.
+    let (set, is_anomalous) = match (split.split, split.label) {
+        (Some(name), Some(label)) => {
+            let set = model.split_samples(name, split.n_images)?;
+            let is_anomalous = set
+                .items
+                .iter()
+                .map(|item| Some(item.sample.label != label))
+                .collect();
+            (set, is_anomalous)
         }
         _ => {
             let all = [&arguments.images[..], &arguments.anomalous].concat();
             let n_images = arguments.images.len();
             let is_known = !arguments.anomalous.is_empty();
-            let groups = (0..all.len()).map(|place| is_known.then_some(place >= n_images));
-            (subject.files(&all)?, groups.collect::<Vec<Option<bool>>>())
+            let is_anomalous: Vec<Option<bool>> = (0..all.len())
+                .map(|index| is_known.then_some(index >= n_images))
+                .collect();
+            (model.read_files(&all)?, is_anomalous)
         }
     };
-    let (_, diagrams) = diagrams(&subject, &exhibits, &spec)?;
+    let diagrams = diagrams(&model, &set, &spec)?.images;
     print("image,group,layer,homology_dim,value,fence,is_beyond\n")?;
-    let mut scores: [Vec<f64>; 2] = Default::default();
-    for ((name, group), picture) in exhibits.names.iter().zip(&groups).zip(&diagrams) {
-        let found = fit.score(picture).map_err(|e| Failure::No(e.to_string()))?;
-        let group_name = match group {
+    let (mut normal_scores, mut anomalous_scores) = (Vec::new(), Vec::new());
+    for ((item, is_anomalous), image) in set.items.iter().zip(&is_anomalous).zip(&diagrams) {
+        let score = fit
+            .score(image)
+            .map_err(|e| Failure::NegativeResult(e.to_string()))?;
+        let group = match is_anomalous {
             None => "",
             Some(false) => "normal",
             Some(true) => "anomalous",
         };
-        let start = format!("{},{group_name}", csv_field(name));
+        let start = format!("{},{group}", csv_field(&item.name));
         let mut lines = String::new();
         let mut line = |layer: &str, dim: &str, value: f64, fence: f64| {
             let is_beyond = value > fence;
@@ -182,31 +197,34 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
                 "{start},{layer},{dim},{value:.6},{fence:.6},{is_beyond}"
             );
         };
-        line("all", "all", found.score, fit.fence().upper());
-        for ((layer, dims), normal) in fit.layers.iter().zip(&found.distances).zip(&fit.normal) {
+        line("all", "all", score.score, fit.fence().upper());
+        for ((layer, dims), normal) in fit.layers.iter().zip(&score.distances).zip(&fit.normal) {
             for (dim, (distance, normal)) in dims.iter().zip(normal).enumerate() {
                 let fence = normal.fence().upper();
                 line(&layer.to_string(), &dim.to_string(), *distance, fence);
             }
         }
         print(&lines)?;
-        if let Some(is_anomalous) = group {
-            scores[usize::from(*is_anomalous)].push(found.score);
+        match is_anomalous {
+            Some(true) => anomalous_scores.push(score.score),
+            Some(false) => normal_scores.push(score.score),
+            None => {}
         }
     }
-    if let Some(area) = area_under_roc(&scores[0], &scores[1]) {
-        tell(&format!(
+    if let Some(area) = area_under_roc(&normal_scores, &anomalous_scores) {
+        log(&format!(
             "area under the ROC curve: {area:.3} ({} normal, {} anomalous)",
-            scores[0].len(),
-            scores[1].len()
+            normal_scores.len(),
+            anomalous_scores.len()
         ));
     }
     Ok(())
 }
 
+/// Reads a file of `anomaly fit`.
 fn read_fit(path: &Path) -> Result<FitFile, Failure> {
     let refuse = |error: String| {
-        Failure::CouldNotRun(format!(
+        Failure::Error(format!(
             "{}: cannot be read ({error}), expected a file that `anomaly fit` wrote",
             path.display()
         ))
@@ -215,27 +233,32 @@ fn read_fit(path: &Path) -> Result<FitFile, Failure> {
     serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))
 }
 
+/// Computes the diagrams of all images, batch by batch.
 fn diagrams(
-    subject: &Subject,
-    exhibits: &Exhibits,
+    model: &InspectedModel,
+    set: &InspectionSet,
     spec: &InspectSpec,
-) -> Result<(Vec<usize>, Vec<PictureDiagrams>), Failure> {
-    let n_samples = exhibits.samples.len();
+) -> Result<HeadMeanDiagrams, Failure> {
+    let n_samples = set.len();
     let mut bar = Bar::new(n_samples, "images");
-    let (mut layers, mut found) = (Vec::new(), Vec::with_capacity(n_samples));
+    let mut all = HeadMeanDiagrams {
+        layers: Vec::new(),
+        images: Vec::with_capacity(n_samples),
+    };
     for start in (0..n_samples).step_by(BATCH_SIZE) {
-        let seen = subject.see(exhibits, start..n_samples.min(start + BATCH_SIZE))?;
-        if seen.pictures.len() != n_samples.min(start + BATCH_SIZE) - start {
-            return Err(Failure::CouldNotRun(format!(
-                "{} is a model of clips, expected one of images",
-                subject.title
+        let pass = model.forward_batch(set, start..n_samples.min(start + BATCH_SIZE))?;
+        if pass.images.len() != n_samples.min(start + BATCH_SIZE) - start {
+            return Err(Failure::Error(format!(
+                "{}: expected a model for images, found one for clips",
+                model.title
             )));
         }
-        let read = mean_diagrams(&seen, spec).map_err(|e| Failure::No(e.to_string()))?;
-        layers = read.0;
-        found.extend(read.1);
-        bar.set(found.len());
+        let batch =
+            head_mean_diagrams(&pass, spec).map_err(|e| Failure::NegativeResult(e.to_string()))?;
+        all.layers = batch.layers;
+        all.images.extend(batch.images);
+        bar.set(all.images.len());
     }
     bar.finish();
-    Ok((layers, found))
+    Ok(all)
 }

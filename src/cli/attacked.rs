@@ -1,138 +1,148 @@
-//! Pictures beside what an attack makes of them, for `analyze`.
+//! Attacked images beside their originals, for `analyze`.
 
 use std::ops::Range;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::looking::Exhibits;
-use super::progress::{Bar, Notes};
-use super::{Failure, open, read_config};
-use crate::analysis::inspect::Change;
+use super::inspected_model::{InspectionItem, InspectionSet};
+use super::progress::{Bar, MessageObserver};
+use super::{Failure, read_run_config, select_device};
+use crate::analysis::inspect::AppliedPerturbation;
 use crate::data::{Attack, Perturbation, Sample};
 use crate::run::RunDirectory;
 use crate::train::AttackedModel;
 
-/// How pictures are attacked.
+/// Options of the attack on images.
 #[derive(Debug, Args)]
 pub struct AttackArguments {
-    /// Show each picture three times: as it is, moved against the model of the run, and moved as far at random.
-    /// Away from its class with `--split`, from what the model says of it with `--images`.
+    /// Show each image three times: unchanged, attacked, and randomly changed by the same amount. The attack moves it
+    /// away from its label with `--split`, and from its predicted class with `--images`.
     #[arg(long, value_enum)]
     attack: Option<AttackName>,
-    /// Largest change of a pixel, as a share of the range of pixels.
-    #[arg(long, default_value = "0.05", requires = "attack", value_parser = share)]
+    /// Largest change of a pixel, as a fraction of the range of pixels.
+    #[arg(long, default_value = "0.05", requires = "attack", value_parser = fraction)]
     epsilon: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AttackName {
-    /// One step along the sign of the gradient.
+    /// Fast gradient sign method: one step along the sign of the gradient.
     Fgsm,
-    /// 20 such steps, kept within the bound.
+    /// Projected gradient descent: 20 such steps, kept within the bound.
     Pgd,
 }
 
+/// Projected gradient descent of `--attack pgd`.
 const PGD: Attack = Attack::Pgd {
     n_steps: 20,
     n_starts: 1,
 };
 
-fn share(text: &str) -> Result<f64, String> {
-    let found = text.parse().ok();
-    found
-        .filter(|share| *share > 0.0 && *share <= 1.0)
+/// Parses a fraction above 0 and up to 1.
+fn fraction(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|fraction| *fraction > 0.0 && *fraction <= 1.0)
         .ok_or_else(|| "expected a number above 0 and up to 1".to_owned())
 }
 
 impl AttackArguments {
-    /// Whether there is an attack.
-    pub(super) fn is_asked_for(&self) -> bool {
+    /// True if an attack is requested.
+    pub(super) fn is_requested(&self) -> bool {
         self.attack.is_some()
     }
 
-    /// The exhibits, each followed by itself attacked and by itself changed at random, if there is an attack.
-    pub(super) fn beside(
+    /// Adds an attacked and a randomly changed version after each image; returns the set unchanged without an attack.
+    pub(super) fn add_attacked(
         &self,
-        exhibits: Exhibits,
+        originals: InspectionSet,
         run: &Path,
         device_name: &str,
-    ) -> Result<Exhibits, Failure> {
+    ) -> Result<InspectionSet, Failure> {
         let Some(name) = self.attack else {
-            return Ok(exhibits);
+            return Ok(originals);
         };
-        let (attack, by) = match name {
+        let (attack, attack_name) = match name {
             AttackName::Fgsm => (Attack::Fgsm, "FGSM"),
             AttackName::Pgd => (PGD, "PGD"),
         };
-        let run = RunDirectory::open(run).map_err(Failure::CouldNotRun)?;
-        let config = read_config(&run.config(), &[])?;
-        let model = AttackedModel::load(&run, &config, &open(device_name)?, &mut Notes)?;
-        let kinds = [(attack, by), (Attack::Random, "a random change")];
-        let n_clips = 1 + kinds.len();
-        let n_samples = exhibits.samples.len();
-        let mut bar = Bar::new(n_samples, "attacked");
-        let mut all = Exhibits {
-            names: Vec::new(),
-            samples: Vec::new(),
-            changes: Vec::new(),
-            is_labelled: exhibits.is_labelled,
-        };
+        let run = RunDirectory::open(run).map_err(Failure::Error)?;
+        let config = read_run_config(&run.config())?;
+        let model = AttackedModel::load(
+            &run,
+            &config,
+            &select_device(device_name)?,
+            &mut MessageObserver,
+        )?;
+        let attacks = [(attack, attack_name), (Attack::Random, "a random change")];
+        let n_versions = 1 + attacks.len();
+        let n_samples = originals.len();
+        let mut bar = Bar::new(n_samples, "images attacked");
+        let mut items = Vec::with_capacity(n_versions * n_samples);
         for start in (0..n_samples).step_by(BATCH_SIZE) {
             let range = start..n_samples.min(start + BATCH_SIZE);
-            let changed = kinds.map(|(attack, _)| {
+            let [attacked, random] = attacks.map(|(attack, _)| {
                 let epsilon = self.epsilon;
-                let attack = Perturbation::Attack { attack, epsilon };
-                changed(&model, &exhibits, range.clone(), attack)
+                let perturbation = Perturbation::Attack { attack, epsilon };
+                perturb(&model, &originals, range.clone(), perturbation)
             });
-            let [attacked, random] = changed;
-            let [attacked, random] = [attacked?, random?];
-            for (sample, both) in range.clone().zip(attacked.into_iter().zip(random)) {
-                let name = &exhibits.names[sample];
-                all.names.push(name.clone());
-                all.samples.push(exhibits.samples[sample].clone());
-                all.changes.push(None);
-                for ((_, by), changed) in kinds.iter().zip([both.0, both.1]) {
-                    let by = format!("{by} by {}", self.epsilon);
-                    all.names.push(format!("{name}, {by}"));
-                    all.samples.push(changed);
-                    let of = n_clips * sample;
-                    all.changes.push(Some(Change { of, by }));
+            for (index, (attacked, random)) in range.clone().zip(attacked?.into_iter().zip(random?))
+            {
+                let original = &originals.items[index];
+                items.push(original.clone());
+                for ((_, attack_name), sample) in attacks.iter().zip([attacked, random]) {
+                    let description = format!("{attack_name} with epsilon {}", self.epsilon);
+                    items.push(InspectionItem {
+                        name: format!("{}, {description}", original.name),
+                        sample,
+                        perturbation: Some(AppliedPerturbation {
+                            original_clip: n_versions * index,
+                            description,
+                        }),
+                    });
                 }
             }
             bar.set(range.end);
         }
         bar.finish();
-        Ok(all)
+        Ok(InspectionSet {
+            items,
+            is_labelled: originals.is_labelled,
+        })
     }
 }
 
-/// Pictures attacked at once.
+/// Number of images attacked at once.
 const BATCH_SIZE: usize = 16;
 
-/// Some of the exhibits, changed: away from their class, or from what the model says of them.
-fn changed(
+/// Perturbs the items in `range`: away from their labels, or from their predicted classes if there are no labels.
+fn perturb(
     model: &AttackedModel,
-    exhibits: &Exhibits,
+    set: &InspectionSet,
     range: Range<usize>,
     perturbation: Perturbation,
 ) -> Result<Vec<Sample>, Failure> {
-    let samples = &exhibits.samples[range.clone()];
-    let classes = match exhibits.is_labelled {
-        true => model.right_classes(samples),
-        false => model.said_classes(samples)?,
+    let samples: Vec<Sample> = set.items[range.clone()]
+        .iter()
+        .map(|item| item.sample.clone())
+        .collect();
+    let classes = if set.is_labelled {
+        model.labels(&samples)
+    } else {
+        model.predicted_classes(&samples)?
     };
-    let clips = model.perturbed(samples, &classes, range.start, perturbation);
-    let pixels: Vec<f32> = clips
-        .try_into_vec_as()
-        .map_err(|e| Failure::No(format!("the changed pixels cannot be read: {e}")))?;
-    let of_samples = pixels
+    let clips = model.perturbed(&samples, &classes, range.start, perturbation);
+    let pixels: Vec<f32> = clips.try_into_vec_as().map_err(|e| {
+        Failure::NegativeResult(format!("the perturbed pixels cannot be read: {e}"))
+    })?;
+    let perturbed = pixels
         .chunks_exact(pixels.len() / samples.len())
-        .zip(samples);
-    let changed = of_samples.map(|(pixels, sample)| {
-        // Pixels of a model lie between -1 and 1.
-        let pixels = pixels.iter().map(|pixel| 0.5 * pixel + 0.5).collect();
-        Sample::new(pixels, sample.label)
-    });
-    Ok(changed.collect())
+        .zip(&samples)
+        .map(|(pixels, sample)| {
+            // The model's pixels lie between -1 and 1, those of samples between 0 and 1.
+            let pixels = pixels.iter().map(|pixel| 0.5 * pixel + 0.5).collect();
+            Sample::new(pixels, sample.label)
+        });
+    Ok(perturbed.collect())
 }

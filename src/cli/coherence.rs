@@ -1,15 +1,16 @@
-//! `coherence`: how steady over time is what models make of clips.
+//! `coherence`: temporal coherence of predictions on clips.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::output::{print, tell};
-use super::progress::{Bar, Notes};
-use super::{Failure, comparison_tables, name_of, open, read_config};
+use super::output::{log, print};
+use super::progress::{Bar, MessageObserver};
+use super::{Failure, comparison_tables, read_run_config, run_name, select_device};
 use crate::analysis::coherence::{
-    Comparisons, RunInfo, RunReading, Suite, Watch, arms, read, shown_clips, write_report,
+    ArmComparisons, RunInfo, RunMeasurement, Suite, group_into_arms, measure, reported_clips,
+    write_report,
 };
 use crate::config::Config;
 use crate::model::Task;
@@ -19,18 +20,18 @@ use crate::train::load_best;
 /// Arguments of `coherence`.
 #[derive(Debug, Args)]
 pub struct CoherenceArguments {
-    /// Run directories. Those that differ in the seed alone are one arm; arms are compared with that of
+    /// Run directories. Runs that differ only in the seed form one arm; the other arms are compared with the arm of
     /// the first run, seed by seed and clip by clip.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// `builtin`, moving digits that no run was trained on, or a directory of clips.
+    /// `builtin` for moving digits that no run was trained on, or a directory of clips.
     #[arg(long, default_value = "builtin", value_name = "builtin|DIR")]
     clips: String,
-    /// The first so many clips.
-    #[arg(long, default_value_t = 360, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use only the first N clips.
+    #[arg(long, value_name = "N", default_value_t = 360, value_parser = clap::value_parser!(u32).range(1..))]
     n_clips: u32,
-    /// Directory of the report: `report.html`, `coherence.json`, `clips/` and `tensorboard/`; by default
-    /// `coherence` in the first run's directory. An older report there is replaced.
+    /// Directory of the report: `report.html`, `coherence.json`, `clips/` and `tensorboard/` [default: `coherence` in
+    /// the directory of the first run]. An older report there is replaced.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Device to run on.
@@ -38,58 +39,68 @@ pub struct CoherenceArguments {
     device: String,
 }
 
-/// Reads the runs, prints the table and writes the report.
+/// Measures the runs, prints the tables and writes the report.
 pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
-    let could_not = Failure::CouldNotRun;
     let runs = arguments.runs.iter().map(|root| {
-        let run = RunDirectory::open(root).map_err(could_not)?;
-        let config = read_config(&run.config(), &[])?;
-        Ok((name_of(root), run, config))
+        let run = RunDirectory::open(root).map_err(Failure::Error)?;
+        let config = read_run_config(&run.config())?;
+        Ok(NamedRun {
+            name: run_name(root),
+            run,
+            config,
+        })
     });
-    let runs: Vec<(String, RunDirectory, Config)> = runs.collect::<Result<_, Failure>>()?;
-    check_alike(&runs).map_err(could_not)?;
-    let infos = runs
+    let runs: Vec<NamedRun> = runs.collect::<Result<_, Failure>>()?;
+    check_alike(&runs).map_err(Failure::Error)?;
+    let infos: Vec<RunInfo> = runs
         .iter()
-        .map(|(name, _, config)| RunInfo::new(name, config));
-    let infos: Vec<RunInfo> = infos.collect();
-    let arms = arms(&infos).map_err(could_not)?;
-    let suite = suite(arguments, &runs[0].2).map_err(could_not)?;
-    let device = open(&arguments.device)?;
+        .map(|run| RunInfo::new(&run.name, &run.config))
+        .collect();
+    let arms = group_into_arms(&infos).map_err(Failure::Error)?;
+    let suite = suite(arguments, &runs[0].config).map_err(Failure::Error)?;
+    let device = select_device(&arguments.device)?;
 
-    let shown = shown_clips(&suite);
+    let reported = reported_clips(&suite);
+    // One bar for all runs, since every run measures the same clips.
     let mut bar = Bar::new(runs.len() * suite.clips.len(), "clips");
-    let mut readings = Vec::with_capacity(runs.len());
-    for (place, ((name, run, config), info)) in runs.iter().zip(infos).enumerate() {
-        let (model, _) = load_best(run, config, &device, &mut Notes)?;
-        let before = place * suite.clips.len();
-        let reading = read(
+    let mut measurements = Vec::with_capacity(runs.len());
+    for (index, (named, info)) in runs.iter().zip(infos).enumerate() {
+        let (model, _) = load_best(&named.run, &named.config, &device, &mut MessageObserver)?;
+        let n_before = index * suite.clips.len();
+        let measurement = measure(
             &model,
-            Task::of(&config.spec.model),
+            Task::from_config(&named.config.spec.model),
             &suite,
             &device,
-            &mut Watch {
-                shown: &shown,
-                progress: &mut |n_clips| bar.set(before + n_clips),
-            },
-        );
-        let reading = reading.map_err(|error| Failure::No(format!("{name}: {error}")))?;
-        readings.push(RunReading { info, reading });
+            &reported,
+            &mut |n_clips| bar.set(n_before + n_clips),
+        )
+        .map_err(|error| Failure::NegativeResult(format!("{}: {error}", named.name)))?;
+        measurements.push(RunMeasurement { info, measurement });
     }
     bar.finish();
-    let comparisons = Comparisons::new(&readings, &arms, &suite)
-        .map_err(|error| Failure::No(error.to_string()))?;
+    let comparisons = ArmComparisons::new(&measurements, &arms, &suite)
+        .map_err(|error| Failure::NegativeResult(error.to_string()))?;
     print(&comparison_tables::coherence(&comparisons))?;
 
     let out = match &arguments.out {
         Some(out) => out.clone(),
-        None => runs[0].1.root().join("coherence"),
+        None => runs[0].run.root().join("coherence"),
     };
     let command: Vec<String> = std::env::args().collect();
-    write_report(&out, &command.join(" "), &suite, &readings, &comparisons).map_err(could_not)?;
-    tell(&format!("report: {}", out.join("report.html").display()));
+    write_report(
+        &out,
+        &command.join(" "),
+        &suite,
+        &measurements,
+        &comparisons,
+    )
+    .map_err(Failure::Error)?;
+    log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }
 
+/// Clips to measure on.
 fn suite(arguments: &CoherenceArguments, config: &Config) -> Result<Suite, String> {
     let n_clips = arguments.n_clips as usize;
     match &*arguments.clips {
@@ -98,26 +109,35 @@ fn suite(arguments: &CoherenceArguments, config: &Config) -> Result<Suite, Strin
     }
 }
 
-/// All runs do the same with the same clips, and none is there twice.
-fn check_alike(runs: &[(String, RunDirectory, Config)]) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    let (first_name, _, first) = &runs[0];
-    for (name, run, config) in runs {
-        let place = run.root().canonicalize();
-        if !seen.insert(place.unwrap_or_else(|_| run.root().to_owned())) {
+/// Run directory with its configuration.
+struct NamedRun {
+    name: String,
+    run: RunDirectory,
+    config: Config,
+}
+
+/// Checks that all runs have the same task and the same shape of clips, and that none is listed twice.
+fn check_alike(runs: &[NamedRun]) -> Result<(), String> {
+    let mut paths = BTreeSet::new();
+    let first = &runs[0];
+    for NamedRun { name, run, config } in runs {
+        // One directory may be listed under two paths.
+        let path = run.root().canonicalize();
+        if !paths.insert(path.unwrap_or_else(|_| run.root().to_owned())) {
             return Err(format!(
-                "{}: passed twice, expected once",
+                "{}: run is passed twice, expected once",
                 run.root().display()
             ));
         }
-        let tasks = [first, config].map(|config| Task::of(&config.spec.model));
+        let tasks = [&first.config, config].map(|config| Task::from_config(&config.spec.model));
         if tasks[0] != tasks[1] {
-            let [a, b] = tasks.map(told);
+            let [a, b] = tasks.map(predicted);
             return Err(format!(
-                "{name} tells {b} and {first_name} tells {a}; pass runs of one task"
+                "{name} predicts {b} and {} predicts {a}; pass runs of the same task",
+                first.name
             ));
         }
-        let shapes = [first, config].map(|config| config.spec.samples);
+        let shapes = [&first.config, config].map(|config| config.spec.samples);
         if shapes[0] != shapes[1] {
             let [a, b] = shapes.map(|s| {
                 format!(
@@ -126,14 +146,16 @@ fn check_alike(runs: &[(String, RunDirectory, Config)]) -> Result<(), String> {
                 )
             });
             return Err(format!(
-                "{name} sees {b} and {first_name} {a}; pass runs that see the same clips"
+                "{name} takes {b} and {} takes {a}; pass runs with the same shape of clips and number of classes",
+                first.name
             ));
         }
     }
     Ok(())
 }
 
-fn told(task: Task) -> &'static str {
+/// Prediction of a task, in words.
+fn predicted(task: Task) -> &'static str {
     match task {
         Task::Classify => "the class of an image or clip",
         Task::ClassifyFrames => "the class of every frame",

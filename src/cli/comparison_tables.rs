@@ -1,26 +1,32 @@
-//! Tables of arms and of how they differ: studies, and coherence.
+//! Tables of studies and of temporal coherence: arms, and their differences from the baseline.
 
 use comfy_table::{Table, presets};
 
-use super::tables::{duration, grouped, table};
-use crate::analysis::coherence::{ArmDifferences, Comparisons, Level};
+use super::tables::{counted, duration, grouped, table};
+use crate::analysis::coherence::{ArmComparisons, ArmDifferences, ArmMean};
 use crate::coherence::{Better, Role};
-use crate::experiment::{Cell, Collected, Study};
+use crate::experiment::{Cell, Study, StudyResults};
 use crate::report::page::number;
 
-/// The cells of a study, numbered, and something of each.
-pub fn cells(study: &Study, about: impl Fn(&Cell) -> String) -> String {
+/// Table of the cells of a study; `describe` returns the text of the last column.
+pub fn cells(study: &Study, describe: impl Fn(&Cell) -> String) -> String {
     let mut table = table(["cell", "id", "arm", "seed", ""]);
     for (number, cell) in study.cells.iter().enumerate() {
         let arm = study.variants[cell.variant].name.clone();
         let seed = cell.seed.to_string();
-        table.add_row([number.to_string(), cell.id.clone(), arm, seed, about(cell)]);
+        table.add_row([
+            number.to_string(),
+            cell.id.clone(),
+            arm,
+            seed,
+            describe(cell),
+        ]);
     }
     format!("{table}\n")
 }
 
-/// What a cell of each variant costs, and the epochs of its baseline that cost as much: those of a control that is
-/// given equal time.
+/// Table of the time per cell of each variant, and the number of epochs that its baseline takes in this time, for
+/// controls with equal training time.
 pub fn equal_times(study: &Study, seconds: &[f64]) -> String {
     let epochs = |variant: usize| {
         let cell = study.cells.iter().find(|cell| cell.variant == variant);
@@ -28,131 +34,138 @@ pub fn equal_times(study: &Study, seconds: &[f64]) -> String {
     };
     let mut table = table([
         "arm",
-        "time of a cell",
+        "time per cell",
         "epochs",
-        "epochs of the baseline in that time",
+        "baseline epochs for equal time",
     ]);
-    for (place, variant) in study.variants.iter().enumerate() {
-        let as_long = variant.baseline.map_or("-".to_owned(), |baseline| {
+    for (index, variant) in study.variants.iter().enumerate() {
+        let baseline_epochs = variant.baseline.map_or("-".to_owned(), |baseline| {
             let per_epoch = seconds[baseline] / epochs(baseline).max(1) as f64;
-            format!("{:.0}", seconds[place] / per_epoch)
+            format!("{:.0}", seconds[index] / per_epoch)
         });
         table.add_row([
             variant.name.clone(),
-            duration(seconds[place]),
-            epochs(place).to_string(),
-            as_long,
+            duration(seconds[index]),
+            epochs(index).to_string(),
+            baseline_epochs,
         ]);
     }
     format!("{table}\n")
 }
 
-/// What a study has found, metric by metric.
-pub fn study(study: &Study, collected: &Collected) -> String {
+/// Results of a study: one table per metric, with the difference of each variant from its baseline.
+pub fn study(study: &Study, results: &StudyResults) -> String {
     let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut text = format!("{}\n", study.question);
-    for (place, (metric, results)) in study.metrics().zip(&collected.results).enumerate() {
-        let role = match place < study.primary.len() {
-            true => "primary",
-            false => "secondary",
+    for (index, (metric, by_variant)) in study.metrics().zip(&results.results).enumerate() {
+        // The primary metrics come first.
+        let role = if index < study.primary.len() {
+            "primary"
+        } else {
+            "secondary"
         };
         let mut table = table([
             metric,
             "mean",
             "seeds",
-            "less the baseline",
+            "difference from the baseline",
             "p",
             "p (Holm)",
             "effect size",
             "seeds needed",
             "p (equivalence)",
         ]);
-        for (variant, result) in study.variants.iter().zip(results) {
-            let found = result.difference.as_ref();
-            let of = |value: Option<f64>| optional(value.map(|value| format!("{value:.4}")));
-            let interval = found.and_then(|found| found.interval);
-            let interval = interval.map(|i| format!(" [{}, {}]", signed(i.low), signed(i.high)));
-            let difference = found.map(|found| signed(found.mean) + &interval.unwrap_or_default());
+        for (variant, result) in study.variants.iter().zip(by_variant) {
+            let paired = result.difference.as_ref();
+            let p_value = |value: Option<f64>| optional(value.map(|value| format!("{value:.4}")));
+            let interval = paired
+                .and_then(|paired| paired.interval)
+                .map(|i| format!(" [{}, {}]", signed(i.low), signed(i.high)));
+            let difference =
+                paired.map(|paired| signed(paired.mean) + &interval.unwrap_or_default());
             table.add_row([
                 variant.name.clone(),
-                level(&Level {
+                mean(&ArmMean {
                     mean: result.mean,
                     interval: result.interval,
                     n_clips: 0,
                 }),
                 result.n_seeds.to_string(),
                 optional(difference),
-                of(found.map(|found| found.p_value)),
-                of(result.adjusted_p_value),
+                p_value(paired.map(|paired| paired.p_value)),
+                p_value(result.adjusted_p_value),
                 optional(
-                    found
-                        .and_then(|f| f.effect_size)
+                    paired
+                        .and_then(|p| p.effect_size)
                         .map(|size| format!("{:+.2}", size.d_z)),
                 ),
                 optional(
-                    found
-                        .and_then(|f| f.n_seeds_for_80_percent_power)
+                    paired
+                        .and_then(|p| p.n_seeds_for_80_percent_power)
                         .map(grouped),
                 ),
-                of(found
-                    .and_then(|f| f.equivalence.as_ref())
-                    .map(|e| e.p_value)),
+                p_value(
+                    paired
+                        .and_then(|p| p.equivalence.as_ref())
+                        .map(|e| e.p_value),
+                ),
             ]);
         }
         text.push_str(&format!("{role}\n{table}\n"));
     }
-    let n_finished = collected.summaries.iter().flatten().count();
+    let n_finished = results.summaries.iter().flatten().count();
     text.push_str(&format!(
-        "{n_finished} of {} cells finished\n",
-        study.cells.len()
+        "{n_finished} of {} finished\n",
+        counted(study.cells.len(), "cell")
     ));
     text
 }
 
-/// How steady the arms are, and how the others differ from the first.
-pub fn coherence(found: &Comparisons) -> String {
+/// Coherence of every arm, failed guards, and the differences of the other arms from the first.
+pub fn coherence(comparisons: &ArmComparisons) -> String {
     let mut text = String::new();
-    for (arm, guards) in found.arms.iter().zip(&found.guards) {
+    for (arm, guards) in comparisons.arms.iter().zip(&comparisons.guards) {
         for guard in guards.iter().filter(|guard| guard.n_holding < guard.n_runs) {
             text.push_str(&format!(
-                "{}: {} is {:.3}, expected {}, in {} of {} runs: what is steady there may be frozen\n",
+                "{}: {} is {:.3} (expected {}) in {} of {}: the output may be constant or frozen\n",
                 arm.name,
                 guard.title,
                 guard.mean,
                 guard.expected,
                 guard.n_runs - guard.n_holding,
-                guard.n_runs
+                counted(guard.n_runs, "run")
             ));
         }
     }
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     let mut header = vec!["metric".to_owned()];
-    header.extend(found.arms.iter().map(|arm| match arm.runs.len() {
+    header.extend(comparisons.arms.iter().map(|arm| match arm.runs.len() {
         1 => arm.name.clone(),
         n => format!("{} ({n} seeds)", arm.name),
     }));
-    if !found.truth.is_empty() {
+    if !comparisons.truth.is_empty() {
         header.push("true frames".to_owned());
     }
     table.set_header(header);
-    for (place, metric) in found.metrics.iter().enumerate() {
+    for (index, metric) in comparisons.metrics.iter().enumerate() {
         let name = match metric.unit {
             "" => metric.name.to_owned(),
             unit => format!("{} ({unit})", metric.name),
         };
-        let levels = found.levels.iter().map(|levels| level(&levels[place]));
-        let truth = found.truth.get(place).map(|&value| number(value));
-        table.add_row([name].into_iter().chain(levels).chain(truth));
+        let means = comparisons.means.iter().map(|means| mean(&means[index]));
+        let truth = comparisons.truth.get(index).map(|&value| number(value));
+        table.add_row([name].into_iter().chain(means).chain(truth));
     }
     text.push_str(&format!("{table}\n"));
-    for difference in &found.differences {
-        text.push_str(&differences(found, difference));
+    for difference in &comparisons.differences {
+        text.push_str(&differences(comparisons, difference));
     }
     text
 }
 
-fn differences(found: &Comparisons, of_arm: &ArmDifferences) -> String {
+/// Table of the differences of one arm from the first.
+fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
     let mut table = table([
         "difference",
         "mean",
@@ -162,14 +175,14 @@ fn differences(found: &Comparisons, of_arm: &ArmDifferences) -> String {
         "effect size",
         "seeds needed",
     ]);
-    for (metric, difference) in found.metrics.iter().zip(&of_arm.of_metrics) {
+    for (metric, difference) in comparisons.metrics.iter().zip(&arm.by_metric) {
         let Some(difference) = difference else {
             continue;
         };
-        let paired = &difference.found;
+        let paired = &difference.comparison;
         let name = match (metric.role, metric.better) {
-            (Role::Trained, _) => format!("{} (no evidence)", metric.name),
-            (_, Better::LikeTruth) => format!("{} (distance from the truth)", metric.name),
+            (Role::Trained, _) => format!("{} (trained on, no evidence)", metric.name),
+            (_, Better::LikeTruth) => format!("{} (distance from the true value)", metric.name),
             _ => metric.name.to_owned(),
         };
         let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
@@ -187,25 +200,28 @@ fn differences(found: &Comparisons, of_arm: &ArmDifferences) -> String {
             optional(paired.n_seeds_for_80_percent_power.map(grouped)),
         ]);
     }
-    let [other, first] = [&found.arms[of_arm.arm].name, &found.arms[0].name];
-    let pairs = match of_arm.seeds.len() {
-        1 => "one seed: intervals and p are over clips, and say nothing of another training"
+    let [other, first] = [&comparisons.arms[arm.arm].name, &comparisons.arms[0].name];
+    let pairs = match arm.seeds.len() {
+        1 => "one seed: intervals and p-values are over clips, and do not apply to other seeds"
             .to_owned(),
         n => format!("{n} pairs of seeds"),
     };
-    format!("{other} less {first}, {pairs}\n{table}\n")
+    format!("{other} minus {first}, {pairs}\n{table}\n")
 }
 
+/// Number with its sign, `+` included.
 fn signed(value: f64) -> String {
-    match value > 0.0 {
-        true => format!("+{}", number(value)),
-        false => number(value),
+    if value > 0.0 {
+        format!("+{}", number(value))
+    } else {
+        number(value)
     }
 }
 
-fn level(level: &Level) -> String {
-    match level.interval {
-        Some([low, high]) => format!("{} [{}, {}]", number(level.mean), number(low), number(high)),
-        None => number(level.mean),
+/// Mean with its confidence interval.
+fn mean(arm: &ArmMean) -> String {
+    match arm.interval {
+        Some([low, high]) => format!("{} [{}, {}]", number(arm.mean), number(low), number(high)),
+        None => number(arm.mean),
     }
 }

@@ -1,10 +1,10 @@
-//! `devices`: what `--device` can be here.
+//! `devices`: values that `--device` can have on this machine.
 
 use super::output::print;
 use super::{Failure, tables};
-use crate::run::usable_devices;
+use crate::run::device_reports;
 
-/// Prints a table of all devices.
+/// Prints a table of all devices and whether they can be used.
 pub fn run() -> Result<(), Failure> {
-    print(&format!("{}\n", tables::devices(&usable_devices())))
+    print(&format!("{}\n", tables::devices(&device_reports())))
 }

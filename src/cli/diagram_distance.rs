@@ -1,4 +1,4 @@
-//! `diagram-distance`: distances between the diagrams of two files.
+//! `diagram-distance`: distances between the persistence diagrams in two files.
 
 use std::path::PathBuf;
 
@@ -7,87 +7,94 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::output::print;
+use super::tables::counted;
 use crate::report::read_diagrams;
 use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
 
 /// Arguments of `diagram-distance`.
 #[derive(Debug, Args)]
 pub struct DiagramDistanceArguments {
-    /// A .npz file of diagrams, as `persistence` writes it.
+    /// File of diagrams in .npz format, as written by `persistence`.
     first: PathBuf,
-    /// Another one, with as many items.
+    /// Another such file, with the same number of items.
     second: PathBuf,
-    /// The distance.
+    /// Distance between diagrams.
     #[arg(long, value_enum, default_value = "wasserstein")]
     metric: DistanceName,
     /// Order of the Wasserstein distance, at least 1.
     #[arg(long, default_value_t = 2.0)]
     order: f64,
-    /// Norm in which bars are compared.
+    /// Ground norm: norm of the plane in which two bars are compared.
     #[arg(long, value_enum, default_value = "infinity")]
     ground_norm: NormName,
-    /// Only this homology dimension.
+    /// Homology dimension to compare; all by default.
     #[arg(long)]
     homology_dim: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DistanceName {
-    /// The root of the sum of powers of lengths.
+    /// Wasserstein distance: p-th root of the sum of p-th powers of the lengths of the matched pairs.
     Wasserstein,
-    /// The longest pair of the matching that keeps it shortest.
+    /// Bottleneck distance: length of the longest matched pair, as small as possible.
     Bottleneck,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum NormName {
-    /// The largest coordinate.
+    /// Largest absolute coordinate.
     Infinity,
-    /// Euclidean.
+    /// Euclidean norm.
     L2,
-    /// The sum of the coordinates.
+    /// Sum of absolute coordinates.
     L1,
 }
 
-/// Prints the distances as JSON, one per item and dimension; `"inf"` between diagrams with
-/// different numbers of bars that never die.
+/// Prints the distances as JSON, one per item and homology dimension.
+///
+/// The distance between diagrams with different numbers of essential bars is infinite, written as `"inf"`.
 pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
-    let read = |path: &PathBuf| read_diagrams(path).map_err(Failure::CouldNotRun);
+    let read = |path: &PathBuf| read_diagrams(path).map_err(Failure::Error);
     let (first, second) = (read(&arguments.first)?, read(&arguments.second)?);
     let files = [&arguments.first, &arguments.second].map(|path| path.display());
     if first.len() != second.len() {
-        return Err(Failure::CouldNotRun(format!(
-            "{} has {} items and {} has {}, expected as many",
+        return Err(Failure::Error(format!(
+            "{} has {} and {} has {}, expected the same number",
             files[0],
-            first.len(),
+            counted(first.len(), "item"),
             files[1],
             second.len()
         )));
     }
-    let common = [&first, &second].map(|items| items.first().map_or(0, Vec::len));
-    let n_dims = common[0].min(common[1]);
+    let dims_per_item = [&first, &second].map(|items| items.first().map_or(0, Vec::len));
+    let n_dims = dims_per_item[0].min(dims_per_item[1]);
     let dims: Vec<usize> = match arguments.homology_dim {
         Some(dim) if dim >= n_dims => {
-            return Err(Failure::CouldNotRun(format!(
-                "there is no dimension {dim} in both files: {} has {} and {} has {} (from 0)",
-                files[0], common[0], files[1], common[1]
+            return Err(Failure::Error(format!(
+                "homology dimension {dim} is not in both files: {} has {} and {} has {}, counted from 0",
+                files[0],
+                counted(dims_per_item[0], "dimension"),
+                files[1],
+                dims_per_item[1]
             )));
         }
         Some(dim) => vec![dim],
         None => (0..n_dims).collect(),
     };
-    let mut found = Vec::new();
+    let mut dimensions = Vec::new();
     for dim in dims {
-        let pairs = first.iter().zip(&second).enumerate();
-        let distances = pairs
+        let distances = first
+            .iter()
+            .zip(&second)
+            .enumerate()
             .map(|(item, (a, b))| {
                 let distance = arguments.distance(&a[dim], &b[dim]);
                 distance.map_err(|e| format!("item {item}, dimension {dim}: {e}"))
             })
             .collect::<Result<Vec<f64>, String>>()
-            .map_err(Failure::CouldNotRun)?;
+            .map_err(Failure::Error)?;
         let mean = distances.iter().sum::<f64>() / distances.len().max(1) as f64;
-        found.push(json!({
+        dimensions.push(json!({
             "homology_dim": dim,
             "mean": number(mean),
             "distances": distances.into_iter().map(number).collect::<Vec<_>>(),
@@ -101,12 +108,13 @@ pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
         "metric": name(arguments.metric.to_possible_value()),
         "order": order,
         "ground_norm": name(arguments.ground_norm.to_possible_value()),
-        "dimensions": found,
+        "dimensions": dimensions,
     });
     print(&format!("{summary:#}\n"))
 }
 
 impl DiagramDistanceArguments {
+    /// Distance between two diagrams.
     fn distance(&self, first: &[Point], second: &[Point]) -> crate::Result<f64> {
         let norm = match self.ground_norm {
             NormName::Infinity => GroundNorm::Infinity,
@@ -121,7 +129,7 @@ impl DiagramDistanceArguments {
     }
 }
 
-/// JSON has no infinity.
+/// JSON number, or the string "inf": JSON has no infinity.
 fn number(value: f64) -> Value {
     if value.is_finite() {
         json!(value)

@@ -1,12 +1,12 @@
-//! `evaluate`: what the best checkpoint of a run does on a split.
+//! `evaluate`: metrics of the best checkpoint of a run on a split.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::output::print;
-use super::progress::Notes;
-use super::{Failure, OpenedRun, tables};
+use super::progress::MessageObserver;
+use super::{Failure, LoadedRun, tables};
 use crate::data::{Samples, Splits};
 use crate::model::Task;
 use crate::train::evaluate_best;
@@ -14,9 +14,9 @@ use crate::train::evaluate_best;
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
-    /// The run directory.
+    /// Run directory.
     run: PathBuf,
-    /// The split to evaluate on.
+    /// Split to evaluate on.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
     /// Device to run on.
@@ -24,18 +24,19 @@ pub struct EvaluateArguments {
     device: String,
 }
 
-/// A split of the data.
+/// Split of a data set.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Split {
-    /// What is learned from.
+    /// Training split.
     Train,
-    /// What choices are made on.
+    /// Validation split.
     Validation,
-    /// What is reported.
+    /// Test split.
     Test,
 }
 
 impl Split {
+    /// Name of the split.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -44,8 +45,8 @@ impl Split {
         }
     }
 
-    /// Its samples.
-    pub fn of(self, data: &Splits) -> &Samples {
+    /// Samples of the split.
+    pub fn samples(self, data: &Splits) -> &Samples {
         match self {
             Self::Train => &data.train,
             Self::Validation => &data.validation,
@@ -54,22 +55,21 @@ impl Split {
     }
 }
 
-/// Evaluates, and prints what was found.
+/// Evaluates a run, and prints its metrics.
 pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
-    let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
-    let job = opened.job();
-    let samples = arguments.split.of(&opened.data);
-    let Some((evaluation, state)) = evaluate_best(&job, samples, &mut Notes)? else {
-        return Ok(()); // only if asked to stop, which nobody can
+    let loaded = LoadedRun::new(&arguments.run, &arguments.device)?;
+    let job = loaded.job();
+    let samples = arguments.split.samples(&loaded.data);
+    let Some((evaluation, state)) = evaluate_best(&job, samples, &mut MessageObserver)? else {
+        return Ok(()); // interrupted, which cannot happen: nothing sets the stop flag of this job
     };
     let mut text = format!(
-        "{}: {}, loss {:.4} {}, {} {} (checkpoint of step {})\n",
+        "{}: {}, loss {:.4} {}, {} (checkpoint of step {})\n",
         arguments.split.name(),
         tables::metrics(&evaluation.metrics),
         evaluation.loss,
-        Task::of(&job.config.spec.model).loss_unit(),
-        evaluation.n_samples,
-        tables::samples(&job.config.spec),
+        Task::from_config(&job.config.spec.model).loss_unit(),
+        tables::counted_samples(&job.config.spec, evaluation.n_samples),
         state.step
     );
     let means = evaluation.monitor.means();

@@ -1,4 +1,4 @@
-//! Arguments, printing and exit codes: nothing else.
+//! Command line: arguments, output and exit codes.
 
 mod ablate;
 mod analyze;
@@ -9,7 +9,7 @@ mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
-mod looking;
+mod inspected_model;
 mod output;
 mod persistence;
 mod pool_progress;
@@ -34,7 +34,7 @@ use self::anomaly::AnomalyCommand;
 use self::coherence::CoherenceArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
-use self::output::{print, tell};
+use self::output::{log, print};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::robustness::RobustnessArguments;
@@ -45,9 +45,17 @@ use crate::data::Splits;
 use crate::run::{RunDirectory, open_device};
 use crate::train::{Job, TrainError};
 
-/// Trains transformers whose attention keeps its topology from layer to layer.
+/// Text below the options in `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  success
+   1  the command ran, and its result is negative: diverged, collapsed, failed cells
+   2  the command could not run: invalid arguments or configuration, missing files
+  75  interrupted by a signal; a checkpoint was written, and the same run can be resumed";
+
+/// Train vision transformers with a topological loss on attention, and evaluate them.
 #[derive(Debug, Parser)]
-#[command(name = "burn-topology", version, max_term_width = 100)]
+#[command(name = "burn-topology", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -55,54 +63,54 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a model from a configuration file, or go on with a run that was stopped.
+    /// Train a model from a configuration file, or resume an interrupted run.
     Train(TrainArguments),
-    /// Evaluate the checkpoint of a run that is best on the validation split.
+    /// Evaluate the best checkpoint of a run on one split of its data.
     Evaluate(EvaluateArguments),
     /// Run a study: every arm with every seed, compared with its baseline.
     Ablate(AblateArguments),
-    /// Measure how steady over time is what models make of clips, and compare runs.
+    /// Measure the temporal coherence of predictions on clips, and compare runs.
     Coherence(CoherenceArguments),
-    /// Measure how a model holds against attacks and corruptions.
+    /// Measure how well a model holds up against attacks and corruptions.
     Robustness(RobustnessArguments),
-    /// Look inside a model: the topology of its attention on pictures, as a page.
+    /// Inspect the topology of a model's attention on images, as an interactive page.
     Analyze(AnalyzeArguments),
-    /// Tell images whose attention has another topology than that of normal ones.
+    /// Detect images whose attention topology differs from that of normal images.
     #[command(subcommand)]
     Anomaly(AnomalyCommand),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
-    /// Tell what is in pretrained weights or a run, and save it as transformers or timm reads it.
+    /// Inspect pretrained weights or a run, and export them for transformers or timm.
     Weights(WeightsArguments),
-    /// Compute the persistence diagrams of matrices from a .npy file.
+    /// Compute the persistence diagrams of the matrices in a .npy file.
     Persistence(PersistenceArguments),
-    /// Print distances between the diagrams of two files.
+    /// Print distances between the persistence diagrams in two files.
     DiagramDistance(DiagramDistanceArguments),
-    /// List the devices and whether they can be used.
+    /// List the devices, and whether they can be used.
     Devices,
-    /// Check or print configuration files, or their schema.
+    /// Check or print configuration files, or print their JSON schema.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print completions of this command line for a shell.
+    /// Print a completion script for a shell.
     Completions {
-        /// The shell.
+        /// Shell to complete in.
         shell: clap_complete::Shell,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say whether each file is valid.
+    /// Check whether configuration files are valid.
     Check {
-        /// Configuration files.
+        /// Configuration files to check.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Print a file with defaults and overrides filled in; the output is itself a valid file.
+    /// Print a configuration with all defaults and overrides filled in; the output is itself a valid configuration.
     Print {
-        /// The configuration file.
+        /// Configuration file.
         config: PathBuf,
-        /// Override a key; may be repeated.
+        /// Override a key, as in `--set training.epochs=5`; may be repeated.
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
@@ -110,43 +118,56 @@ enum ConfigCommand {
     Schema,
 }
 
-/// Why the program ends with something other than success.
+/// Reason for an exit code other than 0.
 enum Failure {
-    /// It ran and the answer is no.
-    No(String),
-    /// It could not run.
-    CouldNotRun(String),
-    /// It was stopped, and can go on.
+    /// The command ran, and its result is negative, such as a diverged training: exit code 1.
+    NegativeResult(String),
+    /// The command could not run, or could not write its results: exit code 2.
+    Error(String),
+    /// The command was interrupted by a signal, and can be resumed: exit code 75.
     Interrupted(String),
 }
 
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
-            TrainError::Files(message) => Self::CouldNotRun(message),
-            error => Self::No(error.to_string()),
+            TrainError::Files(message) => Self::Error(message),
+            error => Self::NegativeResult(error.to_string()),
         }
     }
 }
 
-/// Runs the program on the process's arguments.
+/// Returns the definition of the whole command line, to parse or to document arguments without running anything.
 ///
-/// Exit codes: 0 done; 1 ran and the answer is no; 2 could not run; 75 stopped with a checkpoint,
-/// to be resumed.
+/// # Example
+///
+/// ```
+/// let parsed = burn_topology::cli::command().try_get_matches_from(["burn-topology", "devices"]);
+/// assert_eq!(parsed.unwrap().subcommand_name(), Some("devices"));
+/// ```
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Runs the program with the arguments of the process, and returns its exit code.
+///
+/// Exit codes: 0 success; 1 the command ran, and its result is negative; 2 the command could not run; 75 interrupted
+/// with a checkpoint, to be resumed.
 pub fn main() -> ExitCode {
     let failure = match run(Arguments::parse().command) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
     let (message, code) = match failure {
-        Failure::No(message) => (message, 1),
-        Failure::CouldNotRun(message) => (message, 2),
+        Failure::NegativeResult(message) => (message, 1),
+        Failure::Error(message) => (message, 2),
         Failure::Interrupted(message) => (message, 75),
     };
-    tell(&format!("burn-topology: {message}"));
+    log(&format!("burn-topology: {message}"));
     ExitCode::from(code)
 }
 
+/// Runs one command.
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(arguments) => train::run(&arguments),
@@ -181,12 +202,25 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.
 fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
-    Config::read(path, overrides).map_err(|error| Failure::CouldNotRun(error.to_string()))
+    let config =
+        Config::read(path, overrides).map_err(|error| Failure::Error(error.to_string()))?;
+    for warning in &config.warnings {
+        log(warning);
+    }
+    Ok(config)
 }
 
-/// A run that is looked at, not trained.
-struct OpenedRun {
+/// Reads the configuration of an existing run.
+///
+/// Its warnings are not logged: the file is a record of the run, and nobody should edit it.
+fn read_run_config(path: &Path) -> Result<Config, Failure> {
+    Config::read(path, &[]).map_err(|error| Failure::Error(error.to_string()))
+}
+
+/// Existing run that is evaluated, not trained.
+struct LoadedRun {
     run: RunDirectory,
     config: Config,
     device: Device,
@@ -194,12 +228,13 @@ struct OpenedRun {
     stop: AtomicBool,
 }
 
-impl OpenedRun {
+impl LoadedRun {
+    /// Opens a run directory and its data.
     fn new(root: &Path, device_name: &str) -> Result<Self, Failure> {
-        let run = RunDirectory::open(root).map_err(Failure::CouldNotRun)?;
-        let config = read_config(&run.config(), &[])?;
-        let device = open(device_name)?;
-        let data = config.spec.open_data().map_err(Failure::CouldNotRun)?;
+        let run = RunDirectory::open(root).map_err(Failure::Error)?;
+        let config = read_run_config(&run.config())?;
+        let device = select_device(device_name)?;
+        let data = config.spec.open_data().map_err(Failure::Error)?;
         Ok(Self {
             run,
             config,
@@ -209,6 +244,7 @@ impl OpenedRun {
         })
     }
 
+    /// Job for evaluations; nothing sets its stop flag.
     fn job(&self) -> Job<'_> {
         Job {
             config: &self.config,
@@ -221,13 +257,14 @@ impl OpenedRun {
     }
 }
 
-/// The name of a run's directory, of `.` too.
-fn name_of(root: &Path) -> String {
-    let whole = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let name = whole.file_name().unwrap_or(root.as_os_str());
+/// Name of a run directory; for `.`, the name of the current directory.
+fn run_name(root: &Path) -> String {
+    let absolute = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let name = absolute.file_name().unwrap_or(root.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
-fn open(device_name: &str) -> Result<Device, Failure> {
-    open_device(device_name).map_err(Failure::CouldNotRun)
+/// Opens the device of a `--device` option.
+fn select_device(device_name: &str) -> Result<Device, Failure> {
+    open_device(device_name).map_err(Failure::Error)
 }

@@ -1,26 +1,26 @@
-//! Writing to stdout and stderr without a panic where nobody reads or the disk is full.
+//! Output to stdout and stderr that never panics, even with a closed pipe or a full disk.
 
 use std::io::{self, ErrorKind, Write};
 
 use super::Failure;
 
-/// Writes results.
+/// Writes results to stdout.
 ///
 /// # Errors
 ///
-/// As writing; that the reader has gone is no error.
+/// [`Failure::Error`] if the results cannot be written; a closed pipe is no error.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::CouldNotRun(format!(
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Error(format!(
             "the results cannot be written: {error}"
         ))),
         _ => Ok(()),
     }
 }
 
-/// Writes a line for the person watching, if there is one.
-pub fn tell(line: &str) {
+/// Writes a line of progress or a message to stderr; failures are ignored.
+pub fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! `persistence`: the diagrams of matrices from a file.
+//! `persistence`: computes persistence diagrams of the matrices in a file.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::output::{print, tell};
+use super::output::{log, print};
 use crate::analysis::{MatrixInput, MatrixPersistence};
 use crate::data::{Matrices, MatrixValues, read_matrices};
 use crate::report::encode_diagrams;
@@ -18,51 +18,50 @@ use crate::topology::Diagram;
 /// Arguments of `persistence`.
 #[derive(Debug, Args)]
 pub struct PersistenceArguments {
-    /// A .npy file of float32 or float64: one matrix, or a stack [matrices, rows, columns].
+    /// File in .npy format with float32 or float64 numbers: one matrix, or a stack [matrices, rows, columns].
     matrix: PathBuf,
-    /// What the rows are.
+    /// Meaning of the rows.
     #[arg(long, value_enum, default_value = "distances")]
     input: Input,
     /// Largest homology dimension.
     #[arg(long, default_value_t = 1)]
     max_homology_dim: usize,
-    /// Largest diameter that enters; classes alive there never die.
+    /// Largest diameter of the filtration; homology classes that are alive there never die.
     #[arg(long, value_name = "DIAMETER", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// The .npz file to write.
+    /// Output file in .npz format.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Replace the output if it is there.
+    /// Overwrite an existing output file.
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Input {
-    /// Distances between points.
+    /// Rows of a distance matrix.
     Distances,
-    /// Distributions; their Jensen-Shannon distances are taken.
+    /// Probability distributions, compared by their Jensen-Shannon distance.
     Attention,
-    /// Points; their Euclidean distances are taken.
+    /// Points, compared by their Euclidean distance.
     Points,
 }
 
-/// Writes the diagrams and prints a summary of them as JSON.
+/// Writes the diagrams, and prints a summary of them as JSON.
 pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
-    let could_not = Failure::CouldNotRun;
     let output = arguments.output.display();
     if arguments.output.exists() && !arguments.force {
-        return Err(could_not(format!(
-            "{output}: is there already; pass --force to replace it, or another --output"
+        return Err(Failure::Error(format!(
+            "{output} already exists; pass --force to overwrite"
         )));
     }
     if arguments.output.exists() && !arguments.output.is_file() {
-        // A rename would put a file in the place of a directory or a device.
-        return Err(could_not(format!(
-            "{output}: is not a file, expected one to write"
+        // The file is written under a temporary name and renamed, which could replace a device by a file.
+        return Err(Failure::Error(format!(
+            "{output}: is not a file, expected a path to write a file to"
         )));
     }
-    let matrices = read_matrices(&arguments.matrix).map_err(could_not)?;
+    let matrices = read_matrices(&arguments.matrix).map_err(Failure::Error)?;
     let persistence = MatrixPersistence {
         input: match arguments.input {
             Input::Distances => MatrixInput::Distances,
@@ -73,26 +72,27 @@ pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
         threshold: arguments.threshold.unwrap_or(f64::INFINITY),
     };
     let started = Instant::now();
-    let bar = bar(matrices.shape[0]);
-    let found = persistence.diagrams(&matrices, |n_done| {
+    let bar = progress_bar(matrices.shape[0]);
+    let result = persistence.diagrams(&matrices, |n_done| {
         bar.set_position(n_done as u64);
     });
     bar.finish_and_clear();
-    let at = |e: String| could_not(format!("{}: {e}", arguments.matrix.display()));
-    let diagrams = found.map_err(at)?;
-    let meta = meta(arguments, &matrices);
-    let bytes = encode_diagrams(&diagrams, &meta.to_string()).map_err(could_not)?;
+    let diagrams = result
+        .map_err(|error| Failure::Error(format!("{}: {error}", arguments.matrix.display())))?;
+    let meta = metadata(arguments, &matrices);
+    let bytes = encode_diagrams(&diagrams, &meta.to_string()).map_err(Failure::Error)?;
     write_atomically(&arguments.output, &bytes)
-        .map_err(|e| could_not(format!("{output}: cannot be written: {e}")))?;
+        .map_err(|e| Failure::Error(format!("{output}: cannot be written: {e}")))?;
     let mut summary = meta;
     summary["seconds"] = json!(started.elapsed().as_secs_f64());
     summary["dimensions"] = (0..=arguments.max_homology_dim)
-        .map(|dim| summarized(&diagrams, dim))
+        .map(|dim| summarize(&diagrams, dim))
         .collect();
     print(&format!("{summary:#}\n"))
 }
 
-fn bar(n_matrices: usize) -> ProgressBar {
+/// Progress bar on stderr; hidden for a single matrix.
+fn progress_bar(n_matrices: usize) -> ProgressBar {
     if n_matrices == 1 {
         return ProgressBar::hidden();
     }
@@ -102,13 +102,14 @@ fn bar(n_matrices: usize) -> ProgressBar {
     match style {
         Ok(style) => bar.with_style(style),
         Err(error) => {
-            tell(&format!("no bar: {error}"));
+            log(&format!("no progress bar: {error}"));
             bar
         }
     }
 }
 
-fn meta(arguments: &PersistenceArguments, matrices: &Matrices) -> Value {
+/// Description of the input, which is stored with the diagrams.
+fn metadata(arguments: &PersistenceArguments, matrices: &Matrices) -> Value {
     let [n_matrices, n_points, n_columns] = matrices.shape;
     json!({
         "program": concat!("burn-topology ", env!("CARGO_PKG_VERSION")),
@@ -126,13 +127,17 @@ fn meta(arguments: &PersistenceArguments, matrices: &Matrices) -> Value {
     })
 }
 
-/// Sums and means over the matrices.
-fn summarized(diagrams: &[Vec<Diagram<f64>>], dim: usize) -> Value {
-    let of_dim = || diagrams.iter().map(|diagrams| &diagrams[dim]);
-    let n_finite: usize = of_dim().map(|diagram| diagram.finite().count()).sum();
-    let n_essential: usize = of_dim().map(|diagram| diagram.essential().count()).sum();
-    let total: f64 = of_dim().map(Diagram::total_persistence).sum();
-    let longest = of_dim()
+/// Summary of the diagrams of one homology dimension: sums and means over the matrices.
+fn summarize(diagrams: &[Vec<Diagram<f64>>], dim: usize) -> Value {
+    let diagrams_of_dim = || diagrams.iter().map(|diagrams| &diagrams[dim]);
+    let n_finite: usize = diagrams_of_dim()
+        .map(|diagram| diagram.finite().count())
+        .sum();
+    let n_essential: usize = diagrams_of_dim()
+        .map(|diagram| diagram.essential().count())
+        .sum();
+    let total: f64 = diagrams_of_dim().map(Diagram::total_persistence).sum();
+    let longest = diagrams_of_dim()
         .map(Diagram::largest_persistence)
         .fold(0.0, f64::max);
     let n_matrices = diagrams.len().max(1) as f64;

@@ -1,27 +1,27 @@
-//! A line for each cell at work and a bar for the study; plain lines off a terminal.
+//! Progress of a study: a line for each running cell and a progress bar; plain lines if stderr is not a terminal.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::output::tell;
+use super::output::log;
 use crate::experiment::{Cell, PoolEvent, Study};
 
-/// Shows a pool at work on stderr.
+/// Progress display of a study on stderr.
 pub struct PoolProgress<'a> {
     study: &'a Study,
-    /// All bars, and that of the study, which lies lowest.
+    /// All bars, and the bar of the study below them; `None` if stderr is not a terminal.
     terminal: Option<(MultiProgress, ProgressBar)>,
-    /// By cell at work.
+    /// Line of each running cell, by cell id.
     lines: BTreeMap<String, ProgressBar>,
     n_finished: usize,
-    /// A line for each cell that ended without a result.
+    /// One message for each cell that ended without a result.
     pub failures: Vec<String>,
 }
 
 impl<'a> PoolProgress<'a> {
-    /// No cell is at work.
+    /// Starts the display, with no cell running.
     pub fn new(study: &'a Study) -> Self {
         let terminal = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
@@ -41,37 +41,39 @@ impl<'a> PoolProgress<'a> {
         }
     }
 
-    /// Shows what the pool tells.
-    pub fn tell(&mut self, event: &PoolEvent<'_>) {
+    /// Shows an event of the pool.
+    pub fn log(&mut self, event: &PoolEvent<'_>) {
         match event {
             PoolEvent::Started(cell) => self.begin(cell),
-            PoolEvent::Says(cell, said) => {
+            PoolEvent::LogLine(cell, message) => {
                 if let Some(line) = self.lines.get(&cell.id) {
-                    line.set_message(format!("{} | {said}", self.name(cell)));
+                    line.set_message(format!("{} | {message}", self.name(cell)));
                 }
             }
-            PoolEvent::Killed(cell) => self.end(cell, "was killed, and is gone on with"),
+            PoolEvent::Killed(cell) => {
+                self.end(cell, "was killed; resuming it from its checkpoint")
+            }
             PoolEvent::Finished(cell) => {
                 self.n_finished += 1;
-                let done = format!(
+                let progress = format!(
                     "finished ({} of {})",
                     self.n_finished,
                     self.study.cells.len()
                 );
-                self.end(cell, &done);
+                self.end(cell, &progress);
                 if let Some((_, bar)) = &self.terminal {
                     bar.set_position(self.n_finished as u64);
                 }
             }
-            PoolEvent::Failed(cell, said) => {
-                let line = format!("failed: {said}");
+            PoolEvent::Failed(cell, reason) => {
+                let line = format!("failed: {reason}");
                 self.failures.push(format!("{} | {line}", self.name(cell)));
                 self.end(cell, &line);
             }
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub fn finish(&mut self) {
         if let Some((all, _)) = &self.terminal {
             let _ = all.clear();
@@ -79,33 +81,36 @@ impl<'a> PoolProgress<'a> {
         self.terminal = None;
     }
 
+    /// Shows that a cell was started.
     fn begin(&mut self, cell: &Cell) {
         match &self.terminal {
-            None => tell(&format!("{} | begun", self.name(cell))),
+            None => log(&format!("{} | started", self.name(cell))),
             Some((all, _)) => {
                 let style = ProgressStyle::with_template("{elapsed:>5} {wide_msg}");
                 let line = ProgressBar::new_spinner()
                     .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 let line = all.insert_from_back(1, line);
-                line.set_message(format!("{} | begun", self.name(cell)));
+                line.set_message(format!("{} | started", self.name(cell)));
                 self.lines.insert(cell.id.clone(), line);
             }
         }
     }
 
-    fn end(&mut self, cell: &Cell, how: &str) {
-        let text = format!("{} | {how}", self.name(cell));
+    /// Removes the line of a cell, and prints its outcome.
+    fn end(&mut self, cell: &Cell, outcome: &str) {
+        let text = format!("{} | {outcome}", self.name(cell));
         if let Some(line) = self.lines.remove(&cell.id) {
             line.finish_and_clear();
         }
         match &self.terminal {
-            None => tell(&text),
+            None => log(&text),
             Some((all, _)) => {
                 let _ = all.println(text);
             }
         }
     }
 
+    /// Id, arm and seed of a cell.
     fn name(&self, cell: &Cell) -> String {
         format!(
             "{} {}, seed {}",

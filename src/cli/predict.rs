@@ -1,4 +1,4 @@
-//! `predict`: what the best checkpoint of a run says of images.
+//! `predict`: class probabilities of images by the best checkpoint of a run.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::evaluate::Split;
 use super::output::print;
-use super::progress::Notes;
-use super::{Failure, OpenedRun};
+use super::progress::MessageObserver;
+use super::{Failure, LoadedRun};
 use crate::data::{Sample, Samples};
 use crate::report::csv_field;
 use crate::train::{Job, load_best, predict};
@@ -15,15 +15,15 @@ use crate::train::{Job, load_best, predict};
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArguments {
-    /// The run directory.
+    /// Run directory.
     run: PathBuf,
-    /// PNG or JPEG images, or clips of a model for clips; cut and scaled to what the model takes.
+    /// PNG or JPEG images, or clips for a model of clips; cropped and scaled to the size of the model's input.
     #[arg(required_unless_present = "split")]
     images: Vec<PathBuf>,
-    /// The samples of a split, with their labels, in place of files.
+    /// Use the samples of a split and their labels instead of files.
     #[arg(long, value_enum, conflicts_with = "images")]
     split: Option<Split>,
-    /// Classes listed for each image, the most probable first.
+    /// Number of classes printed for each image, most probable first.
     #[arg(long, default_value_t = 1)]
     top: usize,
     /// Device to run on.
@@ -31,17 +31,17 @@ pub struct PredictArguments {
     device: String,
 }
 
-/// Images per batch.
+/// Number of images per forward pass.
 const BATCH_SIZE: usize = 128;
 
-/// Prints `image,label,class,probability`, one line per image and class listed.
+/// Prints CSV with the columns `image,label,class,probability`: one line per image and printed class.
 pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
-    let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
-    let job = opened.job();
-    let (model, _) = load_best(job.run, job.config, job.device, &mut Notes)?;
+    let loaded = LoadedRun::new(&arguments.run, &arguments.device)?;
+    let job = loaded.job();
+    let (model, _) = load_best(job.run, job.config, job.device, &mut MessageObserver)?;
     let source = match arguments.split {
-        Some(split) => Source::Split(split.of(&opened.data)),
-        None => Source::Files(&arguments.images),
+        Some(split) => ImageSource::Split(split.samples(&loaded.data)),
+        None => ImageSource::Files(&arguments.images),
     };
     print("image,label,class,probability\n")?;
     for start in (0..source.len()).step_by(BATCH_SIZE) {
@@ -50,14 +50,15 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
             .clone()
             .map(|index| source.item(index, &job))
             .collect::<Result<Vec<_>, String>>()
-            .map_err(Failure::CouldNotRun)?;
-        let names = indices
+            .map_err(Failure::Error)?;
+        let names: Vec<String> = indices
             .zip(&items)
-            .map(|(index, item)| source.name(index, item));
-        let names: Vec<String> = names.collect();
+            .map(|(index, item)| source.name(index, item))
+            .collect();
         let mut lines = String::new();
         for (name, probabilities) in names.into_iter().zip(predict(&job, &model, &items)?) {
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
+            // Ties are broken by the class index, so that the output is the same everywhere.
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             for (class, probability) in classes.into_iter().take(arguments.top) {
                 lines.push_str(&format!("{name},{class},{probability:.6}\n"));
@@ -68,12 +69,14 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-enum Source<'a> {
+/// Source of the images.
+enum ImageSource<'a> {
     Files(&'a [PathBuf]),
     Split(&'a Samples),
 }
 
-impl Source<'_> {
+impl ImageSource<'_> {
+    /// Number of images.
     fn len(&self) -> usize {
         match self {
             Self::Files(files) => files.len(),
@@ -81,14 +84,15 @@ impl Source<'_> {
         }
     }
 
+    /// Image at an index.
     fn item(&self, index: usize, job: &Job<'_>) -> Result<Sample, String> {
         match self {
-            Self::Files(files) => job.config.spec.data.read(&files[index]),
+            Self::Files(files) => job.config.spec.data.read_sample(&files[index]),
             Self::Split(images) => images.get(index).map_err(|error| error.to_string()),
         }
     }
 
-    /// A file's name, or a place in the split and the label there.
+    /// First two columns: the file name and no label, or the index in the split and its label.
     fn name(&self, index: usize, item: &Sample) -> String {
         match self {
             Self::Files(files) => format!("{},", csv_field(&files[index].display().to_string())),

@@ -1,4 +1,4 @@
-//! A bar on a terminal, plain lines off it, and the log file of the run.
+//! Progress of a training: a progress bar on a terminal, plain lines otherwise, and the log file of the run.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::tell;
+use super::output::log;
 use super::tables;
 use crate::config::Spec;
 use crate::run::RunDirectory;
 use crate::train::{Evaluation, Observer, Profile, StepReport, peak_bytes};
 
-/// Time between two plain lines.
+/// Minimum time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Shows a training on stderr.
+/// Progress display of a training on stderr.
 pub struct Progress {
     bar: Option<ProgressBar>,
     log: Option<File>,
@@ -23,14 +23,14 @@ pub struct Progress {
     started: Instant,
     last_line: Instant,
     n_samples: usize,
-    /// "images" or "clips"
+    /// Name of the samples: "images" or "clips".
     samples: &'static str,
-    /// Steps taken by this process.
+    /// Number of steps taken by this process.
     n_steps: usize,
 }
 
 impl Progress {
-    /// Starts watching; a log file that cannot be opened is done without.
+    /// Starts the display. If the log file cannot be opened, lines go to stderr only.
     pub fn new(run: &RunDirectory, spec: &Spec) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = "{bar:24} {pos}/{len} [{elapsed}<{eta}] {msg}";
@@ -50,25 +50,26 @@ impl Progress {
             started: Instant::now(),
             last_line: Instant::now(),
             n_samples: 0,
-            samples: tables::samples(spec),
+            samples: tables::sample_noun(spec),
             n_steps: 0,
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 
+    /// Writes a line to stderr and to the log file.
     fn line(&mut self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| tell(line)),
-            None => tell(line),
+            Some(bar) => bar.suspend(|| log(line)),
+            None => log(line),
         }
         if let Some(log) = &mut self.log {
-            // The log is a copy of what was shown; losing it must not stop the training.
+            // The log file is only a copy; failing to write it must not stop the training.
             let _ = writeln!(log, "{line}");
         }
     }
@@ -80,7 +81,7 @@ impl Observer for Progress {
         self.n_steps += 1;
         let rate = self.n_samples as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let message = format!(
-            "epoch {}/{} | {rate:.0} {}/s | task {:.4} | topology {:.4} | {:.1} % of time in topology",
+            "epoch {}/{} | {rate:.0} {}/s | task loss {:.4} | topology loss {:.4} | {:.1} % of the time in topology",
             report.epoch + 1,
             self.epochs,
             self.samples,
@@ -91,7 +92,7 @@ impl Observer for Progress {
         match &self.bar {
             Some(bar) => {
                 if self.n_steps == 1 {
-                    // A resumed run has not taken the steps before in this time.
+                    // Steps of earlier processes must not count towards the speed of this one.
                     bar.reset_eta();
                 }
                 bar.set_length(report.total_steps as u64);
@@ -137,7 +138,7 @@ impl Observer for Progress {
         }
     }
 
-    fn note(&mut self, line: &str) {
+    fn message(&mut self, line: &str) {
         self.line(line);
     }
 
@@ -146,57 +147,58 @@ impl Observer for Progress {
     }
 }
 
-/// Shows what there is to know on stderr, and nothing else.
-pub struct Notes;
+/// Observer that prints messages to stderr, and nothing else.
+pub struct MessageObserver;
 
-impl Observer for Notes {
+impl Observer for MessageObserver {
     fn step(&mut self, _report: &StepReport) {}
     fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
-    fn note(&mut self, line: &str) {
-        tell(line);
+    fn message(&mut self, line: &str) {
+        log(line);
     }
 }
 
-/// How far a count has got, on stderr: a bar on a terminal, plain lines off it.
+/// Progress of a count on stderr: a progress bar on a terminal, plain lines otherwise.
 pub struct Bar {
     bar: Option<ProgressBar>,
-    what: &'static str,
+    /// Name of the counted things, in the plural.
+    unit: &'static str,
     total: usize,
     last_line: Instant,
 }
 
 impl Bar {
-    /// `total` of `what` lie ahead.
-    pub fn new(total: usize, what: &'static str) -> Self {
+    /// Starts at 0 of `total`; `unit` names the counted things, in the plural.
+    pub fn new(total: usize, unit: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed}<{eta}]");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total as u64)
                 .with_style(style)
-                .with_message(what)
+                .with_message(unit)
         });
         Self {
             bar,
-            what,
+            unit,
             total,
             last_line: Instant::now(),
         }
     }
 
-    /// So many are done.
+    /// Sets the number that is done.
     pub fn set(&mut self, n_done: usize) {
         match &self.bar {
             Some(bar) => bar.set_position(n_done as u64),
             None if self.last_line.elapsed() > LINE_INTERVAL => {
                 self.last_line = Instant::now();
-                tell(&format!("{n_done}/{} {}", self.total, self.what));
+                log(&format!("{n_done}/{} {}", self.total, self.unit));
             }
             None => {}
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,15 +1,17 @@
-//! `robustness`: how a run's model holds against attacks and corruptions.
+//! `robustness`: accuracy and attention topology of a model under attacks and corruptions.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::evaluate::Split;
-use super::output::{print, tell};
-use super::progress::{Bar, Notes};
+use super::output::{log, print};
+use super::progress::{Bar, MessageObserver};
 use super::tables;
-use super::{Failure, OpenedRun, name_of};
-use crate::analysis::robustness::{Kind, Measured, Plan, Robustness, distances, write_report};
+use super::{Failure, LoadedRun, run_name};
+use crate::analysis::robustness::{
+    ConditionKind, ConditionResult, Robustness, RobustnessPlan, topology_distances, write_report,
+};
 use crate::data::first_samples;
 use crate::loss::AttentionTopology;
 use crate::model::Task;
@@ -20,28 +22,28 @@ use crate::train::AttackedModel;
 /// Arguments of `robustness`.
 #[derive(Debug, Args)]
 pub struct RobustnessArguments {
-    /// The run directory.
+    /// Run directory.
     run: PathBuf,
-    /// Another run, of the same task and samples, whose attacks are tried on this one.
+    /// Another run with the same task and shape of samples; attacks computed against it are applied to this one.
     #[arg(long, value_name = "RUN")]
     transfer_from: Option<PathBuf>,
-    /// Largest changes of a pixel by attacks, fractions of the range of pixels, rising.
+    /// Epsilons of the attacks, in increasing order: largest change of a pixel, as a fraction of the range of pixels.
     #[arg(long, value_delimiter = ',', default_value = "0.025,0.05,0.1,0.2,0.4")]
     epsilons: Vec<f64>,
-    /// Steps of projected gradient descent from each start.
+    /// Number of steps of projected gradient descent (PGD) from each start.
     #[arg(long, default_value_t = 20)]
     pgd_steps: usize,
-    /// Starts of projected gradient descent.
+    /// Number of random starts of projected gradient descent.
     #[arg(long, default_value_t = 2)]
     pgd_starts: usize,
-    /// The split that is perturbed.
+    /// Split that is perturbed.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
-    /// The first so many samples; by default 1,000, or all if there are fewer.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use only the first N samples.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     n_samples: u32,
-    /// Directory of the report: `report.html` and `robustness.json`; by default `robustness` in the run's directory.
-    /// An older report there is replaced.
+    /// Directory of the report: `report.html` and `robustness.json` [default: `robustness` in the run directory]. An
+    /// older report there is replaced.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Device to run on.
@@ -49,109 +51,144 @@ pub struct RobustnessArguments {
     device: String,
 }
 
-/// Measures, prints the table and writes the report.
+/// Measures the robustness of a run, prints the table and writes the report.
 pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
-    let could_not = Failure::CouldNotRun;
-    let plan = Plan::new(
+    let plan = RobustnessPlan::new(
         arguments.epsilons.clone(),
         arguments.pgd_steps,
         arguments.pgd_starts,
         arguments.transfer_from.is_some(),
-    );
-    let plan = plan.map_err(could_not)?;
-    let opened = OpenedRun::new(&arguments.run, &arguments.device)?;
-    let other = arguments.transfer_from.as_ref();
-    let other = other.map(|root| OpenedRun::new(root, &arguments.device));
-    let other = other.transpose()?;
-    if let Some(other) = &other {
-        check_alike(&opened, other).map_err(could_not)?;
+    )
+    .map_err(Failure::Error)?;
+    let target = LoadedRun::new(&arguments.run, &arguments.device)?;
+    let source = arguments
+        .transfer_from
+        .as_ref()
+        .map(|root| LoadedRun::new(root, &arguments.device))
+        .transpose()?;
+    if let Some(source) = &source {
+        check_alike(&target, source).map_err(Failure::Error)?;
     }
-    let load = |opened: &OpenedRun| {
-        AttackedModel::load(&opened.run, &opened.config, &opened.device, &mut Notes)
+    let models = Models {
+        target: load_model(&target)?,
+        source: source.as_ref().map(load_model).transpose()?,
     };
-    let model = load(&opened)?;
-    let attacked = other.as_ref().map(load).transpose()?;
-    let samples = arguments.split.of(&opened.data);
-    let samples = first_samples(samples, arguments.n_samples as usize);
-    let spec = opened.config.spec.samples;
-    let n_images = opened.config.spec.logging.topology_images;
-    let n_watched = n_images.div_ceil(spec.n_frames).min(samples.len());
-
     let out = match &arguments.out {
         Some(out) => out.clone(),
-        None => opened.run.root().join("robustness"),
+        None => target.run.root().join("robustness"),
     };
-    // Told before the work, not after it.
+    // Created before the measurement, so that an unusable directory is reported at once.
     std::fs::create_dir_all(&out)
-        .map_err(|error| could_not(format!("{} cannot be made: {error}", out.display())))?;
-    let conditions = plan.conditions();
-    let mut bar = Bar::new(conditions.len() * samples.len(), "samples");
-    let mut clean: Vec<Vec<AttentionTopology>> = Vec::new();
-    let mut measured = Vec::with_capacity(conditions.len());
-    for (place, condition) in conditions.into_iter().enumerate() {
-        let before = place * samples.len();
-        let against = attacked
-            .as_ref()
-            .filter(|_| condition.kind == Kind::Transfer);
-        let reading = model.read(
-            &samples,
-            condition.perturbation,
-            against.unwrap_or(&model),
-            n_watched,
-            &opened.stop,
-            &mut |n_samples| bar.set(before + n_samples),
-        )?;
-        let Some(reading) = reading else {
-            return Ok(()); // only if asked to stop, which nobody can
-        };
-        if place == 0 {
-            clean.clone_from(&reading.topology);
-        }
-        let found = Measured::new(
-            condition,
-            &reading.predictions,
-            reading.flip_rate,
-            &clean,
-            &reading.topology,
-        );
-        measured
-            .push(found.map_err(|error| Failure::No(format!("{}: {error}", condition.name())))?);
-    }
-    bar.finish();
-    // The frames of a clip are alike: the next clip.
-    let frames_of_clip = clean
-        .first()
-        .map_or(1, |layer| layer.len() / n_watched.max(1));
-    let between_images = distances(&clean, &clean, frames_of_clip);
-    let robustness = Robustness {
-        plan,
-        run: name_of(&arguments.run),
-        other: arguments.transfer_from.as_deref().map(name_of),
-        samples: format!(
-            "{} {}",
-            arguments.split.name(),
-            tables::samples(&opened.config.spec)
-        ),
-        n_samples: [samples.len(), n_watched],
-        n_classes: spec.n_classes,
-        measured,
-        between_images: between_images.map_err(|error| Failure::No(error.to_string()))?,
-    };
-    print(&shown(&robustness))?;
+        .map_err(|error| Failure::Error(format!("{} cannot be created: {error}", out.display())))?;
 
+    let Some(robustness) = measure(arguments, plan, &target, &models)? else {
+        return Ok(()); // interrupted, which cannot happen: nothing sets the stop flag of `target`
+    };
+    print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(&out, &command.join(" "), &robustness).map_err(could_not)?;
-    tell(&format!("report: {}", out.join("report.html").display()));
+    write_report(&out, &command.join(" "), &robustness).map_err(Failure::Error)?;
+    log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }
 
-/// What fails first, then every condition.
-fn shown(robustness: &Robustness) -> String {
+/// Models of the runs.
+struct Models {
+    /// Model that is attacked.
+    target: AttackedModel,
+    /// Model that transferred attacks are computed against.
+    source: Option<AttackedModel>,
+}
+
+/// Loads the best checkpoint of a run for attacks.
+fn load_model(loaded: &LoadedRun) -> Result<AttackedModel, Failure> {
+    Ok(AttackedModel::load(
+        &loaded.run,
+        &loaded.config,
+        &loaded.device,
+        &mut MessageObserver,
+    )?)
+}
+
+/// Evaluates the model under every condition of the plan; `None` if interrupted.
+fn measure(
+    arguments: &RobustnessArguments,
+    plan: RobustnessPlan,
+    target: &LoadedRun,
+    models: &Models,
+) -> Result<Option<Robustness>, Failure> {
+    let samples = first_samples(
+        arguments.split.samples(&target.data),
+        arguments.n_samples as usize,
+    );
+    let spec = &target.config.spec;
+    let n_watched = spec
+        .logging
+        .topology_images
+        .div_ceil(spec.samples.n_frames)
+        .min(samples.len());
+    let conditions = plan.conditions();
+    let mut bar = Bar::new(conditions.len() * samples.len(), "samples");
+    let mut clean: Vec<Vec<AttentionTopology>> = Vec::new();
+    let mut results = Vec::with_capacity(conditions.len());
+    for (index, condition) in conditions.into_iter().enumerate() {
+        let n_before = index * samples.len();
+        let against = models
+            .source
+            .as_ref()
+            .filter(|_| condition.kind == ConditionKind::Transfer);
+        let evaluation = models.target.evaluate(
+            &samples,
+            condition.perturbation,
+            against.unwrap_or(&models.target),
+            n_watched,
+            &target.stop,
+            &mut |n_samples| bar.set(n_before + n_samples),
+        )?;
+        let Some(evaluation) = evaluation else {
+            return Ok(None);
+        };
+        // The first condition is always that of clean samples, which the others are compared with.
+        if index == 0 {
+            clean.clone_from(&evaluation.topology);
+        }
+        let result = ConditionResult::new(
+            condition,
+            &evaluation.predictions,
+            evaluation.flip_rate,
+            &clean,
+            &evaluation.topology,
+        )
+        .map_err(|error| Failure::NegativeResult(format!("{}: {error}", condition.name())))?;
+        results.push(result);
+    }
+    bar.finish();
+    // Distances between different images serve as a scale. Frames of one clip are too similar for that, so each frame
+    // is compared with the same frame of the next clip.
+    let frames_per_clip = clean
+        .first()
+        .map_or(1, |layer| layer.len() / n_watched.max(1));
+    let between_images = topology_distances(&clean, &clean, frames_per_clip)
+        .map_err(|error| Failure::NegativeResult(error.to_string()))?;
+    Ok(Some(Robustness {
+        plan,
+        run: run_name(&arguments.run),
+        other: arguments.transfer_from.as_deref().map(run_name),
+        samples: format!("{} {}", arguments.split.name(), tables::sample_noun(spec)),
+        n_samples: samples.len(),
+        n_topology_samples: n_watched,
+        n_classes: spec.samples.n_classes,
+        results,
+        between_images,
+    }))
+}
+
+/// Failed checks, then a table of all conditions.
+fn results(robustness: &Robustness) -> String {
     let mut text = String::new();
     for check in robustness.checks().iter().filter(|check| !check.holds) {
         text.push_str(&format!(
-            "expected: {}; found: {}: what is robust here may be a hidden gradient\n",
-            check.title, check.found
+            "check failed: {}; found {}: apparent robustness may come from masked gradients\n",
+            check.title, check.actual
         ));
     }
     let mut table = tables::table([
@@ -160,42 +197,43 @@ fn shown(robustness: &Robustness) -> String {
         "calibration error",
         "Brier score",
         "NLL (nats)",
-        "H0 moved",
-        "H1 moved",
+        "H0 change",
+        "H1 change",
     ]);
-    let with = |value: f64, interval: Interval| {
+    let with_interval = |value: f64, interval: Interval| {
         format!("{value:.3} [{:.3}, {:.3}]", interval.low, interval.high)
     };
-    for measured in &robustness.measured {
-        let (scores, intervals) = (&measured.scores, &measured.intervals);
+    for result in &robustness.results {
+        let (scores, intervals) = (&result.scores, &result.intervals);
         table.add_row([
-            measured.condition.name(),
-            with(scores.accuracy, intervals.accuracy),
-            with(scores.calibration_error, intervals.calibration_error),
-            with(scores.brier, intervals.brier),
-            with(scores.nll, intervals.nll),
-            number(measured.mean_distance(0)),
-            number(measured.mean_distance(1)),
+            result.condition.name(),
+            with_interval(scores.accuracy, intervals.accuracy),
+            with_interval(scores.calibration_error, intervals.calibration_error),
+            with_interval(scores.brier, intervals.brier),
+            with_interval(scores.nll, intervals.nll),
+            number(result.mean_distance(0)),
+            number(result.mean_distance(1)),
         ]);
     }
     let between = [0, 1].map(|dim| number(robustness.mean_between_images(dim)));
-    let mut last = vec!["between different images".to_owned()];
-    last.extend(vec![String::new(); 4]);
-    last.extend(between);
-    table.add_row(last);
+    // Only the distances have a value between different images; the columns of scores stay empty.
+    let mut last_row = vec!["between different images".to_owned()];
+    last_row.extend(vec![String::new(); 4]);
+    last_row.extend(between);
+    table.add_row(last_row);
     text + &format!("{table}\n")
 }
 
-/// Both are shown the same.
-fn check_alike(run: &OpenedRun, other: &OpenedRun) -> Result<(), String> {
-    let tasks = [run, other].map(|opened| Task::of(&opened.config.spec.model));
-    let shapes = [run, other].map(|opened| opened.config.spec.samples);
+/// Checks that two runs have the same task and the same shape of samples.
+fn check_alike(run: &LoadedRun, other: &LoadedRun) -> Result<(), String> {
+    let tasks = [run, other].map(|loaded| Task::from_config(&loaded.config.spec.model));
+    let shapes = [run, other].map(|loaded| loaded.config.spec.samples);
     if tasks[0] == tasks[1] && shapes[0] == shapes[1] {
         return Ok(());
     }
-    let names = [run, other].map(|opened| name_of(opened.run.root()));
+    let names = [run, other].map(|loaded| run_name(loaded.run.root()));
     Err(format!(
-        "{} and {} differ in their task or the shape of their samples, expected two runs that are shown the same",
+        "{} and {} differ in their task or the shape of their samples, expected two runs with the same input",
         names[0], names[1]
     ))
 }

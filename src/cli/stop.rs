@@ -1,4 +1,4 @@
-//! Signals that ask a training to stop.
+//! Signals that stop a training after its current step.
 
 use std::io;
 use std::sync::Arc;
@@ -7,9 +7,12 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// A flag that SIGINT, SIGTERM and SIGUSR1 set; a second SIGINT ends the process at once.
+/// Flag that is set by SIGINT, SIGTERM and SIGUSR1.
+///
+/// A second SIGINT ends the process at once. SIGUSR1 is what Slurm is usually asked to send before a time limit.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
+    // Registered before the handler that sets the flag: handlers run in order, so the first SIGINT only sets it.
     flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, Arc::clone(&stop))?;
     flag::register(SIGINT, Arc::clone(&stop))?;
     flag::register(SIGTERM, Arc::clone(&stop))?;

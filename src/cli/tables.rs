@@ -1,27 +1,28 @@
-//! Tables for the person watching.
+//! Tables and texts for the terminal.
 
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Spec;
+use crate::counted::numbered;
 use crate::data::Splits;
 use crate::model::ParameterCount;
 use crate::run::DeviceReport;
 use crate::train::{DryRun, Metrics, Phase, Profile};
 
-/// What a run is about to do: data, model, penalties.
+/// Overview of a run before it starts: data, model and penalties.
 pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> String {
     let samples = spec.samples;
     let tokens = spec.model.token_layout();
     let [rows, columns] = tokens.grid;
-    let n_penalties = match spec.penalties.len() {
-        0 => "none".to_owned(),
-        n => n.to_string(),
+    let penalties = match spec.penalty_names() {
+        names if names.is_empty() => "none".to_owned(),
+        names => names.join(", "),
     };
     let facts = [
         (
-            self::samples(spec),
+            sample_noun(spec),
             format!(
                 "{} training, {} validation, {} test",
                 grouped(data.train.len()),
@@ -32,7 +33,7 @@ pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> St
         (
             "shape",
             format!(
-                "{}{}, {} by {} pixels, {} classes",
+                "{}{}, {} by {} pixels, {}",
                 match samples.n_frames {
                     1 => String::new(),
                     n => format!("{n} frames, "),
@@ -43,53 +44,69 @@ pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> St
                 },
                 samples.height,
                 samples.width,
-                samples.n_classes
+                counted(samples.n_classes, "class")
             ),
         ),
         (
             "tokens",
             format!(
-                "{}{}: {} before {rows} by {columns} patches",
+                "{}{}: {} and {rows} by {columns} patches",
                 match tokens.n_frames {
                     1 => String::new(),
                     n => format!("{n} times "),
                 },
                 tokens.n_tokens(),
-                tokens.n_prefix_tokens
+                counted(tokens.n_prefix_tokens, "prefix token")
             ),
         ),
-        ("penalties", n_penalties),
+        ("penalties", penalties),
     ];
     let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
-    let left_out = match &data.unreadable[..] {
+    let skipped = match &data.unreadable[..] {
         [] => String::new(),
         [first, ..] => format!(
-            "\nleft out   {} that cannot be read; the first: {first}",
-            grouped(data.unreadable.len())
+            "\nskipped    {} that cannot be read; the first: {first}",
+            counted_samples(spec, data.unreadable.len())
         ),
     };
     format!(
-        "{}{left_out}\n{}",
+        "{}{skipped}\n{}",
         facts.join("\n"),
         parameter_table(parameters)
     )
 }
 
-/// What a run's samples are called.
-pub fn samples(spec: &Spec) -> &'static str {
+/// Number with its noun, as in `1 image` and `1,200 images`.
+pub(super) fn counted(n: usize, noun: &str) -> String {
+    format!("{} {}", grouped(n), numbered(n, noun))
+}
+
+/// Number of samples with their noun, as in `1 clip`.
+pub fn counted_samples(spec: &Spec, n: usize) -> String {
+    match spec.samples.n_frames {
+        1 => counted(n, "image"),
+        _ => counted(n, "clip"),
+    }
+}
+
+/// Noun for the samples of a run, in the plural.
+pub fn sample_noun(spec: &Spec) -> &'static str {
     match spec.samples.n_frames {
         1 => "images",
         _ => "clips",
     }
 }
 
-/// Names and numbers, one after the other.
+/// Metrics in one line, separated by commas.
 pub fn metrics(metrics: &Metrics) -> String {
-    let parts = metrics.iter();
-    let parts = parts.map(|(name, value)| format!("{} {value:.4}", name.replace('_', " ")));
-    parts.collect::<Vec<_>>().join(", ")
+    metrics
+        .iter()
+        .map(|(name, value)| format!("{} {value:.4}", name.replace('_', " ")))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
+/// Table of the number of parameters of each part of the model.
 fn parameter_table(counts: &[ParameterCount]) -> String {
     let total: usize = counts.iter().map(|count| count.n_parameters).sum();
     let mut table = table(["part", "parameters", "share"]);
@@ -105,15 +122,17 @@ fn parameter_table(counts: &[ParameterCount]) -> String {
     table.to_string()
 }
 
+/// Duration in milliseconds, as text.
 fn milliseconds(seconds: f64) -> String {
     format!("{:.1} ms", 1e3 * seconds)
 }
 
+/// Size in MiB, as text.
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-/// Where the time of steps went.
+/// Table of the time of each phase of a step.
 pub fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
     let n_steps = profile.n_steps.max(1) as f64;
     let in_steps = profile.in_steps.as_secs_f64();
@@ -129,63 +148,63 @@ pub fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
     }
     row("rest".to_owned(), profile.rest());
     row("step".to_owned(), profile.in_steps);
-    let n_steps = grouped(profile.n_steps);
+    let n_steps = counted(profile.n_steps, "step");
     let memory = match peak_bytes {
-        Some(bytes) => format!("; most memory held: {}", mebibytes(bytes)),
+        Some(bytes) => format!("; peak memory: {}", mebibytes(bytes)),
         None => String::new(),
     };
-    let whole = duration(in_steps);
-    format!("{table}\n{n_steps} steps of this process in {whole}, without validation{memory}")
+    let total = duration(in_steps);
+    format!("{table}\n{n_steps} of this process in {total}, without validation{memory}")
 }
 
-/// What a run will cost.
-pub fn costs(found: &DryRun) -> String {
-    let share = 100.0 * found.seconds_in_topology / found.seconds_per_step.max(f64::MIN_POSITIVE);
-    let mut table = table(["cost", "", "remark"]);
+/// Table of the expected time and memory of a run.
+pub fn costs(cost: &DryRun) -> String {
+    let share = 100.0 * cost.seconds_in_topology / cost.seconds_per_step.max(f64::MIN_POSITIVE);
+    let mut table = table(["cost", "value", "remark"]);
     let mut row = |name: &str, value: String, remark: String| {
         table.add_row([name.to_owned(), value, remark]);
     };
     row(
         "step",
-        milliseconds(found.seconds_per_step),
-        "fastest of three, every penalty on".to_owned(),
+        milliseconds(cost.seconds_per_step),
+        "fastest of three, with every penalty at full weight".to_owned(),
     );
     row(
-        "of it topology",
-        milliseconds(found.seconds_in_topology),
+        "in topology",
+        milliseconds(cost.seconds_in_topology),
         format!("{share:.0} % of the step"),
     );
     row(
         "all steps",
-        duration(found.seconds_per_step * found.total_steps as f64),
-        format!("{} steps, without validation", grouped(found.total_steps)),
+        duration(cost.seconds_per_step * cost.total_steps as f64),
+        format!("{}, without validation", counted(cost.total_steps, "step")),
     );
     row(
         "parameters",
-        mebibytes(found.parameter_bytes as u64),
-        "with gradients and the optimiser's moments".to_owned(),
+        mebibytes(cost.parameter_bytes as u64),
+        "with gradients and the moments of the optimiser".to_owned(),
     );
-    if let Some(peak) = found.peak_bytes {
+    if let Some(peak) = cost.peak_bytes {
         row(
-            "process",
+            "peak memory",
             mebibytes(peak),
-            "most memory held, on the host".to_owned(),
+            "of this process, on the host".to_owned(),
         );
     }
     row(
         "task loss",
-        format!("{:.4}", found.task_loss),
-        "in the task's unit, after the steps".to_owned(),
+        format!("{:.4}", cost.task_loss),
+        "at the last of these steps, in the unit of the task".to_owned(),
     );
     row(
         "topology loss",
-        format!("{:.4}", found.topology_loss),
-        "weighted".to_owned(),
+        format!("{:.4}", cost.topology_loss),
+        "weighted sum of the penalties".to_owned(),
     );
     table.to_string()
 }
 
-/// Which devices there are, and which can be used.
+/// Table of the devices, and whether they can be used.
 pub fn devices(reports: &[DeviceReport]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -200,6 +219,7 @@ pub fn devices(reports: &[DeviceReport]) -> String {
     table.to_string()
 }
 
+/// Empty table with a header; the second column is aligned to the right.
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -210,12 +230,12 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// `12,345`
+/// Number with its digits grouped, as in `12,345`.
 pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -223,7 +243,7 @@ pub(super) fn grouped(number: usize) -> String {
     out
 }
 
-/// `95 s`, `12 min`, `3.5 h`
+/// Duration in a suitable unit, as in `95 s`, `12 min` or `3.5 h`.
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
@@ -237,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_by_thousands() {
+    fn digits_are_grouped_by_thousands() {
         for (number, expected) in [
             (0, "0"),
             (999, "999"),
@@ -246,5 +266,12 @@ mod tests {
         ] {
             assert_eq!(grouped(number), expected);
         }
+    }
+
+    #[test]
+    fn one_is_followed_by_the_singular() {
+        assert_eq!(counted(0, "step"), "0 steps");
+        assert_eq!(counted(1, "step"), "1 step");
+        assert_eq!(counted(1200, "step"), "1,200 steps");
     }
 }

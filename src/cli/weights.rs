@@ -1,4 +1,4 @@
-//! `weights`: what is in a file of pretrained weights or a run, and saving it for other programs.
+//! `weights`: describes pretrained weights or the model of a run, and exports them for other programs.
 
 use std::path::{Path, PathBuf};
 
@@ -6,94 +6,97 @@ use burn::module::Module;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::output::{print, tell};
-use super::progress::Notes;
-use super::{Failure, open, read_config};
-use crate::model::pretrained::{self, Changes, Pretrained, Resize};
+use super::output::{log, print};
+use super::progress::MessageObserver;
+use super::{Failure, read_run_config, select_device};
+use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
 use crate::run::{RunDirectory, write_atomically};
 use crate::train::load_best;
 
 /// Arguments of `weights`.
 #[derive(Debug, Args)]
 pub struct WeightsArguments {
-    /// A file of weights of transformers or timm (.safetensors, .bin, .pth), the directory that it is in, or
-    /// the directory of a run, whose best checkpoint is taken.
+    /// Weights of transformers or timm: a file (.safetensors, .bin, .pth) or its directory. Or a run directory, whose
+    /// best checkpoint is used.
     model: PathBuf,
-    /// Height and width of the images that it is to take, in pixels: position embeddings are interpolated.
+    /// Height and width of the model's input images, in pixels; position embeddings are interpolated.
     #[arg(long, num_args = 2, value_names = ["HEIGHT", "WIDTH"])]
     image_size: Option<Vec<usize>>,
-    /// A directory to save it in, as transformers or timm reads it.
+    /// Directory to export the model to, in the format of transformers or timm.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Replace what is in the output of these names.
+    /// Overwrite existing files of the same names.
     #[arg(long)]
     force: bool,
 }
 
-/// Prints what the model is as JSON, and saves it if asked to.
+/// Prints a description of the model as JSON, and exports it if requested.
 pub fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
-    let model = opened(arguments)?;
+    let model = load(arguments)?;
     if let Some(directory) = &arguments.output {
         save(&model, directory, arguments.force)?;
     }
-    print(&format!("{:#}\n", described(&model)))
+    print(&format!("{:#}\n", describe(&model)))
 }
 
-fn opened(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
-    let could_not = Failure::CouldNotRun;
+/// Loads pretrained weights, or the best checkpoint of a run.
+fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     let path = &arguments.model;
-    let device = open("flex")?;
+    let device = select_device("flex")?;
+    // Only run directories contain a directory of this name.
     if !path.join("checkpoints").is_dir() {
         let image_size = arguments
             .image_size
             .as_deref()
             .map(|sides| [sides[0], sides[1]]);
-        let changes = Changes {
+        let overrides = ModelOverrides {
             image_size,
-            ..Changes::default()
+            ..ModelOverrides::default()
         };
-        return pretrained::open(path, &changes, &device).map_err(could_not);
+        return pretrained::open(path, &overrides, &device).map_err(Failure::Error);
     }
     if arguments.image_size.is_some() {
-        return Err(could_not(
-            "--image-size is of files of weights, expected none for a run; save it first, then open that".into(),
+        return Err(Failure::Error(
+            "--image-size applies to weight files, not to a run; export the run with --output first, then pass the exported directory".into(),
         ));
     }
-    let run = RunDirectory::open(path).map_err(could_not)?;
-    let config = read_config(&run.config(), &[])?;
-    let (network, state) = load_best(&run, &config, &device, &mut Notes)?;
-    tell(&format!("checkpoint of step {}", state.step));
-    Pretrained::of(network, config.spec.model, None)
-        .map_err(|what| could_not(format!("{}: {what}", path.display())))
+    let run = RunDirectory::open(path).map_err(Failure::Error)?;
+    let config = read_run_config(&run.config())?;
+    let (network, state) = load_best(&run, &config, &device, &mut MessageObserver)?;
+    log(&format!("checkpoint of step {}", state.step));
+    Pretrained::from_network(network, config.spec.model, None)
+        .map_err(|reason| Failure::Error(format!("{}: {reason}", path.display())))
 }
 
+/// Writes the exported files.
 fn save(model: &Pretrained, directory: &Path, force: bool) -> Result<(), Failure> {
-    let could_not = Failure::CouldNotRun;
-    let files = model.files().map_err(could_not)?;
-    for (name, _) in &files {
+    let files = model.files().map_err(Failure::Error)?;
+    for ExportedFile { name, .. } in &files {
         let path = directory.join(name);
         if path.exists() && !force {
-            return Err(could_not(format!(
-                "{}: is there already; pass --force to replace it, or another --output",
+            return Err(Failure::Error(format!(
+                "{} already exists; pass --force to overwrite",
                 path.display()
             )));
         }
     }
-    let cannot =
-        |path: &Path, error| could_not(format!("{}: cannot be written: {error}", path.display()));
-    std::fs::create_dir_all(directory).map_err(|error| cannot(directory, error))?;
-    for (name, bytes) in &files {
+    let cannot_write = |path: &Path, error| {
+        Failure::Error(format!("{}: cannot be written: {error}", path.display()))
+    };
+    std::fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
+    for ExportedFile { name, bytes } in &files {
         let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| cannot(&path, error))?;
+        write_atomically(&path, bytes).map_err(|error| cannot_write(&path, error))?;
     }
     Ok(())
 }
 
-fn described(model: &Pretrained) -> Value {
+/// Description of a model as JSON.
+fn describe(model: &Pretrained) -> Value {
     let preprocessing = &model.preprocessing;
     let tokens = model.network.token_layout();
     let tensors: Map<String, Value> = model
-        .tensors()
+        .tensor_shapes()
         .into_iter()
         .map(|(name, shape)| (name, json!(shape)))
         .collect();
@@ -119,7 +122,7 @@ fn described(model: &Pretrained) -> Value {
             "std": preprocessing.std,
         },
         "has_trained_head": model.has_trained_head,
-        "labels": model.labels,
+        "labels": model.class_names,
         "tensors": tensors,
     })
 }

@@ -1,8 +1,8 @@
-//! A sequence of frames, and how it changes.
+//! A sequence of frames, and metrics of its changes over time.
 
 use super::similarity::{mean_squared_error, peak_signal_to_noise};
 
-/// Frames of one clip, pixels in `[0, 1]`.
+/// Frames of one clip, with pixels in `[0, 1]`.
 ///
 /// # Example
 ///
@@ -22,21 +22,21 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// Frames one after the other.
+    /// Wraps the pixels of consecutive frames.
     ///
     /// # Shapes
     ///
     /// - `pixels`: `[n_frames, n_channels, height, width]`
-    /// - `shape`: channels, height, width
+    /// - `shape`: `[n_channels, height, width]`
     ///
     /// # Panics
     ///
-    /// If a frame has no pixels, or the last one is not whole.
+    /// If a frame has no pixels, or the length is not a multiple of the size of a frame.
     pub fn new(pixels: &'a [f32], shape: [usize; 3]) -> Self {
         let size: usize = shape.iter().product();
         assert!(
             size > 0 && pixels.len().is_multiple_of(size),
-            "{} pixels are no whole frames of {shape:?}",
+            "{} pixels are not a whole number of frames of shape {shape:?}",
             pixels.len()
         );
         Self { pixels, shape }
@@ -47,22 +47,22 @@ impl<'a> Frames<'a> {
         self.pixels.len() / self.size()
     }
 
-    /// Whether there are none.
+    /// True if there are no frames.
     pub fn is_empty(&self) -> bool {
         self.pixels.is_empty()
     }
 
-    /// Channels, height, width.
+    /// Shape of one frame: `[n_channels, height, width]`.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
-    /// One frame after the other: `[n_channels, height, width]` each.
+    /// Iterates over the frames, `[n_channels, height, width]` each.
     pub fn iter(&self) -> std::slice::ChunksExact<'a, f32> {
         self.pixels.chunks_exact(self.size())
     }
 
-    /// One frame.
+    /// Returns the frame with this index: `[n_channels, height, width]`.
     ///
     /// # Panics
     ///
@@ -71,114 +71,128 @@ impl<'a> Frames<'a> {
         &self.pixels[frame * self.size()..][..self.size()]
     }
 
-    /// The frames from this one on.
+    /// Returns the frames from index `first` to the last.
     ///
     /// # Panics
     ///
-    /// If there are not that many.
-    pub fn from(&self, first: usize) -> Self {
+    /// If there are fewer than `first` frames.
+    pub fn starting_at(&self, first: usize) -> Self {
         Self {
             pixels: &self.pixels[first * self.size()..],
             ..*self
         }
     }
 
+    /// Number of values in one frame.
     fn size(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Mean absolute difference of each frame to the next: 0 for a still clip. `None` below two frames.
+    /// Mean absolute difference of consecutive frames, in pixel values: 0 for a still clip; `None` below
+    /// two frames.
     ///
-    /// # Units
-    ///
-    /// Of the pixels.
+    /// ```text
+    /// mean over t and pixels of |x_(t+1) - x_t|
+    /// ```
     pub fn flicker(&self) -> Option<f64> {
         let pairs = self.iter().zip(self.iter().skip(1));
-        mean(pairs.map(|(now, next)| mean_of(now.iter().zip(next).map(|(a, b)| (b - a).abs()))))
+        mean(pairs.map(|(now, next)| mean_f32(now.iter().zip(next).map(|(a, b)| (b - a).abs()))))
     }
 
-    /// Mean absolute second difference, `x_(t+1) - 2 x_t + x_(t-1)`: 0 where brightness changes at a
-    /// constant pace. `None` below three frames.
+    /// Mean absolute second difference in time, in pixel values: 0 where brightness changes at a
+    /// constant rate; `None` below three frames.
     ///
-    /// # Units
-    ///
-    /// Of the pixels.
+    /// ```text
+    /// mean over t and pixels of |x_(t+1) - 2 x_t + x_(t-1)|
+    /// ```
     pub fn second_difference(&self) -> Option<f64> {
         let triples = self
             .iter()
             .zip(self.iter().skip(1))
             .zip(self.iter().skip(2));
         mean(triples.map(|((before, now), next)| {
-            let places = before.iter().zip(now).zip(next);
-            mean_of(places.map(|((a, b), c)| (c - 2.0 * b + a).abs()))
+            let pixels = before.iter().zip(now).zip(next);
+            mean_f32(pixels.map(|((a, b), c)| (c - 2.0 * b + a).abs()))
         }))
     }
 
-    /// Peak signal-to-noise ratio of the changes from frame to frame, against those of the true frames.
-    /// `None` below two frames.
+    /// Peak signal-to-noise ratio of the frame differences against those of the true frames, in decibels
+    /// with a peak of 1; `None` below two frames.
     ///
-    /// # Units
-    ///
-    /// Decibels, with a peak of 1.
+    /// ```text
+    /// PSNR(mean over t and pixels of ((x_(t+1) - x_t) - (y_(t+1) - y_t))^2),  y the true frames
+    /// ```
     ///
     /// # Panics
     ///
-    /// If the two clips differ in size.
+    /// If the two clips differ in shape or length.
     pub fn difference_psnr(&self, truth: &Frames<'_>) -> Option<f64> {
-        self.assert_alike(truth);
+        self.assert_same_size(truth);
         let changes = |frames: &Frames<'_>| -> Vec<Vec<f32>> {
             let pairs = frames.iter().zip(frames.iter().skip(1));
             let change =
                 |(now, next): (&[f32], &[f32])| now.iter().zip(next).map(|(a, b)| b - a).collect();
             pairs.map(change).collect()
         };
-        let (found, expected) = (changes(self), changes(truth));
-        let errors = found.iter().zip(&expected);
-        mean(errors.map(|(a, b)| mean_squared_error(a, b))).map(peak_signal_to_noise)
+        let (actual, expected) = (changes(self), changes(truth));
+        let pairs = actual.iter().zip(&expected);
+        mean(pairs.map(|(a, b)| mean_squared_error(a, b))).map(peak_signal_to_noise)
     }
 
-    /// How much the frames change over how much the true ones do: 0 for a frozen output, about 1 for a
-    /// good one. `None` where the true ones do not change.
+    /// Amount of change relative to that of the true frames: 0 for a frozen output, about 1 for a good
+    /// one; `None` if the true frames do not change.
+    ///
+    /// ```text
+    /// flicker(x) / flicker(y),  y the true frames
+    /// ```
     ///
     /// # Panics
     ///
-    /// If the two clips differ in size.
+    /// If the two clips differ in shape or length.
     ///
     /// # Source
     ///
     /// After the dynamic degree of Huang et al., "VBench", 2024, with changes of pixels in place of
     /// estimated flow.
     pub fn dynamic_degree(&self, truth: &Frames<'_>) -> Option<f64> {
-        self.assert_alike(truth);
-        let of_truth = truth.flicker().filter(|&change| change > 0.0)?;
-        Some(self.flicker()? / of_truth)
+        self.assert_same_size(truth);
+        let true_change = truth.flicker().filter(|&change| change > 0.0)?;
+        Some(self.flicker()? / true_change)
     }
 
-    /// Share of the frames that are nearer to the true frame of their own time than to any other true
-    /// frame of the clip, by the mean squared error; equal true frames are one. A frozen output and one
-    /// in a wrong order are right by chance only. `None` where all true frames are equal.
+    /// Fraction of frames that are nearest to the true frame of their own time; `None` if all true
+    /// frames are equal.
+    ///
+    /// ```text
+    /// mean over t of [MSE(x_t, y_t) < MSE(x_t, y_s) for every s with y_s != y_t],  y the true frames
+    /// ```
+    ///
+    /// Frozen frames, and frames in a wrong order, are identified by chance only.
     ///
     /// # Panics
     ///
-    /// If the two clips differ in size.
+    /// If the two clips differ in shape or length.
     pub fn identification(&self, truth: &Frames<'_>) -> Option<f64> {
-        self.assert_alike(truth);
+        self.assert_same_size(truth);
         let first = truth.iter().next()?;
+        // Nothing could be identified: every frame would count as correct.
         if truth.iter().all(|frame| frame == first) {
             return None;
         }
-        let is_right = |(time, frame): (usize, &[f32])| {
+        let is_identified = |(time, frame): (usize, &[f32])| {
             let own = truth.get(time);
             let error = mean_squared_error(frame, own);
+            // A true frame that equals the own one is no competitor: nothing could tell them apart.
             let mut others = truth.iter().filter(|other| *other != own);
             f64::from(u8::from(
                 others.all(|other| mean_squared_error(frame, other) > error),
             ))
         };
-        mean(self.iter().enumerate().map(is_right))
+        mean(self.iter().enumerate().map(is_identified))
     }
 
-    fn assert_alike(&self, truth: &Frames<'_>) {
+    /// Panics if the two clips differ in shape or length.
+    fn assert_same_size(&self, truth: &Frames<'_>) {
         assert_eq!(
             (self.shape, self.len()),
             (truth.shape, truth.len()),
@@ -187,7 +201,7 @@ impl<'a> Frames<'a> {
     }
 }
 
-/// `None` of nothing.
+/// Arithmetic mean, summed in the order of the iterator; `None` without values.
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (mut sum, mut n) = (0.0, 0);
     for value in values {
@@ -197,7 +211,8 @@ pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (n > 0).then(|| sum / f64::from(n))
 }
 
-fn mean_of(values: impl Iterator<Item = f32>) -> f64 {
+/// Mean of values that are widened to `f64` first; 0 without values.
+fn mean_f32(values: impl Iterator<Item = f32>) -> f64 {
     mean(values.map(f64::from)).unwrap_or_default()
 }
 
@@ -205,16 +220,16 @@ fn mean_of(values: impl Iterator<Item = f32>) -> f64 {
 mod tests {
     use super::*;
 
-    /// A bright pixel that goes one to the right per frame.
+    /// A bright pixel that moves one pixel to the right per frame.
     fn moving(n_frames: usize) -> Vec<f32> {
-        let frame = |t| (0..8).map(move |place| f32::from(u8::from(place == t)));
+        let frame = |t| (0..8).map(move |column| f32::from(u8::from(column == t)));
         (0..n_frames).flat_map(frame).collect()
     }
 
     const SHAPE: [usize; 3] = [1, 1, 8];
 
     #[test]
-    fn still_clips_do_not_change_and_short_ones_have_no_number() {
+    fn short_clips_have_no_metrics_and_still_clips_zero() {
         let still = [0.3; 24];
         let still = Frames::new(&still, SHAPE);
         assert_eq!(still.flicker(), Some(0.0));
@@ -222,18 +237,18 @@ mod tests {
         for (n_frames, expected) in [(0, [false, false]), (1, [false, false]), (2, [true, false])] {
             let pixels = moving(n_frames);
             let frames = Frames::new(&pixels, SHAPE);
-            let found = [frames.flicker(), frames.second_difference()];
-            assert_eq!(found.map(|number| number.is_some()), expected, "{n_frames}");
+            let actual = [frames.flicker(), frames.second_difference()];
+            assert_eq!(actual.map(|value| value.is_some()), expected, "{n_frames}");
         }
     }
 
     #[test]
-    fn changes_are_those_that_were_made() {
+    fn differences_equal_the_changes_made() {
         let pixels = moving(4);
         let frames = Frames::new(&pixels, SHAPE);
-        // One pixel goes dark and another bright, of eight.
+        // Of eight pixels, one turns dark and another turns bright.
         assert_eq!(frames.flicker(), Some(0.25));
-        // The one before, twice the one now, the one after.
+        // |1| of the previous pixel, |-2| of the current one and |1| of the next one, over 8 pixels.
         assert_eq!(frames.second_difference(), Some(0.5));
         let ramp: Vec<f32> = (0..4).flat_map(|t| [0.25 * t as f32; 8]).collect();
         let ramp = Frames::new(&ramp, SHAPE);
@@ -244,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn frozen_and_shuffled_outputs_are_caught_and_the_truth_is_not() {
+    fn frozen_and_shuffled_outputs_fail_the_guards() {
         let truth = moving(5);
         let truth = Frames::new(&truth, SHAPE);
         assert_eq!(truth.dynamic_degree(&truth), Some(1.0));

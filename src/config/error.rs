@@ -1,31 +1,31 @@
-//! The one error of reading a config.
+//! Error of reading a configuration.
 
 use std::fmt;
 
-/// A config that cannot be read: one line that opens with the place.
+/// Configuration that cannot be used: one line that begins with the location of the error.
 ///
-/// The place is `file:line:column`, counted from 1, or `--set key=value` when the value at fault
+/// The location is `file:line:column`, counted from 1, or `--set key=value` when the value at fault
 /// came from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    place: String,
+    location: String,
     message: String,
 }
 
 impl ConfigError {
-    pub(super) fn new(place: impl fmt::Display, message: impl fmt::Display) -> Self {
+    pub(super) fn new(location: impl fmt::Display, message: impl fmt::Display) -> Self {
         Self {
-            place: on_one_line(&place.to_string()),
+            location: on_one_line(&location.to_string()),
             message: on_one_line(&message.to_string()),
         }
     }
 
-    /// Where it happened: `file:line:column`, a file alone, or `--set key=value`.
-    pub fn place(&self) -> &str {
-        &self.place
+    /// Location of the error: `file:line:column`, a file alone, or `--set key=value`.
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
-    /// What was found and what was expected, without the place.
+    /// Message without the location: what was found and what was expected.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -33,12 +33,13 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
+        write!(f, "{}: {}", self.location, self.message)
     }
 }
 
 impl std::error::Error for ConfigError {}
 
+/// Text with its control characters escaped, so that a quoted value cannot break the line.
 fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,22 +1,22 @@
-//! The path of a key from the top of a config, such as `topology[1].weight`.
+//! Path of a key from the root of a file, such as `topology[1].weight`.
 
 use std::fmt;
 
 use toml::Value;
 
-/// One step down: into a table by key, or into an array by index.
+/// One step of a path: a key of a table, or an index of an array.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Segment {
     Key(String),
     Index(usize),
 }
 
-/// The steps from the root to a value; empty for the root itself.
+/// Steps from the root to a value; empty for the root itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct KeyPath(pub(super) Vec<Segment>);
 
 impl KeyPath {
-    /// Reads `topology[1].weight` or `topology.1.weight`; `None` when a step is empty.
+    /// Reads `topology[1].weight` or `topology.1.weight`; `None` if a step is empty.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let dotted = text.replace('[', ".").replace(']', "");
         dotted
@@ -31,10 +31,12 @@ impl KeyPath {
             .map(Self)
     }
 
+    /// Path of a key in the table at this path.
     pub(super) fn key(&self, key: &str) -> Self {
         self.child(Segment::Key(key.to_owned()))
     }
 
+    /// Path of an element of the array at this path.
     pub(super) fn index(&self, index: usize) -> Self {
         self.child(Segment::Index(index))
     }
@@ -45,17 +47,18 @@ impl KeyPath {
         Self(segments)
     }
 
-    /// The path of the table or array that holds this value; `None` for the root.
+    /// Path of the table or array that holds this value; `None` for the root.
     pub(super) fn parent(&self) -> Option<Self> {
         let (_, above) = self.0.split_last()?;
         Some(Self(above.to_vec()))
     }
 
+    /// True if `other` is this path or a path above it.
     pub(super) fn starts_with(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }
 
-    /// The name of the key at the end of the path, if it ends with one.
+    /// Last step of the path if it is a key; `None` otherwise.
     pub(super) fn last_key(&self) -> Option<&str> {
         match self.0.last() {
             Some(Segment::Key(key)) => Some(key),
@@ -63,7 +66,7 @@ impl KeyPath {
         }
     }
 
-    /// The value at this path under `root`.
+    /// Value at this path under `root`; `None` if there is none.
     pub(super) fn find<'v>(&self, root: &'v Value) -> Option<&'v Value> {
         self.0
             .iter()
@@ -73,7 +76,7 @@ impl KeyPath {
             })
     }
 
-    /// [`KeyPath::find`], to change the value.
+    /// Value at this path under `root`, to be changed; `None` if there is none.
     pub(super) fn find_mut<'v>(&self, root: &'v mut Value) -> Option<&'v mut Value> {
         self.0
             .iter()
@@ -83,7 +86,7 @@ impl KeyPath {
             })
     }
 
-    /// The part of this path that exists under `root`.
+    /// Longest part of this path, from the root, that exists under `root`.
     pub(super) fn existing(&self, root: &Value) -> Self {
         let mut path = self.clone();
         while path.find(root).is_none() {
@@ -92,7 +95,7 @@ impl KeyPath {
         path
     }
 
-    /// Where a key of the table at this path stands, in TOML's own words: `in [model]`,
+    /// Place of the keys of the table at this path, as TOML writes it: `in [model]`,
     /// `in [[topology]]`, `at the top level`.
     pub(super) fn as_table(&self) -> String {
         let keys: Vec<&str> = self
@@ -143,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_to_write_an_index_are_one_path() {
+    fn an_index_is_written_with_a_dot_or_brackets() {
         let path = KeyPath::parse("topology[1].weight.value").unwrap();
         assert_eq!(
             Some(&path),
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_named_as_toml_writes_them() {
+    fn tables_are_named_as_in_toml() {
         let name = |text: &str| KeyPath::parse(text).unwrap().as_table();
         assert_eq!(KeyPath::default().as_table(), "at the top level");
         assert_eq!(name("model"), "in [model]");

@@ -1,19 +1,21 @@
-//! From a TOML file to a checked specification.
+//! Configuration of a run: a TOML file, read strictly and checked.
 //!
-//! [`RawConfig`] mirrors the file and nothing else; [`Spec`] is what a run needs. A resolved
-//! configuration is itself a file that repeats the run.
+//! [`RawConfig`] has the keys of the file and their types; [`Spec`] has the checked values that a
+//! run uses. The resolved configuration, defaults included, is itself a file that repeats the run.
 
-mod culprit;
 mod document;
 mod error;
+mod error_message;
+mod fault;
 mod key_path;
 mod nearest;
 mod node;
 mod overrides;
-mod places;
+mod penalty_names;
+mod positions;
 mod raw;
+mod renamed_keys;
 mod spec;
-mod wording;
 
 use std::path::Path;
 
@@ -27,52 +29,76 @@ pub use spec::{
     TrainingSpec,
 };
 
-/// A configuration, as written and as checked.
+/// Configuration of a run, as written and as checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What the file says, overrides and defaults included.
+    /// Keys and values of the file, overrides and defaults included.
     pub raw: RawConfig,
-    /// What it means.
+    /// Checked values that a run uses.
     pub spec: Spec,
+    /// Warnings of reading, one line each, about old names of keys that are still accepted.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads and checks a file; `overrides` are `key.path=value`, as after `--set`.
+    /// Reads and checks a file; `overrides` are of the form `key.path=value`, as after `--set`.
     ///
     /// # Errors
     ///
     /// One line: file, line and column, what was found, what was expected.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let document = Document::read(path, overrides)?;
-        let raw: RawConfig = document.deserialize()?;
-        let spec = Spec::new(&document, &raw)?;
-        Ok(Self { raw, spec })
+        Self::from_document(&Document::read_run(path, overrides)?)
     }
 
-    /// The JSON schema of a configuration file, for editors; numbers in it have the types of the
-    /// keys, and the meanings are those of [`RawConfig`].
+    fn from_document(document: &Document) -> Result<Self, ConfigError> {
+        let raw: RawConfig = document.deserialize()?;
+        let spec = Spec::new(document, &raw)?;
+        Ok(Self {
+            raw,
+            spec,
+            warnings: document.warnings().to_vec(),
+        })
+    }
+
+    /// JSON schema of configuration files, for editors; descriptions are the documentation of
+    /// [`RawConfig`].
     pub fn schema() -> String {
         let schema = schemars::schema_for!(RawConfig);
         let text = serde_json::to_string_pretty(&schema).expect("a schema can be written");
         text + "\n"
     }
 
-    /// Every setting by its path, as `training.lr` and `topology.0.weight.kind`; values are neither tables
-    /// nor lists of tables.
+    /// Every setting by its path, such as `training.epochs` and `topology.h1_layers.weight.kind`.
+    ///
+    /// Penalties have their names in paths; values are neither tables nor arrays of tables.
     pub fn settings(&self) -> Vec<(String, Value)> {
         let raw = serde_json::to_value(&self.raw).expect("every configuration can be written");
         let mut settings = Vec::new();
-        flatten("", raw, &mut settings);
+        flatten("", raw, &self.spec.penalty_names(), &mut settings);
         settings
     }
 
-    /// The resolved configuration as TOML, which reads back as the same configuration.
+    /// Resolved configuration as TOML, which reads back as the same configuration.
     pub fn to_toml(&self) -> String {
         toml::to_string(&self.raw).expect("every configuration can be written")
     }
+
+    /// Text that identifies the configuration; equal for configurations with equal settings.
+    ///
+    /// It is the resolved configuration with the names that keys had first, so that a renamed key
+    /// does not change a digest of this text.
+    pub fn identity(&self) -> String {
+        renamed_keys::with_old_names(&self.to_toml())
+    }
 }
 
-fn flatten(path: &str, value: Value, settings: &mut Vec<(String, Value)>) {
+/// Appends the settings within `value`, which is at `path`.
+fn flatten(
+    path: &str,
+    value: Value,
+    penalty_names: &[String],
+    settings: &mut Vec<(String, Value)>,
+) {
     let within = |key: &str| match path {
         "" => key.to_owned(),
         path => format!("{path}.{key}"),
@@ -80,12 +106,16 @@ fn flatten(path: &str, value: Value, settings: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(table) => {
             for (key, value) in table {
-                flatten(&within(&key), value, settings);
+                flatten(&within(&key), value, penalty_names, settings);
             }
         }
         Value::Array(tables) if tables.iter().all(Value::is_object) => {
             for (index, table) in tables.into_iter().enumerate() {
-                flatten(&within(&index.to_string()), table, settings);
+                let name = match (path, penalty_names.get(index)) {
+                    ("topology", Some(name)) => name.clone(),
+                    _ => index.to_string(),
+                };
+                flatten(&within(&name), table, penalty_names, settings);
             }
         }
         value => settings.push((path.to_owned(), value)),
@@ -93,25 +123,4 @@ fn flatten(path: &str, value: Value, settings: &mut Vec<(String, Value)>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_named_by_their_path() {
-        let raw = serde_json::json!({
-            "run": { "seed": 3 },
-            "topology": [{ "layers": [0, 2], "weight": { "kind": "fixed" } }],
-            "flip": true,
-        });
-        let mut settings = Vec::new();
-        flatten("", raw, &mut settings);
-        let expected = [
-            ("flip", Value::from(true)),
-            ("run.seed", Value::from(3)),
-            ("topology.0.layers", serde_json::json!([0, 2])),
-            ("topology.0.weight.kind", Value::from("fixed")),
-        ];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value));
-        assert_eq!(settings, expected);
-    }
-}
+mod tests;

@@ -1,21 +1,24 @@
-//! The known name that a misspelt one was probably meant to be.
+//! Suggestion for a misspelt name.
 
-/// The known name nearest to `name` by edit distance, if it is near enough to be a slip.
+/// Known name with the smallest edit distance to `name`; `None` if all are too different.
 ///
-/// Near enough is one edit for every three characters of `name`, and one for shorter names. Among
-/// equally near names the first wins.
+/// One edit is allowed for every three characters of `name`, and at least one. Among equally near
+/// names the first one is returned.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).max(1);
     known
         .iter()
         .map(|candidate| (edit_distance(name, candidate), *candidate))
+        // Replacing every character of a short name is no misspelling.
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// The optimal string alignment distance: insertions, deletions, substitutions and swaps of
-/// neighbouring characters that turn `from` into `to`, ignoring case.
+/// Edit distance (optimal string alignment), ignoring case.
+///
+/// This is the smallest number of insertions, deletions, substitutions and swaps of neighbouring
+/// characters that turn `from` into `to`.
 fn edit_distance(from: &str, to: &str) -> usize {
     let from: Vec<char> = from.to_lowercase().chars().collect();
     let to: Vec<char> = to.to_lowercase().chars().collect();
@@ -41,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edits_are_counted_with_a_swap_as_one() {
+    fn a_swap_counts_as_one_edit() {
         assert_eq!(edit_distance("wieght", "weight"), 1);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("", "abc"), 3);
@@ -49,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_slip_earns_a_suggestion() {
+    fn only_a_similar_name_is_suggested() {
         let known = ["weight", "schedule", "lr", "homology_dim"];
         assert_eq!(nearest("wieght", &known), Some("weight"));
         assert_eq!(nearest("shedule", &known), Some("schedule"));
@@ -61,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_equally_near_names_the_first_wins() {
+    fn the_first_of_two_equally_near_names_is_suggested() {
         assert_eq!(nearest("dim", &["dip", "dig"]), Some("dip"));
     }
 }

@@ -1,4 +1,4 @@
-//! Deserialises a merged config and keeps what went wrong as data, not as prose.
+//! Deserialisation of TOML values with errors as data, from which messages are made later.
 
 use std::fmt;
 
@@ -6,24 +6,24 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
 use toml::Value;
 
-/// What a type refused, with the parts that a message is made of.
+/// Problem of a deserialisation, with the parts that its message is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// A table has a key that its type does not know.
+    /// Key that the type of its table does not have.
     UnknownKey {
         key: String,
         known: Vec<&'static str>,
     },
-    /// A value names a choice that does not exist.
+    /// Word that is none of the choices for a value.
     UnknownChoice {
         choice: String,
         known: Vec<&'static str>,
     },
-    /// A table lacks a key.
+    /// Required key that a table does not have.
     MissingKey(String),
-    /// A value has the wrong type or lies outside its type's range; both in serde's words.
-    WrongValue { found: String, expected: String },
-    /// Whatever a hand-written `Deserialize` says.
+    /// Value of the wrong type or out of range, described in serde's words.
+    WrongValue { actual: String, expected: String },
+    /// Message of a hand-written `Deserialize`.
     Other(String),
 }
 
@@ -33,7 +33,9 @@ impl fmt::Display for Problem {
             Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
             Self::UnknownChoice { choice, .. } => write!(f, "unknown choice `{choice}`"),
             Self::MissingKey(key) => write!(f, "missing key `{key}`"),
-            Self::WrongValue { found, expected } => write!(f, "expected {expected}, found {found}"),
+            Self::WrongValue { actual, expected } => {
+                write!(f, "expected {expected}, found {actual}")
+            }
             Self::Other(message) => f.write_str(message),
         }
     }
@@ -46,20 +48,23 @@ impl de::Error for Problem {
         Self::Other(message.to_string())
     }
 
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+    fn invalid_type(actual: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::WrongValue {
-            found: describe(found),
+            actual: describe(actual),
             expected: expected.to_string(),
         }
     }
 
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(found, expected)
+    fn invalid_value(actual: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(actual, expected)
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
         Self::WrongValue {
-            found: format!("{length} of them"),
+            actual: match length {
+                1 => "1 value".to_owned(),
+                _ => format!("{length} values"),
+            },
             expected: expected.to_string(),
         }
     }
@@ -83,7 +88,7 @@ impl de::Error for Problem {
     }
 }
 
-/// A TOML value as an error names it: `integer -3`, `string "many"`, `an array`.
+/// Description of a TOML value in errors: `integer -3`, `string "many"`, `an array`.
 pub(super) fn describe_value(value: &Value) -> String {
     describe(unexpected(value))
 }
@@ -100,8 +105,8 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
     }
 }
 
-fn describe(found: Unexpected<'_>) -> String {
-    match found {
+fn describe(actual: Unexpected<'_>) -> String {
+    match actual {
         Unexpected::Bool(flag) => format!("boolean {flag}"),
         Unexpected::Unsigned(number) => format!("integer {number}"),
         Unexpected::Signed(number) => format!("integer {number}"),
@@ -115,7 +120,7 @@ fn describe(found: Unexpected<'_>) -> String {
     }
 }
 
-/// A borrowed TOML value as a serde data source whose error is [`Problem`].
+/// Borrowed TOML value as a deserialiser with errors of the type [`Problem`].
 pub(super) struct Node<'de>(pub(super) &'de Value);
 
 impl<'de> IntoDeserializer<'de, Problem> for Node<'de> {

@@ -1,4 +1,4 @@
-//! `--set key.path=value`: the one way to override a config from the command line.
+//! `--set key.path=value`: overrides of a configuration from the command line.
 
 use toml::{Table, Value};
 
@@ -6,23 +6,23 @@ use super::error::ConfigError;
 use super::key_path::{KeyPath, Segment};
 use super::node::describe_value;
 
-/// One `--set`, read but not yet applied.
+/// One `--set key.path=value`.
 #[derive(Debug, Clone)]
 pub(super) struct Override {
     text: String,
     pub(super) path: KeyPath,
-    value: Value,
+    pub(super) value: Value,
 }
 
 impl Override {
-    /// Reads `a.b=c`. The right side is a TOML value, or else a bare string.
+    /// Reads `a.b=c`; the right side is a TOML value, or else a string without quotes.
     ///
     /// # Errors
     ///
-    /// There is no `=`, the path is empty, or the value opens as a quoted string, array or table
-    /// and is not valid TOML: that is a slip, not a bare string.
+    /// There is no `=`, the path is empty, or the value begins as a quoted string, array or table
+    /// and is not valid TOML: that is a mistake rather than a string without quotes.
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |message: String| ConfigError::new(place(text), message);
+        let refuse = |message: String| ConfigError::new(location(text), message);
         let (left, right) = text.split_once('=').ok_or_else(|| {
             refuse("expected `key.path=value`, such as `--set training.epochs=5`".to_owned())
         })?;
@@ -33,6 +33,7 @@ impl Override {
         })?;
         let right = right.trim();
         let value = match right.parse::<Value>() {
+            // No key takes a date, so `run.name=2024-01-02` is meant as a string.
             Ok(Value::Datetime(date)) => Value::String(date.to_string()),
             Ok(value) => value,
             Err(error) if right.starts_with(['"', '\'', '[', '{']) => {
@@ -50,18 +51,18 @@ impl Override {
         })
     }
 
-    /// Where a value from this override comes from, as an error names it.
-    pub(super) fn place(&self) -> String {
-        place(&self.text)
+    /// Location of values from this override in errors: `--set key.path=value`.
+    pub(super) fn location(&self) -> String {
+        location(&self.text)
     }
 
-    /// The same override with its value as a quoted string, ready for a shell.
+    /// This override with its value as a quoted string, ready for a shell.
     pub(super) fn quoted(&self) -> String {
         let (left, right) = self.text.split_once('=').unwrap_or((&self.text, ""));
         format!("--set '{left}=\"{right}\"'")
     }
 
-    /// Writes the value into `root`, making the tables on the way that are missing.
+    /// Writes the value into `root`, and creates the tables above it that are missing.
     ///
     /// # Errors
     ///
@@ -71,23 +72,24 @@ impl Override {
         for (depth, segment) in self.path.0.iter().enumerate() {
             let above = KeyPath(self.path.0[..depth].to_vec());
             slot = step(slot, &above, segment)
-                .map_err(|message| ConfigError::new(self.place(), message))?;
+                .map_err(|message| ConfigError::new(self.location(), message))?;
         }
         *slot = self.value.clone();
         Ok(())
     }
 }
 
-fn place(text: &str) -> String {
+fn location(text: &str) -> String {
     format!("--set {text}")
 }
 
+/// Goes one step down from `value`, which is at `path`.
 fn step<'v>(
     value: &'v mut Value,
     path: &KeyPath,
     segment: &Segment,
 ) -> Result<&'v mut Value, String> {
-    let found = describe_value(value);
+    let description = describe_value(value);
     match (value, segment) {
         (Value::Table(table), Segment::Key(key)) => Ok(table
             .entry(key.as_str())
@@ -99,16 +101,16 @@ fn step<'v>(
                 .ok_or_else(|| past_the_end(path, *index, length))
         }
         (Value::Array(_), Segment::Key(key)) => Err(format!(
-            "`{path}` is an array, so `{key}` must be the index of an entry, such as `{path}.0`"
+            "`{path}` is an array, expected the index of an entry, such as `{path}.0`, found `{key}`"
         )),
         (_, Segment::Index(_)) if path.0.is_empty() => {
             Err("a key path starts with a key, not an index".to_owned())
         }
         (_, Segment::Index(index)) => Err(format!(
-            "`{path}` is {found}, not an array, so it has no entry {index}"
+            "`{path}` is {description}, not an array, so it has no entry {index}"
         )),
         (_, Segment::Key(key)) => Err(format!(
-            "`{path}` is {found}, not a table, so it has no key `{key}`"
+            "`{path}` is {description}, not a table, so it has no key `{key}`"
         )),
     }
 }
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_side_is_a_toml_value_or_else_a_bare_string() {
+    fn a_value_is_toml_or_else_a_string_without_quotes() {
         let string = |text: &str| Ok(Value::String(text.to_owned()));
         assert_eq!(set("training.epochs=5"), Ok(Value::Integer(5)));
         assert_eq!(set("training.lr = 1e-3"), Ok(Value::Float(1e-3)));
@@ -158,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_an_array_of_tables_is_named_by_number() {
+    fn an_entry_of_an_array_is_addressed_by_index() {
         assert_eq!(set("topology.0.weight.value=0.5"), Ok(Value::Float(0.5)));
         assert_eq!(set("topology[0].weight.value=0.5"), Ok(Value::Float(0.5)));
     }
 
     #[test]
-    fn every_slip_names_the_override_and_what_to_write() {
-        let slips = [
+    fn every_error_names_the_override_and_what_to_write() {
+        let mistakes = [
             (
                 "epochs",
                 "--set epochs: expected `key.path=value`, such as `--set training.epochs=5`",
@@ -186,8 +188,8 @@ mod tests {
             ),
             (
                 "topology.weight.value=1",
-                "--set topology.weight.value=1: `topology` is an array, so `weight` must be the \
-                 index of an entry, such as `topology.0`",
+                "--set topology.weight.value=1: `topology` is an array, expected the index of an \
+                 entry, such as `topology.0`, found `weight`",
             ),
             (
                 "topology.1.weight=1",
@@ -202,13 +204,13 @@ mod tests {
                 "--set 0=1: a key path starts with a key, not an index",
             ),
         ];
-        for (text, message) in slips {
+        for (text, message) in mistakes {
             assert_eq!(set(text), Err(message.to_owned()));
         }
     }
 
     #[test]
-    fn a_value_that_opens_as_toml_must_be_toml() {
+    fn a_value_that_begins_as_toml_must_be_toml() {
         assert_eq!(
             set("training.heads=[0, 2"),
             Err(

@@ -1,130 +1,175 @@
-//! Changes of pixels, of bounded size, that raise a loss.
+//! Adversarial attacks: bounded changes of pixels that raise a loss.
 
 use burn::prelude::*;
 use rand::RngExt;
 
 use super::batch::random_stream;
 
-/// How a change is found.
+/// Algorithm of an adversarial attack in the L-infinity norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attack {
-    /// One step along the sign of the gradient (Goodfellow et al. 2015).
+    /// Fast gradient sign method: one step along the sign of the gradient (Goodfellow et al. 2015).
+    ///
+    /// ```text
+    /// x' = clip(x + bound sign(grad L(x)))
+    /// ```
     Fgsm,
-    /// Steps along the sign of the gradient from random starts, each brought back into the bound; of all places
-    /// passed, the one of the greatest loss (Madry et al. 2018). The first start is the image itself.
+    /// Projected gradient descent: several steps along the sign of the gradient (Madry et al. 2018).
+    ///
+    /// ```text
+    /// x_(k+1) = clip(x_k + 2.5 bound / n_steps sign(grad L(x_k)))
+    /// ```
+    ///
+    /// The first start is the clip itself, the others are uniform within the bound. The result is the
+    /// point with the largest loss among all points visited.
     Pgd {
-        /// Steps from each start; each is 2.5 times the bound over their number.
+        /// Number of steps from each start.
         n_steps: usize,
-        /// Starts.
+        /// Number of starts.
         n_starts: usize,
     },
-    /// No gradient: a random corner of the bound. What any change of this size does.
+    /// Random signs without a gradient: the baseline for changes of this size.
+    ///
+    /// ```text
+    /// x' = clip(x + bound s),  every component of s is -1 or 1
+    /// ```
     Random,
 }
 
 impl Attack {
-    /// Changed clips: no pixel moves by more than `epsilon`, a fraction of the range of pixels, and none leaves the
-    /// range.
+    /// Returns attacked clips, in which no pixel changes by more than `epsilon` times the range of
+    /// pixels.
     ///
-    /// `losses` gives the loss of each clip of a batch, and must compute the same whenever it is called. What is
-    /// drawn depends on `seed` and on the place of a clip in the data, `first_place` for the first, not on how clips
-    /// are cut into batches.
+    /// The range of pixels in `[-1, 1]` is 2, so the bound is `2 epsilon`; `clip` projects to within the
+    /// bound around the original pixel and to `[-1, 1]`.
+    ///
+    /// `losses` computes the loss of each clip of a batch and must be deterministic. Random numbers
+    /// depend on `seed` and on the index of a clip in the data, `first_index` for the first clip, and not
+    /// on how clips are divided into batches.
     ///
     /// # Shapes
     ///
-    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`, pixels in [-1, 1], on an autodiff device
+    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`, pixels in `[-1, 1]`, on an autodiff
+    ///   device
     /// - `losses`: `[batch_size]`
     ///
     /// # Cost
     ///
-    /// Of `Fgsm` one forward and backward pass; of `Pgd` `n_starts` times (`n_steps` and one forward).
+    /// `Fgsm`: one forward and backward pass. `Pgd`: `n_starts` times `n_steps` forward and backward
+    /// passes and one forward pass. `Random`: no pass.
     pub fn apply(
         self,
         clips: &Tensor<5>,
         epsilon: f64,
         seed: u64,
-        first_place: usize,
+        first_index: usize,
         losses: &dyn Fn(Tensor<5>) -> Tensor<1>,
     ) -> Tensor<5> {
         let clips = clips.clone().detach();
-        // Pixels of a model span 2.
+        // Model inputs range over [-1, 1], and epsilon is a fraction of that range.
         let bound = 2.0 * epsilon;
-        let within = |changed: Tensor<5>| {
+        let clip = |changed: Tensor<5>| {
             let low = (clips.clone() - bound).clamp_min(-1.0);
             let high = (clips.clone() + bound).clamp_max(1.0);
             changed.max_pair(low).min_pair(high)
         };
         match self {
             Self::Fgsm => {
-                let (_, gradient) = gradient_at(clips.clone(), losses);
-                within(clips.clone() + gradient.sign() * bound)
+                let (_, gradient) = losses_and_gradient(clips.clone(), losses);
+                clip(clips.clone() + gradient.sign() * bound)
             }
             Self::Random => {
-                within(clips.clone() + drawn(&clips, seed, first_place, 0).sign() * bound)
+                clip(clips.clone() + uniform_noise(&clips, seed, first_index, 0).sign() * bound)
             }
             Self::Pgd { n_steps, n_starts } => {
+                // From any start, such steps reach the boundary and can still move along it (Madry et al.).
                 let step = 2.5 * bound / n_steps.max(1) as f64;
-                let mut best: Option<(Tensor<1>, Tensor<5>)> = None;
-                let mut keep = |found: Tensor<1>, at: &Tensor<5>| {
-                    best = Some(match best.take() {
-                        None => (found, at.clone()),
-                        Some((most, place)) => {
-                            let is_more = found.clone().greater(most.clone());
-                            let n = is_more.dims()[0];
-                            let of_clips =
-                                is_more.clone().reshape([n, 1, 1, 1, 1]).expand(at.dims());
-                            (
-                                most.mask_where(is_more, found),
-                                place.mask_where(of_clips, at.clone()),
-                            )
-                        }
+                let mut strongest: Option<AttackedClips> = None;
+                let mut keep_strongest = |losses: Tensor<1>, clips: &Tensor<5>| {
+                    let candidate = AttackedClips {
+                        losses,
+                        clips: clips.clone(),
+                    };
+                    strongest = Some(match strongest.take() {
+                        None => candidate,
+                        Some(strongest) => strongest.stronger(candidate),
                     });
                 };
                 for start in 0..n_starts.max(1) {
-                    let mut at = match start {
+                    let mut changed = match start {
                         0 => clips.clone(),
                         _ => {
-                            within(clips.clone() + drawn(&clips, seed, first_place, start) * bound)
+                            let noise = uniform_noise(&clips, seed, first_index, start);
+                            clip(clips.clone() + noise * bound)
                         }
                     };
                     for _ in 0..n_steps {
-                        let (found, gradient) = gradient_at(at.clone(), losses);
-                        keep(found, &at);
-                        at = within(at + gradient.sign() * step);
+                        let (values, gradient) = losses_and_gradient(changed.clone(), losses);
+                        keep_strongest(values, &changed);
+                        changed = clip(changed + gradient.sign() * step);
                     }
-                    keep(losses(at.clone()).detach(), &at);
+                    // The last point has not been evaluated yet.
+                    keep_strongest(losses(changed.clone()).detach(), &changed);
                 }
-                best.map_or(clips.clone(), |(_, at)| at)
+                strongest.map_or(clips.clone(), |strongest| strongest.clips)
             }
         }
     }
 }
 
-/// The losses there, and their gradients; no gradient is none.
-fn gradient_at(
+/// Changed clips with their losses.
+struct AttackedClips {
+    /// `[batch_size]`
+    losses: Tensor<1>,
+    /// `[batch_size, n_frames, n_channels, height, width]`
+    clips: Tensor<5>,
+}
+
+impl AttackedClips {
+    /// Takes each clip from where its loss is larger, from `self` at ties.
+    fn stronger(self, other: Self) -> Self {
+        let is_larger = other.losses.clone().greater(self.losses.clone());
+        let n_clips = is_larger.dims()[0];
+        let pixel_mask = is_larger
+            .clone()
+            .reshape([n_clips, 1, 1, 1, 1])
+            .expand(other.clips.dims());
+        Self {
+            losses: self.losses.mask_where(is_larger, other.losses),
+            clips: self.clips.mask_where(pixel_mask, other.clips),
+        }
+    }
+}
+
+/// Computes the losses of clips and the gradient of their sum; 0 if the losses do not depend on the
+/// clips.
+fn losses_and_gradient(
     clips: Tensor<5>,
     losses: &dyn Fn(Tensor<5>) -> Tensor<1>,
 ) -> (Tensor<1>, Tensor<5>) {
     let tracked = clips.detach().require_grad();
-    let found = losses(tracked.clone());
-    let gradients = found.clone().sum().backward();
+    let values = losses(tracked.clone());
+    // Clips do not influence each other's losses, so one backward pass of the sum gives all gradients.
+    let gradients = values.clone().sum().backward();
     let gradient = match tracked.grad(&gradients) {
+        // A gradient lives on the inner device: back to the autodiff device of the clips.
         Some(gradient) => Tensor::from_data(gradient.into_data(), &tracked.device()),
         None => tracked.zeros_like(),
     };
-    (found.detach(), gradient)
+    (values.detach(), gradient)
 }
 
-/// Even in [-1, 1], by clip.
-fn drawn(clips: &Tensor<5>, seed: u64, first_place: usize, start: usize) -> Tensor<5> {
+/// Noise with the shape of the clips, uniform in `[-1, 1)`.
+fn uniform_noise(clips: &Tensor<5>, seed: u64, first_index: usize, start: usize) -> Tensor<5> {
     let shape = clips.dims();
     let size: usize = shape[1..].iter().product();
-    let of_clip = |clip: usize| {
-        let mut random = random_stream(seed, &[(first_place + clip) as u64, start as u64]);
+    // One stream for each clip: the noise of a clip does not depend on the rest of its batch.
+    let clip_noise = |clip: usize| {
+        let mut random = random_stream(seed, &[(first_index + clip) as u64, start as u64]);
         (0..size)
             .map(move |_| random.random_range(-1.0..1.0_f32))
             .collect::<Vec<f32>>()
     };
-    let values: Vec<f32> = (0..shape[0]).flat_map(of_clip).collect();
+    let values: Vec<f32> = (0..shape[0]).flat_map(clip_noise).collect();
     Tensor::from_data(TensorData::new(values, shape), &clips.device())
 }

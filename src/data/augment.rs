@@ -1,27 +1,30 @@
-//! Random motions and crops of an image.
+//! Augmentation of training images: random shifts, rotations, crops and flips.
 
 use rand::{Rng, RngExt};
 
 use super::SampleSpec;
 
-/// What is done to a training image at random, in the order of the fields.
+/// Random changes of a training image, applied in the order of the fields.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augment {
-    /// Largest shift along each axis, in whole pixels; what enters the frame is black. The same as
-    /// padding by that many pixels and then cropping at random.
+    /// Largest shift along each axis, in whole pixels; pixels from outside of the image are black.
+    ///
+    /// This equals padding by that many pixels and then cropping at random.
     pub shift: usize,
-    /// Largest rotation about the centre either way, in degrees; what enters the frame is black.
+    /// Largest rotation about the centre in either direction, in degrees; pixels from outside of the
+    /// image are black.
     pub rotation: f32,
-    /// Smallest area of a random crop that is scaled up to the whole image, a fraction; 1 is off.
+    /// Smallest area of the random crop that is scaled up to the whole image, as a fraction of the
+    /// image; 1 for no crop.
     ///
     /// The aspect ratio of the crop lies between 3/4 and 4/3, uniform in its logarithm.
     ///
     /// # Source
     ///
     /// Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6; drawn as in
-    /// torchvision's `RandomResizedCrop`, bilinear.
+    /// torchvision's `RandomResizedCrop`, scaled bilinearly.
     pub min_crop_area: f32,
-    /// Whether half of the images are mirrored left to right.
+    /// True to mirror half of the images left to right.
     pub flip: bool,
 }
 
@@ -37,17 +40,18 @@ impl Default for Augment {
 }
 
 impl Augment {
-    /// The sample changed by a random amount, all frames alike.
+    /// Returns the pixels of a sample after one random change, the same for all of its frames.
     ///
     /// # Shapes
     ///
     /// - `pixels`: `[n_frames, n_channels, height, width]`, row-major
     pub fn apply(&self, pixels: &[f32], spec: SampleSpec, random: &mut impl Rng) -> Vec<f32> {
-        let reach = self.shift as i32;
-        let shift = [0; 2].map(|_| random.random_range(-reach..=reach) as f32);
+        let largest_shift = self.shift as i32;
+        let shift = [0; 2].map(|_| random.random_range(-largest_shift..=largest_shift) as f32);
         let degrees = self.rotation * random.random_range(-1.0..=1.0f32);
         let mut pixels = move_image(pixels, spec, shift, degrees);
-        // An option that is off draws nothing, so that adding one changes no run without it.
+        // The options below draw no random numbers while they are off, so that adding one to the program
+        // leaves all runs without it as they were. Shift and rotation always draw.
         if self.min_crop_area < 1.0 {
             let window = Window::draw([spec.height, spec.width], self.min_crop_area, random);
             pixels = window.enlarge(&pixels, spec);
@@ -59,7 +63,7 @@ impl Augment {
     }
 }
 
-/// A part of an image, in pixels from its top left corner.
+/// Rectangle within an image, in pixels from its top left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Window {
     /// First row and column.
@@ -69,12 +73,14 @@ struct Window {
 }
 
 impl Window {
+    /// Draws a window of at least `min_area`, a fraction of the image, with an aspect ratio from 3/4 to
+    /// 4/3.
     fn draw([height, width]: [usize; 2], min_area: f32, random: &mut impl Rng) -> Self {
         const ATTEMPTS: usize = 10;
         const WIDEST: f32 = 4.0 / 3.0;
-        let whole = (height * width) as f32;
+        let image_area = (height * width) as f32;
         for _ in 0..ATTEMPTS {
-            let area = whole * random.random_range(min_area..=1.0);
+            let area = image_area * random.random_range(min_area..=1.0);
             let aspect = random.random_range(-WIDEST.ln()..=WIDEST.ln()).exp();
             let size = [area / aspect, area * aspect].map(|square| square.sqrt().round() as usize);
             if (1..=height).contains(&size[0]) && (1..=width).contains(&size[1]) {
@@ -85,7 +91,8 @@ impl Window {
                 };
             }
         }
-        // No luck, which is likely only for long images: the largest legal part of the middle.
+        // No drawn window fitted, which is likely only for long images. As in torchvision, take the
+        // largest centred window with an allowed aspect ratio.
         let limit = |side: usize, other: usize| side.min((WIDEST * other as f32).round() as usize);
         let size = [limit(height, width), limit(width, height)];
         Self {
@@ -94,12 +101,14 @@ impl Window {
         }
     }
 
-    /// The part scaled up to the whole, bilinear between the centres of its pixels.
+    /// Scales the window up to the whole image, bilinearly between the centres of its pixels.
     fn enlarge(self, pixels: &[f32], spec: SampleSpec) -> Vec<f32> {
         let frame = [spec.height, spec.width];
-        let source = |axis: usize, place: usize| {
+        let source = |axis: usize, index: usize| {
             let scale = self.size[axis] as f32 / frame[axis] as f32;
-            let inside = (place as f32 + 0.5) * scale - 0.5;
+            // Pixel `index` has its centre at `index + 0.5`, in the image as in the window.
+            let inside = (index as f32 + 0.5) * scale - 0.5;
+            // The clamp repeats the border of the window, so that no pixel outside of it contributes.
             self.start[axis] as f32 + inside.clamp(0.0, (self.size[axis] - 1) as f32)
         };
         let columns: Vec<f32> = (0..spec.width).map(|column| source(1, column)).collect();
@@ -114,7 +123,7 @@ impl Window {
     }
 }
 
-/// Rotates about the centre, then shifts; bilinear.
+/// Rotates an image about its centre, then shifts it, with bilinear interpolation.
 fn move_image(pixels: &[f32], spec: SampleSpec, shift: [f32; 2], degrees: f32) -> Vec<f32> {
     if shift == [0.0; 2] && degrees == 0.0 {
         return pixels.to_vec();
@@ -126,6 +135,7 @@ fn move_image(pixels: &[f32], spec: SampleSpec, shift: [f32; 2], degrees: f32) -
     for channel in pixels.chunks(height * width) {
         for row in 0..height {
             for column in 0..width {
+                // The inverse motion of an output pixel gives the position that it comes from.
                 let y = row as f32 - shift[0] - centre[0];
                 let x = column as f32 - shift[1] - centre[1];
                 let source = [cos * y - sin * x + centre[0], sin * y + cos * x + centre[1]];
@@ -136,8 +146,10 @@ fn move_image(pixels: &[f32], spec: SampleSpec, shift: [f32; 2], degrees: f32) -
     out
 }
 
+/// Interpolates a channel bilinearly at a fractional position; black outside of the image.
 fn bilinear(channel: &[f32], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
     let (top, left) = (y.floor(), x.floor());
+    // Weights of the lower and of the right neighbours.
     let (down, right) = (y - top, x - left);
     let pixel = |row: f32, column: f32| {
         let inside = (0.0..height as f32).contains(&row) && (0.0..width as f32).contains(&column);
@@ -166,7 +178,7 @@ mod tests {
     const IMAGE: [f32; 9] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
 
     #[test]
-    fn a_shift_moves_pixels_and_lets_black_in() {
+    fn a_shift_moves_pixels_and_fills_with_black() {
         let down_and_right = move_image(&IMAGE, SPEC, [1.0, 1.0], 0.0);
         assert_eq!(
             down_and_right,
@@ -175,37 +187,37 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_turn_turns_the_corners() {
+    fn a_quarter_turn_permutes_the_corners() {
         let turned = move_image(&IMAGE, SPEC, [0.0, 0.0], 90.0);
         let expected = [7.0, 4.0, 1.0, 8.0, 5.0, 2.0, 9.0, 6.0, 3.0];
-        for (found, expected) in turned.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-4, "{turned:?}");
+        for (actual, expected) in turned.iter().zip(expected) {
+            assert!((actual - expected).abs() < 1e-4, "{turned:?}");
         }
     }
 
     #[test]
-    fn no_motion_leaves_the_image_alone() {
+    fn the_default_changes_nothing() {
         let mut random = crate::data::random_stream(0, &[]);
         assert_eq!(Augment::default().apply(&IMAGE, SPEC, &mut random), IMAGE);
     }
 
     #[test]
-    fn options_that_are_off_draw_nothing() {
+    fn options_that_are_off_draw_no_random_numbers() {
         let augment = Augment {
             shift: 1,
             ..Augment::default()
         };
         let stream = || crate::data::random_stream(5, &[]);
         let (mut used, mut expected) = (stream(), stream());
-        let found = augment.apply(&IMAGE, SPEC, &mut used);
+        let actual = augment.apply(&IMAGE, SPEC, &mut used);
         let shift = [0; 2].map(|_| expected.random_range(-1..=1) as f32);
         let _degrees = expected.random_range(-1.0..=1.0f32);
-        assert_eq!(found, move_image(&IMAGE, SPEC, shift, 0.0));
+        assert_eq!(actual, move_image(&IMAGE, SPEC, shift, 0.0));
         assert_eq!(used, expected);
     }
 
     #[test]
-    fn about_half_of_the_images_are_mirrored() {
+    fn half_of_the_images_are_mirrored() {
         let augment = Augment {
             flip: true,
             ..Augment::default()
@@ -214,15 +226,15 @@ mod tests {
         let mut random = crate::data::random_stream(0, &[]);
         let mut n_mirrored = 0;
         for _ in 0..1000 {
-            let found = augment.apply(&IMAGE, SPEC, &mut random);
-            assert!(found == mirrored || found == IMAGE, "{found:?}");
-            n_mirrored += usize::from(found == mirrored);
+            let actual = augment.apply(&IMAGE, SPEC, &mut random);
+            assert!(actual == mirrored || actual == IMAGE, "{actual:?}");
+            n_mirrored += usize::from(actual == mirrored);
         }
         assert!((450..550).contains(&n_mirrored), "{n_mirrored}");
     }
 
     #[test]
-    fn crops_have_legal_areas_and_aspects_and_lie_inside() {
+    fn crops_lie_inside_with_allowed_area_and_aspect() {
         let mut random = crate::data::random_stream(0, &[]);
         let mut areas = Vec::new();
         for _ in 0..2000 {
@@ -244,22 +256,22 @@ mod tests {
     }
 
     #[test]
-    fn a_long_image_is_cut_to_a_legal_part_of_its_middle() {
+    fn a_long_image_is_cropped_to_its_middle() {
         let mut random = crate::data::random_stream(0, &[]);
         let window = Window::draw([2, 1000], 0.9, &mut random);
         assert_eq!((window.start, window.size), ([0, 498], [2, 3]));
     }
 
     #[test]
-    fn a_crop_is_enlarged_between_the_centres_of_its_pixels() {
+    fn a_crop_is_enlarged_between_pixel_centres() {
         let window = Window {
             start: [1, 0],
             size: [2, 3],
         };
-        let found = window.enlarge(&IMAGE, SPEC);
+        let actual = window.enlarge(&IMAGE, SPEC);
         let expected = [4.0, 5.0, 6.0, 5.5, 6.5, 7.5, 7.0, 8.0, 9.0];
-        for (found_pixel, expected) in found.iter().zip(expected) {
-            assert!((found_pixel - expected).abs() < 1e-5, "{found:?}");
+        for (pixel, expected) in actual.iter().zip(expected) {
+            assert!((pixel - expected).abs() < 1e-5, "{actual:?}");
         }
         let whole = Window {
             start: [0, 0],

@@ -1,4 +1,4 @@
-//! From items to tensors, in an order that the seed decides.
+//! Batches of samples as tensors, and the random streams and sample orders of a run.
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::prelude::*;
@@ -8,16 +8,16 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Sample, SampleSpec};
 
-/// Samples of one step, with their classes.
+/// Batch of samples with their labels.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Pixels in `[-1, 1]`: `[batch_size, n_frames, n_channels, height, width]`.
     pub clips: Tensor<5>,
-    /// Classes: `[batch_size]`.
+    /// Labels: `[batch_size]`.
     pub labels: Tensor<1, Int>,
 }
 
-/// Makes batches of samples of one shape.
+/// Builds batches of samples that share one shape.
 #[derive(Debug, Clone, Copy)]
 pub struct SampleBatcher {
     /// Shape of the samples.
@@ -25,7 +25,8 @@ pub struct SampleBatcher {
 }
 
 impl SampleBatcher {
-    /// Pixels in `[-1, 1]`: `[batch_size, n_frames, n_channels, height, width]`.
+    /// Stacks samples into a tensor with pixels in `[-1, 1]`:
+    /// `[batch_size, n_frames, n_channels, height, width]`.
     pub fn clips(&self, samples: &[Sample], device: &Device) -> Tensor<5> {
         let SampleSpec {
             n_frames,
@@ -34,8 +35,11 @@ impl SampleBatcher {
             width,
             ..
         } = self.spec;
-        let pixels = samples.iter().flat_map(|sample| &sample.pixels);
-        let pixels: Vec<f32> = pixels.map(|pixel| 2.0 * pixel - 1.0).collect();
+        let pixels: Vec<f32> = samples
+            .iter()
+            .flat_map(|sample| &sample.pixels)
+            .map(|pixel| 2.0 * pixel - 1.0)
+            .collect();
         let shape = [samples.len(), n_frames, n_channels, height, width];
         Tensor::from_data(TensorData::new(pixels, shape), device)
     }
@@ -51,24 +55,28 @@ impl Batcher<Sample, Batch> for SampleBatcher {
     }
 }
 
-/// An independent, repeatable stream of random numbers for a seed and a place in the run.
-pub fn random_stream(seed: u64, place: &[u64]) -> ChaCha8Rng {
+/// Creates the random stream of a seed and a key of up to three words, such as an epoch and a purpose.
+///
+/// Streams with different seeds or keys are independent; the same seed and key always give the same
+/// numbers. Further words of the key are ignored.
+pub fn random_stream(seed: u64, key: &[u64]) -> ChaCha8Rng {
+    // The generator takes 32 bytes, which hold four words: seed and key become its state as they are.
     let mut bytes = [0; 32];
-    let words = std::iter::once(seed).chain(place.iter().copied());
+    let words = std::iter::once(seed).chain(key.iter().copied());
     for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
         chunk.copy_from_slice(&word.to_le_bytes());
     }
     ChaCha8Rng::from_seed(bytes)
 }
 
-/// The order in which an epoch visits `len` items.
+/// Returns the order in which an epoch visits `len` samples: a permutation of their indices.
 pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     order.shuffle(&mut random_stream(seed, &[epoch as u64, ORDER_STREAM]));
     order
 }
 
-/// Keeps the order of an epoch apart from every other use of its random numbers.
+/// Key that separates the order of an epoch from other uses of the same seed and epoch.
 const ORDER_STREAM: u64 = u64::MAX;
 
 #[cfg(test)]
@@ -76,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn epochs_visit_every_item_in_different_orders() {
+    fn every_epoch_visits_all_samples_in_another_order() {
         let first = epoch_order(50, 1, 0);
         let mut sorted = first.clone();
         sorted.sort_unstable();

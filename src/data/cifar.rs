@@ -1,4 +1,4 @@
-//! The binary files of CIFAR-10 and CIFAR-100.
+//! CIFAR-10 and CIFAR-100, read from their binary files.
 
 use std::path::Path;
 
@@ -7,15 +7,17 @@ use sha2::{Digest, Sha256};
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits};
 
+/// Height and width of an image, in pixels.
 const SIDE: usize = 32;
+/// Number of channels of an image: red, green and blue.
 const N_CHANNELS: usize = 3;
 
-/// Which of the two.
+/// Variant of CIFAR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cifar {
-    /// 10 classes.
+    /// CIFAR-10.
     Ten,
-    /// 100 classes, the fine ones.
+    /// CIFAR-100 with its 100 fine classes.
     Hundred,
 }
 
@@ -34,6 +36,7 @@ impl Cifar {
         }
     }
 
+    /// Names of the files of the training split.
     fn train_files(self) -> &'static [&'static str] {
         match self {
             Self::Ten => &[
@@ -47,6 +50,7 @@ impl Cifar {
         }
     }
 
+    /// Names of the files of the test split.
     fn test_files(self) -> &'static [&'static str] {
         match self {
             Self::Ten => &["test_batch.bin"],
@@ -54,7 +58,9 @@ impl Cifar {
         }
     }
 
-    /// Bytes before the pixels of a record; the last of them is the class.
+    /// Number of bytes before the pixels of a record; the last of them is the label.
+    ///
+    /// In CIFAR-100 the coarse class comes first.
     fn n_label_bytes(self) -> usize {
         match self {
             Self::Ten => 1,
@@ -63,12 +69,11 @@ impl Cifar {
     }
 }
 
-/// Reads the binary version of CIFAR.
+/// Reads the binary version of CIFAR from a directory.
 ///
 /// # Errors
 ///
-/// One sentence if a file is missing, empty or not made of whole records, or if a label is out of
-/// range.
+/// If a file is missing, empty or not made of complete records, or if a label is out of range.
 ///
 /// # Source
 ///
@@ -79,13 +84,14 @@ pub(super) fn cifar(
     validation_fraction: f64,
 ) -> Result<Splits, String> {
     let mut source = Sha256::new();
-    let train = part(kind, directory, kind.train_files(), &mut source)?;
-    let test = part(kind, directory, kind.test_files(), &mut source)?;
+    let train = read_split(kind, directory, kind.train_files(), &mut source)?;
+    let test = read_split(kind, directory, kind.test_files(), &mut source)?;
     packed_splits(kind.spec(), [train, test], validation_fraction, source)
         .map_err(|message| format!("{}: {message}", directory.display()))
 }
 
-fn part(
+/// Reads the files of one split and adds their bytes to the digest.
+fn read_split(
     kind: Cifar,
     directory: &Path,
     names: &[&str],
@@ -100,27 +106,27 @@ fn part(
     };
     for name in names {
         let path = directory.join(name);
-        let refuse = |message: String| format!("{}: {message}", path.display());
+        let with_path = |message: String| format!("{}: {message}", path.display());
         let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => refuse(format!(
+            std::io::ErrorKind::NotFound => with_path(format!(
                 "no such file, expected the binary version of CIFAR-{n_classes}"
             )),
-            _ => refuse(format!("cannot be read: {error}")),
+            _ => with_path(format!("cannot be read: {error}")),
         })?;
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
-            let found = bytes.len();
-            return Err(refuse(format!(
-                "{found} bytes, expected a multiple of {record}, the record of an image"
+            return Err(with_path(format!(
+                "{} bytes, expected a multiple of {record}, the size of the record of an image",
+                bytes.len()
             )));
         }
         source.update(&bytes);
-        for (place, image) in bytes.chunks_exact(record).enumerate() {
+        for (index, image) in bytes.chunks_exact(record).enumerate() {
             let (labels, pixels) = image.split_at(n_label_bytes);
             let label = usize::from(labels[n_label_bytes - 1]);
             if label >= n_classes {
                 let largest = n_classes - 1;
-                return Err(refuse(format!(
-                    "label {label} of image {place}, expected 0 to {largest}"
+                return Err(with_path(format!(
+                    "label {label} of image {index}, expected 0 to {largest}"
                 )));
             }
             images.labels.push(label);

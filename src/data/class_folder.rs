@@ -1,4 +1,4 @@
-//! Files in folders named after their classes: how they are listed, split and named.
+//! Data sets stored as `<split>/<class>/<file>`: listing, splitting and digest.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -10,65 +10,68 @@ use sha2::{Digest, Sha256};
 
 use super::split::{hexadecimal, set_aside};
 
-/// What lies in the folders of the classes.
-pub(super) struct Medium {
-    /// Its plural, for messages.
+/// Kind of samples that the class folders hold: images or clips.
+pub(super) struct SampleFormat {
+    /// Plural noun for messages.
     pub(super) plural: &'static str,
-    /// What counts as such, for the message where there is none.
+    /// Description of acceptable entries, for the message of a folder without any.
     pub(super) expected: String,
-    /// What stands for the content of an entry in the digest of the listing, its size for one;
-    /// `None` where the entry is passed over.
-    pub(super) content: fn(&Path) -> Result<Option<String>, String>,
+    /// Text that represents the content of an entry in the digest, such as its size; `None` for an entry
+    /// that is not a sample and is ignored.
+    pub(super) fingerprint: fn(&Path) -> Result<Option<String>, String>,
 }
 
-/// An image or a clip that is not yet read.
+/// Path of an image or clip, with its label.
 #[derive(Debug, Clone)]
 pub(super) struct LabelledPath {
     pub(super) path: PathBuf,
-    /// Class, counted from 0.
+    /// Label, counted from 0.
     pub(super) label: usize,
-    content: String,
+    /// Text that represents the content in the digest.
+    fingerprint: String,
 }
 
-/// Training, validation and test files from `train/<class>/`, `val/<class>/` or
-/// `validation/<class>/`, and `test/<class>/`, each class by class and by name.
+/// Lists the training, validation and test samples of a directory, sorted by class and name.
 ///
-/// Classes are the sorted names of the folders in `train`. Without a validation folder
-/// `validation_fraction` of `train` is set aside.
+/// They lie in `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. Classes
+/// are the sorted names of the folders in `train`. Without a validation folder `validation_fraction` of
+/// `train` is set aside.
 ///
 /// # Errors
 ///
-/// One sentence if a folder is missing or holds nothing of the medium, if `train` has not
-/// `n_classes` folders, if another split has a class that `train` lacks, or if there is not exactly
-/// one source of validation files.
+/// If a folder is missing or holds no sample, if the number of folders in `train` is not `n_classes`, if
+/// another split has a class that `train` lacks, or if there is not exactly one source of validation
+/// samples.
 pub(super) fn class_folders(
     root: &Path,
     n_classes: usize,
     validation_fraction: Option<f64>,
-    medium: &Medium,
+    format: &SampleFormat,
 ) -> Result<[Vec<LabelledPath>; 3], String> {
-    let classes = class_names(&root.join("train"), medium)?;
+    let classes = class_names(&root.join("train"), format)?;
     if classes.len() != n_classes {
         return Err(format!(
-            "{}: {} class folders, expected {n_classes} as data.n_classes says",
+            "{}: {} class folders, expected {n_classes} (data.n_classes)",
             root.join("train").display(),
             classes.len()
         ));
     }
-    let train = list(&root.join("train"), &classes, medium)?;
-    let test = list(&root.join("test"), &classes, medium)?;
+    let train = list_samples(&root.join("train"), &classes, format)?;
+    let test = list_samples(&root.join("test"), &classes, format)?;
     match (validation_folder(root)?, validation_fraction) {
-        (Some(folder), None) => Ok([train, list(&folder, &classes, medium)?, test]),
+        (Some(folder), None) => Ok([train, list_samples(&folder, &classes, format)?, test]),
         (None, Some(fraction)) => {
+            // Chosen among all listed samples, before any of them is decoded: a damaged sample that is left
+            // out later moves no other sample to another split.
             let labels: Vec<usize> = train.iter().map(|file| file.label).collect();
-            let parts = set_aside(&labels, fraction, medium.plural)
+            let parts = set_aside(&labels, fraction, format.plural)
                 .map_err(|message| format!("{}: {message}", root.join("train").display()))?;
             let [train, validation] =
                 parts.map(|part| part.iter().map(|&index| train[index].clone()).collect());
             Ok([train, validation, test])
         }
         (Some(folder), Some(_)) => Err(format!(
-            "{}: this folder and data.validation_fraction are both there, expected one of them",
+            "{}: this folder exists and data.validation_fraction is set, expected only one of them",
             folder.display()
         )),
         (None, None) => Err(format!(
@@ -78,11 +81,12 @@ pub(super) fn class_folders(
     }
 }
 
+/// Path of the validation folder, `val` or `validation`; `None` if neither exists.
 fn validation_folder(root: &Path) -> Result<Option<PathBuf>, String> {
     let [short, long] = ["val", "validation"].map(|name| root.join(name));
     match (short.is_dir(), long.is_dir()) {
         (true, true) => Err(format!(
-            "{}: both `val` and `validation` are there, expected one of them",
+            "{}: both `val` and `validation` exist, expected only one of them",
             root.display()
         )),
         (true, false) => Ok(Some(short)),
@@ -91,9 +95,9 @@ fn validation_folder(root: &Path) -> Result<Option<PathBuf>, String> {
     }
 }
 
-/// Names of the folders in a split, sorted.
-fn class_names(split: &Path, medium: &Medium) -> Result<Vec<OsString>, String> {
-    let mut names: Vec<OsString> = entries_of_split(split, medium)?
+/// Names of the class folders in a split, sorted.
+fn class_names(split: &Path, format: &SampleFormat) -> Result<Vec<OsString>, String> {
+    let mut names: Vec<OsString> = entries_of_split(split, format)?
         .into_iter()
         .filter(|path| path.is_dir())
         .filter_map(|path| path.file_name().map(OsString::from))
@@ -102,25 +106,26 @@ fn class_names(split: &Path, medium: &Medium) -> Result<Vec<OsString>, String> {
     Ok(names)
 }
 
-/// The files of a split, class by class and by name.
-fn list(split: &Path, classes: &[OsString], medium: &Medium) -> Result<Vec<LabelledPath>, String> {
+/// Lists the samples of a split, sorted by class and name.
+fn list_samples(
+    split: &Path,
+    classes: &[OsString],
+    format: &SampleFormat,
+) -> Result<Vec<LabelledPath>, String> {
     let mut files = Vec::new();
-    for name in class_names(split, medium)? {
+    for name in class_names(split, format)? {
         let folder = split.join(&name);
-        let label = classes.iter().position(|class| *class == name);
-        let label = label.ok_or_else(|| {
-            format!(
-                "{}: a class that the folder `train` lacks",
-                folder.display()
-            )
-        })?;
+        let label = classes
+            .iter()
+            .position(|class| *class == name)
+            .ok_or_else(|| format!("{}: this class has no folder in `train`", folder.display()))?;
         let n_before = files.len();
-        for path in entries_of_split(&folder, medium)? {
-            if let Some(content) = (medium.content)(&path)? {
+        for path in entries_of_split(&folder, format)? {
+            if let Some(fingerprint) = (format.fingerprint)(&path)? {
                 files.push(LabelledPath {
                     path,
                     label,
-                    content,
+                    fingerprint,
                 });
             }
         }
@@ -128,8 +133,8 @@ fn list(split: &Path, classes: &[OsString], medium: &Medium) -> Result<Vec<Label
             return Err(format!(
                 "{}: no {}, expected {}",
                 folder.display(),
-                medium.plural,
-                medium.expected
+                format.plural,
+                format.expected
             ));
         }
     }
@@ -142,18 +147,19 @@ fn list(split: &Path, classes: &[OsString], medium: &Medium) -> Result<Vec<Label
     Ok(files)
 }
 
-fn entries_of_split(folder: &Path, medium: &Medium) -> Result<Vec<PathBuf>, String> {
+/// Entries of a folder that must exist; explains the expected layout if it does not.
+fn entries_of_split(folder: &Path, format: &SampleFormat) -> Result<Vec<PathBuf>, String> {
     entries(folder).map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
             "{}: no such folder, expected {} in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`",
             folder.display(),
-            medium.plural
+            format.plural
         ),
         _ => unreadable(folder, &error),
     })
 }
 
-/// What lies in a folder, sorted; hidden entries are passed over.
+/// Paths of the entries of a folder, sorted by name, without hidden ones.
 pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in folder.read_dir()? {
@@ -162,61 +168,64 @@ pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
             paths.push(entry.path());
         }
     }
+    // The operating system lists entries in any order; labels and splits must not depend on it.
     paths.sort();
     Ok(paths)
 }
 
-/// Size in bytes of a file with one of the endings, in small or large letters.
-pub(super) fn size_of(path: &Path, endings: &[&str]) -> Result<Option<u64>, String> {
+/// Size in bytes of a file with one of the extensions, in lower or upper case; `None` for other entries.
+pub(super) fn size_of(path: &Path, extensions: &[&str]) -> Result<Option<u64>, String> {
     let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
-    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-    let is_known = metadata.is_file() && endings.iter().any(|known| ending == *known);
-    Ok(is_known.then_some(metadata.len()))
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let is_accepted =
+        metadata.is_file() && extensions.iter().any(|accepted| extension == *accepted);
+    Ok(is_accepted.then_some(metadata.len()))
 }
 
-/// A sentence on a path that the system does not give out.
+/// Message for a path that the operating system cannot read.
 pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
     format!("{}: cannot be read: {error}", path.display())
 }
 
-/// Endings as messages list them.
-pub(super) fn enumerated(endings: &[&str]) -> String {
-    let quoted: Vec<String> = endings.iter().map(|e| format!("`.{e}`")).collect();
+/// Lists file extensions for a message: "`.png`, `.jpg`".
+pub(super) fn enumerated(extensions: &[&str]) -> String {
+    let quoted: Vec<String> = extensions.iter().map(|e| format!("`.{e}`")).collect();
     quoted.join(", ")
 }
 
-/// SHA-256 of a line `path<TAB>content` for every file, paths relative to the root and sorted.
+/// SHA-256 over one line `path<TAB>fingerprint` for every sample, with paths relative to the root, sorted.
 pub(super) fn listing_digest<'a>(
     root: &Path,
     files: impl IntoIterator<Item = &'a LabelledPath>,
 ) -> String {
     let lines = files
         .into_iter()
-        .map(|file| line(root, &file.path, &file.content));
+        .map(|file| digest_line(root, &file.path, &file.fingerprint));
     digest_of_lines(lines.collect())
 }
 
-/// A line of a listing, with `/` between the parts of the path.
-pub(super) fn line(root: &Path, path: &Path, content: &str) -> String {
+/// Line of a listing: relative path, tab, fingerprint.
+pub(super) fn digest_line(root: &Path, path: &Path, fingerprint: &str) -> String {
     let relative = path.strip_prefix(root).unwrap_or(path);
+    // Joined by `/` on every operating system, so that the digest is the same everywhere.
     let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-    format!("{}\t{content}\n", parts.join("/"))
+    format!("{}\t{fingerprint}\n", parts.join("/"))
 }
 
-/// SHA-256 of the sorted lines, in hexadecimal.
+/// SHA-256 over the sorted lines, in hexadecimal.
 pub(super) fn digest_of_lines(mut lines: Vec<String>) -> String {
     lines.sort();
     hexadecimal(&Sha256::digest(lines.concat()))
 }
 
-/// Files that are decoded whenever they are asked for, several at a time.
-pub(super) struct Decoded<R> {
+/// Data set of files that are decoded on access, several of them in parallel.
+pub(super) struct DecodedOnAccess<R> {
     pub(super) files: Vec<LabelledPath>,
-    /// Decodes one; its error is one sentence.
+    /// Decodes one file, or returns a message.
     pub(super) read: R,
 }
 
-impl<I, R> Dataset<I> for Decoded<R>
+impl<I, R> Dataset<I> for DecodedOnAccess<R>
 where
     I: Send,
     R: Fn(&LabelledPath) -> Result<I, String> + Send + Sync,
@@ -227,7 +236,8 @@ where
     }
 
     fn get_many(&self, indices: Vec<usize>) -> Result<Vec<I>, DatasetError> {
-        // Collected before they are looked through, so that the first error is the one returned.
+        // Two passes: collecting the parallel iterator into a `Result` at once would return whichever error
+        // came first in time, not the one of the first index.
         let items: Vec<_> = indices
             .into_par_iter()
             .map(|index| self.get(index))

@@ -1,4 +1,4 @@
-//! Corruptions of images and frames, in five severities.
+//! Corruptions of images and frames in five severities: noise, blur, contrast and occlusion.
 
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -6,28 +6,37 @@ use rand_distr::{Distribution, StandardNormal};
 use super::batch::random_stream;
 use super::{Sample, SampleSpec};
 
-/// What is done to every frame.
+/// Corruption that is applied to every frame of a sample.
+///
+/// ```text
+///                                            severity 1     2     3     4     5
+/// Noise      x + sigma z,  z ~ N(0, 1)          sigma 0.05  0.1   0.2   0.3   0.4
+/// Blur       Gaussian blur                sigma / side 0.04  0.06  0.09  0.12  0.16
+/// Contrast   m + c (x - m),  m = mean(x)            c 0.75  0.5   0.35  0.2   0.1
+/// Occlusion  grey square              its side / side 0.2   0.3   0.4   0.5   0.6
+/// ```
+///
+/// `side` is the shorter side of a frame. Pixels `x` lie in `[0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Corruption {
-    /// Gaussian noise, new in every pixel and frame; standard deviation 0.05, 0.1, 0.2, 0.3, 0.4.
+    /// Gaussian noise, independent in every pixel and frame.
     Noise,
-    /// A Gaussian blur; standard deviation 0.04, 0.06, 0.09, 0.12, 0.16 of the shorter side.
+    /// Gaussian blur.
     Blur,
-    /// Contrast to the mean of the frame times 0.75, 0.5, 0.35, 0.2, 0.1.
+    /// Reduced contrast about the mean of the frame.
     Contrast,
-    /// A grey square at a place of the sample's own, the same in all its frames; its side 0.2, 0.3, 0.4, 0.5, 0.6 of
-    /// the shorter one.
+    /// Grey square at a random position, the same in all frames of a sample.
     Occlusion,
 }
 
-/// Severities, the mildest is 1.
+/// Number of severities; the mildest is 1.
 pub const N_SEVERITIES: usize = 5;
 
 impl Corruption {
-    /// All of them.
+    /// All corruptions.
     pub const ALL: [Self; 4] = [Self::Noise, Self::Blur, Self::Contrast, Self::Occlusion];
 
-    /// As in tables.
+    /// Name in configurations, tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Noise => "noise",
@@ -37,6 +46,7 @@ impl Corruption {
         }
     }
 
+    /// Constant of the table at [`Corruption`] for a severity.
     fn strength(self, severity: usize) -> f64 {
         let strengths: [f64; N_SEVERITIES] = match self {
             Self::Noise => [0.05, 0.1, 0.2, 0.3, 0.4],
@@ -47,19 +57,22 @@ impl Corruption {
         strengths[severity.clamp(1, N_SEVERITIES) - 1]
     }
 
-    /// The corrupted pixels of a sample, in `[0, 1]`; of the same `seed` and `place` always the same. Severities below
-    /// 1 and above 5 count as those.
+    /// Returns the corrupted pixels of a sample, in `[0, 1]`.
+    ///
+    /// The result is the same whenever `seed` and `index`, the index of the sample in its data set, are the
+    /// same. A severity below 1 counts as 1, and one above 5 as 5.
     pub fn apply(
         self,
         sample: &Sample,
         spec: SampleSpec,
         severity: usize,
         seed: u64,
-        place: usize,
+        index: usize,
     ) -> Vec<f32> {
         let strength = self.strength(severity);
         let mut pixels = sample.pixels.clone();
-        let mut random = random_stream(seed, &[place as u64, self as u64]);
+        // The severity is not part of the key: the noise of two severities differs only in its strength.
+        let mut random = random_stream(seed, &[index as u64, self as u64]);
         let [height, width] = [spec.height, spec.width];
         let shorter = height.min(width) as f64;
         match self {
@@ -92,7 +105,7 @@ impl Corruption {
     }
 }
 
-/// Gaussian noise, new in every pixel; what leaves the range of pixels is cut.
+/// Adds independent Gaussian noise to every pixel and clamps the result to `[0, 1]`.
 pub fn add_noise(pixels: &mut [f32], deviation: f64, random: &mut impl rand::Rng) {
     for pixel in pixels {
         let noise: f32 = StandardNormal.sample(random);
@@ -100,29 +113,32 @@ pub fn add_noise(pixels: &mut [f32], deviation: f64, random: &mut impl rand::Rng
     }
 }
 
-/// A separable Gaussian, to three deviations; borders repeat.
+/// Blurs a plane with a Gaussian of this standard deviation in pixels; the border repeats.
 fn blur(plane: &mut [f32], width: usize, deviation: f64) {
+    // Beyond three standard deviations the weights are below 0.3 % of their sum.
     let radius = (3.0 * deviation).ceil() as isize;
     let weights: Vec<f64> = (-radius..=radius)
         .map(|k| (-0.5 * (k as f64 / deviation).powi(2)).exp())
         .collect();
     let total: f64 = weights.iter().sum();
     let height = plane.len() / width;
-    let mut pass = |extent: usize, place: &dyn Fn(usize, usize) -> usize, others: usize| {
-        for other in 0..others {
+    // A Gaussian is separable: blur all rows, then all columns. `pixel` maps a position along the line
+    // and the number of the line to an index of the plane.
+    let mut pass = |extent: usize, pixel: &dyn Fn(usize, usize) -> usize, n_lines: usize| {
+        for number in 0..n_lines {
             let line: Vec<f64> = (0..extent)
-                .map(|k| f64::from(plane[place(k, other)]))
+                .map(|k| f64::from(plane[pixel(k, number)]))
                 .collect();
             for k in 0..extent {
-                let at = |offset: isize| {
+                let neighbour = |offset: isize| {
                     line[(k as isize + offset).clamp(0, extent as isize - 1) as usize]
                 };
                 let sum: f64 = weights
                     .iter()
                     .zip(-radius..)
-                    .map(|(weight, offset)| weight * at(offset))
+                    .map(|(weight, offset)| weight * neighbour(offset))
                     .sum();
-                plane[place(k, other)] = (sum / total) as f32;
+                plane[pixel(k, number)] = (sum / total) as f32;
             }
         }
     };
@@ -157,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn corruptions_grow_with_severity_stay_in_range_and_repeat() {
+    fn corruptions_grow_with_severity_and_are_deterministic() {
         for corruption in Corruption::ALL {
             let mut last = 0.0;
             for severity in 1..=N_SEVERITIES {
-                let found = corruption.apply(&sample(), SPEC, severity, 3, 8);
-                assert_eq!(found, corruption.apply(&sample(), SPEC, severity, 3, 8));
-                assert!(found.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
-                let change = change(&found);
+                let corrupted = corruption.apply(&sample(), SPEC, severity, 3, 8);
+                assert_eq!(corrupted, corruption.apply(&sample(), SPEC, severity, 3, 8));
+                assert!(corrupted.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
+                let change = change(&corrupted);
                 assert!(
                     change > last,
                     "{} at {severity}: {change} after {last}",
@@ -176,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_deviation_it_says_and_is_new_in_every_frame_and_sample() {
+    fn noise_has_its_deviation_and_differs_by_frame_and_sample() {
         let grey = Sample::new(vec![0.5; 2 * 100 * 100], 0);
         let spec = SampleSpec {
             height: 100,
@@ -195,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn a_blur_keeps_the_sum_away_from_borders_and_a_flat_image_whole() {
+    fn blur_is_gaussian_and_keeps_flat_images() {
         let mut plane = vec![0.0; 21 * 21];
         plane[10 * 21 + 10] = 1.0;
         blur(&mut plane, 21, 1.5);
         let sum: f32 = plane.iter().sum();
         assert!((sum - 1.0).abs() < 1e-5, "{sum}");
-        // Of a Gaussian, the neighbour is exp(-1 / (2 sigma^2)) times the middle.
+        // In a Gaussian the value next to the middle is exp(-1 / (2 sigma^2)) times that of the middle.
         let ratio = plane[10 * 21 + 11] / plane[10 * 21 + 10];
         assert!((f64::from(ratio) - (-0.5_f64 / 2.25).exp()).abs() < 1e-5);
         let mut flat = vec![0.25; 63];
@@ -210,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_occlusion_is_one_square_of_real_digits() {
+    fn occlusion_covers_one_square() {
         let digit = digits().test.get(0).unwrap();
         let spec = SampleSpec {
             n_frames: 1,
@@ -219,13 +235,13 @@ mod tests {
             width: 8,
             n_classes: 10,
         };
-        let found = Corruption::Occlusion.apply(&digit, spec, 4, 1, 5);
-        let changed = found
+        let occluded = Corruption::Occlusion.apply(&digit, spec, 4, 1, 5);
+        let changed = occluded
             .iter()
             .zip(&digit.pixels)
             .filter(|(a, b)| a != b)
             .count();
-        let grey = found.iter().filter(|&&pixel| pixel == 0.5).count();
+        let grey = occluded.iter().filter(|&&pixel| pixel == 0.5).count();
         assert!(changed <= 16 && grey >= 16, "{changed} {grey}");
     }
 }

@@ -1,4 +1,4 @@
-//! The embedded data set: real handwritten digits.
+//! Embedded data set of handwritten digits.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,13 +11,16 @@ use super::batch::random_stream;
 use super::split::hexadecimal;
 use super::{Sample, SampleSpec, Samples, Splits};
 
+/// Compressed file: one line for each image, 64 pixels and the label.
 const SOURCE: &[u8] = include_bytes!("digits/digits.csv.gz");
+/// Height and width of an image, in pixels.
 const SIDE: usize = 8;
+/// Value of a white pixel in the file.
 const LARGEST_PIXEL: f32 = 16.0;
-/// Names the shuffle of the split; changing it would make results incomparable.
+/// Seed of the split; changing it would make results incomparable with earlier ones.
 const SPLIT_SEED: u64 = 0;
 
-/// Shape of the digits.
+/// Shape and number of classes of the embedded digits.
 pub const DIGITS_SPEC: SampleSpec = SampleSpec {
     n_frames: 1,
     n_channels: 1,
@@ -26,13 +29,14 @@ pub const DIGITS_SPEC: SampleSpec = SampleSpec {
     n_classes: 10,
 };
 
-/// The 1,797 digits of Alpaydin and Kaynak, split 1,077 / 360 / 360, every class alike.
+/// Returns the 1,797 digits of Alpaydin and Kaynak, split into 1,077 / 360 / 360 with equal shares of
+/// every class.
 ///
 /// The split is fixed: it does not depend on the seed of a run.
 ///
 /// # Panics
 ///
-/// Never: the bytes are part of the program and its tests read them.
+/// Never, because the data is part of the program and a test reads it.
 pub fn digits() -> Splits {
     let mut text = String::new();
     flate2::read::GzDecoder::new(SOURCE)
@@ -41,25 +45,28 @@ pub fn digits() -> Splits {
     let mut items: Vec<Sample> = text.lines().map(parse).collect();
     items.shuffle(&mut random_stream(SPLIT_SEED, &[]));
     items.sort_by_key(|item| item.label);
-    // Class by class, every fifth image is for validation and the one after it for testing.
-    let part = |wanted: fn(usize) -> bool| -> Samples {
-        let of_part = items
+    // Of five consecutive images of the shuffled and sorted list, the first is for validation and the
+    // second for testing: each split gets its share of every class.
+    let split = |is_member: fn(usize) -> bool| -> Samples {
+        let samples = items
             .iter()
             .enumerate()
-            .filter(|(index, _)| wanted(index % 5));
-        let of_part = of_part.map(|(_, item)| item.clone()).collect();
-        Arc::new(InMemDataset::new(of_part))
+            .filter(|(index, _)| is_member(index % 5))
+            .map(|(_, item)| item.clone())
+            .collect();
+        Arc::new(InMemDataset::new(samples))
     };
     Splits {
         spec: DIGITS_SPEC,
-        train: part(|fifth| fifth > 1),
-        validation: part(|fifth| fifth == 0),
-        test: part(|fifth| fifth == 1),
+        train: split(|fifth| fifth > 1),
+        validation: split(|fifth| fifth == 0),
+        test: split(|fifth| fifth == 1),
         sha256: hexadecimal(&Sha256::digest(SOURCE)),
         unreadable: Vec::new(),
     }
 }
 
+/// Parses one line of the file.
 fn parse(line: &str) -> Sample {
     let mut numbers: Vec<u8> = line
         .split(',')
@@ -78,7 +85,7 @@ mod tests {
     use burn::data::dataset::Dataset;
 
     #[test]
-    fn split_has_the_stated_sizes_and_every_class_alike() {
+    fn splits_have_the_stated_sizes_and_equal_class_shares() {
         let splits = digits();
         let parts = [&splits.train, &splits.validation, &splits.test];
         assert_eq!(parts.map(|part| part.len()), [1077, 360, 360]);
@@ -98,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_lie_between_zero_and_one() {
+    fn pixels_lie_between_0_and_1() {
         let item = digits().train.get(0).unwrap();
         assert_eq!(item.pixels.len(), 64);
         assert!(item.pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel)));

@@ -1,4 +1,4 @@
-//! MNIST from the network, into the cache of Burn's data sets.
+//! Download of MNIST into the cache of Burn's data sets.
 
 use burn_dataset::Dataset;
 use burn_dataset::vision::MnistDataset;
@@ -8,20 +8,21 @@ use super::Splits;
 use super::idx::MNIST_SPEC;
 use super::packed::{PackedImages, packed_splits};
 
-/// Fetches MNIST unless the cache has it. The source's digest is that of the four plain files.
+/// Downloads MNIST unless it is in the cache; the digest is that of the four uncompressed files.
 ///
 /// # Errors
 ///
-/// If the files cannot be fetched or read. Burn panics then, which is caught here, so its own report
-/// stands on stderr too.
+/// If the files cannot be downloaded or read. Burn panics in that case; the panic is caught here, but its
+/// message still appears on stderr.
 pub(super) fn downloaded_mnist(validation_fraction: f64) -> Result<Splits, String> {
     let mut source = Sha256::new();
-    let train = part("training", MnistDataset::train, &mut source)?;
-    let test = part("test", MnistDataset::test, &mut source)?;
+    let train = fetch_split("training", MnistDataset::train, &mut source)?;
+    let test = fetch_split("test", MnistDataset::test, &mut source)?;
     packed_splits(MNIST_SPEC, [train, test], validation_fraction, source)
 }
 
-fn part(
+/// Downloads one split and adds its two files to the digest.
+fn fetch_split(
     name: &str,
     fetch: fn() -> MnistDataset,
     source: &mut Sha256,
@@ -29,7 +30,7 @@ fn part(
     // Burn's reader panics where the network or the disk fails.
     let images = std::panic::catch_unwind(fetch).map_err(|_| {
         format!(
-            "the {name} images of MNIST could not be fetched, or Burn's cache of them is broken (the panic above says which); fetch the four files by hand and set data.path"
+            "the {name} images of MNIST could not be downloaded, or Burn's cache of them is damaged (see the panic above); download the four files by hand and set data.path"
         )
     })?;
     let mut pixels = Vec::new();
@@ -45,6 +46,8 @@ fn part(
         pixels.extend(item.image.as_flattened().iter().map(|&pixel| pixel as u8));
         labels.push(item.label);
     }
+    // Burn keeps decoded images. The digest needs the IDX files, which are their headers, rebuilt here,
+    // and the same bytes.
     let n_images = (labels.len() as u32).to_be_bytes();
     let side = (MNIST_SPEC.width as u32).to_be_bytes();
     for header_and_body in [

@@ -1,4 +1,4 @@
-//! The files of MNIST and of the data sets that took over its format.
+//! MNIST and data sets with the same IDX file format.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits};
 
-/// Shape of MNIST.
+/// Shape and number of classes of MNIST.
 pub(super) const MNIST_SPEC: SampleSpec = SampleSpec {
     n_frames: 1,
     n_channels: 1,
@@ -18,15 +18,15 @@ pub(super) const MNIST_SPEC: SampleSpec = SampleSpec {
     n_classes: 10,
 };
 
-/// Type code of unsigned bytes.
+/// Type code of unsigned bytes in the header of an IDX file.
 const UNSIGNED_BYTE: u8 = 0x08;
 
-/// Reads the four files of MNIST, plain or compressed.
+/// Reads the four files of MNIST from a directory, uncompressed or compressed with gzip.
 ///
 /// # Errors
 ///
-/// One sentence if a file is missing, is no IDX file of the right shape, is shorter or longer than
-/// its header says, or holds a label above 9.
+/// If a file is missing, is not an IDX file of the right shape, is shorter or longer than its header
+/// states, or holds a label above 9.
 ///
 /// # Source
 ///
@@ -39,13 +39,14 @@ pub(super) fn mnist(directory: &Path, validation_fraction: f64) -> Result<Splits
         ));
     }
     let mut source = Sha256::new();
-    let train = part(directory, "train", &mut source)?;
-    let test = part(directory, "t10k", &mut source)?;
+    let train = read_split(directory, "train", &mut source)?;
+    let test = read_split(directory, "t10k", &mut source)?;
     packed_splits(MNIST_SPEC, [train, test], validation_fraction, source)
         .map_err(|message| format!("{}: {message}", directory.display()))
 }
 
-fn part(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImages, String> {
+/// Reads the images and labels of one split and adds both files to the digest.
+fn read_split(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImages, String> {
     let images = IdxFile::<3>::read(directory, &format!("{name}-images"), source)?;
     let labels = IdxFile::<1>::read(directory, &format!("{name}-labels"), source)?;
     let [n_images, height, width] = images.sizes;
@@ -70,11 +71,11 @@ fn part(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImage
         ));
     }
     let out_of_range = |&label: &u8| usize::from(label) >= MNIST_SPEC.n_classes;
-    if let Some(place) = labels.body.iter().position(out_of_range) {
+    if let Some(index) = labels.body.iter().position(out_of_range) {
         return Err(format!(
-            "{}: label {} of image {place}, expected 0 to 9",
+            "{}: label {} of image {index}, expected 0 to 9",
             labels.path.display(),
-            labels.body[place]
+            labels.body[index]
         ));
     }
     Ok(PackedImages {
@@ -83,35 +84,41 @@ fn part(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImage
     })
 }
 
-/// An array of bytes with `D` axes.
+/// IDX file with a byte array of `D` axes.
 struct IdxFile<const D: usize> {
     path: PathBuf,
+    /// Length of each axis, as the header states it.
     sizes: [usize; D],
+    /// Bytes after the header, row-major.
     body: Vec<u8>,
 }
 
 impl<const D: usize> IdxFile<D> {
+    /// Length of the header in bytes: a magic number and one length for each axis.
     const HEADER: usize = 4 + 4 * D;
 
+    /// Reads the file of this name and adds its uncompressed bytes to the digest.
     fn read(directory: &Path, stem: &str, source: &mut Sha256) -> Result<Self, String> {
         let path = find(directory, stem, D)?;
-        let refuse = |message: String| format!("{}: {message}", path.display());
-        let mut bytes = std::fs::read(&path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+        let with_path = |message: String| format!("{}: {message}", path.display());
+        let mut bytes =
+            std::fs::read(&path).map_err(|e| with_path(format!("cannot be read: {e}")))?;
         if path.extension().is_some_and(|extension| extension == "gz") {
-            bytes = decompressed(&bytes)
-                .map_err(|e| refuse(format!("cannot be decompressed: {e}; fetch it again")))?;
+            bytes = decompressed(&bytes).map_err(|e| {
+                with_path(format!("cannot be decompressed: {e}; download it again"))
+            })?;
         }
         source.update(&bytes);
         if bytes.len() < Self::HEADER {
-            let found = bytes.len();
-            return Err(refuse(format!(
-                "{found} bytes, expected at least a header of {}",
+            return Err(with_path(format!(
+                "{} bytes, expected at least a header of {}",
+                bytes.len(),
                 Self::HEADER
             )));
         }
         let magic = [0, 0, UNSIGNED_BYTE, D as u8];
         if bytes[..4] != magic {
-            return Err(refuse(format!(
+            return Err(with_path(format!(
                 "starts with the bytes {:02x?}, expected {magic:02x?}, an IDX file of unsigned bytes with {D} axes",
                 &bytes[..4]
             )));
@@ -122,10 +129,11 @@ impl<const D: usize> IdxFile<D> {
                 .fold(0, |size, &byte| size << 8 | usize::from(byte))
         };
         let sizes: [usize; D] = std::array::from_fn(size);
+        // In 128 bits, because a damaged header can state three lengths of 32 bits each.
         let expected = sizes.iter().map(|&size| size as u128).product::<u128>();
         let body = bytes.split_off(Self::HEADER);
         if body.len() as u128 != expected {
-            return Err(refuse(format!(
+            return Err(with_path(format!(
                 "{} bytes after the header, expected {expected} for the sizes {sizes:?} in it",
                 body.len()
             )));
@@ -134,7 +142,8 @@ impl<const D: usize> IdxFile<D> {
     }
 }
 
-/// The file of this name, in any of the spellings in use.
+/// Finds a file by its stem, in any of the spellings in use: `-idx3-ubyte` or `.idx3-ubyte`, with or
+/// without `.gz`.
 fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf, String> {
     let spellings = ["-", "."].map(|joint| format!("{stem}{joint}idx{n_axes}-ubyte"));
     let paths = ["", ".gz"].map(|ending| {
@@ -142,16 +151,20 @@ fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf, String> 
             .each_ref()
             .map(|name| directory.join(format!("{name}{ending}")))
     });
-    let found = paths.into_iter().flatten().find(|path| path.is_file());
-    found.ok_or_else(|| {
-        format!(
-            "{}: no file `{}`, expected it there, plain or with `.gz`",
-            directory.display(),
-            spellings[0]
-        )
-    })
+    paths
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            format!(
+                "{}: no file `{}`, expected it there, uncompressed or with `.gz`",
+                directory.display(),
+                spellings[0]
+            )
+        })
 }
 
+/// Decompresses the bytes of a gzip file.
 fn decompressed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     GzDecoder::new(bytes).read_to_end(&mut plain)?;

@@ -1,4 +1,4 @@
-//! One image from a file.
+//! Single PNG and JPEG images: decoding, cropping and scaling.
 
 use std::path::Path;
 
@@ -7,20 +7,24 @@ use image::{DynamicImage, ImageError, ImageReader, Rgb, RgbImage};
 
 use super::SampleSpec;
 
-/// Endings of files that are taken for images.
-pub(super) const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+/// Extensions of files that are read as images.
+pub(super) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// The largest centred square of a PNG or JPEG image, scaled to the shape of a data set; grey if
-/// that has one channel. What is transparent lies over white. Pixels lie in `[0, 1]`, channel by channel, row by row.
+/// Reads a PNG or JPEG image, cropped to its largest centred square and scaled to the shape of a data
+/// set: `[n_channels, height, width]`, pixels in `[0, 1]`.
+///
+/// The image is converted to grey if the data set has one channel. Transparent pixels are blended with
+/// white.
 ///
 /// # Errors
 ///
-/// One sentence with the file if it is not there, cannot be decoded, or would take more than 512 MiB in memory.
+/// If the file does not exist, cannot be decoded, or would take more than 512 MiB in memory.
 pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>, String> {
     let image = decoded(path)?;
-    let (left, top, side) = centred_square(image.width(), image.height());
+    let Square { left, top, side } = centred_square(image.width(), image.height());
     let size = (spec.width as u32, spec.height as u32);
-    // The triangle filter averages over the pixels that fall together, as Pillow's bilinear does.
+    // The triangle filter averages over all source pixels of a smaller output pixel, as Pillow's bilinear
+    // filter does. Plain bilinear interpolation would alias.
     Ok(match (spec.n_channels, image) {
         (1, image) => {
             let grey = image.into_luma8();
@@ -37,23 +41,26 @@ pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>, String> {
     })
 }
 
-/// To which size an image is scaled.
+/// Size to which an image is scaled before its centre is cropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scaling {
-    /// Its shorter side to so many pixels, the other in proportion.
+    /// The shorter side becomes this many pixels long, the other one keeps the proportions.
     ShorterSide(usize),
-    /// To this height and width, whatever its own are.
+    /// Exactly this height and width, whatever the proportions of the image.
     Exact([usize; 2]),
-    /// Not at all.
+    /// No scaling.
     None,
 }
 
-/// A PNG or JPEG image, scaled, and the centre of it that has the shape of a data set; black where that is larger.
-/// Grey if the shape has one channel. What is transparent lies over white. Pixels lie in `[0, 1]`, channel by channel, row by row.
+/// Reads a PNG or JPEG image, scaled and then cropped about its centre to the shape of a data set:
+/// `[n_channels, height, width]`, pixels in `[0, 1]`.
+///
+/// Where the shape is larger than the scaled image, the rest is black. The image is converted to grey if
+/// the shape has one channel. Transparent pixels are blended with white.
 ///
 /// # Errors
 ///
-/// As [`read_image`].
+/// Those of [`read_image`].
 pub fn read_image_scaled(
     path: &Path,
     spec: SampleSpec,
@@ -71,43 +78,44 @@ pub fn read_image_scaled(
         Scaling::Exact(size) => size,
         Scaling::ShorterSide(side) => {
             let shorter = height.min(width);
-            // As Pillow's users round: the longer side is cut to whole pixels.
+            // Rounded down, as torchvision's `Resize` does.
             [height, width].map(|extent| (extent * side / shorter).max(1))
         }
     };
-    let scaled = match size == [height, width] {
-        true => image,
-        false => image.resize_exact(size[1] as u32, size[0] as u32, filter),
+    let scaled = if size == [height, width] {
+        image
+    } else {
+        image.resize_exact(size[1] as u32, size[0] as u32, filter)
     };
-    let whole = planes(scaled.as_bytes(), spec.n_channels);
+    let source = planes(scaled.as_bytes(), spec.n_channels);
     let mut pixels = vec![0.0; spec.frame_len()];
-    // Of the source, less what is black on that side.
+    // First row and column of the crop within the scaled image; negative if the crop is larger.
     let start = |from: usize, to: usize| (from as isize - to as isize).div_euclid(2);
     let [top, left] = [start(size[0], spec.height), start(size[1], spec.width)];
-    for (place, pixel) in pixels.iter_mut().enumerate() {
+    for (index, pixel) in pixels.iter_mut().enumerate() {
         let (plane, rest) = (
-            place / (spec.height * spec.width),
-            place % (spec.height * spec.width),
+            index / (spec.height * spec.width),
+            index % (spec.height * spec.width),
         );
         let row = (rest / spec.width) as isize + top;
         let column = (rest % spec.width) as isize + left;
         if (0..size[0] as isize).contains(&row) && (0..size[1] as isize).contains(&column) {
-            *pixel = whole[(plane * size[0] + row as usize) * size[1] + column as usize];
+            *pixel = source[(plane * size[0] + row as usize) * size[1] + column as usize];
         }
     }
     Ok(pixels)
 }
 
-/// The image of a file, what is transparent over white.
+/// Decodes an image file; transparent pixels are blended with white.
 pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
-    let refuse = |error: ImageError| {
+    let describe = |error: ImageError| {
         let expected = match error {
-            ImageError::Limits(_) => "one that takes up to 512 MiB in memory",
-            _ => "a whole PNG or JPEG image",
+            ImageError::Limits(_) => "one that takes at most 512 MiB in memory",
+            _ => "a complete PNG or JPEG image",
         };
-        // Decoders wrap their lines.
-        let said = error.to_string();
-        let words: Vec<&str> = said.split_whitespace().collect();
+        // Messages of decoders can span several lines; joined, they fit into one.
+        let reason = error.to_string();
+        let words: Vec<&str> = reason.split_whitespace().collect();
         format!(
             "{}: cannot be decoded ({}), expected {expected}",
             path.display(),
@@ -116,10 +124,11 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
     };
     let reader = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| refuse(e.into()))?;
-    Ok(over_white(reader.decode().map_err(refuse)?))
+        .map_err(|e| describe(e.into()))?;
+    Ok(over_white(reader.decode().map_err(describe)?))
 }
 
+/// Blends transparent pixels with white, and drops the alpha channel.
 fn over_white(image: DynamicImage) -> DynamicImage {
     if !image.color().has_alpha() {
         return image;
@@ -130,6 +139,7 @@ fn over_white(image: DynamicImage) -> DynamicImage {
         let alpha = u32::from(alpha);
         let blend = |value: u8| {
             let sum = u32::from(value) * alpha + 255 * (255 - alpha);
+            // Rounded to the nearest integer.
             ((sum + 127) / 255) as u8
         };
         Rgb([red, green, blue].map(blend))
@@ -137,13 +147,24 @@ fn over_white(image: DynamicImage) -> DynamicImage {
     DynamicImage::ImageRgb8(opaque)
 }
 
-/// Left and upper margin and side of the largest centred square, in pixels.
-pub(super) fn centred_square(width: u32, height: u32) -> (u32, u32, u32) {
-    let side = width.min(height);
-    ((width - side) / 2, (height - side) / 2, side)
+/// Square within an image, in pixels.
+pub(super) struct Square {
+    pub(super) left: u32,
+    pub(super) top: u32,
+    pub(super) side: u32,
 }
 
-/// From pixel by pixel to channel by channel, between 0 and 1.
+/// Largest centred square of an image.
+pub(super) fn centred_square(width: u32, height: u32) -> Square {
+    let side = width.min(height);
+    Square {
+        left: (width - side) / 2,
+        top: (height - side) / 2,
+        side,
+    }
+}
+
+/// Converts interleaved bytes to planes, `[n_channels, height, width]`, with values in `[0, 1]`.
 pub(super) fn planes(bytes: &[u8], n_channels: usize) -> Vec<f32> {
     let channel = |channel| bytes.iter().skip(channel).step_by(n_channels);
     (0..n_channels)
@@ -157,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_centre_of_a_scaled_image_is_kept_and_what_is_beyond_it_is_black() {
+    fn scaled_images_are_cropped_or_padded_about_their_centre() {
         let path =
             std::env::temp_dir().join(format!("burn-topology-scaled-{}.png", std::process::id()));
         let image = image::RgbImage::from_fn(8, 4, |x, y| {
@@ -176,7 +197,7 @@ mod tests {
         };
         let whole = read(4, 8, Scaling::None);
         assert_eq!(whole[..3], [0.0, 20.0 / 255.0, 40.0 / 255.0]);
-        // Two columns are cut on each side.
+        // Two columns are cropped on each side.
         let centre = read(4, 4, Scaling::None);
         assert_eq!(centre[..2], [40.0 / 255.0, 60.0 / 255.0]);
         assert_eq!(read(2, 2, Scaling::ShorterSide(2)).len(), 12);
@@ -187,8 +208,9 @@ mod tests {
         assert_eq!(read(4, 4, Scaling::Exact([4, 4])).len(), 48);
         std::fs::remove_file(path).unwrap();
     }
+
     #[test]
-    fn what_is_transparent_lies_over_white() {
+    fn transparent_pixels_are_blended_with_white() {
         let name = format!("burn-topology-alpha-{}.png", std::process::id());
         let path = std::env::temp_dir().join(name);
         let colours = [[10, 20, 30, 255], [10, 20, 30, 0], [100, 0, 255, 51]];

@@ -1,41 +1,39 @@
-//! Images in folders named after their classes.
+//! Data sets of images stored as `<split>/<class>/<file>`.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::class_folder::{
-    Decoded, LabelledPath, Medium, class_folders, enumerated, listing_digest, size_of,
+    DecodedOnAccess, LabelledPath, SampleFormat, class_folders, enumerated, listing_digest, size_of,
 };
-use super::image_file::{ENDINGS, read_image};
+use super::image_file::{EXTENSIONS, read_image};
 use super::{Sample, SampleSpec, Samples, Splits};
 
-/// Lists `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`.
+/// Opens a directory of images, see [`class_folders`] for its layout.
 ///
-/// Classes are the sorted names of the folders in `train`. Without a validation folder
-/// `validation_fraction` of `train` is set aside. Images are decoded whenever they are asked for,
-/// and those that cannot be are errors then.
+/// Images are decoded on access. An image that cannot be decoded is an error only then.
 ///
 /// # Errors
 ///
-/// As [`class_folders`].
+/// Those of [`class_folders`].
 pub(super) fn image_folder(
     root: &Path,
     image_size: usize,
     n_classes: usize,
     validation_fraction: Option<f64>,
 ) -> Result<Splits, String> {
-    let medium = Medium {
+    let format = SampleFormat {
         plural: "images",
-        expected: format!("files that end in {}", enumerated(&ENDINGS)),
-        content: |path| Ok(size_of(path, &ENDINGS)?.map(|n_bytes| n_bytes.to_string())),
+        expected: format!("files with the extension {}", enumerated(&EXTENSIONS)),
+        fingerprint: |path| Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string())),
     };
-    let splits = class_folders(root, n_classes, validation_fraction, &medium)?;
+    let splits = class_folders(root, n_classes, validation_fraction, &format)?;
     let sha256 = listing_digest(root, splits.iter().flatten());
     let spec = folder_spec(image_size, n_classes);
     let read =
         move |file: &LabelledPath| Ok(Sample::new(read_image(&file.path, spec)?, file.label));
     let [train, validation, test] =
-        splits.map(|files| -> Samples { Arc::new(Decoded { files, read }) });
+        splits.map(|files| -> Samples { Arc::new(DecodedOnAccess { files, read }) });
     Ok(Splits {
         spec,
         train,
@@ -46,7 +44,7 @@ pub(super) fn image_folder(
     })
 }
 
-/// Shape of images from a folder: square and in colour.
+/// Shape of images from a folder: square, with three channels.
 pub(super) const fn folder_spec(image_size: usize, n_classes: usize) -> SampleSpec {
     SampleSpec {
         n_frames: 1,

@@ -1,53 +1,55 @@
-//! Matrices in NumPy's `.npy` files.
+//! Matrices from NumPy's `.npy` files.
 
 use std::path::Path;
 
 use npyz::{DType, NpyHeader, Order, TypeChar};
 
-/// One matrix, or a stack of matrices of one shape.
+/// One matrix or a stack of matrices of one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrices {
-    /// Number of matrices, rows and columns.
+    /// `[n_matrices, n_rows, n_columns]`
     pub shape: [usize; 3],
-    /// Whether the file held a stack, be it of one matrix.
+    /// True if the file held a stack, even one of a single matrix.
     pub is_stack: bool,
-    /// Row by row, matrix after matrix, in the precision of the file.
+    /// Values row by row, matrix after matrix, in the precision of the file.
     pub values: MatrixValues,
 }
 
-/// Numbers of a file.
+/// Values of a `.npy` file, in single or double precision.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MatrixValues {
-    /// `float32`
+    /// Values of type `float32`.
     F32(Vec<f32>),
-    /// `float64`
+    /// Values of type `float64`.
     F64(Vec<f64>),
 }
 
 /// Reads a `.npy` file of one matrix `[rows, columns]` or a stack `[matrices, rows, columns]`.
 ///
-/// Little-endian or big-endian, in C or Fortran order.
+/// The file may be little-endian or big-endian, in C or Fortran order.
 ///
 /// # Errors
 ///
-/// A sentence if the file cannot be read, is not a `.npy` file of `float32` or `float64`, has
-/// another number of dimensions, or holds more or less than its header says.
+/// If the file cannot be read, is not a `.npy` file of `float32` or `float64`, has another number of
+/// dimensions, or holds more or fewer bytes than its header states.
 pub fn read_matrices(path: &Path) -> Result<Matrices, String> {
-    let at = |what: String| format!("{}: {what}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| at(e.to_string()))?;
-    parse(&bytes).map_err(at)
+    let with_path = |message: String| format!("{}: {message}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| with_path(e.to_string()))?;
+    parse(&bytes).map_err(with_path)
 }
 
+/// Parses the bytes of a `.npy` file.
 fn parse(bytes: &[u8]) -> Result<Matrices, String> {
     if bytes.is_empty() {
-        return Err("the file is empty, expected one that numpy.save wrote".to_owned());
+        return Err("the file is empty, expected one written by numpy.save".to_owned());
     }
     if bytes.starts_with(b"PK") {
         return Err("this is an .npz archive, expected an .npy file of one array".to_owned());
     }
     if !bytes.starts_with(b"\x93NUMPY") {
-        return Err("this is not an .npy file, expected one that numpy.save wrote".to_owned());
+        return Err("this is not an .npy file, expected one written by numpy.save".to_owned());
     }
+    // Both before the header is parsed: `npyz` trusts the lengths in it.
     check_header_length(bytes)?;
     check_shape(bytes)?;
     let mut rest = bytes;
@@ -64,30 +66,31 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
             ));
         }
     };
-    let shape = sized(shape)?;
+    let shape = to_usize(shape)?;
     let width = if is_double { 8 } else { 4 };
+    // In bytes; `None` if the product does not fit into a word of this machine.
     let count = shape
         .iter()
         .try_fold(width, |n: usize, &axis| n.checked_mul(axis));
     if count != Some(rest.len()) {
         return Err(format!(
-            "the file holds {} bytes of numbers, expected {} of a {}: it is cut short or damaged",
+            "the file holds {} bytes of numbers, expected {} for a {}: it is truncated or damaged",
             rest.len(),
             count.map_or_else(|| "more".to_owned(), |n| n.to_string()),
-            described(shape, is_stack)
+            describe(shape, is_stack)
         ));
     }
     let is_big = is_big_endian(&header.dtype());
     let fortran = header.order() == Order::Fortran;
     let values = match (is_double, is_big) {
-        (true, true) => MatrixValues::F64(decoded(rest, f64::from_be_bytes)),
-        (true, false) => MatrixValues::F64(decoded(rest, f64::from_le_bytes)),
-        (false, true) => MatrixValues::F32(decoded(rest, f32::from_be_bytes)),
-        (false, false) => MatrixValues::F32(decoded(rest, f32::from_le_bytes)),
+        (true, true) => MatrixValues::F64(decode(rest, f64::from_be_bytes)),
+        (true, false) => MatrixValues::F64(decode(rest, f64::from_le_bytes)),
+        (false, true) => MatrixValues::F32(decode(rest, f32::from_be_bytes)),
+        (false, false) => MatrixValues::F32(decode(rest, f32::from_le_bytes)),
     };
     let values = match values {
-        MatrixValues::F64(values) => MatrixValues::F64(in_rows(values, shape, fortran)),
-        MatrixValues::F32(values) => MatrixValues::F32(in_rows(values, shape, fortran)),
+        MatrixValues::F64(values) => MatrixValues::F64(to_row_major(values, shape, fortran)),
+        MatrixValues::F32(values) => MatrixValues::F32(to_row_major(values, shape, fortran)),
     };
     Ok(Matrices {
         shape,
@@ -96,29 +99,34 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
     })
 }
 
-/// Refuses a header that claims to be longer than the file, which its reader would make room for.
+/// Refuses a header that claims to be longer than the file.
+///
+/// The parser would allocate memory of that size.
 fn check_header_length(bytes: &[u8]) -> Result<(), String> {
     let claimed = match *bytes {
         [_, _, _, _, _, _, 1, _, low, high, ..] => u64::from(u16::from_le_bytes([low, high])),
         [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => u64::from(u32::from_le_bytes([a, b, c, d])),
         _ => {
             return Err(
-                "the header cannot be read: the file is cut short or of no known version"
+                "the header cannot be read: the file is truncated or of an unknown version"
                     .to_owned(),
             );
         }
     };
     if claimed > bytes.len() as u64 {
         return Err(format!(
-            "the header is said to have {claimed} bytes and the file has {}: it is cut short or damaged",
+            "the header claims to have {claimed} bytes and the file has {}: it is truncated or damaged",
             bytes.len()
         ));
     }
     Ok(())
 }
 
-/// Refuses a shape whose product no number holds, which the reader of headers takes on trust.
+/// Refuses a shape whose number of entries exceeds 64 bits.
+///
+/// The parser would multiply the lengths without a check for overflow.
 fn check_shape(bytes: &[u8]) -> Result<(), String> {
+    // Headers of plain arrays are far shorter; the numbers after them need not be scanned.
     let header = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
     let axes = header
         .split_once("'shape':")
@@ -130,11 +138,12 @@ fn check_shape(bytes: &[u8]) -> Result<(), String> {
         .filter_map(|axis| axis.trim().parse::<u64>().ok());
     match lengths.into_iter().try_fold(1_u64, u64::checked_mul) {
         Some(_) => Ok(()),
-        None => Err(format!("the shape is ({axes}), more than there can be")),
+        None => Err(format!("the shape is ({axes}), which is impossibly large")),
     }
 }
 
-fn sized(shape: [u64; 3]) -> Result<[usize; 3], String> {
+/// Converts the lengths of the axes to the word size of this machine.
+fn to_usize(shape: [u64; 3]) -> Result<[usize; 3], String> {
     let mut out = [0; 3];
     for (axis, &length) in out.iter_mut().zip(&shape) {
         *axis = usize::try_from(length)
@@ -143,7 +152,8 @@ fn sized(shape: [u64; 3]) -> Result<[usize; 3], String> {
     Ok(out)
 }
 
-fn described([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
+/// Describes a shape for a message.
+fn describe([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
     if is_stack {
         format!("stack of {matrices} matrices of {rows} by {columns}")
     } else {
@@ -151,6 +161,7 @@ fn described([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
     }
 }
 
+/// True for `float64`, false for `float32`; an error for every other type.
 fn is_double(dtype: &DType) -> Result<bool, String> {
     if let DType::Plain(kind) = dtype
         && kind.type_char() == TypeChar::Float
@@ -165,17 +176,19 @@ fn is_double(dtype: &DType) -> Result<bool, String> {
     ))
 }
 
+/// True if the values are stored with their most significant byte first.
 fn is_big_endian(dtype: &DType) -> bool {
     matches!(dtype, DType::Plain(kind) if kind.endianness() == npyz::Endianness::Big)
 }
 
-fn decoded<T, const WIDTH: usize>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> Vec<T> {
+/// Decodes values of `WIDTH` bytes each.
+fn decode<T, const WIDTH: usize>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> Vec<T> {
     let (chunks, _) = bytes.as_chunks::<WIDTH>();
     chunks.iter().map(|&chunk| number(chunk)).collect()
 }
 
-/// From Fortran order, where the first index varies fastest.
-fn in_rows<T: Copy>(
+/// Reorders values to C order, in which the last index varies fastest; in Fortran order it is the first.
+fn to_row_major<T: Copy>(
     values: Vec<T>,
     [matrices, rows, columns]: [usize; 3],
     fortran: bool,
@@ -186,8 +199,8 @@ fn in_rows<T: Copy>(
     let mut out = Vec::with_capacity(values.len());
     for matrix in 0..matrices {
         for row in 0..rows {
-            let places = (0..columns).map(|column| matrix + matrices * (row + rows * column));
-            out.extend(places.map(|place| values[place]));
+            let indices = (0..columns).map(|column| matrix + matrices * (row + rows * column));
+            out.extend(indices.map(|index| values[index]));
         }
     }
     out
@@ -197,7 +210,7 @@ fn in_rows<T: Copy>(
 mod tests {
     use super::*;
 
-    /// A file as numpy.save writes it.
+    /// Bytes of a file as numpy.save writes it.
     fn file(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
         let order = if fortran { "True" } else { "False" };
         let mut header =
@@ -217,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn every_order_and_precision_gives_the_same_matrix() {
+    fn every_order_and_precision_is_read() {
         let expected = MatrixValues::F32(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
         let c = file(
             "<f4",
@@ -233,17 +246,17 @@ mod tests {
         );
         let big: Vec<u8> = (0..6).flat_map(|x| (x as f32).to_be_bytes()).collect();
         for bytes in [c, fortran, file(">f4", false, "(2, 3)", &big)] {
-            let found = parse(&bytes).unwrap();
-            assert_eq!((found.shape, found.is_stack), ([1, 2, 3], false));
-            assert_eq!(found.values, expected);
+            let actual = parse(&bytes).unwrap();
+            assert_eq!((actual.shape, actual.is_stack), ([1, 2, 3], false));
+            assert_eq!(actual.values, expected);
         }
         let wide: Vec<u8> = [0.5_f64, 1.5]
             .iter()
             .flat_map(|x| x.to_le_bytes())
             .collect();
-        let found = parse(&file("<f8", false, "(2, 1, 1)", &wide)).unwrap();
-        assert_eq!((found.shape, found.is_stack), ([2, 1, 1], true));
-        assert_eq!(found.values, MatrixValues::F64(vec![0.5, 1.5]));
+        let actual = parse(&file("<f8", false, "(2, 1, 1)", &wide)).unwrap();
+        assert_eq!((actual.shape, actual.is_stack), ([2, 1, 1], true));
+        assert_eq!(actual.values, MatrixValues::F64(vec![0.5, 1.5]));
         let stack = file("<f4", true, "(2, 1, 2)", &little(&[0.0, 2.0, 1.0, 3.0]));
         assert_eq!(
             parse(&stack).unwrap().values,
@@ -256,30 +269,28 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_gets_one_sentence() {
+    fn other_files_are_refused() {
         let message = |bytes: &[u8]| parse(bytes).unwrap_err();
         assert!(message(b"").starts_with("the file is empty"));
         assert!(message(b"PK\x03\x04").starts_with("this is an .npz archive"));
         assert!(message(b"hello").starts_with("this is not an .npy file"));
         assert!(message(b"\x93NUMPY\x01").starts_with("the header cannot be read"));
-        assert!(
-            message(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{").starts_with("the header is said to")
-        );
+        assert!(message(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{").starts_with("the header claims to"));
         for descr in ["<i4", "<f2", "<c8", "|b1", "|O"] {
-            let found = message(&file(descr, false, "(1, 1)", &[0; 8]));
+            let message = message(&file(descr, false, "(1, 1)", &[0; 8]));
             assert!(
-                found.contains("expected float32 or float64"),
-                "{descr}: {found}"
+                message.contains("expected float32 or float64"),
+                "{descr}: {message}"
             );
         }
         let short = message(&file("<f4", false, "(2, 2)", &[0; 12]));
         assert_eq!(
             short,
-            "the file holds 12 bytes of numbers, expected 16 of a matrix of 2 by 2: it is cut short \
+            "the file holds 12 bytes of numbers, expected 16 for a matrix of 2 by 2: it is truncated \
              or damaged"
         );
         let huge = "(18446744073709551615, 4, 4)";
-        assert!(message(&file("<f4", false, huge, &[])).contains("more than there can be"));
+        assert!(message(&file("<f4", false, huge, &[])).contains("impossibly large"));
         for shape in ["(4,)", "()", "(1, 1, 1, 1)"] {
             assert!(message(&file("<f4", false, shape, &[0; 16])).contains("dimensions, expected"));
         }

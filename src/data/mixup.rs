@@ -1,4 +1,4 @@
-//! Convex combinations of images and of their classes.
+//! Mixup: convex combinations of samples and of their labels.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -7,19 +7,21 @@ use rand_distr::{Beta, Distribution};
 use super::batch::random_stream;
 use super::{MixedLabel, Sample};
 
-/// Keeps the mixing of a step apart from every other use of its random numbers.
+/// Key that separates the mixing of a step from other uses of the same seed and step.
 const MIXUP_STREAM: u64 = u64::MAX - 1;
 
-/// The random numbers that [`mixup`] of a step draws from.
+/// Random stream from which [`mixup`] draws at a step.
 pub fn mixup_stream(seed: u64, step: usize) -> ChaCha8Rng {
     random_stream(seed, &[step as u64, MIXUP_STREAM])
 }
 
-/// Mixes a batch with itself in reverse order, in place: every image becomes `lambda` of itself and
-/// `1 - lambda` of its partner. Returns both classes of each.
+/// Mixes a batch in place with itself in reverse order, and returns the mixed labels.
 ///
-/// One `lambda` for the batch, drawn from the beta distribution `Beta(alpha, alpha)`; `alpha` 0
-/// leaves the images as they are and draws nothing.
+/// ```text
+/// x_i' = lambda x_i + (1 - lambda) x_(n-1-i),  lambda ~ Beta(alpha, alpha), one for the batch
+/// ```
+///
+/// With `alpha` 0 the samples stay unchanged and no random number is drawn.
 ///
 /// # Source
 ///
@@ -27,10 +29,13 @@ pub fn mixup_stream(seed: u64, step: usize) -> ChaCha8Rng {
 /// in timm's batch mode.
 pub fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<MixedLabel> {
     let labels: Vec<usize> = items.iter().map(|item| item.label).collect();
+    // The distribution does not exist for alpha 0.
     let Ok(beta) = Beta::new(alpha, alpha) else {
-        return labels.into_iter().map(MixedLabel::whole).collect();
+        return labels.into_iter().map(MixedLabel::unmixed).collect();
     };
     let lambda = beta.sample(random);
+    // Halves are paired from the outside in. In a batch of odd size the middle sample is its own partner
+    // and stays unchanged.
     let (first, second) = items.split_at_mut(labels.len() / 2);
     for (item, partner) in first.iter_mut().zip(second.iter_mut().rev()) {
         for (a, b) in item.pixels.iter_mut().zip(&mut partner.pixels) {
@@ -41,8 +46,9 @@ pub fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<Mix
             );
         }
     }
-    let pairs = labels.iter().zip(labels.iter().rev());
-    pairs
+    labels
+        .iter()
+        .zip(labels.iter().rev())
         .map(|(&label, &partner)| MixedLabel {
             label,
             partner,
@@ -61,11 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn images_and_classes_are_mixed_alike() {
+    fn pixels_and_labels_are_mixed_alike() {
         let mut mixed = items();
         let labels = mixup(&mut mixed, 0.8, &mut mixup_stream(1, 0));
-        for (place, (item, label)) in mixed.iter().zip(&labels).enumerate() {
-            assert_eq!((label.label, label.partner), (place, 4 - place));
+        for (index, (item, label)) in mixed.iter().zip(&labels).enumerate() {
+            assert_eq!((label.label, label.partner), (index, 4 - index));
             assert!((0.0..=1.0).contains(&label.lambda) && label.lambda == labels[0].lambda);
             let expected =
                 label.lambda * label.label as f64 + (1.0 - label.lambda) * label.partner as f64;
@@ -78,20 +84,20 @@ mod tests {
     }
 
     #[test]
-    fn alpha_zero_leaves_the_batch_alone() {
+    fn alpha_0_changes_nothing() {
         let mut mixed = items();
         let labels = mixup(&mut mixed, 0.0, &mut mixup_stream(1, 0));
         assert_eq!(mixed, items());
-        assert_eq!(labels, (0..5).map(MixedLabel::whole).collect::<Vec<_>>());
+        assert_eq!(labels, (0..5).map(MixedLabel::unmixed).collect::<Vec<_>>());
     }
 
     #[test]
-    fn lambda_follows_the_beta_distribution_and_differs_from_step_to_step() {
+    fn lambda_follows_the_beta_distribution() {
         // Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)).
         for alpha in [1e-6, 0.2, 1.0, 8.0] {
-            let lambdas = (0..4000)
-                .map(|step| mixup(&mut items()[..1], alpha, &mut mixup_stream(7, step))[0].lambda);
-            let lambdas: Vec<f64> = lambdas.collect();
+            let lambdas: Vec<f64> = (0..4000)
+                .map(|step| mixup(&mut items()[..1], alpha, &mut mixup_stream(7, step))[0].lambda)
+                .collect();
             let n = lambdas.len() as f64;
             let mean = lambdas.iter().sum::<f64>() / n;
             let variance = lambdas.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n;

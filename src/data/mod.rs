@@ -1,4 +1,4 @@
-//! Images and clips with their labels, and matrices from files. Nothing here knows of topology.
+//! Data sets of images and clips, their augmentation and perturbation, and matrices from files.
 
 mod attack;
 mod augment;
@@ -7,21 +7,21 @@ mod cifar;
 mod class_folder;
 mod clip;
 mod corruption;
+mod data_spec;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
-mod few;
 mod idx;
 mod image_file;
 mod image_folder;
-mod judged;
 mod matrix_file;
 mod mixup;
 mod moving_digits;
-mod open;
 mod packed;
 mod perturbation;
+mod predicted_frames;
 mod split;
+mod subset;
 mod targets;
 
 use std::sync::Arc;
@@ -29,17 +29,17 @@ use std::sync::Arc;
 pub use attack::Attack;
 pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
-pub use clip::{ClipCut, ClipFolder, Crop, clips_in, read_clip};
+pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, list_clips, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
+pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use digits::{DIGITS_SPEC, digits};
-pub use few::{few_of_each_class, first_samples};
 pub use image_file::{Scaling, read_image, read_image_scaled};
-pub use judged::JudgedFrames;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use moving_digits::{ClipKind, MovingDigits};
-pub use open::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use perturbation::Perturbation;
+pub use predicted_frames::PredictedFrames;
+pub use subset::{first_samples, subset_per_class};
 pub use targets::{MixedLabel, soft_targets};
 
 use burn::data::dataset::Dataset;
@@ -49,14 +49,14 @@ use burn::data::dataset::Dataset;
 pub struct Sample {
     /// Pixels in `[0, 1]`, frame by frame, channel by channel, row by row.
     pub pixels: Vec<f32>,
-    /// Class, counted from 0.
+    /// True class, counted from 0.
     pub label: usize,
-    /// What is known of it beside its class.
+    /// Masks, motion and topology of a generated clip; `None` for images and filmed clips.
     pub truth: Option<Arc<ClipTruth>>,
 }
 
 impl Sample {
-    /// A sample of which nothing but its class is known.
+    /// Creates a sample without ground truth beside its label.
     pub fn new(pixels: Vec<f32>, label: usize) -> Self {
         Self {
             pixels,
@@ -66,61 +66,66 @@ impl Sample {
     }
 }
 
-/// What is known of a clip that was made rather than filmed.
+/// Ground truth of a generated clip: masks, optical flow and Betti numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipTruth {
-    /// What is seen at each pixel: 0 the background, k the k-th object. `[n_frames, height, width]`
+    /// Index of the object at each pixel, 0 for the background: `[n_frames, height, width]`.
     pub masks: Vec<u8>,
-    /// Where what is seen at a pixel goes by the next frame, in pixels, rows then columns:
+    /// Displacement of each pixel's content to the next frame, in pixels, rows then columns:
     /// `[n_frames - 1, 2, height, width]`; 0 for the background.
     pub flow: Vec<f32>,
-    /// Whether what is seen at a pixel is seen in the next frame too (not covered, not out of the
-    /// frame, not vanished): `[n_frames - 1, height, width]`; the background counts as seen where the
-    /// next frame shows background there.
-    pub is_seen_next: Vec<bool>,
-    /// Components and holes of the foreground (all objects together) of each frame, as a union of
-    /// closed pixels: 8-connected foreground, 4-connected background. `[n_frames]`
+    /// True where a pixel's content is visible in the next frame: `[n_frames - 1, height, width]`.
+    ///
+    /// It is not visible there if it is covered, leaves the frame or disappears. Background is visible
+    /// where the next frame has background at the same pixel.
+    pub is_visible_next: Vec<bool>,
+    /// Numbers of components and holes of the foreground (all objects together) of each frame:
+    /// `[n_frames]`.
+    ///
+    /// The foreground is a union of closed pixels: it is 8-connected, and the background 4-connected.
     pub betti: Vec<[usize; 2]>,
 }
 
-/// What all samples of a data set have in common.
+/// Shape that all samples of a data set share, and the number of classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleSpec {
-    /// Number of frames; 1 for images.
+    /// Number of frames of a sample; 1 for images.
     pub n_frames: usize,
-    /// Number of channels.
+    /// Number of channels: 1 for grey, 3 for red, green and blue.
     pub n_channels: usize,
-    /// Height in pixels.
+    /// Height of a frame, in pixels.
     pub height: usize,
-    /// Width in pixels.
+    /// Width of a frame, in pixels.
     pub width: usize,
     /// Number of classes.
     pub n_classes: usize,
 }
 
 impl SampleSpec {
-    /// Numbers in a frame.
+    /// Number of values in a frame: `n_channels * height * width`.
     pub fn frame_len(self) -> usize {
         self.n_channels * self.height * self.width
     }
 }
 
-/// Samples in memory, or made or decoded whenever one is asked for.
+/// Samples of a split: held in memory, or generated or decoded on access.
 pub type Samples = Arc<dyn Dataset<Sample>>;
 
-/// A data set, cut once and for all.
+/// Training, validation and test split of a data set, the same for every seed.
 pub struct Splits {
-    /// Shape of the samples.
+    /// Shape of the samples, and number of classes.
     pub spec: SampleSpec,
-    /// What is learned from.
+    /// Training split.
     pub train: Samples,
-    /// What choices are made on.
+    /// Validation split, which selects checkpoints and hyperparameters.
     pub validation: Samples,
-    /// What is reported; it chooses nothing.
+    /// Test split, which is only reported.
     pub test: Samples,
-    /// SHA-256 of the source, in hexadecimal: of the files' bytes, one file after the other and
-    /// decompressed; for folders, which are not read whole, of every file's path and size.
+    /// Digest of the data set: SHA-256 in hexadecimal.
+    ///
+    /// It is taken over the decompressed bytes of the files, one after the other; for folders, which are
+    /// not read completely, over the path and size of every file.
     pub sha256: String,
-    /// What is to be said of samples that were left out because they cannot be read.
+    /// One message for each sample that was left out because it cannot be read.
     pub unreadable: Vec<String>,
 }

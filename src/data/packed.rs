@@ -1,4 +1,4 @@
-//! Images kept in memory as the bytes of their file.
+//! Images held in memory as bytes.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use sha2::{Digest, Sha256};
 use super::split::{hexadecimal, set_aside};
 use super::{Sample, SampleSpec, Samples, Splits};
 
-/// Images of one shape, a byte for each pixel, and their classes.
+/// Images of one shape with one byte for each value, and their labels.
 pub(super) struct PackedImages {
-    /// `[n_images, n_channels, height, width]`, 0 is black and 255 white.
+    /// `[n_images, n_channels, height, width]`; 0 is black and 255 white.
     pub pixels: Vec<u8>,
     /// `[n_images]`
     pub labels: Vec<usize>,
 }
 
-/// The three splits of a source that has a training and a test part.
+/// Builds three splits from a source of training and test images.
 ///
 /// # Errors
 ///
-/// If `validation_fraction` of the training part is nothing.
+/// If `validation_fraction` sets no training image aside.
 pub(super) fn packed_splits(
     spec: SampleSpec,
     [train, test]: [PackedImages; 2],
     validation_fraction: f64,
     source: Sha256,
 ) -> Result<Splits, String> {
-    let [learned, validation] = set_aside(&train.labels, validation_fraction, "images")?;
-    let all_of_test = (0..test.labels.len()).collect();
+    let [training, validation] = set_aside(&train.labels, validation_fraction, "images")?;
+    let all_test = (0..test.labels.len()).collect();
     let [train, test] = [train, test].map(Arc::new);
     let subset = |images: &Arc<PackedImages>, indices| -> Samples {
         Arc::new(Subset {
@@ -39,15 +39,15 @@ pub(super) fn packed_splits(
     };
     Ok(Splits {
         spec,
-        train: subset(&train, learned),
+        train: subset(&train, training),
         validation: subset(&train, validation),
-        test: subset(&test, all_of_test),
+        test: subset(&test, all_test),
         sha256: hexadecimal(&source.finalize()),
         unreadable: Vec::new(),
     })
 }
 
-/// Some of the images; the bytes are shared.
+/// Subset of the images; the bytes are shared with other subsets.
 struct Subset {
     spec: SampleSpec,
     images: Arc<PackedImages>,
@@ -58,6 +58,7 @@ impl Dataset<Sample> for Subset {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         let index = self.indices[index];
         let size = self.spec.n_channels * self.spec.height * self.spec.width;
+        // Bytes are converted on access: as `f32` the images would take four times the memory.
         let bytes = &self.images.pixels[index * size..(index + 1) * size];
         let pixels = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
         Ok(Sample::new(pixels, self.images.labels[index]))

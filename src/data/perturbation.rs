@@ -1,4 +1,4 @@
-//! What may be done to samples before a model is shown them.
+//! Perturbations of samples: attacks and corruptions.
 
 use burn::prelude::*;
 
@@ -6,7 +6,7 @@ use super::attack::Attack;
 use super::corruption::Corruption;
 use super::{Sample, SampleBatcher, SampleSpec};
 
-/// What is done to samples.
+/// Change of samples before they become the input of a model.
 ///
 /// # Example
 ///
@@ -17,43 +17,44 @@ use super::{Sample, SampleBatcher, SampleSpec};
 ///
 /// let samples = [digits().test.get(0).unwrap()];
 /// let noise = Perturbation::Corrupt { corruption: Corruption::Noise, severity: 2 };
-/// let losses = |_: Tensor<5>| unreachable!("noise asks no model");
+/// let losses = |_: Tensor<5>| unreachable!("corruptions do not use the model");
 /// let clips = noise.apply(&samples, DIGITS_SPEC, 0, 0, &Device::flex().autodiff(), &losses);
 /// assert_eq!(clips.dims(), [1, 1, 1, 8, 8]);
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Perturbation {
-    /// Nothing.
+    /// No change.
     None,
-    /// Pixels are moved against a model.
+    /// Attack: pixels change so as to raise the loss of a model.
     Attack {
-        /// How.
+        /// Algorithm of the attack.
         attack: Attack,
-        /// Largest change of a pixel, a fraction of the range of pixels.
+        /// Largest change of a pixel, as a fraction of the range of pixels.
         epsilon: f64,
     },
-    /// Frames are corrupted.
+    /// Corruption: frames change independently of any model.
     Corrupt {
-        /// How.
+        /// Kind of corruption.
         corruption: Corruption,
-        /// How much, 1 to 5.
+        /// Severity from 1 to 5.
         severity: usize,
     },
 }
 
 impl Perturbation {
-    /// The perturbed samples as a model sees them: `[n_samples, n_frames, n_channels, height, width]`, pixels in
-    /// [-1, 1].
+    /// Returns the perturbed samples as model input: `[n_samples, n_frames, n_channels, height, width]`,
+    /// pixels in `[-1, 1]`.
     ///
-    /// What is drawn depends on `seed` and on the place of a sample in the data, `first_place` for the first.
-    /// `losses` and the device are as [`Attack::apply`] asks for; only attacks call `losses`.
+    /// Random numbers depend on `seed` and on the index of a sample in its data set, `first_index` for the
+    /// first sample. `losses` and `device` must meet the requirements of [`Attack::apply`]; only attacks
+    /// call `losses`.
     pub fn apply(
         self,
         samples: &[Sample],
         spec: SampleSpec,
         seed: u64,
-        first_place: usize,
+        first_index: usize,
         device: &Device,
         losses: &dyn Fn(Tensor<5>) -> Tensor<1>,
     ) -> Tensor<5> {
@@ -62,18 +63,22 @@ impl Perturbation {
             Self::None => batcher.clips(samples, device),
             Self::Attack { attack, epsilon } => {
                 let clips = batcher.clips(samples, device);
-                attack.apply(&clips, epsilon, seed, first_place, losses)
+                attack.apply(&clips, epsilon, seed, first_index, losses)
             }
             Self::Corrupt {
                 corruption,
                 severity,
             } => {
-                let corrupted = samples.iter().enumerate().map(|(place, sample)| {
-                    let pixels =
-                        corruption.apply(sample, spec, severity, seed, first_place + place);
-                    Sample::new(pixels, sample.label)
-                });
-                batcher.clips(&corrupted.collect::<Vec<_>>(), device)
+                let corrupted: Vec<Sample> = samples
+                    .iter()
+                    .enumerate()
+                    .map(|(offset, sample)| {
+                        let index = first_index + offset;
+                        let pixels = corruption.apply(sample, spec, severity, seed, index);
+                        Sample::new(pixels, sample.label)
+                    })
+                    .collect();
+                batcher.clips(&corrupted, device)
             }
         }
     }

@@ -1,20 +1,20 @@
-//! Where a validation split comes from if the source has none, and how a source is named.
+//! Validation splits taken from the training split, and hexadecimal digests.
 
 use rand::seq::SliceRandom;
 
 use super::batch::random_stream;
 
-/// Names the shuffle of the split; changing it would make results incomparable.
+/// Seed of the split; changing it would make results incomparable with earlier ones.
 const SPLIT_SEED: u64 = 0;
 
-/// Places of the training and of the validation images, each ascending.
+/// Divides samples into training and validation: returns the indices of both, each ascending.
 ///
-/// `validation_fraction` of every class, rounded, is set aside; one image of a class always stays
-/// in training. The choice is fixed: it does not depend on the seed of a run.
+/// `validation_fraction` of every class, rounded, is set aside for validation; at least one sample of a
+/// class stays in training. The choice is fixed: it does not depend on the seed of a run.
 ///
 /// # Errors
 ///
-/// If nothing is set aside; `plural` is what the message calls the items.
+/// If no sample is set aside; `plural` names the samples in the message.
 pub(super) fn set_aside(
     labels: &[usize],
     validation_fraction: f64,
@@ -22,11 +22,12 @@ pub(super) fn set_aside(
 ) -> Result<[Vec<usize>; 2], String> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.shuffle(&mut random_stream(SPLIT_SEED, &[]));
+    // The sort is stable, so that the order within a class stays random.
     order.sort_by_key(|&index| labels[index]);
     let (mut train, mut validation) = (Vec::new(), Vec::new());
     for class in order.chunk_by(|&a, &b| labels[a] == labels[b]) {
-        let wanted = (validation_fraction * class.len() as f64).round() as usize;
-        let (aside, rest) = class.split_at(wanted.min(class.len() - 1));
+        let n_aside = (validation_fraction * class.len() as f64).round() as usize;
+        let (aside, rest) = class.split_at(n_aside.min(class.len() - 1));
         validation.extend_from_slice(aside);
         train.extend_from_slice(rest);
     }
@@ -41,7 +42,7 @@ pub(super) fn set_aside(
     Ok([train, validation])
 }
 
-/// A digest as it is usually written.
+/// Formats a digest as lower-case hexadecimal digits.
 pub(super) fn hexadecimal(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -51,27 +52,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_split_takes_its_share_of_every_class_and_nothing_twice() {
+    fn the_split_takes_its_share_of_every_class() {
         let labels: Vec<usize> = (0..300).map(|index| index % 3 * (index % 2)).collect();
         let [train, validation] = set_aside(&labels, 0.2, "images").unwrap();
         let mut all = [train.clone(), validation.clone()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..300).collect::<Vec<_>>());
         for (class, expected) in [(0, 40), (1, 10), (2, 10)] {
-            let of_class = validation.iter().filter(|&&index| labels[index] == class);
-            assert_eq!(of_class.count(), expected, "class {class}");
+            let n = validation.iter().filter(|&&index| labels[index] == class);
+            assert_eq!(n.count(), expected, "class {class}");
         }
         assert_eq!(
             set_aside(&labels, 0.2, "images").unwrap(),
             [train.clone(), validation]
         );
-        // Chosen at random, not the first of each class.
+        // The choice is random, not the first samples of each class.
         assert!(train.contains(&299) && train.iter().any(|&index| index < 30));
         assert!(train.windows(2).any(|pair| pair[1] - pair[0] > 1));
     }
 
     #[test]
-    fn every_class_keeps_an_image_and_an_empty_split_is_an_error() {
+    fn every_class_keeps_a_training_sample() {
         let [train, validation] = set_aside(&[0, 1, 1], 0.9, "images").unwrap();
         assert_eq!((train.len(), validation.len()), (2, 1));
         let error = set_aside(&[0, 1, 2], 0.2, "images").unwrap_err();

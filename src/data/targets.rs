@@ -1,21 +1,21 @@
-//! What a classifier should answer, as one row of probabilities for each image.
+//! Target probabilities of a classifier, with mixed labels and label smoothing.
 
 use burn::prelude::*;
 
-/// The class of an image, or of two images that were mixed.
+/// Label of a sample, or of two samples that were mixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MixedLabel {
-    /// Class of the image itself.
+    /// Label of the sample itself.
     pub label: usize,
-    /// Class of the image mixed into it.
+    /// Label of the sample mixed into it.
     pub partner: usize,
-    /// Share of the image itself, a fraction.
+    /// Share of the sample itself, in `[0, 1]`.
     pub lambda: f64,
 }
 
 impl MixedLabel {
-    /// The class of an image that is not mixed.
-    pub fn whole(label: usize) -> Self {
+    /// Label of a sample that is not mixed with another.
+    pub fn unmixed(label: usize) -> Self {
         Self {
             label,
             partner: label,
@@ -24,10 +24,13 @@ impl MixedLabel {
     }
 }
 
-/// Target rows: each class has its share, and `label_smoothing` of the row is spread evenly.
+/// Computes target probabilities with label smoothing: one row for each label, each with the sum 1.
 ///
-/// The class of an unmixed image gets `1 - s + s / n_classes` and every other class
-/// `s / n_classes`, where `s` is `label_smoothing`; as in PyTorch and timm. Rows sum to 1.
+/// ```text
+/// target[k] = s / n_classes + (1 - s) (lambda [k == label] + (1 - lambda) [k == partner])
+/// ```
+///
+/// Here `s` is `label_smoothing`, as in PyTorch and timm.
 ///
 /// # Shapes
 ///
@@ -62,9 +65,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_hold_both_classes_and_the_smoothing() {
+    fn targets_contain_both_labels_and_the_smoothing() {
         let labels = [
-            MixedLabel::whole(2),
+            MixedLabel::unmixed(2),
             MixedLabel {
                 label: 0,
                 partner: 3,
@@ -73,9 +76,9 @@ mod tests {
         ];
         let targets = soft_targets(&labels, 4, 0.2, &Device::flex());
         let expected = [0.05, 0.05, 0.85, 0.05, 0.65, 0.05, 0.05, 0.25];
-        let found: Vec<f32> = targets.try_into_vec_as().unwrap();
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        let actual: Vec<f32> = targets.try_into_vec_as().unwrap();
+        for (actual, expected) in actual.iter().zip(expected) {
+            assert!((actual - expected).abs() < 1e-6, "{actual} {expected}");
         }
     }
 }

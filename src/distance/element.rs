@@ -1,29 +1,36 @@
-//! The two types of numbers that distances are taken in.
+//! The two floating-point types of rows, and what the kernels need of them.
 
 use super::vectorized::Extension;
 use crate::real::Real;
 use std::fmt::Debug;
 
-/// What the Jensen-Shannon distance needs of a type; out of reach, so that no type can be added.
+/// Jensen-Shannon kernel of one floating-point type.
+///
+/// A sealed trait: its module is private, so that no other type can implement [`DistanceElement`].
 pub trait Kernel: Sized {
     /// Up to [`LANES`](Self::LANES) consecutive outcomes of a row, prepared for the kernel.
     type Lanes: Copy + Debug + Default + Send + Sync;
 
-    /// Outcomes in one [`Lanes`](Self::Lanes).
+    /// Number of outcomes in one [`Lanes`](Self::Lanes).
     const LANES: usize;
 
-    /// Prepares 1 to `LANES` outcomes; absent ones count as zero mass, which adds nothing.
+    /// Prepares 1 to `LANES` outcomes for the kernel.
+    ///
+    /// Missing outcomes get zero mass, which adds nothing to a divergence.
     fn prepare(outcomes: &[Self]) -> Self::Lanes;
 
-    /// Divergences of `p` from each of `q`, symmetric bit for bit.
+    /// Jensen-Shannon divergences between `p` and each of `q`.
+    ///
+    /// Symmetric bit for bit: exchanging `p` and one of `q` gives the same number.
     fn divergences<const N: usize>(
         extension: Extension,
         p: &[Self::Lanes],
         q: [&[Self::Lanes]; N],
     ) -> [f64; N];
 
-    /// Adds what one outcome contributes to the divergences of point `i` from all points before it;
-    /// `outcome` has the masses of all points, in lanes.
+    /// Adds the terms of one outcome to the divergences between point `i` and all points before it.
+    ///
+    /// `outcome` holds the masses that all points give to this outcome, in lanes.
     fn add_outcome(
         extension: Extension,
         i: usize,
@@ -40,21 +47,21 @@ pub trait Kernel: Sized {
     );
 }
 
-/// A floating-point type that distances can be taken in: `f32` (fast) or `f64` (accurate).
+/// Floating-point type of rows and distances: `f32` (fast) or `f64` (accurate).
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::distance::{DistanceElement, PairwiseDistances, RowDistance};
 ///
-/// fn apart<T: DistanceElement>(rows: &[T; 4]) -> T {
+/// fn distance<T: DistanceElement>(rows: &[T; 4]) -> T {
 ///     let mut distances = [T::zero(); 4];
 ///     PairwiseDistances::default().compute(RowDistance::JENSEN_SHANNON, rows, 2, &mut distances);
 ///     distances[1]
 /// }
-/// let nearly_equal = apart(&[0.5, 0.5, 0.5 + 1e-7, 0.5 - 1e-7]);
+/// let nearly_equal = distance(&[0.5, 0.5, 0.5 + 1e-7, 0.5 - 1e-7]);
 /// assert!((nearly_equal / 7.071067811865e-8 - 1.0_f64).abs() < 1e-8);
-/// assert_eq!(apart(&[0.25_f32, 0.75, 0.25, 0.75]), 0.0);
+/// assert_eq!(distance(&[0.25_f32, 0.75, 0.25, 0.75]), 0.0);
 /// ```
 pub trait DistanceElement: Real + Kernel {}
 

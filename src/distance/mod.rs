@@ -1,4 +1,8 @@
 //! Distances between the rows of a matrix, and their gradients.
+//!
+//! [`PairwiseDistances`] computes all distances between the rows of one matrix, such as an attention map,
+//! by a [`RowDistance`], whose gradient [`RowDistance::accumulate_gradient`] computes.
+//! [`multidimensional_scaling`] places points in space so that distances can be drawn.
 
 mod element;
 mod gradient;
@@ -9,5 +13,5 @@ mod vectorized;
 mod vectors;
 
 pub use element::DistanceElement;
-pub use row_distance::{Metric, PairwiseDistances, RowDistance};
-pub use scaling::{SCALED_DIMS, multidimensional_scaling};
+pub use row_distance::{PairwiseDistances, RowDistance, RowMetric};
+pub use scaling::{SCALED_DIMS, ScaledPoints, multidimensional_scaling};

@@ -1,73 +1,94 @@
-//! Distances of all pairs of rows of a matrix, and the gradient of one of them.
+//! Distances between all pairs of rows of a matrix.
 
 use super::element::DistanceElement;
 use super::vectorized::{Extension, squared_distances};
 use super::vectors::normalize;
 use crate::error::{Error, Result};
 
-/// What two rows are compared by.
+/// Metric by which two rows of a matrix are compared.
+///
+/// With rows `p` and `q` (distributions), `u` and `v` (vectors), or entries `a_ij` (attention):
+///
+/// ```text
+/// Jensen-Shannon:  d^2 = 1/2 sum_k p_k ln(p_k / m_k) + 1/2 sum_k q_k ln(q_k / m_k),  m = (p + q) / 2
+/// Hellinger:       d^2 = 1/2 sum_k (sqrt p_k - sqrt q_k)^2
+/// cosine:          d   = 1 - <u, v> / (|u| |v|)
+/// Euclidean:       d^2 = sum_k (u_k - v_k)^2
+/// attention:       d   = 1 - max(a_ij, a_ji)
+/// ```
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::distance::{Metric, PairwiseDistances, RowDistance};
+/// use burn_topology::distance::{PairwiseDistances, RowDistance, RowMetric};
 ///
 /// let rows = [1.0, 0.0, 0.0, 1.0];
-/// let apart = |metric| {
+/// let distance = |metric| {
 ///     let distance = RowDistance { metric, exponent: 1.0 };
 ///     let mut distances = [0.0_f64; 4];
 ///     PairwiseDistances::default().compute(distance, &rows, 2, &mut distances);
 ///     distances[1]
 /// };
-/// assert!((apart(Metric::JensenShannon) - 2f64.ln().sqrt()).abs() < 1e-15);
-/// assert_eq!((apart(Metric::Hellinger), apart(Metric::Cosine)), (1.0, 1.0));
-/// assert_eq!(apart(Metric::Euclidean), 2f64.sqrt());
-/// assert_eq!(apart(Metric::Attention), 1.0);
+/// assert!((distance(RowMetric::JensenShannon) - 2f64.ln().sqrt()).abs() < 1e-15);
+/// assert_eq!((distance(RowMetric::Hellinger), distance(RowMetric::Cosine)), (1.0, 1.0));
+/// assert_eq!(distance(RowMetric::Euclidean), 2f64.sqrt());
+/// assert_eq!(distance(RowMetric::Attention), 1.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// Square root of the Jensen-Shannon divergence of two distributions, natural logarithm: 0 to
-    /// `sqrt(ln 2) = 0.8326`. Rows need not sum to one; nothing is renormalised. Masses must not be
-    /// negative, nor above an eighth of the largest number of their type.
+pub enum RowMetric {
+    /// Jensen-Shannon distance of two distributions: the square root of the Jensen-Shannon divergence
+    /// with natural logarithms, from 0 to `sqrt(ln 2) = 0.8326`.
+    ///
+    /// Rows need not sum to one; nothing is renormalised. Masses must not be negative, nor above an
+    /// eighth of the largest number of their type.
     JensenShannon,
-    /// Hellinger distance of two distributions, `|sqrt p - sqrt q| / sqrt 2`: 0 to 1, and between
-    /// 0.83 and 1 times the Jensen-Shannon distance over `sqrt(ln 2)`.
+    /// Hellinger distance of two distributions, `|sqrt p - sqrt q| / sqrt 2`, from 0 to 1.
+    ///
+    /// It lies between 0.83 and 1 times the Jensen-Shannon distance divided by `sqrt(ln 2)`.
     Hellinger,
-    /// One less the cosine of the angle between two vectors: 0 to 2. A vector of zeros is at
-    /// distance 1 from every other and 0 from another one, with gradient zero.
+    /// One minus the cosine similarity of two vectors, from 0 to 2.
+    ///
+    /// A vector of zeros is at distance 1 from every other vector and at distance 0 from another vector
+    /// of zeros, with gradient zero.
     Cosine,
     /// Euclidean distance of two vectors.
     Euclidean,
-    /// `1 - max(a_ij, a_ji)` of a square matrix of attention: tokens that attend to each other are
-    /// near. Not of rows, strictly: entry by entry. Never below 0.
+    /// Attention distance `1 - max(a_ij, a_ji)` of two tokens, at least 0.
+    ///
+    /// Tokens that attend to each other are near. It is read from two entries of a square attention map
+    /// rather than from its rows.
     Attention,
 }
 
-/// A metric, and a power of it.
+/// Distance between two rows: a metric raised to a power.
 ///
-/// The pairing of births and deaths does not depend on the exponent, their values do. The square of
-/// the Jensen-Shannon distance is the divergence; squares do not satisfy the triangle inequality,
-/// which persistence does not need.
+/// ```text
+/// distance(p, q) = metric(p, q)^exponent
+/// ```
+///
+/// The pairing of births and deaths does not depend on the exponent; their values do. The square of the
+/// Jensen-Shannon distance is the Jensen-Shannon divergence. Squares do not satisfy the triangle
+/// inequality, which persistence does not need.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::distance::{Metric, PairwiseDistances, RowDistance};
+/// use burn_topology::distance::{PairwiseDistances, RowDistance, RowMetric};
 ///
-/// let divergence = RowDistance { metric: Metric::JensenShannon, exponent: 2.0 };
+/// let divergence = RowDistance { metric: RowMetric::JensenShannon, exponent: 2.0 };
 /// let mut distances = [0.0_f64; 4];
 /// PairwiseDistances::default().compute(divergence, &[1.0, 0.0, 0.0, 1.0], 2, &mut distances);
 /// assert!((distances[1] - 2f64.ln()).abs() < 1e-15);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RowDistance {
-    /// The metric.
-    pub metric: Metric,
-    /// The power it is raised to, above zero; 1 for the metric itself.
+    /// Metric that is raised to a power.
+    pub metric: RowMetric,
+    /// Exponent of that power, finite and above zero; 1 for the metric itself.
     pub exponent: f64,
 }
 
-/// All distances between the rows of matrices; keeps its scratch between them.
+/// Computes all distances between the rows of a matrix, and keeps its buffers for the next one.
 ///
 /// # Example
 ///
@@ -83,11 +104,13 @@ pub struct RowDistance {
 /// ```
 #[derive(Debug, Clone)]
 pub struct PairwiseDistances<T: DistanceElement> {
+    /// Rows for the Jensen-Shannon kernel, point by point.
     lanes: Vec<T::Lanes>,
-    /// The last outcomes, those that fill no lanes: all points of one after those of another.
+    /// Outcomes at the end of the rows that fill no lanes: for each such outcome the masses of all points.
     last_outcomes: Vec<T::Lanes>,
+    /// Prepared rows of the Euclidean, cosine and Hellinger distances.
     vectors: Vec<f64>,
-    /// Of one row, before they are distances.
+    /// Divergences or squared distances of one row of the result, before they become distances.
     row: Vec<f64>,
 }
 
@@ -102,17 +125,19 @@ impl<T: DistanceElement> Default for PairwiseDistances<T> {
     }
 }
 
-/// Rows that one row is compared with at a time: it is read once for all of them.
+/// Number of rows that one row is compared with at a time, so that it is loaded once for all of them.
 const AT_ONCE: usize = 4;
 
-/// Outcomes left over beside whole lanes up to which they are taken point by point, in lanes of
-/// points, rather than in lanes of their own that stay empty for the most part.
-fn most_last_outcomes(lanes: usize) -> usize {
+/// Largest number of leftover outcomes that are stored transposed.
+///
+/// A row seldom fills its last lanes. If at most half of them would be used, it is cheaper to handle
+/// these few outcomes one by one, each over lanes of points, which are full.
+fn max_last_outcomes(lanes: usize) -> usize {
     lanes / 2
 }
 
 impl<T: DistanceElement> PairwiseDistances<T> {
-    /// Distances between all rows, symmetric bit for bit, with a zero diagonal.
+    /// Computes the distances between all rows: symmetric bit for bit, with a zero diagonal.
     ///
     /// # Shapes
     ///
@@ -120,12 +145,13 @@ impl<T: DistanceElement> PairwiseDistances<T> {
     ///
     /// # Cost
     ///
-    /// `n_points^2 / 2 * n_columns` kernel steps on the calling thread ([`Metric::Attention`]: none
-    /// but `n_points^2`). Nothing is allocated once a matrix of this size has been seen.
+    /// `n_points^2 / 2 * n_columns` kernel steps on the calling thread; `n_points^2` for
+    /// [`RowMetric::Attention`]. The buffers are kept, so that a matrix no larger than an earlier one needs
+    /// no large allocation.
     ///
     /// # Panics
     ///
-    /// If the lengths do not fit the shapes, or a matrix of attention is not square.
+    /// If the lengths do not fit the shapes, or an attention map is not square.
     pub fn compute(
         &mut self,
         distance: RowDistance,
@@ -137,90 +163,98 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
         assert_eq!(distances.len(), n_points * n_points, "not a square matrix");
         let extension = Extension::best();
+        // Only resized, not zeroed anew for each row: every entry is written before it is read.
         self.row.clear();
         self.row.resize(n_points, 0.0);
         match distance.metric {
-            Metric::JensenShannon => {
+            RowMetric::JensenShannon => {
                 let n_last = self.prepare_lanes(rows, n_columns);
                 let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
                 let outcomes = Rows(&self.last_outcomes, n_points.div_ceil(T::LANES));
-                let write = |divergence: f64| distance.finish(divergence.sqrt());
+                let to_distance = |divergence: f64| distance.power(divergence.sqrt());
                 fill(
                     distances,
                     &mut self.row,
-                    write,
-                    |i, j| T::divergences(extension, lanes.one(i), lanes.some::<AT_ONCE>(j)),
-                    |i, j| T::divergences(extension, lanes.one(i), lanes.some::<1>(j)),
+                    to_distance,
+                    |i, j| T::divergences(extension, lanes.row(i), lanes.rows::<AT_ONCE>(j)),
+                    |i, j| T::divergences(extension, lanes.row(i), lanes.rows::<1>(j)),
                     |i, divergences| {
                         for outcome in 0..n_last {
-                            T::add_outcome(extension, i, outcomes.one(outcome), divergences);
+                            T::add_outcome(extension, i, outcomes.row(outcome), divergences);
                         }
                     },
                 );
             }
-            Metric::Attention => {
+            RowMetric::Attention => {
                 assert_eq!(n_points, n_columns, "attention is not square");
                 for i in 0..n_points {
                     for j in 0..i {
                         let weight = rows[i * n_points + j].max(rows[j * n_points + i]);
-                        let apart = (1.0 - weight.to_f64_exact()).max(0.0);
-                        distances[i * n_points + j] = distance.finish(apart);
+                        // Rounding can lift a weight slightly above 1.
+                        let metric = (1.0 - weight.to_f64_exact()).max(0.0);
+                        distances[i * n_points + j] = distance.power(metric);
                         distances[j * n_points + i] = distances[i * n_points + j];
                     }
                     distances[i * n_points + i] = T::zero();
                 }
             }
-            Metric::Hellinger | Metric::Cosine | Metric::Euclidean => {
+            RowMetric::Hellinger | RowMetric::Cosine | RowMetric::Euclidean => {
                 self.vectors.clear();
+                // `max(1)`: without columns there is no row either, but a chunk length of 0 panics.
                 for row in rows.chunks_exact(n_columns.max(1)) {
                     let start = self.vectors.len();
                     self.vectors.extend(row.iter().map(|x| x.to_f64_exact()));
                     distance.metric.prepare(&mut self.vectors[start..]);
                 }
                 let vectors = Rows(&self.vectors, n_columns);
-                let write = |square: f64| distance.finish(distance.metric.of_square(square));
+                let to_distance =
+                    |square: f64| distance.power(distance.metric.value_from_square(square));
                 fill(
                     distances,
                     &mut self.row,
-                    write,
-                    |i, j| squared_distances(extension, vectors.one(i), vectors.some::<AT_ONCE>(j)),
-                    |i, j| squared_distances(extension, vectors.one(i), vectors.some::<1>(j)),
+                    to_distance,
+                    |i, j| squared_distances(extension, vectors.row(i), vectors.rows::<AT_ONCE>(j)),
+                    |i, j| squared_distances(extension, vectors.row(i), vectors.rows::<1>(j)),
                     |_, _| {},
                 );
-                if distance.metric == Metric::Cosine {
+                if distance.metric == RowMetric::Cosine {
                     self.separate_zeros(distance, n_columns, distances);
                 }
             }
         }
     }
 
-    /// Prepares the rows for the Jensen-Shannon kernel; returns how many outcomes at their ends are
-    /// in `last_outcomes` and not in `lanes`.
+    /// Prepares the rows for the Jensen-Shannon kernel, and returns the number of outcomes at the end of
+    /// each row that are stored in `last_outcomes` instead of `lanes`.
     fn prepare_lanes(&mut self, rows: &[T], n_columns: usize) -> usize {
         let left_over = n_columns % T::LANES;
-        let n_last = match left_over <= most_last_outcomes(T::LANES) {
-            true => left_over,
-            false => 0,
+        let n_last = if left_over <= max_last_outcomes(T::LANES) {
+            left_over
+        } else {
+            0
         };
         self.lanes.clear();
         for row in rows.chunks_exact(n_columns.max(1)) {
             let whole = row[..n_columns - n_last].chunks(T::LANES);
             self.lanes.extend(whole.map(T::prepare));
         }
+        // Transposed: lanes of points for each outcome, rather than lanes of outcomes for each point.
         self.last_outcomes.clear();
         let mut masses = Vec::with_capacity(T::LANES);
         for outcome in n_columns - n_last..n_columns {
-            let mut of_points = rows.iter().skip(outcome).step_by(n_columns).peekable();
-            while of_points.peek().is_some() {
+            let mut point_masses = rows.iter().skip(outcome).step_by(n_columns).peekable();
+            while point_masses.peek().is_some() {
                 masses.clear();
-                masses.extend(of_points.by_ref().take(T::LANES));
+                masses.extend(point_masses.by_ref().take(T::LANES));
                 self.last_outcomes.push(T::prepare(&masses));
             }
         }
         n_last
     }
 
-    /// Vectors of zeros have no angle: distance 1 to all others.
+    /// Sets the cosine distance between a vector of zeros, which has no angle, and any other vector to 1.
+    ///
+    /// The kernel gives 1/2 for such a pair, since only one of its vectors has length 1.
     fn separate_zeros(&self, distance: RowDistance, n_columns: usize, distances: &mut [T]) {
         let rows = self.vectors.chunks_exact(n_columns.max(1));
         let is_zero: Vec<bool> = rows.map(|row| row.iter().all(|&x| x == 0.0)).collect();
@@ -228,48 +262,54 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         if is_zero.iter().any(|&zero| zero) {
             for (index, value) in distances.iter_mut().enumerate() {
                 if is_zero[index / n_points] != is_zero[index % n_points] {
-                    *value = distance.finish(1.0);
+                    *value = distance.power(1.0);
                 }
             }
         }
     }
 }
 
-/// Rows of the same width.
+/// Rows of one width, stored one after the other.
 struct Rows<'a, L>(&'a [L], usize);
 
 impl<'a, L> Rows<'a, L> {
-    fn one(&self, i: usize) -> &'a [L] {
+    fn row(&self, i: usize) -> &'a [L] {
         &self.0[i * self.1..][..self.1]
     }
 
-    fn some<const N: usize>(&self, start: usize) -> [&'a [L]; N] {
-        std::array::from_fn(|k| self.one(start + k))
+    /// `N` consecutive rows.
+    fn rows<const N: usize>(&self, start: usize) -> [&'a [L]; N] {
+        std::array::from_fn(|k| self.row(start + k))
     }
 }
 
-/// Fills a symmetric matrix, [`AT_ONCE`] entries of a row at a time and the last ones singly; `add`
-/// completes the entries of row `i` before its diagonal.
+/// Fills a symmetric matrix from its lower triangle, [`AT_ONCE`] entries at a time.
+///
+/// `several(i, j)` computes entries `j..j + AT_ONCE` of row `i`, and `single(i, j)` one entry, for the
+/// rest before the diagonal. `complete` adds to all entries of row `i` before the diagonal, and
+/// `to_distance` turns each into a distance.
 fn fill<T: DistanceElement>(
     distances: &mut [T],
     row: &mut [f64],
-    finish: impl Fn(f64) -> T,
-    some: impl Fn(usize, usize) -> [f64; AT_ONCE],
+    to_distance: impl Fn(f64) -> T,
+    several: impl Fn(usize, usize) -> [f64; AT_ONCE],
     single: impl Fn(usize, usize) -> [f64; 1],
-    add: impl Fn(usize, &mut [f64]),
+    complete: impl Fn(usize, &mut [f64]),
 ) {
     let n_points = row.len();
     for i in 0..n_points {
         let (chunks, rest) = row[..i].as_chunks_mut::<AT_ONCE>();
         for (k, chunk) in chunks.iter_mut().enumerate() {
-            *chunk = some(i, k * AT_ONCE);
+            *chunk = several(i, k * AT_ONCE);
         }
+        // The last entries before the diagonal, up to three.
         for (k, entry) in rest.iter_mut().enumerate() {
             [*entry] = single(i, i - i % AT_ONCE + k);
         }
-        add(i, &mut row[..i]);
+        complete(i, &mut row[..i]);
+        // Both triangles get the same number: symmetric bit for bit, whatever the kernel rounds.
         for (j, &value) in row[..i].iter().enumerate() {
-            let distance = finish(value);
+            let distance = to_distance(value);
             distances[i * n_points + j] = distance;
             distances[j * n_points + i] = distance;
         }
@@ -277,8 +317,8 @@ fn fill<T: DistanceElement>(
     }
 }
 
-impl Metric {
-    /// Makes of a row one whose Euclidean distances tell those of the metric.
+impl RowMetric {
+    /// Transforms a row so that the metric is a function of the Euclidean distance of transformed rows.
     fn prepare(self, row: &mut [f64]) {
         match self {
             Self::Hellinger => row.iter_mut().for_each(|x| *x = x.sqrt()),
@@ -287,14 +327,15 @@ impl Metric {
         }
     }
 
+    /// Returns a prepared copy of a row, in `f64`.
     pub(super) fn prepared<T: DistanceElement>(self, row: &[T]) -> Vec<f64> {
         let mut row: Vec<f64> = row.iter().map(|x| x.to_f64_exact()).collect();
         self.prepare(&mut row);
         row
     }
 
-    /// The metric from the squared Euclidean distance of prepared rows.
-    pub(super) fn of_square(self, square: f64) -> f64 {
+    /// Computes the metric from the squared Euclidean distance of prepared rows.
+    pub(super) fn value_from_square(self, square: f64) -> f64 {
         match self {
             Self::Hellinger => (0.5 * square).sqrt(),
             Self::Cosine => 0.5 * square,
@@ -304,13 +345,13 @@ impl Metric {
 }
 
 impl RowDistance {
-    /// The Jensen-Shannon distance.
+    /// The Jensen-Shannon distance, with exponent 1.
     pub const JENSEN_SHANNON: Self = Self {
-        metric: Metric::JensenShannon,
+        metric: RowMetric::JensenShannon,
         exponent: 1.0,
     };
 
-    /// Checks the exponent.
+    /// Checks that the exponent is in its range.
     ///
     /// # Errors
     ///
@@ -325,9 +366,10 @@ impl RowDistance {
         )))
     }
 
-    /// The power, rounded to the type of the rows.
+    /// Raises a value of the metric to the exponent, and rounds it to the type of the rows.
     #[inline]
-    fn finish<T: DistanceElement>(self, metric: f64) -> T {
+    fn power<T: DistanceElement>(self, metric: f64) -> T {
+        // No call of `powf` for the two usual exponents: it is slow and does not round exactly.
         T::from_f64_nearest(if self.exponent == 1.0 {
             metric
         } else if self.exponent == 2.0 {

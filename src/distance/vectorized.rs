@@ -1,61 +1,73 @@
-//! The kernels, compiled for each vector extension and chosen when the program runs.
+//! Kernels compiled for each vector extension, one of which is chosen when the program runs.
 //!
-//! The only module of this crate with unsafe code.
+//! A release build targets the oldest processors of an architecture. Each function here therefore holds
+//! copies of one generic kernel, compiled for wider vectors by `#[target_feature]`, and calls the one that
+//! suits the processor. The compiler vectorises the generic kernels by itself; only one of them is written
+//! out in intrinsics, in the module `avx512` below.
+//!
+//! This is the only module of the crate with unsafe code. It is unsafe for two reasons: a function with
+//! `#[target_feature]` may only be called on a processor that has the feature, and loads and stores of
+//! vectors take raw pointers.
 
 #![allow(
     unsafe_code,
-    reason = "functions for vector extensions are called once these were found"
+    reason = "functions for vector extensions are called only after these were detected"
 )]
 
 use std::sync::LazyLock;
 
-use super::jensen_shannon::{F32Lanes, add_log_ratios_of, add_outcome_of, divergences_of};
-use super::vectors::squared_distances_of;
+use super::jensen_shannon::{F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32};
+use super::vectors::squared_distances_f64;
 
-/// What the processor offers.
+/// Vector extension of the processor for which a kernel is compiled.
+///
+/// A value proves that the processor has the extension: [`Extension::available`] is the only place where
+/// the variants other than `Baseline` are made, and the calls of unsafe functions rest on that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
-    /// 512-bit vectors.
+    /// AVX-512F: vectors of 512 bits.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// 256-bit vectors.
+    /// AVX2: vectors of 256 bits.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// What the target has by itself: SSE2, NEON.
+    /// The extension that the target of the build always has, such as SSE2 or NEON.
     Baseline,
 }
 
+/// Widest extension of this processor, detected once rather than in every call.
 static BEST: LazyLock<Extension> = LazyLock::new(|| Extension::available()[0]);
 
 impl Extension {
-    /// The widest of this processor.
+    /// Widest extension of this processor.
     #[inline]
     pub(super) fn best() -> Self {
         *BEST
     }
 
-    /// All of this processor, the widest first.
+    /// All extensions of this processor, the widest first.
     pub(super) fn available() -> Vec<Self> {
-        let mut found = Vec::new();
+        let mut extensions = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
+            // The copies are compiled with `fma` too, so it is required beside either.
             let has_fma = std::arch::is_x86_feature_detected!("fma");
             if has_fma && std::arch::is_x86_feature_detected!("avx512f") {
-                found.push(Self::Avx512);
+                extensions.push(Self::Avx512);
             }
             if has_fma && std::arch::is_x86_feature_detected!("avx2") {
-                found.push(Self::Avx2);
+                extensions.push(Self::Avx2);
             }
         }
-        found.push(Self::Baseline);
-        found
+        extensions.push(Self::Baseline);
+        extensions
     }
 }
 
-/// Whether the target multiplies and adds in one instruction by itself.
+/// True if every processor of the target multiplies and adds in one instruction.
 const BASELINE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
-/// Divergences of `p` from each of `q`.
+/// Jensen-Shannon divergences between `p` and each of `q`.
 #[inline]
 pub(super) fn divergences<const N: usize>(
     extension: Extension,
@@ -65,19 +77,20 @@ pub(super) fn divergences<const N: usize>(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2<const N: usize>(p: &[F32Lanes], q: [&[F32Lanes]; N]) -> [f64; N] {
-        divergences_of::<true, N>(p, q)
+        divergences_f32::<true, N>(p, q)
     }
     match extension {
-        // SAFETY: the variants are made only where the processor has these extensions.
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx512 => unsafe { avx512::divergences(p, q) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(p, q) },
-        Extension::Baseline => divergences_of::<BASELINE_FMA, N>(p, q),
+        Extension::Baseline => divergences_f32::<BASELINE_FMA, N>(p, q),
     }
 }
 
-/// Adds one outcome's terms to the divergences of point `i` from those before it.
+/// Adds the terms of one outcome to the divergences between point `i` and all points before it.
 #[inline]
 pub(super) fn add_outcome(
     extension: Extension,
@@ -88,19 +101,20 @@ pub(super) fn add_outcome(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
-        add_outcome_of::<true>(i, outcome, divergences);
+        add_outcome_f32::<true>(i, outcome, divergences);
     }
     match extension {
-        // SAFETY: the variants are made only where the processor has these extensions.
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx512 => unsafe { avx512::add_outcome(i, outcome, divergences) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(i, outcome, divergences) },
-        Extension::Baseline => add_outcome_of::<BASELINE_FMA>(i, outcome, divergences),
+        Extension::Baseline => add_outcome_f32::<BASELINE_FMA>(i, outcome, divergences),
     }
 }
 
-/// Adds `scale * ln(2 p / (p + q))` to the gradient of each row.
+/// Adds `scale * ln(2 p / (p + q))` to the gradient of `p`, and likewise for `q`.
 #[inline]
 pub(super) fn add_log_ratios(
     extension: Extension,
@@ -111,24 +125,25 @@ pub(super) fn add_log_ratios(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,fma")]
     fn avx512(rows: [&[f32]; 2], scale: f32, gradients: [&mut [f32]; 2]) {
-        add_log_ratios_of::<true>(rows, scale, gradients);
+        add_log_ratios_f32::<true>(rows, scale, gradients);
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(rows: [&[f32]; 2], scale: f32, gradients: [&mut [f32]; 2]) {
-        add_log_ratios_of::<true>(rows, scale, gradients);
+        add_log_ratios_f32::<true>(rows, scale, gradients);
     }
     match extension {
-        // SAFETY: the variants are made only where the processor has these extensions.
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx512 => unsafe { avx512(rows, scale, gradients) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(rows, scale, gradients) },
-        Extension::Baseline => add_log_ratios_of::<BASELINE_FMA>(rows, scale, gradients),
+        Extension::Baseline => add_log_ratios_f32::<BASELINE_FMA>(rows, scale, gradients),
     }
 }
 
-/// Squared Euclidean distances of `u` to each of `v`.
+/// Squared Euclidean distances between `u` and each of `v`.
 #[inline]
 pub(super) fn squared_distances<const N: usize>(
     extension: Extension,
@@ -138,37 +153,45 @@ pub(super) fn squared_distances<const N: usize>(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,fma")]
     fn avx512<const N: usize>(u: &[f64], v: [&[f64]; N]) -> [f64; N] {
-        squared_distances_of::<true, N>(u, v)
+        squared_distances_f64::<true, N>(u, v)
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2<const N: usize>(u: &[f64], v: [&[f64]; N]) -> [f64; N] {
-        squared_distances_of::<true, N>(u, v)
+        squared_distances_f64::<true, N>(u, v)
     }
     match extension {
-        // SAFETY: the variants are made only where the processor has these extensions.
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx512 => unsafe { avx512(u, v) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(u, v) },
-        Extension::Baseline => squared_distances_of::<BASELINE_FMA, N>(u, v),
+        Extension::Baseline => squared_distances_f64::<BASELINE_FMA, N>(u, v),
     }
 }
 
-/// What the compiler does not find by itself: an approximate reciprocal root, made exact by one
-/// Newton step, takes the place of a square root and a division, which cost as much as all the rest.
+/// The divergence kernel in AVX-512 intrinsics.
+///
+/// The generic kernel spends half of its time on a square root and a division. Here an approximate
+/// reciprocal square root and one Newton step replace both, which a compiler may not do by itself because
+/// the result differs in the last bit.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::super::jensen_shannon::{BLOCK, ENTROPY_QUOTIENT, F32_LANES, F32Lanes};
     use std::arch::x86_64::*;
 
+    /// Divergences between `p` and each of `q`; see [`super::divergences`].
     #[target_feature(enable = "avx512f")]
     pub(super) fn divergences<const N: usize>(p: &[F32Lanes], q: [&[F32Lanes]; N]) -> [f64; N] {
+        // One check of the lengths here, so that the compiler needs none in the inner loop.
         let q = q.map(|q| &q[..p.len()]);
         let mut totals = [0.0; N];
+        // Blocks are summed in `f32`, and their sums in `f64`, as in the generic kernel.
         for start in (0..p.len()).step_by(BLOCK) {
             let mut sums = [_mm512_setzero_ps(); N];
             for k in start..p.len().min(start + BLOCK) {
+                // Loaded once for all `N` rows.
                 let (mass, root) = (load(&p[k].mass), load(&p[k].root));
                 for (sum, q) in sums.iter_mut().zip(q) {
                     *sum = add_terms(*sum, [mass, load(&q[k].mass)], [root, load(&q[k].root)]);
@@ -181,44 +204,54 @@ mod avx512 {
         totals
     }
 
+    /// Adds the terms of one outcome; see [`super::add_outcome`].
     #[target_feature(enable = "avx512f")]
     pub(super) fn add_outcome(i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
-        let of_i = &outcome[i / F32_LANES];
-        let mass = _mm512_set1_ps(of_i.mass[i % F32_LANES]);
-        let root = _mm512_set1_ps(of_i.root[i % F32_LANES]);
+        let own_lanes = &outcome[i / F32_LANES];
+        let mass = _mm512_set1_ps(own_lanes.mass[i % F32_LANES]);
+        let root = _mm512_set1_ps(own_lanes.root[i % F32_LANES]);
+        // The last chunk of divergences can be shorter than a vector: all sixteen terms are computed and
+        // stored, and the zip below drops those of point `i` and later ones.
         for (divergences, others) in divergences.chunks_mut(F32_LANES).zip(outcome) {
             let terms = add_terms(
                 _mm512_setzero_ps(),
                 [mass, load(&others.mass)],
                 [root, load(&others.root)],
             );
-            let mut of_lanes = [0.0; F32_LANES];
-            // SAFETY: sixteen numbers are as many bytes as the vector, and no alignment is asked for.
-            unsafe { _mm512_storeu_ps(of_lanes.as_mut_ptr(), terms) };
-            for (divergence, term) in divergences.iter_mut().zip(of_lanes) {
+            let mut term_lanes = [0.0; F32_LANES];
+            // SAFETY: the pointer is valid for writing the 64 bytes of the vector, since the array has
+            // sixteen numbers of 4 bytes, and `storeu` requires no alignment.
+            unsafe { _mm512_storeu_ps(term_lanes.as_mut_ptr(), terms) };
+            for (divergence, term) in divergences.iter_mut().zip(term_lanes) {
                 *divergence += 0.25 * f64::from(term);
             }
         }
     }
 
+    /// Loads sixteen numbers into a vector.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(values: &[f32; F32_LANES]) -> __m512 {
-        // SAFETY: sixteen numbers are as many bytes as the vector, and no alignment is asked for.
+        // SAFETY: the pointer is valid for reading the 64 bytes of the vector, since the array has
+        // sixteen numbers of 4 bytes, and `loadu` requires no alignment.
         unsafe { _mm512_loadu_ps(values.as_ptr()) }
     }
 
+    /// Returns `sum + s g(delta^2)` for sixteen pairs of masses, `s` the sum of each pair.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn add_terms(sum: __m512, mass: [__m512; 2], root: [__m512; 2]) -> __m512 {
         let total = _mm512_add_ps(mass[0], mass[1]);
-        // The bound keeps 0 / 0 out: two zero masses contribute exactly zero.
+        // The bound avoids 0 / 0: two zero masses have the difference zero and contribute exactly zero.
         let total = _mm512_max_ps(total, _mm512_set1_ps(f32::MIN_POSITIVE));
+        // Newton's step for 1 / sqrt(s): r + r / 2 * (1 - s r^2). It raises the 14 bits of the
+        // approximation to those of an `f32`.
         let seed = _mm512_rsqrt14_ps(total);
         let error = _mm512_fnmadd_ps(_mm512_mul_ps(total, seed), seed, _mm512_set1_ps(1.0));
         let half = _mm512_mul_ps(seed, _mm512_set1_ps(0.5));
         let inverse_root = _mm512_fmadd_ps(half, error, seed);
 
+        // From here on as in the generic `add_term`, with a fused operation wherever one fits.
         let roots = _mm512_mul_ps(root[0], root[1]);
         let t = _mm512_fmsub_ps(roots, inverse_root, _mm512_set1_ps(1.0));
         let difference = _mm512_mul_ps(_mm512_sub_ps(mass[0], mass[1]), inverse_root);
@@ -226,6 +259,7 @@ mod avx512 {
         _mm512_fmadd_ps(term, entropy_quotient(t), sum)
     }
 
+    /// Evaluates the polynomial [`ENTROPY_QUOTIENT`] at `t`, even and odd powers separately.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn entropy_quotient(t: __m512) -> __m512 {

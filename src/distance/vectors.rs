@@ -1,19 +1,27 @@
-//! Distances between vectors: Euclidean, cosine, and Hellinger by way of square roots.
+//! Squared Euclidean distances, on which the Euclidean, cosine and Hellinger distances rest.
 //!
-//! All three are Euclidean distances of prepared rows, in `f64` whatever the rows are: differences
-//! of nearly equal numbers would not keep the accuracy of an `f32` result.
+//! ```text
+//! Euclidean:     |u - v|
+//! cosine:        1 - cos(u, v) = 1/2 |u/|u| - v/|v||^2
+//! Hellinger:     sqrt(1/2 |sqrt u - sqrt v|^2)
+//! ```
+//!
+//! All three are functions of the squared Euclidean distance of prepared rows (unchanged, divided by
+//! their lengths, square roots of the entries). They are summed in `f64` for `f32` rows too: in `f32`
+//! the differences of nearly equal numbers would not keep the accuracy of an `f32` result.
 
-/// Lanes of one step: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
+/// Numbers per step of the kernel: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
 const LANES: usize = 8;
 
-/// Squared Euclidean distances, to be compiled for a vector extension.
+/// Squared Euclidean distances between `u` and each of `v`, to be inlined into a function that is
+/// compiled for a vector extension.
 #[inline(always)]
-pub(super) fn squared_distances_of<const FMA: bool, const N: usize>(
+pub(super) fn squared_distances_f64<const FMA: bool, const N: usize>(
     u: &[f64],
     v: [&[f64]; N],
 ) -> [f64; N] {
     let mut totals = [0.0; N];
-    // Loops, not closures, which would not be compiled for the extension.
+    // A loop, because a closure (as in `v.map(..)`) would not be compiled for the extension.
     for (total, v) in totals.iter_mut().zip(v) {
         *total = squared_distance::<FMA>(u, v);
     }
@@ -24,31 +32,35 @@ pub(super) fn squared_distances_of<const FMA: bool, const N: usize>(
 fn squared_distance<const FMA: bool>(u: &[f64], v: &[f64]) -> f64 {
     let (u_chunks, u_rest) = u.as_chunks::<LANES>();
     let (v_chunks, v_rest) = v.as_chunks::<LANES>();
+    // One sum per lane, so that no addition waits for the one before it.
     let mut sums = [0.0; LANES];
     for (u, v) in u_chunks.iter().zip(v_chunks) {
         for (k, sum) in sums.iter_mut().enumerate() {
-            let apart = u[k] - v[k];
+            let difference = u[k] - v[k];
+            // Without the instruction, `mul_add` would be a slow library call.
             *sum = if FMA {
-                apart.mul_add(apart, *sum)
+                difference.mul_add(difference, *sum)
             } else {
-                apart * apart + *sum
+                difference * difference + *sum
             };
         }
     }
+    // The tail that fills no chunk: up to seven numbers, added to the first lanes one by one.
     for (k, (u, v)) in u_rest.iter().zip(v_rest).enumerate() {
         sums[k] += (u - v) * (u - v);
     }
+    // A fixed order of additions: the same bits for every extension that rounds alike.
     let [a, b, c, d, e, f, g, h] = sums;
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
-/// The row divided by its length; a row of zeros stays one.
+/// Divides a row by its Euclidean length; a row of zeros is left as it is.
 pub(super) fn normalize(row: &mut [f64]) {
     let largest = row.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
     if largest == 0.0 {
         return;
     }
-    // By the largest first, so that squares neither overflow nor vanish.
+    // Entries are divided by the largest before they are squared: no square overflows or underflows.
     let length = largest
         * row
             .iter()

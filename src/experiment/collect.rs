@@ -1,49 +1,48 @@
-//! What the finished cells of a study say.
+//! Collects the metrics of the finished cells of a study and compares its arms.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::study::Study;
+use super::study::{Cell, Study, Variant};
 use crate::report::csv_field;
 use crate::run::{RunDirectory, write_atomically};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
-use crate::train::Summary;
+use crate::train::RunSummary;
 
-/// Final metrics of all finished cells, and what they say of the question.
+/// Final metrics of the finished cells of a study, and the comparisons of its variants.
 #[derive(Debug, Clone)]
-pub struct Collected {
-    /// By cell, in the order of the study; `None` of those that are not finished.
-    pub summaries: Vec<Option<Summary>>,
-    /// By metric in the order of the study, then variant.
+pub struct StudyResults {
+    /// Summary of each cell, in the order of the study; `None` if the cell is not finished.
+    pub summaries: Vec<Option<RunSummary>>,
+    /// Results by metric in the order of the study, then by variant.
     pub results: Vec<Vec<MetricResult>>,
 }
 
-/// One metric of one variant.
+/// Result of one variant for one metric.
 #[derive(Debug, Clone)]
 pub struct MetricResult {
-    /// Mean over the finished seeds; not a number without one.
+    /// Mean over the finished seeds; NaN if there is none.
     pub mean: f64,
-    /// Where it lies with a confidence of 95 %; `None` below two seeds.
+    /// 95 % confidence interval of the mean; `None` with fewer than two seeds.
     pub interval: Option<[f64; 2]>,
-    /// Seeds that are finished.
+    /// Number of finished seeds.
     pub n_seeds: usize,
-    /// The variant less its baseline, over the seeds that both have.
+    /// Difference from the baseline, over the seeds that are finished in both; `None` for a baseline itself.
     pub difference: Option<PairedComparison>,
-    /// Its p-value adjusted by Holm's method over all primary comparisons; of primary metrics alone.
+    /// P-value of the difference, adjusted by Holm's method over all primary comparisons; `None` for secondary metrics.
     pub adjusted_p_value: Option<f64>,
 }
 
-/// Reads the summaries of the finished cells and compares the variants; writes `results.csv` and
-/// `summary.json`.
+/// Reads the summaries of the finished cells, compares the variants, and writes `results.csv` and `summary.json`.
 ///
-/// Times are in neither: files of a study that was killed at any point equal those of one that was not.
+/// Neither file contains times, so that both are identical whether or not the study was interrupted.
 ///
 /// # Errors
 ///
 /// One sentence if a summary cannot be read or a file cannot be written.
-pub fn collect(study: &Study, out: &Path) -> Result<Collected, String> {
-    let read = |cell: &super::study::Cell| -> Result<Option<Summary>, String> {
+pub fn collect(study: &Study, out: &Path) -> Result<StudyResults, String> {
+    let read_summary = |cell: &Cell| -> Result<Option<RunSummary>, String> {
         let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
             return Ok(None);
         };
@@ -58,9 +57,13 @@ pub fn collect(study: &Study, out: &Path) -> Result<Collected, String> {
             .map(Some)
             .map_err(|error| unreadable(&error))
     };
-    let summaries: Vec<Option<Summary>> = study.cells.iter().map(read).collect::<Result<_, _>>()?;
+    let summaries: Vec<Option<RunSummary>> = study
+        .cells
+        .iter()
+        .map(read_summary)
+        .collect::<Result<_, _>>()?;
     let results = results(study, &summaries).map_err(|error| error.to_string())?;
-    let collected = Collected { summaries, results };
+    let collected = StudyResults { summaries, results };
     let write = |name: &str, text: String| {
         let path = out.join(name);
         std::fs::create_dir_all(out)
@@ -68,66 +71,98 @@ pub fn collect(study: &Study, out: &Path) -> Result<Collected, String> {
             .map_err(|error| format!("{}: cannot be written: {error}", path.display()))
     };
     write("results.csv", csv(study, &collected))?;
-    let summary = serde_json::to_string_pretty(&summary(study, &collected));
-    write(
-        "summary.json",
-        summary.expect("numbers can be written") + "\n",
-    )?;
+    let summary = serde_json::to_string_pretty(&summary(study, &collected))
+        .expect("a JSON value can be serialised");
+    write("summary.json", summary + "\n")?;
     Ok(collected)
 }
 
-/// Of one variant, by seed.
+/// Returns the values of a metric for one variant, by seed; `None` if missing or not finite.
 fn values(
     study: &Study,
-    summaries: &[Option<Summary>],
+    summaries: &[Option<RunSummary>],
     variant: usize,
     metric: &str,
 ) -> Vec<Option<f64>> {
-    let cells = study.cells.iter().zip(summaries);
-    let of_variant = cells.filter(|(cell, _)| cell.variant == variant);
-    of_variant
+    study
+        .cells
+        .iter()
+        .zip(summaries)
+        .filter(|(cell, _)| cell.variant == variant)
         .map(|(_, summary)| summary.as_ref()?.metrics.get(metric).copied())
         .map(|value| value.filter(|value| value.is_finite()))
         .collect()
 }
 
-fn results(study: &Study, summaries: &[Option<Summary>]) -> crate::Result<Vec<Vec<MetricResult>>> {
+/// Computes the result of every variant for every metric.
+fn results(
+    study: &Study,
+    summaries: &[Option<RunSummary>],
+) -> crate::Result<Vec<Vec<MetricResult>>> {
     let mut results = Vec::new();
-    for (place, metric) in study.metrics().enumerate() {
-        let mut of_metric = Vec::new();
-        for (variant, about) in study.variants.iter().enumerate() {
-            let found = values(study, summaries, variant, metric);
-            let rows: Vec<[f64; 1]> = found.iter().flatten().map(|&value| [value]).collect();
-            let level = (!rows.is_empty())
-                .then(|| PairedDifferences::new(&rows))
-                .transpose()?;
-            let interval = match &level {
-                Some(level) => interval_of_mean(level)?,
-                None => None,
-            };
-            let difference = match about.baseline {
+    for (index, metric) in study.metrics().enumerate() {
+        // The margin is declared for the primary metrics only.
+        let margin = study.margin.filter(|_| index < study.primary.len());
+        let mut metric_results = Vec::new();
+        for (variant, Variant { baseline, .. }) in study.variants.iter().enumerate() {
+            let own = values(study, summaries, variant, metric);
+            let difference = match baseline {
                 None => None,
                 Some(baseline) => {
-                    let baseline = values(study, summaries, baseline, metric);
-                    let pairs = found.iter().zip(&baseline);
-                    let rows: Vec<[f64; 1]> =
-                        pairs.filter_map(|(a, b)| Some([(*a)? - (*b)?])).collect();
-                    // A margin is stated for what decides.
-                    let margin = study.margin.filter(|_| place < study.primary.len());
-                    let compare = || PairedComparison::new(&PairedDifferences::new(&rows)?, margin);
-                    (!rows.is_empty()).then(compare).transpose()?
+                    let baseline = values(study, summaries, *baseline, metric);
+                    compare(&own, &baseline, margin)?
                 }
             };
-            of_metric.push(MetricResult {
-                mean: level.as_ref().map_or(f64::NAN, PairedDifferences::mean),
-                interval: interval.map(|interval| [interval.low, interval.high]),
-                n_seeds: rows.len(),
+            metric_results.push(MetricResult {
                 difference,
-                adjusted_p_value: None,
+                ..mean_with_interval(&own)?
             });
         }
-        results.push(of_metric);
+        results.push(metric_results);
     }
+    adjust_p_values(study, &mut results)?;
+    Ok(results)
+}
+
+/// Computes the mean over seeds and its interval, without a comparison.
+fn mean_with_interval(values: &[Option<f64>]) -> crate::Result<MetricResult> {
+    // The statistics take differences; those from 0 are the values themselves.
+    let rows: Vec<[f64; 1]> = values.iter().flatten().map(|&value| [value]).collect();
+    let mut result = MetricResult {
+        mean: f64::NAN,
+        interval: None,
+        n_seeds: rows.len(),
+        difference: None,
+        adjusted_p_value: None,
+    };
+    if !rows.is_empty() {
+        let differences = PairedDifferences::new(&rows)?;
+        result.mean = differences.mean();
+        result.interval =
+            interval_of_mean(&differences)?.map(|interval| [interval.low, interval.high]);
+    }
+    Ok(result)
+}
+
+/// Compares a variant with its baseline, seed by seed; `None` if no seed is finished in both.
+fn compare(
+    own: &[Option<f64>],
+    baseline: &[Option<f64>],
+    margin: Option<f64>,
+) -> crate::Result<Option<PairedComparison>> {
+    let differences: Vec<[f64; 1]> = own
+        .iter()
+        .zip(baseline)
+        .filter_map(|(own, baseline)| Some([(*own)? - (*baseline)?]))
+        .collect();
+    if differences.is_empty() {
+        return Ok(None);
+    }
+    PairedComparison::new(&PairedDifferences::new(&differences)?, margin).map(Some)
+}
+
+/// Adjusts the p-values of all primary comparisons together, by Holm's method.
+fn adjust_p_values(study: &Study, results: &mut [Vec<MetricResult>]) -> crate::Result<()> {
     let mut family: Vec<&mut MetricResult> = results
         .iter_mut()
         .take(study.primary.len())
@@ -141,11 +176,11 @@ fn results(study: &Study, summaries: &[Option<Summary>]) -> crate::Result<Vec<Ve
     for (result, adjusted) in family.iter_mut().zip(adjusted) {
         result.adjusted_p_value = Some(adjusted);
     }
-    Ok(results)
+    Ok(())
 }
 
-/// Long form: a line for each metric of each finished cell.
-fn csv(study: &Study, collected: &Collected) -> String {
+/// Returns `results.csv` in long form: one line for each metric of each finished cell.
+fn csv(study: &Study, collected: &StudyResults) -> String {
     let mut text = "cell,arm,seed,split,metric,value\n".to_owned();
     for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
         let variant = &study.variants[cell.variant].name;
@@ -162,24 +197,26 @@ fn csv(study: &Study, collected: &Collected) -> String {
     text
 }
 
-fn summary(study: &Study, collected: &Collected) -> Value {
+/// Returns the content of `summary.json`.
+fn summary(study: &Study, collected: &StudyResults) -> Value {
+    // JSON has no NaN.
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     let metrics = study.metrics().zip(&collected.results).enumerate();
-    let metrics = metrics.map(|(place, (metric, results))| {
+    let metrics = metrics.map(|(index, (metric, results))| {
         let variants = study.variants.iter().zip(results).map(|(variant, result)| {
             let baseline = variant
                 .baseline
                 .map(|baseline| &study.variants[baseline].name);
-            let difference = result.difference.as_ref().map(|found| {
+            let difference = result.difference.as_ref().map(|difference| {
                 json!({
-                    "n_pairs": found.n_seeds,
-                    "mean": found.mean,
-                    "interval": found.interval.map(|interval| [interval.low, interval.high]),
-                    "p_value": found.p_value,
+                    "n_pairs": difference.n_seeds,
+                    "mean": difference.mean,
+                    "interval": difference.interval.map(|interval| [interval.low, interval.high]),
+                    "p_value": difference.p_value,
                     "adjusted_p_value": result.adjusted_p_value,
-                    "effect_size": found.effect_size.map(|size| size.d_z),
-                    "n_seeds_for_80_percent_power": found.n_seeds_for_80_percent_power,
-                    "equivalence_p_value": found.equivalence.as_ref().map(|found| found.p_value),
+                    "effect_size": difference.effect_size.map(|size| size.d_z),
+                    "n_seeds_for_80_percent_power": difference.n_seeds_for_80_percent_power,
+                    "equivalence_p_value": difference.equivalence.as_ref().map(|test| test.p_value),
                 })
             });
             json!({
@@ -188,12 +225,12 @@ fn summary(study: &Study, collected: &Collected) -> Value {
                 "mean": finite(result.mean),
                 "interval": result.interval,
                 "baseline": baseline,
-                "less_the_baseline": difference,
+                "difference_from_baseline": difference,
             })
         });
         json!({
             "metric": metric,
-            "role": if place < study.primary.len() { "primary" } else { "secondary" },
+            "role": if index < study.primary.len() { "primary" } else { "secondary" },
             "arms": variants.collect::<Vec<_>>(),
         })
     });

@@ -1,4 +1,4 @@
-//! Studies: many runs that answer one question, declared in a file before they run.
+//! Studies: a question, arms, seeds and metrics declared in a file, and the runs that answer the question.
 
 mod collect;
 mod pool;
@@ -7,9 +7,9 @@ mod slurm;
 mod study;
 mod tensorboard;
 
-pub use collect::{Collected, MetricResult, collect};
-pub use pool::{CellState, Pool, PoolEvent, run_cells, state_of};
+pub use collect::{MetricResult, StudyResults, collect};
+pub use pool::{CellState, Pool, PoolEvent, cell_state, run_cells};
 pub use report::write_report;
-pub use slurm::{Slurm, Submitted};
+pub use slurm::{Slurm, SubmittedJobs};
 pub use study::{Cell, Study, Variant};
 pub use tensorboard::write_tensorboard;

@@ -1,11 +1,11 @@
-//! Cells run by processes of this machine, so many at a time.
+//! Runs the cells of a study in worker processes on this machine, several at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,202 +13,254 @@ use std::time::{Duration, Instant};
 use super::study::{Cell, Study};
 use crate::run::{RunDirectory, write_atomically};
 
-/// How far a cell is.
+/// Progress of one cell, as far as its run directory shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellState {
-    /// Not begun.
-    Waiting,
-    /// Begun, and no process is at it.
+    /// The cell has no run directory yet.
+    NotStarted,
+    /// The cell was started but is not finished, and no process is running it.
     Stopped,
-    /// A process is at it.
+    /// A process is running the cell.
     Running,
-    /// Its summary is written.
+    /// The cell has a `summary.json`.
     Finished,
 }
 
-/// What the pool has to tell.
+/// Progress report of a pool, about one cell.
 #[derive(Debug, Clone)]
 pub enum PoolEvent<'a> {
-    /// A process began a cell, or went on with it.
+    /// A process started the cell, or resumed it.
     Started(&'a Cell),
-    /// A cell is finished.
+    /// The cell is finished.
     Finished(&'a Cell),
-    /// What the process of a cell says last.
-    Says(&'a Cell, String),
-    /// The process of a cell was killed; the cell waits to be gone on with.
+    /// The last line of the log of the cell's process; sent when it has changed.
+    LogLine(&'a Cell, String),
+    /// The cell's process was killed; the cell is queued again and resumes from its checkpoint.
     Killed(&'a Cell),
-    /// A cell ended without a result; the last that its process said.
+    /// The cell ended without a result; with the last line of its log, or the error.
     Failed(&'a Cell, String),
 }
 
-/// Time between two looks at the processes.
-const POLL: Duration = Duration::from_millis(100);
+/// Time between two checks of whether the processes have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Time between two looks at what they say.
-const LISTEN: Duration = Duration::from_secs(1);
+/// Time between two reads of the log of a process.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bytes of a log that its last line lies in.
-const TAIL: u64 = 4096;
+/// Number of bytes at the end of a log that are read to find its last line.
+const TAIL_BYTES: u64 = 4096;
 
-/// Exit code of a process that was stopped with a checkpoint.
+/// Exit code of a process that stopped on request, after writing a checkpoint.
 const STOPPED: i32 = 75;
 
-/// Times that a cell whose process is killed is gone on with: a machine without the memory for it kills it always.
+/// Number of times a cell is resumed after its process was killed.
+///
+/// There is a limit because a machine with too little memory kills the process every time.
 const MAX_KILLS: usize = 3;
 
-/// How cells are run.
+/// Settings of the worker processes that run cells on this machine.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    /// Cells at a time, each in a process of its own.
+    /// Number of cells that run at the same time, each in a process of its own.
     pub n_jobs: usize,
-    /// Threads of each.
+    /// Number of threads of each process.
     pub n_threads: usize,
-    /// Devices, dealt to the processes in turn; not empty.
+    /// Devices, assigned to the processes in turn; not empty.
     pub devices: Vec<String>,
 }
 
-/// What the processes of a cell said.
-fn log_of(out: &Path, cell: &Cell) -> PathBuf {
+/// Returns the path of the file that receives the standard error of a cell's processes.
+fn log_path(out: &Path, cell: &Cell) -> PathBuf {
     out.join("logs").join(format!("{}.txt", cell.id))
 }
 
-/// How far a cell is, by what lies in its directory and who holds it.
-pub fn state_of(out: &Path, cell: &Cell) -> CellState {
+/// Returns the state of a cell, from the files in its run directory and the lock on it.
+pub fn cell_state(out: &Path, cell: &Cell) -> CellState {
     let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
-        return CellState::Waiting;
+        return CellState::NotStarted;
     };
     if run.summary().is_file() {
         return CellState::Finished;
     }
-    match run.is_locked() {
-        true => CellState::Running,
-        false => CellState::Stopped,
+    if run.is_locked() {
+        CellState::Running
+    } else {
+        CellState::Stopped
     }
 }
 
+/// A process that runs a cell.
 struct Worker<'a> {
     cell: &'a Cell,
     process: Child,
-    /// Place among those that work at a time.
+    /// Number below `n_jobs` that no other worker has at the same time; it selects the device.
     slot: usize,
-    /// The last line that was told, and when it was looked for.
-    said: String,
-    heard: Instant,
+    /// The last log line that was reported.
+    log_line: String,
+    /// Time at which the log was last read.
+    log_read_at: Instant,
 }
 
-/// Runs the cells that are not finished; returns whether all are. Asked to stop, it passes that on and waits for
-/// the checkpoints.
+/// Runs the unfinished cells of a study; returns true if all cells are finished at the end.
 ///
-/// Cells that another process holds are waited for; a cell that fails is told of, and the others go on. What
-/// was killed is taken up from its newest checkpoint.
+/// A cell that another process is running is waited for. A cell that fails is reported, and the others continue. A
+/// cell whose process was killed resumes from its newest checkpoint. Once `stop` is set, the workers are asked to
+/// stop, and the function returns when they have written their checkpoints.
 ///
 /// # Errors
 ///
-/// One sentence if the directories of configurations and logs cannot be made.
+/// One sentence if the directories of configurations and logs cannot be created.
 pub fn run_cells(
     study: &Study,
     out: &Path,
     pool: &Pool,
     stop: &AtomicBool,
-    tell: &mut dyn FnMut(PoolEvent<'_>),
+    report: &mut dyn FnMut(PoolEvent<'_>),
 ) -> Result<bool, String> {
     for directory in ["configs", "logs"] {
         let directory = out.join(directory);
         std::fs::create_dir_all(&directory)
-            .map_err(|error| format!("{}: cannot be made: {error}", directory.display()))?;
+            .map_err(|error| format!("{}: cannot be created: {error}", directory.display()))?;
     }
-    let mut waiting: VecDeque<&Cell> = study.cells.iter().collect();
-    let mut workers: Vec<Worker<'_>> = Vec::new();
-    let mut n_kills: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut is_whole = true;
-    let mut is_stopping = false;
-    while !waiting.is_empty() || !workers.is_empty() {
-        if stop.load(Ordering::Relaxed) && !is_stopping {
-            is_stopping = true;
-            waiting.clear();
-            is_whole = false;
-            workers
-                .iter()
-                .for_each(|worker| ask_to_stop(&worker.process));
+    let mut run = PoolRun {
+        out,
+        pool,
+        report,
+        waiting: study.cells.iter().collect(),
+        workers: Vec::new(),
+        n_kills: BTreeMap::new(),
+        is_stopping: false,
+        is_complete: true,
+    };
+    while !run.waiting.is_empty() || !run.workers.is_empty() {
+        if stop.load(Ordering::Relaxed) && !run.is_stopping {
+            run.stop_workers();
         }
-        for _ in 0..waiting.len() {
-            let is_free = |slot: &usize| workers.iter().all(|worker| worker.slot != *slot);
-            let Some(slot) = (0..pool.n_jobs).find(is_free) else {
+        run.start_workers();
+        sleep(POLL_INTERVAL);
+        run.check_workers();
+    }
+    Ok(run.is_complete)
+}
+
+/// State of a pool while it runs the cells of a study.
+struct PoolRun<'a, 'r> {
+    out: &'a Path,
+    pool: &'a Pool,
+    report: &'r mut dyn FnMut(PoolEvent<'_>),
+    waiting: VecDeque<&'a Cell>,
+    workers: Vec<Worker<'a>>,
+    /// Number of times the process of a cell was killed, by the cell's id.
+    n_kills: BTreeMap<&'a str, usize>,
+    is_stopping: bool,
+    /// True while every cell is finished or may still finish.
+    is_complete: bool,
+}
+
+impl<'a> PoolRun<'a, '_> {
+    /// Starts no further cells and asks the running processes to stop.
+    fn stop_workers(&mut self) {
+        self.is_stopping = true;
+        self.waiting.clear();
+        self.is_complete = false;
+        for worker in &self.workers {
+            ask_to_stop(&worker.process);
+        }
+    }
+
+    /// Starts waiting cells while there are free slots.
+    fn start_workers(&mut self) {
+        // Each waiting cell is tried at most once per round: one that another pool is running goes back to the end of
+        // the queue, and would be tried forever.
+        for _ in 0..self.waiting.len() {
+            let is_free = |slot: &usize| self.workers.iter().all(|worker| worker.slot != *slot);
+            let Some(slot) = (0..self.pool.n_jobs).find(is_free) else {
                 break;
             };
-            let Some(cell) = waiting.pop_front() else {
+            let Some(cell) = self.waiting.pop_front() else {
                 break;
             };
-            match state_of(out, cell) {
-                CellState::Finished => tell(PoolEvent::Finished(cell)),
-                // By another pool: looked at again later.
-                CellState::Running => waiting.push_back(cell),
-                state => match start(out, cell, state, pool, slot) {
+            match cell_state(self.out, cell) {
+                CellState::Finished => (self.report)(PoolEvent::Finished(cell)),
+                // Another pool is running it. Its state is checked again later: that pool may be killed.
+                CellState::Running => self.waiting.push_back(cell),
+                state => match start(self.out, cell, state, self.pool, slot) {
                     Ok(process) => {
-                        workers.push(Worker {
+                        self.workers.push(Worker {
                             cell,
                             process,
                             slot,
-                            said: String::new(),
-                            heard: Instant::now(),
+                            log_line: String::new(),
+                            log_read_at: Instant::now(),
                         });
-                        tell(PoolEvent::Started(cell));
+                        (self.report)(PoolEvent::Started(cell));
                     }
-                    Err(said) => {
-                        is_whole = false;
-                        tell(PoolEvent::Failed(cell, said));
-                    }
+                    Err(message) => self.fail(cell, message),
                 },
             }
         }
-        sleep(POLL);
-        let mut at_work = Vec::new();
-        for mut worker in workers {
-            let cell = worker.cell;
-            let ended = match worker.process.try_wait() {
-                Ok(ended) => ended,
+    }
+
+    /// Reports new log lines, and removes the workers whose process has ended.
+    fn check_workers(&mut self) {
+        let mut still_running = Vec::new();
+        for mut worker in std::mem::take(&mut self.workers) {
+            match worker.process.try_wait() {
+                Ok(None) => {
+                    self.report_log_line(&mut worker);
+                    still_running.push(worker);
+                }
+                Ok(Some(status)) => self.end(worker.cell, status),
                 Err(error) => {
-                    is_whole = false;
-                    tell(PoolEvent::Failed(
-                        cell,
-                        format!("its process cannot be waited for: {error}"),
-                    ));
-                    continue;
-                }
-            };
-            let kills = n_kills.entry(&cell.id).or_default();
-            match ended {
-                None => {
-                    if worker.heard.elapsed() > LISTEN {
-                        worker.heard = Instant::now();
-                        let said = last_line(&log_of(out, cell));
-                        if said != worker.said {
-                            tell(PoolEvent::Says(cell, said.clone()));
-                            worker.said = said;
-                        }
-                    }
-                    at_work.push(worker);
-                }
-                Some(status) if status.success() => tell(PoolEvent::Finished(cell)),
-                Some(status) if status.code() == Some(STOPPED) => is_whole = false,
-                // By a signal.
-                Some(status) if status.code().is_none() && *kills < MAX_KILLS && !is_stopping => {
-                    *kills += 1;
-                    tell(PoolEvent::Killed(cell));
-                    waiting.push_back(cell);
-                }
-                Some(status) => {
-                    is_whole = false;
-                    let said = last_line(&log_of(out, cell));
-                    tell(PoolEvent::Failed(cell, format!("{said} ({status})")));
+                    let message = format!("its process cannot be waited for: {error}");
+                    self.fail(worker.cell, message);
                 }
             }
         }
-        workers = at_work;
+        self.workers = still_running;
     }
-    Ok(is_whole)
+
+    /// Reports the last line of a worker's log if it has changed.
+    fn report_log_line(&mut self, worker: &mut Worker<'a>) {
+        // Logs are read less often than processes are checked, since reading a file costs more.
+        if worker.log_read_at.elapsed() <= LOG_INTERVAL {
+            return;
+        }
+        worker.log_read_at = Instant::now();
+        let line = last_line(&log_path(self.out, worker.cell));
+        if line != worker.log_line {
+            (self.report)(PoolEvent::LogLine(worker.cell, line.clone()));
+            worker.log_line = line;
+        }
+    }
+
+    /// Records that the process of a cell has ended; a killed cell is queued again.
+    fn end(&mut self, cell: &'a Cell, status: ExitStatus) {
+        let n_kills = self.n_kills.entry(&cell.id).or_default();
+        // On Unix there is no exit code if a signal ended the process, as when the kernel is out of memory.
+        let was_killed = status.code().is_none();
+        if status.success() {
+            (self.report)(PoolEvent::Finished(cell));
+        } else if status.code() == Some(STOPPED) {
+            self.is_complete = false;
+        } else if was_killed && *n_kills < MAX_KILLS && !self.is_stopping {
+            *n_kills += 1;
+            (self.report)(PoolEvent::Killed(cell));
+            self.waiting.push_back(cell);
+        } else {
+            let line = last_line(&log_path(self.out, cell));
+            self.fail(cell, format!("{line} ({status})"));
+        }
+    }
+
+    /// Reports that a cell has no result.
+    fn fail(&mut self, cell: &Cell, message: String) {
+        self.is_complete = false;
+        (self.report)(PoolEvent::Failed(cell, message));
+    }
 }
 
+/// Starts a process that trains the cell, or resumes it.
 fn start(
     out: &Path,
     cell: &Cell,
@@ -216,29 +268,30 @@ fn start(
     pool: &Pool,
     slot: usize,
 ) -> Result<Child, String> {
-    let cannot = |path: &Path, error: &dyn Display| {
+    let cannot_write = |path: &Path, error: &dyn Display| {
         format!("{}: cannot be written: {error}", path.display())
     };
     let config = out.join("configs").join(format!("{}.toml", cell.id));
     write_atomically(&config, cell.config.to_toml().as_bytes())
-        .map_err(|error| cannot(&config, &error))?;
-    let log = log_of(out, cell);
+        .map_err(|error| cannot_write(&config, &error))?;
+    let log = log_path(out, cell);
+    // Appended to, so that the log of a resumed cell keeps the messages of its earlier processes.
     let stderr = File::options()
         .create(true)
         .append(true)
         .open(&log)
-        .map_err(|error| cannot(&log, &error))?;
+        .map_err(|error| cannot_write(&log, &error))?;
     let program = std::env::current_exe()
-        .map_err(|error| format!("this program cannot be found again: {error}"))?;
+        .map_err(|error| format!("the path of this program cannot be determined: {error}"))?;
     let mut command = Command::new(program);
     command.arg("train");
     match state {
-        CellState::Waiting => command
+        CellState::NotStarted => command
             .arg(&config)
             .arg("--out")
             .arg(cell.directory(out))
             .args(["--device", &pool.devices[slot % pool.devices.len()]]),
-        // On the device that it was begun on: another would give other digits.
+        // Without `--device`, so that the cell resumes on its first device: another one rounds differently.
         _ => command.arg("--resume").arg(cell.directory(out)),
     };
     command
@@ -250,8 +303,9 @@ fn start(
         .map_err(|error| format!("a process cannot be started: {error}"))
 }
 
-/// As a person at the terminal would.
+/// Sends SIGTERM, at which a process writes a checkpoint and exits with [`STOPPED`].
 fn ask_to_stop(process: &Child) {
+    // The standard library can only kill. A failure means that the process has already ended.
     let id = process.id().to_string();
     let _ = Command::new("kill")
         .args(["-TERM", &id])
@@ -259,16 +313,18 @@ fn ask_to_stop(process: &Child) {
         .status();
 }
 
+/// Returns the last line of a log; a placeholder if the log is empty or unreadable.
 fn last_line(log: &Path) -> String {
-    let end = || -> std::io::Result<Vec<u8>> {
+    let read_tail = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let end = end().unwrap_or_default();
-    let said = String::from_utf8_lossy(&end);
-    said.lines().last().unwrap_or("it said nothing").to_owned()
+    let tail = read_tail().unwrap_or_default();
+    // The tail may start within a character; only the last line matters.
+    let text = String::from_utf8_lossy(&tail);
+    text.lines().last().unwrap_or("its log is empty").to_owned()
 }

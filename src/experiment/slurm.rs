@@ -1,63 +1,66 @@
-//! Cells run by a Slurm cluster: job arrays, and a job that collects.
+//! Runs the cells of a study on a Slurm cluster: job arrays, and a job that collects the results.
 
 use std::fmt::Display;
 use std::path::Path;
 use std::process::Command;
 
-use super::pool::{CellState, state_of};
+use super::pool::{CellState, cell_state};
 use super::study::{Cell, Study};
 use crate::run::write_atomically;
 
-/// How cells are handed to Slurm.
+/// Settings of the jobs that run the cells of a study on a Slurm cluster.
 #[derive(Debug, Clone)]
 pub struct Slurm {
-    /// Cells at a time; as many as the cluster likes if `None`.
-    pub n_running: Option<usize>,
-    /// Threads of each; those that Slurm gives a task if `None`.
+    /// Largest number of cells that run at the same time; as many as the cluster allows if `None`.
+    pub max_running: Option<usize>,
+    /// Number of threads of each cell; the number of CPUs that Slurm gives the task if `None`.
     pub n_threads: Option<usize>,
-    /// Device of each.
+    /// Device that each cell runs on.
     pub device: String,
-    /// Of `sbatch`, as `--partition=gpu`; these win over ours.
+    /// Further options of `sbatch`, such as `--partition=gpu`; they override the ones set here.
     pub options: Vec<String>,
 }
 
-/// What Slurm took.
+/// Jobs that Slurm accepted for a study.
 #[derive(Debug, Clone)]
-pub struct Submitted {
-    /// Cells that were not finished.
+pub struct SubmittedJobs {
+    /// Number of unfinished cells, each of which has a task in an array.
     pub n_cells: usize,
-    /// Of the arrays, one for as many cells as an array may have.
-    pub arrays: Vec<String>,
-    /// Of the job that collects when the arrays have ended.
-    pub collecting: String,
+    /// Numbers of the job arrays; more than one if there are more cells than an array may have tasks.
+    pub array_jobs: Vec<String>,
+    /// Number of the job that collects the results when the arrays have ended.
+    pub collect_job: String,
 }
 
 impl Slurm {
-    /// Hands the cells that are not finished to Slurm; `None` if there are none.
+    /// Submits the unfinished cells to Slurm; `None` if there are none.
     ///
-    /// A cell that reaches its time limit takes a checkpoint, and is queued again. Scripts, lists of cells and the
-    /// numbers of jobs lie in `slurm`, what the jobs said in `logs`. `sbatch` keeps the present working directory.
+    /// A cell that reaches its time limit writes a checkpoint and is queued again. The scripts, the list of cells and
+    /// the job numbers are in `slurm`, the output of the jobs in `logs`. The jobs run in the current working
+    /// directory.
     ///
     /// # Errors
     ///
-    /// One sentence if Slurm is not there or refuses, if jobs of this study are still in its queue, or if a file
+    /// One sentence if Slurm is missing or refuses a job, if jobs of this study are still in its queue, or if a file
     /// cannot be written.
     pub fn submit(
         &self,
         file: &Path,
         study: &Study,
         out: &Path,
-    ) -> Result<Option<Submitted>, String> {
+    ) -> Result<Option<SubmittedJobs>, String> {
         let cells = unfinished(study, out);
         if cells.is_empty() {
             return Ok(None);
         }
         let directory = out.join("slurm");
         let jobs = directory.join("jobs.txt");
-        let queued = queued(&std::fs::read_to_string(&jobs).unwrap_or_default());
+        // A second submission would run every cell twice: `cells.txt`, which the queued tasks read when they start,
+        // would be replaced too.
+        let queued = queued_jobs(&std::fs::read_to_string(&jobs).unwrap_or_default());
         if !queued.is_empty() {
             return Err(format!(
-                "jobs {0} of this study are still in the queue; wait for them, or take them out by `scancel {0}`",
+                "jobs {0} of this study are still in the queue; wait for them, or cancel them with `scancel {0}`",
                 queued.join(" ")
             ));
         }
@@ -67,30 +70,36 @@ impl Slurm {
         self.write_scripts(file, study, out, &cells)?;
         let mut arrays: Vec<String> = Vec::new();
         for (offset, n_tasks) in chunks(cells.len(), max_array_size()?) {
-            let mut arguments = vec![array_option(n_tasks, self.n_running)];
-            // A throttle holds within an array alone, so arrays follow each other.
-            if let (Some(_), Some(before)) = (self.n_running, arrays.last()) {
+            let mut arguments = vec![array_option(n_tasks, self.max_running)];
+            // Slurm limits the number of running tasks per array only, so each array waits for the one before.
+            if let (Some(_), Some(before)) = (self.max_running, arrays.last()) {
                 arguments.push(format!("--dependency=afterany:{before}"));
             }
             arrays.push(self.sbatch(&arguments, &directory.join("cells.sbatch"), Some(offset))?);
         }
+        // `afterany`: results are collected even if some cells fail.
         let dependency = format!("--dependency=afterany:{}", arrays.join(":"));
-        let collecting = self.sbatch(&[dependency], &directory.join("collect.sbatch"), None)?;
-        let numbers = format!("{}\n{collecting}\n", arrays.join("\n"));
+        let collect_job = self.sbatch(&[dependency], &directory.join("collect.sbatch"), None)?;
+        let numbers = format!("{}\n{collect_job}\n", arrays.join("\n"));
         write_atomically(&jobs, numbers.as_bytes()).map_err(|error| cannot_write(&jobs, &error))?;
-        Ok(Some(Submitted {
+        Ok(Some(SubmittedJobs {
             n_cells: cells.len(),
-            arrays,
-            collecting,
+            array_jobs: arrays,
+            collect_job,
         }))
     }
 
-    /// What Slurm would say to the arrays, without handing them over; the scripts are left to be read.
+    /// Returns the answer of `sbatch --test-only`, without submitting anything; the scripts are written for inspection.
     ///
     /// # Errors
     ///
-    /// As [`Self::submit`].
-    pub fn try_out(&self, file: &Path, study: &Study, out: &Path) -> Result<String, String> {
+    /// See [`Self::submit`].
+    pub fn test_submission(
+        &self,
+        file: &Path,
+        study: &Study,
+        out: &Path,
+    ) -> Result<String, String> {
         let cells = unfinished(study, out);
         let directory = out.join("slurm");
         std::fs::create_dir_all(&directory).map_err(|error| cannot_write(&directory, &error))?;
@@ -98,39 +107,39 @@ impl Slurm {
         let n_tasks = cells.len().clamp(1, max_array_size()?);
         let options = [
             "--test-only".to_owned(),
-            array_option(n_tasks, self.n_running),
+            array_option(n_tasks, self.max_running),
         ];
         let script = directory.join("cells.sbatch");
-        let said = command(
+        let answer = run_command(
             "sbatch",
             options.iter().chain(&self.options).map(String::as_str),
             &[&script],
         )?;
-        Ok(format!("{}: {}", script.display(), said.trim()))
+        Ok(format!("{}: {}", script.display(), answer.trim()))
     }
 
+    /// Submits a script and returns the number of its job; `offset` becomes the script's argument.
     fn sbatch(
         &self,
         arguments: &[String],
         script: &Path,
         offset: Option<usize>,
     ) -> Result<String, String> {
-        let options = ["--parsable".to_owned()];
-        let options = options
-            .iter()
-            .chain(arguments)
-            .chain(&self.options)
-            .map(String::as_str);
+        // The user's options come last: of two that contradict each other, `sbatch` takes the later.
+        let options = std::iter::once("--parsable")
+            .chain(arguments.iter().map(String::as_str))
+            .chain(self.options.iter().map(String::as_str));
         let offset = offset.map(|offset| offset.to_string());
-        let of_script: Vec<&Path> = std::iter::once(script)
+        let script_and_arguments: Vec<&Path> = std::iter::once(script)
             .chain(offset.as_deref().map(Path::new))
             .collect();
-        let said = command("sbatch", options, &of_script)?;
-        // A federation adds the cluster's name.
-        let number = said.trim().split(';').next().unwrap_or_default();
+        let answer = run_command("sbatch", options, &script_and_arguments)?;
+        // In a federation of clusters the answer is `number;cluster`.
+        let number = answer.trim().split(';').next().unwrap_or_default();
         Ok(number.to_owned())
     }
 
+    /// Writes the list of cells and the scripts of both kinds of job.
     fn write_scripts(
         &self,
         file: &Path,
@@ -138,20 +147,15 @@ impl Slurm {
         out: &Path,
         cells: &[&Cell],
     ) -> Result<(), String> {
-        let whole = |path: &Path| {
-            let whole = std::path::absolute(path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok::<String, String>(quoted(&whole.display().to_string()))
-        };
         let program = std::env::current_exe()
-            .map_err(|error| format!("this program cannot be found again: {error}"))?;
-        let [program, file, out_name] = [whole(&program)?, whole(file)?, whole(out)?];
+            .map_err(|error| format!("the path of this program cannot be determined: {error}"))?;
+        let [program, file, out_name] = [
+            quoted_path(&program)?,
+            quoted_path(file)?,
+            quoted_path(out)?,
+        ];
         let directory = out.join("slurm");
         let list: String = cells.iter().map(|cell| cell.id.clone() + "\n").collect();
-        let threads = match self.n_threads {
-            Some(n) => n.to_string(),
-            None => "${SLURM_CPUS_PER_TASK:-1}".to_owned(),
-        };
         let logs = std::path::absolute(out.join("logs")).map_err(|error| error.to_string())?;
         let header = |name: &str, output: &str| {
             format!(
@@ -160,18 +164,59 @@ impl Slurm {
                 quoted(&logs.join(output).display().to_string())
             )
         };
-        let array = format!(
+        let array = self.array_script(&ArrayScript {
+            header: header("", "slurm-%A_%a.txt"),
+            program: &program,
+            file: &file,
+            out: &out_name,
+            list: quoted_path(&directory.join("cells.txt"))?,
+        });
+        let collect_job = format!(
+            "{}exec {program} ablate collect {file} --out {out_name}\n",
+            header("-collect", "slurm-%j.txt")
+        );
+        for (name, text) in [
+            ("cells.txt", &list),
+            ("cells.sbatch", &array),
+            ("collect.sbatch", &collect_job),
+        ] {
+            let path = directory.join(name);
+            write_atomically(&path, text.as_bytes())
+                .map_err(|error| cannot_write(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the script of an array, whose tasks each run the cell on one line of the list.
+    ///
+    /// Two minutes before the time limit, Slurm sends USR1 to the script, which passes it on so that the cell writes a
+    /// checkpoint; then the task is queued again. A cell that was stopped for another reason, such as `scancel`, exits
+    /// with the same code 75 and must not be queued again: hence `is_warned`.
+    fn array_script(&self, names: &ArrayScript<'_>) -> String {
+        let ArrayScript {
+            header,
+            program,
+            file,
+            out,
+            list,
+        } = names;
+        let device = quoted(&self.device);
+        let threads = match self.n_threads {
+            Some(n) => n.to_string(),
+            None => "${SLURM_CPUS_PER_TASK:-1}".to_owned(),
+        };
+        format!(
             r#"{header}#SBATCH --signal=B:USR1@120
 id=$(sed -n "$((SLURM_ARRAY_TASK_ID + $1))p" {list})
 export RAYON_NUM_THREADS="{threads}"
-{program} ablate {file} --out {out_name} --device {device} --cell "$id" &
+{program} ablate {file} --out {out} --device {device} --cell "$id" &
 cell=$!
 is_warned=no
 trap 'is_warned=yes; kill -USR1 "$cell"' USR1
 trap 'kill -TERM "$cell"' TERM
 wait "$cell"
 code=$?
-# A signal ends the waiting, not the cell.
+# A signal interrupts `wait` (code 128 + signal), but the cell is still writing its checkpoint.
 while [ "$code" = 138 ] || [ "$code" = 143 ]; do
     wait "$cell"
     code=$?
@@ -180,32 +225,27 @@ if [ "$code" = 75 ] && [ "$is_warned" = yes ]; then
     exec scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 fi
 exit "$code"
-"#,
-            header = header("", "slurm-%A_%a.txt"),
-            list = whole(&directory.join("cells.txt"))?,
-            device = quoted(&self.device),
-        );
-        let collecting = format!(
-            "{}exec {program} ablate collect {file} --out {out_name}\n",
-            header("-collect", "slurm-%j.txt")
-        );
-        for (name, text) in [
-            ("cells.txt", &list),
-            ("cells.sbatch", &array),
-            ("collect.sbatch", &collecting),
-        ] {
-            let path = directory.join(name);
-            write_atomically(&path, text.as_bytes())
-                .map_err(|error| cannot_write(&path, &error))?;
-        }
-        Ok(())
+"#
+        )
     }
 }
 
+/// Parts of the script of an array; paths are absolute and quoted for the shell.
+struct ArrayScript<'a> {
+    header: String,
+    program: &'a str,
+    file: &'a str,
+    out: &'a str,
+    /// File with the id of one cell per line.
+    list: String,
+}
+
+/// Returns the cells that have no result yet, in the order of the study.
 fn unfinished<'a>(study: &'a Study, out: &Path) -> Vec<&'a Cell> {
-    let cells = study.cells.iter();
-    cells
-        .filter(|cell| state_of(out, cell) != CellState::Finished)
+    study
+        .cells
+        .iter()
+        .filter(|cell| cell_state(out, cell) != CellState::Finished)
         .collect()
 }
 
@@ -213,63 +253,78 @@ fn cannot_write(path: &Path, error: &dyn Display) -> String {
     format!("{}: cannot be written: {error}", path.display())
 }
 
-/// Tasks from one on, so many at a time.
-fn array_option(n_tasks: usize, n_running: Option<usize>) -> String {
-    let throttle = n_running.map_or(String::new(), |n| format!("%{n}"));
+/// Returns the option for an array of tasks numbered from 1, of which at most `max_running` run at the same time.
+fn array_option(n_tasks: usize, max_running: Option<usize>) -> String {
+    let throttle = max_running.map_or(String::new(), |n| format!("%{n}"));
     format!("--array=1-{n_tasks}{throttle}")
 }
 
-/// Cells before each array, and its tasks.
+/// Splits cells into arrays: for each, the number of cells before it and the number of its tasks.
 fn chunks(n_cells: usize, max_tasks: usize) -> impl Iterator<Item = (usize, usize)> {
-    let offsets = (0..n_cells).step_by(max_tasks);
-    offsets.map(move |offset| (offset, max_tasks.min(n_cells - offset)))
+    (0..n_cells)
+        .step_by(max_tasks)
+        .map(move |offset| (offset, max_tasks.min(n_cells - offset)))
 }
 
-/// Most tasks of an array whose first has number one.
+/// Returns the largest number of tasks of an array that is numbered from 1.
 fn max_array_size() -> Result<usize, String> {
-    let config = command("scontrol", ["show", "config"], &[])?;
+    let config = run_command("scontrol", ["show", "config"], &[])?;
     let value = config
         .lines()
         .find_map(|line| line.strip_prefix("MaxArraySize")?.split('=').nth(1));
-    // The number itself is not allowed as an index; Slurm's own default is 1001.
+    // The index must be below MaxArraySize. Slurm's own default is 1001.
     let size = value
         .and_then(|value| value.trim().parse::<usize>().ok())
         .unwrap_or(1001);
     Ok(size.saturating_sub(1).max(1))
 }
 
-/// Which of these jobs are still in the queue; a job that Slurm has forgotten is not.
-fn queued(jobs: &str) -> Vec<String> {
+/// Returns the jobs, one per line of `jobs`, that are still in the queue.
+fn queued_jobs(jobs: &str) -> Vec<String> {
+    // `squeue` fails for a job that ended so long ago that Slurm no longer knows it.
     let is_queued = |job: &&str| {
-        let said = command("squeue", ["--noheader", "--format=%i", "--jobs", job], &[]);
-        said.is_ok_and(|said| !said.trim().is_empty())
+        run_command("squeue", ["--noheader", "--format=%i", "--jobs", job], &[])
+            .is_ok_and(|answer| !answer.trim().is_empty())
     };
     jobs.lines().filter(is_queued).map(str::to_owned).collect()
 }
 
-/// What a command of Slurm prints.
-fn command<'a>(
+/// Runs a command of Slurm and returns its output.
+fn run_command<'a>(
     name: &str,
     options: impl IntoIterator<Item = &'a str>,
-    of_script: &[&Path],
+    script_and_arguments: &[&Path],
 ) -> Result<String, String> {
-    let output = Command::new(name).args(options).args(of_script).output();
-    let output = output.map_err(|error| {
-        format!("`{name}` cannot be run ({error}); a launcher of Slurm needs a machine that hands jobs to it")
-    })?;
+    let output = Command::new(name)
+        .args(options)
+        .args(script_and_arguments)
+        .output()
+        .map_err(|error| {
+            format!(
+                "`{name}` cannot be run ({error}); --launcher slurm needs a machine from which jobs can be submitted"
+            )
+        })?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match output.status.success() {
-        // `--test-only` speaks on stderr.
-        true if output.stdout.is_empty() => Ok(text(&output.stderr)),
-        true => Ok(text(&output.stdout)),
-        false => Err(format!(
-            "`{name}` refuses: {}",
-            text(&output.stderr).trim().replace('\n', "; ")
-        )),
+    if !output.status.success() {
+        let message = text(&output.stderr).trim().replace('\n', "; ");
+        return Err(format!("`{name}` failed: {message}"));
+    }
+    // `sbatch --test-only` prints its answer to stderr.
+    if output.stdout.is_empty() {
+        Ok(text(&output.stderr))
+    } else {
+        Ok(text(&output.stdout))
     }
 }
 
-/// As one word of a shell.
+/// Returns a path as one absolute word of a shell command, since jobs may start in another directory.
+fn quoted_path(path: &Path) -> Result<String, String> {
+    let absolute =
+        std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(quoted(&absolute.display().to_string()))
+}
+
+/// Quotes text so that it is one word of a shell command.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
@@ -279,14 +334,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arrays_hold_each_cell_once() {
+    fn arrays_cover_each_cell_once() {
         assert_eq!(chunks(4, 1000).collect::<Vec<_>>(), [(0, 4)]);
         assert_eq!(chunks(7, 3).collect::<Vec<_>>(), [(0, 3), (3, 3), (6, 1)]);
         assert_eq!(array_option(7, Some(2)), "--array=1-7%2");
     }
 
     #[test]
-    fn words_stay_words() {
+    fn quoted_words_stay_one_word() {
         assert_eq!(quoted("it's 5 o'clock"), r"'it'\''s 5 o'\''clock'");
     }
 }

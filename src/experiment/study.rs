@@ -1,4 +1,4 @@
-//! A study file, and the cells that it stands for.
+//! Reads a study file and expands it into cells: every variant with every seed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use serde::Deserialize;
 use toml::Value;
 
 use crate::config::{Config, ConfigError, Document};
+use crate::counted::counted;
 use crate::run::sha256_hex;
-use crate::train::Summary;
+use crate::train::RunSummary;
 
-/// The file.
+/// Content of a study file, before it is checked and expanded.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawStudy {
@@ -28,95 +29,106 @@ struct RawStudy {
     factor: Vec<RawFactor>,
 }
 
+/// An `[[arm]]` table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawArm {
     name: String,
-    /// As after `--set`.
+    /// Changes of the base configuration, written as on the command line after `--set`.
     #[serde(default)]
     set: Vec<String>,
 }
 
+/// A `[[factor]]` table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFactor {
     name: String,
+    /// Configuration keys that vary together.
     keys: Vec<String>,
+    /// Values of the keys at each level, in the order of `keys`.
     levels: Vec<Vec<Value>>,
-    /// Of the levels, for tables; by default their values.
+    /// Names of the levels in tables and plots; their values by default.
     #[serde(default)]
     names: Option<Vec<String>>,
+    /// Arms in which the factor is varied; all by default.
     #[serde(default)]
     arms: Option<Vec<String>>,
 }
 
-/// A study: every variant with every seed.
+/// A study: a question, and the cells (every variant with every seed) that answer it.
 #[derive(Debug, Clone)]
 pub struct Study {
-    /// Name of the file's directory.
+    /// Name of the study: the name of the directory that holds the file.
     pub name: String,
-    /// What it asks.
+    /// Question that the study answers.
     pub question: String,
-    /// Metrics that decide, as `test_accuracy`; declared beforehand.
+    /// Primary metrics, such as `test_accuracy`: the question is decided on them.
     pub primary: Vec<String>,
-    /// Metrics that are looked at.
+    /// Secondary metrics: reported, but not decided on.
     pub secondary: Vec<String>,
-    /// Largest difference of a primary metric that makes none.
+    /// Equivalence margin: size below which a difference in a primary metric would not matter.
     pub margin: Option<f64>,
     /// Seeds, the same for every variant.
     pub seeds: Vec<u64>,
-    /// Arms at each level of their factors.
+    /// Variants: every arm at each combination of the levels of its factors.
     pub variants: Vec<Variant>,
-    /// What is run, in the order of variants and seeds.
+    /// Cells, by variant and then by seed.
     pub cells: Vec<Cell>,
 }
 
 /// An arm at one level of each of its factors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
-    /// Name of the arm, and its levels.
+    /// Name of the variant: the arm, and the level of each factor.
     pub name: String,
     /// Name of the arm.
     pub arm: String,
-    /// Level by factor.
+    /// Name of the level of each factor, by the factor's name.
     pub levels: BTreeMap<String, String>,
-    /// The variant of the baseline arm that it is compared with; `None` of the baseline itself.
+    /// Index of the variant of the baseline arm that this one is compared with; `None` for the baseline itself.
     pub baseline: Option<usize>,
 }
 
-/// One run.
+/// One run of a study: one variant with one seed.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// Digest of its configuration without the name: the same wherever and in whichever order it is run.
+    /// First 12 digits of the SHA-256 digest of the configuration without its name.
+    ///
+    /// It does not depend on the machine or on the other cells of the study.
     pub id: String,
-    /// Place of its variant.
+    /// Index of the variant in [`Study::variants`].
     pub variant: usize,
-    /// Its seed.
+    /// Seed of the run.
     pub seed: u64,
-    /// All of its configuration; its name is the study's and the id.
+    /// Complete configuration of the run, whose name is made of the study's name and the id.
     pub config: Config,
 }
 
 impl Cell {
-    /// Of its run, among the results of the study.
+    /// Returns the run directory of this cell within the output directory of the study.
     pub fn directory(&self, out: &Path) -> PathBuf {
         out.join("cells").join(&self.id)
     }
 }
 
 impl Study {
-    /// Reads a study file; the base configuration is looked for from the file's directory.
+    /// Reads a study file; the path of its base configuration is relative to the file's directory.
     ///
     /// # Errors
     ///
-    /// One line: file, line and column of what is wrong in it, or the arm whose configuration is.
+    /// One line: file, line and column of what is wrong in it, or the arm whose configuration is invalid.
     pub fn read(path: &Path) -> Result<Self, String> {
         let document = Document::read(path, &[]).map_err(|error| error.to_string())?;
         let raw: RawStudy = document.deserialize().map_err(|error| error.to_string())?;
         check(&document, &raw).map_err(|error| error.to_string())?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = whole.parent().and_then(Path::file_name).unwrap_or_default();
+        // Canonical, so that a file in the current directory has a parent with a name.
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = canonical
+            .parent()
+            .and_then(Path::file_name)
+            .unwrap_or_default();
         let mut study = Self {
             name: name.to_string_lossy().into_owned(),
             question: raw.question.clone(),
@@ -129,19 +141,19 @@ impl Study {
         };
         let mut overrides = Vec::new();
         for arm in &raw.arm {
-            for (levels, mut set) in levels_of(&raw.factor, &arm.name) {
-                let of_levels = levels
+            for Combination { levels, set } in combinations(&raw.factor, &arm.name) {
+                let level_names: String = levels
                     .iter()
-                    .map(|(factor, level)| format!(" {factor}={level}"));
-                let name = arm.name.clone() + &of_levels.collect::<String>();
-                set.splice(0..0, arm.set.iter().cloned());
+                    .map(|(factor, level)| format!(" {factor}={level}"))
+                    .collect();
                 study.variants.push(Variant {
-                    name,
+                    name: arm.name.clone() + &level_names,
                     arm: arm.name.clone(),
                     levels,
                     baseline: None,
                 });
-                overrides.push(set);
+                // The arm's own changes first: a factor may vary a key of a table that the arm adds.
+                overrides.push([arm.set.clone(), set].concat());
             }
         }
         study
@@ -158,14 +170,16 @@ impl Study {
         Ok(study)
     }
 
+    /// Reads the configuration of a variant with a seed.
     fn cell(&self, base: &Path, variant: usize, set: &[String], seed: u64) -> Result<Cell, String> {
         let mut set = set.to_vec();
+        // The same name for all cells while the digest is taken, since the final name contains the digest.
         set.extend([format!("run.seed={seed}"), "run.name=cell".to_owned()]);
-        let said = |error: ConfigError| format!("arm {}: {error}", self.variants[variant].name);
-        let mut config = Config::read(base, &set).map_err(said)?;
-        let mut id = sha256_hex(config.to_toml().as_bytes());
+        let mut config = Config::read(base, &set)
+            .map_err(|error| format!("arm {}: {error}", self.variants[variant].name))?;
+        let mut id = sha256_hex(config.identity().as_bytes());
         id.truncate(12);
-        let name = format!("{}-{id}", plain(&self.name));
+        let name = format!("{}-{id}", run_name(&self.name));
         config.raw.run.name.clone_from(&name);
         config.spec.name = name;
         Ok(Cell {
@@ -176,21 +190,21 @@ impl Study {
         })
     }
 
-    /// The cell of this id, or else of this number.
+    /// Returns the cell with this id, or else the cell with this number (from 0).
     ///
     /// # Errors
     ///
-    /// One sentence if there is none.
-    pub fn cell_named(&self, name: &str) -> Result<&Cell, String> {
+    /// One sentence if there is no such cell.
+    pub fn find_cell(&self, name: &str) -> Result<&Cell, String> {
         let by_id = self.cells.iter().find(|cell| cell.id == name);
         let by_number = || self.cells.get(name.parse::<usize>().ok()?);
         by_id.or_else(by_number).ok_or_else(|| {
             let last = self.cells.len() - 1;
-            format!("there is no cell {name}, expected one of 0 to {last}, or an id as `ablate status` prints")
+            format!("there is no cell {name}, expected a number from 0 to {last}, or an id from `ablate status`")
         })
     }
 
-    /// The variant of the baseline arm at the same levels of the factors that the baseline has.
+    /// Gives every other variant its baseline: the baseline arm at the same levels of the factors that it has.
     fn find_baselines(&mut self, baseline: &str) -> Result<(), String> {
         let variants = self.variants.clone();
         for variant in self
@@ -198,16 +212,16 @@ impl Study {
             .iter_mut()
             .filter(|variant| variant.arm != baseline)
         {
-            let fits = |other: &&Variant| {
+            let is_baseline = |other: &&Variant| {
                 let mut levels = other.levels.iter();
                 other.arm == baseline
                     && levels.all(|(factor, level)| variant.levels.get(factor) == Some(level))
             };
-            let found: Vec<&Variant> = variants.iter().filter(fits).collect();
-            let [only] = found[..] else {
+            let candidates: Vec<&Variant> = variants.iter().filter(is_baseline).collect();
+            let [only] = candidates[..] else {
                 return Err(format!(
-                    "{} variants of the baseline `{baseline}` are at the levels of `{}`, expected one",
-                    found.len(),
+                    "the baseline `{baseline}` has {} variants at the levels of `{}`, expected one",
+                    candidates.len(),
                     variant.name
                 ));
             };
@@ -216,13 +230,14 @@ impl Study {
         Ok(())
     }
 
+    /// Refuses two cells with the same configuration: their results would count as independent.
     fn check_cells(&self) -> Result<(), String> {
-        let mut seen: BTreeMap<&str, &Cell> = BTreeMap::new();
+        let mut cells_by_id: BTreeMap<&str, &Cell> = BTreeMap::new();
         for cell in &self.cells {
-            if let Some(same) = seen.insert(&cell.id, cell) {
+            if let Some(same) = cells_by_id.insert(&cell.id, cell) {
                 let [a, b] = [same, cell].map(|cell| &self.variants[cell.variant].name);
                 return Err(format!(
-                    "`{a}` and `{b}` have the same configuration at seed {}; take one of them out",
+                    "`{a}` and `{b}` have the same configuration with seed {}; remove one of them",
                     cell.seed
                 ));
             }
@@ -230,17 +245,19 @@ impl Study {
         Ok(())
     }
 
+    /// Refuses metrics that no run logs.
     fn check_metrics(&self, document: &Document) -> Result<(), String> {
-        let tags = Summary::tags(&self.cells[0].config);
-        let known: Vec<&str> = tags
+        // The first cell stands for all: the arms of a study share the task, which determines what is logged.
+        let tags = RunSummary::tags(&self.cells[0].config);
+        let logged: Vec<&str> = tags
             .iter()
             .filter_map(|tag| tag.strip_prefix("summary/"))
             .collect();
         for (key, metrics) in [("primary", &self.primary), ("secondary", &self.secondary)] {
-            if let Some(unknown) = metrics.iter().find(|metric| !known.contains(&&***metric)) {
+            if let Some(unknown) = metrics.iter().find(|metric| !logged.contains(&&***metric)) {
                 let message = format!(
-                    "no run logs `{unknown}`, expected some of {}",
-                    known.join(", ")
+                    "no run logs `{unknown}`, expected any of {}",
+                    logged.join(", ")
                 );
                 return Err(document.error_at(key, message).to_string());
             }
@@ -248,32 +265,28 @@ impl Study {
         Ok(())
     }
 
-    /// Primary and secondary metrics, in this order.
+    /// Returns the primary metrics, then the secondary ones.
     pub fn metrics(&self) -> impl Iterator<Item = &String> {
         self.primary.iter().chain(&self.secondary)
     }
 }
 
-/// What needs no configuration to be checked.
+/// Checks everything that can be checked without reading the configurations.
 fn check(document: &Document, raw: &RawStudy) -> Result<(), ConfigError> {
     let refuse = |key: &str, message: String| Err(document.error_at(key, message));
     if raw.seeds.is_empty() {
-        return refuse(
-            "seeds",
-            "is an empty list, expected at least one seed".to_owned(),
-        );
+        let message = "is an empty list, expected at least one seed".to_owned();
+        return refuse("seeds", message);
     }
     if let Some(seed) = duplicate(raw.seeds.iter()) {
-        return refuse("seeds", format!("seed {seed} is there twice"));
+        return refuse("seeds", format!("seed {seed} is listed twice"));
     }
     if raw.primary.is_empty() {
-        return refuse(
-            "primary",
-            "is an empty list, expected the metric that decides".to_owned(),
-        );
+        let message = "is an empty list, expected at least one primary metric".to_owned();
+        return refuse("primary", message);
     }
     if let Some(metric) = duplicate(raw.primary.iter().chain(&raw.secondary)) {
-        return refuse("primary", format!("metric `{metric}` is there twice"));
+        return refuse("primary", format!("metric `{metric}` is listed twice"));
     }
     if raw
         .margin
@@ -296,101 +309,125 @@ fn check(document: &Document, raw: &RawStudy) -> Result<(), ConfigError> {
     if let Some(name) = duplicate(raw.factor.iter().map(|factor| &factor.name)) {
         return refuse("factor", format!("two factors are called `{name}`"));
     }
-    for (place, factor) in raw.factor.iter().enumerate() {
-        let at = |key: &str| format!("factor[{place}].{key}");
-        if factor.keys.is_empty() {
-            return refuse(
-                &at("keys"),
-                "is an empty list, expected the keys that are varied".to_owned(),
-            );
-        }
-        if factor.levels.is_empty() {
-            return refuse(
-                &at("levels"),
-                "is an empty list, expected at least one level".to_owned(),
-            );
-        }
-        if let Some(level) = factor
-            .levels
-            .iter()
-            .find(|level| level.len() != factor.keys.len())
-        {
-            let message = format!(
-                "a level has {} values for {} keys, expected a value for each",
-                level.len(),
-                factor.keys.len()
-            );
-            return refuse(&at("levels"), message);
-        }
-        let names = factor.names.as_deref().unwrap_or_default();
-        if factor.names.is_some() && names.len() != factor.levels.len() {
-            let message = format!(
-                "{} names for {} levels, expected a name for each",
-                names.len(),
-                factor.levels.len()
-            );
-            return refuse(&at("names"), message);
-        }
-        if let Some(name) = duplicate(names.iter()) {
-            return refuse(&at("names"), format!("two levels are called `{name}`"));
-        }
-        let unknown = factor
-            .arms
-            .iter()
-            .flatten()
-            .find(|arm| !arms.contains(&&***arm));
-        if let Some(unknown) = unknown {
-            let message = format!(
-                "no arm is called `{unknown}`, expected some of {}",
-                arms.join(", ")
-            );
-            return refuse(&at("arms"), message);
-        }
+    for (index, factor) in raw.factor.iter().enumerate() {
+        check_factor(factor, &arms).map_err(|(key, message)| {
+            document.error_at(&format!("factor[{index}].{key}"), message)
+        })?;
     }
     Ok(())
 }
 
-fn duplicate<T: Ord + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
-    let mut seen = std::collections::BTreeSet::new();
-    items.into_iter().find(|item| !seen.insert(*item))
+/// Checks one factor; the error is the key at fault and the message.
+fn check_factor(factor: &RawFactor, arms: &[&str]) -> Result<(), (&'static str, String)> {
+    if factor.keys.is_empty() {
+        let message = "is an empty list, expected the keys that vary".to_owned();
+        return Err(("keys", message));
+    }
+    if factor.levels.is_empty() {
+        let message = "is an empty list, expected at least one level".to_owned();
+        return Err(("levels", message));
+    }
+    let n_keys = factor.keys.len();
+    if let Some(level) = factor.levels.iter().find(|level| level.len() != n_keys) {
+        let message = format!(
+            "a level has {}, expected {}: one for each key",
+            counted(level.len(), "value"),
+            n_keys
+        );
+        return Err(("levels", message));
+    }
+    let names = factor.names.as_deref().unwrap_or_default();
+    if factor.names.is_some() && names.len() != factor.levels.len() {
+        let message = format!(
+            "{} for {}, expected a name for each level",
+            counted(names.len(), "name"),
+            counted(factor.levels.len(), "level")
+        );
+        return Err(("names", message));
+    }
+    if let Some(name) = duplicate(names.iter()) {
+        return Err(("names", format!("two levels are called `{name}`")));
+    }
+    let unknown = factor
+        .arms
+        .iter()
+        .flatten()
+        .find(|arm| !arms.contains(&&***arm));
+    if let Some(unknown) = unknown {
+        let message = format!(
+            "no arm is called `{unknown}`, expected any of {}",
+            arms.join(", ")
+        );
+        return Err(("arms", message));
+    }
+    Ok(())
 }
 
-/// Every combination of levels of the factors of an arm, and what it sets.
-fn levels_of(factors: &[RawFactor], arm: &str) -> Vec<(BTreeMap<String, String>, Vec<String>)> {
-    let mut found = vec![(BTreeMap::new(), Vec::new())];
-    let is_of_arm = |factor: &&RawFactor| {
+/// Returns the first item that equals an earlier one; `None` if all differ.
+fn duplicate<T: Ord + Copy>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let mut earlier = std::collections::BTreeSet::new();
+    items.find(|item| !earlier.insert(*item))
+}
+
+/// One combination of the levels of several factors.
+#[derive(Clone)]
+struct Combination {
+    /// Name of the level of each factor, by the factor's name.
+    levels: BTreeMap<String, String>,
+    /// Changes of the configuration, written as after `--set`.
+    set: Vec<String>,
+}
+
+/// Returns every combination of the levels of the factors that are varied in an arm.
+fn combinations(factors: &[RawFactor], arm: &str) -> Vec<Combination> {
+    let is_varied = |factor: &&RawFactor| {
         let arms = factor.arms.as_ref();
         arms.is_none_or(|arms| arms.iter().any(|name| name == arm))
     };
-    for factor in factors.iter().filter(is_of_arm) {
-        let with_level = |(levels, set): &(BTreeMap<String, String>, Vec<String>)| {
-            let of_level = factor.levels.iter().enumerate().map(|(place, level)| {
-                let (mut levels, mut set) = (levels.clone(), set.clone());
-                let texts: Vec<String> = level.iter().map(Value::to_string).collect();
-                let name = factor.names.as_ref().map(|names| names[place].clone());
-                let name = name.unwrap_or_else(|| texts.join(" ").replace('"', ""));
-                levels.insert(factor.name.clone(), name);
-                let values = factor.keys.iter().zip(&texts);
-                set.extend(values.map(|(key, value)| format!("{key}={value}")));
-                (levels, set)
-            });
-            of_level.collect::<Vec<_>>()
-        };
-        found = found.iter().flat_map(with_level).collect();
+    // Starts with the empty combination; the last factor varies fastest.
+    let mut combinations = vec![Combination {
+        levels: BTreeMap::new(),
+        set: Vec::new(),
+    }];
+    for factor in factors.iter().filter(is_varied) {
+        combinations = combinations
+            .iter()
+            .flat_map(|combination| {
+                (0..factor.levels.len()).map(|level| combination.with_level(factor, level))
+            })
+            .collect();
     }
-    found
+    combinations
 }
 
-/// As the name of a run may be.
-pub(super) fn plain(name: &str) -> String {
-    let kept = |c: char| {
+impl Combination {
+    /// Returns the combination with one more factor, at the level with this index.
+    fn with_level(&self, factor: &RawFactor, level: usize) -> Self {
+        let mut combination = self.clone();
+        let texts: Vec<String> = factor.levels[level].iter().map(Value::to_string).collect();
+        let name = match &factor.names {
+            Some(names) => names[level].clone(),
+            None => texts.join(" ").replace('"', ""),
+        };
+        combination.levels.insert(factor.name.clone(), name);
+        let changes = factor.keys.iter().zip(&texts);
+        combination
+            .set
+            .extend(changes.map(|(key, value)| format!("{key}={value}")));
+        combination
+    }
+}
+
+/// Turns a name into one that a run may have: ASCII letters, digits, `.`, `_` and `-`.
+pub(super) fn run_name(name: &str) -> String {
+    let replace_others = |c: char| {
         if c.is_ascii_alphanumeric() || "._-".contains(c) {
             c
         } else {
             '-'
         }
     };
-    let name: String = name.chars().map(kept).collect();
+    let name: String = name.chars().map(replace_others).collect();
     let trimmed = name.trim_start_matches(['-', '.', '_']);
     match trimmed {
         "" => "study".to_owned(),

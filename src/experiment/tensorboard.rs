@@ -1,21 +1,26 @@
-//! A study as TensorBoard shows it: a row for each cell, by arm, levels and seed.
+//! Writes a study for TensorBoard's table of hyperparameters: a row for each cell, with arm, levels and seed.
 
 use std::io;
 use std::path::Path;
 
-use super::collect::Collected;
-use super::study::{Cell, Study, plain};
+use super::collect::StudyResults;
+use super::study::{Cell, Study, run_name};
 use crate::run::{EventWriter, HparamValue};
-use crate::train::Summary;
+use crate::train::RunSummary;
 
-/// Writes the table of the finished cells, in place of one that is there; the seeds of a variant are a group.
+/// Writes the table of the finished cells, replacing an earlier one; the seeds of a variant form a group.
 ///
 /// # Errors
 ///
-/// One sentence if it cannot be written.
-pub fn write_tensorboard(study: &Study, collected: &Collected, out: &Path) -> Result<(), String> {
+/// One sentence if the table cannot be written.
+pub fn write_tensorboard(
+    study: &Study,
+    collected: &StudyResults,
+    out: &Path,
+) -> Result<(), String> {
     let directory = out.join("tensorboard");
     let partial = out.join("tensorboard.partial");
+    // Written beside the old table and renamed at the end: TensorBoard never reads half a table.
     let write = || -> io::Result<()> {
         for old in [&partial, &directory] {
             match std::fs::remove_dir_all(old) {
@@ -26,9 +31,9 @@ pub fn write_tensorboard(study: &Study, collected: &Collected, out: &Path) -> Re
         std::fs::create_dir_all(&partial)?;
         for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
             if let Some(summary) = summary {
-                let variant = plain(&study.variants[cell.variant].name);
-                let place = partial.join(format!("{variant}/seed{}", cell.seed));
-                row(study, cell, summary, &place)?;
+                let variant = run_name(&study.variants[cell.variant].name);
+                let directory = partial.join(format!("{variant}/seed{}", cell.seed));
+                write_row(study, cell, summary, &directory)?;
             }
         }
         std::fs::rename(&partial, &directory)
@@ -36,11 +41,12 @@ pub fn write_tensorboard(study: &Study, collected: &Collected, out: &Path) -> Re
     write().map_err(|error| format!("{}: cannot be written: {error}", directory.display()))
 }
 
-fn row(study: &Study, cell: &Cell, summary: &Summary, directory: &Path) -> io::Result<()> {
+/// Writes the settings and metrics of one cell.
+fn write_row(study: &Study, cell: &Cell, summary: &RunSummary, directory: &Path) -> io::Result<()> {
     let variant = &study.variants[cell.variant];
     let mut settings = vec![("arm".to_owned(), HparamValue::Text(variant.arm.clone()))];
-    let levels = variant.levels.iter();
-    settings.extend(levels.map(|(factor, level)| {
+    settings.extend(variant.levels.iter().map(|(factor, level)| {
+        // TensorBoard sorts and filters a column by value if it holds numbers.
         let value = level
             .parse()
             .map_or_else(|_| HparamValue::Text(level.clone()), HparamValue::Number);

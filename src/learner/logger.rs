@@ -1,4 +1,4 @@
-//! Numbers of Burn's training loop in TensorBoard.
+//! Logger of Burn's training loop that writes TensorBoard event files.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,13 +10,14 @@ use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 
 use crate::run::EventWriter;
 
-/// Writes every numeric metric to event files, one TensorBoard run per split.
+/// Logger that writes every numeric metric to TensorBoard event files, one TensorBoard run per split.
 ///
-/// Burn passes no step: training steps are counted, and the mean of an epoch of any other split
-/// stands at the step that training has reached. Register a
-/// [`FileMetricLogger`](burn::train::logger::FileMetricLogger) beside it: early stopping and the choice
-/// of the best checkpoint read numbers back, which event files are not for. A file that cannot be
-/// written is given up with one warning through `log`, and training goes on.
+/// Burn passes no step to loggers. This one counts training steps; the mean over an epoch of any other split is
+/// logged at the step that training has reached.
+///
+/// Register a [`FileMetricLogger`](burn::train::logger::FileMetricLogger) too: early stopping and the choice of
+/// the best checkpoint read metrics back, which event files do not support. If a file cannot be written, one
+/// warning is logged through `log`, and training continues without event files.
 pub struct TensorBoardMetricLogger {
     directory: PathBuf,
     names: HashMap<MetricId, String>,
@@ -26,13 +27,14 @@ pub struct TensorBoardMetricLogger {
 }
 
 impl TensorBoardMetricLogger {
-    /// A logger that writes below a directory, which is made when there is something to write.
+    /// Creates a logger that writes to a directory, which is created at the first value.
     pub fn new(directory: impl AsRef<Path>) -> Self {
         Self::starting_at(directory, 0)
     }
 
-    /// A logger of a training that goes on after so many steps; what TensorBoard has of later ones
-    /// is declared void.
+    /// Creates a logger for a training that resumes after `n_steps` steps.
+    ///
+    /// TensorBoard discards values of later steps that earlier files hold.
     pub fn starting_at(directory: impl AsRef<Path>, n_steps: usize) -> Self {
         Self {
             directory: directory.as_ref().to_owned(),
@@ -43,6 +45,7 @@ impl TensorBoardMetricLogger {
         }
     }
 
+    /// Writes one value, and creates the file of its split if there is none yet.
     fn write(&mut self, split: &Split, tag: &str, value: f64) -> io::Result<()> {
         let name = split.to_string();
         if !self.writers.contains_key(&name) {
@@ -56,12 +59,13 @@ impl TensorBoardMetricLogger {
         }
     }
 
-    fn give_up_on(&mut self, written: io::Result<()>) {
-        if let Err(error) = written {
+    /// Stops writing after an error, with one warning.
+    fn stop_after_error(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
             self.has_failed = true;
             self.writers.clear();
             log::warn!(
-                "event files in {} cannot be written ({error}); training goes on without them",
+                "event files in {} cannot be written ({error}); training continues without them",
                 self.directory.display()
             );
         }
@@ -70,7 +74,7 @@ impl TensorBoardMetricLogger {
 
 impl MetricLogger for TensorBoardMetricLogger {
     fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
-        // A metric's last word on an epoch comes in an update of its own, which is no step.
+        // The final value of a metric for an epoch comes in an update of its own, which is not a step.
         let is_final = update
             .entries_numeric
             .iter()
@@ -79,14 +83,15 @@ impl MetricLogger for TensorBoardMetricLogger {
         if is_training && !is_final {
             self.n_steps += 1;
         }
+        // Training logs the value of each step, any other split only the final value of each epoch.
         if self.has_failed || is_training == is_final {
             return;
         }
         for update in update.entries_numeric {
             let name = self.names.get(&update.entry.metric_id).cloned();
             if let (Some(name), Some(entry)) = (name, update.numeric_entry) {
-                let written = self.write(split, &name, entry.current());
-                self.give_up_on(written);
+                let result = self.write(split, &name, entry.current());
+                self.stop_after_error(result);
             }
         }
     }
@@ -97,8 +102,8 @@ impl MetricLogger for TensorBoardMetricLogger {
         _epoch: usize,
         _split: &Split,
     ) -> Result<Vec<NumericEntry>, String> {
-        // The first logger that answers is believed; this one must not.
-        Err(format!("{name}: event files are not read back"))
+        // Burn takes the answer of the first logger that has one, so this one returns an error.
+        Err(format!("{name}: event files cannot be read back"))
     }
 
     fn log_metric_definition(&mut self, definition: MetricDefinition) {
@@ -109,7 +114,7 @@ impl MetricLogger for TensorBoardMetricLogger {
     fn log_epoch_summary(&mut self, _summary: EpochSummary) {
         if !self.has_failed {
             let flushed = self.writers.values_mut().try_for_each(EventWriter::flush);
-            self.give_up_on(flushed);
+            self.stop_after_error(flushed);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The penalties as a metric.
+//! Metric of the penalties for Burn's training loop.
 
 use std::sync::Arc;
 
@@ -10,45 +10,52 @@ use burn::train::metric::{
 
 use super::output::TopologyInput;
 
-/// The weighted sum of the penalties, or one of them before its weight.
+/// Metric of the weighted sum of the penalties, or of one penalty before its weight.
 ///
 /// A penalty that is off counts as 0. The value of an epoch is the mean over its steps.
 #[derive(Debug, Clone)]
 pub struct TopologyMetric {
     name: MetricName,
-    /// The penalty shown alone.
-    index: Option<usize>,
+    /// Name of the only penalty measured; `None` for all of them.
+    penalty: Option<String>,
     last: f64,
     sum: f64,
     n_steps: usize,
 }
 
 impl TopologyMetric {
-    /// What is added to the task's loss.
+    /// Weighted sum of the penalties, as it is added to the task loss.
     pub fn total() -> Self {
         Self::named("Topology loss".to_owned(), None)
     }
 
-    /// One penalty, by its place in the regulariser's list, without its weight.
-    pub fn of_penalty(index: usize) -> Self {
-        Self::named(format!("Topology penalty {index}"), Some(index))
+    /// Value of one penalty before its weight.
+    ///
+    /// `penalty` is one of [`TopologyRegularizer::names`](crate::loss::TopologyRegularizer::names),
+    /// such as `h1_layers`.
+    pub fn for_penalty(penalty: &str) -> Self {
+        let name = format!("Topology penalty {penalty}");
+        Self::named(name, Some(penalty.to_owned()))
     }
 
-    fn named(name: String, index: Option<usize>) -> Self {
+    /// Creates a metric with a displayed name; `penalty` is `None` for the weighted sum.
+    fn named(name: String, penalty: Option<String>) -> Self {
         Self {
             name: Arc::new(name),
-            index,
+            penalty,
             last: 0.0,
             sum: 0.0,
             n_steps: 0,
         }
     }
 
+    /// Mean over the steps of the current epoch; 0 before the first.
     fn mean(&self) -> f64 {
         self.sum / self.n_steps.max(1) as f64
     }
 }
 
+/// Formats a value for display and for Burn's log files.
 fn entry(value: f64) -> SerializedEntry {
     SerializedEntry::new(format!("{value:.4}"), value.to_string())
 }
@@ -73,10 +80,10 @@ impl Metric for TopologyMetric {
         input: &TopologyInput,
         _metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
-        self.last = match self.index {
+        self.last = match &self.penalty {
             None => input.terms.iter().map(|t| t.weight * t.value).sum(),
-            Some(index) => {
-                let term = input.terms.iter().find(|term| term.index == index);
+            Some(name) => {
+                let term = input.terms.iter().find(|term| term.name == *name);
                 term.map_or(0.0, |term| term.value)
             }
         };
@@ -133,6 +140,7 @@ mod tests {
     fn input(values: &[(usize, f64, f64)]) -> TopologyInput {
         let term = |&(index, value, weight)| TopologyTerm {
             index,
+            name: format!("h{index}_layers"),
             value,
             weight,
             n_compared: 1,
@@ -144,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_has_the_mean_of_its_steps() {
+    fn the_value_of_an_epoch_is_the_mean_over_its_steps() {
         let steps = [
             input(&[(0, 2.0, 0.5), (1, 3.0, 0.1)]),
             input(&[(1, 1.0, 0.1)]),
@@ -152,7 +160,7 @@ mod tests {
         ];
         for (mut metric, expected) in [
             (TopologyMetric::total(), [1.3, 0.1, 0.0]),
-            (TopologyMetric::of_penalty(1), [3.0, 1.0, 0.0]),
+            (TopologyMetric::for_penalty("h1_layers"), [3.0, 1.0, 0.0]),
         ] {
             for (step, expected) in steps.iter().zip(expected) {
                 metric.update(step, &metadata()).unwrap();

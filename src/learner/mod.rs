@@ -1,9 +1,10 @@
-//! The regulariser in Burn's own training loop, [`SupervisedTraining`](burn::train::SupervisedTraining):
-//! a shared regulariser that a model can hold, an output that carries its terms, a metric, and a
-//! TensorBoard logger.
+//! Pieces for Burn's own training loop, [`SupervisedTraining`](burn::train::SupervisedTraining).
 //!
-//! `examples/burn_train.rs` is a whole program. This crate's trainer does more: Burn's loop has no
-//! step in its logs, and cannot go on within an epoch.
+//! [`SharedRegularizer`] is a regulariser that a model can hold, [`RegularizedOutput`] an output with the terms
+//! of the penalties, [`TopologyMetric`] a metric of them, and [`TensorBoardMetricLogger`] a logger.
+//!
+//! `examples/burn_train.rs` is a complete program. This crate's own trainer does more: Burn's loop does not pass
+//! the step to loggers, and cannot resume within an epoch.
 
 mod logger;
 mod metric;

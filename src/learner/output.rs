@@ -1,4 +1,4 @@
-//! What a training step returns.
+//! Output of a training step, with the terms of the penalties.
 
 use burn::tensor::ExecutionError;
 use burn::train::ItemLazy;
@@ -8,21 +8,21 @@ use burn::train::metric::{
 
 use crate::loss::TopologyTerm;
 
-/// A task's output with the penalties that were added to its loss.
+/// Output of a task, with the terms of the penalties that were added to its loss.
 ///
-/// It stands wherever the task's output stood: the metrics of classification read through it.
+/// It replaces the task's own output: the metrics of classification accept it too.
 #[derive(Debug, Clone)]
 pub struct RegularizedOutput<T> {
-    /// The task's own output, as [`ClassificationOutput`](burn::train::ClassificationOutput).
+    /// Output of the task itself, such as [`ClassificationOutput`](burn::train::ClassificationOutput).
     pub task: T,
-    /// One entry per penalty that was on.
+    /// Terms of the penalties that were on.
     pub terms: Vec<TopologyTerm>,
 }
 
-/// What a [`TopologyMetric`](super::TopologyMetric) reads; already on the host.
+/// Input of a [`TopologyMetric`](super::TopologyMetric): the terms of one step, already on the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopologyInput {
-    /// One entry per penalty that was on.
+    /// Terms of the penalties that were on.
     pub terms: Vec<TopologyTerm>,
 }
 
@@ -43,7 +43,8 @@ impl<T> Adaptor<TopologyInput> for RegularizedOutput<T> {
     }
 }
 
-macro_rules! read_through {
+/// Forwards the inputs of metrics to the output of the task.
+macro_rules! adapt_by_task {
     ($($input:ty),*) => {$(
         impl<T: Adaptor<$input>> Adaptor<$input> for RegularizedOutput<T> {
             fn adapt(&self) -> $input {
@@ -53,7 +54,7 @@ macro_rules! read_through {
     )*};
 }
 
-read_through!(
+adapt_by_task!(
     AccuracyInput,
     ConfusionStatsInput,
     LossInput,

@@ -1,4 +1,4 @@
-//! A regulariser inside a model.
+//! Regulariser that a model can hold.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use burn::tensor::Tensor;
 use crate::error::Result;
 use crate::loss::{Activations, Clock, TopologyLoss, TopologyRegularizer};
 
-/// A regulariser that counts its own steps, shared by all clones.
+/// Regulariser that counts its own steps; all clones share its weights and its step.
 ///
-/// A model's [`TrainStep`](burn::train::TrainStep) has neither a mutable state nor a step; hold one of
-/// these in a field marked `#[module(skip)]`.
+/// [`TrainStep`](burn::train::TrainStep) borrows the model immutably and does not know the step, so hold this
+/// in a field of the model that is marked `#[module(skip)]`.
 #[derive(Debug, Clone)]
 pub struct SharedRegularizer {
     regularizer: Arc<Mutex<TopologyRegularizer>>,
@@ -21,7 +21,7 @@ pub struct SharedRegularizer {
 }
 
 impl SharedRegularizer {
-    /// Shares a regulariser in a training of so many optimiser steps an epoch.
+    /// Creates a shared regulariser; `steps_per_epoch` is the number of optimiser steps in an epoch.
     pub fn new(regularizer: TopologyRegularizer, steps_per_epoch: usize) -> Self {
         Self {
             regularizer: Arc::new(Mutex::new(regularizer)),
@@ -30,12 +30,12 @@ impl SharedRegularizer {
         }
     }
 
-    /// Says how many steps were done before, after loading a checkpoint.
+    /// Sets the number of steps done so far, for example after loading a checkpoint.
     pub fn set_step(&self, step: usize) {
         self.step.store(step, Ordering::Relaxed);
     }
 
-    /// Where training stands.
+    /// Progress of training: the steps done so far.
     pub fn clock(&self) -> Clock {
         Clock {
             step: self.step.load(Ordering::Relaxed),
@@ -43,12 +43,12 @@ impl SharedRegularizer {
         }
     }
 
-    /// Full weight of each penalty; `None` while a gradient share is not measured.
+    /// Full weight of each penalty, without its schedule; `None` while a gradient share is not measured.
     pub fn weights(&self) -> Vec<Option<f64>> {
         self.lock(|regularizer| regularizer.weights().to_vec())
     }
 
-    /// Measures gradient shares where they are due; see [`TopologyRegularizer::calibrate`].
+    /// Measures the weights of gradient shares that are due; see [`TopologyRegularizer::calibrate`].
     ///
     /// # Errors
     ///
@@ -62,8 +62,10 @@ impl SharedRegularizer {
         self.lock(|regularizer| regularizer.calibrate(model, clock, forward).map(drop))
     }
 
-    /// The penalties of this step; see [`TopologyRegularizer::forward`]. On an autodiff device the
-    /// step is counted, so call it once in every training step.
+    /// Computes the penalties of this step; see [`TopologyRegularizer::forward`].
+    ///
+    /// On an autodiff device it counts the step, so call it once in every training step. On other devices, as in
+    /// validation, it does not.
     ///
     /// # Errors
     ///
@@ -77,13 +79,14 @@ impl SharedRegularizer {
         Ok(loss)
     }
 
-    fn lock<T>(&self, use_it: impl FnOnce(&mut TopologyRegularizer) -> T) -> T {
-        // A panic elsewhere leaves weights that are measured or not, both of which are fine.
+    /// Calls a function with exclusive access to the regulariser.
+    fn lock<T>(&self, function: impl FnOnce(&mut TopologyRegularizer) -> T) -> T {
+        // After a panic elsewhere each weight is either measured or not, and both states are valid.
         let mut regularizer = self
             .regularizer
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        use_it(&mut regularizer)
+        function(&mut regularizer)
     }
 }
 
@@ -96,12 +99,12 @@ mod tests {
     use crate::loss::TopologyPenalty;
 
     #[test]
-    fn clones_share_the_step_and_evaluation_is_no_step() {
+    fn clones_share_the_step_and_evaluation_does_not_count() {
         let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(0)]).unwrap();
         let shared = SharedRegularizer::new(regularizer, 3);
         let activations = |device: &Device| {
             let scores = || Tensor::<4>::random([1, 2, 5, 5], Distribution::Default, device);
-            Activations::of_attention((0..2).map(|_| softmax(scores(), 3)).collect(), 0)
+            Activations::from_attention((0..2).map(|_| softmax(scores(), 3)).collect(), 0)
         };
         let training = activations(&Device::flex().autodiff());
         shared.clone().forward(&training).unwrap();

@@ -1,4 +1,4 @@
-//! One layer's attention over a batch, image by image, on the host: to be looked at, not learned from.
+//! Topology of attention for monitoring: diagrams and distances on the host, without gradients.
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
@@ -9,8 +9,10 @@ use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, Heads, Tokens};
 use crate::topology::{Diagram, DistanceMatrix, GroundNorm, Point, VietorisRips, wasserstein};
 
-/// The topology of one layer's attention for one image or frame: of the mean of the heads, over the
-/// patches, under the Jensen-Shannon distance.
+/// Topology of one layer's attention for one image or frame, without gradients.
+///
+/// The points are the attention rows of the patches, averaged over the heads; their distance is the
+/// Jensen-Shannon distance.
 ///
 /// # Example
 ///
@@ -21,7 +23,7 @@ use crate::topology::{Diagram, DistanceMatrix, GroundNorm, Point, VietorisRips, 
 /// use burn_topology::loss::AttentionTopology;
 ///
 /// let scores = Tensor::<4>::random([2, 3, 9, 9], Distribution::Default, &Device::flex());
-/// let images = AttentionTopology::read(softmax(scores, 3), 0)?;
+/// let images = AttentionTopology::measure(softmax(scores, 3), 0)?;
 /// assert_eq!((images.len(), images[0].diagrams.len()), (2, 2));
 /// assert_eq!(images[0].distance(&images[0], 1)?.normalized, Some(0.0));
 /// # }
@@ -29,18 +31,19 @@ use crate::topology::{Diagram, DistanceMatrix, GroundNorm, Point, VietorisRips, 
 /// ```
 #[derive(Debug, Clone)]
 pub struct AttentionTopology {
-    /// By homology dimension, up to [`AttentionTopology::MAX_DIM`].
+    /// Persistence diagrams by homology dimension, from 0 to [`AttentionTopology::MAX_DIM`].
     pub diagrams: Vec<Diagram<f64>>,
     /// Number of patches.
     pub n_points: usize,
-    /// Of two different rows.
+    /// Mean distance between two different rows, 0 to `sqrt(ln 2)`.
     pub mean_distance: f64,
-    /// Share of the distances that another one equals.
-    pub tied: f64,
+    /// Fraction of the distances that are equal to at least one other, 0 to 1.
+    pub tied_fraction: f64,
 }
 
-/// How far two diagrams of one dimension are from each other: 2-Wasserstein, ground norm L-infinity,
-/// essential bars left out.
+/// 2-Wasserstein distance between two diagrams, raw and normalised; ground norm L-infinity.
+///
+/// Essential bars are left out.
 ///
 /// # Example
 ///
@@ -49,30 +52,29 @@ pub struct AttentionTopology {
 /// use burn::prelude::*;
 /// use burn_topology::loss::AttentionTopology;
 ///
-/// // Two tokens that look at themselves alone, and two that look about evenly.
+/// // Two tokens that attend to themselves only, and two that attend to both almost evenly.
 /// let weights = [[[[1.0, 0.0], [0.0, 1.0]]], [[[0.6, 0.4], [0.4, 0.6]]]];
-/// let images = AttentionTopology::read(Tensor::from_data(weights, &Device::flex()), 0)?;
-/// let found = images[0].distance(&images[1], 0)?;
-/// // The only death is much larger, but over its own scale it is 1 on both sides.
-/// assert!(found.raw > 0.4);
-/// assert_eq!(found.normalized, Some(0.0));
+/// let images = AttentionTopology::measure(Tensor::from_data(weights, &Device::flex()), 0)?;
+/// let distance = images[0].distance(&images[1], 0)?;
+/// // The only death is much larger in the first, but divided by its scale it is 1 in both.
+/// assert!(distance.raw > 0.4);
+/// assert_eq!(distance.normalized, Some(0.0));
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopologyDistance {
-    /// In the unit of the attention distance.
+    /// Distance of the diagrams as they are, in the unit of the row distance.
     pub raw: f64,
-    /// Each side over the mean edge of its own spanning tree; `None` where that is below
-    /// [`SCALE_FLOOR`] on either side.
+    /// Distance after dividing each diagram by its own scale; `None` if a scale is below [`SCALE_FLOOR`].
     pub normalized: Option<f64>,
 }
 
 impl AttentionTopology {
-    /// Largest homology dimension that is read.
+    /// Largest homology dimension that is computed: 1.
     pub const MAX_DIM: usize = 1;
 
-    /// Reads attention weights, images in parallel.
+    /// Computes the topology of each image's attention, images in parallel.
     ///
     /// # Shapes
     ///
@@ -85,7 +87,7 @@ impl AttentionTopology {
     /// # Errors
     ///
     /// As [`AttentionRows::select`].
-    pub fn read(weights: Tensor<4>, n_prefix_tokens: usize) -> Result<Vec<Self>> {
+    pub fn measure(weights: Tensor<4>, n_prefix_tokens: usize) -> Result<Vec<Self>> {
         let rows = AttentionRows {
             heads: Heads::Mean,
             tokens: Tokens::Patches,
@@ -112,13 +114,13 @@ impl AttentionTopology {
                     diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
                     n_points,
                     mean_distance: matrix.mean(),
-                    tied: tied(&distances, n_points),
+                    tied_fraction: tied_fraction(&distances, n_points),
                 })
             })
             .collect()
     }
 
-    /// The distance to another image's diagram of a dimension.
+    /// Returns the distance to another image's diagram of the same homology dimension.
     ///
     /// # Errors
     ///
@@ -126,7 +128,7 @@ impl AttentionTopology {
     ///
     /// # Panics
     ///
-    /// If the dimension was not read.
+    /// If `homology_dim` is above [`AttentionTopology::MAX_DIM`].
     pub fn distance(&self, other: &Self, homology_dim: usize) -> Result<TopologyDistance> {
         let between = |scales: [f64; 2]| {
             let [a, b] = [
@@ -139,26 +141,33 @@ impl AttentionTopology {
         let is_gated = scales.iter().any(|&scale| scale < SCALE_FLOOR);
         Ok(TopologyDistance {
             raw: between([1.0; 2])?,
-            normalized: match is_gated {
-                true => None,
-                false => Some(between(scales)?),
+            normalized: if is_gated {
+                None
+            } else {
+                Some(between(scales)?)
             },
         })
     }
 
+    /// Finite bars as (birth, death), divided by a scale.
     fn points(&self, homology_dim: usize, scale: f64) -> Vec<Point> {
-        let bars = self.diagrams[homology_dim].finite();
-        bars.map(|bar| [bar.birth / scale, bar.death / scale])
+        self.diagrams[homology_dim]
+            .finite()
+            .map(|bar| [bar.birth / scale, bar.death / scale])
             .collect()
     }
 }
 
-fn tied(distances: &[f32], n_points: usize) -> f64 {
-    let above = |i: usize| &distances[i * n_points + i + 1..(i + 1) * n_points];
-    let mut sorted: Vec<f32> = (0..n_points).flat_map(above).copied().collect();
+/// Fraction of the distances above the diagonal that are equal to at least one other.
+fn tied_fraction(distances: &[f32], n_points: usize) -> f64 {
+    let above_diagonal = |i: usize| &distances[i * n_points + i + 1..(i + 1) * n_points];
+    let mut sorted: Vec<f32> = (0..n_points).flat_map(above_diagonal).copied().collect();
     sorted.sort_unstable_by(f32::total_cmp);
-    let groups = sorted.chunk_by(|a, b| a == b);
-    let n_tied: usize = groups.map(<[f32]>::len).filter(|&size| size > 1).sum();
+    let n_tied: usize = sorted
+        .chunk_by(|a, b| a == b)
+        .map(<[f32]>::len)
+        .filter(|&size| size > 1)
+        .sum();
     n_tied as f64 / sorted.len().max(1) as f64
 }
 
@@ -167,10 +176,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_that_equal_another_are_counted() {
+    fn equal_distances_are_counted_as_tied() {
         // Distances 1, 1, 2 above the diagonal.
         let distances = [0.0, 1.0, 1.0, 1.0, 0.0, 2.0, 1.0, 2.0, 0.0];
-        assert_eq!(tied(&distances, 3), 2.0 / 3.0);
-        assert_eq!(tied(&[0.0], 1), 0.0);
+        assert_eq!(tied_fraction(&distances, 3), 2.0 / 3.0);
+        assert_eq!(tied_fraction(&[0.0], 1), 0.0);
     }
 }

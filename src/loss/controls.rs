@@ -1,10 +1,12 @@
-//! What could explain an effect away: the same penalty on other entries, or between other partners.
+//! Controls: the same penalty with random edges, with shuffled partners, or on whole distance matrices.
+//!
+//! A control keeps everything but the topology. An effect that a control shows too is not due to topology.
 
 use crate::error::Result;
 use crate::nn::DiagramBatch;
 use crate::topology::{Bar, Diagram, DistanceMatrix, Divergence, Edge};
 
-/// Which distances are the births and deaths of a diagram.
+/// Edges whose lengths serve as births and deaths of a diagram.
 ///
 /// # Example
 ///
@@ -12,77 +14,81 @@ use crate::topology::{Bar, Diagram, DistanceMatrix, Divergence, Edge};
 /// # #[cfg(feature = "flex")] {
 /// # use burn::prelude::*;
 /// # use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Activations, Clock, Edges, TopologyPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, EdgeChoice, TopologyPenalty, TopologyRegularizer};
 ///
 /// # let device = Device::flex();
 /// # let scores = || Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
 /// # let attention = vec![softmax(scores(), 3), softmax(scores(), 3)];
-/// # let activations = Activations::of_attention(attention, 0);
+/// # let activations = Activations::from_attention(attention, 0);
 /// let value = |edges| {
 ///     let penalty = TopologyPenalty { edges, ..TopologyPenalty::new(0) };
 ///     let topology = TopologyRegularizer::new(vec![penalty])?.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };
-/// // As many bars, but of any distances instead of those that make the topology.
-/// assert_ne!(value(Edges::Critical)?, value(Edges::Random { seed: 0 })?);
+/// // The same number of bars, but with the lengths of random edges as births and deaths.
+/// assert_ne!(value(EdgeChoice::Critical)?, value(EdgeChoice::Random { seed: 0 })?);
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edges {
-    /// Those that make the topology.
+pub enum EdgeChoice {
+    /// Critical edges of persistent homology.
     Critical,
-    /// A control: for every finite bar edges drawn at random, the shorter one its birth where it has one;
-    /// others at each step and in each item. Scales stay those of the topology.
+    /// Control: random edges in place of the critical ones, drawn anew for each step and item.
+    ///
+    /// Every finite bar keeps its number of edges; the shorter one is the birth. Scales are still those of
+    /// the topology.
     ///
     /// # Source
     ///
     /// Moor et al., "Topological Autoencoders", 2020, section 5.1: the comparison with random edges.
     Random {
-        /// Seed of the draws.
+        /// Seed of the random edges.
         seed: u64,
     },
 }
 
-/// Who is compared with whom.
+/// Images or clips of a batch that are compared with each other.
 ///
 /// # Example
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, Partners, TopologyPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, PartnerChoice, TopologyPenalty, TopologyRegularizer};
 ///
-/// // Two images; in both layers the attention of the second is that of the first, moved on by a token.
+/// // Two images with different attention, and two layers with equal attention.
 /// # let device = Device::flex();
 /// let rows = [[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8]];
 /// let other = [[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [0.2, 0.4, 0.4]];
 /// let layer = Tensor::<4>::from_data([[rows], [other]], &device);
-/// let activations = Activations::of_attention(vec![layer.clone(), layer], 0);
+/// let activations = Activations::from_attention(vec![layer.clone(), layer], 0);
 /// let value = |partners| {
 ///     let penalty = TopologyPenalty { partners, ..TopologyPenalty::new(0) };
 ///     let topology = TopologyRegularizer::new(vec![penalty])?.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };
-/// assert_eq!(value(Partners::Same)?, 0.0);
-/// assert!(value(Partners::Shuffled { seed: 0 })? > 0.0);
+/// assert_eq!(value(PartnerChoice::Same)?, 0.0);
+/// assert!(value(PartnerChoice::Shuffled { seed: 0 })? > 0.0);
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Partners {
-    /// Layers of the same image, frames of the same clip.
+pub enum PartnerChoice {
+    /// Layers or views of the same image, frames of the same clip.
     Same,
-    /// A control: the later layer or frame is that of another image or clip of the batch, another one at
-    /// each step. The same diagrams are compared, with other partners; a batch of one has none.
+    /// Control: the second layer, frame or view comes from another image or clip of the batch.
+    ///
+    /// All pairs of a step are shifted by the same random offset, so the same diagrams are compared in
+    /// other pairs. A batch of one image or clip has no pairs.
     Shuffled {
-        /// Seed of the choice.
+        /// Seed of the offsets.
         seed: u64,
     },
 }
 
-impl Partners {
-    /// How many places on in a batch of `n` the partner is.
+impl PartnerChoice {
+    /// Returns the offset from an item to its partner in a batch of `n`; `None` if there is no partner.
     pub(super) fn shift(self, n: usize, step: usize) -> Option<usize> {
         match self {
             Self::Same => Some(0),
@@ -95,12 +101,16 @@ impl Partners {
     }
 }
 
-/// Independent numbers from a few words: splitmix64.
+/// Random number generator splitmix64, seeded from a few words.
+///
+/// It is written out here so that the numbers stay the same in every version of every dependency.
 pub(super) struct Draws(u64);
 
 impl Draws {
+    /// Seeds a generator; the order of the words matters.
     pub(super) fn new(words: &[u64]) -> Self {
         let mut draws = Self(0);
+        // Mixing after each word separates (1, 2) from (2, 1) and neighbouring steps from each other.
         for word in words {
             draws.0 ^= word;
             draws.0 = draws.next();
@@ -108,6 +118,7 @@ impl Draws {
         draws
     }
 
+    /// Returns the next 64 random bits.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -116,20 +127,23 @@ impl Draws {
         mixed ^ mixed >> 31
     }
 
-    /// Below `n`, nearly evenly: `n` is small beside 2^64.
+    /// Returns a nearly uniform number below `n`.
+    ///
+    /// The remainder favours small numbers by at most `n / 2^64`, which is negligible here.
     fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    /// Two different points, the smaller first.
+    /// Returns a uniform edge between two different points, the smaller point first.
     fn edge(&mut self, n_points: usize) -> Edge {
         let first = self.below(n_points);
+        // An offset of 1 to n - 1 never returns to the first point.
         let second = (first + 1 + self.below(n_points - 1)) % n_points;
         [first.min(second) as u32, first.max(second) as u32]
     }
 }
 
-/// The finite bars of a diagram of an item, with random edges for theirs.
+/// Returns the finite bars of a diagram with their edges replaced by random ones.
 pub(super) fn random_bars(
     diagram: &Diagram<f64>,
     batch: &DiagramBatch,
@@ -137,31 +151,34 @@ pub(super) fn random_bars(
     draws: &mut Draws,
 ) -> Vec<Bar<f64>> {
     let n_points = batch.n_points();
-    let mut drawn = |edge: Option<Edge>| {
+    // A birth in dimension 0 has no edge and stays the constant 0.
+    let mut random_end = |edge: Option<Edge>| {
         edge.map(|_| {
             let edge = draws.edge(n_points);
             (batch.distance(item, edge), edge)
         })
     };
-    let bars = diagram.finite().map(|bar| {
-        let mut ends = [drawn(bar.birth_edge), drawn(bar.death_edge)];
-        if let [Some(birth), Some(death)] = ends
-            && birth.0 > death.0
-        {
-            ends.swap(0, 1);
-        }
-        Bar {
-            birth: ends[0].map_or(0.0, |(length, _)| length),
-            death: ends[1].map_or(bar.death, |(length, _)| length),
-            birth_edge: ends[0].map(|(_, edge)| edge),
-            death_edge: ends[1].map(|(_, edge)| edge),
-        }
-    });
-    bars.collect()
+    diagram
+        .finite()
+        .map(|bar| {
+            let mut ends = [random_end(bar.birth_edge), random_end(bar.death_edge)];
+            // A bar must not die before it is born.
+            if let [Some(birth), Some(death)] = ends
+                && birth.0 > death.0
+            {
+                ends.swap(0, 1);
+            }
+            Bar {
+                birth: ends[0].map_or(0.0, |(length, _)| length),
+                death: ends[1].map_or(bar.death, |(length, _)| length),
+                birth_edge: ends[0].map(|(_, edge)| edge),
+                death_edge: ends[1].map(|(_, edge)| edge),
+            }
+        })
+        .collect()
 }
 
-/// The control of all: how much two matrices differ entry by entry, mean of `|a - b|^order` over the pairs
-/// of points.
+/// Mean of `|a - b|^order` over all pairs of points of two distance matrices.
 pub(super) fn matrix_difference(
     a: &DistanceMatrix<'_, f64>,
     b: &DistanceMatrix<'_, f64>,
@@ -169,16 +186,18 @@ pub(super) fn matrix_difference(
 ) -> Result<Divergence> {
     let n_points = a.n_points();
     let n_pairs = n_points * n_points.saturating_sub(1) / 2;
-    let share = 1.0 / n_pairs.max(1) as f64;
+    let pair_weight = 1.0 / n_pairs.max(1) as f64;
     let mut value = 0.0;
     let mut gradients = [0, 1].map(|_| Vec::with_capacity(n_pairs));
     for i in 0..n_points {
         for j in i + 1..n_points {
             let gap = a.get(i, j) - b.get(i, j);
-            value += share * gap.abs().powf(order);
-            let slope = match gap == 0.0 {
-                true => 0.0,
-                false => share * order * gap.abs().powf(order - 1.0) * gap.signum(),
+            value += pair_weight * gap.abs().powf(order);
+            // At order 1 the slope of |gap| jumps at 0; there it is defined as 0.
+            let slope = if gap == 0.0 {
+                0.0
+            } else {
+                pair_weight * order * gap.abs().powf(order - 1.0) * gap.signum()
             };
             let edge = [i as u32, j as u32];
             gradients[0].push((edge, slope));
@@ -193,18 +212,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_repeat_and_partners_are_others() {
-        let of = |words: &[u64]| Draws::new(words).next();
-        assert_eq!(of(&[1, 2]), of(&[1, 2]));
-        assert_ne!(of(&[1, 2]), of(&[2, 1]));
+    fn draws_repeat_and_partners_are_other_items() {
+        let first_draw = |words: &[u64]| Draws::new(words).next();
+        assert_eq!(first_draw(&[1, 2]), first_draw(&[1, 2]));
+        assert_ne!(first_draw(&[1, 2]), first_draw(&[2, 1]));
         for n in 0..9 {
-            assert_eq!(Partners::Same.shift(n, 3), Some(0));
+            assert_eq!(PartnerChoice::Same.shift(n, 3), Some(0));
             let shifts: Vec<Option<usize>> = (0..50)
-                .map(|step| Partners::Shuffled { seed: 7 }.shift(n, step))
+                .map(|step| PartnerChoice::Shuffled { seed: 7 }.shift(n, step))
                 .collect();
             match n {
                 0 | 1 => assert!(shifts.iter().all(Option::is_none)),
-                // Never with itself, and with each of the others some time.
+                // An item is never its own partner, and each other item becomes its partner at some step.
                 _ => (1..n).for_each(|shift| assert!(shifts.contains(&Some(shift)))),
             }
             assert!(
@@ -217,15 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn edges_join_two_points_and_all_of_them_come() {
+    fn random_edges_cover_all_pairs_of_points() {
         let mut draws = Draws::new(&[3]);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut edges = std::collections::BTreeSet::new();
         for _ in 0..400 {
             let [i, j] = draws.edge(5);
             assert!(i < j && j < 5);
-            seen.insert([i, j]);
+            edges.insert([i, j]);
         }
-        assert_eq!(seen.len(), 10);
+        assert_eq!(edges.len(), 10);
         assert_eq!(draws.edge(2), [0, 1]);
     }
 }

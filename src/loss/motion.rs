@@ -1,16 +1,16 @@
-//! Where the content of tokens goes from frame to frame.
+//! Motion of patches from frame to frame.
 
 use crate::error::{Error, Result};
 
-/// Which patch of the next frame shows what a patch shows, for every frame of some clips.
+/// Motion of patches: for each patch of a frame, the patch of the next frame with the same content.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::loss::PatchMotion;
 ///
-/// // One clip of two frames, 2 by 4 pixels in patches of 2 by 2: everything moves two pixels to the
-/// // right, so the left patch becomes the right one and what was there is gone.
+/// // One clip of two frames, 2 by 4 pixels in patches of 2 by 2. Everything moves two pixels to the right:
+/// // the content of the left patch moves to the right patch, and that of the right patch leaves the frame.
 /// let (rows, columns) = ([0.0; 8], [2.0; 8]);
 /// let motion = PatchMotion::from_flow(&[rows, columns].concat(), &[true; 8], [2, 4], 2)?;
 /// assert_eq!(motion.matched(0, [0, 1], 2), [[0, 1]]);
@@ -18,32 +18,31 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchMotion {
-    /// `[n_clips * (n_frames - 1), n_patches]`; `None` where the content is not seen.
+    /// Patch of the next frame, `[n_clips * (n_frames - 1), n_patches]`; `None` where the content is lost.
     next: Vec<Option<u32>>,
     n_patches: usize,
 }
 
 impl PatchMotion {
-    /// Rounds a flow of pixels to one of patches.
+    /// Rounds the flow of pixels to a motion of patches.
     ///
-    /// A patch goes where the median displacement of its pixels takes it, rounded to whole patches;
-    /// it is lost if that lies outside of the frame or if less than half of its pixels are seen in
-    /// the next frame.
+    /// A patch moves by the median displacement of its pixels, rounded to whole patches. It is lost if it
+    /// leaves the frame, or if fewer than half of its pixels are visible in the next frame.
     ///
     /// # Shapes
     ///
-    /// - `flow`: displacements to the next frame in pixels, rows then columns,
-    ///   `[n_clips * (n_frames - 1), 2, height, width]`
-    /// - `is_seen_next`: whether what a pixel shows is seen in the next frame,
+    /// - `flow`: displacements to the next frame in pixels, `[n_clips * (n_frames - 1), 2, height, width]`, first
+    ///   along rows (down), then along columns (right)
+    /// - `is_visible_next`: true if the content of a pixel is visible in the next frame,
     ///   `[n_clips * (n_frames - 1), height, width]`
-    /// - `frame`: height and width, in pixels; `patch_size` divides both
+    /// - `frame`: height and width in pixels, both multiples of `patch_size`
     ///
     /// # Errors
     ///
     /// [`Error::is_invalid_parameter`] if the lengths do not fit or a displacement is not finite.
     pub fn from_flow(
         flow: &[f32],
-        is_seen_next: &[bool],
+        is_visible_next: &[bool],
         frame @ [height, width]: [usize; 2],
         patch_size: usize,
     ) -> Result<Self> {
@@ -54,12 +53,12 @@ impl PatchMotion {
                 "patches of {patch_size} pixels do not divide frames of {height} by {width}"
             )));
         }
-        if flow.len() != 2 * is_seen_next.len() || !is_seen_next.len().is_multiple_of(size) {
+        let n_pixels = is_visible_next.len();
+        if flow.len() != 2 * n_pixels || !n_pixels.is_multiple_of(size) {
             return Err(Error::invalid_parameter(format!(
-                "{} displacements for {} pixels, expected two for each pixel of whole frames of \
+                "{} displacements for {n_pixels} pixels, expected two for each pixel of whole frames of \
                  {height} by {width}",
-                flow.len(),
-                is_seen_next.len()
+                flow.len()
             )));
         }
         if let Some(bad) = flow.iter().find(|part| !part.is_finite()) {
@@ -69,38 +68,41 @@ impl PatchMotion {
         }
         let grid = frame.map(|side| side / patch_size);
         let n_patches = grid[0] * grid[1];
-        let mut next = Vec::with_capacity(is_seen_next.len() / size * n_patches);
-        for (flow, seen) in flow
+        let mut next = Vec::with_capacity(n_pixels / size * n_patches);
+        for (flow, is_visible) in flow
             .chunks_exact(2 * size)
-            .zip(is_seen_next.chunks_exact(size))
+            .zip(is_visible_next.chunks_exact(size))
         {
             for patch in 0..n_patches {
-                let corner = [patch / grid[1], patch % grid[1]].map(|place| place * patch_size);
+                let position = [patch / grid[1], patch % grid[1]];
+                let corner = position.map(|index| index * patch_size);
                 let pixels = (0..patch_size * patch_size).map(|pixel| {
                     let [row, column] = [pixel / patch_size, pixel % patch_size];
                     (corner[0] + row) * width + corner[1] + column
                 });
-                let n_seen = pixels.clone().filter(|&pixel| seen[pixel]).count();
-                let moved = [0, 1].map(|axis| {
-                    let along = pixels.clone().map(|pixel| flow[axis * size + pixel]);
-                    (median(along.collect()) / patch_size as f32).round() as i64
+                let n_visible = pixels.clone().filter(|&pixel| is_visible[pixel]).count();
+                // The median ignores the few pixels of another object at the edge of the patch.
+                let displacement = [0, 1].map(|axis| {
+                    let components = pixels.clone().map(|pixel| flow[axis * size + pixel]);
+                    (median(components.collect()) / patch_size as f32).round() as i64
                 });
-                let place = [patch / grid[1], patch % grid[1]];
-                let target = [0, 1].map(|axis| place[axis] as i64 + moved[axis]);
+                let target = [0, 1].map(|axis| position[axis] as i64 + displacement[axis]);
                 let is_inside = (0..2).all(|axis| (0..grid[axis] as i64).contains(&target[axis]));
-                let is_kept = is_inside && 2 * n_seen >= patch_size * patch_size;
+                let is_kept = is_inside && 2 * n_visible >= patch_size * patch_size;
                 next.push(is_kept.then(|| (target[0] * grid[1] as i64 + target[1]) as u32));
             }
         }
         Ok(Self { next, n_patches })
     }
 
-    /// Patches that show the same in two frames of a clip, the earlier frame's first, ascending; of
-    /// patches that come together the first is taken.
+    /// Returns the pairs of patches with the same content in two frames of a clip, the earlier frame first.
+    ///
+    /// Pairs are sorted by the patch of the earlier frame. If several patches move to the same patch, the
+    /// first of them is taken.
     ///
     /// # Panics
     ///
-    /// If there is no such clip or frame, or the second frame is not after the first.
+    /// If the clip or a frame does not exist, or the second frame is not after the first.
     pub fn matched(
         &self,
         clip: usize,
@@ -112,31 +114,33 @@ impl PatchMotion {
             self.next[(clip * (n_frames - 1) + frame) * self.n_patches + patch as usize]
         };
         let mut is_taken = vec![false; self.n_patches];
-        let mut found = Vec::new();
+        let mut pairs = Vec::new();
         for patch in 0..self.n_patches as u32 {
+            // Follows the patch from frame to frame, until it is lost.
             let end = (first..second).try_fold(patch, |patch, frame| next(frame, patch));
             if let Some(end) = end
                 && !std::mem::replace(&mut is_taken[end as usize], true)
             {
-                found.push([patch, end]);
+                pairs.push([patch, end]);
             }
         }
-        found
+        pairs
     }
 
-    /// Patches in a frame.
+    /// Number of patches in a frame.
     pub fn n_patches(&self) -> usize {
         self.n_patches
     }
 
-    /// Steps from a frame to the next, of all clips.
+    /// Number of steps from a frame to the next, over all clips.
     pub(super) fn n_steps(&self) -> usize {
         self.next.len() / self.n_patches.max(1)
     }
 }
 
-/// The lower one of an even number.
+/// Returns the median; of an even number of values the lower one of the middle two.
 fn median(mut values: Vec<f32>) -> f32 {
+    // The lower middle value is one of the displacements; a mean of two could be none of them.
     let middle = (values.len() - 1) / 2;
     *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
@@ -145,7 +149,7 @@ fn median(mut values: Vec<f32>) -> f32 {
 mod tests {
     use super::*;
 
-    /// Frames of 4 by 6 pixels in patches of 2, everything moving alike.
+    /// Motion of frames of 4 by 6 pixels in patches of 2, with one displacement for all pixels.
     fn uniform(n_steps: usize, [rows, columns]: [f32; 2]) -> PatchMotion {
         let step = [[rows; 24], [columns; 24]].concat();
         PatchMotion::from_flow(&step.repeat(n_steps), &vec![true; 24 * n_steps], [4, 6], 2).unwrap()
@@ -169,18 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn hidden_patches_are_lost_and_clips_are_told_apart() {
-        let mut seen = [true; 48];
-        seen[24..27].fill(false); // the second clip: all but one pixel of the top of two patches
-        seen[30..32].fill(false);
-        let motion = PatchMotion::from_flow(&[0.0; 96], &seen, [4, 6], 2).unwrap();
+    fn hidden_patches_are_lost_in_their_own_clip_only() {
+        let mut is_visible = [true; 48];
+        // Second clip: hides all four pixels of the first patch, and one of the second.
+        is_visible[24..27].fill(false);
+        is_visible[30..32].fill(false);
+        let motion = PatchMotion::from_flow(&[0.0; 96], &is_visible, [4, 6], 2).unwrap();
         assert_eq!(motion.matched(0, [0, 1], 2).len(), 6);
-        let places = motion.matched(1, [0, 1], 2);
-        assert_eq!(places, [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]]);
+        let pairs = motion.matched(1, [0, 1], 2);
+        assert_eq!(pairs, [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]]);
     }
 
     #[test]
-    fn of_patches_that_come_together_one_is_kept() {
+    fn of_patches_that_move_to_one_patch_the_first_is_kept() {
         let mut flow = [0.0; 48];
         for pixel in [0, 1, 6, 7] {
             flow[24 + pixel] = 2.0; // the first patch moves onto the second
@@ -191,9 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn bad_flows_are_told() {
-        let message = |flow: &[f32], seen: &[bool], frame, patch_size| {
-            PatchMotion::from_flow(flow, seen, frame, patch_size)
+    fn bad_flows_are_refused() {
+        let message = |flow: &[f32], is_visible: &[bool], frame, patch_size| {
+            PatchMotion::from_flow(flow, is_visible, frame, patch_size)
                 .unwrap_err()
                 .to_string()
         };

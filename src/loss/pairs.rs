@@ -1,8 +1,10 @@
-//! What is compared with what: layers, the frames of a clip, or views of the same.
+//! Pairs of layers, frames or views that are compared, and correspondence between their tokens.
+
+use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// What a penalty compares.
+/// Kind of things that a penalty compares: layers, frames or views.
 ///
 /// # Example
 ///
@@ -11,9 +13,9 @@ use crate::error::{Error, Result};
 /// use burn::prelude::*;
 /// use burn_topology::loss::{Activations, Between, Clock, TopologyPenalty, TopologyRegularizer};
 ///
-/// // One clip of three frames; the layer's attention is that of each frame, one after the other.
+/// // One clip of three frames, which follow each other in the batch.
 /// let layer = Tensor::<4>::full([3, 2, 5, 5], 0.2, &Device::flex());
-/// let activations = Activations::of_attention(vec![layer], 1).with_frames(3);
+/// let activations = Activations::from_attention(vec![layer], 1).with_frames(3);
 /// let penalty = TopologyPenalty { between: Between::Frames, ..TopologyPenalty::new(1) };
 /// let regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// let topology = regularizer.forward(&activations, Clock::default())?;
@@ -23,48 +25,48 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Between {
-    /// Layers, of every image or frame by itself.
+    /// Layers, for each image or frame on its own.
     Layers,
-    /// Frames of a clip, in every layer by itself; a head with the same head.
+    /// Frames of a clip, for each layer on its own; each head is compared with the same head.
     Frames,
-    /// Views of an image or frame, clean and perturbed, in every layer by itself; a head with the same head.
+    /// Views of an image or frame, for each layer on its own; each head is compared with the same head.
     Views,
 }
 
-/// Which pairs of a sequence of layers, frames or views are compared, the earlier one first.
+/// Pairs of a sequence of layers, frames or views that are compared, the earlier one first.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::loss::Pairs;
 ///
-/// assert_eq!(Pairs::Consecutive.of(3), [[0, 1], [1, 2]]);
-/// assert_eq!(Pairs::ToFirst.of(3), [[0, 1], [0, 2]]);
-/// assert_eq!(Pairs::ToLast.of(3), [[0, 2], [1, 2]]);
-/// assert_eq!(Pairs::All.of(3), [[0, 1], [0, 2], [1, 2]]);
-/// assert_eq!(Pairs::Stride(2).of(4), [[0, 2], [1, 3]]);
+/// assert_eq!(Pairs::Consecutive.index_pairs(3), [[0, 1], [1, 2]]);
+/// assert_eq!(Pairs::ToFirst.index_pairs(3), [[0, 1], [0, 2]]);
+/// assert_eq!(Pairs::ToLast.index_pairs(3), [[0, 2], [1, 2]]);
+/// assert_eq!(Pairs::All.index_pairs(3), [[0, 1], [0, 2], [1, 2]]);
+/// assert_eq!(Pairs::Stride(2).index_pairs(4), [[0, 2], [1, 3]]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairs {
-    /// Each with the next.
+    /// Each element with the next: `(i, i + 1)`.
     Consecutive,
-    /// The first with each later one.
+    /// The first element with each later one: `(0, i)`.
     ToFirst,
-    /// Each earlier one with the last.
+    /// Each element with the last: `(i, n - 1)`.
     ToLast,
-    /// Each with each later one.
+    /// Each element with each later one: `(i, j)` for `i < j`.
     All,
-    /// Each with the one so many places later.
+    /// Each element with the one this many positions later: `(i, i + stride)`.
     Stride(usize),
 }
 
 impl Pairs {
-    /// The pairs of `n` places in a sequence.
-    pub fn of(self, n: usize) -> Vec<[usize; 2]> {
-        let apart = |gap: usize| (gap..n).map(|later| [later - gap, later]).collect();
+    /// Returns the pairs of indices for a sequence of `n` elements; empty if it is too short.
+    pub fn index_pairs(self, n: usize) -> Vec<[usize; 2]> {
+        let with_gap = |gap: usize| (gap..n).map(|later| [later - gap, later]).collect();
         match self {
-            Self::Consecutive => apart(1),
-            Self::Stride(gap) => apart(gap),
+            Self::Consecutive => with_gap(1),
+            Self::Stride(gap) => with_gap(gap),
             Self::ToFirst => (1..n).map(|later| [0, later]).collect(),
             Self::ToLast => (1..n).map(|later| [later - 1, n - 1]).collect(),
             Self::All => (0..n)
@@ -73,6 +75,7 @@ impl Pairs {
         }
     }
 
+    /// Checks that a stride is at least 1.
     pub(super) fn validate(self) -> Result<()> {
         match self {
             Self::Stride(0) => Err(Error::invalid_parameter(
@@ -83,7 +86,20 @@ impl Pairs {
     }
 }
 
-/// Which tokens of two frames are taken for the same, where tokens are compared one by one.
+impl fmt::Display for Pairs {
+    /// Writes the choice as configurations spell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consecutive => f.write_str("consecutive"),
+            Self::ToFirst => f.write_str("to_first"),
+            Self::ToLast => f.write_str("to_last"),
+            Self::All => f.write_str("all"),
+            Self::Stride(stride) => write!(f, "stride {stride}"),
+        }
+    }
+}
+
+/// Correspondence between the tokens of two frames, for comparisons token by token.
 ///
 /// # Example
 ///
@@ -97,14 +113,15 @@ impl Pairs {
 ///     ..TopologyPenalty::new(0)
 /// };
 /// assert!(TopologyRegularizer::new(vec![penalty(Between::Frames)]).is_ok());
-/// assert!(TopologyRegularizer::new(vec![penalty(Between::Layers)]).is_err()); // nothing moves
+/// assert!(TopologyRegularizer::new(vec![penalty(Between::Layers)]).is_err()); // nothing moves there
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alignment {
-    /// Those at the same place.
+    /// Tokens at the same position correspond.
     Position,
-    /// Those that show the same, as [`Activations::motion`](super::Activations::motion) tells;
-    /// tokens whose content is not seen in both frames are left out.
+    /// Tokens with the same content correspond, according to [`Activations::motion`](super::Activations::motion).
+    ///
+    /// Tokens whose content is not visible in both frames are left out.
     Flow,
 }
 
@@ -122,10 +139,10 @@ mod tests {
             Pairs::Stride(2),
         ] {
             for n in 0..2 {
-                assert_eq!(pairs.of(n), [[0; 2]; 0], "{pairs:?} of {n}");
+                assert_eq!(pairs.index_pairs(n), [[0; 2]; 0], "{pairs:?}, n = {n}");
             }
         }
-        assert_eq!(Pairs::Stride(4).of(4), [[0; 2]; 0]);
-        assert_eq!(Pairs::All.of(9).len(), 36);
+        assert_eq!(Pairs::Stride(4).index_pairs(4), [[0; 2]; 0]);
+        assert_eq!(Pairs::All.index_pairs(9).len(), 36);
     }
 }

@@ -1,4 +1,4 @@
-//! All penalties of a run, and their sum as one differentiable scalar.
+//! Regulariser: all penalties of a run, and their weighted sum as one differentiable number.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,28 @@ use burn::module::Module;
 use burn::prelude::*;
 use rayon::prelude::*;
 
-use super::compared::{Compared, Reading, compared, item_masses};
-use super::comparison::{PairPenalty, Place};
+use super::activations::Activations;
+use super::item_pairs::{LayerDiagrams, item_pairs, within_frame_attention};
+use super::pair_penalty::{BatchItem, PairPenalty, evaluate_pair};
 use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
-use super::reading::{Activations, LayerReading, Source};
+use super::penalty_name::{distinct_names, repeated_name};
+use super::row_penalties::row_penalty;
+use super::row_selection::{RowSelection, Source};
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
 use super::weight::{Clock, MAX_WEIGHT, Weight};
+use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::nn::{Persistence, gradient_norm};
+use crate::nn::{Persistence, PersistenceTiming, gradient_norm};
 
-/// The topological regulariser: a list of penalties, each with its weight and schedule.
+/// Topological regulariser: a list of penalties, each with its own weight and schedule.
+///
+/// ```text
+/// loss = sum over penalties of  weight * schedule(step) * value
+/// ```
+///
+/// A penalty whose weight is a [`Weight::GradientShare`] counts with weight 0 until
+/// [`calibrate`](TopologyRegularizer::calibrate) has measured it.
 ///
 /// # Example
 ///
@@ -32,7 +43,7 @@ use crate::nn::{Persistence, gradient_norm};
 ///     .map(|scores| softmax(scores.require_grad(), 3))
 ///     .collect();
 /// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
-/// let activations = Activations::of_attention(attention, 0);
+/// let activations = Activations::from_attention(attention, 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.terms[0].n_compared, 4); // two pairs of layers, two images
 /// let gradients = topology.loss.backward();
@@ -42,39 +53,69 @@ use crate::nn::{Persistence, gradient_norm};
 #[derive(Debug, Clone)]
 pub struct TopologyRegularizer {
     penalties: Vec<TopologyPenalty>,
+    /// Effective names, all different.
+    names: Vec<String>,
+    /// Full weight of each penalty; `None` while a gradient share is not measured.
     weights: Vec<Option<f64>>,
 }
 
 impl TopologyRegularizer {
-    /// A regulariser of these penalties; an empty list adds nothing.
+    /// Creates a regulariser; if there are no penalties, its loss is 0.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] if a penalty has a parameter out of range.
+    /// [`Error::is_invalid_parameter`] if a penalty has a parameter out of range, a combination of
+    /// fields that makes no sense, or a name that cannot be used or that another penalty was given too.
     pub fn new(penalties: Vec<TopologyPenalty>) -> Result<Self> {
+        // Names first, because other errors refer to a penalty by its name.
         for (index, penalty) in penalties.iter().enumerate() {
             penalty
-                .validate()
+                .validate_name()
                 .map_err(|e| e.within(format_args!("penalty {index}")))?;
+        }
+        if let Some(index) = repeated_name(&penalties) {
+            return Err(Error::invalid_parameter(format!(
+                "penalty {index}: name `{}` is that of an earlier penalty too, expected a name of its own",
+                penalties[index].effective_name()
+            )));
+        }
+        let names: Vec<_> = penalties
+            .iter()
+            .map(TopologyPenalty::name_or_default)
+            .collect();
+        let names = distinct_names(&names);
+        for (penalty, name) in penalties.iter().zip(&names) {
+            penalty
+                .validate()
+                .map_err(|e| e.within(format_args!("penalty {name}")))?;
         }
         let weights = penalties
             .iter()
-            .map(|penalty| penalty.weight.known())
+            .map(|penalty| penalty.weight.fixed_value())
             .collect();
-        Ok(Self { penalties, weights })
+        Ok(Self {
+            penalties,
+            names,
+            weights,
+        })
     }
 
-    /// The penalties.
+    /// Name of each penalty, all different: see [`TopologyPenalty::effective_name`].
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Penalties, in the order in which they were passed.
     pub fn penalties(&self) -> &[TopologyPenalty] {
         &self.penalties
     }
 
-    /// Full weight of each penalty; `None` while a gradient share is not measured.
+    /// Full weight of each penalty, without its schedule; `None` while a gradient share is not measured.
     pub fn weights(&self) -> &[Option<f64>] {
         &self.weights
     }
 
-    /// Takes over weights measured earlier, as from a checkpoint.
+    /// Sets weights that were measured earlier, for example those of a checkpoint.
     ///
     /// # Errors
     ///
@@ -82,43 +123,46 @@ impl TopologyRegularizer {
     pub fn set_weights(&mut self, weights: Vec<Option<f64>>) -> Result<()> {
         if weights.len() != self.penalties.len() {
             return Err(Error::invalid_parameter(format!(
-                "{} weights for {} penalties, expected one each",
-                weights.len(),
-                self.penalties.len()
+                "{} for {}, expected one weight for each penalty",
+                counted(weights.len(), "weight"),
+                counted(self.penalties.len(), "penalty")
             )));
         }
         self.weights = weights;
         Ok(())
     }
 
-    /// Whether any penalty is on at this step.
+    /// True if any penalty is on at this step.
+    ///
+    /// A penalty is on if its schedule is on and its weight is not 0; a weight that is not yet measured counts as 0.
     pub fn is_active(&self, clock: Clock) -> bool {
         self.weights_at(clock).iter().any(|&weight| weight != 0.0)
     }
 
-    /// Whether a penalty reads the hidden states, [`Activations::hidden`].
+    /// True if a penalty uses hidden states, [`Activations::hidden`].
     pub fn reads_hidden(&self) -> bool {
         self.penalties
             .iter()
             .any(|penalty| penalty.source == Source::Hidden)
     }
 
-    /// Whether a penalty that is on at this step, or would be if its weight were known, compares views,
-    /// [`Activations::n_views`].
+    /// True if a penalty compares views ([`Activations::n_views`]) and its schedule is on at this step.
+    ///
+    /// Its weight may still be unmeasured.
     pub fn reads_views(&self, clock: Clock) -> bool {
         self.penalties.iter().any(|penalty| {
             penalty.between == Between::Views && penalty.schedule.factor(clock) > 0.0
         })
     }
 
-    /// Whether a penalty needs to know where patches go, [`Activations::motion`].
+    /// True if a penalty aligns frames by flow and so needs [`Activations::motion`].
     pub fn reads_motion(&self) -> bool {
         self.penalties
             .iter()
             .any(|penalty| penalty.alignment == Alignment::Flow)
     }
 
-    /// The weighted sum of the penalties that are on.
+    /// Computes the weighted sum of the penalties that are on.
     ///
     /// # Shapes
     ///
@@ -126,41 +170,50 @@ impl TopologyRegularizer {
     ///
     /// # Gradient
     ///
-    /// First order, with pairings and matchings held constant: to the rows (attention or tokens) of
-    /// critical edges. Add the loss to the task's before the one call of `backward`.
+    /// First order, with pairings and matchings held constant, in the rows (attention rows or hidden states)
+    /// that critical edges join. Add the loss to the task loss before the one call of `backward`.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distribution`] if a row of attention is not a distribution;
-    /// [`Error::is_invalid_parameter`] if nothing was passed, a penalty names a layer that was not,
-    /// layers that it compares differ in images or, where each head counts, in heads, or a penalty
-    /// between frames finds none, or not the motion that it asks for.
+    /// - [`Error::is_invalid_distribution`] if an attention row is not a distribution.
+    /// - [`Error::is_invalid_distances`] if a comparison token by token has different numbers of points.
+    /// - [`Error::is_invalid_parameter`] if no layers were passed, even if no penalty is on; if a penalty names a
+    ///   layer that does not exist; if layers that are compared differ in their number of images or, where each
+    ///   head is an item, of heads; if there are no frames, views or motion for a penalty that needs them.
     ///
     /// # Cost
     ///
-    /// One copy of the selected rows of each layer to the host; distances, persistence and
-    /// matchings there, in parallel over the batch, its frames and layers; one constant of their size
-    /// back.
+    /// The selected rows of each layer are copied to the host, once for all penalties with the same rows and distance.
+    /// Distances, persistence and matchings run there, in parallel over items and layers. One constant of the
+    /// size of the rows is copied back.
     pub fn forward(&self, activations: &Activations, clock: Clock) -> Result<TopologyLoss> {
         self.evaluate(activations, &self.weights_at(clock), clock.step)
     }
 
-    /// Turns gradient shares into weights, once each, at the first step where a penalty is on.
+    /// Measures the weights of penalties with a [`Weight::GradientShare`], each once, when it is first on.
     ///
-    /// `forward` runs the model on one batch and returns the task loss and the activations; it is
-    /// called once for the task and once for every penalty that is due, and must compute the same
-    /// each time (seed the device first, where there is dropout). The weight is
-    /// `share * task_norm / penalty_norm`, at most [`MAX_WEIGHT`] in absolute value. A penalty
-    /// without gradient stays unmeasured and adds nothing; it is due again at the next step.
+    /// ```text
+    /// weight = share * |gradient of the task loss| / |gradient of the penalty's value|
+    /// ```
+    ///
+    /// with Euclidean norms over all parameters of the model, and at most [`MAX_WEIGHT`] in absolute value.
+    /// Call it before [`forward`](TopologyRegularizer::forward) in every step: it does nothing once all
+    /// weights are known. Without it the weights of such penalties count as 0. If the gradient of the penalty
+    /// or of the task is 0, the weight stays unmeasured, and is measured at the next step where the penalty is
+    /// on. The measured weight is the full one, after the warm-up of the schedule.
+    ///
+    /// The closure runs the model on one batch and returns the task loss and the activations. It is called
+    /// once for the task and once per penalty to measure, and must compute the same each time: if the model
+    /// has dropout, seed the device at the start of the closure.
     ///
     /// # Errors
     ///
-    /// As [`TopologyRegularizer::forward`], and what `forward` returns.
+    /// As [`TopologyRegularizer::forward`].
     ///
     /// # Cost
     ///
-    /// One forward and one backward pass for the task, and one of each per penalty due; nothing
-    /// if none is.
+    /// One forward and one backward pass for the task, and one of each per penalty that is measured; nothing
+    /// if no penalty is to be measured.
     pub fn calibrate<M: Module>(
         &mut self,
         model: &M,
@@ -179,28 +232,31 @@ impl TopologyRegularizer {
             return Ok(Vec::new());
         }
         let task_norm = gradient_norm(model, &forward().0.backward());
-        let mut measured = Vec::new();
+        let mut calibrations = Vec::new();
         for (index, share) in due {
+            // `backward` consumes the graph, so each penalty needs a forward pass of its own.
             let (_, activations) = forward();
+            // Weight 1 whatever the schedule says: the share applies to the full weight after warm-up.
             let mut weights = vec![0.0; self.penalties.len()];
             weights[index] = 1.0;
             let alone = self.evaluate(&activations, &weights, clock.step)?;
             let penalty_norm = gradient_norm(model, &alone.loss.backward());
             let weight = share * task_norm / penalty_norm;
-            // Without a gradient of the task there is nothing to take a share of, yet.
+            // Without a task gradient the share is undefined at this step; the next one tries again.
             let weight = (penalty_norm > 0.0 && task_norm > 0.0 && weight.is_finite())
                 .then(|| weight.clamp(-MAX_WEIGHT, MAX_WEIGHT));
             self.weights[index] = weight;
-            measured.push(Calibration {
+            calibrations.push(Calibration {
                 index,
                 task_norm,
                 penalty_norm,
                 weight,
             });
         }
-        Ok(measured)
+        Ok(calibrations)
     }
 
+    /// Returns the weights in force at a step, schedule included; 0 for an unmeasured gradient share.
     fn weights_at(&self, clock: Clock) -> Vec<f64> {
         self.penalties
             .iter()
@@ -209,60 +265,50 @@ impl TopologyRegularizer {
             .collect()
     }
 
+    /// Computes the penalties with a weight other than 0, and their weighted sum.
     fn evaluate(
         &self,
         activations: &Activations,
         weights: &[f64],
         step: usize,
     ) -> Result<TopologyLoss> {
+        // Before anything else, since it refuses activations without any layer.
         let zero = activations.constant_zero()?;
         let active: Vec<usize> = (0..weights.len())
             .filter(|&index| weights[index] != 0.0)
             .collect();
         let started = Instant::now();
-        let mut readings = self.read(activations, &active)?;
-        let [distances, persistence] = apportion(started.elapsed(), &readings);
+        let mut layers = self.layer_diagrams(activations, &active)?;
+        let PersistenceTiming {
+            distances,
+            persistence,
+        } = divide_by_thread_time(started.elapsed(), &layers);
         let mut terms = Vec::with_capacity(active.len());
-        let mut value = 0.0;
-        let mut direct = Vec::new();
+        let mut diagram_value = 0.0;
+        let mut row_losses = Vec::new();
         for index in active {
-            let penalty = &self.penalties[index];
-            let way = penalty.reading();
-            if penalty.is_direct() {
-                let compared = compared(penalty, activations, step, |layer| layer)?;
-                let found = penalty.direct(activations, &compared, |layer| {
-                    let within = |e: Error| e.within(format_args!("layer {layer}"));
-                    way.rows(activations, layer).map_err(within)
-                })?;
-                let term = TopologyTerm {
-                    index,
-                    value: found.clone().into_scalar::<f64>(),
-                    weight: weights[index],
-                    n_compared: compared.len(),
-                    n_gated: 0,
-                };
-                direct.push(found * weights[index]);
-                terms.push(term);
-                continue;
-            }
-            let place = |layer: usize| {
-                let is_wanted = |reading: &Reading| (reading.layer, reading.way) == (layer, way);
-                readings.iter().position(is_wanted).expect("was read")
+            let weight = weights[index];
+            let term = if self.penalties[index].is_row_penalty() {
+                let (term, loss) = self.evaluate_rows(index, weight, activations, step)?;
+                row_losses.push(loss);
+                term
+            } else {
+                let term = self.evaluate_diagrams(index, weight, activations, step, &mut layers)?;
+                diagram_value += term.weight * term.value;
+                term
             };
-            let compared = compared(penalty, activations, step, place)?;
-            let term = self.compare(index, weights[index], &compared, step, &mut readings)?;
-            value += term.weight * term.value;
             terms.push(term);
         }
         let matching = started.elapsed() - distances - persistence;
-        let of_distances = readings
+        // Each surrogate has value 0 and the collected gradient; the value is added once, in 64 bits.
+        let diagram_loss = layers
             .iter()
-            .map(|reading| reading.diagrams.surrogate(0.0, &reading.gradient))
+            .map(|layer| layer.diagrams.surrogate(0.0, &layer.gradient))
             .reduce(|sum, part| sum + part)
-            .map(|sum| sum + value);
-        let loss = of_distances
+            .map(|sum| sum + diagram_value);
+        let loss = diagram_loss
             .into_iter()
-            .chain(direct)
+            .chain(row_losses)
             .reduce(|sum, part| sum + part)
             .unwrap_or(zero);
         let timing = TopologyTiming {
@@ -278,108 +324,180 @@ impl TopologyRegularizer {
         })
     }
 
-    /// Reads each layer once for all penalties that look at it in the same way.
-    fn read(&self, activations: &Activations, active: &[usize]) -> Result<Vec<Reading>> {
-        let mut wanted: Vec<(usize, LayerReading, usize)> = Vec::new();
-        let active = active.iter().map(|&index| &self.penalties[index]);
-        for penalty in active.filter(|penalty| !penalty.is_direct()) {
-            let way = penalty.reading();
+    /// Computes the diagrams of each layer once for all active penalties with the same selection of rows.
+    fn layer_diagrams(
+        &self,
+        activations: &Activations,
+        active: &[usize],
+    ) -> Result<Vec<LayerDiagrams>> {
+        let mut requests: Vec<DiagramRequest> = Vec::new();
+        let penalties = active.iter().map(|&index| &self.penalties[index]);
+        for penalty in penalties.filter(|penalty| !penalty.is_row_penalty()) {
+            let selection = penalty.row_selection();
+            let max_homology_dim = penalty.max_homology_dim();
             let pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
             for &pair in &pairs {
-                way.check_alike(activations, pair)?;
+                selection.check_same_items(activations, pair)?;
             }
             for layer in pairs.into_iter().flatten() {
-                match wanted.iter_mut().find(|(l, w, _)| (*l, *w) == (layer, way)) {
-                    Some((_, _, dim)) => *dim = penalty.needed_dim().max(*dim),
-                    None => wanted.push((layer, way, penalty.needed_dim())),
+                match requests
+                    .iter_mut()
+                    .find(|request| (request.layer, request.selection) == (layer, selection))
+                {
+                    Some(request) => {
+                        request.max_homology_dim = max_homology_dim.max(request.max_homology_dim);
+                    }
+                    None => requests.push(DiagramRequest {
+                        layer,
+                        selection,
+                        max_homology_dim,
+                    }),
                 }
             }
         }
         let within = |layer: usize| move |e: Error| e.within(format_args!("layer {layer}"));
-        // The graph is recorded in order; what happens on the host has none.
-        let rows = wanted
+        // Tensor operations are recorded in one fixed order; only the work on the host is parallel.
+        let rows = requests
             .iter()
-            .map(|&(layer, way, _)| way.rows(activations, layer).map_err(within(layer)));
-        let rows = rows.collect::<Result<Vec<_>>>()?;
-        let readings = wanted.into_par_iter().zip(rows);
-        let readings = readings.map(|((layer, way, homology_dim), rows)| {
-            let diagrams = Persistence::new(homology_dim)?
-                .rows(rows, way.distance)
-                .map_err(within(layer))?;
-            let gradient = vec![Vec::new(); diagrams.batch_size()];
-            Ok(Reading {
-                layer,
-                way,
-                masses: item_masses(way, activations, layer)?,
-                diagrams,
-                gradient,
+            .map(|request| {
+                request
+                    .selection
+                    .rows(activations, request.layer)
+                    .map_err(within(request.layer))
             })
-        });
-        // By way of a list, so that of several bad layers the first is named, not the fastest.
-        readings.collect::<Vec<_>>().into_iter().collect()
+            .collect::<Result<Vec<_>>>()?;
+        let layers: Vec<Result<LayerDiagrams>> = requests
+            .into_par_iter()
+            .zip(rows)
+            .map(|(request, rows)| {
+                let DiagramRequest {
+                    layer,
+                    selection,
+                    max_homology_dim,
+                } = request;
+                let diagrams = Persistence::new(max_homology_dim)?
+                    .rows(rows, selection.distance)
+                    .map_err(within(layer))?;
+                let gradient = vec![Vec::new(); diagrams.batch_size()];
+                Ok(LayerDiagrams {
+                    layer,
+                    selection,
+                    within_frame_attention: within_frame_attention(selection, activations, layer)?,
+                    diagrams,
+                    gradient,
+                })
+            })
+            .collect();
+        // Collecting all results first makes the error that of the first bad layer, not of the fastest thread.
+        layers.into_iter().collect()
     }
 
-    /// Evaluates one penalty and adds its weighted gradient to the readings.
-    fn compare(
+    /// Evaluates one row penalty, and returns it with its weighted loss.
+    fn evaluate_rows(
         &self,
         index: usize,
         weight: f64,
-        compared: &[Compared],
+        activations: &Activations,
         step: usize,
-        readings: &mut [Reading],
+    ) -> Result<(TopologyTerm, Tensor<1>)> {
+        let penalty = &self.penalties[index];
+        let selection = penalty.row_selection();
+        let pairs = item_pairs(penalty, activations, step, |layer| layer)?;
+        let value = row_penalty(penalty, activations, &pairs, |layer| {
+            selection
+                .rows(activations, layer)
+                .map_err(|e| e.within(format_args!("layer {layer}")))
+        })?;
+        let term = TopologyTerm {
+            index,
+            name: self.names[index].clone(),
+            value: value.clone().into_scalar::<f64>(),
+            weight,
+            n_compared: pairs.len(),
+            n_gated: 0,
+        };
+        Ok((term, value * weight))
+    }
+
+    /// Evaluates one penalty on diagrams or distances, and adds its weighted gradient to the layers.
+    fn evaluate_diagrams(
+        &self,
+        index: usize,
+        weight: f64,
+        activations: &Activations,
+        step: usize,
+        layers: &mut [LayerDiagrams],
     ) -> Result<TopologyTerm> {
         let penalty = &self.penalties[index];
-        let outcomes: Vec<Option<PairPenalty>> = compared
+        let selection = penalty.row_selection();
+        let pairs = item_pairs(penalty, activations, step, |layer| {
+            layers
+                .iter()
+                .position(|other| (other.layer, other.selection) == (layer, selection))
+                .expect("diagrams of every layer of an active penalty were computed")
+        })?;
+        let outcomes: Vec<Option<PairPenalty>> = pairs
             .par_iter()
             .map(|pair| {
-                let places = [0, 1].map(|side| (&readings[pair.readings[side]], pair.items[side]));
-                if !places.iter().all(|(reading, item)| reading.is_heard(*item)) {
+                let sides = [0, 1].map(|side| (&layers[pair.layers[side]], pair.items[side]));
+                if sides
+                    .iter()
+                    .any(|(layer, item)| !layer.is_above_floor(*item))
+                {
                     return Ok(None);
                 }
-                let places = places.map(|(reading, item)| Place {
-                    batch: &reading.diagrams,
-                    item,
+                let items = sides.map(|(layer, index)| BatchItem {
+                    batch: &layer.diagrams,
+                    index,
                 });
-                let matched = pair.matched.as_ref().map(|matched| &matched[..]);
-                penalty.compare(places, matched, step)
+                evaluate_pair(penalty, items, pair.matched.as_deref(), step)
             })
             .collect::<Result<_>>()?;
-        let n_compared = compared.len();
-        let share = 1.0 / n_compared as f64;
+        let n_compared = pairs.len();
+        let pair_weight = 1.0 / n_compared as f64;
         let mut term = TopologyTerm {
             index,
+            name: self.names[index].clone(),
             value: 0.0,
             weight,
             n_compared,
             n_gated: 0,
         };
-        for (pair, outcome) in compared.iter().zip(outcomes) {
+        // Sums run in the order of the pairs, so results do not depend on the number of threads.
+        for (pair, outcome) in pairs.iter().zip(outcomes) {
             let Some(PairPenalty { value, gradients }) = outcome else {
                 term.n_gated += 1;
                 continue;
             };
-            term.value += share * value;
+            term.value += pair_weight * value;
             for (side, gradient) in gradients.into_iter().enumerate() {
-                let scaled = gradient
+                let weighted = gradient
                     .into_iter()
-                    .map(|(edge, g)| (edge, g * share * weight));
-                readings[pair.readings[side]].gradient[pair.items[side]].extend(scaled);
+                    .map(|(edge, derivative)| (edge, derivative * pair_weight * weight));
+                layers[pair.layers[side]].gradient[pair.items[side]].extend(weighted);
             }
         }
         Ok(term)
     }
 }
 
-/// Wall-clock time of distances and of bars, in the ratio of what threads spent on each.
-fn apportion(elapsed: Duration, readings: &[Reading]) -> [Duration; 2] {
-    let spent = |part: usize| -> f64 {
-        let times = readings
-            .iter()
-            .map(|reading| reading.diagrams.times()[part]);
-        times.sum::<Duration>().as_secs_f64()
-    };
-    let (distances, persistence) = (spent(0), spent(1));
+/// Diagrams that a step needs of one layer.
+struct DiagramRequest {
+    layer: usize,
+    selection: RowSelection,
+    max_homology_dim: usize,
+}
+
+/// Divides elapsed time between distances and persistence, in the ratio of the threads' time on each.
+fn divide_by_thread_time(elapsed: Duration, layers: &[LayerDiagrams]) -> PersistenceTiming {
+    let timings = layers.iter().map(|layer| layer.diagrams.timing());
+    let total = timings.fold(PersistenceTiming::default(), |sum, timing| sum + timing);
+    let [distances, persistence] =
+        [total.distances, total.persistence].map(|time| time.as_secs_f64());
     let sum = (distances + persistence).max(f64::MIN_POSITIVE);
     let persistence = elapsed.mul_f64((persistence / sum).min(1.0)).min(elapsed);
-    [elapsed - persistence, persistence]
+    PersistenceTiming {
+        distances: elapsed - persistence,
+        persistence,
+    }
 }

@@ -1,15 +1,21 @@
-//! The scale of a layer's distances, and taking it out.
+//! Scale of the distances of an item, and division by it.
 
 use crate::nn::DiagramBatch;
 use crate::topology::{Bar, Diagram, EdgeGradient};
 
-/// Scale below which a normalised pair contributes nothing, in the unit of the distances.
+/// Scale below which a normalised pair is gated (contributes 0), in the unit of the distances: 1e-4.
 ///
-/// The gradient of a normalised penalty grows like one over the scale, so near collapse, where
-/// attention rows are equal up to rounding, it is gated rather than trusted.
+/// The gradient of a normalised penalty grows like 1 / scale. Near collapse, where attention rows are
+/// equal up to rounding, it would be large and meaningless.
 pub const SCALE_FLOOR: f64 = 1e-4;
 
-/// What each diagram is divided by before comparison.
+/// Normalisation: number that the distances of each item are divided by before comparison.
+///
+/// ```text
+/// None:          s = 1
+/// SpanningTree:  s = 1/k * sum over finite bars of dimension 0 of death
+///                k = number of points - number of components that never merge
+/// ```
 ///
 /// # Example
 ///
@@ -22,33 +28,33 @@ pub const SCALE_FLOOR: f64 = 1e-4;
 /// # let device = Device::flex();
 /// # let scores = || Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
 /// # let attention = vec![softmax(scores(), 3), softmax(scores(), 3)];
-/// # let activations = Activations::of_attention(attention, 0);
+/// # let activations = Activations::from_attention(attention, 0);
 /// let value = |normalize| {
 ///     let penalty = TopologyPenalty { normalize, ..TopologyPenalty::new(0) };
 ///     let regularizer = TopologyRegularizer::new(vec![penalty])?;
 ///     let topology = regularizer.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };
-/// // Distances between rows of attention are small; relative to their scale they are not.
+/// // Distances between attention rows are small, but not relative to their scale.
 /// assert!(value(Normalize::SpanningTree)? > value(Normalize::None)?);
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalize {
-    /// Nothing: scales are compared too, and a penalty can fall by shrinking both sides.
+    /// No division: a penalty also compares scales, and can fall by shrinking both sides.
     None,
-    /// The mean finite death in dimension 0 (the mean edge of the minimum spanning tree) of the
-    /// diagram's own matrix, with the gradient through it: the penalty does not change when all
-    /// distances of one side are multiplied by a number.
+    /// Mean finite death in dimension 0, which is the mean edge of the minimum spanning tree.
+    ///
+    /// The gradient flows through the scale too. The penalty does not change when all distances of one
+    /// side are multiplied by a positive number.
     SpanningTree,
 }
 
-/// The mean finite death in dimension 0: the mean edge of the minimum spanning tree of `n_points`
-/// points.
+/// Mean finite death in dimension 0: the mean edge of the minimum spanning tree of `n_points` points.
 ///
-/// `diagrams` are those of the points, by homology dimension. Deaths at zero, which diagrams leave
-/// out, are counted; 0 without any finite death.
+/// `diagrams` holds the diagrams of the points by homology dimension. Deaths at 0, which diagrams leave
+/// out, count in the denominator. The result is 0 if there is no finite death.
 ///
 /// # Example
 ///
@@ -71,47 +77,64 @@ pub fn spanning_tree_scale(diagrams: &[Diagram<f64>], n_points: usize) -> f64 {
     components.total_persistence() / n_deaths.max(1) as f64
 }
 
-/// The mean finite death in dimension 0 of one item.
-pub(super) struct Scale<'a> {
+/// Scale that one item is divided by.
+pub(super) enum ItemScale<'a> {
+    /// The penalty does not normalise.
+    NotNormalized,
+    /// The scale lies below [`SCALE_FLOOR`], so the pair is gated.
+    BelowFloor,
+    /// The scale is the mean finite death in dimension 0.
+    SpanningTree(SpanningTreeScale<'a>),
+}
+
+impl<'a> ItemScale<'a> {
+    /// Computes the scale of an item.
+    pub(super) fn new(normalize: Normalize, batch: &'a DiagramBatch, item: usize) -> Self {
+        if normalize == Normalize::None {
+            return Self::NotNormalized;
+        }
+        let diagrams = batch.diagrams(item);
+        let value = spanning_tree_scale(diagrams, batch.n_points());
+        if value >= SCALE_FLOOR {
+            Self::SpanningTree(SpanningTreeScale {
+                value,
+                n_deaths: batch.n_points() - diagrams[0].essential().count(),
+                components: diagrams[0].finite().collect(),
+            })
+        } else {
+            Self::BelowFloor
+        }
+    }
+}
+
+/// Mean finite death in dimension 0 of one item, and the bars that it is the mean of.
+pub(super) struct SpanningTreeScale<'a> {
     value: f64,
     n_deaths: usize,
     components: Vec<&'a Bar<f64>>,
 }
 
-impl<'a> Scale<'a> {
-    /// The scale to divide by: `Some(None)` if none, `None` if it lies below the floor.
-    pub(super) fn new(
-        normalize: Normalize,
-        batch: &'a DiagramBatch,
-        item: usize,
-    ) -> Option<Option<Self>> {
-        if normalize == Normalize::None {
-            return Some(None);
-        }
-        let diagrams = batch.diagrams(item);
-        let value = spanning_tree_scale(diagrams, batch.n_points());
-        (value >= SCALE_FLOOR).then(|| {
-            Some(Self {
-                value,
-                n_deaths: batch.n_points() - diagrams[0].essential().count(),
-                components: diagrams[0].finite().collect(),
-            })
-        })
-    }
-
+impl SpanningTreeScale<'_> {
+    /// Mean finite death, in the unit of the distances; at least [`SCALE_FLOOR`].
     pub(super) fn value(&self) -> f64 {
         self.value
     }
 
-    /// From derivatives in scaled distances to derivatives in the distances: `gradient` is divided
-    /// in place, and gets what flows through the scale. `along` is the sum of scaled distance times
-    /// derivative.
-    pub(super) fn pull_back(&self, gradient: &mut EdgeGradient, along: f64) {
+    /// Converts derivatives in the scaled distances to derivatives in the distances, in place.
+    ///
+    /// ```text
+    /// dC/d(distance of e) = g_e / s - [e is a death edge] * along_scale / (s * k)
+    /// along_scale         = sum over e of g_e * (distance of e) / s
+    /// ```
+    ///
+    /// with `g_e` the derivatives in scaled distances, `s` the scale and `k` the number of its deaths.
+    pub(super) fn pull_back(&self, gradient: &mut EdgeGradient, along_scale: f64) {
         for (_, derivative) in gradient.iter_mut() {
             *derivative /= self.value;
         }
-        let share = -along / (self.value * self.n_deaths as f64);
-        let deaths = self.components.iter().filter_map(|bar| bar.death_edge);
-        gradient.extend(deaths.map(|edge| (edge, share)));
+        // The scale is a mean, so each of its death edges gets the same derivative.
+        let derivative = -along_scale / (self.value * self.n_deaths as f64);
+        let death_edges = self.components.iter().filter_map(|bar| bar.death_edge);
+        gradient.extend(death_edges.map(|edge| (edge, derivative)));
     }
 }

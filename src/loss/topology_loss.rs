@@ -1,10 +1,10 @@
-//! What the regulariser returns.
+//! Results of the regulariser: the loss, one term per penalty, timing and calibration.
 
 use std::time::Duration;
 
 use burn::tensor::Tensor;
 
-/// What the regulariser adds to the task loss.
+/// Loss of all penalties, to be added to the task loss, with one term for each penalty that is on.
 ///
 /// # Example
 ///
@@ -16,7 +16,7 @@ use burn::tensor::Tensor;
 /// let uniform = Tensor::<4>::full([1, 2, 4, 4], 0.25, &Device::flex());
 /// let off = TopologyPenalty { weight: Weight::Fixed(0.0), ..TopologyPenalty::new(1) };
 /// let regularizer = TopologyRegularizer::new(vec![off, TopologyPenalty::new(0)])?;
-/// let activations = Activations::of_attention(vec![uniform.clone(), uniform], 0);
+/// let activations = Activations::from_attention(vec![uniform.clone(), uniform], 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.loss.into_scalar::<f32>(), 0.0);
 /// assert_eq!(topology.terms.iter().map(|term| term.index).collect::<Vec<_>>(), [1]);
@@ -25,16 +25,21 @@ use burn::tensor::Tensor;
 /// ```
 #[derive(Debug, Clone)]
 pub struct TopologyLoss {
-    /// Weighted sum of the penalties that are on: `[1]`, in 64 bits for such attention, else in 32
-    /// (cast it before adding it to a half-precision loss); the constant 0 if none is.
+    /// Weighted sum of the penalties that are on: `[1]`; the constant 0 if none is on.
+    ///
+    /// Add it to the task loss as it is: weights and schedules are already in it. Its precision is 64 bits if
+    /// the activations have 64 bits, and 32 bits otherwise: cast it before adding it to a loss in half precision.
     pub loss: Tensor<1>,
-    /// One entry per penalty that is on, in the order of the list.
+    /// Terms of the penalties that are on at this step, in the order of the regulariser's list.
+    ///
+    /// A penalty is off, and has no term, if its weight is 0, if its gradient share is not yet measured, or if its
+    /// schedule says so. So look a term up by [`TopologyTerm::index`] or [`TopologyTerm::name`].
     pub terms: Vec<TopologyTerm>,
-    /// Where its time went.
+    /// Wall-clock time of the parts of the evaluation.
     pub timing: TopologyTiming,
 }
 
-/// Wall-clock time of one evaluation of the penalties.
+/// Wall-clock time of one evaluation of the penalties, by part.
 ///
 /// # Example
 ///
@@ -44,7 +49,7 @@ pub struct TopologyLoss {
 /// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 ///
 /// let layer = Tensor::<4>::full([1, 2, 5, 5], 0.2, &Device::flex());
-/// let activations = Activations::of_attention(vec![layer.clone(), layer], 1);
+/// let activations = Activations::from_attention(vec![layer.clone(), layer], 1);
 /// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
 /// let timing = regularizer.forward(&activations, Clock::default())?.timing;
 /// assert!(timing.distances > std::time::Duration::ZERO);
@@ -53,17 +58,20 @@ pub struct TopologyLoss {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TopologyTiming {
-    /// Reading rows, and the distances between them.
+    /// Copy of rows to the host, and distances between them.
     pub distances: Duration,
-    /// Bars of the distances; computed along with them, so this is its share of the threads' time.
+    /// Persistent homology of the distances.
+    ///
+    /// Each thread computes distances and bars in turn, so their common time is divided in the ratio of
+    /// the threads' time on each.
     pub persistence: Duration,
-    /// Comparison of the diagrams.
+    /// Comparison of diagrams or distance matrices.
     pub matching: Duration,
-    /// From derivatives of bars to those of rows.
+    /// Conversion of derivatives in births and deaths to derivatives in rows.
     pub gradient: Duration,
 }
 
-/// One penalty at one step.
+/// Value and weight of one penalty at one step.
 ///
 /// # Example
 ///
@@ -75,28 +83,33 @@ pub struct TopologyTiming {
 /// // Attention that has collapsed: all rows are equal, so there is no scale to compare by.
 /// let uniform = Tensor::<4>::full([3, 2, 4, 4], 0.25, &Device::flex());
 /// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
-/// let activations = Activations::of_attention(vec![uniform.clone(), uniform], 0);
+/// let activations = Activations::from_attention(vec![uniform.clone(), uniform], 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
-/// let term = topology.terms[0];
+/// let term = &topology.terms[0];
 /// assert_eq!((term.value, term.n_compared, term.n_gated), (0.0, 3, 3));
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopologyTerm {
-    /// Its place in the list of penalties.
+    /// Index of the penalty in the regulariser's list.
     pub index: usize,
-    /// Mean over items and pairs, before the weight.
+    /// Name of the penalty, one of [`TopologyRegularizer::names`](super::TopologyRegularizer::names).
+    pub name: String,
+    /// Mean of the comparison over all pairs of items, before the weight; gated pairs count as 0.
     pub value: f64,
-    /// Weight in force, schedule included.
+    /// Weight in force, including the schedule.
     pub weight: f64,
-    /// Items times pairs of layers.
+    /// Number of pairs of items that were compared, gated ones included; of items where each is taken alone.
     pub n_compared: usize,
-    /// Of these, pairs that contributed nothing because a scale lies below the floor.
+    /// Number of gated pairs, which contributed 0.
+    ///
+    /// A pair is gated if a scale or the within-frame attention is below its floor, or if fewer than two tokens
+    /// correspond.
     pub n_gated: usize,
 }
 
-/// What the measurement of a gradient share found.
+/// Measurement of a gradient share: the two gradient norms, and the weight that follows from them.
 ///
 /// # Example
 ///
@@ -118,25 +131,25 @@ pub struct TopologyTerm {
 ///         tokens = tokens + output.context;
 ///         attention.push(output.weights);
 ///     }
-///     (tokens.square().mean(), Activations::of_attention(attention, 0))
+///     (tokens.square().mean(), Activations::from_attention(attention, 0))
 /// };
 /// let penalty = TopologyPenalty { weight: Weight::GradientShare(0.1), ..TopologyPenalty::new(0) };
 /// let mut regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// let measured = regularizer.calibrate(&model, Clock::default(), forward)?[0];
 /// let weight = 0.1 * measured.task_norm / measured.penalty_norm;
 /// assert_eq!((measured.weight, regularizer.weights()), (Some(weight), &[Some(weight)][..]));
-/// assert_eq!(regularizer.calibrate(&model, Clock::default(), forward)?, []); // once is enough
+/// assert_eq!(regularizer.calibrate(&model, Clock::default(), forward)?, []); // measured only once
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
-    /// The penalty's place in the list.
+    /// Index of the penalty in the regulariser's list.
     pub index: usize,
-    /// Norm of the task's gradient in the parameters.
+    /// Euclidean norm of the task loss's gradient over all parameters.
     pub task_norm: f64,
-    /// Norm of the unweighted penalty's gradient in the parameters.
+    /// Euclidean norm of the unweighted penalty's gradient over all parameters.
     pub penalty_norm: f64,
-    /// The weight set; `None` if the penalty has no gradient yet.
+    /// Weight that was set; `None` if one of the two gradients is 0 or not a number, so that it stays unmeasured.
     pub weight: Option<f64>,
 }

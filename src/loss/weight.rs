@@ -1,11 +1,13 @@
-//! How much a penalty counts, and when.
+//! Weights and schedules of penalties.
 
 use crate::error::{Error, Result};
 
-/// Largest weight, in absolute value, that a gradient share may be turned into.
+/// Largest absolute value of a weight that is measured for a gradient share: 1000.
 pub const MAX_WEIGHT: f64 = 1e3;
 
-/// The factor of a penalty in the loss.
+/// Factor of a penalty in the loss: fixed, or measured for a gradient share.
+///
+/// The [`Schedule`] of the penalty multiplies it by a number from 0 to 1.
 ///
 /// # Example
 ///
@@ -15,20 +17,28 @@ pub const MAX_WEIGHT: f64 = 1e3;
 /// let weights = [Weight::Fixed(0.5), Weight::GradientShare(0.03)];
 /// let penalties = weights.map(|weight| TopologyPenalty { weight, ..TopologyPenalty::new(1) });
 /// let regularizer = TopologyRegularizer::new(penalties.to_vec())?;
-/// assert_eq!(regularizer.weights(), [Some(0.5), None]); // the second is yet to be measured
+/// assert_eq!(regularizer.weights(), [Some(0.5), None]); // the second is not yet measured
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weight {
-    /// This factor; negative pushes the diagrams apart, zero switches the penalty off.
+    /// Fixed factor; a negative one pushes diagrams apart, and 0 switches the penalty off.
     Fixed(f64),
-    /// The factor at which the penalty's gradient in the model's parameters has this share of the
-    /// norm of the task's, measured once; see
-    /// [`TopologyRegularizer::calibrate`](super::TopologyRegularizer::calibrate).
+    /// Factor that makes the norm of the penalty's gradient this share of that of the task loss.
+    ///
+    /// ```text
+    /// weight = share * |gradient of the task loss| / |gradient of the penalty's value|
+    /// ```
+    ///
+    /// Norms are Euclidean, over all parameters of the model, and the weight is at most [`MAX_WEIGHT`] in
+    /// absolute value. [`TopologyRegularizer::calibrate`](super::TopologyRegularizer::calibrate) measures it
+    /// once. Until then it counts as 0: the penalty adds nothing to the loss and has no term. A negative
+    /// share gives a negative weight, and a share of 0 is a weight of 0.
     GradientShare(f64),
 }
 
 impl Weight {
+    /// Checks that the number is finite.
     pub(super) fn validate(self) -> Result<()> {
         let (name, value) = match self {
             Self::Fixed(value) => ("weight", value),
@@ -42,17 +52,21 @@ impl Weight {
         )))
     }
 
-    /// The factor, if it is known before any measurement.
-    pub(super) fn known(self) -> Option<f64> {
+    /// Factor that needs no measurement; `None` for a gradient share other than 0.
+    pub(super) fn fixed_value(self) -> Option<f64> {
         match self {
             Self::Fixed(weight) => Some(weight),
+            // A share of 0 is a weight of 0, whatever the norms are.
             Self::GradientShare(0.0) => Some(0.0),
             Self::GradientShare(_) => None,
         }
     }
 }
 
-/// Where training stands.
+/// Progress of training, in optimiser steps.
+///
+/// Schedules depend on it, and controls draw their random edges and shuffled partners from the step. A
+/// regulariser with neither needs no clock: pass [`Clock::default`].
 ///
 /// # Example
 ///
@@ -68,14 +82,14 @@ impl Weight {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
-    /// Optimiser steps done.
+    /// Number of optimiser steps done so far; 0 at the first step.
     pub step: usize,
-    /// Optimiser steps in an epoch.
+    /// Number of optimiser steps in an epoch, for [`Schedule::start_epoch`].
     pub steps_per_epoch: usize,
 }
 
 impl Default for Clock {
-    /// The first step, in epochs of one step.
+    /// Returns the first step of a training whose epochs have one step each.
     fn default() -> Self {
         Self {
             step: 0,
@@ -84,7 +98,17 @@ impl Default for Clock {
     }
 }
 
-/// When a penalty is on.
+/// Steps at which a penalty is on, and the warm-up of its weight.
+///
+/// ```text
+/// start          = start_epoch * steps_per_epoch
+/// schedule(step) = 0                                            if step < start
+///                  0                                            if step - start is no multiple of every_steps
+///                  1                                            else, if warmup_steps = 0
+///                  min((step - start + 1) / warmup_steps, 1)    else
+/// ```
+///
+/// This factor multiplies the weight.
 ///
 /// # Example
 ///
@@ -92,21 +116,23 @@ impl Default for Clock {
 /// use burn_topology::loss::{Clock, Schedule};
 ///
 /// let schedule = Schedule { start_epoch: 2, warmup_steps: 4, every_steps: 1 };
-/// let at = |step| schedule.factor(Clock { step, steps_per_epoch: 10 });
-/// assert_eq!((at(19), at(20), at(21), at(23), at(99)), (0.0, 0.25, 0.5, 1.0, 1.0));
+/// let factor = |step| schedule.factor(Clock { step, steps_per_epoch: 10 });
+/// assert_eq!([19, 20, 21, 23, 99].map(factor), [0.0, 0.25, 0.5, 1.0, 1.0]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// First epoch, counted from 0.
+    /// First epoch in which the penalty is on, counted from 0.
     pub start_epoch: usize,
-    /// Steps over which the weight rises linearly from 0 to its full value.
+    /// Number of steps over which the weight rises linearly to its full value; 0 for the full value at once.
     pub warmup_steps: usize,
-    /// The penalty is computed every so many steps.
+    /// Number of steps from one computation of the penalty to the next; 1 for every step.
+    ///
+    /// The penalty is off in between, and its weight is not raised to make up for that.
     pub every_steps: usize,
 }
 
 impl Default for Schedule {
-    /// Always on, at full weight.
+    /// Returns the schedule of a penalty that is always on, at full weight.
     fn default() -> Self {
         Self {
             start_epoch: 0,
@@ -117,6 +143,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Checks that `every_steps` is at least 1.
     pub(super) fn validate(self) -> Result<()> {
         if self.every_steps == 0 {
             return Err(Error::invalid_parameter(
@@ -126,8 +153,9 @@ impl Schedule {
         Ok(())
     }
 
-    /// Share of the weight that is in force, 0 to 1.
+    /// Returns the fraction of the weight that is in force at a step, 0 to 1.
     pub fn factor(self, clock: Clock) -> f64 {
+        // Saturates, so that a huge epoch means never instead of an overflow.
         let start = self.start_epoch.saturating_mul(clock.steps_per_epoch);
         let Some(elapsed) = clock.step.checked_sub(start) else {
             return 0.0;
@@ -137,6 +165,7 @@ impl Schedule {
         }
         match self.warmup_steps {
             0 => 1.0,
+            // The first step counts as 1, so that it has a weight above 0.
             steps => ((elapsed + 1) as f64 / steps as f64).min(1.0),
         }
     }

@@ -1,4 +1,4 @@
-//! The encoder block shared by all transformers here.
+//! Encoder block shared by all transformers of this module.
 
 use burn::module::{Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -11,34 +11,33 @@ use crate::nn::{
     AttentionOutput, Gelu, SelfAttention, SelfAttentionConfig, gelu, layer_norm, linear,
 };
 
-/// Between the two layers of an [`Mlp`].
+/// Activation function between the two layers of an [`Mlp`].
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// The GELU.
+    /// GELU, `x Phi(x)` with the cumulative distribution function `Phi` of the standard normal distribution.
     Gelu,
-    /// Its approximation by a hyperbolic tangent.
+    /// Approximation of the GELU, `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
     GeluTanh,
-    /// One half of what the first layer gives, through a SiLU, times the other.
+    /// SwiGLU: SiLU of the first half of the hidden channels, times the second half.
     SwiGlu,
 }
 
-/// What the blocks of published models differ in.
+/// Options in which the blocks of published models differ.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct BlockStyle {
-    /// Added to the variance by every norm; by default as in the ViT of Dosovitskiy et al.
+    /// Epsilon that every norm adds to the variance; by default as in the ViT of Dosovitskiy et al.
     #[config(default = 1e-6)]
     pub norm_epsilon: f64,
-    /// The same of the norm before the head, where it is another.
+    /// Epsilon of the norm before the head; `None` for `norm_epsilon`.
     #[config(default = "None")]
     pub head_norm_epsilon: Option<f64>,
-    /// Between the two layers of the MLP.
+    /// Activation function of the MLP.
     #[config(default = "Activation::Gelu")]
     pub activation: Activation,
-    /// Whether each residual branch is scaled channel by channel, and by how much at first.
+    /// Initial value of layer scale, see [`LayerScale`]; `None` without layer scale.
     #[config(default = "None")]
     pub layer_scale: Option<f64>,
-    /// Width of the hidden layer of the MLP, where it is not `mlp_ratio * d_model`; of a gated one the
-    /// width after the gate.
+    /// Width of the hidden layer of the MLP, after the gate of a SwiGLU; `None` for `mlp_ratio * d_model`.
     #[config(default = "None")]
     pub d_mlp: Option<usize>,
 }
@@ -50,20 +49,25 @@ pub struct BlockConfig {
     pub d_model: usize,
     /// Number of attention heads.
     pub n_heads: usize,
-    /// Width of the hidden layer of the MLP.
+    /// Width of the hidden layer of the MLP, after the gate of a SwiGLU.
     pub d_mlp: usize,
     /// Dropout probability in attention and MLP.
     #[config(default = 0.0)]
     pub dropout: f64,
-    /// Probability that a residual branch is dropped for a whole item of the batch.
+    /// Probability that a residual branch is dropped for a whole item of the batch, see [`DropPath`].
     #[config(default = 0.0)]
     pub drop_path: f64,
-    /// The rest; its `d_mlp` does not count.
+    /// Further options; `style.d_mlp` is ignored in favour of `d_mlp`.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
 }
 
-/// A pre-norm transformer block: attention and MLP, each on a residual branch.
+/// Pre-norm transformer block: attention and MLP, each on a residual branch.
+///
+/// ```text
+/// y = x + branch(attn(norm1(x)))       branch(u) = drop_path(ls(dropout(u)))
+/// z = y + branch(mlp(norm2(y)))        ls: layer scale, the identity without it
+/// ```
 ///
 /// Should be created with [`BlockConfig`]. Fields are named as in timm.
 #[derive(Module, Debug)]
@@ -72,13 +76,13 @@ pub struct Block {
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: SelfAttention,
-    /// Scale of what attention adds, if it is scaled.
+    /// Layer scale of the attention branch; `None` without layer scale.
     pub ls1: Option<LayerScale>,
     /// Norm before the MLP.
     pub norm2: LayerNorm,
-    /// The MLP.
+    /// Two-layer MLP.
     pub mlp: Mlp,
-    /// Scale of what the MLP adds, if it is scaled.
+    /// Layer scale of the MLP branch; `None` without layer scale.
     pub ls2: Option<LayerScale>,
     /// Dropout after each branch.
     pub drop: Dropout,
@@ -87,29 +91,42 @@ pub struct Block {
     norm_epsilon: f64,
 }
 
-/// Two linear layers with an activation between them.
+/// Multilayer perceptron: two linear layers with an activation between them.
+///
+/// ```text
+/// mlp(x) = fc2(activation(fc1(x)))
+/// mlp(x) = fc2(silu(a) * b) with [a, b] = fc1(x)      for SwiGLU
+/// ```
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// `d_model` to `d_mlp`, or to twice that with a gate.
+    /// First layer, `d_model` to `d_mlp`, or to `2 * d_mlp` for SwiGLU.
     pub fc1: Linear,
-    /// `d_mlp` to `d_model`.
+    /// Second layer, `d_mlp` to `d_model`.
     pub fc2: Linear,
     #[module(skip)]
     activation: Activation,
 }
 
-/// A learned factor for each channel of a residual branch.
+/// Layer scale: a learned factor for each channel of a residual branch.
+///
+/// ```text
+/// ls(u) = gamma * u          elementwise over channels
+/// ```
 ///
 /// # Source
 ///
 /// Touvron et al., "Going deeper with Image Transformers", ICCV 2021, section 2.
 #[derive(Module, Debug)]
 pub struct LayerScale {
-    /// The factors: `[d_model]`.
+    /// Factors of the channels: `[d_model]`.
     pub gamma: Param<Tensor<1>>,
 }
 
-/// Stochastic depth: in training, drops a residual branch for whole items of the batch and scales up the rest.
+/// Stochastic depth: in training, drops a residual branch for whole items of the batch.
+///
+/// ```text
+/// drop_path(u) = b u / (1 - p)          b = 0 with probability p, otherwise 1; one b per item
+/// ```
 ///
 /// # Source
 ///
@@ -120,38 +137,47 @@ pub struct DropPath {
 }
 
 impl BlockStyle {
-    /// Of the norm before the head.
+    /// Epsilon of the norm before the head.
     pub(super) fn head_epsilon(&self) -> f64 {
         self.head_norm_epsilon.unwrap_or(self.norm_epsilon)
     }
 }
 
-/// A norm of tokens; [`normalize`] applies it.
+/// Initialises a layer norm over the channels of tokens; [`normalize`] applies it.
 pub(super) fn norm(d_model: usize, epsilon: f64, device: &Device) -> LayerNorm {
     LayerNormConfig::new(d_model)
         .with_epsilon(epsilon)
         .init(device)
 }
 
-/// The tokens after a [`norm`] of this epsilon, which Burn's own does not tell.
+/// Applies a layer norm, `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, to every token.
+///
+/// # Shapes
+///
+/// - `tokens` and the result: `[batch_size, n_tokens, d_model]`
 pub(super) fn normalize(tokens: Tensor<3>, norm: &LayerNorm, epsilon: f64) -> Tensor<3> {
+    // The epsilon is an argument because the field of Burn's `LayerNorm` is private.
     match &norm.beta {
         Some(beta) => layer_norm(tokens, norm.gamma.val(), beta.val(), epsilon),
         None => norm.forward(tokens),
     }
 }
 
-/// What a sequence of blocks makes of tokens.
+/// Result of a sequence of blocks.
 pub(super) struct Encoded {
-    /// After the last block.
+    /// Tokens after the last block: `[batch_size, n_tokens, d_model]`.
     pub(super) tokens: Tensor<3>,
-    /// Of every block, if captured.
+    /// Attention maps of every block, if captured: `[batch_size, n_heads, n_tokens, n_tokens]` each.
     pub(super) attention: Vec<Tensor<4>>,
-    /// Tokens after every block, if captured.
+    /// Tokens after every block, if captured: `[batch_size, n_tokens, d_model]` each.
     pub(super) hidden: Vec<Tensor<3>>,
 }
 
-/// Sends tokens, `[batch_size, n_tokens, d_model]`, through one block after the other.
+/// Applies blocks to tokens, one after the other.
+///
+/// # Shapes
+///
+/// - `tokens`: `[batch_size, n_tokens, d_model]`
 pub(super) fn encode(blocks: &[Block], tokens: Tensor<3>, capture: Capture) -> Encoded {
     let mut encoded = Encoded {
         tokens,
@@ -172,9 +198,13 @@ pub(super) fn encode(blocks: &[Block], tokens: Tensor<3>, capture: Capture) -> E
 }
 
 impl BlockConfig {
-    /// The configuration of block `layer` of `n_layers`, whose drop path rises linearly from 0 at the
-    /// first to that of `self` at the last.
+    /// Sets the drop-path probability of one of `n_layers` blocks, which rises linearly with depth.
+    ///
+    /// ```text
+    /// p_l = p l / (n_layers - 1)         l: layer, counted from 0; p: probability of the last block
+    /// ```
     pub(super) fn at_depth(self, layer: usize, n_layers: usize) -> Self {
+        // A single block is the first one and drops nothing; `max` avoids the division by 0.
         let depth = layer as f64 / n_layers.saturating_sub(1).max(1) as f64;
         let drop_path = self.drop_path * depth;
         self.with_drop_path(drop_path)
@@ -190,6 +220,7 @@ impl BlockConfig {
         } = self.style;
         let d_hidden = match activation {
             Activation::Gelu | Activation::GeluTanh => self.d_mlp,
+            // Gate and value side by side.
             Activation::SwiGlu => 2 * self.d_mlp,
         };
         let scale = || {
@@ -220,20 +251,22 @@ impl BlockConfig {
 }
 
 impl Block {
-    /// The tokens after the block, and its attention weights.
+    /// Computes the tokens after the block, and its attention maps.
     ///
     /// # Shapes
     ///
     /// - `tokens`, `context`: `[batch_size, n_tokens, d_model]`
+    /// - `weights`: `[batch_size, n_heads, n_tokens, n_tokens]`
     pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
         self.forward_masked(tokens, None)
     }
 
-    /// The same where a token does not look at those for which `mask` is true.
+    /// Computes the same as [`Block::forward`] without attention to keys where `mask` is true.
     ///
     /// # Shapes
     ///
     /// - `tokens`, `context`: `[batch_size, n_tokens, d_model]`
+    /// - `weights`: `[batch_size, n_heads, n_tokens, n_tokens]`
     /// - `mask`: `[batch_size or 1, n_heads or 1, n_tokens or 1, n_tokens]`
     pub fn forward_masked(
         &self,
@@ -241,12 +274,12 @@ impl Block {
         mask: Option<Tensor<4, Bool>>,
     ) -> AttentionOutput {
         let branch = |output, scale: &Option<LayerScale>| {
-            let output = self.drop.forward(output);
-            let output = match scale {
-                Some(scale) => scale.forward(output),
-                None => output,
+            let dropped = self.drop.forward(output);
+            let scaled = match scale {
+                Some(scale) => scale.forward(dropped),
+                None => dropped,
             };
-            self.drop_path.forward(output)
+            self.drop_path.forward(scaled)
         };
         let normalized = normalize(tokens.clone(), &self.norm1, self.norm_epsilon);
         let AttentionOutput { context, weights } = self.attn.forward_masked(normalized, mask);
@@ -261,10 +294,14 @@ impl Block {
 }
 
 impl Mlp {
-    /// Maps `[batch_size, n_tokens, d_model]` to the same shape.
+    /// Applies the MLP to every token.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens` and the result: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let hidden = linear(tokens, &self.fc1);
-        let hidden = match self.activation {
+        let activated = match self.activation {
             Activation::Gelu => gelu(hidden, Gelu::Erf),
             Activation::GeluTanh => gelu(hidden, Gelu::Tanh),
             Activation::SwiGlu => {
@@ -273,12 +310,16 @@ impl Mlp {
                 silu(gate) * hidden.slice_dim(2, d_mlp..)
             }
         };
-        linear(hidden, &self.fc2)
+        linear(activated, &self.fc2)
     }
 }
 
 impl LayerScale {
-    /// Scales `[batch_size, n_tokens, d_model]`.
+    /// Scales the channels of a branch.
+    ///
+    /// # Shapes
+    ///
+    /// - `branch` and the result: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
         branch * self.gamma.val().unsqueeze()
     }
@@ -289,7 +330,7 @@ impl DropPath {
     ///
     /// # Shapes
     ///
-    /// - `branch`: `[batch_size, n_tokens, d_model]`
+    /// - `branch` and the result: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
         let device = branch.device();
         if self.prob == 0.0 || !device.is_autodiff() {

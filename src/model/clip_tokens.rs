@@ -1,35 +1,43 @@
-//! The tokens of clips in one sequence: those of the whole clip, then frame by frame the patches.
+//! Token sequence of a clip: prefix tokens of the whole clip, then the patch tokens frame by frame.
 
 use burn::prelude::*;
 
-/// The extents of such a sequence.
+/// Numbers of frames and patches of a token sequence, and rearrangements of such sequences.
+///
+/// A sequence of one clip has `n_prefix_tokens + n_frames * n_patches` tokens, where `n_prefix_tokens` is 0
+/// or the number of tokens of the whole clip.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClipTokens {
+    /// Number of time steps of the clip.
     pub(super) n_frames: usize,
-    /// Patches of one frame.
+    /// Number of patches of one frame.
     pub(super) n_patches: usize,
 }
 
 impl ClipTokens {
-    /// Adds embeddings of position and time to the patches, and puts the class token, if there is
-    /// one, before them: `[batch_size, n_prefix_tokens + n_frames * n_patches, d_model]`.
+    /// Adds position and time embeddings to the patches, and puts the class token, if any, before them.
     ///
     /// # Shapes
     ///
+    /// - `class`: `[1, n_prefix_tokens, d_model]`
     /// - `patches`: `[batch_size * n_frames, n_patches, d_model]`
-    /// - `position`: `[1, n_prefix_tokens + n_patches, d_model]`; `time`: `[1, n_frames, d_model]`
+    /// - `position`: `[1, n_prefix_tokens + n_patches, d_model]`
+    /// - `time`: `[1, n_frames, d_model]`
+    /// - returns `[batch_size, n_prefix_tokens + n_frames * n_patches, d_model]`
     pub(super) fn embed(
         self,
         class: Option<Tensor<3>>,
         patches: Tensor<3>,
-        [position, time]: [Tensor<3>; 2],
+        position: Tensor<3>,
+        time: Tensor<3>,
     ) -> Tensor<3> {
         let [n_images, n_patches, d_model] = patches.dims();
         let batch_size = n_images / self.n_frames;
+        // The position embedding covers one frame, so its surplus belongs to the class token.
         let n_prefix_tokens = position.dims()[1] - n_patches;
-        let of_frames = position.clone().slice_dim(1, n_prefix_tokens..);
-        let added = of_frames.unsqueeze_dim::<4>(1) + time.unsqueeze_dim(2);
-        let patches = patches.reshape([batch_size, self.n_frames, n_patches, d_model]) + added;
+        let patch_position = position.clone().slice_dim(1, n_prefix_tokens..);
+        let embedding = patch_position.unsqueeze_dim::<4>(1) + time.unsqueeze_dim(2); // [1, frame, patch, d_model]
+        let patches = patches.reshape([batch_size, self.n_frames, n_patches, d_model]) + embedding;
         let class = class.map(|class| {
             let class = class + position.slice_dim(1, 0..n_prefix_tokens);
             class.expand([batch_size, n_prefix_tokens, d_model])
@@ -37,7 +45,12 @@ impl ClipTokens {
         join(class, patches.flatten(1, 2))
     }
 
-    /// The tokens of the whole clip, if there are any, and the patches.
+    /// Splits a sequence into the prefix tokens of the whole clip, `None` without any, and the patches.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_prefix_tokens + n_frames * n_patches, d_model]`
+    /// - returns `[batch_size, n_prefix_tokens, d_model]` and `[batch_size, n_frames * n_patches, d_model]`
     pub(super) fn split(self, tokens: Tensor<3>) -> (Option<Tensor<3>>, Tensor<3>) {
         match tokens.dims()[1] - self.n_frames * self.n_patches {
             0 => (None, tokens),
@@ -48,8 +61,12 @@ impl ClipTokens {
         }
     }
 
-    /// Every frame by itself, each with a copy of the tokens of the clip:
-    /// `[batch_size * n_frames, n_prefix_tokens + n_patches, d_model]`.
+    /// Splits a sequence into frames, each with a copy of the prefix tokens of the clip.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_prefix_tokens + n_frames * n_patches, d_model]`
+    /// - returns `[batch_size * n_frames, n_prefix_tokens + n_patches, d_model]`
     pub(super) fn to_frames(self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch_size, _, d_model] = tokens.dims();
         let (class, patches) = self.split(tokens);
@@ -64,12 +81,18 @@ impl ClipTokens {
         join(class, patches.reshape([n_images, self.n_patches, d_model]))
     }
 
-    /// The inverse; copies of the tokens of the clip are averaged.
+    /// Joins frames to a sequence, the inverse of [`ClipTokens::to_frames`]; copies of prefix tokens are averaged.
+    ///
+    /// # Shapes
+    ///
+    /// - `frames`: `[batch_size * n_frames, n_prefix_tokens + n_patches, d_model]`
+    /// - returns `[batch_size, n_prefix_tokens + n_frames * n_patches, d_model]`
     pub(super) fn join_frames(self, frames: Tensor<3>) -> Tensor<3> {
         let [n_images, n_tokens, d_model] = frames.dims();
         let batch_size = n_images / self.n_frames;
         let n_prefix_tokens = n_tokens - self.n_patches;
         let class = (n_prefix_tokens > 0).then(|| {
+            // Every frame changed its own copy of the prefix tokens; the sequence has only one.
             let copies = frames.clone().slice_dim(1, 0..n_prefix_tokens);
             copies
                 .reshape([batch_size, self.n_frames, n_prefix_tokens, d_model])
@@ -81,9 +104,13 @@ impl ClipTokens {
         join(class, patches.reshape([batch_size, n_patches, d_model]))
     }
 
-    /// Every place by itself, over time: `[batch_size * n_patches, n_frames, d_model]` of
-    /// `[batch_size, n_frames * n_patches, d_model]`.
-    pub(super) fn to_places(self, patches: Tensor<3>) -> Tensor<3> {
+    /// Splits patches by their position in the frame, so that each sequence runs over time.
+    ///
+    /// # Shapes
+    ///
+    /// - `patches`: `[batch_size, n_frames * n_patches, d_model]`
+    /// - returns `[batch_size * n_patches, n_frames, d_model]`
+    pub(super) fn to_positions(self, patches: Tensor<3>) -> Tensor<3> {
         let [batch_size, _, d_model] = patches.dims();
         patches
             .reshape([batch_size, self.n_frames, self.n_patches, d_model])
@@ -91,18 +118,23 @@ impl ClipTokens {
             .reshape([batch_size * self.n_patches, self.n_frames, d_model])
     }
 
-    /// The inverse.
-    pub(super) fn join_places(self, places: Tensor<3>) -> Tensor<3> {
-        let [n_places, n_frames, d_model] = places.dims();
-        let batch_size = n_places / self.n_patches;
-        places
+    /// Joins sequences over time to one per clip, the inverse of [`ClipTokens::to_positions`].
+    ///
+    /// # Shapes
+    ///
+    /// - `positions`: `[batch_size * n_patches, n_frames, d_model]`
+    /// - returns `[batch_size, n_frames * n_patches, d_model]`
+    pub(super) fn join_positions(self, positions: Tensor<3>) -> Tensor<3> {
+        let [n_positions, n_frames, d_model] = positions.dims();
+        let batch_size = n_positions / self.n_patches;
+        positions
             .reshape([batch_size, self.n_patches, n_frames, d_model])
             .swap_dims(1, 2)
             .reshape([batch_size, n_frames * self.n_patches, d_model])
     }
 }
 
-/// One sequence of both: `[batch_size, n_tokens, d_model]`.
+/// Concatenates the class token, if any, and the patches: `[batch_size, n_tokens, d_model]`.
 pub(super) fn join(class: Option<Tensor<3>>, patches: Tensor<3>) -> Tensor<3> {
     match class {
         Some(class) => Tensor::cat(vec![class, patches], 1),
@@ -110,8 +142,11 @@ pub(super) fn join(class: Option<Tensor<3>>, patches: Tensor<3>) -> Tensor<3> {
     }
 }
 
-/// True where a token would see a later frame: `[1, 1, n_tokens, n_tokens]` with
-/// `n_tokens = n_frames * tokens_per_frame`.
+/// Causal mask over frames: true where the key belongs to a later frame than the query.
+///
+/// # Shapes
+///
+/// - returns `[1, 1, n_tokens, n_tokens]` with `n_tokens = n_frames * tokens_per_frame`
 pub(super) fn later_frames(
     n_frames: usize,
     tokens_per_frame: usize,
@@ -122,8 +157,9 @@ pub(super) fn later_frames(
         .flat_map(|frame| std::iter::repeat_n(frame, tokens_per_frame))
         .collect();
     let frame = Tensor::<1, Int>::from_ints(frames.as_slice(), device);
-    let of_query: Tensor<2, Int> = frame.clone().unsqueeze_dim(1);
-    of_query.lower(frame.unsqueeze_dim(0)).unsqueeze()
+    let query_frame: Tensor<2, Int> = frame.clone().unsqueeze_dim(1);
+    // Broadcast over keys and queries: true where query frame < key frame.
+    query_frame.lower(frame.unsqueeze_dim(0)).unsqueeze()
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -137,16 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn frames_and_places_return_as_they_were() {
+    fn splitting_and_joining_are_inverse() {
         let device = Device::flex();
-        let extents = ClipTokens {
+        let sequence = ClipTokens {
             n_frames: 3,
             n_patches: 4,
         };
         for n_prefix_tokens in [0, 1, 2] {
             let n_tokens = n_prefix_tokens + 12;
             let tokens = Tensor::random([2, n_tokens, 5], Distribution::Default, &device);
-            let frames = extents.to_frames(tokens.clone());
+            let frames = sequence.to_frames(tokens.clone());
             assert_eq!(frames.dims(), [6, n_prefix_tokens + 4, 5]);
             // Patch 3 of frame 2 of the second clip.
             let row = |tokens: Tensor<3>, item, token| {
@@ -156,19 +192,19 @@ mod tests {
                 row(frames.clone(), 5, n_prefix_tokens + 3),
                 row(tokens.clone(), 1, n_prefix_tokens + 11)
             );
-            let returned = extents.join_frames(frames);
-            for (found, expected) in values(returned).into_iter().zip(values(tokens.clone())) {
-                assert!((found - expected).abs() < 1e-6);
+            let joined = sequence.join_frames(frames);
+            for (actual, expected) in values(joined).into_iter().zip(values(tokens.clone())) {
+                assert!((actual - expected).abs() < 1e-6);
             }
-            let (_, patches) = extents.split(tokens);
-            let places = extents.to_places(patches.clone());
-            assert_eq!(row(places.clone(), 7, 2), row(patches.clone(), 1, 11));
-            assert_eq!(values(extents.join_places(places)), values(patches));
+            let (_, patches) = sequence.split(tokens);
+            let positions = sequence.to_positions(patches.clone());
+            assert_eq!(row(positions.clone(), 7, 2), row(patches.clone(), 1, 11));
+            assert_eq!(values(sequence.join_positions(positions)), values(patches));
         }
     }
 
     #[test]
-    fn a_token_sees_its_own_frame_and_those_before() {
+    fn mask_hides_later_frames_only() {
         let mask = later_frames(2, 2, &Device::flex());
         let hides: Vec<bool> = mask.into_data().iter::<bool>().collect();
         let row = |hides: [i32; 4]| hides.map(|hides| hides == 1);

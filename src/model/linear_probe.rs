@@ -1,4 +1,4 @@
-//! The baseline that a video model has to beat.
+//! Linear classifier of pixels: the baseline that a video model should outperform.
 
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
@@ -10,27 +10,30 @@ use crate::nn::linear;
 /// Configuration of a [`LinearProbe`].
 #[derive(Config, Debug)]
 pub struct LinearProbeConfig {
-    /// Frames of a clip.
+    /// Number of frames of a clip.
     pub n_frames: usize,
     /// Height and width of the frames, in pixels.
     pub image_size: [usize; 2],
-    /// Channels of the frames.
+    /// Number of channels of the frames.
     pub n_channels: usize,
     /// Number of classes.
     pub n_classes: usize,
-    /// Whether clips or frames are classified.
+    /// Output of the model: classes of clips or of frames.
     #[config(default = "VideoHead::Clip")]
     pub head: VideoHead,
 }
 
-/// A linear classifier of the pixels of single frames; the scores of a clip are the mean of those of
-/// its frames.
+/// Linear classifier of the pixels of single frames.
 ///
-/// It has no layers and no attention, and knows nothing of the order of frames. Should be created with
+/// ```text
+/// scores(frame) = W pixels + b          scores(clip) = mean over frames of scores(frame)
+/// ```
+///
+/// It has no layers and no attention, and ignores the order of frames. Should be created with
 /// [`LinearProbeConfig`].
 #[derive(Module, Debug)]
 pub struct LinearProbe {
-    /// `n_channels * height * width` to `n_classes`.
+    /// Linear layer from `n_channels * height * width` to `n_classes`.
     pub head: Linear,
     n_frames: usize,
     #[module(skip)]
@@ -38,7 +41,7 @@ pub struct LinearProbe {
 }
 
 impl LinearProbeConfig {
-    /// The frames of a clip; no tokens.
+    /// Returns the layout of a clip: its frames, without tokens.
     pub fn token_layout(&self) -> TokenLayout {
         without_tokens(self.n_frames)
     }
@@ -47,11 +50,11 @@ impl LinearProbeConfig {
     ///
     /// # Panics
     ///
-    /// If the head is to predict the next frame: a probe classifies.
+    /// If the head is [`VideoHead::NextFrame`], since a linear probe is a classifier.
     pub fn init(&self, device: &Device) -> LinearProbe {
         assert!(
             self.head != VideoHead::NextFrame,
-            "a linear probe classifies clips or frames, it does not predict the next frame"
+            "a linear probe is a classifier, expected VideoHead::Clip or VideoHead::Frames"
         );
         let [height, width] = self.image_size;
         LinearProbe {
@@ -78,17 +81,18 @@ impl LinearProbe {
             output,
             tokens: self.token_layout(),
             attention: Vec::new(),
-            mass: Vec::new(),
+            within_frame_attention: Vec::new(),
             hidden: Vec::new(),
         }
     }
 
-    /// The frames of a clip; no tokens.
+    /// Returns the layout of a clip: its frames, without tokens.
     pub fn token_layout(&self) -> TokenLayout {
         without_tokens(self.n_frames)
     }
 }
 
+/// Layout of a model without tokens.
 fn without_tokens(n_frames: usize) -> TokenLayout {
     TokenLayout {
         n_frames,
@@ -102,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_of_a_clip_are_the_mean_of_those_of_its_frames() {
+    fn clip_scores_are_the_mean_of_frame_scores() {
         let device = Device::flex();
         let frames = LinearProbeConfig::new(2, [1, 2], 1, 1)
             .with_head(VideoHead::Frames)
@@ -125,9 +129,8 @@ mod tests {
             weight[0] + 2.0 * weight[1] + bias[0],
             -3.0 * weight[0] + 0.5 * weight[1] + bias[0],
         ];
-        let found = scores(&frames);
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        for (actual, expected) in scores(&frames).iter().zip(expected) {
+            assert!((actual - expected).abs() < 1e-6, "{actual} {expected}");
         }
         let mean = scores(&clips)[0];
         assert!((mean - (expected[0] + expected[1]) / 2.0).abs() < 1e-6);

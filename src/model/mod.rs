@@ -1,4 +1,6 @@
-//! Transformers that return their attention by value. Nothing here knows of topology.
+//! Image and video transformers that return their attention maps, and pretrained weights for them.
+//!
+//! Nothing in this module depends on topology.
 
 mod block;
 mod clip_tokens;
@@ -6,11 +8,11 @@ mod joint;
 mod linear_probe;
 mod network;
 mod output;
+mod output_head;
 mod parameters;
 mod patch_embed;
 mod position;
 pub mod pretrained;
-mod read_out;
 mod size;
 mod task;
 mod timesformer;

@@ -1,4 +1,4 @@
-//! Any of the models.
+//! Enum over all models, and over their configurations.
 
 use burn::prelude::*;
 
@@ -6,22 +6,22 @@ use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::timesformer::TimeSformer;
-use super::video::{VideoAttention, VideoConfig, VideoHead};
+use super::video::{VideoConfig, VideoHead};
 use super::vit::{Vit, VitConfig};
 use super::vivit::Vivit;
 
 /// Configuration of a [`Network`].
 #[derive(Config, Debug)]
 pub enum NetworkConfig {
-    /// Of a vision transformer.
+    /// Configures a vision transformer.
     Vit(VitConfig),
-    /// Of one of the video transformers.
+    /// Configures one of the video transformers.
     Video(VideoConfig),
-    /// Of a linear classifier of pixels.
+    /// Configures a linear classifier of pixels.
     LinearProbe(LinearProbeConfig),
 }
 
-/// Any of the models, for images or clips.
+/// Model for images or clips, of any architecture.
 ///
 /// Should be created with [`NetworkConfig`] or [`VideoConfig`].
 #[derive(Module, Debug)]
@@ -30,15 +30,15 @@ pub enum NetworkConfig {
     reason = "a program has one of them; Burn has no modules in boxes"
 )]
 pub enum Network {
-    /// A vision transformer.
+    /// Vision transformer for images.
     Vit(Vit),
-    /// Attention divided into time and space.
+    /// Video transformer with attention divided into time and space.
     TimeSformer(TimeSformer),
-    /// An encoder for space, then one for time.
+    /// Video transformer with an encoder for space, then one for time.
     Vivit(Vivit),
-    /// Attention among all tokens of a clip.
+    /// Video transformer with attention among all tokens of a clip.
     Joint(JointVideoTransformer),
-    /// A linear classifier of pixels.
+    /// Linear classifier of pixels.
     LinearProbe(LinearProbe),
 }
 
@@ -47,7 +47,7 @@ impl NetworkConfig {
     ///
     /// # Panics
     ///
-    /// As the configuration at hand: [`VitConfig::init`], [`VideoConfig::init`],
+    /// As the configuration of the variant: [`VitConfig::init`], [`VideoConfig::init`] or
     /// [`LinearProbeConfig::init`].
     pub fn init(&self, device: &Device) -> Network {
         match self {
@@ -57,7 +57,7 @@ impl NetworkConfig {
         }
     }
 
-    /// The same without dropout, of tokens and of branches.
+    /// Returns the same configuration without dropout and stochastic depth.
     #[must_use]
     pub fn without_dropout(&self) -> Self {
         match self.clone() {
@@ -67,7 +67,7 @@ impl NetworkConfig {
         }
     }
 
-    /// How the tokens of returned attention lie over an image or clip.
+    /// Returns the arrangement of the tokens in the attention maps of an image or clip.
     pub fn token_layout(&self) -> TokenLayout {
         match self {
             Self::Vit(config) => config.token_layout(),
@@ -76,7 +76,7 @@ impl NetworkConfig {
         }
     }
 
-    /// What the model tells of a clip; of an image its class.
+    /// Returns what the model predicts; for images, the class.
     pub fn head(&self) -> VideoHead {
         match self {
             Self::Vit(_) => VideoHead::Clip,
@@ -94,7 +94,7 @@ impl NetworkConfig {
         }
     }
 
-    /// Channels of the images or frames.
+    /// Number of channels of the images or frames.
     pub fn n_channels(&self) -> usize {
         match self {
             Self::Vit(config) => config.n_channels,
@@ -112,7 +112,7 @@ impl NetworkConfig {
         }
     }
 
-    /// Frames that the model looks at.
+    /// Number of frames of a clip; 1 for images.
     pub fn n_frames(&self) -> usize {
         match self {
             Self::Vit(_) => 1,
@@ -121,7 +121,7 @@ impl NetworkConfig {
         }
     }
 
-    /// Layers whose attention is returned.
+    /// Number of layers whose attention maps are returned.
     pub fn n_layers(&self) -> usize {
         match self {
             Self::Vit(config) => config.n_layers,
@@ -131,29 +131,11 @@ impl NetworkConfig {
     }
 }
 
-impl VideoConfig {
-    /// Initialises the model.
-    ///
-    /// # Panics
-    ///
-    /// If [`VideoConfig::check`] complains.
-    pub fn init(&self, device: &Device) -> Network {
-        if let Err(complaint) = self.check() {
-            panic!("{complaint}");
-        }
-        match self.attention {
-            VideoAttention::Divided => Network::TimeSformer(TimeSformer::new(self, device)),
-            VideoAttention::Factorised { n_temporal_layers } => {
-                Network::Vivit(Vivit::new(self, n_temporal_layers, device))
-            }
-            VideoAttention::Joint => Network::Joint(JointVideoTransformer::new(self, device)),
-        }
-    }
-}
-
 impl Network {
-    /// The output for clips, and what `capture` asks for. To a vision transformer every frame is an
-    /// image of its own; a linear probe has nothing to keep.
+    /// Computes the predictions for clips, and returns what `capture` selects.
+    ///
+    /// A vision transformer processes every frame as a separate image. A linear probe has no attention
+    /// maps or hidden states to return.
     ///
     /// # Shapes
     ///
@@ -161,9 +143,10 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If the clips have other extents than the model was made for.
+    /// If the shape of the clips is not that of the configuration.
     pub fn forward(&self, clips: Tensor<5>, capture: Capture) -> ModelOutput {
         match self {
+            // Every frame is an image: [batch_size * n_frames, n_channels, height, width].
             Self::Vit(model) => model.forward(clips.flatten(0, 1), capture),
             Self::TimeSformer(model) => model.forward(clips, capture),
             Self::Vivit(model) => model.forward(clips, capture),
@@ -172,7 +155,7 @@ impl Network {
         }
     }
 
-    /// How the tokens of returned attention lie over an image or clip.
+    /// Returns the arrangement of the tokens in the attention maps of an image or clip.
     pub fn token_layout(&self) -> TokenLayout {
         match self {
             Self::Vit(model) => model.token_layout(),

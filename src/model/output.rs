@@ -1,66 +1,73 @@
-//! What a model returns.
+//! Output of a forward pass: predictions, attention maps and hidden states.
 
 use burn::tensor::Tensor;
 
-/// What a forward pass keeps beside the output.
+/// Selects what a forward pass returns in addition to the predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capture {
-    /// Nothing.
+    /// Returns the predictions only.
     Logits,
-    /// The attention of every layer.
+    /// Also returns the attention maps of every layer.
     Attention,
-    /// The attention and the tokens after every layer.
+    /// Also returns the attention maps and the hidden states of every layer.
     AttentionAndHidden,
 }
 
 impl Capture {
+    /// True if attention maps are returned.
     pub(super) fn keeps_attention(self) -> bool {
         self != Self::Logits
     }
 
+    /// True if hidden states are returned.
     pub(super) fn keeps_hidden(self) -> bool {
         self == Self::AttentionAndHidden
     }
 }
 
-/// How tokens lie over an image, or over each frame of a clip.
+/// Arrangement of the tokens of an image, or of each frame of a clip: prefix tokens, then a grid of patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenLayout {
-    /// Time steps of a clip whose attention is returned; 1 for an image.
+    /// Number of time steps of a clip for which attention is returned; 1 for an image.
     pub n_frames: usize,
-    /// Tokens before the first patch of each frame: class token, registers.
+    /// Number of prefix tokens of each frame: class token, distillation token and register tokens.
     pub n_prefix_tokens: usize,
-    /// Rows and columns of patches; tokens follow row by row.
+    /// Numbers of rows and columns of patches; patch tokens follow each other row by row.
     pub grid: [usize; 2],
 }
 
 impl TokenLayout {
-    /// Tokens of one frame.
+    /// Number of tokens of one frame, prefix tokens included.
     pub fn n_tokens(&self) -> usize {
         self.n_prefix_tokens + self.grid[0] * self.grid[1]
     }
 }
 
-/// The result of a forward pass.
+/// Result of a forward pass.
 ///
-/// Of a batch of clips the frames of a clip follow one another; `n_frames` is that of
-/// [`TokenLayout`], and 1 for images.
+/// In the axis `batch_size * n_frames`, the frames of the first clip come first, in order of time, then
+/// those of the second clip, and so on. `n_frames` is that of [`TokenLayout`], and 1 for images.
 #[derive(Debug, Clone)]
 pub struct ModelOutput {
-    /// Class scores, `[n_items, n_classes]` (items: images, clips, or frames clip by clip), or for a
-    /// predictor the pixels of the next frame after each frame, in the unit of the input:
-    /// `[batch_size * n_frames, n_channels * height * width]`.
+    /// Predictions: class scores (logits), or pixels of the next frame after each frame.
+    ///
+    /// - class scores: `[n_items, n_classes]`, where the items are images, clips, or frames clip by clip
+    /// - pixels: `[batch_size * n_frames, n_channels * height * width]`, in the range of the model input
     pub output: Tensor<2>,
-    /// Meaning of the token axes below.
+    /// Arrangement of the tokens in the axes `n_tokens` of attention and hidden states.
     pub tokens: TokenLayout,
-    /// Attention within each frame, rows summing to one, before dropout, per layer:
-    /// `[batch_size * n_frames, n_heads, n_tokens, n_tokens]`; empty if not captured.
+    /// Attention maps within each frame, one tensor per layer; empty if not captured.
+    ///
+    /// Rows sum to 1, before dropout: `[batch_size * n_frames, n_heads, n_tokens, n_tokens]`.
     pub attention: Vec<Tensor<4>>,
-    /// Share of their attention that a frame's tokens give to tokens of their own frame, mean over
-    /// its tokens, per layer: `[batch_size * n_frames, n_heads]`; empty if not captured, and where
-    /// attention never leaves a frame.
-    pub mass: Vec<Tensor<2>>,
-    /// Tokens of each frame after each layer: `[batch_size * n_frames, n_tokens, d_model]`; empty if
-    /// not captured.
+    /// Within-frame attention, one tensor per layer; empty if not captured or if it is always 1.
+    ///
+    /// It is the fraction of their attention that the tokens of a frame give to tokens of the same frame,
+    /// averaged over the tokens of the frame: `[batch_size * n_frames, n_heads]`. Only in a model with
+    /// joint attention can attention leave a frame.
+    pub within_frame_attention: Vec<Tensor<2>>,
+    /// Hidden states of each frame after each layer, one tensor per layer; empty if not captured.
+    ///
+    /// `[batch_size * n_frames, n_tokens, d_model]`.
     pub hidden: Vec<Tensor<3>>,
 }

@@ -1,21 +1,22 @@
-//! Where a model's parameters are.
+//! Numbers and names of the parameters of a model.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// The parameters of a part of a model.
+/// Number of parameters of one part of a model, such as all blocks together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterCount {
-    /// Name of the part, as in the model's own names.
+    /// Name of the part: the name of the field of the model.
     pub name: String,
-    /// How many parts of this name there are, as blocks.
+    /// Number of elements if the part is a list, such as the number of blocks; otherwise 1.
     pub n_parts: usize,
-    /// Numbers in all of them.
+    /// Number of scalar parameters in all elements.
     pub n_parameters: usize,
 }
 
-/// Parameters of each part of a model, in its order; the elements of a list are one entry, and the
-/// variant of an enum is none: its parts are.
+/// Counts the parameters of each part of a model, in the order of its fields.
+///
+/// All elements of a list form one part. An enum is not a part: the fields of its variant are.
 ///
 /// # Example
 ///
@@ -38,36 +39,37 @@ pub fn count_parameters<M: Module>(model: &M) -> Vec<ParameterCount> {
     counter.counts
 }
 
-/// Names of the modules that a visitor is in; the variant of an enum is none.
+/// Path of the module that a visitor is in, from the outermost module on, without variants of enums.
 #[derive(Default)]
 pub(super) struct ModulePath(Vec<String>);
 
 impl ModulePath {
-    /// As `enter_module` of a visitor.
+    /// Appends a module; to be called by `enter_module` of a visitor.
     pub(super) fn enter(&mut self, name: &str, container_type: &str) {
         if !is_enum(container_type) {
             self.0.push(name.to_owned());
         }
     }
 
-    /// As `exit_module` of a visitor.
+    /// Removes the last module; to be called by `exit_module` of a visitor.
     pub(super) fn exit(&mut self, container_type: &str) {
         if !is_enum(container_type) {
             self.0.pop();
         }
     }
 
-    /// With points between the names.
+    /// Joins the names with dots, as in `blocks.0.attn.qkv`.
     pub(super) fn joined(&self) -> String {
         self.0.join(".")
     }
 }
 
-/// As Burn's derived modules call an enum.
+/// True if the container is an enum, as Burn's derive macro for modules marks it.
 fn is_enum(container_type: &str) -> bool {
     container_type.starts_with("Enum:")
 }
 
+/// Visitor that counts parameters by part.
 #[derive(Default)]
 struct Counter {
     path: ModulePath,
@@ -87,6 +89,7 @@ impl ModuleVisitor for Counter {
         let Some(name) = self.path.0.first() else {
             return;
         };
+        // The second name is a number if the part is a list.
         let element: usize = match self.path.0.get(1).map(|element| element.parse()) {
             Some(Ok(element)) => element,
             _ => 0,
@@ -94,7 +97,7 @@ impl ModuleVisitor for Counter {
         if self.counts.last().is_none_or(|last| last.name != *name) {
             self.counts.push(ParameterCount {
                 name: name.clone(),
-                n_parts: 0,
+                n_parts: 0, // raised below
                 n_parameters: 0,
             });
         }

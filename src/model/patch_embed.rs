@@ -1,16 +1,17 @@
-//! Pixels to tokens, and back to pixels.
+//! Patch embedding: pixels to tokens, and patches back to pixels.
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::prelude::*;
 
-/// Cuts an image into square patches and projects each.
+/// Cuts an image into square patches and projects each of them to a token.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
-    /// Convolution whose stride is its kernel.
+    /// Convolution with a stride equal to its kernel size, so that patches do not overlap.
     pub proj: Conv2d,
 }
 
 impl PatchEmbed {
+    /// Initialises the projection of patches.
     pub(super) fn new(
         n_channels: usize,
         patch_size: usize,
@@ -25,11 +26,12 @@ impl PatchEmbed {
         }
     }
 
-    /// Tokens of the patches, row by row: `[batch_size, n_patches, d_model]`.
+    /// Projects patches to tokens, row by row over the image.
     ///
     /// # Shapes
     ///
     /// - `images`: `[batch_size, n_channels, height, width]`
+    /// - returns `[batch_size, n_patches, d_model]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
         let patches = self.proj.forward(images); // [batch, d_model, row, column]
         let patches: Tensor<3> = patches.flatten(2, 3);
@@ -37,12 +39,13 @@ impl PatchEmbed {
     }
 }
 
-/// Puts patches together to images: `[batch_size, n_channels * height * width]`.
+/// Assembles patches to images.
 ///
 /// # Shapes
 ///
 /// - `patches`: `[batch_size, n_patches, n_channels * patch_size^2]`, pixels of a patch channel by
 ///   channel and row by row
+/// - returns `[batch_size, n_channels * height * width]`
 pub(super) fn assemble(patches: Tensor<3>, grid: [usize; 2], n_channels: usize) -> Tensor<2> {
     let [batch_size, n_patches, n_values] = patches.dims();
     let patch_size = (n_values / n_channels).isqrt();
@@ -60,15 +63,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patches_return_to_their_places() {
+    fn patches_are_assembled_to_the_image() {
         let device = Device::flex();
-        // Two channels of 2 by 4 pixels in two patches; each value is its place in the image.
+        // Two channels of 2 by 4 pixels in two patches; each value is its index in the image.
         let patches = [
             [0.0, 1.0, 4.0, 5.0, 8.0, 9.0, 12.0, 13.0],
             [2.0, 3.0, 6.0, 7.0, 10.0, 11.0, 14.0, 15.0],
         ];
         let image = assemble(Tensor::from_floats([patches], &device), [1, 2], 2);
-        let places: Vec<f32> = (0_u8..16).map(f32::from).collect();
-        assert_eq!(image.into_data().try_into_vec::<f32>().unwrap(), places);
+        let expected: Vec<f32> = (0_u8..16).map(f32::from).collect();
+        assert_eq!(image.into_data().try_into_vec::<f32>().unwrap(), expected);
     }
 }

@@ -1,20 +1,25 @@
-//! Position embeddings that are computed, and those of one grid of patches made to fit another.
+//! Sinusoidal position embeddings, and interpolation of learned ones to another grid of patches.
 
 use burn::module::Param;
 use burn::prelude::*;
 
-/// How the embeddings of a grid are made to fit another: as the library does whose weights they are.
+/// Interpolation of position embeddings; each published library has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resampling {
-    /// Cubic convolution over the four nearest places, with a = -0.75.
+    /// Cubic convolution over the four nearest grid points, with `a = -0.75`.
     Bicubic,
-    /// The same with a = -0.5, widened where the new grid is coarser.
+    /// Cubic convolution with `a = -0.5`, and a wider kernel where the new grid is coarser.
     BicubicAntialiased,
-    /// The place at the same share of the side.
+    /// Copies the embedding of the grid point `floor(i n_from / n_to)`.
     Nearest,
 }
 
-/// Sines and cosines of the number of a token, which are not learned: `[1, n_tokens, d_model]`.
+/// Sinusoidal position embedding, which is not learned: `[1, n_tokens, d_model]`.
+///
+/// ```text
+/// e[t, 2 i]     = sin(t / 10000^(2 i / d_model))        t: index of the token
+/// e[t, 2 i + 1] = cos(t / 10000^(2 i / d_model))
+/// ```
 ///
 /// # Source
 ///
@@ -35,7 +40,12 @@ pub(super) fn sinusoidal(n_tokens: usize, d_model: usize, device: &Device) -> Pa
     Param::from_tensor(table).set_require_grad(false)
 }
 
-/// The embeddings of `from` rows and columns at `to` rows and columns, row by row, `d_model` numbers each.
+/// Interpolates embeddings from one grid of patches to another, separably over columns and rows.
+///
+/// # Shapes
+///
+/// - `embeddings`: `[from[0], from[1], d_model]` in row-major order
+/// - returns `[to[0], to[1], d_model]`
 ///
 /// # Source
 ///
@@ -46,19 +56,20 @@ pub(super) fn resample(
     d_model: usize,
     from: [usize; 2],
     to: [usize; 2],
-    how: Resampling,
+    resampling: Resampling,
 ) -> Vec<f32> {
     if from == to {
         return embeddings.to_vec();
     }
-    let over_columns = taps(from[1], to[1], how);
-    let over_rows = taps(from[0], to[0], how);
-    let mut narrowed = vec![0.0_f64; from[0] * to[1] * d_model];
+    let column_taps = taps(from[1], to[1], resampling);
+    let row_taps = taps(from[0], to[0], resampling);
+    // First over columns, in double precision: `[from[0], to[1], d_model]`.
+    let mut horizontal = vec![0.0_f64; from[0] * to[1] * d_model];
     for row in 0..from[0] {
-        for (column, taps) in over_columns.iter().enumerate() {
-            let target = &mut narrowed[(row * to[1] + column) * d_model..][..d_model];
-            for &(source, weight) in taps {
-                let source = &embeddings[(row * from[1] + source) * d_model..][..d_model];
+        for (column, taps) in column_taps.iter().enumerate() {
+            let target = &mut horizontal[(row * to[1] + column) * d_model..][..d_model];
+            for &Tap { index, weight } in taps {
+                let source = &embeddings[(row * from[1] + index) * d_model..][..d_model];
                 for (sum, &value) in target.iter_mut().zip(source) {
                     *sum += weight * f64::from(value);
                 }
@@ -67,45 +78,67 @@ pub(super) fn resample(
     }
     let width = to[1] * d_model;
     let mut output = Vec::with_capacity(to[0] * width);
-    for taps in &over_rows {
-        output.extend((0..width).map(|index| {
-            let term = |&(row, weight): &(usize, f64)| weight * narrowed[row * width + index];
+    for taps in &row_taps {
+        output.extend((0..width).map(|column| {
+            let term = |tap: &Tap| tap.weight * horizontal[tap.index * width + column];
             taps.iter().map(term).sum::<f64>() as f32
         }));
     }
     output
 }
 
-/// For every new place the old ones that it is made of, and their weights.
-fn taps(n_from: usize, n_to: usize, how: Resampling) -> Vec<Vec<(usize, f64)>> {
+/// One term of an interpolated value: the index of a source point and its weight.
+struct Tap {
+    index: usize,
+    weight: f64,
+}
+
+/// Taps of every new grid point along one axis: `[n_to, n_taps]`.
+fn taps(n_from: usize, n_to: usize, resampling: Resampling) -> Vec<Vec<Tap>> {
     let scale = n_from as f64 / n_to as f64;
-    let of_place = |place: usize| match how {
-        Resampling::Nearest => vec![(((place as f64 * scale) as usize).min(n_from - 1), 1.0)],
+    let taps_at = |target: usize| match resampling {
+        Resampling::Nearest => vec![Tap {
+            index: ((target as f64 * scale) as usize).min(n_from - 1),
+            weight: 1.0,
+        }],
         Resampling::Bicubic => {
-            let centre = (place as f64 + 0.5) * scale - 0.5;
+            // Grid points are centres of cells, as with `align_corners=False`.
+            let centre = (target as f64 + 0.5) * scale - 0.5;
             let first = centre.floor();
             let tap = |offset: i32| {
                 let source = first + f64::from(offset);
-                let weight = cubic(source - centre, -0.75);
-                (source.clamp(0.0, (n_from - 1) as f64) as usize, weight)
+                Tap {
+                    // Beyond the border, the outermost point is repeated.
+                    index: source.clamp(0.0, (n_from - 1) as f64) as usize,
+                    weight: cubic(source - centre, -0.75),
+                }
             };
             (-1..=2).map(tap).collect()
         }
         Resampling::BicubicAntialiased => {
             let widening = scale.max(1.0);
-            let centre = (place as f64 + 0.5) * scale;
+            let centre = (target as f64 + 0.5) * scale;
             let start = (centre - 2.0 * widening + 0.5).max(0.0) as usize;
             let end = ((centre + 2.0 * widening + 0.5) as usize).min(n_from);
             let weight = |source| cubic((source as f64 - centre + 0.5) / widening, -0.5);
+            // Beyond the border, the kernel is cut off and its weights are normalised.
             let sum: f64 = (start..end).map(weight).sum();
-            let tap = |source| (source, weight(source) / sum);
+            let tap = |index| Tap {
+                index,
+                weight: weight(index) / sum,
+            };
             (start..end).map(tap).collect()
         }
     };
-    (0..n_to).map(of_place).collect()
+    (0..n_to).map(taps_at).collect()
 }
 
-/// The kernel of cubic convolution.
+/// Kernel of cubic convolution.
+///
+/// ```text
+/// k(x) = (a + 2) |x|^3 - (a + 3) |x|^2 + 1          for |x| <= 1
+///      = a |x|^3 - 5 a |x|^2 + 8 a |x| - 4 a        for 1 < |x| < 2, otherwise 0
+/// ```
 fn cubic(distance: f64, a: f64) -> f64 {
     let x = distance.abs();
     match x {

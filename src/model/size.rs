@@ -1,21 +1,23 @@
-//! The standard sizes of vision transformers.
+//! Standard sizes of vision transformers.
 
-/// A row of the size table.
+/// Standard size of a vision transformer.
+///
+/// The MLP of every size is four times as wide as the tokens.
 ///
 /// # Source
 ///
 /// Base and Large: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, table 1.
 /// Tiny and Small: Touvron et al., "Training data-efficient image transformers", ICML 2021, table 1
-/// (DeiT-Ti and DeiT-S). Every size has an MLP four times as wide as the tokens.
+/// (DeiT-Ti and DeiT-S).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VitSize {
-    /// 192 wide, 12 layers, 3 heads; 5 million parameters at 16-pixel patches.
+    /// `d_model` 192, 12 layers, 3 heads; 5 million parameters with patches of 16 pixels.
     Tiny,
-    /// 384 wide, 12 layers, 6 heads; 22 million parameters.
+    /// `d_model` 384, 12 layers, 6 heads; 22 million parameters.
     Small,
-    /// 768 wide, 12 layers, 12 heads; 86 million parameters.
+    /// `d_model` 768, 12 layers, 12 heads; 86 million parameters.
     Base,
-    /// 1024 wide, 24 layers, 16 heads; 307 million parameters.
+    /// `d_model` 1024, 24 layers, 16 heads; 307 million parameters.
     Large,
 }
 
@@ -30,7 +32,7 @@ impl VitSize {
         }
     }
 
-    /// Number of blocks.
+    /// Number of layers.
     pub fn n_layers(self) -> usize {
         match self {
             Self::Tiny | Self::Small | Self::Base => 12,
@@ -38,7 +40,7 @@ impl VitSize {
         }
     }
 
-    /// Number of heads.
+    /// Number of attention heads per layer.
     pub fn n_heads(self) -> usize {
         match self {
             Self::Tiny => 3,

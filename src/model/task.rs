@@ -1,24 +1,24 @@
-//! What a model tells.
+//! Task of a model: classification of images, clips or frames, or prediction of frames.
 
 use burn::prelude::*;
 
 use super::network::NetworkConfig;
 use super::video::VideoHead;
 
-/// A task.
+/// Task of a model: the quantity that it predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// The class of an image or of a clip.
+    /// Predicts the class of an image or of a clip.
     Classify,
-    /// The class of a clip, of every frame of it.
+    /// Predicts the class of every frame of a clip.
     ClassifyFrames,
-    /// The frame after each frame; the model is shown all frames but the last.
+    /// Predicts the next frame after each frame; the model input is all frames but the last.
     PredictNextFrame,
 }
 
 impl Task {
-    /// The task of a model.
-    pub fn of(model: &NetworkConfig) -> Self {
+    /// Returns the task of a model, which follows from its head.
+    pub fn from_config(model: &NetworkConfig) -> Self {
         match model.head() {
             VideoHead::Clip => Self::Classify,
             VideoHead::Frames => Self::ClassifyFrames,
@@ -26,18 +26,24 @@ impl Task {
         }
     }
 
-    /// What the model is shown: `[batch_size, n_shown, n_channels, height, width]`.
-    pub fn shown(self, clips: Tensor<5>) -> Tensor<5> {
+    /// Selects the frames that are the model input: all of them, or all but the last to predict frames.
+    ///
+    /// # Shapes
+    ///
+    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`
+    /// - returns `[batch_size, n_frames or n_frames - 1, n_channels, height, width]`
+    pub fn model_input(self, clips: Tensor<5>) -> Tensor<5> {
         match self {
             Self::Classify | Self::ClassifyFrames => clips,
             Self::PredictNextFrame => {
+                // The last frame is only a target: there is no next frame to predict from it.
                 let n_frames = clips.dims()[1];
                 clips.slice_dim(1, 0..n_frames - 1)
             }
         }
     }
 
-    /// Predicted pixels in `[0, 1]`, from the output of a model that predicts frames, in `[-1, 1]`.
+    /// Converts predicted pixels from the range `[-1, 1]` of the output to `[0, 1]`, clamped.
     pub fn as_pixels(output: &[f32]) -> Vec<f32> {
         let pixel = |value: &f32| (0.5 * value + 0.5).clamp(0.0, 1.0);
         output.iter().map(pixel).collect()

@@ -1,39 +1,40 @@
-//! What the video transformers have in common: their configuration.
+//! Configuration of the video transformers.
 
 use burn::module::{Initializer, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 
 use super::block::{BlockConfig, BlockStyle};
+use super::joint::JointVideoTransformer;
+use super::network::Network;
 use super::output::TokenLayout;
 use super::patch_embed::PatchEmbed;
+use super::timesformer::TimeSformer;
 use super::vit::Pooling;
+use super::vivit::Vivit;
 
-/// What a video model tells of a clip.
+/// Output of a video model.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum VideoHead {
-    /// Class scores of the clip.
+    /// Predicts class scores of the clip.
     Clip,
-    /// Class scores of every frame; attention over time looks both ways.
+    /// Predicts class scores of every frame; attention over time is bidirectional.
     Frames,
-    /// After every frame the pixels of the next one. Attention over time is causal: no token sees a
-    /// later frame.
+    /// Predicts the pixels of the next frame after every frame; attention over time is causal.
     NextFrame,
 }
 
-/// How attention goes over space and time.
+/// Scheme of attention over space and time.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum VideoAttention {
-    /// In every block first over time, then over space: a [`TimeSformer`](super::TimeSformer).
+    /// Attends over time, then over space, in every block: a [`TimeSformer`].
     Divided,
-    /// Over the space of each frame, then over the class tokens of the frames: a
-    /// [`Vivit`](super::Vivit).
+    /// Attends over each frame, then over the class tokens of the frames: a [`Vivit`].
     Factorised {
-        /// Blocks over the class tokens; at least 1.
+        /// Number of layers over the class tokens of the frames; at least 1.
         n_temporal_layers: usize,
     },
-    /// Among all tokens of the clip at once: a
-    /// [`JointVideoTransformer`](super::JointVideoTransformer).
+    /// Attends among all tokens of the clip: a [`JointVideoTransformer`].
     Joint,
 }
 
@@ -57,66 +58,92 @@ pub enum VideoAttention {
 /// ```
 #[derive(Config, Debug)]
 pub struct VideoConfig {
-    /// Frames of a clip.
+    /// Number of frames of a clip.
     pub n_frames: usize,
     /// Height and width of the frames, in pixels.
     pub image_size: [usize; 2],
-    /// Channels of the frames.
+    /// Number of channels of the frames.
     pub n_channels: usize,
-    /// Number of classes; of no effect where the next frame is predicted.
+    /// Number of classes; without effect if the next frame is predicted.
     pub n_classes: usize,
-    /// Side of a square patch, in pixels; divides height and width.
+    /// Side of a square patch, in pixels; must divide height and width.
     pub patch_size: usize,
     /// Width of the tokens.
     pub d_model: usize,
-    /// Number of blocks that attend over space.
+    /// Number of layers that attend over space.
     pub n_layers: usize,
-    /// Number of attention heads; divides `d_model`.
+    /// Number of attention heads; must divide `d_model`.
     pub n_heads: usize,
-    /// Frames that make a token together; divides `n_frames`. More than 1 only with joint attention,
-    /// and not where the next frame is predicted.
+    /// Number of frames that form a tubelet, one token per patch; must divide `n_frames`.
+    ///
+    /// More than 1 is possible only with joint attention, and not if the next frame is predicted.
     #[config(default = 1)]
     pub tubelet_size: usize,
-    /// Width of the MLP over `d_model`.
+    /// Width of the hidden layer of the MLP in multiples of `d_model`.
     #[config(default = 4)]
     pub mlp_ratio: usize,
     /// Dropout probability.
     #[config(default = 0.0)]
     pub dropout: f64,
-    /// Probability of dropping the last block's branches; rises linearly from 0 at the first.
+    /// Drop-path probability of the last block, see [`DropPath`](super::DropPath); rises linearly from 0 at the first.
     #[config(default = 0.0)]
     pub drop_path: f64,
-    /// What the model tells of a clip.
+    /// Output of the model.
     #[config(default = "VideoHead::Clip")]
     pub head: VideoHead,
-    /// How attention goes over space and time.
+    /// Scheme of attention over space and time.
     #[config(default = "VideoAttention::Divided")]
     pub attention: VideoAttention,
-    /// What a classifier of clips looks at: the class token, or with joint attention and without such a
-    /// token the mean of all tokens before the norm.
+    /// Input of a classifier of clips: the class token or, with joint attention, the mean of all tokens.
+    ///
+    /// The mean is [`Pooling::MeanBeforeNorm`] without a class token.
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
-    /// How the tokens know their place in space and time; other than the sum only with joint attention.
+    /// Position embedding in space and time; must be the sum unless attention is joint.
     #[config(default = "VideoPositions::Sum")]
     pub positions: VideoPositions,
-    /// What its blocks have of their own; layer scale only with joint or factorised attention.
+    /// Further options of the blocks; no layer scale with divided attention.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
 }
 
-/// The position embedding of a [`JointVideoTransformer`](super::JointVideoTransformer).
+/// Position embedding in space and time of a [`JointVideoTransformer`].
+///
+/// ```text
+/// Sum:        e[t, i] = position[i] + time[t]      i: patch of a frame, t: time step
+/// Each:       e[t, i] = position[t, i]
+/// Sinusoidal: e[t, i] = sines and cosines of the index of the token in the sequence
+/// ```
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum VideoPositions {
-    /// That of the place and that of the time step, both learned, are added.
+    /// Adds two learned embeddings, of the patch and of the time step.
     Sum,
-    /// Each place at each time step has its own, learned.
+    /// Learns one embedding for each patch at each time step.
     Each,
-    /// Each has its own: sines and cosines of its number, which are not learned.
+    /// Computes one embedding for each patch at each time step, which is not learned.
     Sinusoidal,
 }
 
 impl VideoConfig {
-    /// How the tokens of returned attention lie over a clip.
+    /// Initialises the model.
+    ///
+    /// # Panics
+    ///
+    /// If [`VideoConfig::check`] returns an error.
+    pub fn init(&self, device: &Device) -> Network {
+        if let Err(message) = self.check() {
+            panic!("{message}");
+        }
+        match self.attention {
+            VideoAttention::Divided => Network::TimeSformer(TimeSformer::new(self, device)),
+            VideoAttention::Factorised { n_temporal_layers } => {
+                Network::Vivit(Vivit::new(self, n_temporal_layers, device))
+            }
+            VideoAttention::Joint => Network::Joint(JointVideoTransformer::new(self, device)),
+        }
+    }
+
+    /// Returns the arrangement of the tokens in the attention maps of a clip.
     pub fn token_layout(&self) -> TokenLayout {
         let n_prefix_tokens = match self.attention {
             VideoAttention::Divided => self.n_clip_tokens(),
@@ -130,14 +157,15 @@ impl VideoConfig {
         }
     }
 
-    /// Whether the numbers fit each other.
+    /// Checks that the settings are consistent, so that a model can be initialised.
     ///
     /// # Errors
     ///
-    /// A sentence on the first that does not.
+    /// One sentence on the first inconsistency.
     pub fn check(&self) -> Result<(), String> {
         let tubelet_size = self.tubelet_size;
-        let is_multiple = |number: usize, of: usize| of > 0 && number.is_multiple_of(of);
+        let is_multiple =
+            |number: usize, divisor: usize| divisor > 0 && number.is_multiple_of(divisor);
         for side in self.image_size {
             if !is_multiple(side, self.patch_size) {
                 return Err(format!(
@@ -159,7 +187,7 @@ impl VideoConfig {
         }
         if tubelet_size > 1 && self.head == VideoHead::NextFrame {
             return Err(format!(
-                "tubelet_size is {tubelet_size}, expected 1 where the next frame is predicted"
+                "tubelet_size is {tubelet_size}, expected 1 if the next frame is predicted"
             ));
         }
         if !is_multiple(self.d_model, self.n_heads) {
@@ -169,12 +197,12 @@ impl VideoConfig {
             ));
         }
         let is_joint = self.attention == VideoAttention::Joint;
-        let means = Pooling::MeanBeforeNorm {
+        let mean = Pooling::MeanBeforeNorm {
             has_class_token: false,
         };
-        if self.pooling != Pooling::Cls && !(is_joint && self.pooling == means) {
+        if self.pooling != Pooling::Cls && !(is_joint && self.pooling == mean) {
             return Err(format!(
-                "pooling is {:?}, expected Cls, or with joint attention {means:?}",
+                "pooling is {:?}, expected Cls, or with joint attention {mean:?}",
                 self.pooling
             ));
         }
@@ -185,7 +213,7 @@ impl VideoConfig {
             ));
         }
         if self.style.layer_scale.is_some() && self.attention == VideoAttention::Divided {
-            return Err("layer_scale is set, expected none where attention is divided".into());
+            return Err("layer_scale is set, expected none with divided attention".into());
         }
         match self.attention {
             VideoAttention::Factorised {
@@ -195,11 +223,12 @@ impl VideoConfig {
         }
     }
 
-    /// Class tokens that stand for the whole clip.
+    /// Number of class tokens of the whole clip, 0 or 1.
     pub(super) fn n_clip_tokens(&self) -> usize {
         usize::from(self.head == VideoHead::Clip && self.pooling.has_class_token())
     }
 
+    /// Configurations of `n_layers` blocks, with drop-path probabilities that rise with depth.
     pub(super) fn blocks(&self, n_layers: usize) -> impl Iterator<Item = BlockConfig> {
         let d_mlp = self.style.d_mlp.unwrap_or(self.mlp_ratio * self.d_model);
         let last = BlockConfig::new(self.d_model, self.n_heads, d_mlp)
@@ -209,13 +238,13 @@ impl VideoConfig {
         (0..n_layers).map(move |layer| last.clone().at_depth(layer, n_layers))
     }
 
-    /// Takes tubelets as images whose channels are those of their frames, frame by frame.
+    /// Initialises the projection of tubelets, as images with the channels of all their frames, frame by frame.
     pub(super) fn patch_embed(&self, device: &Device) -> PatchEmbed {
         let n_channels = self.tubelet_size * self.n_channels;
         PatchEmbed::new(n_channels, self.patch_size, self.d_model, device)
     }
 
-    /// Learned tokens or embeddings: `[1, n_tokens, d_model]`.
+    /// Initialises learned tokens or embeddings: `[1, n_tokens, d_model]`.
     pub(super) fn embedding(&self, n_tokens: usize, device: &Device) -> Param<Tensor<3>> {
         let normal = Initializer::Normal {
             mean: 0.0,
@@ -224,11 +253,12 @@ impl VideoConfig {
         normal.init([1, n_tokens, self.d_model], device)
     }
 
-    /// To class scores, or to what is to be added to the pixels of a patch: 0 at first.
+    /// Initialises the linear layer to class scores, or to changes of the pixels of a patch.
     pub(super) fn linear_head(&self, device: &Device) -> Linear {
         let n_pixels = self.patch_size * self.patch_size;
         match self.head {
             VideoHead::Clip | VideoHead::Frames => LinearConfig::new(self.d_model, self.n_classes),
+            // A new model predicts no change, so that training starts from copying the last frame.
             VideoHead::NextFrame => LinearConfig::new(self.d_model, self.n_channels * n_pixels)
                 .with_initializer(Initializer::Zeros),
         }
@@ -241,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_do_not_fit_are_named() {
+    fn inconsistent_settings_are_named() {
         let config = VideoConfig::new(4, [4, 6], 1, 3, 2, 8, 2, 2);
         let factorised = |n_temporal_layers| VideoAttention::Factorised { n_temporal_layers };
         let joint = config.clone().with_attention(VideoAttention::Joint);
@@ -258,7 +288,7 @@ mod tests {
             ),
             (
                 joint.with_tubelet_size(2).with_head(VideoHead::NextFrame),
-                "tubelet_size is 2, expected 1 where the next frame is predicted",
+                "tubelet_size is 2, expected 1 if the next frame is predicted",
             ),
             (
                 config.clone().with_attention(factorised(0)),
@@ -277,8 +307,8 @@ mod tests {
                 "d_model 8 is not a multiple of n_heads 3",
             ),
         ];
-        for (config, complaint) in cases {
-            assert_eq!(config.check().err().unwrap_or_default(), complaint);
+        for (config, message) in cases {
+            assert_eq!(config.check().err().unwrap_or_default(), message);
         }
     }
 }

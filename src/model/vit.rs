@@ -1,4 +1,4 @@
-//! The vision transformer.
+//! Vision transformer for images.
 
 use burn::module::{Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear, LinearConfig};
@@ -9,25 +9,31 @@ use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
 use super::size::VitSize;
 
-/// What the classifier looks at.
+/// Pooling: from the tokens after the last block to the input of the classifier.
+///
+/// ```text
+/// Cls:            norm(x)[class token]
+/// Mean:           mean over patches of norm(x)
+/// ClsAndMean:     [norm(x)[class token], mean over patches of norm(x)]
+/// MeanBeforeNorm: norm(mean over patches of x)
+/// ```
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Pooling {
-    /// A learned class token before the patches.
+    /// Takes the class token, a learned token before the patches.
     Cls,
-    /// The mean of the patches; there is no class token.
+    /// Takes the mean of the patch tokens; there is no class token.
     Mean,
-    /// A learned class token and the mean of the patches, one after the other.
+    /// Concatenates the class token and the mean of the patch tokens.
     ClsAndMean,
-    /// The mean of the patches before the norm, which then follows. There is a class token only if
-    /// `has_class_token`, and it is not looked at.
+    /// Takes the mean of the patch tokens before the norm, which is applied afterwards.
     MeanBeforeNorm {
-        /// Whether there is a class token.
+        /// True if there is a class token, which takes part in attention and is not pooled.
         has_class_token: bool,
     },
 }
 
 impl Pooling {
-    /// Whether there is a class token.
+    /// True if there is a class token.
     pub(super) fn has_class_token(self) -> bool {
         match self {
             Self::Cls | Self::ClsAndMean => true,
@@ -36,7 +42,7 @@ impl Pooling {
         }
     }
 
-    /// Width of what the classifier looks at, over that of the tokens.
+    /// Width of the classifier's input in multiples of `d_model`.
     pub(super) fn n_pooled(self) -> usize {
         match self {
             Self::ClsAndMean => 2,
@@ -50,57 +56,59 @@ impl Pooling {
 pub struct VitConfig {
     /// Height and width of the images, in pixels.
     pub image_size: [usize; 2],
-    /// Channels of the images.
+    /// Number of channels of the images.
     pub n_channels: usize,
     /// Number of classes.
     pub n_classes: usize,
-    /// Side of a square patch, in pixels; divides height and width.
+    /// Side of a square patch, in pixels; must divide height and width.
     pub patch_size: usize,
     /// Width of the tokens.
     pub d_model: usize,
-    /// Number of blocks.
+    /// Number of layers.
     pub n_layers: usize,
-    /// Number of attention heads; divides `d_model`.
+    /// Number of attention heads; must divide `d_model`.
     pub n_heads: usize,
-    /// Width of the MLP over `d_model`.
+    /// Width of the hidden layer of the MLP in multiples of `d_model`.
     #[config(default = 4)]
     pub mlp_ratio: usize,
-    /// What the classifier looks at.
+    /// Input of the classifier.
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
-    /// Learned tokens between the class token and the patches that stand for nothing.
+    /// Number of register tokens [darcet2024], between the class token and the patches.
+    ///
+    /// [darcet2024]: https://arxiv.org/abs/2309.16588
     #[config(default = 0)]
     pub n_registers: usize,
-    /// Whether a second token learns from a teacher, and whether it has a classifier of its own.
+    /// Distillation token for training with a teacher, and whether it has its own classifier.
     #[config(default = "Distillation::None")]
     pub distillation: Distillation,
     /// Dropout probability.
     #[config(default = 0.0)]
     pub dropout: f64,
-    /// Probability of dropping the last block's branches; rises linearly from 0 at the first.
+    /// Drop-path probability of the last block, see [`DropPath`](super::DropPath); rises linearly from 0 at the first.
     #[config(default = 0.0)]
     pub drop_path: f64,
-    /// What its blocks have of their own.
+    /// Further options of the blocks.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
 }
 
-/// A token that learns from a teacher.
+/// Distillation token, which is trained on the predictions of a teacher.
 ///
 /// # Source
 ///
 /// Touvron et al., "Training data-efficient image transformers", ICML 2021, section 4.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Distillation {
-    /// There is none.
+    /// There is no distillation token.
     None,
-    /// A token after the class token, whose output nothing looks at.
+    /// There is a token after the class token, whose output is not used.
     Token,
-    /// A token with a classifier of its own; the scores are the mean of both.
+    /// There is a token with its own classifier; the class scores are the mean of both classifiers.
     Head,
 }
 
-/// A vision transformer that returns the attention of every layer.
+/// Vision transformer that returns the attention maps of every layer.
 ///
 /// Should be created with [`VitConfig`]. Fields are named as in timm, so weights keep their names.
 ///
@@ -125,25 +133,25 @@ pub enum Distillation {
 /// ```
 #[derive(Module, Debug)]
 pub struct Vit {
-    /// Patches to tokens.
+    /// Projection of patches to tokens.
     pub patch_embed: PatchEmbed,
-    /// The class token, if the classifier looks at one: `[1, 1, d_model]`.
+    /// Class token, `[1, 1, d_model]`; `None` if pooling has none.
     pub cls_token: Option<Param<Tensor<3>>>,
-    /// The token that learns from a teacher, if there is one: `[1, 1, d_model]`.
+    /// Distillation token, `[1, 1, d_model]`; `None` without distillation.
     pub dist_token: Option<Param<Tensor<3>>>,
-    /// The registers, if there are any: `[1, n_registers, d_model]`.
+    /// Register tokens, `[1, n_registers, d_model]`; `None` without any.
     pub reg_token: Option<Param<Tensor<3>>>,
-    /// Learned position embedding, of the tokens before the patches too: `[1, n_tokens, d_model]`.
+    /// Learned position embedding, also of the prefix tokens: `[1, n_tokens, d_model]`.
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout on the embedded tokens.
     pub pos_drop: Dropout,
-    /// The encoder.
+    /// Blocks of the encoder.
     pub blocks: Vec<Block>,
     /// Norm before the classifier.
     pub norm: LayerNorm,
-    /// The classifier.
+    /// Classifier.
     pub head: Linear,
-    /// The classifier of the token that learns from a teacher, if it has one.
+    /// Classifier of the distillation token; `None` if it has none.
     pub head_dist: Option<Linear>,
     n_prefix_tokens: usize,
     grid: [usize; 2],
@@ -153,9 +161,18 @@ pub struct Vit {
 }
 
 impl VitConfig {
-    /// The configuration of a standard size for images of this shape.
-    pub fn of_size(size: VitSize, image: [usize; 3], patch_size: usize, n_classes: usize) -> Self {
-        let [n_channels, height, width] = image;
+    /// Creates the configuration of a standard size.
+    ///
+    /// # Shapes
+    ///
+    /// - `image_shape`: `[n_channels, height, width]`
+    pub fn from_size(
+        size: VitSize,
+        image_shape: [usize; 3],
+        patch_size: usize,
+        n_classes: usize,
+    ) -> Self {
+        let [n_channels, height, width] = image_shape;
         Self::new(
             [height, width],
             n_channels,
@@ -167,7 +184,7 @@ impl VitConfig {
         )
     }
 
-    /// How the tokens lie over the image.
+    /// Returns the arrangement of the tokens of an image.
     pub fn token_layout(&self) -> TokenLayout {
         let n_class_tokens = usize::from(self.pooling.has_class_token());
         let n_distilled = usize::from(self.distillation != Distillation::None);
@@ -182,8 +199,8 @@ impl VitConfig {
     ///
     /// # Panics
     ///
-    /// If `patch_size` does not divide the image, or `n_heads` does not divide `d_model`; if a token
-    /// learns from a teacher and the classifier does not look at a class token.
+    /// If `patch_size` does not divide the image, or `n_heads` does not divide `d_model`; if there is a
+    /// distillation token and pooling is not [`Pooling::Cls`].
     pub fn init(&self, device: &Device) -> Vit {
         for side in self.image_size {
             assert!(
@@ -194,7 +211,7 @@ impl VitConfig {
         }
         assert!(
             self.distillation == Distillation::None || self.pooling == Pooling::Cls,
-            "a token that learns from a teacher needs pooling Cls, found {:?}",
+            "a distillation token needs pooling Cls, found {:?}",
             self.pooling
         );
         let layout = self.token_layout();
@@ -226,6 +243,7 @@ impl VitConfig {
         }
     }
 
+    /// Configuration of the block of one layer.
     fn block(&self, layer: usize) -> BlockConfig {
         let d_mlp = self.style.d_mlp.unwrap_or(self.mlp_ratio * self.d_model);
         BlockConfig::new(self.d_model, self.n_heads, d_mlp)
@@ -237,7 +255,7 @@ impl VitConfig {
 }
 
 impl Vit {
-    /// Classifies images, and keeps what `capture` asks for.
+    /// Classifies images, and returns what `capture` selects.
     ///
     /// # Shapes
     ///
@@ -252,12 +270,12 @@ impl Vit {
             output: self.classify(tokens),
             tokens: self.token_layout(),
             attention,
-            mass: Vec::new(),
+            within_frame_attention: Vec::new(),
             hidden,
         }
     }
 
-    /// How the tokens lie over the image.
+    /// Returns the arrangement of the tokens of an image.
     pub fn token_layout(&self) -> TokenLayout {
         TokenLayout {
             n_frames: 1,
@@ -266,9 +284,15 @@ impl Vit {
         }
     }
 
-    /// Scores of classes from the tokens after the last block.
+    /// Computes class scores from the tokens after the last block.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_tokens, d_model]`
+    /// - returns `[batch_size, n_classes]`
     fn classify(&self, tokens: Tensor<3>) -> Tensor<2> {
         let normalized = |tokens| normalize(tokens, &self.norm, self.norm_epsilon);
+        // Prefix tokens are not averaged.
         let mean = |tokens: Tensor<3>| tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1);
         let pooled = match self.pooling {
             Pooling::Cls => normalized(tokens.clone()).slice_dim(1, 0..1),
@@ -282,6 +306,7 @@ impl Vit {
         let scores = self.head.forward(pooled.squeeze_dim(1));
         match &self.head_dist {
             Some(head) => {
+                // The distillation token follows the class token.
                 let distilled = normalized(tokens).slice_dim(1, 1..2).squeeze_dim(1);
                 (scores + head.forward(distilled)) / 2.0
             }
@@ -289,12 +314,18 @@ impl Vit {
         }
     }
 
+    /// Computes the tokens before the first block: prefix tokens and patches, with position embeddings.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[batch_size, n_channels, height, width]`
+    /// - returns `[batch_size, n_tokens, d_model]`
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let patches = self.patch_embed.forward(images);
         let [batch_size, _, d_model] = patches.dims();
-        let prefix = [&self.cls_token, &self.dist_token, &self.reg_token];
-        let prefix = prefix.into_iter().flatten();
-        let mut tokens: Vec<_> = prefix
+        let mut tokens: Vec<_> = [&self.cls_token, &self.dist_token, &self.reg_token]
+            .into_iter()
+            .flatten()
             .map(|token| token.val().expand([batch_size as i64, -1, d_model as i64]))
             .collect();
         tokens.push(patches);
@@ -316,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_stand_between_the_class_token_and_the_patches() {
+    fn registers_lie_between_class_token_and_patches() {
         let device = Device::flex();
         for (pooling, n_prefix_tokens) in [(Pooling::Cls, 5), (Pooling::Mean, 4)] {
             let vit = config(pooling, 2).init(&device);
@@ -335,7 +366,7 @@ mod tests {
         }
     }
 
-    /// How far the logits move when the registers do.
+    /// Largest change of the logits when the register tokens change.
     fn effect_of_registers(n_layers: usize) -> f32 {
         let device = Device::flex();
         let mut vit = config(Pooling::Mean, n_layers).init(&device);

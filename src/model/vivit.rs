@@ -1,4 +1,4 @@
-//! The video transformer with one encoder for space and one for time.
+//! Video transformer with one encoder for space and one for time.
 
 use burn::module::Param;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
@@ -7,48 +7,48 @@ use burn::prelude::*;
 use super::block::{Block, Encoded, encode, norm, normalize};
 use super::clip_tokens::{join, later_frames};
 use super::output::{Capture, ModelOutput, TokenLayout};
+use super::output_head::next_frames;
 use super::patch_embed::PatchEmbed;
-use super::read_out::next_frames;
 use super::video::{VideoConfig, VideoHead};
 use crate::nn::linear;
 
-/// A video transformer that encodes each frame by itself, then the class tokens of the frames over
-/// time.
+/// Video transformer that encodes each frame separately, then the class tokens of the frames over time.
 ///
-/// The attention that it returns is that of the frames' encoder. Should be created with
-/// [`VideoConfig`]. A class token of the clip joins those of the frames where the clip is classified;
-/// frames are classified by the temporal encoder's tokens. To predict the next frame, the temporal
-/// encoder is causal, and its token of a frame is added to the frame's patches before they are
+/// The attention maps that it returns are those of the encoder of frames. Should be created with
+/// [`VideoConfig`]. If the clip is classified, a class token of the clip is added to those of the frames.
+/// Frames are classified from the tokens of the temporal encoder. To predict the next frame, the temporal
+/// encoder is causal, and its token of a frame is added to the patches of the frame before they are
 /// projected to pixels.
 ///
 /// # Source
 ///
-/// Arnab et al., "ViViT: A Video Vision Transformer", ICCV 2021, section 3.3, model 2, with one frame to
-/// a tubelet.
+/// Arnab et al., "ViViT: A Video Vision Transformer", ICCV 2021, section 3.3, model 2, with tubelets of
+/// one frame.
 #[derive(Module, Debug)]
 pub struct Vivit {
-    /// Patches to tokens.
+    /// Projection of patches to tokens.
     pub patch_embed: PatchEmbed,
-    /// The class token of every frame: `[1, 1, d_model]`.
+    /// Class token of every frame: `[1, 1, d_model]`.
     pub cls_token: Param<Tensor<3>>,
-    /// Learned position embedding, of the class token too: `[1, n_tokens, d_model]`.
+    /// Learned position embedding, also of the class token: `[1, n_tokens, d_model]`.
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout on the embedded tokens.
     pub pos_drop: Dropout,
-    /// The encoder of frames.
+    /// Blocks of the encoder of frames.
     pub blocks: Vec<Block>,
     /// Norm after the encoder of frames.
     pub norm: LayerNorm,
-    /// The class token of the clip, if it has one: `[1, 1, d_model]`.
+    /// Class token of the clip, `[1, 1, d_model]`; `None` unless the clip is classified.
     pub temporal_cls_token: Option<Param<Tensor<3>>>,
-    /// Learned embedding of the clip's class token, if it has one, and of the frames:
+    /// Learned time embedding of the class token of the clip, if any, and of the frames.
+    ///
     /// `[1, n_temporal_tokens, d_model]`.
     pub time_embed: Param<Tensor<3>>,
-    /// The encoder of the frames' class tokens.
+    /// Blocks of the temporal encoder, over the class tokens of the frames.
     pub temporal_blocks: Vec<Block>,
     /// Norm after the temporal encoder.
     pub temporal_norm: LayerNorm,
-    /// To class scores, or to changes of the pixels of a patch.
+    /// Linear layer to class scores, or to changes of the pixels of a patch.
     pub head: Linear,
     n_frames: usize,
     grid: [usize; 2],
@@ -58,6 +58,7 @@ pub struct Vivit {
 }
 
 impl Vivit {
+    /// Initialises the model from a checked configuration.
     pub(super) fn new(config: &VideoConfig, n_temporal_layers: usize, device: &Device) -> Self {
         let layout = config.token_layout();
         let norm_epsilon = config.style.head_epsilon();
@@ -85,7 +86,7 @@ impl Vivit {
         }
     }
 
-    /// Tells of clips what the head is for, and keeps what `capture` asks for.
+    /// Computes the predictions for clips, and returns what `capture` selects.
     ///
     /// # Shapes
     ///
@@ -93,8 +94,8 @@ impl Vivit {
     ///
     /// # Cost
     ///
-    /// Attention of `n_frames * n_tokens^2` pairs of tokens per clip and layer, and of `n_frames^2` per
-    /// temporal layer.
+    /// Attention weights for `n_frames * n_tokens^2` pairs of tokens per clip and layer, and for `n_frames^2`
+    /// pairs per temporal layer.
     pub fn forward(&self, clips: Tensor<5>, capture: Capture) -> ModelOutput {
         let Encoded {
             tokens,
@@ -102,15 +103,15 @@ impl Vivit {
             hidden,
         } = encode(&self.blocks, self.embed(clips.clone()), capture);
         ModelOutput {
-            output: self.read_out(normalize(tokens, &self.norm, self.norm_epsilon), clips),
+            output: self.predict(normalize(tokens, &self.norm, self.norm_epsilon), clips),
             tokens: self.token_layout(),
             attention,
-            mass: Vec::new(),
+            within_frame_attention: Vec::new(),
             hidden,
         }
     }
 
-    /// How the tokens lie over each frame.
+    /// Returns the arrangement of the tokens of each frame.
     pub fn token_layout(&self) -> TokenLayout {
         TokenLayout {
             n_frames: self.n_frames,
@@ -119,7 +120,12 @@ impl Vivit {
         }
     }
 
-    /// The tokens of every frame: `[batch_size * n_frames, n_tokens, d_model]`.
+    /// Computes the tokens of every frame before the first block.
+    ///
+    /// # Shapes
+    ///
+    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`
+    /// - returns `[batch_size * n_frames, n_tokens, d_model]`
     fn embed(&self, clips: Tensor<5>) -> Tensor<3> {
         let patches = self.patch_embed.forward(clips.flatten(0, 1));
         let [n_images, _, d_model] = patches.dims();
@@ -128,34 +134,47 @@ impl Vivit {
         self.pos_drop.forward(tokens)
     }
 
-    fn read_out(&self, frames: Tensor<3>, clips: Tensor<5>) -> Tensor<2> {
+    /// Computes the predictions from the normalised tokens of the frames.
+    ///
+    /// # Shapes
+    ///
+    /// - `frames`: `[batch_size * n_frames, n_tokens, d_model]`
+    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`
+    fn predict(&self, frames: Tensor<3>, clips: Tensor<5>) -> Tensor<2> {
         let [n_images, _, d_model] = frames.dims();
+        // The class token of a frame summarises it for the temporal encoder.
         let class = frames.clone().slice_dim(1, 0..1);
-        let over_time = self.over_time(class.reshape([-1, self.n_frames as i64, d_model as i64]));
+        let class = class.reshape([-1, self.n_frames as i64, d_model as i64]);
+        let temporal = self.encode_over_time(class);
         match self.kind {
             VideoHead::Clip => {
-                let class = over_time.slice_dim(1, 0..1).squeeze_dim(1);
-                linear(class, &self.head)
+                let clip_token = temporal.slice_dim(1, 0..1).squeeze_dim(1);
+                linear(clip_token, &self.head)
             }
-            VideoHead::Frames => linear(over_time.flatten(0, 1), &self.head),
+            VideoHead::Frames => linear(temporal.flatten(0, 1), &self.head),
             VideoHead::NextFrame => {
-                let over_time = over_time.reshape([n_images, 1, d_model]);
-                let changes = linear(frames.slice_dim(1, 1..) + over_time, &self.head);
+                let temporal = temporal.reshape([n_images, 1, d_model]);
+                let changes = linear(frames.slice_dim(1, 1..) + temporal, &self.head);
                 next_frames(clips, changes, self.grid)
             }
         }
     }
 
-    /// The class tokens of the frames after the temporal encoder, that of the clip before them.
-    fn over_time(&self, class: Tensor<3>) -> Tensor<3> {
+    /// Applies the temporal encoder to the class tokens of the frames, after that of the clip, if any.
+    ///
+    /// # Shapes
+    ///
+    /// - `class`: `[batch_size, n_frames, d_model]`
+    /// - returns `[batch_size, n_temporal_tokens, d_model]`
+    fn encode_over_time(&self, class: Tensor<3>) -> Tensor<3> {
         let [batch_size, n_frames, d_model] = class.dims();
         let mask =
             (self.kind == VideoHead::NextFrame).then(|| later_frames(n_frames, 1, &class.device()));
-        let of_clip = self
+        let clip_token = self
             .temporal_cls_token
             .as_ref()
             .map(|token| token.val().expand([batch_size, 1, d_model]));
-        let mut tokens = join(of_clip, class) + self.time_embed.val();
+        let mut tokens = join(clip_token, class) + self.time_embed.val();
         for block in &self.temporal_blocks {
             tokens = block.forward_masked(tokens, mask.clone()).context;
         }

@@ -5,7 +5,7 @@ use burn::prelude::*;
 
 use super::fused::{MixedTokens, attention, linear};
 
-/// Configuration of [`SelfAttention`].
+/// Configuration of a [`SelfAttention`] module.
 ///
 /// # Example
 ///
@@ -29,11 +29,11 @@ pub struct SelfAttentionConfig {
     pub dropout: f64,
 }
 
-/// Multi-head self-attention whose weights come back as they were before dropout.
+/// Multi-head self-attention that returns its attention weights from before dropout.
 ///
-/// Burn's own `MultiHeadAttention` returns the weights after dropout, whose rows no longer sum to
-/// one; a topology of attention needs the distributions. Queries, keys and values come from one
-/// projection, named as in timm.
+/// Burn's own `MultiHeadAttention` returns the weights after dropout. Their rows no longer sum to one, but
+/// the topology of attention needs distributions. Queries, keys and values come from one projection; the
+/// fields are named as in timm.
 ///
 /// Should be created with [`SelfAttentionConfig`].
 ///
@@ -61,7 +61,7 @@ pub struct SelfAttention {
     n_heads: usize,
 }
 
-/// What [`SelfAttention`] returns.
+/// Output of [`SelfAttention`]: the new tokens and the attention weights.
 ///
 /// # Example
 ///
@@ -74,16 +74,15 @@ pub struct SelfAttention {
 /// let attention = SelfAttentionConfig::new(8, 2).init(&device);
 /// let AttentionOutput { context, weights } = attention.forward(Tensor::ones([1, 5, 8], &device));
 /// assert_eq!((context.dims(), weights.dims()), ([1, 5, 8], [1, 2, 5, 5]));
-/// // Five equal tokens look at each other equally.
+/// // Five equal tokens attend to each other equally.
 /// assert!((weights.sum().into_scalar::<f32>() - 2.0 * 5.0).abs() < 1e-5);
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct AttentionOutput {
-    /// The mixed and projected tokens: `[batch_size, n_tokens, d_model]`.
+    /// Tokens after attention and output projection: `[batch_size, n_tokens, d_model]`.
     pub context: Tensor<3>,
-    /// Attention weights before dropout, rows summing to one:
-    /// `[batch_size, n_heads, n_tokens, n_tokens]`.
+    /// Attention weights before dropout: `[batch_size, n_heads, n_tokens, n_tokens]`, rows sum to one.
     pub weights: Tensor<4>,
 }
 
@@ -110,7 +109,7 @@ impl SelfAttentionConfig {
 }
 
 impl SelfAttention {
-    /// Mixes the tokens and returns the weights that did it.
+    /// Returns the new tokens and the attention weights.
     ///
     /// # Shapes
     ///
@@ -119,7 +118,9 @@ impl SelfAttention {
         self.forward_masked(tokens, None)
     }
 
-    /// The same where a token does not look at those for which `mask` is true.
+    /// Returns the new tokens and the attention weights under a mask.
+    ///
+    /// A token does not attend to tokens for which `mask` is true.
     ///
     /// # Shapes
     ///
@@ -131,6 +132,7 @@ impl SelfAttention {
         mask: Option<Tensor<4, Bool>>,
     ) -> AttentionOutput {
         let qkv = linear(tokens, &self.qkv);
+        // Dropout acts on a copy of the weights, inside `attention`; those that come back are before it.
         let drop = |weights| self.dropout.forward(weights);
         let MixedTokens { mixed, weights } = attention(qkv, self.n_heads, mask, drop);
         AttentionOutput {

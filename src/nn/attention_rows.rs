@@ -1,12 +1,13 @@
-//! From attention weights to the distributions whose distances are taken.
+//! Selection of attention rows: the distributions between which distances are taken.
 
 use burn::prelude::*;
 use burn::tensor::DType;
 
 use super::fused::{SelectedRows, as_one_node, select_on_host};
+use crate::counted::counted;
 use crate::error::{Error, Result};
 
-/// Which heads become distance matrices.
+/// Heads of which distance matrices are computed: their mean, or each on its own.
 ///
 /// # Example
 ///
@@ -27,13 +28,13 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heads {
-    /// The mean of all heads: one matrix per image.
+    /// Mean of all heads: one matrix per image.
     Mean,
-    /// Every head by itself.
+    /// Each head on its own: `n_heads` matrices per image.
     Each,
 }
 
-/// Which tokens are points, and the outcomes of their distributions.
+/// Tokens that are the points of the filtration, and the columns of their attention rows.
 ///
 /// # Example
 ///
@@ -55,13 +56,17 @@ pub enum Heads {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tokens {
-    /// The patches alone; their rows are renormalised over the patches.
+    /// Patch tokens only; their rows are renormalised over the patches.
     Patches,
-    /// Every token, class and register tokens included.
+    /// All tokens, including class and register tokens.
     All,
 }
 
-/// Reads attention weights as distributions over tokens.
+/// Selection of attention rows as distributions over tokens.
+///
+/// ```text
+/// row_i = (a_i1, ..., a_in) / (a_i1 + ... + a_in)      over the selected tokens
+/// ```
 ///
 /// # Example
 ///
@@ -81,21 +86,22 @@ pub enum Tokens {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionRows {
-    /// Heads taken.
+    /// Heads that are selected: their mean, or each on its own.
     pub heads: Heads,
-    /// Tokens taken.
+    /// Tokens that are selected: the patches, or all.
     pub tokens: Tokens,
-    /// Tokens before the first patch: class token, registers.
+    /// Number of tokens before the first patch: class token, register tokens.
     pub n_prefix_tokens: usize,
 }
 
 impl AttentionRows {
-    /// The rows, renormalised: `[batch_size, n_points, n_points]`, or with every head by itself
-    /// `[batch_size * n_heads, n_points, n_points]`, heads varying fastest.
+    /// Returns the selected rows, renormalised: `[n_items, n_points, n_points]`.
     ///
     /// # Shapes
     ///
-    /// - `weights`: `[batch_size, n_heads, n_tokens, n_tokens]`, before dropout
+    /// - `weights`: `[batch_size, n_heads, n_tokens, n_tokens]`, after softmax and before dropout
+    /// - output: `n_items` is `batch_size`, or `batch_size * n_heads` if each head is an item; heads vary
+    ///   faster than images
     ///
     /// # Gradient
     ///
@@ -103,13 +109,13 @@ impl AttentionRows {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64-bit: 1e-9,
-    /// 16-bit: 1e-2), is NaN or has no weight on the patches taken, or if rows and columns are not
-    /// the same tokens; [`Error::is_invalid_parameter`] if no patch is left.
+    /// - [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64 bits: 1e-9, 16 bits:
+    ///   1e-2), is NaN or has no weight on the patches, or if there are more columns than rows or fewer.
+    /// - [`Error::is_invalid_parameter`] if there is no patch.
     ///
     /// # Cost
     ///
-    /// A few passes over the weights; reads back one number per row.
+    /// A few passes over the weights; one number per row is copied to the host.
     pub fn select(&self, weights: Tensor<4>) -> Result<Tensor<3>> {
         let [_, _, n_tokens, n_columns] = weights.dims();
         if n_tokens != n_columns {
@@ -119,22 +125,26 @@ impl AttentionRows {
         }
         if self.tokens == Tokens::Patches && self.n_prefix_tokens >= n_tokens {
             return Err(Error::invalid_parameter(format!(
-                "attention has {n_tokens} tokens of which {} come before the patches, expected at least one patch",
+                "attention has {}, of which {} come before the patches, expected at least one patch",
+                counted(n_tokens, "token"),
                 self.n_prefix_tokens
             )));
         }
+        // The tolerance is that of the precision in which the softmax ran, before the cast.
         let tolerance = row_sum_tolerance(weights.dtype());
         let weights = match weights.dtype() {
             DType::F64 | DType::F32 => weights,
             _ => weights.cast(DType::F32),
         };
         let select = |weights| self.renormalised(weights, tolerance);
+        // One node of the graph instead of one per operation, where the backend is known.
         match as_one_node(&weights, select) {
             Some(rows) => rows,
             None => Ok(select(weights)?.rows),
         }
     }
 
+    /// Selects and renormalises rows, and checks their sums.
     fn renormalised(&self, weights: Tensor<4>, tolerance: f64) -> Result<SelectedRows> {
         let [_, n_heads, n_tokens, _] = weights.dims();
         let takes_mean = self.heads == Heads::Mean;
@@ -143,10 +153,11 @@ impl AttentionRows {
             Tokens::Patches => self.n_prefix_tokens,
         };
         let (selected, totals) = match select_on_host(&weights, takes_mean, first) {
-            Some(found) => found,
+            Some(on_host) => on_host,
             None => select(weights, takes_mean, first)?,
         };
         let n_heads = (!takes_mean).then_some(n_heads);
+        // All rows are checked, also those of prefix tokens: a wrong one shows that the weights are wrong.
         check_totals(&totals, n_tokens, n_heads, tolerance)?;
         if first > 0 {
             self.check_patches(selected.sums.clone(), n_heads)?;
@@ -154,28 +165,31 @@ impl AttentionRows {
         Ok(selected)
     }
 
-    /// A class token can draw all of a row, down to patches that underflow.
+    /// Checks that every row has some weight on the patches.
+    ///
+    /// A class token can attract so much of a row that the weights on all patches underflow to 0.
     fn check_patches(&self, sums: Tensor<3>, n_heads: Option<usize>) -> Result<()> {
         let n_patches = sums.dims()[1];
-        let Some(bad) = read(sums)?.iter().position(|&sum| sum <= 0.0) else {
+        let Some(bad) = to_host(sums)?.iter().position(|&sum| sum <= 0.0) else {
             return Ok(());
         };
         let token = self.n_prefix_tokens + bad % n_patches;
         Err(Error::invalid_distribution(format!(
             "attention row ({}) has no weight on the patches, expected some; compare all tokens instead",
-            place(bad / n_patches, n_heads, token)
+            describe_row(bad / n_patches, n_heads, token)
         )))
     }
 }
 
-/// The rows in Burn's operations, and the sums of all rows of all tokens.
+/// Selects rows with Burn's operations; also returns the sums of all rows, `[n_items, n_tokens]`.
 fn select(weights: Tensor<4>, takes_mean: bool, first: usize) -> Result<(SelectedRows, Vec<f64>)> {
     let [batch_size, n_heads, n_tokens, _] = weights.dims();
-    let rows: Tensor<3> = match takes_mean {
-        true => weights.mean_dim(1).squeeze_dim(1),
-        false => weights.reshape([batch_size * n_heads, n_tokens, n_tokens]),
+    let rows: Tensor<3> = if takes_mean {
+        weights.mean_dim(1).squeeze_dim(1)
+    } else {
+        weights.reshape([batch_size * n_heads, n_tokens, n_tokens])
     };
-    let totals = read(rows.clone().sum_dim(2))?;
+    let totals = to_host(rows.clone().sum_dim(2))?;
     let n_items = rows.dims()[0];
     let rows = rows.slice([0..n_items, first..n_tokens, first..n_tokens]);
     let sums = rows.clone().sum_dim(2); // [item, token, 1]
@@ -183,7 +197,7 @@ fn select(weights: Tensor<4>, takes_mean: bool, first: usize) -> Result<(Selecte
     Ok((SelectedRows { rows, sums }, totals))
 }
 
-/// What rounding alone can do to the sum of a row.
+/// Largest deviation of a row's sum from 1 that rounding alone can cause.
 fn row_sum_tolerance(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => 1e-9,
@@ -192,7 +206,7 @@ fn row_sum_tolerance(dtype: DType) -> f64 {
     }
 }
 
-/// Whether the rows of all tokens, `[n_items, n_tokens]`, sum to one.
+/// Checks that the sums of all rows, `[n_items, n_tokens]`, are one within the tolerance.
 fn check_totals(
     totals: &[f64],
     n_tokens: usize,
@@ -210,19 +224,20 @@ fn check_totals(
     };
     Err(Error::invalid_distribution(format!(
         "attention row ({}) sums to {:.4}, expected 1 within {tolerance:.0e}; {advice}",
-        place(bad / n_tokens, n_heads, bad % n_tokens),
+        describe_row(bad / n_tokens, n_heads, bad % n_tokens),
         totals[bad]
     )))
 }
 
-fn read(sums: Tensor<3>) -> Result<Vec<f64>> {
+/// Copies sums of rows to the host.
+fn to_host(sums: Tensor<3>) -> Result<Vec<f64>> {
     sums.without_autodiff()
         .try_into_vec_as()
         .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))
 }
 
-/// Where a row stands, for people; without heads if it is the mean of them.
-fn place(item: usize, n_heads: Option<usize>, token: usize) -> String {
+/// Describes a row in an error message by its image, head and token; `n_heads` is `None` for their mean.
+fn describe_row(item: usize, n_heads: Option<usize>, token: usize) -> String {
     match n_heads {
         None => format!("image {item}, mean of heads, token {token}"),
         Some(n_heads) => format!(

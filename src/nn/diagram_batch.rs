@@ -1,20 +1,21 @@
-//! The diagrams of a batch, and how gradient reaches the input through them.
+//! Diagrams of a batch, and the gradient of the input through their births and deaths.
 //!
-//! It enters the graph through one of two doors that share the same derivative:
-//! [`DiagramBatch::bars`], births and deaths as tensors, and [`DiagramBatch::surrogate`], a scalar
-//! whose gradient in the distances is given. Both touch the critical edges alone.
+//! There are two ways into the graph, with the same derivative: [`DiagramBatch::bars`] returns births and
+//! deaths as tensors; [`DiagramBatch::surrogate`] returns a number whose gradient in the distances is given.
+//! Both touch the critical edges only.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use burn::prelude::*;
 
+use super::edge_gradients::{edge_jacobian, input_gradient};
 use super::fused::{linearised, with_gradient};
 use super::host_values::HostValues;
 use crate::distance::RowDistance;
 use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
 
-/// The diagrams of a batch, each number tied to the tensor it came from.
+/// Persistence diagrams of a batch, whose births and deaths are differentiable in the input.
 ///
 /// # Example
 ///
@@ -28,7 +29,7 @@ use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
 /// let batch = Persistence::new(1)?.distances(distances.clone())?;
 /// assert_eq!((batch.batch_size(), batch.n_points(), batch.mean_distance(0)), (1, 2, 3.0));
 ///
-/// // A loss computed outside of Burn: the square of the first death, by way of its derivative.
+/// // A loss that is computed outside of Burn: the square of the first death, given with its derivative.
 /// let [merged, _] = batch.diagrams(0)[0].bars[..] else { panic!("two components") };
 /// let edge = merged.death_edge.expect("a finite bar");
 /// let loss = batch.surrogate(merged.death.powi(2), &[vec![(edge, 2.0 * merged.death)]]);
@@ -42,12 +43,13 @@ pub struct DiagramBatch {
     pub(super) input: Tensor<3>,
     pub(super) kind: InputKind,
     pub(super) items: Vec<Item>,
-    /// Births and deaths of all dimensions, made when the first bars are asked for: their gradient
-    /// is as large as the input, once for all of them.
+    /// Births and deaths of all dimensions, computed at the first call of `bars`.
+    ///
+    /// Their gradient is as large as the input, so one tensor for all dimensions needs it only once.
     pub(super) ends: OnceLock<Tensor<1>>,
 }
 
-/// Finite bars of a batch as tensors, flat and ragged.
+/// Finite bars of a batch as flat tensors; offsets mark where each item's bars begin.
 ///
 /// # Example
 ///
@@ -67,29 +69,57 @@ pub struct DiagramBatch {
 /// ```
 #[derive(Debug, Clone)]
 pub struct BarTensors {
-    /// Births: `[n_bars]` over the whole batch; the constant 0 in dimension 0.
+    /// Births over the whole batch: `[n_bars]`; the constant 0 in dimension 0.
     pub births: Tensor<1>,
-    /// Deaths: `[n_bars]` over the whole batch.
+    /// Deaths over the whole batch: `[n_bars]`.
     pub deaths: Tensor<1>,
-    /// Item `k` owns the bars `offsets[k]..offsets[k + 1]`; `batch_size + 1` entries.
+    /// Offsets of the items, `batch_size + 1` entries: item `k` has the bars `offsets[k]..offsets[k + 1]`.
     pub offsets: Vec<usize>,
 }
 
-/// What the input is, and what its gradient needs of it on the host.
+/// Kind of input, with what its gradient needs on the host.
 #[derive(Debug)]
 pub(super) enum InputKind {
+    /// Rows, with their distance and their values.
     Rows(RowDistance, HostValues),
+    /// Distance matrices.
     Distances,
 }
 
+/// Diagrams and distances of one item.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) diagrams: Vec<Diagram<f64>>,
     pub(super) mean_distance: f64,
-    /// Row-major.
+    /// Distances between all points, row-major.
     pub(super) distances: HostValues,
-    /// What a thread spent on distances and on bars.
-    pub(super) times: [Duration; 2],
+    pub(super) timing: PersistenceTiming,
+}
+
+/// Time that threads spent on distances and on persistent homology.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PersistenceTiming {
+    pub(crate) distances: Duration,
+    pub(crate) persistence: Duration,
+}
+
+impl std::ops::Add for PersistenceTiming {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            distances: self.distances + other.distances,
+            persistence: self.persistence + other.persistence,
+        }
+    }
+}
+
+/// Birth or death of one finite bar of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BarEnd {
+    pub(super) item: usize,
+    pub(super) edge: Edge,
+    pub(super) length: f64,
 }
 
 impl DiagramBatch {
@@ -103,7 +133,7 @@ impl DiagramBatch {
         self.input.dims()[1]
     }
 
-    /// The diagrams of one item, by homology dimension.
+    /// Diagrams of one item, by homology dimension.
     ///
     /// # Panics
     ///
@@ -112,8 +142,9 @@ impl DiagramBatch {
         &self.items[item].diagrams
     }
 
-    /// Mean distance of two different points of an item; 0 below two points, infinite if one
-    /// distance is.
+    /// Mean distance between two different points of an item.
+    ///
+    /// It is 0 with fewer than two points, and infinite if one distance is.
     ///
     /// # Panics
     ///
@@ -122,13 +153,13 @@ impl DiagramBatch {
         self.items[item].mean_distance
     }
 
-    /// One distance of an item.
+    /// Length of an edge of an item.
     pub(crate) fn distance(&self, item: usize, [i, j]: Edge) -> f64 {
-        let place = i as usize * self.n_points() + j as usize;
-        self.items[item].distances.get(place)
+        let index = i as usize * self.n_points() + j as usize;
+        self.items[item].distances.get(index)
     }
 
-    /// All distances of an item, exact, `[n_points, n_points]` row-major.
+    /// All distances of an item, converted to 64 bits without rounding: `[n_points, n_points]`, row-major.
     ///
     /// # Panics
     ///
@@ -137,27 +168,29 @@ impl DiagramBatch {
         self.items[item].distances.to_f64()
     }
 
-    /// Time that the threads spent on distances and on bars, in sum.
-    pub(crate) fn times(&self) -> [Duration; 2] {
-        [0, 1].map(|part| self.items.iter().map(|item| item.times[part]).sum())
+    /// Time that the threads spent on all items.
+    pub(crate) fn timing(&self) -> PersistenceTiming {
+        self.items
+            .iter()
+            .fold(PersistenceTiming::default(), |sum, item| sum + item.timing)
     }
 
-    /// Finite bars of one homology dimension as tensors on the input's device.
+    /// Returns the finite bars of one homology dimension as tensors on the input's device.
     ///
     /// # Shapes
     ///
-    /// Births and deaths are `[n_bars]`, all items one after the other; essential bars and bars of
-    /// length zero are left out.
+    /// Births and deaths are `[n_bars]`, one item after the other; essential bars and bars of length 0 are
+    /// left out.
     ///
     /// # Gradient
     ///
-    /// Recorded: each number reaches its critical edge, and through it two rows (rows) or
-    /// two entries (distances) of the input. First order.
+    /// First order: each birth and death has a gradient in its critical edge, and through it in two rows (if
+    /// the input is rows) or two entries (if it is distances).
     ///
     /// # Cost
     ///
-    /// O(n_bars) for distances, O(n_bars * n_columns) memory and time for rows, for the bars of all
-    /// dimensions when the first are asked for.
+    /// O(n_bars) for distances, O(n_bars * n_columns) memory and time for rows; the first call does this for
+    /// all dimensions.
     ///
     /// # Panics
     ///
@@ -169,10 +202,12 @@ impl DiagramBatch {
             offsets.push(offsets[offsets.len() - 1] + n_bars);
         }
         let n_bars = offsets[offsets.len() - 1];
-        // All ends go by dimension, births before deaths; dimension 0 has no births.
-        let before: usize = (0..homology_dim).map(|dim| self.n_ends(dim)).sum();
+        // `ends` is ordered by dimension, births before deaths; births in dimension 0 have no edge and are
+        // not in it.
+        let n_lower_ends: usize = (0..homology_dim).map(|dim| self.n_ends(dim)).sum();
         let n_births = self.n_ends(homology_dim) - n_bars;
         let options = (&self.input.device(), self.input.dtype());
+        // An empty part does not touch `ends`, so that no graph is recorded for it.
         let part = |start: usize, length: usize| match length {
             0 => Tensor::zeros([0], options),
             _ => self.ends().clone().narrow(0, start, length),
@@ -180,101 +215,120 @@ impl DiagramBatch {
         BarTensors {
             births: match homology_dim {
                 0 => Tensor::zeros([n_bars], options),
-                _ => part(before, n_births),
+                _ => part(n_lower_ends, n_births),
             },
-            deaths: part(before + n_births, n_bars),
+            deaths: part(n_lower_ends + n_births, n_bars),
             offsets,
         }
     }
 
+    /// Number of births and deaths of a dimension that are lengths of edges.
     fn n_ends(&self, homology_dim: usize) -> usize {
-        let bars = self.finite_bars(homology_dim);
-        let ends = bars.flat_map(|(_, bar)| [bar.birth_edge, bar.death_edge]);
-        ends.flatten().count()
+        self.finite_bars(homology_dim)
+            .flat_map(|(_, bar)| [bar.birth_edge, bar.death_edge])
+            .flatten()
+            .count()
     }
 
+    /// Finite bars of a dimension with the index of their item, one item after the other.
     fn finite_bars(&self, homology_dim: usize) -> impl Iterator<Item = (usize, &Bar<f64>)> {
-        let items = self.items.iter().enumerate();
-        items.flat_map(move |(item, diagrams)| {
-            let bars = diagrams.diagrams[homology_dim].finite();
-            bars.map(move |bar| (item, bar))
-        })
+        self.items
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, item)| {
+                item.diagrams[homology_dim]
+                    .finite()
+                    .map(move |bar| (index, bar))
+            })
     }
 
+    /// Returns the births and deaths of all dimensions as one tensor with its graph: `[n_ends]`.
     fn ends(&self) -> &Tensor<1> {
         self.ends.get_or_init(|| {
             let n_dims = self.items.first().map_or(0, |item| item.diagrams.len());
-            let mut edges = Vec::new();
+            let mut ends = Vec::new();
             for dim in 0..n_dims {
                 let births = self
                     .finite_bars(dim)
-                    .map(|(k, bar)| (k, bar.birth_edge, bar.birth));
+                    .map(|(item, bar)| (item, bar.birth_edge, bar.birth));
                 let deaths = self
                     .finite_bars(dim)
-                    .map(|(k, bar)| (k, bar.death_edge, bar.death));
-                let ends = births.chain(deaths);
-                edges.extend(ends.filter_map(|(k, edge, value)| Some((k, edge?, value))));
+                    .map(|(item, bar)| (item, bar.death_edge, bar.death));
+                ends.extend(births.chain(deaths).filter_map(|(item, edge, length)| {
+                    Some(BarEnd {
+                        item,
+                        edge: edge?,
+                        length,
+                    })
+                }));
             }
-            self.critical_distances(&edges)
+            self.critical_distances(&ends)
         })
     }
 
-    /// Distances of edges, given as (item, edge, value), linearised at the input.
-    fn critical_distances(&self, edges: &[(usize, Edge, f64)]) -> Tensor<1> {
+    /// Returns the lengths of edges as a tensor whose graph is linear in the input: `[n_edges]`.
+    fn critical_distances(&self, ends: &[BarEnd]) -> Tensor<1> {
         let options = (&self.input.device(), self.input.dtype());
-        let n_edges = edges.len();
+        let n_edges = ends.len();
         let [batch_size, n_points, n_columns] = self.input.dims();
-        let values = edges.iter().map(|&(_, _, value)| value).collect::<Vec<_>>();
-        let values = Tensor::<1>::from_data(TensorData::new(values, [n_edges]), options);
+        let lengths = ends.iter().map(|end| end.length).collect::<Vec<_>>();
+        let lengths = Tensor::<1>::from_data(TensorData::new(lengths, [n_edges]), options);
         if n_edges == 0 {
-            return values;
+            return lengths;
         }
-        let end = |index: usize| {
-            let rows = edges
+        let InputKind::Rows(distance, host) = &self.kind else {
+            let edges = ends.iter().map(|end| (end.item, end.edge));
+            return self.edge_entries(edges).mean_dim(0).squeeze_dim(0);
+        };
+        let vertices = |side: usize| {
+            let rows = ends
                 .iter()
-                .map(|&(item, edge, _)| (item * n_points + edge[index] as usize) as i64)
+                .map(|end| (end.item * n_points + end.edge[side] as usize) as i64)
                 .collect::<Vec<_>>();
             Tensor::<1, Int>::from_data(TensorData::new(rows, [n_edges]), &self.input.device())
-        };
-        let InputKind::Rows(distance, host) = &self.kind else {
-            return self.gathered(edges).mean_dim(0).squeeze_dim(0);
         };
         let rows = self
             .input
             .clone()
             .reshape([batch_size * n_points, n_columns]);
         let [first, second] = match host {
-            HostValues::F32(values) => self.edge_jacobian(values, *distance, edges),
-            HostValues::F64(values) => self.edge_jacobian(values, *distance, edges),
+            HostValues::F32(values) => edge_jacobian(self.input.dims(), values, *distance, ends),
+            HostValues::F64(values) => edge_jacobian(self.input.dims(), values, *distance, ends),
         };
         let constant = |data: TensorData| Tensor::<2>::from_data(data, options);
-        let linear = rows.clone().select(0, end(0)) * constant(first)
-            + rows.select(0, end(1)) * constant(second);
+        let linear = rows.clone().select(0, vertices(0)) * constant(first)
+            + rows.select(0, vertices(1)) * constant(second);
         let linear = linear.sum_dim(1).squeeze_dim::<1>(1);
-        linear.clone() - linear.detach() + values
+        // The linear part contributes its gradient only: its value cancels exactly, and the lengths that
+        // were computed on the host take its place.
+        linear.clone() - linear.detach() + lengths
     }
 
-    /// The two entries of each edge, above and below the diagonal: `[2, n_edges]`.
-    fn gathered(&self, edges: &[(usize, Edge, f64)]) -> Tensor<2> {
+    /// Returns the two entries of each edge, above and below the diagonal: `[2, n_edges]`.
+    fn edge_entries(
+        &self,
+        edges: impl ExactSizeIterator<Item = (usize, Edge)> + Clone,
+    ) -> Tensor<2> {
         let [batch_size, n_points, n_columns] = self.input.dims();
-        let place = |item: usize, i: u32, j: u32| {
+        let n_edges = edges.len();
+        let index = |item: usize, i: u32, j: u32| {
             ((item * n_points + i as usize) * n_columns + j as usize) as i64
         };
-        let above = edges.iter().map(|&(item, [i, j], _)| place(item, i, j));
-        let below = edges.iter().map(|&(item, [i, j], _)| place(item, j, i));
-        let places: Vec<i64> = above.chain(below).collect();
-        let places = TensorData::new(places, [2 * edges.len()]);
+        let above = edges.clone().map(|(item, [i, j])| index(item, i, j));
+        let below = edges.map(|(item, [i, j])| index(item, j, i));
+        let indices: Vec<i64> = above.chain(below).collect();
+        let indices = TensorData::new(indices, [2 * n_edges]);
         self.input
             .clone()
             .reshape([batch_size * n_points * n_columns])
-            .select(0, Tensor::from_data(places, &self.input.device()))
-            .reshape([2, edges.len()])
+            .select(0, Tensor::from_data(indices, &self.input.device()))
+            .reshape([2, n_edges])
     }
 
-    /// A scalar with the given value, whose derivatives in the distances are the given ones.
+    /// Returns a number with the given value and the given derivatives in the distances: `[1]`.
     ///
-    /// The door for losses computed on the host: what they need of the graph is a product with
-    /// constants, as large as the input for rows, one for each edge for distances.
+    /// It is meant for losses that are computed on the host. The graph only holds a product with constants,
+    /// as large as the input for rows and with one factor per edge for distances.
     ///
     /// # Shapes
     ///
@@ -283,12 +337,12 @@ impl DiagramBatch {
     ///
     /// # Gradient
     ///
-    /// Exact, first order; repeated edges add up.
+    /// Exact, first order; the derivatives of repeated edges are added.
     ///
     /// # Panics
     ///
-    /// If `gradient` does not have one list per item, or an edge is not one of two points of the
-    /// item, the smaller first.
+    /// If `gradient` does not have one list per item, or an edge does not join two points of the item in
+    /// ascending order.
     ///
     /// # Cost
     ///
@@ -302,28 +356,39 @@ impl DiagramBatch {
         let InputKind::Rows(distance, host) = &self.kind else {
             return linearised(self.weighted_entries(gradient), value);
         };
+        let dims = self.input.dims();
         let data = match host {
-            HostValues::F32(values) => self.input_gradient(values, *distance, gradient),
-            HostValues::F64(values) => self.input_gradient(values, *distance, gradient),
+            HostValues::F32(values) => {
+                input_gradient(dims, &self.items, values, *distance, gradient)
+            }
+            HostValues::F64(values) => {
+                input_gradient(dims, &self.items, values, *distance, gradient)
+            }
         };
         with_gradient(&self.input, value, data)
     }
 
-    /// Sum over all edges of derivative times distance.
+    /// Returns the sum over all edges of derivative times distance, with its graph: `[1]`.
     fn weighted_entries(&self, gradient: &[EdgeGradient]) -> Tensor<1> {
         let options = (&self.input.device(), self.input.dtype());
-        let items = gradient.iter().enumerate();
-        let edges: Vec<_> = items
-            .flat_map(|(item, edges)| edges.iter().map(move |&(edge, g)| (item, edge, 0.5 * g)))
-            .filter(|(_, _, half)| *half != 0.0)
-            .collect();
+        // Half of each derivative goes to either of the two entries of an edge.
+        let (edges, halves): (Vec<(usize, Edge)>, Vec<f64>) = gradient
+            .iter()
+            .enumerate()
+            .flat_map(|(item, edges)| {
+                edges
+                    .iter()
+                    .map(move |&(edge, derivative)| ((item, edge), 0.5 * derivative))
+            })
+            .filter(|(_, half)| *half != 0.0)
+            .unzip();
         if edges.is_empty() {
+            // The sum of an empty slice is 0 and still part of the graph, so `backward` can be called.
             let [_, n_points, n_columns] = self.input.dims();
-            let nothing = self.input.clone().slice([0..0, 0..n_points, 0..n_columns]);
-            return nothing.sum();
+            let empty = self.input.clone().slice([0..0, 0..n_points, 0..n_columns]);
+            return empty.sum();
         }
-        let halves: Vec<f64> = edges.iter().map(|&(_, _, half)| half).collect();
         let halves = TensorData::new(halves, [1, edges.len()]);
-        (self.gathered(&edges) * Tensor::from_data(halves, options)).sum()
+        (self.edge_entries(edges.iter().copied()) * Tensor::from_data(halves, options)).sum()
     }
 }

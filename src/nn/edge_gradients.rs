@@ -1,80 +1,82 @@
-//! From derivatives in critical distances to derivatives in the rows that they are between.
+//! Conversion of derivatives in critical distances to derivatives in the rows that they are between.
 
 use burn::prelude::*;
 use burn::tensor::Element;
 use rayon::prelude::*;
 
-use super::diagram_batch::DiagramBatch;
+use super::diagram_batch::{BarEnd, Item};
 use crate::distance::{DistanceElement, RowDistance};
 use crate::topology::{Edge, EdgeGradient};
 
-impl DiagramBatch {
-    /// Derivatives of each edge's distance in the two rows of the input that it joins.
-    pub(super) fn edge_jacobian<T: DistanceElement + Element>(
-        &self,
-        values: &[T],
-        distance: RowDistance,
-        edges: &[(usize, Edge, f64)],
-    ) -> [TensorData; 2] {
-        let [_, n_points, n_columns] = self.input.dims();
-        let mut first = vec![T::zero(); edges.len() * n_columns];
-        let mut second = first.clone();
-        let row = |item, vertex: u32| {
-            &values[(item * n_points + vertex as usize) * n_columns..][..n_columns]
-        };
-        first
-            .par_chunks_mut(n_columns)
-            .zip(second.par_chunks_mut(n_columns))
-            .zip(edges)
-            .for_each(|((first, second), &(item, edge, length))| {
-                let rows = edge.map(|vertex| row(item, vertex));
-                let edge = edge.map(|vertex| vertex as usize);
-                distance.accumulate_gradient(rows, edge, length, 1.0, [first, second]);
-            });
-        let shape = [edges.len(), n_columns];
-        [
-            TensorData::new(first, shape),
-            TensorData::new(second, shape),
-        ]
-    }
-
-    /// Derivatives in all rows, of derivatives by item and edge.
-    pub(super) fn input_gradient<T: DistanceElement + Element>(
-        &self,
-        values: &[T],
-        distance: RowDistance,
-        gradient: &[EdgeGradient],
-    ) -> TensorData {
-        let [batch_size, n_points, n_columns] = self.input.dims();
-        let size = n_points * n_columns;
-        let mut out = vec![T::zero(); batch_size * size];
-        // Chunks of nothing are refused, so items without points count as long as one entry.
-        out.par_chunks_mut(size.max(1))
-            .zip(values.par_chunks(size.max(1)))
-            .zip(gradient)
-            .zip(&self.items)
-            .for_each(|(((out, values), edges), item)| {
-                for (edge, upstream) in added_up(edges) {
-                    let edge = edge.map(|vertex| vertex as usize);
-                    let length = item.distances.get(edge[0] * n_points + edge[1]);
-                    let rows = edge.map(|vertex| &values[vertex * n_columns..][..n_columns]);
-                    let (head, tail) = out.split_at_mut(edge[1] * n_columns);
-                    let gradients = [
-                        &mut head[edge[0] * n_columns..][..n_columns],
-                        &mut tail[..n_columns],
-                    ];
-                    distance.accumulate_gradient(rows, edge, length, upstream, gradients);
-                }
-            });
-        TensorData::new(out, [batch_size, n_points, n_columns])
-    }
+/// Returns the derivatives of the length of each edge in the two rows that it joins.
+///
+/// The result has the shape `[n_edges, n_columns]` for the first and for the second row.
+pub(super) fn edge_jacobian<T: DistanceElement + Element>(
+    [_, n_points, n_columns]: [usize; 3],
+    values: &[T],
+    distance: RowDistance,
+    ends: &[BarEnd],
+) -> [TensorData; 2] {
+    let mut first = vec![T::zero(); ends.len() * n_columns];
+    let mut second = first.clone();
+    let row = |item: usize, vertex: u32| {
+        &values[(item * n_points + vertex as usize) * n_columns..][..n_columns]
+    };
+    first
+        .par_chunks_mut(n_columns)
+        .zip(second.par_chunks_mut(n_columns))
+        .zip(ends)
+        .for_each(|((first, second), &BarEnd { item, edge, length })| {
+            let rows = edge.map(|vertex| row(item, vertex));
+            let edge = edge.map(|vertex| vertex as usize);
+            distance.accumulate_gradient(rows, edge, length, 1.0, [first, second]);
+        });
+    let shape = [ends.len(), n_columns];
+    [
+        TensorData::new(first, shape),
+        TensorData::new(second, shape),
+    ]
 }
 
-/// The derivatives of each edge once, those that are not zero, in the order of the edges.
-fn added_up(gradient: &EdgeGradient) -> EdgeGradient {
+/// Returns the derivatives in all rows, from derivatives by item and edge: `[batch_size, n_points, n_columns]`.
+pub(super) fn input_gradient<T: DistanceElement + Element>(
+    [batch_size, n_points, n_columns]: [usize; 3],
+    items: &[Item],
+    values: &[T],
+    distance: RowDistance,
+    gradient: &[EdgeGradient],
+) -> TensorData {
+    let size = n_points * n_columns;
+    let mut output = vec![T::zero(); batch_size * size];
+    // Rayon refuses chunks of size 0, so items without points get the size 1; they have no values anyway.
+    output
+        .par_chunks_mut(size.max(1))
+        .zip(values.par_chunks(size.max(1)))
+        .zip(gradient)
+        .zip(items)
+        .for_each(|(((output, values), edges), item)| {
+            for (edge, derivative) in sum_by_edge(edges) {
+                let edge: [usize; 2] = edge.map(|vertex| vertex as usize);
+                let length = item.distances.get(edge[0] * n_points + edge[1]);
+                let rows = edge.map(|vertex| &values[vertex * n_columns..][..n_columns]);
+                // The smaller vertex comes first, so a split at the larger one separates the two rows.
+                let (head, tail) = output.split_at_mut(edge[1] * n_columns);
+                let gradients = [
+                    &mut head[edge[0] * n_columns..][..n_columns],
+                    &mut tail[..n_columns],
+                ];
+                distance.accumulate_gradient(rows, edge, length, derivative, gradients);
+            }
+        });
+    TensorData::new(output, [batch_size, n_points, n_columns])
+}
+
+/// Sums the derivatives of equal edges; the result is sorted by edge and without zeros.
+fn sum_by_edge(gradient: &EdgeGradient) -> EdgeGradient {
     let mut sorted = gradient.clone();
-    // One number to compare in place of two.
-    sorted.sort_by_key(|([i, j], _)| u64::from(*i) << 32 | u64::from(*j));
+    // Both vertices in one number make comparisons cheap. The sort is stable, so that derivatives of one
+    // edge are added in the order in which they were given.
+    sorted.sort_by_key(|([i, j], _): &(Edge, f64)| u64::from(*i) << 32 | u64::from(*j));
     sorted.dedup_by(|(edge, derivative), (kept, sum)| {
         let is_repeated = edge == kept;
         if is_repeated {

@@ -1,9 +1,9 @@
-//! The size of a gradient in a model's parameters.
+//! Euclidean norm of a gradient over the parameters of a model.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Gradients, Tensor};
 
-/// Euclidean norm of a gradient over all parameters of a module; 0 where it reaches none.
+/// Returns the Euclidean norm of a gradient over all parameters of a module; 0 if it reaches none.
 ///
 /// # Cost
 ///
@@ -33,6 +33,7 @@ pub fn gradient_norm<M: Module>(module: &M, gradients: &Gradients) -> f64 {
     visitor.sum.sqrt()
 }
 
+/// Visitor that sums the squares of all gradients.
 struct SumOfSquares<'a> {
     gradients: &'a Gradients,
     sum: f64,
@@ -41,7 +42,7 @@ struct SumOfSquares<'a> {
 impl ModuleVisitor for SumOfSquares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad(self.gradients) {
-            // Squares of half precision overflow early.
+            // Squares overflow half precision already at 256.
             let gradient = match gradient.dtype() {
                 DType::F64 => gradient,
                 _ => gradient.cast(DType::F32),

@@ -1,4 +1,4 @@
-//! The values of a tensor on the host.
+//! Copies of tensor values on the host.
 
 use burn::prelude::*;
 use burn::tensor::{DType, Element};
@@ -6,7 +6,7 @@ use burn::tensor::{DType, Element};
 use super::fused::copy_to_host;
 use crate::error::{Error, Result};
 
-/// Values in the precision the engine runs in.
+/// Values of a tensor on the host, in the precision of the computation: 32 bits, or 64 for such tensors.
 #[derive(Debug)]
 pub(super) enum HostValues {
     F32(Vec<f32>),
@@ -25,11 +25,13 @@ impl From<Vec<f64>> for HostValues {
     }
 }
 
-/// Numbers read from a device at a time: backends copy what they hand out up to three times, which
-/// is cheap only as long as it stays in a cache.
-const READ_AT_ONCE: usize = 1 << 18;
+/// Number of values read from a device at a time, per thread: 1 MiB of 32-bit numbers.
+///
+/// Backends copy values up to three times on the way to the host. Small parts stay in the cache.
+const VALUES_PER_READ: usize = 1 << 18;
 
 impl HostValues {
+    /// Copies all values of a tensor to the host; half precision is converted to 32 bits.
     pub(super) fn read(tensor: &Tensor<3>) -> Result<Self> {
         match tensor.dtype() {
             DType::F64 => read_all(tensor).map(Self::F64),
@@ -40,6 +42,7 @@ impl HostValues {
         }
     }
 
+    /// Returns one value, converted to 64 bits.
     pub(super) fn get(&self, index: usize) -> f64 {
         match self {
             Self::F32(values) => f64::from(values[index]),
@@ -47,6 +50,7 @@ impl HostValues {
         }
     }
 
+    /// Returns all values, converted to 64 bits.
     pub(super) fn to_f64(&self) -> Vec<f64> {
         match self {
             Self::F32(values) => values.iter().map(|&value| f64::from(value)).collect(),
@@ -55,6 +59,7 @@ impl HostValues {
     }
 }
 
+/// Copies all values of a tensor through the ordinary operations of its backend.
 fn read_all<E: Element>(tensor: &Tensor<3>) -> Result<Vec<E>> {
     let mut values = Vec::with_capacity(tensor.shape().num_elements());
     read_parts(tensor, |part: Vec<E>| {
@@ -64,22 +69,25 @@ fn read_all<E: Element>(tensor: &Tensor<3>) -> Result<Vec<E>> {
     Ok(values)
 }
 
-/// Hands out the values of a few items at a time, enough for all threads.
+/// Calls `process` with the values of a few whole items at a time, enough work for all threads.
 pub(super) fn read_parts<E: Element>(
     tensor: &Tensor<3>,
-    mut part: impl FnMut(Vec<E>) -> Result<()>,
+    mut process: impl FnMut(Vec<E>) -> Result<()>,
 ) -> Result<()> {
     let tensor = tensor.clone().without_autodiff();
     let [batch_size, n_points, n_columns] = tensor.dims();
-    let numbers = READ_AT_ONCE * rayon::current_num_threads();
-    let items_at_once = (numbers / (n_points * n_columns).max(1)).max(1);
-    for start in (0..batch_size).step_by(items_at_once) {
-        let items = start..batch_size.min(start + items_at_once);
-        let values = tensor.clone().slice([items, 0..n_points, 0..n_columns]);
-        let values = values.try_into_vec_as::<E>().map_err(|e| {
-            Error::invalid_distances(format!("tensor cannot be read from its device: {e}"))
-        })?;
-        part(values)?;
+    let n_values = VALUES_PER_READ * rayon::current_num_threads();
+    let items_per_read = (n_values / (n_points * n_columns).max(1)).max(1);
+    for start in (0..batch_size).step_by(items_per_read) {
+        let items = start..batch_size.min(start + items_per_read);
+        let values = tensor
+            .clone()
+            .slice([items, 0..n_points, 0..n_columns])
+            .try_into_vec_as::<E>()
+            .map_err(|e| {
+                Error::invalid_distances(format!("tensor cannot be read from its device: {e}"))
+            })?;
+        process(values)?;
     }
     Ok(())
 }

@@ -1,4 +1,7 @@
-//! Burn from here up: attention that returns its weights, and the differentiable persistence layer.
+//! Tensor layers: the differentiable persistence layer, and attention that returns its weights.
+//!
+//! [`Persistence`] turns rows or distances into a [`DiagramBatch`]; [`AttentionRows`] turns attention weights
+//! into rows. This is the lowest module that uses Burn.
 
 mod attention;
 mod attention_rows;
@@ -11,6 +14,7 @@ mod persistence;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
+pub(crate) use diagram_batch::PersistenceTiming;
 pub use diagram_batch::{BarTensors, DiagramBatch};
 pub use fused::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 pub use gradient_norm::gradient_norm;

@@ -1,7 +1,7 @@
-//! The differentiable persistence layer.
+//! Differentiable persistence layer.
 //!
-//! Distances and diagrams are computed on the host from detached values, in parallel over the
-//! batch; no graph of the pairwise distances is ever recorded.
+//! Distances and diagrams are computed on the host from detached values, in parallel over the batch. No
+//! graph of the pairwise distances is recorded; gradients use the critical edges only.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,13 +10,22 @@ use burn::prelude::*;
 use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
-use super::diagram_batch::{DiagramBatch, InputKind, Item};
+use super::diagram_batch::{DiagramBatch, InputKind, Item, PersistenceTiming};
 use super::host_values::{HostValues, read_parts};
-use crate::distance::{DistanceElement, Metric, PairwiseDistances, RowDistance};
+use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use crate::error::{Error, Result};
 use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 
-/// The Vietoris-Rips persistence layer: batches of distributions or distances in, diagrams out.
+/// Vietoris-Rips persistence layer: computes diagrams of a batch of rows or distance matrices.
+///
+/// ```text
+/// rows [batch_size, n_points, n_columns] -> distances [batch_size, n_points, n_points] -> diagrams
+/// d(birth or death)/d(input) = d(length of its critical edge)/d(input)
+/// ```
+///
+/// [`Persistence::rows`] begins at the rows, [`Persistence::distances`] at distance matrices. Both return a
+/// [`DiagramBatch`], whose [`bars`](DiagramBatch::bars) are births and deaths as tensors that have a gradient in
+/// the input. An *item* is one entry of the batch.
 ///
 /// # Example
 ///
@@ -31,7 +40,7 @@ use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 /// let bars = diagrams.bars(0);
 /// let total = (bars.deaths - bars.births).sum();
 /// assert_eq!(total.clone().into_scalar::<f32>(), 3.0);
-/// // The one death is the average of the two entries of its edge.
+/// // The only death is the mean of the two entries of its edge.
 /// let gradient = distances.grad(&total.backward()).unwrap();
 /// assert_eq!(gradient.into_data().try_into_vec::<f32>().unwrap(), [0.0, 0.5, 0.5, 0.0]);
 /// # }
@@ -44,11 +53,12 @@ pub struct Persistence {
 }
 
 impl Persistence {
-    /// A layer for the homology dimensions `0..=max_homology_dim`.
+    /// Creates a layer for the homology dimensions `0..=max_homology_dim`.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] if the engine does not reach the dimension.
+    /// [`Error::is_invalid_parameter`] if the dimension is above
+    /// [`MAX_HOMOLOGY_DIM`](crate::topology::MAX_HOMOLOGY_DIM).
     pub fn new(max_homology_dim: usize) -> Result<Self> {
         VietorisRips::<f32>::new(max_homology_dim)?;
         Ok(Self {
@@ -57,7 +67,10 @@ impl Persistence {
         })
     }
 
-    /// Ends the filtration at this diameter, see [`VietorisRips::with_threshold`].
+    /// Ends the filtration at a diameter, the threshold; by default it has none.
+    ///
+    /// Edges of exactly this length are kept. Classes that are alive at the threshold are essential: they have no
+    /// death, and [`DiagramBatch::bars`] leaves them out.
     ///
     /// # Errors
     ///
@@ -67,32 +80,34 @@ impl Persistence {
         Ok(Self { threshold, ..self })
     }
 
-    /// Diagrams of the distances between the rows of each item.
+    /// Computes the diagrams of the distances between the rows of each item.
     ///
     /// # Shapes
     ///
-    /// - `rows`: `[batch_size, n_points, n_columns]`; of distributions the sums are neither checked
-    ///   nor made one, see [`AttentionRows`](super::AttentionRows)
+    /// - `rows`: `[batch_size, n_points, n_columns]`. It is neither checked nor enforced that the rows of a
+    ///   distance between distributions sum to one: [`AttentionRows`](super::AttentionRows) does both.
     ///
     /// # Units
     ///
-    /// Those of the distance, see [`Metric`].
+    /// Births and deaths have the unit of the distance, see [`RowMetric`].
     ///
     /// # Gradient
     ///
-    /// Exact within a pairing, first order, to both rows of each critical edge. Zero where a
-    /// distance is zero.
+    /// First order, in both rows of each critical edge, exact while the pairing does not change. It is 0
+    /// where a distance is 0.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distribution`] if an entry is not finite or, where the metric compares
-    /// distributions, negative, if attention is not square, there are no columns, or there are more
-    /// than [`MAX_POINTS`] points; [`Error::is_invalid_parameter`] if the exponent is out of range.
+    /// - [`Error::is_invalid_distribution`] if an entry is not finite; if an entry is negative, for metrics
+    ///   other than Euclidean and cosine; if the rows for [`RowMetric::Attention`] are not a square matrix; if
+    ///   there are no columns, or more than [`MAX_POINTS`] points.
+    /// - [`Error::is_invalid_distances`] if the rows cannot be read from their device.
+    /// - [`Error::is_invalid_parameter`] if the exponent of the distance is not finite and above 0.
     ///
     /// # Cost
     ///
-    /// One copy of `rows` to the host; O(n_points^2 * n_columns) for the distances of an item,
-    /// items in parallel, in the precision of `rows` (half precision runs in 32 bits).
+    /// One copy of `rows` to the host, and O(n_points^2 * n_columns) for the distances of an item. Items run
+    /// in parallel, in the precision of `rows` (half precision in 32 bits).
     pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
         distance.validate()?;
         let [_, n_points, n_columns] = rows.dims();
@@ -100,38 +115,42 @@ impl Persistence {
         let size = [n_points, n_columns];
         let items = match &host {
             HostValues::F32(values) => {
-                let mut items = Items::new(self, rows.dims())?;
-                items.extend(values, |w, values| w.rows(values, size, distance))?;
-                items.found
+                let mut items = ItemCollector::new(self, rows.dims())?;
+                items.extend(values, |w, values| w.item_of_rows(values, size, distance))?;
+                items.items
             }
             HostValues::F64(values) => {
-                let mut items = Items::new(self, rows.dims())?;
-                items.extend(values, |w, values| w.rows(values, size, distance))?;
-                items.found
+                let mut items = ItemCollector::new(self, rows.dims())?;
+                items.extend(values, |w, values| w.item_of_rows(values, size, distance))?;
+                items.items
             }
         };
         Ok(batch(rows, InputKind::Rows(distance, host), items))
     }
 
-    /// Diagrams of given distances.
+    /// Computes the diagrams of given distance matrices.
     ///
     /// # Shapes
     ///
-    /// - `distances`: `[batch_size, n_points, n_points]`, see [`DistanceMatrix`]
+    /// - `distances`: `[batch_size, n_points, n_points]`, symmetric with a diagonal of zeros, see [`DistanceMatrix`]
     ///
     /// # Gradient
     ///
-    /// Half to each of the two entries of a critical edge, first order. Infinite distances are
-    /// never critical and have gradient zero. Nor is the diagonal, but a root taken there makes a
-    /// NaN of it; `examples/persistence_of_distances.rs` shows how to compute distances of points.
+    /// First order, half in each of the two entries of a critical edge. Infinite distances and the diagonal
+    /// are never critical and have gradient 0.
+    ///
+    /// Beware of distances that are square roots: the root has an infinite slope at 0, which turns the
+    /// gradient 0 of the diagonal into NaN. `examples/persistence_of_distances.rs` shows how to avoid it.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distances`], see [`DistanceMatrix::new`].
+    /// [`Error::is_invalid_distances`] if a matrix is not a valid distance matrix, see [`DistanceMatrix::new`], or
+    /// cannot be read from its device.
     ///
     /// # Cost
     ///
-    /// One copy of `distances` to the host; items in parallel.
+    /// One copy of `distances` to the host. Items run in parallel, in the precision of `distances` (half precision
+    /// in 32 bits).
     pub fn distances(&self, distances: Tensor<3>) -> Result<DiagramBatch> {
         let items = match distances.dtype() {
             DType::F64 => self.items_of_distances::<f64>(&distances)?,
@@ -140,6 +159,7 @@ impl Persistence {
         Ok(batch(distances, InputKind::Distances, items))
     }
 
+    /// Computes the items of distance matrices, a few of which are read from the device at a time.
     fn items_of_distances<T: DistanceElement + Element>(
         &self,
         distances: &Tensor<3>,
@@ -148,14 +168,17 @@ impl Persistence {
         HostValues: From<Vec<T>>,
     {
         let [_, n_points, n_columns] = distances.dims();
-        let mut items = Items::<T>::new(self, distances.dims())?;
+        let mut items = ItemCollector::<T>::new(self, distances.dims())?;
         read_parts(distances, |part: Vec<T>| {
-            items.extend(&part, |w, values| w.distances(values, n_points, n_columns))
+            items.extend(&part, |w, values| {
+                w.item_of_distances(values, n_points, n_columns)
+            })
         })?;
-        Ok(items.found)
+        Ok(items.items)
     }
 }
 
+/// Creates a batch of diagrams without any graph yet.
 fn batch(input: Tensor<3>, kind: InputKind, items: Vec<Item>) -> DiagramBatch {
     DiagramBatch {
         input,
@@ -165,64 +188,71 @@ fn batch(input: Tensor<3>, kind: InputKind, items: Vec<Item>) -> DiagramBatch {
     }
 }
 
-/// The items found so far, and memory that threads reuse for the next ones.
-struct Items<T: DistanceElement> {
-    found: Vec<Item>,
-    /// Items in all, and numbers in each.
+/// Items computed so far, and buffers that threads reuse for the next ones.
+struct ItemCollector<T: DistanceElement> {
+    items: Vec<Item>,
     batch_size: usize,
-    size: usize,
-    fresh: Workspace<T>,
+    /// Number of input values of each item.
+    item_size: usize,
+    /// Empty workspace, cloned for each thread that finds none idle.
+    prototype: Workspace<T>,
     idle: Mutex<Vec<Workspace<T>>>,
 }
 
-impl<T: DistanceElement> Items<T>
+impl<T: DistanceElement> ItemCollector<T>
 where
     HostValues: From<Vec<T>>,
 {
+    /// Prepares for a batch of the given shape.
     fn new(layer: &Persistence, [batch_size, n_points, n_columns]: [usize; 3]) -> Result<Self> {
         let rips = VietorisRips::new(layer.max_homology_dim)?
             .with_threshold(T::from_f64_nearest(layer.threshold))?;
         Ok(Self {
-            found: Vec::with_capacity(batch_size),
+            items: Vec::with_capacity(batch_size),
             batch_size,
-            size: n_points * n_columns,
-            fresh: Workspace::new(rips),
+            item_size: n_points * n_columns,
+            prototype: Workspace::new(rips),
             idle: Mutex::new(Vec::new()),
         })
     }
 
-    /// Adds the items of the next values, in parallel.
+    /// Computes the items of the next values in parallel, and adds them in order.
     fn extend(
         &mut self,
         values: &[T],
         compute: impl Fn(&mut Workspace<T>, &[T]) -> Result<Item> + Sync,
     ) -> Result<()> {
-        let start = self.found.len();
-        // Items without points have no values to tell them by.
-        let end = match values.len().checked_div(self.size) {
+        let start = self.items.len();
+        // Items without points have no values, so their number does not follow from the length.
+        let end = match values.len().checked_div(self.item_size) {
             Some(n_items) => start + n_items,
             None => self.batch_size,
         };
+        // A workspace is only memory, so one that a panicking thread left behind is still usable.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let items = (start..end).into_par_iter().map(|k| {
-            let waiting = idle().pop();
-            let mut workspace = waiting.unwrap_or_else(|| self.fresh.clone());
-            let item = compute(
-                &mut workspace,
-                &values[(k - start) * self.size..][..self.size],
-            );
-            idle().push(workspace);
-            item.map_err(|error| error.within(format_args!("item {k}")))
-        });
-        // By way of a list, so that of several bad items the first is named, not the fastest.
-        for item in items.collect::<Vec<_>>() {
-            self.found.push(item?);
+        let items: Vec<Result<Item>> = (start..end)
+            .into_par_iter()
+            .map(|k| {
+                // The lock is released before the computation.
+                let reused = idle().pop();
+                let mut workspace = reused.unwrap_or_else(|| self.prototype.clone());
+                let item = compute(
+                    &mut workspace,
+                    &values[(k - start) * self.item_size..][..self.item_size],
+                );
+                idle().push(workspace);
+                item.map_err(|error| error.within(format_args!("item {k}")))
+            })
+            .collect();
+        // Collecting all results first makes the error that of the first bad item, not of the fastest thread.
+        for item in items {
+            self.items.push(item?);
         }
         Ok(())
     }
 }
 
-/// Memory that one thread reuses over its items.
+/// Buffers that one thread reuses from item to item.
 #[derive(Clone)]
 struct Workspace<T: DistanceElement> {
     rips: VietorisRips<T>,
@@ -233,6 +263,7 @@ impl<T: DistanceElement> Workspace<T>
 where
     HostValues: From<Vec<T>>,
 {
+    /// Creates empty buffers.
     fn new(rips: VietorisRips<T>) -> Self {
         Self {
             rips,
@@ -240,7 +271,8 @@ where
         }
     }
 
-    fn rows(
+    /// Computes the distances and diagrams of one item from its rows.
+    fn item_of_rows(
         &mut self,
         rows: &[T],
         [n_points, n_columns]: [usize; 2],
@@ -251,18 +283,27 @@ where
         let mut distances = vec![T::zero(); n_points * n_points];
         self.pairwise
             .compute(distance, rows, n_columns, &mut distances);
-        let in_distances = started.elapsed();
+        let distance_time = started.elapsed();
         let (diagrams, mean_distance) =
             self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points))?;
         Ok(Item {
             diagrams,
             mean_distance,
             distances: distances.into(),
-            times: [in_distances, started.elapsed() - in_distances],
+            timing: PersistenceTiming {
+                distances: distance_time,
+                persistence: started.elapsed() - distance_time,
+            },
         })
     }
 
-    fn distances(&mut self, values: &[T], n_points: usize, n_columns: usize) -> Result<Item> {
+    /// Computes the diagrams of one item from its distance matrix.
+    fn item_of_distances(
+        &mut self,
+        values: &[T],
+        n_points: usize,
+        n_columns: usize,
+    ) -> Result<Item> {
         if n_points != n_columns {
             return Err(Error::invalid_distances(format!(
                 "distance matrix is {n_points} by {n_columns}, expected a square one"
@@ -274,23 +315,30 @@ where
             diagrams,
             mean_distance,
             distances: values.to_vec().into(),
-            times: [Duration::ZERO, started.elapsed()],
+            timing: PersistenceTiming {
+                distances: Duration::ZERO,
+                persistence: started.elapsed(),
+            },
         })
     }
 
-    /// The diagrams, and the mean distance.
+    /// Returns the diagrams of a distance matrix, and its mean distance.
     fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<(Vec<Diagram<f64>>, f64)> {
-        let diagrams = self.rips.diagrams(distances)?;
-        let diagrams = diagrams.iter().map(Diagram::to_f64).collect();
+        let diagrams = self
+            .rips
+            .diagrams(distances)?
+            .iter()
+            .map(Diagram::to_f64)
+            .collect();
         Ok((diagrams, distances.mean()))
     }
 }
 
-/// Whether the metric can compare the rows.
+/// Checks that the metric can compare the rows.
 fn check_rows<T: DistanceElement>(
     rows: &[T],
     [n_points, n_columns]: [usize; 2],
-    metric: Metric,
+    metric: RowMetric,
 ) -> Result<()> {
     if n_columns == 0 {
         return Err(Error::invalid_distribution(
@@ -302,18 +350,18 @@ fn check_rows<T: DistanceElement>(
             "{n_points} rows were passed, expected at most {MAX_POINTS}"
         )));
     }
-    if metric == Metric::Attention && n_points != n_columns {
+    if metric == RowMetric::Attention && n_points != n_columns {
         return Err(Error::invalid_distribution(format!(
-            "attention has {n_points} rows and {n_columns} columns, expected a square matrix to read \
-             distances off its entries"
+            "attention has {n_points} rows and {n_columns} columns, expected a square matrix, whose \
+             entries give the distances"
         )));
     }
     let (lowest, expected) = match metric {
-        Metric::Cosine | Metric::Euclidean => (T::neg_infinity(), "a finite number"),
+        RowMetric::Cosine | RowMetric::Euclidean => (T::neg_infinity(), "a finite number"),
         _ => (T::zero(), "a probability"),
     };
     let is_valid = |x: &T| x.is_finite() & (*x >= lowest);
-    // To the end, so that it is vectorised.
+    // Without an early exit, so that the compiler can vectorise the loop.
     if rows.iter().fold(true, |all, x| all & is_valid(x)) {
         return Ok(());
     }

@@ -1,25 +1,26 @@
-//! Axes with round numbers on them.
+//! Axes of drawings made of pixels.
 
 use super::ticks::ticks;
 
-/// A linear map from numbers to pixels.
+/// Linear map from numbers to pixels, with round numbers as ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
-    /// The numbers at both ends.
+    /// Numbers at both ends of the axis.
     pub(super) range: [f64; 2],
-    /// The pixels there.
+    /// Pixel coordinates of both ends; descending for an axis that points upwards.
     pub(super) pixels: [i32; 2],
 }
 
 impl Axis {
-    pub(super) fn place(&self, value: f64) -> i32 {
+    /// Returns the pixel coordinate of a number; numbers outside the range are drawn at its ends.
+    pub(super) fn pixel(&self, value: f64) -> i32 {
         let [low, high] = self.range;
         let [from, to] = self.pixels;
         let share = ((value - low) / (high - low)).clamp(0.0, 1.0);
         from + (share * f64::from(to - from)).round() as i32
     }
 
-    /// About `n_wanted` round numbers in the range, and what to write at each.
+    /// Returns about `n_wanted` round numbers in the range, and the label of each.
     pub(super) fn ticks(&self, n_wanted: usize) -> Vec<(f64, String)> {
         ticks(self.range, n_wanted)
             .into_iter()
@@ -41,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_few_at_every_scale() {
+    fn ticks_are_few_round_numbers_at_any_scale() {
         assert_eq!(labels(1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(0.83), ["0", "0.2", "0.4", "0.6", "0.8"]);
         assert_eq!(labels(1300.0), ["0", "500", "1000"]);
@@ -50,13 +51,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_placed_between_the_ends_and_kept_there() {
+    fn pixels_stay_within_the_axis() {
         let axis = Axis {
             range: [0.0, 2.0],
             pixels: [500, 100],
         };
         assert_eq!(
-            [0.0, 1.0, 2.0, 3.0].map(|v| axis.place(v)),
+            [0.0, 1.0, 2.0, 3.0].map(|v| axis.pixel(v)),
             [500, 300, 100, 100]
         );
     }

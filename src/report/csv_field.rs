@@ -1,6 +1,6 @@
-//! Text in tables for other programs.
+//! Quotes text for CSV files.
 
-/// A field of a CSV file, in quotes where it needs them.
+/// Returns text as a field of a CSV file, in quotes if it contains a comma, a quote or a line break.
 ///
 /// # Source
 ///
@@ -14,8 +14,9 @@
 /// assert_eq!(["plain", "a,b", "say \"no\""].map(csv_field), ["plain", "\"a,b\"", "\"say \"\"no\"\"\""]);
 /// ```
 pub fn csv_field(field: &str) -> String {
-    match field.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
+    if field.contains([',', '"', '\n']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
     }
 }

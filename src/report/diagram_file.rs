@@ -1,10 +1,15 @@
-//! Persistence diagrams in NumPy's `.npz` archives.
+//! Reads and writes persistence diagrams as NumPy's `.npz` archives.
 //!
-//! For every homology dimension `d`: `dgm<d>`, `[n_bars, 2]` births and deaths in `float64`, `inf`
-//! for essential bars, all items one after the other; `offsets<d>`, item `k` owning the bars
-//! `offsets[k]..offsets[k + 1]`; `birth_simplex<d>` and `death_simplex<d>`, `[n_bars, 2]` vertices of
-//! the critical edges in `int64`, -1 where there is none. `diagrams` is `[n_bars, 3]`, births, deaths
-//! and dimensions of everything; `meta_json` is text in `uint8`.
+//! Arrays of an archive, those with `<d>` for every homology dimension `d`:
+//!
+//! | array | shape | type | content |
+//! |---|---|---|---|
+//! | `dgm<d>` | `[n_bars, 2]` | `float64` | births and deaths of all items, one item after the other; `inf` for essential bars |
+//! | `offsets<d>` | `[n_items + 1]` | `int64` | item `k` has the bars `offsets[k]..offsets[k + 1]` |
+//! | `birth_simplex<d>` | `[n_bars, 2]` | `int64` | vertices of the birth edges; -1 where there is none |
+//! | `death_simplex<d>` | `[n_bars, 2]` | `int64` | vertices of the death edges; -1 where there is none |
+//! | `diagrams` | `[n_bars, 3]` | `float64` | births, deaths and dimensions of all bars |
+//! | `meta_json` | `[n_bytes]` | `uint8` | JSON text in UTF-8 |
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -13,9 +18,10 @@ use npyz::NpyFile;
 use zip::ZipArchive;
 
 use super::npz::Npz;
+use crate::counted::counted;
 use crate::topology::{Diagram, Edge, Point};
 
-/// The archive of the diagrams of several items, by item and homology dimension.
+/// Encodes diagrams, by item and homology dimension, as an archive with the arrays listed above.
 ///
 /// # Errors
 ///
@@ -23,44 +29,46 @@ use crate::topology::{Diagram, Edge, Point};
 pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<Vec<u8>, String> {
     let mut archive = Npz::default();
     let n_dims = items.first().map_or(0, Vec::len);
-    let mut everything = Vec::new();
+    let mut all_dims = Vec::new();
     for dim in 0..n_dims {
         let diagrams = || items.iter().map(move |diagrams| &diagrams[dim]);
         let bars = || diagrams().flat_map(|diagram| &diagram.bars);
         let n_bars = bars().count();
         let points = bars().flat_map(|bar| [bar.birth, bar.death]);
-        everything.extend(bars().flat_map(|bar| [bar.birth, bar.death, dim as f64]));
+        all_dims.extend(bars().flat_map(|bar| [bar.birth, bar.death, dim as f64]));
         let mut offsets = vec![0_i64];
         for diagram in diagrams() {
             offsets.push(offsets[offsets.len() - 1] + diagram.bars.len() as i64);
         }
-        let ends = |edge: Option<Edge>| edge.map_or([-1; 2], |edge| edge.map(i64::from));
-        let births = bars().flat_map(|bar| ends(bar.birth_edge));
-        let deaths = bars().flat_map(|bar| ends(bar.death_edge));
+        let vertices = |edge: Option<Edge>| edge.map_or([-1; 2], |edge| edge.map(i64::from));
+        let births = bars().flat_map(|bar| vertices(bar.birth_edge));
+        let deaths = bars().flat_map(|bar| vertices(bar.death_edge));
         archive.add(&format!("dgm{dim}"), &[n_bars, 2], points)?;
         archive.add(&format!("offsets{dim}"), &[offsets.len()], offsets.clone())?;
         archive.add(&format!("birth_simplex{dim}"), &[n_bars, 2], births)?;
         archive.add(&format!("death_simplex{dim}"), &[n_bars, 2], deaths)?;
     }
-    let n_bars = everything.len() / 3;
-    archive.add("diagrams", &[n_bars, 3], everything)?;
+    let n_bars = all_dims.len() / 3;
+    archive.add("diagrams", &[n_bars, 3], all_dims)?;
     archive.add("meta_json", &[meta_json.len()], meta_json.bytes())?;
     archive.finish()
 }
 
-/// Reads an archive: bars by item, homology dimension and place. An archive without `offsets<d>`, as
-/// other programs write it, is one item.
+/// Reads the births and deaths of an archive, by item, homology dimension and bar.
+///
+/// An archive without `offsets<d>`, as other programs write it, is one item. Arrays may be `float32` too.
 ///
 /// # Errors
 ///
-/// A sentence if the file cannot be read, is no `.npz` archive or has no `dgm0`, or an array has
-/// another shape or type than said above.
+/// A sentence if the file cannot be read, is not an `.npz` archive or has no `dgm0`, or if an array has an unexpected
+/// shape or type.
 pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>, String> {
-    let at = |what: String| format!("{}: {what}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| at(e.to_string()))?;
-    decode(&bytes).map_err(at)
+    let with_path = |message: String| format!("{}: {message}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| with_path(e.to_string()))?;
+    decode(&bytes).map_err(with_path)
 }
 
+/// Reads the content of an archive; see [`read_diagrams`].
 fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))
         .map_err(|e| format!("this is not an .npz archive ({e})"))?;
@@ -69,7 +77,8 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
         let name = format!("dgm{dim}");
         let Some(array) = member(&mut archive, &name)? else {
             if dim == 0 {
-                return Err("there is no array dgm0, expected diagrams by dimension".to_owned());
+                let message = "there is no array dgm0, expected dgm0, dgm1, ... by dimension";
+                return Err(message.to_owned());
             }
             break;
         };
@@ -82,22 +91,23 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
         items.resize(items.len().max(offsets.len() - 1), Vec::new());
         if items.len() != offsets.len() - 1 {
             return Err(format!(
-                "{name} tells of {} items, another dimension of {}",
-                offsets.len() - 1,
-                items.len()
+                "{name} has offsets for {}, but another dimension has {}",
+                counted(offsets.len() - 1, "item"),
+                counted(items.len(), "item")
             ));
         }
         for (item, bounds) in items.iter_mut().zip(offsets.windows(2)) {
             item.push(points[bounds[0]..bounds[1]].to_vec());
         }
     }
-    match items.iter().all(|item| item.len() == items[0].len()) {
-        true => Ok(items),
-        false => Err("dimensions tell of different numbers of items".to_owned()),
+    if items.iter().all(|item| item.len() == items[0].len()) {
+        Ok(items)
+    } else {
+        Err("the dimensions have different numbers of items".to_owned())
     }
 }
 
-/// The bytes of an array, if it is there.
+/// Returns the bytes of an array; `None` if the archive has no such array.
 fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<Vec<u8>>, String> {
     let mut file = match archive.by_name(&format!("{name}.npy")) {
         Ok(file) => file,
@@ -110,6 +120,7 @@ fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<
     Ok(Some(bytes))
 }
 
+/// Reads an array of births and deaths.
 fn points(array: &[u8]) -> Result<Vec<Point>, String> {
     let file = NpyFile::new(array).map_err(|e| e.to_string())?;
     let shape = file.shape().to_vec();
@@ -127,24 +138,31 @@ fn points(array: &[u8]) -> Result<Vec<Point>, String> {
         }
     };
     let (points, _) = values.as_chunks::<2>();
-    match points.len() as u64 == n_bars {
-        true => Ok(points.to_vec()),
-        false => Err(format!("{} of {n_bars} bars are there", points.len())),
+    if points.len() as u64 == n_bars {
+        Ok(points.to_vec())
+    } else {
+        Err(format!(
+            "the array is cut off after {} of {n_bars} bars",
+            points.len()
+        ))
     }
 }
 
+/// Reads the offsets of the items and checks that they cover all bars.
 fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>, String> {
     let file = NpyFile::new(array).map_err(|e| e.to_string())?;
     let offsets: Vec<i64> = file.into_vec().map_err(|e| e.to_string())?;
     let offsets: Vec<usize> = offsets
         .iter()
+        // A negative offset becomes one that the check below refuses.
         .map(|&o| usize::try_from(o).unwrap_or(usize::MAX))
         .collect();
     let is_valid =
         offsets.first() == Some(&0) && offsets.last() == Some(&n_bars) && offsets.is_sorted();
-    match is_valid {
-        true => Ok(offsets),
-        false => Err(format!("expected rising numbers from 0 to {n_bars}")),
+    if is_valid {
+        Ok(offsets)
+    } else {
+        Err(format!("expected ascending numbers from 0 to {n_bars}"))
     }
 }
 
@@ -175,19 +193,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn decoding_inverts_encoding() {
         let items = [item(&[1.0, f64::INFINITY]), item(&[]), item(&[2.0])];
         let bytes = encode_diagrams(&items, "{}").unwrap();
-        let found = decode(&bytes).unwrap();
+        let actual = decode(&bytes).unwrap();
         let first = vec![vec![], vec![[0.5, 1.0], [0.5, f64::INFINITY]]];
         let expected = [first, vec![vec![], vec![]], vec![vec![], vec![[0.5, 2.0]]]];
-        assert_eq!(found, expected);
+        assert_eq!(actual, expected);
         // The same diagrams give the same bytes.
         assert_eq!(encode_diagrams(&items, "{}").unwrap(), bytes);
     }
 
     #[test]
-    fn other_files_get_one_sentence() {
+    fn other_files_give_one_sentence() {
         assert!(
             decode(b"")
                 .unwrap_err()

@@ -1,4 +1,4 @@
-//! Pictures and files of persistence diagrams; plots and pages for reading results.
+//! Drawings and files of persistence diagrams, and plots, tables and HTML pages for reports.
 
 mod axis;
 mod barcode;
@@ -13,7 +13,7 @@ pub mod plot;
 mod ticks;
 
 pub use barcode::barcode;
-pub use canvas::Picture;
+pub use canvas::EncodedImage;
 pub use clip_animation::{ClipPanel, clip_animation};
 pub use csv_field::csv_field;
 pub use diagram_file::{encode_diagrams, read_diagrams};
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
     use crate::topology::{Bar, Diagram};
 
-    /// Diagrams in dimensions 0 and 1 of made-up bars, times a scale.
+    /// Diagrams in dimensions 0 and 1 of synthetic bars, multiplied by a scale.
     fn diagrams(n_bars: usize, scale: f64) -> Vec<Diagram<f64>> {
         let bar = |birth: f64, death: f64| Bar {
             birth: birth * scale,
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_and_scale_of_bars_gives_a_whole_picture() {
+    fn any_number_and_scale_of_bars_is_drawn() {
         for (n_bars, scale) in [
             (0, 1.0),
             (1, 1.0),
@@ -56,16 +56,17 @@ mod tests {
             (20, 1e3),
         ] {
             let diagrams = diagrams(n_bars, scale);
-            for picture in [
+            for image in [
                 persistence_diagram(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
                 barcode(&diagrams, "layer 3, step 1700", "Jensen-Shannon distance"),
             ] {
-                let decoded = image::load_from_memory(&picture.bytes).unwrap();
+                let decoded = image::load_from_memory(&image.bytes).unwrap();
                 assert_eq!(
                     [decoded.width(), decoded.height()],
-                    [picture.width, picture.height]
+                    [image.width, image.height]
                 );
-                assert!(picture.height <= 520);
+                assert!(image.height <= 520);
+                // The colour of dimension 0, which the legend has even without bars.
                 let is_drawn = decoded
                     .to_rgb8()
                     .pixels()
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_plays_with_one_diagram_for_each_frame() {
+    fn an_animation_has_a_diagram_for_each_frame() {
         use image::AnimationDecoder;
         let frames: Vec<f32> = (0..4 * 30).map(|k| (k % 30) as f32 / 29.0).collect();
         let panels = [("clip", 0, &frames[..]), ("predicted", 1, &frames[..90])];
@@ -86,22 +87,22 @@ mod tests {
             first_frame,
             captions: &[],
         });
-        let of_frames: Vec<_> = (0..2).map(|k| diagrams(9 + 3 * k, 0.5)).collect();
-        let picture = clip_animation(&panels, [1, 5, 6], &of_frames, "layer 3", "distance");
-        let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(&picture.bytes));
-        let played = decoder.unwrap().into_frames().collect_frames().unwrap();
-        assert_eq!(played.len(), 4);
-        let [first, last] = [0, 3].map(|k| played[k].buffer());
-        assert_eq!(first.dimensions(), (picture.width, picture.height));
-        let labels: Vec<String> = (0..4).map(|k| format!("says {k}")).collect();
-        let said = ClipPanel {
+        let diagrams: Vec<_> = (0..2).map(|k| diagrams(9 + 3 * k, 0.5)).collect();
+        let animation = clip_animation(&panels, [1, 5, 6], &diagrams, "layer 3", "distance");
+        let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(&animation.bytes));
+        let frames = decoder.unwrap().into_frames().collect_frames().unwrap();
+        assert_eq!(frames.len(), 4);
+        let [first, last] = [0, 3].map(|k| frames[k].buffer());
+        assert_eq!(first.dimensions(), (animation.width, animation.height));
+        let labels: Vec<String> = (0..4).map(|k| format!("class {k}")).collect();
+        let captioned = ClipPanel {
             captions: &labels,
             ..panels[0]
         };
-        let picture = clip_animation(&[said, said], [1, 5, 6], &[], "", "");
-        assert_eq!(picture.width, 14 + 2 * (6 * 42 + 14));
-        assert_eq!(picture.height, 38 + 5 * 42 + 14 + 22);
-        // The prediction begins with the second frame, and the diagrams differ.
+        let animation = clip_animation(&[captioned, captioned], [1, 5, 6], &[], "", "");
+        assert_eq!(animation.width, 14 + 2 * (6 * 42 + 14));
+        assert_eq!(animation.height, 38 + 5 * 42 + 14 + 22);
+        // The predicted clip starts at the second frame, and the diagrams differ.
         assert_ne!(first.get_pixel(330, 100), last.get_pixel(330, 100));
     }
 }

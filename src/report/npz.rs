@@ -1,4 +1,4 @@
-//! NumPy's `.npz` archives.
+//! Writes NumPy's `.npz` archives.
 
 use std::io::{Cursor, Write};
 
@@ -6,7 +6,9 @@ use npyz::{AutoSerialize, Serialize, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// An archive of arrays that grows in memory, uncompressed so that numpy can map it.
+/// Writer of an `.npz` archive in memory.
+///
+/// Arrays are not compressed, so that NumPy can memory-map them.
 ///
 /// # Example
 ///
@@ -27,11 +29,11 @@ impl Default for Npz {
 }
 
 impl Npz {
-    /// One more array, row by row.
+    /// Appends an array, whose values are given in C order (the last axis varies fastest).
     ///
     /// # Errors
     ///
-    /// A sentence if the values are not as many as the shape says, or the archive is larger than the
+    /// A sentence if the number of values does not match the shape, or if the archive is larger than the
     /// format allows.
     pub fn add<T: Serialize + AutoSerialize>(
         &mut self,
@@ -54,13 +56,15 @@ impl Npz {
             .map_err(|e| format!("{name}: {e}"))
     }
 
-    /// The file.
+    /// Returns the content of the file.
     ///
     /// # Errors
     ///
     /// A sentence if the archive is larger than the format allows.
     pub fn finish(self) -> Result<Vec<u8>, String> {
-        let file = self.0.finish().map(Cursor::into_inner);
-        file.map_err(|e| e.to_string())
+        self.0
+            .finish()
+            .map(Cursor::into_inner)
+            .map_err(|e| e.to_string())
     }
 }

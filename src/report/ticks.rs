@@ -1,19 +1,18 @@
-//! Round numbers along an axis, and what to write at each.
+//! Round numbers along an axis, and their labels.
 
-/// Numbers beyond this are drawn there, so that differences stay finite.
+/// Largest absolute value of an end of an axis, so that the length of the axis is finite.
 const LARGEST: f64 = 1e300;
-/// A range narrower than this share of its numbers would have ticks that rounding makes equal.
-const NARROWEST: f64 = 1e-9;
+/// Smallest length of an axis as a fraction of its largest number: below, rounding would make ticks equal.
+const SMALLEST_RELATIVE_LENGTH: f64 = 1e-9;
 
-/// A round number on an axis.
+/// Round number on an axis, and its label.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
     pub(super) value: f64,
     pub(super) label: String,
 }
 
-/// The smallest range that has all finite numbers in it and is wide enough to be divided; `[0, 1]`
-/// without any.
+/// Returns the smallest range that contains all finite values and is wide enough for ticks; `[0, 1]` without any.
 pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> [f64; 2] {
     let finite = values.into_iter().filter(|value| value.is_finite());
     let [low, high] = finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| {
@@ -25,36 +24,41 @@ pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> [f64; 2] {
     wide_enough([low, high])
 }
 
-/// The range in order and finite; widened around its middle where it is too narrow.
+/// Returns the range in ascending order and finite, widened around its middle if it is too narrow for ticks.
 pub(super) fn wide_enough(range: [f64; 2]) -> [f64; 2] {
-    let [a, b] = range.map(|end| match end.is_nan() {
-        true => 0.0,
-        false => end.clamp(-LARGEST, LARGEST),
+    let [a, b] = range.map(|end| {
+        if end.is_nan() {
+            0.0
+        } else {
+            end.clamp(-LARGEST, LARGEST)
+        }
     });
     let [low, high] = [a.min(b), a.max(b)];
     let size = low.abs().max(high.abs());
-    if high - low > (size * NARROWEST).max(1.0 / LARGEST) {
+    if high - low > (size * SMALLEST_RELATIVE_LENGTH).max(1.0 / LARGEST) {
         return [low, high];
     }
+    // Numbers near 0 are rounding errors: an axis as short as they are would magnify them.
     let half = if size > 1e-12 { 0.5 * size } else { 0.5 };
     [low - half, high + half]
 }
 
-/// What ticks of an axis of these numbers must at least be apart: 1 where all are whole, as those of layers are.
+/// Returns the smallest distance between ticks: 1 if all numbers are whole, such as layers, otherwise 0.
 pub(super) fn smallest_step(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut finite = values.into_iter().filter(|value| value.is_finite());
-    match finite.all(|value| value.fract() == 0.0) {
-        true => 1.0,
-        false => 0.0,
+    if finite.all(|value| value.fract() == 0.0) {
+        1.0
+    } else {
+        0.0
     }
 }
 
-/// About `n_wanted` round numbers in the range.
+/// Returns about `n_wanted` round numbers in the range.
 pub(super) fn ticks(range: [f64; 2], n_wanted: usize) -> Vec<Tick> {
     ticks_apart(range, n_wanted, 0.0)
 }
 
-/// At most about `n_wanted` round numbers in the range, at least so far apart.
+/// Returns at most about `n_wanted` round numbers in the range, at least `smallest_step` apart.
 pub(super) fn ticks_apart(range: [f64; 2], n_wanted: usize, smallest_step: f64) -> Vec<Tick> {
     let [low, high] = wide_enough(range);
     let rough = (high - low) / n_wanted.max(1) as f64;
@@ -62,6 +66,7 @@ pub(super) fn ticks_apart(range: [f64; 2], n_wanted: usize, smallest_step: f64) 
     let step = [1.0, 2.0, 5.0, 10.0]
         .map(|factor| factor * magnitude)
         .into_iter()
+        // Tolerances here and below: a division such as 0.6 / 0.2 may miss a whole number by one rounding.
         .find(|step| *step >= rough * (1.0 - 1e-9))
         .unwrap_or(rough)
         .max(smallest_step);
@@ -77,7 +82,7 @@ pub(super) fn ticks_apart(range: [f64; 2], n_wanted: usize, smallest_step: f64) 
         .collect()
 }
 
-/// A number of an axis whose ticks are `step` apart and whose largest has this `size`.
+/// Returns the label of a number on an axis with ticks `step` apart and a largest absolute value of `size`.
 fn label(value: f64, step: f64, size: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -85,25 +90,28 @@ fn label(value: f64, step: f64, size: f64) -> String {
     if value < 0.0 {
         return format!("−{}", label(-value, step, size));
     }
-    let digit = |x: f64| (x * (1.0 + 1e-9)).log10().floor();
+    let exponent = |x: f64| (x * (1.0 + 1e-9)).log10().floor();
     if !(1e-5..1e5).contains(&step) || size >= 1e7 {
-        let digits = (digit(value) - digit(step)).clamp(0.0, 9.0) as usize;
+        let digits = (exponent(value) - exponent(step)).clamp(0.0, 9.0) as usize;
         return format!("{value:.digits$e}").replace(".0e", "e");
     }
-    let decimals = (-digit(step)).max(0.0) as usize;
+    let decimals = (-exponent(step)).max(0.0) as usize;
     format!("{value:.decimals$}")
 }
 
-/// A number with as many decimals as tell hundredths of the range apart.
+/// Formats a number with enough decimals to distinguish hundredths of the range.
 pub(super) fn number(value: f64, range: [f64; 2]) -> String {
     let [low, high] = wide_enough(range);
     let step = 10f64.powf(((high - low) / 100.0).log10().floor());
     let size = low.abs().max(high.abs());
-    match value.is_finite() {
-        true => label(value, step.max(size * 1e-6), size),
-        false if value.is_nan() => "unknown".to_owned(),
-        false if value > 0.0 => "∞".to_owned(),
-        false => "−∞".to_owned(),
+    if value.is_finite() {
+        label(value, step.max(size * 1e-6), size)
+    } else if value.is_nan() {
+        "unknown".to_owned()
+    } else if value > 0.0 {
+        "∞".to_owned()
+    } else {
+        "−∞".to_owned()
     }
 }
 
@@ -112,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_distinct_few_and_inside_at_every_scale() {
+    fn ticks_are_few_distinct_and_inside_the_range() {
         let ends = [
             0.0,
             -0.3,
@@ -161,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_odd_numbers_can_be_divided() {
+    fn ranges_of_extreme_numbers_are_wide_enough() {
         assert_eq!(range_of([]), [0.0, 1.0]);
         assert_eq!(range_of([f64::NAN, f64::INFINITY]), [0.0, 1.0]);
         assert_eq!(range_of([4.0]), [2.0, 6.0]);
@@ -170,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_the_decimals_of_their_range() {
+    fn numbers_have_decimals_that_suit_the_range() {
         assert_eq!(number(0.123456, [0.0, 1.0]), "0.12");
         assert_eq!(number(12.3456, [0.0, 100.0]), "12");
         assert_eq!(number(0.0678, [0.0, 0.0823]), "0.0678");

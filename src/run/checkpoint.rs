@@ -1,4 +1,4 @@
-//! Checkpoints: one directory each, whole or absent.
+//! Checkpoints: one directory each, complete or absent.
 
 use std::fs::File;
 use std::io;
@@ -6,96 +6,100 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::checksums;
 use super::directory::RunDirectory;
-use super::sums;
 
-/// Where training stood when a checkpoint was taken.
+/// State of training at a checkpoint, apart from model and optimiser.
 ///
-/// Order, augmentation and dropout are functions of seed, epoch, place and step, so the step is all
-/// that is needed to go on with the same random numbers.
+/// Order of samples, augmentation and dropout are functions of seed, epoch, index and step, so a run
+/// resumes with the same random numbers if it knows the step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointState {
-    /// Optimiser steps done.
+    /// Number of optimiser steps done.
     pub step: usize,
-    /// What the validation split said of it; absent within an epoch.
+    /// Score on the validation split; `None` within an epoch.
     pub validation: Option<ValidationScore>,
-    /// Full weight of each penalty; `null` while a gradient share is not measured.
+    /// Full weight of each penalty; `None` until its gradient share is measured.
     pub penalty_weights: Vec<Option<f64>>,
-    /// Largest mean distance that each layer has had at a validation.
+    /// Largest mean distance between attention rows that each layer has had at a validation.
     pub peak_distances: Vec<f64>,
     /// Wall-clock seconds of training so far.
     pub seconds: f64,
-    /// Of these, seconds within training steps.
+    /// Seconds within training steps, a part of `seconds`.
     pub seconds_in_steps: f64,
-    /// Of these, seconds in penalties.
+    /// Seconds in penalties, a part of `seconds_in_steps`.
     pub seconds_in_topology: f64,
-    /// Length of `metrics.jsonl`; what lies beyond came later.
+    /// Length of `metrics.jsonl` in bytes; later records lie beyond.
     pub metrics_bytes: u64,
     /// SHA-256 of the run's `config.toml`.
     pub config_sha256: String,
 }
 
-/// How well a checkpoint does on the validation split.
+/// Score of a checkpoint on the validation split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ValidationScore {
-    /// What a better model has more of: accuracy, or the negative of an error.
+    /// Score that is higher for better models: accuracy, or the negative of an error.
     pub score: f64,
-    /// The task's loss.
+    /// Task loss.
     pub loss: f64,
 }
 
-/// The checkpoints of a run: the newest few and the best are kept.
+/// Usable checkpoints of a run; the newest ones and the best one are kept.
 #[derive(Debug)]
 pub struct Checkpoints {
     directory: PathBuf,
     keep_last: usize,
-    /// In ascending order of their steps.
-    sound: Vec<CheckpointState>,
+    /// Checkpoints that passed verification, in ascending order of their steps.
+    usable: Vec<CheckpointState>,
 }
 
+/// Name of the file with the [`CheckpointState`].
 const STATE: &str = "state.json";
 
 impl Checkpoints {
-    /// Looks at the checkpoints of a run and verifies each; one sentence for every one that cannot
-    /// be used. Changes nothing.
+    /// Opens the checkpoints of a run, and verifies each of them.
+    ///
+    /// Returns one sentence for every checkpoint that cannot be used. Changes no files.
     ///
     /// # Errors
     ///
-    /// As reading the directory.
+    /// The directory cannot be read.
     pub fn open(run: &RunDirectory, keep_last: usize) -> io::Result<(Self, Vec<String>)> {
         let directory = run.checkpoints();
-        let mut sound = Vec::new();
+        let mut usable = Vec::new();
         let mut complaints = Vec::new();
         for entry in std::fs::read_dir(&directory)? {
             let path = entry?.path();
             if let Some(step) = step_of(&path) {
                 match read(&path, step) {
-                    Ok(state) => sound.push(state),
+                    Ok(state) => usable.push(state),
                     Err(complaint) => complaints.push(complaint),
                 }
             }
         }
-        sound.sort_by_key(|state: &CheckpointState| state.step);
+        usable.sort_by_key(|state: &CheckpointState| state.step);
         let checkpoints = Self {
             directory,
             keep_last,
-            sound,
+            usable,
         };
         Ok((checkpoints, complaints))
     }
 
-    /// Repairs what a kill in the middle of [`Checkpoints::save`] can leave; only for the process
-    /// that trains.
+    /// Cleans up after a process that was killed within [`Checkpoints::save`].
+    ///
+    /// Only the process that trains in the directory may call it.
     ///
     /// # Errors
     ///
-    /// As reading the directory and renaming.
+    /// The directory cannot be read, or a part of it cannot be renamed or removed.
     pub fn recover(run: &RunDirectory) -> io::Result<()> {
         for entry in std::fs::read_dir(run.checkpoints())? {
             let path = entry?.path();
-            let whole = path.with_extension("");
+            let complete = path.with_extension("");
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("replaced") if !whole.exists() => std::fs::rename(path, whole)?,
+                // Killed between two renames: the replaced checkpoint is the only complete one.
+                Some("replaced") if !complete.exists() => std::fs::rename(path, complete)?,
                 Some("replaced" | "partial") => remove(&path)?,
                 _ => {}
             }
@@ -103,12 +107,14 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Takes one: `write` fills a directory that takes its name once it is whole and on the disk.
-    /// Then those that are neither among the newest nor the best are removed.
+    /// Saves a checkpoint, whose files `write` writes into a given directory.
+    ///
+    /// The directory gets its name once it is complete and on the disk. Checkpoints that are neither
+    /// among the newest nor the best are removed afterwards.
     ///
     /// # Errors
     ///
-    /// As writing, and what `write` returns; the checkpoints before stay as they are.
+    /// Errors of writing and of `write`; earlier checkpoints are not changed then.
     pub fn save(
         &mut self,
         state: &CheckpointState,
@@ -117,21 +123,21 @@ impl Checkpoints {
         let path = self.path(state.step);
         let partial = path.with_extension("partial");
         remove(&partial)?;
-        let written = fill(&partial, state, write).and_then(|()| self.put(&partial, &path));
+        let written = fill(&partial, state, write).and_then(|()| self.publish(&partial, &path));
         if let Err(error) = written {
             let _ = remove(&partial);
             return Err(error);
         }
-        self.sound.retain(|known| known.step != state.step);
-        self.sound.push(state.clone());
+        self.usable.retain(|known| known.step != state.step);
+        self.usable.push(state.clone());
         self.prune()?;
         Ok(path)
     }
 
-    /// The one best on the validation split: highest score, then lowest loss, then earliest.
+    /// Best checkpoint on the validation split: highest score, then lowest loss, then earliest step.
     pub fn best(&self) -> Option<(&CheckpointState, ValidationScore, PathBuf)> {
         let scored = self
-            .sound
+            .usable
             .iter()
             .filter_map(|state| Some((state, state.validation?)));
         let (state, score) = scored.max_by(|(a, a_score), (b, b_score)| {
@@ -142,20 +148,21 @@ impl Checkpoints {
         Some((state, score, self.path(state.step)))
     }
 
-    /// The newest one.
+    /// Newest checkpoint.
     pub fn newest(&self) -> Option<(&CheckpointState, PathBuf)> {
-        let state = self.sound.last()?;
+        let state = self.usable.last()?;
         Some((state, self.path(state.step)))
     }
 
-    /// The newest one whose records are all in a `metrics.jsonl` of this length; a sentence for
-    /// every newer one.
+    /// Newest checkpoint whose records are all in a `metrics.jsonl` of this length.
+    ///
+    /// `complaints` gets one sentence for every newer checkpoint.
     pub fn newest_within(
         &self,
         metrics_bytes: u64,
         complaints: &mut Vec<String>,
     ) -> Option<(CheckpointState, PathBuf)> {
-        for state in self.sound.iter().rev() {
+        for state in self.usable.iter().rev() {
             let path = self.path(state.step);
             if state.metrics_bytes <= metrics_bytes {
                 return Some((state.clone(), path));
@@ -169,17 +176,17 @@ impl Checkpoints {
         None
     }
 
-    /// Puts everything away that lies beyond a step, under names that are no checkpoint's.
+    /// Renames all checkpoints after a step, and all unusable ones, to `<step>.unusable`.
     ///
     /// # Errors
     ///
-    /// As renaming.
+    /// A directory cannot be renamed.
     pub fn set_aside_after(&mut self, step: Option<usize>) -> io::Result<()> {
-        self.sound.retain(|state| Some(state.step) <= step);
+        self.usable.retain(|state| Some(state.step) <= step);
         for entry in std::fs::read_dir(&self.directory)? {
             let path = entry?.path();
-            if let Some(found) = step_of(&path)
-                && self.sound.iter().all(|state| state.step != found)
+            if let Some(step) = step_of(&path)
+                && self.usable.iter().all(|state| state.step != step)
             {
                 let aside = path.with_extension("unusable");
                 remove(&aside)?;
@@ -193,8 +200,8 @@ impl Checkpoints {
         self.directory.join(step.to_string())
     }
 
-    /// Gives a whole directory its name, in place of one that has it already.
-    fn put(&self, partial: &Path, path: &Path) -> io::Result<()> {
+    /// Gives a complete directory its final name, and replaces a checkpoint that has that name.
+    fn publish(&self, partial: &Path, path: &Path) -> io::Result<()> {
         let replaced = path.with_extension("replaced");
         remove(&replaced)?;
         if path.exists() {
@@ -205,32 +212,34 @@ impl Checkpoints {
         remove(&replaced)
     }
 
+    /// Removes checkpoints that are neither among the newest nor the best.
     fn prune(&mut self) -> io::Result<()> {
         let best = self.best().map(|(state, ..)| state.step);
-        let n_old = self.sound.len().saturating_sub(self.keep_last);
-        let old: Vec<usize> = self.sound[..n_old]
+        let n_old = self.usable.len().saturating_sub(self.keep_last);
+        let old: Vec<usize> = self.usable[..n_old]
             .iter()
             .map(|state| state.step)
             .filter(|&step| Some(step) != best)
             .collect();
         for step in old {
-            // A removal that is cut short must not leave something that looks like a checkpoint.
-            let doomed = self.path(step).with_extension("partial");
-            std::fs::rename(self.path(step), &doomed)?;
-            std::fs::remove_dir_all(doomed)?;
-            self.sound.retain(|state| state.step != step);
+            // Renamed first: a removal that is interrupted must not leave part of a checkpoint.
+            let removed = self.path(step).with_extension("partial");
+            std::fs::rename(self.path(step), &removed)?;
+            std::fs::remove_dir_all(removed)?;
+            self.usable.retain(|state| state.step != step);
         }
         Ok(())
     }
 }
 
-/// The step of a checkpoint's directory; `None` for anything else.
+/// Step of a checkpoint's directory; `None` for other paths.
 fn step_of(path: &Path) -> Option<usize> {
     path.file_name()?.to_str()?.parse().ok()
 }
 
+/// Reads and verifies the checkpoint of a step; the error is one sentence.
 fn read(path: &Path, step: usize) -> Result<CheckpointState, String> {
-    sums::verify(path)?;
+    checksums::verify(path)?;
     let file = path.join(STATE);
     let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let state: CheckpointState =
@@ -238,11 +247,15 @@ fn read(path: &Path, step: usize) -> Result<CheckpointState, String> {
     if state.step == step {
         Ok(state)
     } else {
-        let found = state.step;
-        Err(format!("{} is of step {found}", path.display()))
+        Err(format!(
+            "{} holds step {}, expected step {step}",
+            path.display(),
+            state.step
+        ))
     }
 }
 
+/// Writes a checkpoint with its state and checksums into a new directory.
 fn fill(
     partial: &Path,
     state: &CheckpointState,
@@ -256,9 +269,10 @@ fn fill(
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
-    sums::seal(partial, &names)
+    checksums::seal(partial, &names)
 }
 
+/// Removes a directory, if it exists.
 fn remove(directory: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

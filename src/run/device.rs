@@ -1,28 +1,28 @@
-//! Devices by name.
+//! Devices that are selected by name.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor};
 
-/// Names of the devices there can be, each also the feature to build with.
+/// Names of all devices; each is also the name of the cargo feature that it needs.
 pub const DEVICES: [&str; 5] = ["flex", "ndarray", "wgpu", "vulkan", "cuda"];
 
-/// What is known of a device.
+/// Device with its description, or the reason why it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceReport {
-    /// Its name, as `--device` takes it.
+    /// Name of the device, as for `--device`.
     pub name: &'static str,
-    /// What it is, or one sentence why it cannot be used.
+    /// Description of the device, or one sentence on why it cannot be used.
     pub state: Result<String, String>,
 }
 
-/// Tries every device.
+/// Tries every device, and describes those that work.
 ///
 /// # Cost
 ///
-/// Opens those that this program was built with; a graphics card may take seconds.
-pub fn usable_devices() -> Vec<DeviceReport> {
+/// Opens every device that the program was built with; a graphics card may take seconds.
+pub fn device_reports() -> Vec<DeviceReport> {
     let report = |name| DeviceReport {
         name,
         state: open_device(name).map(|device| describe(name, &device)),
@@ -30,12 +30,12 @@ pub fn usable_devices() -> Vec<DeviceReport> {
     DEVICES.into_iter().map(report).collect()
 }
 
-/// The device of that name, without autodiff, tried with a small sum.
+/// Opens the device with this name, without autodiff, and tries it with a small sum.
 ///
 /// # Errors
 ///
-/// One sentence if there is no such name, if this program was built without it, or if it does not
-/// work on this machine.
+/// One sentence if the name is unknown, the program was built without the device, or the device does
+/// not work on this machine.
 pub fn open_device(name: &str) -> Result<Device, String> {
     if !DEVICES.contains(&name) {
         return Err(format!(
@@ -53,22 +53,25 @@ pub fn open_device(name: &str) -> Result<Device, String> {
         Ok(None) if !is_built_in(name) => Err(format!(
             "this program was built without the device `{name}`; build it with `--features {name}`"
         )),
-        Ok(None) => Err(format!("device `{name}` does not compute")),
+        Ok(None) => Err(format!("device `{name}` returns wrong sums")),
         Err(reason) => Err(format!(
             "device `{name}` cannot be opened: {reason}; see `burn-topology devices` for those that can"
         )),
     }
 }
 
-/// Runs something that panics where there is no driver, and returns the reason in place of that.
+/// Runs a function that may panic, and returns the first line of the panic as an error.
+///
+/// Burn panics where a driver is missing.
 fn quietly<T>(open: impl FnOnce() -> T) -> Result<T, String> {
-    // Drivers are opened on threads of their own; the first panic of any thread is the cause.
+    // A driver is opened on its own thread, so the first panic of any thread is the cause, and later
+    // ones only follow from it.
     let cause = Arc::new(OnceLock::new());
-    let of_hook = Arc::clone(&cause);
+    let first_panic = Arc::clone(&cause);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or("no reason was given");
-        let _ = of_hook.set(text.lines().next().unwrap_or_default().to_owned());
+        let _ = first_panic.set(text.lines().next().unwrap_or_default().to_owned());
     }));
     let outcome = catch_unwind(AssertUnwindSafe(open));
     std::panic::set_hook(hook);
@@ -91,7 +94,7 @@ fn built_in(name: &str) -> Option<Device> {
         #[cfg(feature = "flex")]
         "flex" => Some(Device::flex()),
         #[cfg(feature = "ndarray")]
-        #[allow(deprecated, reason = "asked for; leaves with Burn 0.23")]
+        #[allow(deprecated, reason = "kept until Burn 0.23 removes it")]
         "ndarray" => Some(Device::ndarray()),
         #[cfg(feature = "wgpu")]
         "wgpu" => Some(Device::wgpu(Default::default())),
@@ -131,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_name_is_reported_and_flex_computes() {
-        let reports = usable_devices();
+        let reports = device_reports();
         assert_eq!(reports.len(), DEVICES.len());
         assert!(reports[0].state.is_ok());
         for report in reports {
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_becomes_its_first_line() {
+    fn a_panic_becomes_an_error_of_one_line() {
         let reason: Result<(), String> = quietly(|| panic!("no driver {}\nmore", 1));
         assert_eq!(reason, Err("no driver 1".to_owned()));
     }

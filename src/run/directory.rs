@@ -1,4 +1,4 @@
-//! The directory of a run.
+//! Directory of a run, and the names of its files.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use super::lock::RunLock;
 use super::manifest::Manifest;
 
-/// A run's directory and the names in it.
+/// Directory of a run, and the paths of its files.
 #[derive(Debug, Clone)]
 pub struct RunDirectory {
     root: PathBuf,
 }
 
 impl RunDirectory {
-    /// Makes a new directory with its first files in it, whole or not at all; never touches one
-    /// that exists.
+    /// Creates a new directory with its first files, completely or not at all; never changes an
+    /// existing one.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if there is anything at `root`; else as writing.
+    /// [`io::ErrorKind::AlreadyExists`] if `root` exists; other kinds if it cannot be written.
     pub fn create(root: &Path, config: &str, manifest: &Manifest) -> io::Result<Self> {
-        // Without a slash at the end, which would put the partial directory inside.
+        // Drops a slash at the end, which would put the partial directory inside of `root`.
         let root: &Path = &root.components().collect::<PathBuf>();
         if root.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -35,11 +35,12 @@ impl RunDirectory {
         let mut name = root.as_os_str().to_owned();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = Self { root: name.into() };
-        let made = partial.fill(config, manifest).and_then(|()| {
-            // Two processes that make the same run: a directory with files in it is not replaced.
+        let created = partial.fill(config, manifest).and_then(|()| {
+            // If another process created the same run meanwhile, renaming fails: it does not replace
+            // a directory that has files.
             std::fs::rename(&partial.root, root)
         });
-        if let Err(error) = made {
+        if let Err(error) = created {
             let _ = std::fs::remove_dir_all(&partial.root);
             return Err(match error.kind() {
                 io::ErrorKind::DirectoryNotEmpty => io::ErrorKind::AlreadyExists.into(),
@@ -61,86 +62,87 @@ impl RunDirectory {
         File::create_new(self.log()).map(drop)
     }
 
-    /// A directory that a run made.
+    /// Opens the directory of an existing run.
     ///
     /// # Errors
     ///
-    /// One sentence if it is not there or holds no configuration.
+    /// One sentence if there is no such directory, or it has no configuration.
     pub fn open(root: &Path) -> Result<Self, String> {
         let run = Self {
             root: root.to_owned(),
         };
-        match root.is_dir() {
-            true if run.config().is_file() => Ok(run),
-            true => Err(format!(
+        if !root.is_dir() {
+            return Err(format!("{}: no such run directory", root.display()));
+        }
+        if !run.config().is_file() {
+            return Err(format!(
                 "{}: no config.toml, expected a run directory",
                 root.display()
-            )),
-            false => Err(format!("{}: no such run directory", root.display())),
+            ));
         }
+        Ok(run)
     }
 
-    /// Keeps other processes from training in this directory, until the lock is dropped or the
-    /// process ends, however it ends; see [`RunLock`].
+    /// Locks the directory for training until the lock is dropped or the process ends.
     ///
     /// # Errors
     ///
-    /// One sentence if another process holds it, or the directory cannot be written.
+    /// One sentence if another process holds the lock, or the directory cannot be written.
     pub fn lock(&self) -> Result<RunLock, String> {
         RunLock::take(&self.root)
     }
 
-    /// Whether a process holds the lock.
+    /// True if a process holds the lock.
     pub fn is_locked(&self) -> bool {
         RunLock::is_taken(&self.root)
     }
 
-    /// The directory itself.
+    /// Path of the directory itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The resolved configuration.
+    /// Path of the resolved configuration, `config.toml`.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.toml")
     }
 
-    /// What ran, and on what.
+    /// Path of the [`Manifest`], `manifest.json`.
     pub fn manifest(&self) -> PathBuf {
         self.root.join("manifest.json")
     }
 
-    /// One JSON object per record.
+    /// Path of the metrics, `metrics.jsonl`: one JSON object per record.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
     }
 
-    /// Event files.
+    /// Path of the directory of TensorBoard event files.
     pub fn tensorboard(&self) -> PathBuf {
         self.root.join("tensorboard")
     }
 
-    /// One directory per checkpoint, named by its step.
+    /// Path of the directory of checkpoints, which are named by their steps.
     pub fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoints")
     }
 
-    /// Final metrics; written last.
+    /// Path of the final metrics, `summary.json`, which is written last.
     pub fn summary(&self) -> PathBuf {
         self.root.join("summary.json")
     }
 
-    /// The lines that the person saw.
+    /// Path of the log, `log.txt`: the lines that were printed.
     pub fn log(&self) -> PathBuf {
         self.root.join("log.txt")
     }
 }
 
-/// Writes a file beside its place and renames it there, so that it is whole or absent.
+/// Writes a file under another name and renames it, so that it is never there in part.
 ///
 /// # Errors
 ///
-/// As writing and renaming.
+/// The file cannot be written or renamed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
     let mut file = File::create(&partial)?;

@@ -1,7 +1,7 @@
 //! TensorBoard event files.
 //!
-//! Framing and messages come from tensorboard-rs; the file is our own, because that crate's writer
-//! truncates a file of the same second, loses what is queued at exit, and panics on a full disk.
+//! Framing and messages come from tensorboard-rs. Files are written here, because the writer of that
+//! crate truncates a file of the same second, loses queued events at exit, and panics on a full disk.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -14,22 +14,23 @@ use tensorboard_proto::summary::Summary_Value;
 use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary;
 
-use super::summary_value::{self, Chart, HparamValue};
+use super::tensorboard_values::{self, Chart, HparamValue};
 
+/// Longest time that events stay in memory while others are written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// One event file, written by one thread.
+/// Writer of one TensorBoard event file.
 ///
 /// # Errors
 ///
-/// Every call returns the error of the file system; none panics.
+/// Every method returns errors of the file system; none panics.
 pub struct EventWriter {
     records: RecordWriter<BufWriter<File>>,
     flushed: Instant,
 }
 
 impl EventWriter {
-    /// Opens a new event file in `directory`, which is made if it is not there.
+    /// Creates a new event file in `directory`, and the directory if it is missing.
     pub fn create(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let file = new_file(directory)?;
@@ -43,7 +44,7 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// Declares what TensorBoard has at a step and later void: a run goes on from there.
+    /// Marks a resumed run: TensorBoard ignores earlier values at this step and later.
     pub fn session_start(&mut self, step: usize) -> io::Result<()> {
         let mut event = event();
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
@@ -53,7 +54,7 @@ impl EventWriter {
         self.write(&event)
     }
 
-    /// Appends one number; 32 bits are what TensorBoard keeps.
+    /// Appends one number, which TensorBoard stores in 32 bits.
     pub fn scalar(&mut self, tag: &str, value: f64, step: usize) -> io::Result<()> {
         let mut event = event();
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
@@ -61,44 +62,46 @@ impl EventWriter {
         self.write(&event)
     }
 
-    /// Appends the distribution of some numbers.
+    /// Appends a histogram of some numbers; numbers that are not finite are left out.
     pub fn histogram(&mut self, tag: &str, values: &[f64], step: usize) -> io::Result<()> {
-        self.summary(step, vec![summary_value::histogram(tag, values)])
+        self.summary(step, vec![tensorboard_values::histogram(tag, values)])
     }
 
     /// Appends a text in Markdown.
     pub fn text(&mut self, tag: &str, markdown: &str, step: usize) -> io::Result<()> {
-        self.summary(step, vec![summary_value::text(tag, markdown)])
+        self.summary(step, vec![tensorboard_values::text(tag, markdown)])
     }
 
-    /// Appends an encoded picture of this width and height in pixels.
+    /// Appends an encoded image of `size`, width and height in pixels.
     pub fn image(&mut self, tag: &str, size: [u32; 2], png: &[u8], step: usize) -> io::Result<()> {
-        self.summary(step, vec![summary_value::image(tag, size, png)])
+        self.summary(step, vec![tensorboard_values::image(tag, size, png)])
     }
 
-    /// Gives the run a row in the table of hyperparameters; its columns are the settings and, by
-    /// their scalar tags, the final metrics. Runs of one group, as of several seeds, are averaged.
+    /// Adds the run to the table of hyperparameters.
+    ///
+    /// The columns are the settings, and the final metrics by their scalar tags. Runs of one group,
+    /// such as several seeds, are averaged.
     pub fn hparams_start(
         &mut self,
         settings: &[(String, HparamValue)],
         metrics: &[String],
         group: &str,
     ) -> io::Result<()> {
-        let values = summary_value::hparams_start(settings, metrics, group, now());
+        let values = tensorboard_values::hparams_start(settings, metrics, group, now());
         self.summary(0, values.into())
     }
 
-    /// Says in the table of hyperparameters that the run is over.
+    /// Marks the run as finished or failed in the table of hyperparameters.
     pub fn hparams_end(&mut self, is_success: bool) -> io::Result<()> {
-        self.summary(0, vec![summary_value::hparams_end(is_success, now())])
+        self.summary(0, vec![tensorboard_values::hparams_end(is_success, now())])
     }
 
-    /// Arranges charts on the page of custom scalars, in categories.
+    /// Defines the charts of the page of custom scalars, in categories.
     pub fn layout(&mut self, categories: &[(&str, &[Chart])]) -> io::Result<()> {
-        self.summary(0, vec![summary_value::layout(categories)])
+        self.summary(0, vec![tensorboard_values::layout(categories)])
     }
 
-    /// Hands everything to the file system.
+    /// Writes all buffered events to the file.
     pub fn flush(&mut self) -> io::Result<()> {
         self.flushed = Instant::now();
         self.records.flush()
@@ -133,7 +136,7 @@ fn now() -> f64 {
     since_1970.unwrap_or_default().as_secs_f64()
 }
 
-/// A file of a name that no other writer took, even in the same second.
+/// Creates a file with a name that no other writer has, even in the same second.
 fn new_file(directory: &Path) -> io::Result<File> {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
     let stem = format!(
@@ -154,7 +157,7 @@ fn new_file(directory: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
-    /// The events of a file, its framing and checksums verified.
+    /// Reads the events of a file, and checks framing and checksums.
     fn read(path: &Path) -> Vec<Event> {
         let bytes = std::fs::read(path).unwrap();
         let mut rest = bytes.as_slice();
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_read_back_and_two_writers_do_not_collide() {
+    fn two_writers_of_one_second_have_their_own_files() {
         let directory = std::env::temp_dir().join(format!("events-{}", std::process::id()));
         for value in [1.5, f64::NAN] {
             let mut writer = EventWriter::create(&directory).unwrap();
@@ -198,17 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn every_plugin_gets_its_own_shape() {
+    fn every_plugin_gets_the_shape_it_expects() {
         let directory = std::env::temp_dir().join(format!("plugins-{}", std::process::id()));
         let mut writer = EventWriter::create(&directory).unwrap();
         writer.session_start(5).unwrap();
         writer
-            .histogram("lives", &[0.0, 1.0, 3.0, f64::NAN], 5)
+            .histogram("lifetimes", &[0.0, 1.0, 3.0, f64::NAN], 5)
             .unwrap();
         writer.histogram("equal", &[2.0; 4], 5).unwrap();
         writer.histogram("none", &[], 5).unwrap();
         writer.text("config", "*hello*", 5).unwrap();
-        writer.image("picture", [3, 2], b"png", 5).unwrap();
+        writer.image("image", [3, 2], b"png", 5).unwrap();
         let settings = [("lr".to_owned(), HparamValue::Number(0.1))];
         writer
             .hparams_start(&settings, &["accuracy".to_owned()], "group")
@@ -228,7 +231,7 @@ mod tests {
             .iter()
             .flat_map(|event| event.get_summary().get_value())
             .collect();
-        let found: Vec<(&str, &str, Vec<i64>)> = values
+        let shapes: Vec<(&str, &str, Vec<i64>)> = values
             .iter()
             .map(|value| {
                 let shape = value.get_tensor().get_tensor_shape().get_dim();
@@ -240,13 +243,13 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            found,
+            shapes,
             [
-                ("lives", "histograms", vec![30, 3]),
+                ("lifetimes", "histograms", vec![30, 3]),
                 ("equal", "histograms", vec![1, 3]),
                 ("none", "histograms", vec![0, 3]),
                 ("config/text_summary", "text", vec![1]),
-                ("picture", "images", vec![3]),
+                ("image", "images", vec![3]),
                 ("_hparams_/experiment", "hparams", vec![0]),
                 ("_hparams_/session_start_info", "hparams", vec![0]),
                 ("_hparams_/session_end_info", "hparams", vec![0]),
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_is_an_error() {
+    fn a_directory_that_cannot_be_created_is_an_error() {
         assert!(EventWriter::create(Path::new("/proc/nowhere")).is_err());
     }
 }

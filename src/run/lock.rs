@@ -1,4 +1,4 @@
-//! One process at a time trains in a run directory.
+//! Lock of a run directory: only one process at a time trains there.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -7,35 +7,48 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, SystemTime};
 
-/// Time between two heartbeats.
+/// Time between two heartbeats of a lock.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// A lock of another machine without a heartbeat for so long is one that was left behind.
+/// Age of the last heartbeat from which a lock of another machine counts as left behind.
 const STALE: Duration = Duration::from_secs(120);
 
-/// What looks whether a lock is taken holds it for a moment, which is waited for.
-const PATIENCE: [Duration; 10] = [Duration::from_millis(20); 10];
+/// Waiting times between attempts to lock: [`RunLock::is_taken`] of another process holds the lock briefly.
+const RETRIES: [Duration; 10] = [Duration::from_millis(20); 10];
 
-/// Held while a process trains in a directory; released when dropped, or when the process ends.
+/// Lock on a run directory; released when it is dropped or the process ends.
 ///
-/// On one machine the system keeps the lock. Network disks may not tell it to other machines: for them the
-/// file names its holder and is touched every 20 s. A machine that finds it younger than two minutes keeps away.
-/// Machines that share a disk need clocks that agree to a minute.
+/// On one machine it is a file lock of the operating system. Network disks may not share such locks
+/// with other machines, so the file also holds the name of the machine, and its time of modification
+/// is renewed every 20 s: a heartbeat. Other machines respect the lock while the last heartbeat is less
+/// than two minutes old. Machines that share a disk need clocks that agree to a minute.
 #[derive(Debug)]
 pub struct RunLock {
     file: File,
-    heart: Option<(Sender<()>, JoinHandle<()>)>,
+    heartbeat: Option<Heartbeat>,
+}
+
+/// Thread that renews the time of modification of a lock file.
+#[derive(Debug)]
+struct Heartbeat {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl RunLock {
+    /// Takes the lock of a directory.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if another process holds the lock, or the directory cannot be written.
     pub(super) fn take(root: &Path) -> Result<Self, String> {
         let cannot = |error: io::Error| format!("cannot write in {}: {error}", root.display());
         let mut file = open(root).map_err(cannot)?;
-        let mut patience = PATIENCE.iter();
+        let mut retries = RETRIES.iter();
         while let Err(error) = file.try_lock() {
-            match (error, patience.next()) {
+            match (error, retries.next()) {
                 (TryLockError::Error(error), _) => return Err(cannot(error)),
-                (TryLockError::WouldBlock, Some(&moment)) => sleep(moment),
+                (TryLockError::WouldBlock, Some(&pause)) => sleep(pause),
                 (TryLockError::WouldBlock, None) => {
                     return Err(format!(
                         "{}: another process is training in this directory",
@@ -46,8 +59,8 @@ impl RunLock {
         }
         if let Some((host, age)) = holder_elsewhere(root) {
             return Err(format!(
-                "{}: a process on {host} is training in this directory (last sign of it {} s ago); one that was killed is \
-                 forgotten after {} s",
+                "{}: a process on {host} is training in this directory (last heartbeat {} s ago); if it was killed, try \
+                 again when that is {} s ago",
                 root.display(),
                 age.as_secs(),
                 STALE.as_secs()
@@ -58,23 +71,24 @@ impl RunLock {
             .map_err(cannot)?;
         let (stop, stopped) = channel();
         let beating = file.try_clone().map_err(cannot)?;
-        let heart = spawn(move || {
+        let thread = spawn(move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
-                // A disk that cannot be reached for a while is no reason to stop a training.
+                // A disk that cannot be reached for a while is no reason to stop training.
                 let _ = beating.set_modified(SystemTime::now());
             }
         });
         Ok(Self {
             file,
-            heart: Some((stop, heart)),
+            heartbeat: Some(Heartbeat { stop, thread }),
         })
     }
 
+    /// True if a process holds the lock of a directory.
     pub(super) fn is_taken(root: &Path) -> bool {
         if holder_elsewhere(root).is_some() {
             return true;
         }
-        // Never makes the file: whoever looks may not write here.
+        // Only opens the file, because the directory may be read-only for this process.
         let file = File::open(root.join("lock"));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
@@ -82,11 +96,11 @@ impl RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // No holder: free at once for every machine.
+        // An empty file is free at once for every machine; they need not wait for its age.
         let _ = self.file.set_len(0);
-        if let Some((stop, heart)) = self.heart.take() {
+        if let Some(Heartbeat { stop, thread }) = self.heartbeat.take() {
             let _ = stop.send(());
-            let _ = heart.join();
+            let _ = thread.join();
         }
     }
 }
@@ -98,7 +112,7 @@ fn open(root: &Path) -> io::Result<File> {
         .open(root.join("lock"))
 }
 
-/// Another machine that says that it trains here, and how long ago it last did.
+/// Name of another machine that holds the lock, and the age of its last heartbeat.
 fn holder_elsewhere(root: &Path) -> Option<(String, Duration)> {
     let path = root.join("lock");
     let holder = std::fs::read_to_string(&path).ok()?;
@@ -106,7 +120,7 @@ fn holder_elsewhere(root: &Path) -> Option<(String, Duration)> {
         return None;
     }
     let touched = path.metadata().ok()?.modified().ok()?;
-    // A clock that is ahead of ours has just touched it.
+    // A time in the future, from a clock that is ahead of ours, counts as now.
     let age = SystemTime::now()
         .duration_since(touched)
         .unwrap_or_default();
@@ -125,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_of_another_machine_holds_as_long_as_its_heart_beats() {
+    fn a_lock_of_another_machine_expires_without_heartbeat() {
         let root = std::env::temp_dir().join(format!("burn-topology-lock-{}", std::process::id()));
         std::fs::create_dir_all(&root).unwrap();
         assert!(!RunLock::is_taken(&root));

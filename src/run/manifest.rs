@@ -1,4 +1,4 @@
-//! What ran, and on what.
+//! Provenance of a run: commands, versions, device and data.
 
 use std::fmt::Display;
 use std::io;
@@ -10,27 +10,27 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::write_atomically;
 
-/// Where a run's numbers come from: how it was started, and how it was resumed each time.
+/// Provenance of a run: seed, data, and every process that trained it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Seed of the run.
     pub seed: u64,
-    /// SHA-256 of the data.
+    /// SHA-256 of the data set.
     pub data_sha256: String,
-    /// The process that began the run, then those that resumed it.
+    /// Process that started the run, then those that resumed it.
     pub sessions: Vec<Session>,
 }
 
-/// One process that trained.
+/// Process that trained a run, and the machine that it ran on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// The command line.
+    /// Command line of the process.
     pub command: Vec<String>,
-    /// Start, in seconds since 1970.
+    /// Start of the process, in seconds since 1970.
     pub started_unix_secs: u64,
-    /// Commit of the repository the process was started in, if any.
+    /// Git commit of the working directory; `None` if it is in no repository.
     pub git_commit: Option<String>,
-    /// Whether that repository had uncommitted changes.
+    /// True if that repository had uncommitted changes; `None` if there is none.
     pub git_dirty: Option<bool>,
     /// Version of this crate.
     pub crate_version: String,
@@ -38,14 +38,14 @@ pub struct Session {
     pub burn_version: String,
     /// Name of the device.
     pub device: String,
-    /// Processor architecture, and the vector extensions found on it.
+    /// Processor architecture, followed by the vector extensions that it has.
     pub cpu: Vec<String>,
-    /// Threads of the host's work.
+    /// Number of threads for work on the processor.
     pub threads: usize,
 }
 
 impl Session {
-    /// Gathers what the process and its surroundings tell.
+    /// Describes this process, which trains on the device with this name.
     pub fn gather(device: &str) -> Self {
         let since_1970 = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -65,22 +65,22 @@ impl Session {
 }
 
 impl Manifest {
-    /// The manifest of a run.
+    /// Reads the manifest of a run.
     ///
     /// # Errors
     ///
-    /// One sentence with the file.
+    /// One sentence with the path, if the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, String> {
         let cannot = |error: &dyn Display| format!("{}: {error}", path.display());
         let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
         serde_json::from_slice(&bytes).map_err(|error| cannot(&error))
     }
 
-    /// Writes it, in place of one that is there.
+    /// Writes the manifest, and replaces an existing file.
     ///
     /// # Errors
     ///
-    /// As writing.
+    /// The file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         write_atomically(path, &serde_json::to_vec_pretty(self)?)
     }
@@ -93,7 +93,7 @@ fn git(arguments: &[&str]) -> Option<String> {
 }
 
 fn cpu() -> Vec<String> {
-    let mut found = vec![std::env::consts::ARCH.to_owned()];
+    let mut features = vec![std::env::consts::ARCH.to_owned()];
     #[cfg(target_arch = "x86_64")]
     {
         let extensions = [
@@ -101,12 +101,12 @@ fn cpu() -> Vec<String> {
             ("fma", std::arch::is_x86_feature_detected!("fma")),
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
         ];
-        found.extend(
+        features.extend(
             extensions
                 .iter()
-                .filter(|(_, has)| *has)
+                .filter(|(_, is_present)| *is_present)
                 .map(|(name, _)| (*name).to_owned()),
         );
     }
-    found
+    features
 }

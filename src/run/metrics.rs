@@ -1,4 +1,4 @@
-//! Numbers over time, in `metrics.jsonl` and TensorBoard at once.
+//! Metrics over time, written to `metrics.jsonl` and to TensorBoard.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -8,23 +8,23 @@ use serde::Serialize;
 use super::directory::RunDirectory;
 use super::event_writer::EventWriter;
 
-/// One number.
+/// One value of a metric.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Record<'a> {
-    /// Optimiser steps done.
+    /// Number of optimiser steps done.
     pub step: usize,
     /// Epoch, counted from 0.
     pub epoch: usize,
-    /// `train`, `validation` or `test`.
+    /// Split that was measured: `train`, `validation` or `test`.
     pub split: &'a str,
-    /// What is measured.
+    /// Name of the metric.
     pub name: &'a str,
-    /// The number; `null` in the file if it is not finite.
+    /// Value of the metric; `null` in the file if it is not finite.
     pub value: f64,
 }
 
 impl Record<'_> {
-    /// The TensorBoard tag: names with a group of their own keep it, others stand under the split.
+    /// TensorBoard tag: the name if it contains a `/`, else `<split>/<name>`.
     pub fn tag(&self) -> String {
         if self.name.contains('/') {
             self.name.to_owned()
@@ -34,14 +34,14 @@ impl Record<'_> {
     }
 }
 
-/// Writes records to both places.
+/// Writer of records to `metrics.jsonl` and to a TensorBoard event file.
 ///
-/// What a full disk refuses is kept in memory and tried again with the next lines, so that
-/// `metrics.jsonl` loses nothing if room is made in time. An event file that cannot be written is
-/// given up. Each says so once.
+/// Lines that cannot be written, for example to a full disk, are kept in memory and written with later
+/// lines, so that `metrics.jsonl` loses nothing if space is freed in time. An event file that cannot be
+/// written is abandoned. Each failure gives one warning.
 pub struct MetricsLog {
     file: File,
-    /// Bytes of the file that are whole lines.
+    /// Number of bytes of whole lines in the file.
     written: u64,
     pending: Vec<u8>,
     is_failing: bool,
@@ -49,16 +49,18 @@ pub struct MetricsLog {
     warnings: Vec<String>,
 }
 
-/// Bytes gathered before they are written.
+/// Number of bytes that are collected before they are written.
 const BUFFER_SIZE: usize = 1 << 14;
 
 impl MetricsLog {
-    /// Opens both files of a run; lines beyond `bytes` are cut off, and TensorBoard is told that what
-    /// it has at `next_step` and later is void.
+    /// Opens both files of a run to continue at `next_step`.
+    ///
+    /// `metrics.jsonl` is cut to its first `bytes` bytes, and TensorBoard will ignore earlier values at
+    /// `next_step` and later.
     ///
     /// # Errors
     ///
-    /// As opening `metrics.jsonl`, or [`io::ErrorKind::UnexpectedEof`] if it is shorter.
+    /// `metrics.jsonl` cannot be opened; [`io::ErrorKind::UnexpectedEof`] if it is shorter.
     pub fn open(run: &RunDirectory, bytes: u64, next_step: usize) -> io::Result<Self> {
         let file = File::options().write(true).open(run.metrics())?;
         if file.metadata()?.len() < bytes {
@@ -77,48 +79,48 @@ impl MetricsLog {
             Ok(writer) => log.events = Some(writer),
             Err(error) => log.warn_of_events(&error),
         }
-        log.show(|events| events.session_start(next_step));
+        log.write_event(|events| events.session_start(next_step));
         Ok(log)
     }
 
-    /// Appends one number.
+    /// Appends one value to both files.
     pub fn log(&mut self, record: Record<'_>) {
         serde_json::to_writer(&mut self.pending, &record).expect("a number can be written");
         self.pending.push(b'\n');
         if self.pending.len() > BUFFER_SIZE && !self.is_failing {
-            // The warning says it; the lines stay.
+            // A failure is reported by its warning, and the lines stay in memory.
             let _ = self.write_lines();
         }
-        self.show(|events| events.scalar(&record.tag(), record.value, record.step));
+        self.write_event(|events| events.scalar(&record.tag(), record.value, record.step));
     }
 
-    /// Writes something to the event file alone.
-    pub fn show(&mut self, write: impl FnOnce(&mut EventWriter) -> io::Result<()>) {
+    /// Writes to the event file only.
+    pub fn write_event(&mut self, write: impl FnOnce(&mut EventWriter) -> io::Result<()>) {
         if let Some(Err(error)) = self.events.as_mut().map(write) {
             self.events = None;
             self.warn_of_events(&error);
         }
     }
 
-    /// Hands everything to the disk, and returns the length of `metrics.jsonl`.
+    /// Writes everything to the disk, and returns the length of `metrics.jsonl` in bytes.
     ///
     /// # Errors
     ///
-    /// As writing `metrics.jsonl`.
+    /// `metrics.jsonl` cannot be written.
     pub fn sync(&mut self) -> io::Result<u64> {
-        self.show(EventWriter::flush);
+        self.write_event(EventWriter::flush);
         self.write_lines()?;
         self.file.sync_data()?;
         Ok(self.written)
     }
 
-    /// What to tell the person watching since the last call.
+    /// Returns the warnings since the last call.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
 
     fn write_lines(&mut self) -> io::Result<()> {
-        // A write that failed half-way is written over.
+        // Starts at the last whole line, because an earlier write may have failed half-way.
         let written = self
             .file
             .seek(SeekFrom::Start(self.written))
@@ -127,7 +129,7 @@ impl MetricsLog {
             let _ = self.file.set_len(self.written);
             if !self.is_failing {
                 self.warnings.push(format!(
-                    "metrics.jsonl cannot be written ({error}); training goes on, and its lines are kept in memory until there is room"
+                    "metrics.jsonl cannot be written ({error}); training continues, and its lines are kept in memory until there is space"
                 ));
             }
             self.is_failing = true;
@@ -141,7 +143,7 @@ impl MetricsLog {
 
     fn warn_of_events(&mut self, error: &io::Error) {
         self.warnings.push(format!(
-            "the TensorBoard event file cannot be written ({error}); training goes on, and metrics.jsonl has every number"
+            "the TensorBoard event file cannot be written ({error}); training continues, and metrics.jsonl has every value"
         ));
     }
 }

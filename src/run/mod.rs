@@ -1,10 +1,12 @@
-//! What a run leaves on disk: its directory, manifest, metrics, event files and checkpoints.
+//! Files of a run: its directory, manifest, metrics, event files and checkpoints.
 
 mod event_writer;
-mod summary_value;
+mod tensorboard_values;
 
 #[cfg(feature = "cli")]
 mod checkpoint;
+#[cfg(feature = "cli")]
+mod checksums;
 #[cfg(feature = "cli")]
 mod device;
 #[cfg(feature = "cli")]
@@ -15,19 +17,17 @@ mod lock;
 mod manifest;
 #[cfg(feature = "cli")]
 mod metrics;
-#[cfg(feature = "cli")]
-mod sums;
 
 pub use event_writer::EventWriter;
-pub use summary_value::{Chart, HparamValue};
+pub use tensorboard_values::{Chart, HparamValue};
 
 #[cfg(feature = "cli")]
 pub use self::{
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
-    device::{DEVICES, DeviceReport, open_device, usable_devices},
+    checksums::sha256_hex,
+    device::{DEVICES, DeviceReport, device_reports, open_device},
     directory::{RunDirectory, write_atomically},
     lock::RunLock,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},
-    sums::sha256_hex,
 };

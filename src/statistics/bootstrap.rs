@@ -1,4 +1,4 @@
-//! Bootstrap over seeds and units.
+//! Bootstrap confidence interval over seeds and units.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -7,16 +7,24 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::interval::two_sided_quantile;
 use super::sorted_table::SortedTable;
-use super::{Interval, PairedDifferences, check_share};
+use super::{Interval, PairedDifferences, check_fraction};
 use crate::{Error, Result};
 
-/// Resamples that share a stream of random numbers.
+/// Number of resamples that share a stream of random numbers.
+///
+/// Chunks, not threads, own the streams, so results do not depend on the number of threads.
 const CHUNK: usize = 250;
 
-/// An interval of the mean difference that holds for new seeds and new units.
+/// Bootstrap confidence interval of the mean difference, for new seeds and new units.
 ///
-/// Seeds and units are resampled independently, both with replacement, and the ends are percentiles
-/// of the means, moved outward for few seeds as Student's quantile is from the normal one.
+/// Seeds and units are resampled independently, both with replacement. The ends are percentiles of
+/// the resampled means, at an expanded tail probability that corrects for few seeds:
+///
+/// ```text
+/// tail = Phi(sqrt(n / (n - 1)) t)   t:   quantile (1 - confidence) / 2 of Student's t, n - 1 degrees of freedom
+///                                   Phi: cumulative distribution function of the standard normal
+/// low  = quantile `tail` of the resampled means,  high = quantile `1 - tail`
+/// ```
 ///
 /// # Example
 ///
@@ -52,25 +60,27 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The interval of the mean over seeds and units; none where there is no variation to resample:
-    /// of one seed, and where all differences are equal but for rounding.
+    /// Interval of the mean over seeds and units; `None` where there is no variation to resample.
     ///
-    /// Mean and interval of the negated differences are the negated ones, and the order of seeds and
-    /// units does not matter, both exactly: the table is turned to a mean above 0 and sorted before
-    /// it is resampled. The exceptions are a mean that is 0 but for rounding and seeds, or units, that
-    /// have the same numbers in another order; there it holds within Monte Carlo noise.
+    /// That is the case for one seed, and where all differences are equal up to rounding.
+    ///
+    /// Negating all differences negates the interval, and the order of seeds and units does not
+    /// matter, both exactly: before resampling, the table is sorted, and negated if its mean is below
+    /// 0. Exceptions are a mean that is 0 up to rounding, and seeds (or units) with the same numbers in
+    /// another order; for them both hold within Monte Carlo noise.
     ///
     /// # What to know before trusting it
     ///
-    /// No resample leaves the range of the seeds, and with one unit that of n seeds holds their
-    /// median with probability `1 - 2^(1 - n)`: 0.5, 0.75, 0.875 and 0.9375 for 2 to 5 seeds. The
-    /// interval's `confidence` is therefore at most that. Simulated intervals of 95 % from normal
-    /// seeds hold the mean in 50, 76, 88, 92, 94 and 94 % of the experiments with 2, 3, 4, 5, 6 and
-    /// 10 seeds; with fewer than five, [`t_interval`](super::t_interval) says more.
+    /// No resampled mean leaves the range of the seeds, and with one unit the range of n seeds contains
+    /// their median with probability `1 - 2^(1 - n)`: 0.5, 0.75, 0.875 and 0.9375 for 2 to 5 seeds. The
+    /// interval's `confidence` is therefore limited to that. Simulated 95 % intervals from normal seeds
+    /// contain the mean in 50, 76, 88, 92, 94 and 94 % of the experiments with 2, 3, 4, 5, 6 and 10
+    /// seeds; with fewer than five, [`t_interval`](super::t_interval) is the better choice.
     ///
-    /// With several units they hold it more often, since the resampled mean varies more than the
-    /// mean: the noise of a seed on a unit counts up to three times. Units are taken for a sample of
-    /// more like them, of which there should be some tens; the correction is by the number of seeds.
+    /// With several units they contain it more often, since the resampled mean varies more than the
+    /// mean: noise that is independent between seeds and units counts up to three times. Units are
+    /// treated as a sample from a larger population and should number at least some tens; the correction
+    /// for few seeds uses the number of seeds only.
     ///
     /// # Errors
     ///
@@ -100,7 +110,7 @@ impl Bootstrap {
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
     pub fn interval(&self, differences: &PairedDifferences) -> Result<Option<Interval>> {
-        check_share("confidence", self.confidence)?;
+        check_fraction("confidence", self.confidence)?;
         if self.n_resamples == 0 {
             return Err(Error::invalid_parameter(
                 "n_resamples is 0; expected at least 1",
@@ -115,47 +125,63 @@ impl Bootstrap {
         means.sort_unstable_by(f64::total_cmp);
         let tail = expanded_tail(n_seeds, self.confidence);
         let low = lower_quantile(&means, tail);
+        // Both ends are taken from their own side, so that negated differences give the same bits.
         means.reverse();
         let high = lower_quantile(&means, tail);
-        let [low, high] = if table.is_negated {
-            [-high, -low]
+        let (low, high) = if table.is_negated {
+            (-high, -low)
         } else {
-            [low, high]
+            (low, high)
         };
-        let of_range = 1.0 - 2.0 * 0.5f64.powf(n_seeds as f64);
+        // Probability that the range of the seeds, which no resample leaves, contains the median.
+        let range_confidence = 1.0 - 2.0 * 0.5f64.powf(n_seeds as f64);
         Ok(Some(Interval {
             low,
             high,
-            confidence: self.confidence.min(of_range),
+            confidence: self.confidence.min(range_confidence),
         }))
     }
 
+    /// Draws the means of all resamples, in parallel.
+    ///
+    /// # Shapes
+    ///
+    /// - returns `n_resamples` numbers
     fn resampled_means(&self, table: &SortedTable) -> Vec<f64> {
-        let chunks = (0..self.n_resamples.div_ceil(CHUNK)).into_par_iter();
-        let of_chunk = |chunk: usize| {
+        let chunk_means = |chunk: usize| {
             let mut random = ChaCha8Rng::seed_from_u64(self.seed);
             random.set_stream(chunk as u64);
             let n_resamples = CHUNK.min(self.n_resamples - chunk * CHUNK);
             let mean = |_| table.resampled_mean(&mut random);
             (0..n_resamples).map(mean).collect::<Vec<f64>>()
         };
-        chunks.map(of_chunk).flatten_iter().collect()
+        (0..self.n_resamples.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(chunk_means)
+            .flatten_iter()
+            .collect()
     }
 }
 
-/// Share of the resamples beyond each end.
+/// Fraction of the resamples beyond each end, smaller than `(1 - confidence) / 2` for few seeds.
 fn expanded_tail(n_seeds: usize, confidence: f64) -> f64 {
     let n = n_seeds as f64;
     let quantile = two_sided_quantile(n - 1.0, 1.0 - confidence);
     Normal::standard().cdf(-(n / (n - 1.0)).sqrt() * quantile)
 }
 
-/// Quantile of a sorted list, linear between its members; the same from either end.
-pub(super) fn lower_quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let index = place as usize;
+/// Quantile of a sorted list, interpolated linearly between neighbouring elements.
+///
+/// ```text
+/// h = fraction (n - 1)
+/// q = x[floor(h)] + (h - floor(h)) (x[floor(h) + 1] - x[floor(h)])
+/// ```
+pub(super) fn lower_quantile(sorted: &[f64], fraction: f64) -> f64 {
+    let position = fraction * (sorted.len() - 1) as f64;
+    let index = position as usize;
+    // At fraction 1 there is no next element, and none is needed.
     let next = sorted[(index + 1).min(sorted.len() - 1)];
-    sorted[index] + (next - sorted[index]) * place.fract()
+    sorted[index] + (next - sorted[index]) * position.fract()
 }
 
 #[cfg(test)]
@@ -163,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tails_are_those_of_scipy() {
+    fn expanded_tails_agree_with_scipy() {
         // scipy.stats.norm.cdf(sqrt(n / (n - 1)) * scipy.stats.t.ppf(0.025, n - 1))
         let expected = [
             (2, 1.695_219_072_605_391e-72),
@@ -174,15 +200,15 @@ mod tests {
             (1000, 0.024_804_305_905_564_275),
         ];
         for (n_seeds, tail) in expected {
-            let found = expanded_tail(n_seeds, 0.95);
-            assert!((found / tail - 1.0).abs() < 1e-8, "{n_seeds}: {found}");
+            let actual = expanded_tail(n_seeds, 0.95);
+            assert!((actual / tail - 1.0).abs() < 1e-8, "{n_seeds}: {actual}");
         }
     }
 
     #[test]
-    fn quantiles_are_linear_between_members() {
+    fn quantiles_are_linear_between_elements() {
         let sorted = [1.0, 2.0, 4.0];
-        let found = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| lower_quantile(&sorted, share));
-        assert_eq!(found, [1.0, 1.5, 2.0, 3.0, 4.0]);
+        let actual = [0.0, 0.25, 0.5, 0.75, 1.0].map(|fraction| lower_quantile(&sorted, fraction));
+        assert_eq!(actual, [1.0, 1.5, 2.0, 3.0, 4.0]);
     }
 }

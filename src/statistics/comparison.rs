@@ -1,4 +1,4 @@
-//! What a report prints of two arms.
+//! Complete comparison of two arms, as a report prints it.
 
 use super::{
     Bootstrap, EffectSize, Equivalence, Interval, PairedDifferences, PowerAnalysis,
@@ -6,12 +6,21 @@ use super::{
 };
 use crate::Result;
 
-/// Fewest seeds whose resamples reach an interval of 95 %: that from the least to the greatest of `n` holds
-/// the mean with `1 - 2^(1 - n)`.
-const FEWEST_RESAMPLED: usize = 6;
+/// Smallest number of seeds for which a bootstrap interval can reach 95 % confidence.
+///
+/// The range of `n` seeds contains their median with probability `1 - 2^(1 - n)`, 0.97 for 6 seeds.
+const MIN_BOOTSTRAP_SEEDS: usize = 6;
 
-/// Where the mean lies with a confidence of 95 %: by [`Bootstrap::default`] over seeds and units, of less than
-/// six seeds by [`t_interval`] over the seeds, which resamples of so few cannot reach; `None` of one.
+/// Confidence of the intervals.
+const CONFIDENCE: f64 = 0.95;
+
+/// Significance level of the equivalence test and of the power analysis.
+const ALPHA: f64 = 0.05;
+
+/// 95 % confidence interval of the mean difference; `None` for one seed or without variation.
+///
+/// From six seeds on it is the interval of [`Bootstrap::default`] over seeds and units. With fewer
+/// seeds, resamples cannot reach 95 %, and it is the [`t_interval`] over the seeds.
 ///
 /// # Errors
 ///
@@ -24,25 +33,20 @@ const FEWEST_RESAMPLED: usize = 6;
 ///
 /// let three = PairedDifferences::new(&[[0.0], [1.0], [2.0]])?;
 /// let interval = interval_of_mean(&three)?.expect("seeds that differ");
-/// // Wider than what was seen: Student's t of two degrees of freedom is 4.3.
+/// // Wider than the range of the seeds: the quantile of Student's t with 2 degrees of freedom is 4.3.
 /// assert!((interval.high - (1.0 + 4.302653 / 3f64.sqrt())).abs() < 1e-5);
 /// assert_eq!(interval.confidence, 0.95);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn interval_of_mean(differences: &PairedDifferences) -> Result<Option<Interval>> {
-    match differences.n_seeds() < FEWEST_RESAMPLED {
-        true => t_interval(differences, CONFIDENCE),
-        false => Bootstrap::default().interval(differences),
+    if differences.n_seeds() < MIN_BOOTSTRAP_SEEDS {
+        t_interval(differences, CONFIDENCE)
+    } else {
+        Bootstrap::default().interval(differences)
     }
 }
 
-/// Of the intervals.
-const CONFIDENCE: f64 = 0.95;
-
-/// Level of the tests and of the planned one.
-const ALPHA: f64 = 0.05;
-
-/// Two arms, compared.
+/// Comparison of a treated arm with the baseline: mean difference, interval, tests and effect size.
 ///
 /// # Example
 ///
@@ -62,29 +66,30 @@ const ALPHA: f64 = 0.05;
 pub struct PairedComparison {
     /// Number of seeds.
     pub n_seeds: usize,
-    /// Number of units that every seed was tested on.
+    /// Number of units that were measured within every seed.
     pub n_units: usize,
     /// Mean difference, treated minus baseline.
     pub mean: f64,
-    /// Where the mean lies with a confidence of 95 %, see [`interval_of_mean`].
+    /// 95 % confidence interval of the mean, see [`interval_of_mean`]; `None` without variation over seeds.
     pub interval: Option<Interval>,
-    /// The p-value of [`sign_flip_test`], for new seeds on the same units.
+    /// p-value of [`sign_flip_test`], for new seeds on the same units.
     pub p_value: f64,
-    /// The smallest p-value that so many seeds can reach.
+    /// Smallest p-value that can be reached with this number of seeds.
     pub smallest_p_value: f64,
-    /// Mean in standard deviations of the seeds, where there is one.
+    /// Mean difference in standard deviations of the seeds; `None` without variation over seeds.
     pub effect_size: Option<EffectSize>,
-    /// Seeds for a power of 0.8 at level 0.05, were the corrected effect size the true one; none
-    /// where there is none, where it is 0, and where too many would be needed.
+    /// Number of seeds for a power of 0.8 at level 0.05 if the corrected effect size is the true one.
     ///
-    /// An estimate as uncertain as the effect size: a number for planning, no finding.
+    /// `None` if there is no corrected effect size, if it is 0, or if more than
+    /// [`MAX_SEEDS`](super::MAX_SEEDS) seeds would be needed. The number is as uncertain as the effect size:
+    /// it serves to plan an experiment and is not a result.
     pub n_seeds_for_80_percent_power: Option<usize>,
-    /// The test of [`equivalence_test`] at level 0.05, if a margin is given and the seeds differ.
+    /// Result of [`equivalence_test`] at level 0.05; `None` without a margin or without variation over seeds.
     pub equivalence: Option<Equivalence>,
 }
 
 impl PairedComparison {
-    /// Everything of one table of differences.
+    /// Compares two arms by their paired differences, with an optional equivalence margin.
     ///
     /// # Errors
     ///
@@ -92,7 +97,7 @@ impl PairedComparison {
     ///
     /// # Cost
     ///
-    /// That of the bootstrap: some ten milliseconds for 10 seeds and 200 units.
+    /// Cost of the bootstrap: about ten milliseconds for 10 seeds and 200 units.
     ///
     /// # Example
     ///
@@ -108,8 +113,9 @@ impl PairedComparison {
     pub fn new(differences: &PairedDifferences, margin: Option<f64>) -> Result<Self> {
         let test = sign_flip_test(differences);
         let equivalence = |margin| equivalence_test(differences, margin, ALPHA);
-        let effect_size = EffectSize::of(differences);
+        let effect_size = EffectSize::from_differences(differences);
         let seeds_needed = |d_z| PowerAnalysis { d_z, alpha: ALPHA }.seeds_needed(0.8);
+        // The uncorrected effect size is biased upward and would plan too few seeds.
         let corrected = effect_size.and_then(|size| size.corrected);
         Ok(Self {
             n_seeds: differences.n_seeds(),

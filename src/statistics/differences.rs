@@ -1,14 +1,15 @@
-//! The differences of two arms, seed by seed and unit by unit.
+//! Paired differences between two arms, seed by seed and unit by unit.
 
+use crate::counted::counted;
 use crate::{Error, Result};
 
-/// Largest difference that is taken, so that no sum of them overflows.
+/// Largest difference that is accepted, so that no sum of differences overflows.
 pub const LARGEST_DIFFERENCE: f64 = 1e300;
 
-/// A table of differences, treated minus baseline, between two arms that share seeds and units.
+/// Table of paired differences, treated minus baseline, between two arms with the same seeds and units.
 ///
-/// A unit is whatever every seed was tested on: a clip, an image, a class; where there is only one
-/// number of each seed, there is 1 unit.
+/// A unit is what is measured repeatedly within a seed: a clip, an image, a class. With a single
+/// number per seed there is 1 unit.
 ///
 /// # Example
 ///
@@ -24,13 +25,13 @@ pub const LARGEST_DIFFERENCE: f64 = 1e300;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedDifferences {
-    /// Row by row, one row for each seed.
+    /// Differences in row-major order, one row per seed: `[n_seeds, n_units]`.
     values: Vec<f64>,
     n_units: usize,
 }
 
 impl PairedDifferences {
-    /// A table of differences, a row for each seed.
+    /// Creates a table from differences, one row per seed.
     ///
     /// # Shapes
     ///
@@ -62,9 +63,9 @@ impl PairedDifferences {
         for (seed, row) in rows.iter().enumerate() {
             let row = row.as_ref();
             if let Some(unit) = row.iter().position(|x| !is_usable(*x)) {
-                let found = row[unit];
+                let value = row[unit];
                 return Err(Error::invalid_parameter(format!(
-                    "difference of seed {seed} on unit {unit} is {found:e}; expected a finite number \
+                    "difference of seed {seed} on unit {unit} is {value:e}; expected a finite number \
                      of at most {LARGEST_DIFFERENCE:e} in size"
                 )));
             }
@@ -73,7 +74,7 @@ impl PairedDifferences {
         Ok(Self { values, n_units })
     }
 
-    /// The differences of two arms.
+    /// Computes the differences of two arms, `treated - baseline`.
     ///
     /// # Shapes
     ///
@@ -93,25 +94,30 @@ impl PairedDifferences {
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
     pub fn between<R: AsRef<[f64]>>(treated: &[R], baseline: &[R]) -> Result<Self> {
-        let of_arm = |rows: &[R], arm: &str| n_units(rows).map_err(|error| error.within(arm));
-        let shape = [treated.len(), of_arm(treated, "treated arm")?];
-        let other = [baseline.len(), of_arm(baseline, "baseline arm")?];
-        if shape != other {
+        let shape = |rows: &[R], arm: &str| -> Result<[usize; 2]> {
+            let n_units = n_units(rows).map_err(|error| error.within(arm))?;
+            Ok([rows.len(), n_units])
+        };
+        let expected = shape(treated, "treated arm")?;
+        let actual = shape(baseline, "baseline arm")?;
+        if actual != expected {
             return Err(Error::invalid_parameter(format!(
-                "baseline arm is of {} and {}; expected {} and {}, as in the treated arm",
-                counted(other[0], "seed"),
-                counted(other[1], "unit"),
-                counted(shape[0], "seed"),
-                counted(shape[1], "unit"),
+                "baseline arm has {} and {}; expected {} and {}, as in the treated arm",
+                counted(actual[0], "seed"),
+                counted(actual[1], "unit"),
+                counted(expected[0], "seed"),
+                counted(expected[1], "unit"),
             )));
         }
-        let row = |(treated, baseline): (&R, &R)| -> Vec<f64> {
-            let pairs = treated.as_ref().iter().zip(baseline.as_ref());
-            pairs
+        let difference = |(treated, baseline): (&R, &R)| -> Vec<f64> {
+            treated
+                .as_ref()
+                .iter()
+                .zip(baseline.as_ref())
                 .map(|(treated, baseline)| treated - baseline)
                 .collect()
         };
-        let rows: Vec<Vec<f64>> = treated.iter().zip(baseline).map(row).collect();
+        let rows: Vec<Vec<f64>> = treated.iter().zip(baseline).map(difference).collect();
         Self::new(&rows)
     }
 
@@ -130,7 +136,7 @@ impl PairedDifferences {
         self.values.len() / self.n_units
     }
 
-    /// Number of units that every seed was tested on, at least 1.
+    /// Number of units that were measured within every seed, at least 1.
     pub fn n_units(&self) -> usize {
         self.n_units
     }
@@ -167,21 +173,28 @@ impl PairedDifferences {
         self.rows().map(mean).collect()
     }
 
-    /// The differences of each seed.
+    /// Iterates over the differences of each seed, `n_units` numbers each.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.values.chunks_exact(self.n_units)
     }
 }
 
+/// Arithmetic mean; NaN for an empty slice.
 pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
+/// True if a difference is finite and not too large to be summed.
 fn is_usable(difference: f64) -> bool {
+    // False for NaN, too.
     difference.abs() <= LARGEST_DIFFERENCE
 }
 
-/// The length that all rows have.
+/// Returns the common length of all rows.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if there are no rows or no units, or if the rows differ in length.
 fn n_units<R: AsRef<[f64]>>(rows: &[R]) -> Result<usize> {
     let Some(first) = rows.first() else {
         return Err(Error::invalid_parameter("no seeds; expected at least 1"));
@@ -203,30 +216,29 @@ fn n_units<R: AsRef<[f64]>>(rows: &[R]) -> Result<usize> {
     }
 }
 
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(rows: &[Vec<f64>]) -> String {
+    fn error_message(rows: &[Vec<f64>]) -> String {
         let error = PairedDifferences::new(rows).unwrap_err();
         assert!(error.is_invalid_parameter());
         error.to_string()
     }
 
     #[test]
-    fn errors_say_where_what_was_found_and_what_was_expected() {
-        assert_eq!(refused(&[]), "differences: no seeds; expected at least 1");
+    fn errors_name_position_value_and_expectation() {
         assert_eq!(
-            refused(&[vec![], vec![]]),
+            error_message(&[]),
+            "differences: no seeds; expected at least 1"
+        );
+        assert_eq!(
+            error_message(&[vec![], vec![]]),
             "differences: no units for seed 0; expected at least 1"
         );
-        for (bad, found) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-2e300, "-2")] {
-            let message = refused(&[vec![1.0, 2.0], vec![3.0, bad]]);
-            let start = format!("difference of seed 1 on unit 1 is {found}");
+        for (bad, printed) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-2e300, "-2")] {
+            let message = error_message(&[vec![1.0, 2.0], vec![3.0, bad]]);
+            let start = format!("difference of seed 1 on unit 1 is {printed}");
             assert!(message.starts_with(&start), "{message}");
             let end = "; expected a finite number of at most 1e300 in size";
             assert!(message.ends_with(end), "{message}");
@@ -234,11 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn arms_of_different_shapes_are_no_pair() {
+    fn arms_of_different_shapes_are_rejected() {
         let error = PairedDifferences::between(&[vec![1.0], vec![2.0]], &[vec![1.0, 2.0]]);
         assert_eq!(
             error.unwrap_err().to_string(),
-            "baseline arm is of 1 seed and 2 units; expected 2 seeds and 1 unit, as in the treated arm"
+            "baseline arm has 1 seed and 2 units; expected 2 seeds and 1 unit, as in the treated arm"
         );
         let error = PairedDifferences::between(&[vec![1.0]], &[]).unwrap_err();
         assert_eq!(

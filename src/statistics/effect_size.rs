@@ -1,11 +1,17 @@
-//! The size of a difference in standard deviations.
+//! Effect size: a mean difference in units of the standard deviation over seeds.
 
 use statrs::function::gamma::ln_gamma;
 
 use super::PairedDifferences;
 use super::seed_moments::SeedMoments;
 
-/// The mean difference in standard deviations of the seeds.
+/// Standardised mean difference of paired seeds: Cohen's `d_z` and Hedges' correction of it.
+///
+/// ```text
+/// d_z       = mean(x) / s           x: one difference per seed, s: its sample standard deviation
+/// corrected = J(n - 1) d_z          n: number of seeds
+/// J(m)      = gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))
+/// ```
 ///
 /// # Units
 ///
@@ -22,7 +28,7 @@ use super::seed_moments::SeedMoments;
 /// use burn_topology::statistics::{EffectSize, PairedDifferences};
 ///
 /// let differences = PairedDifferences::new(&[[1.0], [2.0], [3.0]])?;
-/// let size = EffectSize::of(&differences).expect("3 seeds that differ");
+/// let size = EffectSize::from_differences(&differences).expect("3 seeds that differ");
 /// assert_eq!(size.d_z, 2.0);
 /// let corrected = size.corrected.expect("at least 3 seeds");
 /// assert!((corrected - 2.0 / std::f64::consts::PI.sqrt()).abs() < 1e-12);
@@ -30,28 +36,29 @@ use super::seed_moments::SeedMoments;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EffectSize {
-    /// Mean of the seeds by their sample standard deviation, too large on average with few seeds.
+    /// Mean of the seeds over their sample standard deviation; too large on average with few seeds.
     pub d_z: f64,
-    /// `d_z` times the factor that takes that bias away for normal differences; none with two seeds,
-    /// where `d_z` has no mean.
+    /// `d_z` times the factor that removes its bias for normal differences; `None` with two seeds, for
+    /// which the expectation of `d_z` does not exist.
     pub corrected: Option<f64>,
 }
 
 impl EffectSize {
-    /// The effect size; none of one seed, and of seeds that are equal but for rounding, whatever
-    /// their mean: they have no standard deviation to compare it with.
+    /// Computes the effect size; `None` for one seed and for seeds that are equal up to rounding.
+    ///
+    /// Such seeds have no standard deviation to divide the mean by.
     ///
     /// # Example
     ///
     /// ```
     /// use burn_topology::statistics::{EffectSize, PairedDifferences};
     ///
-    /// assert_eq!(EffectSize::of(&PairedDifferences::new(&[[1.0]])?), None);
-    /// assert_eq!(EffectSize::of(&PairedDifferences::new(&[[1.0], [1.0]])?), None);
+    /// assert_eq!(EffectSize::from_differences(&PairedDifferences::new(&[[1.0]])?), None);
+    /// assert_eq!(EffectSize::from_differences(&PairedDifferences::new(&[[1.0], [1.0]])?), None);
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
-    pub fn of(differences: &PairedDifferences) -> Option<Self> {
-        let moments = SeedMoments::of(differences)?;
+    pub fn from_differences(differences: &PairedDifferences) -> Option<Self> {
+        let moments = SeedMoments::from_differences(differences)?;
         let d_z = moments.mean / moments.standard_deviation;
         let correction = hedges_correction(moments.degrees_of_freedom());
         Some(Self {
@@ -61,9 +68,12 @@ impl EffectSize {
     }
 }
 
-/// The exact factor, of which `1 - 3 / (4 m - 1)` is an approximation.
+/// Factor `J(m)` that removes the bias of `d_z`; `None` for one degree of freedom.
+///
+/// Textbooks often give the approximation `1 - 3 / (4 m - 1)`.
 fn hedges_correction(degrees_of_freedom: f64) -> Option<f64> {
     let half = degrees_of_freedom / 2.0;
+    // The gamma function overflows above 171, so the ratio is taken between logarithms.
     let exact = || (ln_gamma(half) - ln_gamma(half - 0.5)).exp() / half.sqrt();
     (degrees_of_freedom > 1.0).then(exact)
 }
@@ -73,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn correction_is_near_its_approximation() {
+    fn correction_is_close_to_its_approximation() {
         assert_eq!(hedges_correction(1.0), None);
         for degrees_of_freedom in [4.0, 9.0, 99.0, 9999.0] {
             let approximation = 1.0 - 3.0 / (4.0 * degrees_of_freedom - 1.0);

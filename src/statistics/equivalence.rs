@@ -1,13 +1,13 @@
-//! Test for the absence of a difference that matters.
+//! Equivalence test: evidence that a mean difference is too small to matter.
 
 use statrs::distribution::ContinuousCDF;
 
-use super::interval::{student, t_interval_of};
+use super::interval::{student, t_interval_from_moments};
 use super::seed_moments::SeedMoments;
-use super::{Interval, PairedDifferences, check_share};
+use super::{Interval, PairedDifferences, check_fraction};
 use crate::{Error, Result};
 
-/// What an equivalence test finds.
+/// Result of [`equivalence_test`].
 ///
 /// # Example
 ///
@@ -16,25 +16,31 @@ use crate::{Error, Result};
 ///
 /// let differences = PairedDifferences::new(&[[0.1], [-0.2], [0.1], [0.0]])?;
 /// let test = equivalence_test(&differences, 0.5, 0.05)?.expect("4 seeds that differ");
-/// // At most `alpha` exactly where the interval lies within the margin.
+/// // At most `alpha` exactly if the interval lies within the margin.
 /// assert!(test.p_value < 0.05 && -0.5 < test.interval.low && test.interval.high < 0.5);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Equivalence {
-    /// The difference that would matter, in either direction, in units of the differences.
+    /// Equivalence margin, for differences in either direction, in units of the differences.
     pub margin: f64,
-    /// The larger p-value of the two one-sided tests: small where the mean difference lies within
-    /// the margin.
+    /// Larger p-value of the two one-sided tests; small if the mean difference lies within the margin.
     pub p_value: f64,
-    /// Student's interval of confidence `1 - 2 alpha`.
+    /// Student's t interval with confidence `1 - 2 alpha`.
     pub interval: Interval,
 }
 
-/// Two one-sided paired t tests: is the mean difference smaller than `margin` in size?
+/// Two one-sided paired t tests (TOST) of the null hypothesis that the mean difference reaches the margin.
 ///
-/// The margin is chosen before the experiment, as the largest difference that would not matter.
-/// None of one seed, and of seeds that are equal but for rounding: there is no spread to judge by.
+/// ```text
+/// p = P(T > (margin - |mean(x)|) sqrt(n) / s)   x: one difference per seed, s: its sample standard deviation
+///                                               T: Student's t with n - 1 degrees of freedom
+/// ```
+///
+/// A small p-value is evidence that the mean difference is smaller than `margin` in size. The margin
+/// is chosen before the experiment, as the largest difference that would not matter. The result is
+/// `None` for one seed and for seeds that are equal up to rounding, which have no variation to test
+/// against.
 ///
 /// # Errors
 ///
@@ -53,7 +59,7 @@ pub struct Equivalence {
 ///
 /// let differences = PairedDifferences::new(&[[0.1], [-0.2], [0.1], [0.0]])?;
 /// let test = equivalence_test(&differences, 0.1, 0.05)?.expect("4 seeds that differ");
-/// assert!(test.p_value > 0.05); // not shown, which does not say that there is a difference
+/// assert!(test.p_value > 0.05); // not shown to be equivalent; that is no evidence of a difference
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn equivalence_test(
@@ -66,18 +72,18 @@ pub fn equivalence_test(
             "margin of equivalence is {margin}; expected a finite number above 0"
         )));
     }
-    check_share("alpha", alpha)?;
-    check_share("confidence 1 - 2 alpha", 1.0 - 2.0 * alpha)?;
-    let Some(moments) = SeedMoments::of(differences) else {
+    check_fraction("alpha", alpha)?;
+    check_fraction("confidence 1 - 2 alpha", 1.0 - 2.0 * alpha)?;
+    let Some(moments) = SeedMoments::from_differences(differences) else {
         return Ok(None);
     };
     let distribution = student(moments.degrees_of_freedom());
-    // The test against the nearer end of the margin has the larger p-value.
-    let distance = (margin - moments.mean.abs()) / moments.standard_error();
+    // Of the two one-sided tests, the one against the nearer end of the margin has the larger p-value.
+    let t_statistic = (margin - moments.mean.abs()) / moments.standard_error();
     Ok(Some(Equivalence {
         margin,
-        p_value: distribution.sf(distance),
-        interval: t_interval_of(&moments, 1.0 - 2.0 * alpha),
+        p_value: distribution.sf(t_statistic),
+        interval: t_interval_from_moments(&moments, 1.0 - 2.0 * alpha),
     }))
 }
 
@@ -86,28 +92,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_out_of_range_are_refused() {
+    fn parameters_out_of_range_are_rejected() {
         let differences = PairedDifferences::new(&[[0.1], [0.2]]).unwrap();
-        let refused = |margin, alpha| {
+        let error_message = |margin, alpha| {
             let error = equivalence_test(&differences, margin, alpha).unwrap_err();
             error.to_string()
         };
         assert_eq!(
-            refused(-1.0, 0.05),
+            error_message(-1.0, 0.05),
             "margin of equivalence is -1; expected a finite number above 0"
         );
         assert_eq!(
-            refused(1.0, 0.0),
+            error_message(1.0, 0.0),
             "alpha is 0; expected a number above 0 and below 1"
         );
         assert_eq!(
-            refused(1.0, 0.75),
+            error_message(1.0, 0.75),
             "confidence 1 - 2 alpha is -0.5; expected a number above 0 and below 1"
         );
     }
 
     #[test]
-    fn one_seed_or_equal_seeds_show_nothing() {
+    fn one_seed_or_equal_seeds_have_no_test() {
         for rows in [vec![[0.0]], vec![[0.1]; 5]] {
             let differences = PairedDifferences::new(&rows).unwrap();
             assert_eq!(equivalence_test(&differences, 1.0, 0.05).unwrap(), None);

@@ -1,9 +1,15 @@
-//! Many tests at once.
+//! Correction for multiple tests.
 
 use crate::{Error, Result};
 
-/// P-values of a family of tests, adjusted so that rejecting those up to a level falsely rejects any
-/// of them with at most that probability, whatever the dependence among the tests.
+/// Adjusts the p-values of a family of tests by Holm's step-down method.
+///
+/// ```text
+/// adjusted_(k) = min(1, max_{j <= k} (n - j + 1) p_(j))   p_(1) <= ... <= p_(n): sorted p-values
+/// ```
+///
+/// Rejecting all tests whose adjusted p-value is at most `alpha` limits the probability of any false
+/// rejection to `alpha`, for any dependence among the tests.
 ///
 /// # Shapes
 ///
@@ -31,18 +37,20 @@ use crate::{Error, Result};
 /// ```
 pub fn holm(p_values: &[f64]) -> Result<Vec<f64>> {
     if let Some(index) = p_values.iter().position(|p| !(0.0..=1.0).contains(p)) {
-        let found = p_values[index];
+        let value = p_values[index];
         return Err(Error::invalid_parameter(format!(
-            "p-value {index} is {found}; expected a number from 0 to 1"
+            "p-value {index} is {value}; expected a number from 0 to 1"
         )));
     }
     let mut order: Vec<usize> = (0..p_values.len()).collect();
+    // Stable, so that ties keep their order; they get the same adjusted p-value in any order.
     order.sort_by(|&i, &j| p_values[i].total_cmp(&p_values[j]));
     let mut adjusted = vec![0.0; p_values.len()];
     let mut largest = 0.0f64;
-    for (n_smaller, index) in order.into_iter().enumerate() {
-        let n_left = (p_values.len() - n_smaller) as f64;
-        largest = largest.max(p_values[index] * n_left).min(1.0);
+    for (rank, index) in order.into_iter().enumerate() {
+        let n_remaining = (p_values.len() - rank) as f64;
+        // The running maximum keeps the adjusted p-values in the order of the original ones.
+        largest = largest.max(p_values[index] * n_remaining).min(1.0);
         adjusted[index] = largest;
     }
     Ok(adjusted)
@@ -53,13 +61,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_may_be_empty_or_of_one() {
+    fn empty_and_single_families_are_unchanged() {
         assert_eq!(holm(&[]).unwrap(), [0.0; 0]);
         assert_eq!(holm(&[0.04]).unwrap(), [0.04]);
     }
 
     #[test]
-    fn what_is_no_probability_is_refused() {
+    fn values_outside_0_to_1_are_rejected() {
         for bad in [f64::NAN, -0.1, 1.1] {
             let message = holm(&[0.5, bad]).unwrap_err().to_string();
             let expected = format!("p-value 1 is {bad}; expected a number from 0 to 1");

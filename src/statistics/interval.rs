@@ -1,12 +1,12 @@
-//! Intervals of a mean difference.
+//! Confidence intervals of a mean difference, by Student's t distribution.
 
 use statrs::distribution::{Continuous, ContinuousCDF, StudentsT};
 
 use super::seed_moments::SeedMoments;
-use super::{PairedDifferences, check_share};
+use super::{PairedDifferences, check_fraction};
 use crate::Result;
 
-/// A confidence interval of the mean difference.
+/// Confidence interval of a mean difference.
 ///
 /// # Example
 ///
@@ -23,20 +23,30 @@ use crate::Result;
 pub struct Interval {
     /// Lower end, in units of the differences.
     pub low: f64,
-    /// Upper end.
+    /// Upper end, in units of the differences.
     pub high: f64,
-    /// Share of experiments whose interval is meant to hold the true mean, between 0 and 1.
+    /// Nominal coverage: fraction of experiments whose interval contains the true mean, between 0 and 1.
     pub confidence: f64,
 }
 
-/// Student's interval of the mean over seeds, in which the units are held fixed.
+/// Student's t interval of the mean over seeds, for fixed units; `None` without variation over seeds.
 ///
-/// Exact for normal differences; with fewer than five seeds the only one here that can be
-/// trusted. None of one seed, and of seeds that are equal but for rounding.
+/// ```text
+/// mean(x) +- t s / sqrt(n)   x: one difference per seed, s: its sample standard deviation, n: number of seeds
+///                            t: quantile (1 + confidence) / 2 of Student's t, n - 1 degrees of freedom
+/// ```
+///
+/// The result is `None` for one seed and for seeds that are equal up to rounding. The interval is
+/// exact for normal differences; with fewer than five seeds it is the only one here with the stated
+/// coverage.
 ///
 /// # Errors
 ///
 /// [`crate::Error::is_invalid_parameter`] if `confidence` is not between 0 and 1.
+///
+/// # Source
+///
+/// Student, "The Probable Error of a Mean", 1908.
 ///
 /// # Example
 ///
@@ -50,11 +60,13 @@ pub struct Interval {
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn t_interval(differences: &PairedDifferences, confidence: f64) -> Result<Option<Interval>> {
-    check_share("confidence", confidence)?;
-    Ok(SeedMoments::of(differences).map(|moments| t_interval_of(&moments, confidence)))
+    check_fraction("confidence", confidence)?;
+    Ok(SeedMoments::from_differences(differences)
+        .map(|moments| t_interval_from_moments(&moments, confidence)))
 }
 
-pub(super) fn t_interval_of(moments: &SeedMoments, confidence: f64) -> Interval {
+/// Student's t interval from the moments of the seeds; see [`t_interval`].
+pub(super) fn t_interval_from_moments(moments: &SeedMoments, confidence: f64) -> Interval {
     let quantile = two_sided_quantile(moments.degrees_of_freedom(), 1.0 - confidence);
     let half_width = quantile * moments.standard_error();
     Interval {
@@ -64,18 +76,20 @@ pub(super) fn t_interval_of(moments: &SeedMoments, confidence: f64) -> Interval 
     }
 }
 
+/// Student's t distribution with location 0 and scale 1.
 pub(super) fn student(degrees_of_freedom: f64) -> StudentsT {
     StudentsT::new(0.0, 1.0, degrees_of_freedom).expect("degrees of freedom are above 0")
 }
 
-/// What a t variable exceeds in size with probability `alpha`.
+/// Two-sided quantile `q` of Student's t distribution: `P(|T| > q) = alpha`.
 pub(super) fn two_sided_quantile(degrees_of_freedom: f64, alpha: f64) -> f64 {
     let distribution = student(degrees_of_freedom);
     let mut quantile = -distribution.inverse_cdf(alpha / 2.0);
-    // Newton's steps, since with many degrees of freedom the inverse is off by 1e-6.
+    // Two Newton steps: with many degrees of freedom the inverse of `statrs` is off by 1e-6.
     for _ in 0..2 {
         let excess = distribution.sf(quantile) - alpha / 2.0;
         let step = excess / distribution.pdf(quantile);
+        // Far in the tail the density underflows to 0, and the step would not be finite.
         quantile += if step.is_finite() { step } else { 0.0 };
     }
     quantile
@@ -86,12 +100,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_scipy() {
+    fn quantiles_agree_with_scipy() {
         // -scipy.stats.t.ppf(alpha / 2, degrees_of_freedom)
         for (degrees_of_freedom, alpha, expected) in QUANTILES {
-            let found = two_sided_quantile(degrees_of_freedom, alpha);
-            let error = (found / expected - 1.0).abs();
-            assert!(error < 1e-9, "{degrees_of_freedom}, {alpha}: {found}");
+            let actual = two_sided_quantile(degrees_of_freedom, alpha);
+            let error = (actual / expected - 1.0).abs();
+            assert!(error < 1e-9, "{degrees_of_freedom}, {alpha}: {actual}");
         }
     }
 

@@ -1,14 +1,19 @@
-//! How many seeds an experiment needs.
+//! Power analysis: the number of seeds that an experiment needs.
 
-use super::check_share;
+use super::check_fraction;
 use super::interval::two_sided_quantile;
 use super::noncentral_t::two_sided_tail;
 use crate::{Error, Result};
 
-/// Most seeds that are proposed.
+/// Largest number of seeds that [`PowerAnalysis::seeds_needed`] returns.
 pub const MAX_SEEDS: usize = 100_000;
 
-/// Power of the two-sided paired t test, exact for normal differences.
+/// Power analysis of the two-sided paired t test, exact for normal differences.
+///
+/// ```text
+/// power(n) = P(|T| > q)   T: noncentral t, n - 1 degrees of freedom, noncentrality d_z sqrt(n)
+///                         q: two-sided quantile of Student's t at level alpha, n - 1 degrees of freedom
+/// ```
 ///
 /// # Source
 ///
@@ -27,14 +32,14 @@ pub const MAX_SEEDS: usize = 100_000;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerAnalysis {
-    /// The true mean difference in standard deviations of the seeds, finite; its sign is ignored.
+    /// True mean difference in standard deviations of the seeds, finite; its sign is ignored.
     pub d_z: f64,
-    /// Level of the test, between 0 and 1.
+    /// Significance level of the test, between 0 and 1.
     pub alpha: f64,
 }
 
 impl PowerAnalysis {
-    /// Probability that the test finds the difference.
+    /// Power: probability that the test rejects the null hypothesis of no difference.
     ///
     /// # Errors
     ///
@@ -54,14 +59,15 @@ impl PowerAnalysis {
         self.check()?;
         if n_seeds < 2 {
             return Err(Error::invalid_parameter(format!(
-                "n_seeds is {n_seeds}; expected at least 2, as one seed has no spread"
+                "n_seeds is {n_seeds}; expected at least 2, as one seed has no standard deviation"
             )));
         }
         Ok(self.checked_power(n_seeds))
     }
 
-    /// The fewest seeds, at least 2, with which the test finds the difference with probability
-    /// `power`; none where `d_z` is 0 and where more than [`MAX_SEEDS`] would be needed.
+    /// Smallest number of seeds, at least 2, that reaches a power; `None` if there is none up to [`MAX_SEEDS`].
+    ///
+    /// The result is also `None` if `d_z` is 0.
     ///
     /// # Errors
     ///
@@ -81,12 +87,13 @@ impl PowerAnalysis {
     /// ```
     pub fn seeds_needed(&self, power: f64) -> Result<Option<usize>> {
         self.check()?;
-        check_share("power", power)?;
+        check_fraction("power", power)?;
         let is_enough = |n_seeds: usize| self.checked_power(n_seeds) >= power;
         if self.d_z == 0.0 || !is_enough(MAX_SEEDS) {
             return Ok(None);
         }
-        // Too few, and enough; power grows with the number of seeds.
+        // Bisection, since power grows with the number of seeds: `low` is too few, `high` is enough
+        // once the first loop has doubled it far enough.
         let (mut low, mut high) = (1, 2);
         while high < MAX_SEEDS && !is_enough(high) {
             (low, high) = (high, (2 * high).min(MAX_SEEDS));
@@ -102,17 +109,19 @@ impl PowerAnalysis {
         Ok(Some(high))
     }
 
+    /// Checks that `alpha` lies between 0 and 1 and that `d_z` is finite.
     fn check(&self) -> Result<()> {
-        check_share("alpha", self.alpha)?;
+        check_fraction("alpha", self.alpha)?;
         if self.d_z.is_finite() {
             return Ok(());
         }
-        let found = self.d_z;
         Err(Error::invalid_parameter(format!(
-            "d_z is {found}; expected a finite number"
+            "d_z is {}; expected a finite number",
+            self.d_z
         )))
     }
 
+    /// Power for at least 2 seeds and parameters that were checked.
     fn checked_power(&self, n_seeds: usize) -> f64 {
         let degrees_of_freedom = (n_seeds - 1) as f64;
         let critical = two_sided_quantile(degrees_of_freedom, self.alpha);
@@ -126,12 +135,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_out_of_range_are_refused() {
+    fn parameters_out_of_range_are_rejected() {
         let experiment = |d_z, alpha| PowerAnalysis { d_z, alpha };
         let message = |result: Result<f64>| result.unwrap_err().to_string();
         assert_eq!(
             message(experiment(1.0, 0.05).power(1)),
-            "n_seeds is 1; expected at least 2, as one seed has no spread"
+            "n_seeds is 1; expected at least 2, as one seed has no standard deviation"
         );
         assert_eq!(
             message(experiment(f64::NAN, 0.05).power(5)),
@@ -146,17 +155,17 @@ mod tests {
 
     #[test]
     fn power_grows_with_seeds_and_effect() {
-        let mut last = 0.0;
+        let mut previous = 0.0;
         for n_seeds in 2..60 {
             let power = |d_z| PowerAnalysis { d_z, alpha: 0.01 }.checked_power(n_seeds);
-            assert!(power(0.3) > last && power(-0.3) == power(0.3) && power(0.4) > power(0.3));
-            last = power(0.3);
+            assert!(power(0.3) > previous && power(-0.3) == power(0.3) && power(0.4) > power(0.3));
+            previous = power(0.3);
         }
-        let sure = PowerAnalysis {
+        let huge_effect = PowerAnalysis {
             d_z: 1e9,
             alpha: 0.05,
         };
-        assert!((sure.power(2).unwrap() - 1.0).abs() < 1e-12);
-        assert_eq!(sure.seeds_needed(0.999).unwrap(), Some(2));
+        assert!((huge_effect.power(2).unwrap() - 1.0).abs() < 1e-12);
+        assert_eq!(huge_effect.seeds_needed(0.999).unwrap(), Some(2));
     }
 }

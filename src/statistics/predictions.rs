@@ -1,4 +1,4 @@
-//! Probabilities of classes, and what they are worth.
+//! Predicted class probabilities of a data set, with intervals for accuracy and calibration.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,13 +7,13 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::bootstrap::lower_quantile;
 use super::calibration::most_probable;
-use super::{Calibration, Interval, check_share};
+use super::{Calibration, Interval, check_fraction};
 use crate::{Error, Result};
 
-/// Resamples of an interval.
+/// Number of bootstrap resamples of an interval.
 const N_RESAMPLES: usize = 2_000;
 
-/// What a model says of samples, each of one row of probabilities or of one for every frame.
+/// Predicted class probabilities and labels of samples, with one row per sample or one per frame.
 ///
 /// # Example
 ///
@@ -22,7 +22,7 @@ const N_RESAMPLES: usize = 2_000;
 ///
 /// let predictions = Predictions {
 ///     probabilities: vec![0.8, 0.2, 0.4, 0.6, 0.1, 0.9, 0.7, 0.3],
-///     classes: vec![0, 0, 1, 1],
+///     labels: vec![0, 0, 1, 1],
 ///     rows_per_sample: 2,
 ///     n_classes: 2,
 /// };
@@ -33,79 +33,80 @@ const N_RESAMPLES: usize = 2_000;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
-    /// `[n_samples * rows_per_sample, n_classes]`, rows that sum to one.
+    /// Predicted probabilities, rows that sum to 1: `[n_samples * rows_per_sample, n_classes]`.
     pub probabilities: Vec<f64>,
-    /// The right classes, of the same rows.
-    pub classes: Vec<usize>,
-    /// Rows of a sample.
+    /// Labels of the rows: `[n_samples * rows_per_sample]`.
+    pub labels: Vec<usize>,
+    /// Number of rows per sample: 1, or the number of frames.
     pub rows_per_sample: usize,
     /// Number of classes.
     pub n_classes: usize,
 }
 
-/// Where the parts of a [`Calibration`] lie.
+/// Confidence intervals of the numbers of a [`Calibration`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CalibrationIntervals {
-    /// Of the accuracy.
+    /// Interval of the accuracy.
     pub accuracy: Interval,
-    /// Of the expected calibration error.
+    /// Interval of the expected calibration error.
     pub calibration_error: Interval,
-    /// Of the Brier score.
+    /// Interval of the Brier score.
     pub brier: Interval,
-    /// Of the negative log-likelihood, nats.
+    /// Interval of the negative log-likelihood, in nats.
     pub nll: Interval,
 }
 
 impl Predictions {
     /// Number of samples.
     pub fn n_samples(&self) -> usize {
-        self.classes.len() / self.rows_per_sample.max(1)
+        self.labels.len() / self.rows_per_sample.max(1)
     }
 
-    /// Accuracy and calibration, over rows.
+    /// Computes accuracy and calibration over all rows.
     ///
     /// # Errors
     ///
     /// As [`Calibration::new`].
     pub fn calibration(&self) -> Result<Calibration> {
-        Calibration::new(&self.probabilities, &self.classes)
+        Calibration::new(&self.probabilities, &self.labels)
     }
 
-    /// The most probable class of each row, of equally probable ones the first.
+    /// Most probable class of each row, the first one of ties: `[n_samples * rows_per_sample]`.
     pub fn most_probable(&self) -> Vec<usize> {
         let rows = self.probabilities.chunks_exact(self.n_classes);
         rows.map(most_probable).collect()
     }
 
-    /// Share of right rows, by sample.
+    /// Fraction of correctly classified rows of each sample: `[n_samples]`.
     pub fn accuracies(&self) -> Vec<f64> {
-        let found = self.most_probable();
-        let right: Vec<bool> = found
+        let is_correct: Vec<bool> = self
+            .most_probable()
             .iter()
-            .zip(&self.classes)
-            .map(|(a, b)| a == b)
+            .zip(&self.labels)
+            .map(|(predicted, label)| predicted == label)
             .collect();
-        right
+        is_correct
             .chunks_exact(self.rows_per_sample)
-            .map(|rows| rows.iter().filter(|&&right| right).count() as f64 / rows.len() as f64)
+            .map(|rows| rows.iter().filter(|&&correct| correct).count() as f64 / rows.len() as f64)
             .collect()
     }
 
-    /// Intervals for new samples and the same model.
+    /// Computes confidence intervals for new samples and the same model.
     ///
-    /// Of the accuracy Wilson's score interval, which is honest at 0 and 1 too (of frames wider than needed, since a
-    /// sample is counted as one trial); of the others the percentiles of 2,000 resamples of the samples. The
-    /// calibration error of a resample is biased upward as that of so few predictions is.
+    /// The interval of the accuracy is Wilson's score interval, which keeps its coverage near 0 and 1. With
+    /// several rows per sample it is wider than needed, since each sample counts as one trial. The other
+    /// intervals are percentiles of 2,000 bootstrap resamples of the samples. The calibration error of a
+    /// small data set is biased upward, and so is that of its resamples.
     ///
     /// # Errors
     ///
-    /// As [`Calibration::new`]; `confidence` that is not between 0 and 1.
+    /// As [`Calibration::new`], and if `confidence` is not between 0 and 1.
     ///
     /// # Source
     ///
     /// Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     pub fn intervals(&self, confidence: f64) -> Result<CalibrationIntervals> {
-        check_share("confidence", confidence)?;
+        check_fraction("confidence", confidence)?;
         let n_samples = self.n_samples();
         if n_samples == 0 {
             return Err(Error::invalid_parameter("there are no predictions"));
@@ -114,8 +115,8 @@ impl Predictions {
             .into_par_iter()
             .map(|resample| self.resampled(resample).calibration())
             .collect::<Result<_>>()?;
-        let between = |of: fn(&Calibration) -> f64| {
-            let mut values: Vec<f64> = resamples.iter().map(of).collect();
+        let percentiles = |metric: fn(&Calibration) -> f64| {
+            let mut values: Vec<f64> = resamples.iter().map(metric).collect();
             values.sort_unstable_by(f64::total_cmp);
             let tail = (1.0 - confidence) / 2.0;
             Interval {
@@ -126,39 +127,48 @@ impl Predictions {
         };
         Ok(CalibrationIntervals {
             accuracy: wilson(self.calibration()?.accuracy, n_samples, confidence),
-            calibration_error: between(|found| found.calibration_error),
-            brier: between(|found| found.brier),
-            nll: between(|found| found.nll),
+            calibration_error: percentiles(|resample| resample.calibration_error),
+            brier: percentiles(|resample| resample.brier),
+            nll: percentiles(|resample| resample.nll),
         })
     }
 
-    /// As many samples, drawn with replacement.
+    /// Draws a bootstrap resample: the same number of samples with replacement, each with all its rows.
     fn resampled(&self, resample: usize) -> Self {
+        // One stream per resample, so that results do not depend on the number of threads.
         let mut random = ChaCha8Rng::seed_from_u64(0);
         random.set_stream(resample as u64);
         let n_samples = self.n_samples();
         let mut drawn = Self {
             probabilities: Vec::with_capacity(self.probabilities.len()),
-            classes: Vec::with_capacity(self.classes.len()),
+            labels: Vec::with_capacity(self.labels.len()),
             ..*self
         };
         for _ in 0..n_samples {
             let rows = self.rows_per_sample;
+            // Rows of one sample are not independent, so whole samples are drawn.
             let first = random.random_range(0..n_samples) * rows;
-            let of_sample = first * self.n_classes..(first + rows) * self.n_classes;
-            drawn.probabilities.extend(&self.probabilities[of_sample]);
-            drawn.classes.extend(&self.classes[first..first + rows]);
+            let range = first * self.n_classes..(first + rows) * self.n_classes;
+            drawn.probabilities.extend(&self.probabilities[range]);
+            drawn.labels.extend(&self.labels[first..first + rows]);
         }
         drawn
     }
 }
 
-/// The score interval of a share of `n` trials.
-fn wilson(share: f64, n: usize, confidence: f64) -> Interval {
+/// Wilson's score interval of a proportion of `n` trials.
+///
+/// ```text
+/// (proportion + z^2 / (2 n) +- z sqrt(proportion (1 - proportion) / n + z^2 / (4 n^2))) / (1 + z^2 / n)
+///                        z: quantile (1 + confidence) / 2 of the standard normal distribution
+/// ```
+fn wilson(proportion: f64, n: usize, confidence: f64) -> Interval {
+    // Asymmetric around `proportion` near 0 and 1, where the normal approximation would leave [0, 1].
     let n = n as f64;
     let z = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
-    let middle = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
-    let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    let middle = (proportion + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n)
+        * (proportion * (1.0 - proportion) / n + z * z / (4.0 * n * n)).sqrt();
     Interval {
         low: (middle - half).max(0.0),
         high: (middle + half).min(1.0),
@@ -171,65 +181,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_of_shares_are_those_of_scipy() {
+    fn score_intervals_agree_with_scipy() {
         // scipy.stats.binomtest(count, n).proportion_ci(method="wilson")
         for (count, n, low, high) in [
             (0.0, 360, 0.0, 0.010_558_056_888_693_5),
             (180.0, 360, 0.448_623_797_121_883_6, 0.551_376_202_878_116_4),
             (10.0, 10, 0.722_467_200_137_110_9, 1.0),
         ] {
-            let found = wilson(count / n as f64, n, 0.95);
-            assert!((found.low - low).abs() < 1e-12, "{found:?}");
-            assert!((found.high - high).abs() < 1e-12, "{found:?}");
+            let actual = wilson(count / n as f64, n, 0.95);
+            assert!((actual.low - low).abs() < 1e-12, "{actual:?}");
+            assert!((actual.high - high).abs() < 1e-12, "{actual:?}");
         }
     }
 
-    /// A model that is right with the probability it says.
+    /// Predictions of a calibrated model: the predicted probability is that of being correct.
     fn calibrated(n: usize) -> Predictions {
         let mut random = ChaCha8Rng::seed_from_u64(5);
-        let (mut probabilities, mut classes) = (Vec::new(), Vec::new());
+        let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
         for _ in 0..n {
             let p: f64 = random.random_range(0.5..1.0);
             probabilities.extend([p, 1.0 - p]);
-            classes.push(usize::from(random.random_range(0.0..1.0) > p));
+            labels.push(usize::from(random.random_range(0.0..1.0) > p));
         }
         Predictions {
             probabilities,
-            classes,
+            labels,
             rows_per_sample: 1,
             n_classes: 2,
         }
     }
 
     #[test]
-    fn intervals_hold_their_values_narrow_with_samples_and_repeat() {
-        let [few, many] = [200, 3200].map(|n| calibrated(n).intervals(0.95).unwrap());
-        let found = calibrated(3200).calibration().unwrap();
-        for (few, many, value) in [
-            (few.accuracy, many.accuracy, found.accuracy),
-            (few.brier, many.brier, found.brier),
-            (few.nll, many.nll, found.nll),
+    fn intervals_contain_values_and_shrink_with_samples() {
+        let [small, large] = [200, 3200].map(|n| calibrated(n).intervals(0.95).unwrap());
+        let calibration = calibrated(3200).calibration().unwrap();
+        for (small, large, value) in [
+            (small.accuracy, large.accuracy, calibration.accuracy),
+            (small.brier, large.brier, calibration.brier),
+            (small.nll, large.nll, calibration.nll),
         ] {
-            assert!(many.low < value && value < many.high, "{many:?} {value}");
-            let ratio = (few.high - few.low) / (many.high - many.low);
+            assert!(large.low < value && value < large.high, "{large:?} {value}");
+            // 16 times the samples: a width of one quarter.
+            let ratio = (small.high - small.low) / (large.high - large.low);
             assert!((2.5..6.5).contains(&ratio), "{ratio}");
         }
-        assert_eq!(few, calibrated(200).intervals(0.95).unwrap());
+        assert_eq!(small, calibrated(200).intervals(0.95).unwrap());
     }
 
     #[test]
     fn samples_are_drawn_with_all_their_rows() {
         let pair = Predictions {
             probabilities: vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.7, 0.3],
-            classes: vec![0, 0, 1, 1],
+            labels: vec![0, 0, 1, 1],
             rows_per_sample: 2,
             n_classes: 2,
         };
         for resample in 0..8 {
             let drawn = pair.resampled(resample);
-            for (rows, classes) in drawn.probabilities.chunks(4).zip(drawn.classes.chunks(2)) {
-                let first = rows == &pair.probabilities[..4] && classes == [0, 0];
-                let second = rows == &pair.probabilities[4..] && classes == [1, 1];
+            for (rows, labels) in drawn.probabilities.chunks(4).zip(drawn.labels.chunks(2)) {
+                let first = rows == &pair.probabilities[..4] && labels == [0, 0];
+                let second = rows == &pair.probabilities[4..] && labels == [1, 1];
                 assert!(first || second, "{rows:?}");
             }
         }

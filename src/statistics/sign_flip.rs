@@ -1,4 +1,4 @@
-//! Permutation test of a mean difference.
+//! Sign-flip test, the permutation test of a paired mean difference.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -6,19 +6,21 @@ use rayon::prelude::*;
 
 use super::PairedDifferences;
 
-/// Most seeds whose signs are all enumerated.
+/// Largest number of seeds for which all assignments of signs are enumerated.
 pub const MAX_EXACT_SEEDS: usize = 32;
 
-/// Number of random assignments of signs with more seeds.
+/// Number of random assignments of signs for more seeds than [`MAX_EXACT_SEEDS`].
 pub const N_RANDOM_DRAWS: usize = 100_000;
 
-/// Sums that differ by less than this share of the sum of sizes are tied.
+/// Relative tolerance within which sums count as tied, over the sum of absolute values.
 const TIE: f64 = 1e-12;
 
-/// Draws that share a stream of random numbers.
+/// Number of draws that share a stream of random numbers.
+///
+/// Chunks, not threads, own the streams, so results do not depend on the number of threads.
 const CHUNK: usize = 1000;
 
-/// What a sign-flip test finds.
+/// Result of [`sign_flip_test`].
 ///
 /// # Example
 ///
@@ -34,21 +36,25 @@ const CHUNK: usize = 1000;
 pub struct SignFlipTest {
     /// Two-sided p-value.
     pub p_value: f64,
-    /// The smallest that so many seeds can reach: `2^(1 - n_seeds)`, or `1 / (N_RANDOM_DRAWS + 1)` with
-    /// more than [`MAX_EXACT_SEEDS`].
+    /// Smallest p-value that can be reached with this number of seeds.
+    ///
+    /// It is `2^(1 - n_seeds)`, or `1 / (N_RANDOM_DRAWS + 1)` with more than [`MAX_EXACT_SEEDS`] seeds.
     pub smallest_p_value: f64,
 }
 
-/// Two-sided test of no difference: how many assignments of signs to the seed means give a mean as
-/// far from 0 as the one found.
+/// Two-sided sign-flip test of the null hypothesis that the arms do not differ.
 ///
-/// Exact, and valid for any number of seeds, if each seed's mean is symmetric around 0 when there is
-/// no difference, as it is where the arms are then exchangeable; nothing else is assumed. With more
-/// than [`MAX_EXACT_SEEDS`] seeds [`N_RANDOM_DRAWS`] random assignments are drawn, always the same ones,
-/// and the one found is counted with them, which keeps the test valid.
+/// ```text
+/// p = #{ s in {-1, 1}^n : |sum_i s_i x_i| >= |sum_i x_i| } / 2^n    x_i: mean difference of seed i
+/// ```
 ///
-/// Assignments tied with the one found but for rounding count. Neither the order of the seeds nor
-/// the sign of all differences matters.
+/// The test is exact for any number of seeds if the mean difference of each seed is symmetric around 0
+/// under the null hypothesis, as it is if the arms are then exchangeable; nothing else is assumed. With
+/// more than [`MAX_EXACT_SEEDS`] seeds, [`N_RANDOM_DRAWS`] random assignments of signs are drawn, always
+/// the same ones. The observed assignment is counted with them, which keeps the test valid.
+///
+/// Assignments that are tied with the observed one up to rounding are counted. Neither the order of the
+/// seeds nor the sign of all differences matters.
 ///
 /// # Cost
 ///
@@ -72,12 +78,15 @@ pub struct SignFlipTest {
 pub fn sign_flip_test(differences: &PairedDifferences) -> SignFlipTest {
     let n_seeds = differences.n_seeds();
     let by_seed = differences.by_seed();
-    // The largest first, so that the order given does not matter.
+    // Sorted in descending order, so that the order of the input does not matter.
     let mut sizes: Vec<f64> = by_seed.iter().map(|x| x.abs()).collect();
     sizes.sort_unstable_by(|a, b| b.total_cmp(a));
+    // Sums stand for means, which differ from them by a constant factor. A tie within rounding counts
+    // as reaching the observed sum, which can only raise the p-value.
     let sum = by_seed.iter().sum::<f64>().abs();
     let threshold = sum - TIE * sizes.iter().sum::<f64>();
     let smallest_p_value = if n_seeds <= MAX_EXACT_SEEDS {
+        // Both the observed assignment and its negative reach the observed sum.
         2.0 * 0.5f64.powf(n_seeds as f64)
     } else {
         1.0 / (N_RANDOM_DRAWS + 1) as f64
@@ -85,9 +94,10 @@ pub fn sign_flip_test(differences: &PairedDifferences) -> SignFlipTest {
     let p_value = if threshold <= 0.0 {
         1.0
     } else if n_seeds <= MAX_EXACT_SEEDS {
-        n_sums_of_at_least(&sizes, threshold) as f64 * smallest_p_value
+        // Counts one tail; `smallest_p_value` has the factor 2 for the other one.
+        count_sums(&sizes, threshold) as f64 * smallest_p_value
     } else {
-        (n_draws_of_at_least(&sizes, threshold) + 1) as f64 * smallest_p_value
+        (count_random_sums(&sizes, threshold) + 1) as f64 * smallest_p_value
     };
     SignFlipTest {
         p_value,
@@ -95,9 +105,11 @@ pub fn sign_flip_test(differences: &PairedDifferences) -> SignFlipTest {
     }
 }
 
-/// Number of assignments of signs whose sum is at least `threshold`: for each sum of one half of the
-/// numbers, the sums of the other half that are large enough.
-fn n_sums_of_at_least(sizes: &[f64], threshold: f64) -> u64 {
+/// Number of assignments of signs whose sum is at least `threshold`.
+///
+/// Meet in the middle: for each sum of one half of the numbers, in ascending order, the number of sums of
+/// the other half that are large enough grows, so that one pass over both lists counts all pairs.
+fn count_sums(sizes: &[f64], threshold: f64) -> u64 {
     let (first, second) = sizes.split_at(sizes.len() / 2);
     let (first, second) = (sorted_sums(first), sorted_sums(second));
     let mut n_sums = 0;
@@ -111,7 +123,7 @@ fn n_sums_of_at_least(sizes: &[f64], threshold: f64) -> u64 {
     n_sums
 }
 
-/// The sums under all assignments of signs, in ascending order.
+/// Sums under all assignments of signs, in ascending order: `2^n` numbers.
 fn sorted_sums(sizes: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0];
     for size in sizes {
@@ -124,22 +136,24 @@ fn sorted_sums(sizes: &[f64]) -> Vec<f64> {
     sums
 }
 
-/// Number of random assignments of signs whose sum is at least `threshold` in size.
-fn n_draws_of_at_least(sizes: &[f64], threshold: f64) -> usize {
-    let of_chunk = |chunk: usize| {
+/// Number of random assignments of signs whose sum is at least `threshold` in absolute value.
+fn count_random_sums(sizes: &[f64], threshold: f64) -> usize {
+    let count_in_chunk = |chunk: usize| {
         let mut random = ChaCha8Rng::seed_from_u64(0);
         random.set_stream(chunk as u64);
-        let far = |_: &usize| random_sum(sizes, &mut random).abs() >= threshold;
-        (0..CHUNK).filter(far).count()
+        let is_extreme = |_: &usize| random_sum(sizes, &mut random).abs() >= threshold;
+        (0..CHUNK).filter(is_extreme).count()
     };
     (0..N_RANDOM_DRAWS / CHUNK)
         .into_par_iter()
-        .map(of_chunk)
+        .map(count_in_chunk)
         .sum()
 }
 
+/// Sum of the numbers with random signs.
 fn random_sum(sizes: &[f64], random: &mut impl Rng) -> f64 {
     let mut sum = 0.0;
+    // One draw of 64 bits gives the signs of 64 numbers.
     for sizes in sizes.chunks(64) {
         let mut signs = random.next_u64();
         for size in sizes {
@@ -162,7 +176,7 @@ mod tests {
     #[test]
     fn seeds_of_one_sign_reach_the_smallest_p_value() {
         for n_seeds in [1, 2, 5, 20, 31, MAX_EXACT_SEEDS] {
-            // In binary none of these numbers is exact.
+            // None of these numbers is exact in binary, so ties are subject to rounding.
             let by_seed: Vec<f64> = (0..n_seeds).map(|k| 0.1 + 0.3 * k as f64).collect();
             assert_eq!(
                 p_value(&by_seed),
@@ -174,16 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn no_difference_is_no_evidence() {
+    fn zero_mean_has_p_value_1() {
         assert_eq!(p_value(&[0.0; 3]), 1.0);
         assert_eq!(p_value(&[0.1, 0.2, -0.3]), 1.0);
     }
 
     #[test]
-    fn draws_agree_with_the_enumeration() {
+    fn random_signs_agree_with_enumeration() {
         let sizes: Vec<f64> = (0..20).map(|k| (2 * k) as f64).collect();
-        let exact = 2.0 * n_sums_of_at_least(&sizes, 200.0) as f64 / 2f64.powi(20);
-        let drawn = n_draws_of_at_least(&sizes, 200.0) as f64 / N_RANDOM_DRAWS as f64;
+        let exact = 2.0 * count_sums(&sizes, 200.0) as f64 / 2f64.powi(20);
+        let drawn = count_random_sums(&sizes, 200.0) as f64 / N_RANDOM_DRAWS as f64;
         let noise = (exact * (1.0 - exact) / N_RANDOM_DRAWS as f64).sqrt();
         assert!((drawn - exact).abs() < 4.0 * noise, "{drawn}, {exact}");
     }

@@ -1,23 +1,29 @@
-//! The table that is resampled.
+//! Table of differences in a canonical order and sign, which the bootstrap resamples.
 
 use rand::{Rng, RngExt};
 
 use super::PairedDifferences;
 use super::seed_moments::ROUNDING;
 
-/// Differences in an order that does not depend on the order given, nor on the sign of all of them.
+/// Differences in a canonical order and with a mean of at least 0.
+///
+/// The table does not depend on the order of seeds and units in the input, nor on the sign of all
+/// differences together; so neither does a resampled mean (up to `is_negated`).
 pub(super) struct SortedTable {
-    /// Row by row, one row for each seed.
+    /// Differences in row-major order, one row per seed: `[n_seeds, n_units]`.
     values: Vec<f64>,
     n_seeds: usize,
     n_units: usize,
+    /// True if every difference was negated.
     pub(super) is_negated: bool,
 }
 
 impl SortedTable {
+    /// Sorts seeds and units, and negates the differences if their mean is below 0.
     pub(super) fn new(differences: &PairedDifferences) -> Self {
         let is_negated = differences.mean() < 0.0;
         let sign = if is_negated { -1.0 } else { 1.0 };
+        // Adding 0 turns -0 into 0: the two would be sorted apart.
         let signed = |row: &[f64]| row.iter().map(|x| sign * x + 0.0).collect();
         let mut rows: Vec<Vec<f64>> = differences.rows().map(signed).collect();
         sort_by_content(&mut rows);
@@ -33,7 +39,7 @@ impl SortedTable {
         }
     }
 
-    /// Whether all differences are equal but for rounding.
+    /// True if all differences are equal up to rounding.
     pub(super) fn is_constant(&self) -> bool {
         let low = self.values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = self
@@ -44,43 +50,53 @@ impl SortedTable {
         high - low <= ROUNDING * high.abs().max(low.abs())
     }
 
-    /// The mean of seeds and units drawn with replacement, as many of each as there are.
+    /// Mean of one resample: seeds and units drawn with replacement, as many of each as there are.
+    ///
+    /// ```text
+    /// mean = sum_ij a_i b_j x_ij / (n_seeds n_units)   a_i, b_j: number of times drawn
+    /// ```
     pub(super) fn resampled_mean(&self, random: &mut impl Rng) -> f64 {
-        let seeds = multiplicities(self.n_seeds, random);
-        let units = multiplicities(self.n_units, random);
-        let of_row = |row: &[f64]| {
-            let products = row.iter().zip(&units).map(|(x, n_times)| x * n_times);
+        // Counts instead of indices: rows that were not drawn are skipped, repeated ones summed once.
+        let seed_counts = draw_counts(self.n_seeds, random);
+        let unit_counts = draw_counts(self.n_units, random);
+        let row_mean = |row: &[f64]| {
+            let products = row.iter().zip(&unit_counts).map(|(x, count)| x * count);
             products.sum::<f64>() / self.n_units as f64
         };
-        let rows = self.values.chunks_exact(self.n_units).zip(&seeds);
-        let chosen = rows.filter(|(_, n_times)| **n_times > 0.0);
-        let sum: f64 = chosen.map(|(row, n_times)| n_times * of_row(row)).sum();
+        let sum: f64 = self
+            .values
+            .chunks_exact(self.n_units)
+            .zip(&seed_counts)
+            .filter(|(_, count)| **count > 0.0)
+            .map(|(row, count)| count * row_mean(row))
+            .sum();
         sum / self.n_seeds as f64
     }
 }
 
-/// Sorts lists by their sorted members.
+/// Sorts lists by their elements in ascending order, so that the order within a list does not matter.
 fn sort_by_content(lists: &mut [Vec<f64>]) {
     lists.sort_by_cached_key(|list| {
-        let mut members: Vec<OrderedBits> = list.iter().copied().map(OrderedBits::of).collect();
-        members.sort_unstable();
-        members
+        let mut elements: Vec<OrderedBits> = list.iter().copied().map(OrderedBits::from).collect();
+        elements.sort_unstable();
+        elements
     });
 }
 
-/// A number that compares as `f64::total_cmp` does.
+/// Sort key of an `f64` that orders like `f64::total_cmp`.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct OrderedBits(i64);
 
-impl OrderedBits {
-    fn of(value: f64) -> Self {
+impl From<f64> for OrderedBits {
+    fn from(value: f64) -> Self {
         let bits = value.to_bits() as i64;
+        // Flips all bits but the sign of a negative number, since its bits grow as the number falls.
         Self(bits ^ (((bits >> 63) as u64) >> 1) as i64)
     }
 }
 
-/// How often each of `n` is drawn in `n` draws with replacement.
-fn multiplicities(n: usize, random: &mut impl Rng) -> Vec<f64> {
+/// Number of times that each of `n` indices is drawn in `n` draws with replacement.
+fn draw_counts(n: usize, random: &mut impl Rng) -> Vec<f64> {
     let mut counts = vec![0.0; n];
     for _ in 0..n {
         counts[random.random_range(0..n)] += 1.0;
@@ -93,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_equal_but_for_rounding_are_no_variation() {
+    fn differences_equal_up_to_rounding_are_constant() {
         let is_constant = |rows: &[[f64; 2]]| {
             SortedTable::new(&PairedDifferences::new(rows).unwrap()).is_constant()
         };
@@ -103,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_sorted_whatever_their_order_and_sign() {
+    fn tables_are_sorted_for_any_order_and_sign() {
         let sorted =
             |rows: &[[f64; 3]]| SortedTable::new(&PairedDifferences::new(rows).unwrap()).values;
         let expected = [-1.0, 2.0, 3.0, 0.0, 5.0, 4.0];

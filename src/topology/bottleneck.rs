@@ -1,16 +1,20 @@
-//! Exact bottleneck distance of persistence diagrams.
+//! Exact bottleneck distance between persistence diagrams.
 
-use super::covering::{Threshold, covering_partners};
+use super::covering::{BarGraph, covering_partners};
 use super::diagram_pair::DiagramPair;
 use super::matching::{GroundNorm, Matching, Point};
 use super::monotone::{PairCost, monotone_partners};
 use crate::error::Result;
 
-/// Exact bottleneck distance of two diagrams, with a matching that attains it.
+/// Computes the exact bottleneck distance between two diagrams, with a matching that attains it.
 ///
-/// The least value of the longest pair over all matchings in which bars may go to the diagonal;
-/// the limit of [`super::wasserstein()`] for large orders. [`Matching::longest`] is the pair that
-/// realises it. Essential bars are matched with each other in the order of their births; if their
+/// ```text
+/// distance = min over all matchings of (max of length over the pairs)
+/// ```
+///
+/// In a matching, bars may also be paired with the diagonal; the ground norm defines the length of a pair.
+/// The distance is the limit of [`super::wasserstein()`] for large orders, and [`Matching::longest`] is a
+/// pair of this length. Essential bars are matched with each other in ascending order of birth; if their
 /// numbers differ, the distance is `+inf` and the matching has no pairs.
 ///
 /// # Errors
@@ -20,8 +24,8 @@ use crate::error::Result;
 ///
 /// # Cost
 ///
-/// For n and m finite bars O(n m) if all births are equal; else O(n m log(n m)) and a logarithmic
-/// number of matchings of bars on bit sets.
+/// For n and m finite bars O(n m) if all births are equal. Otherwise O(n m log(n m)) and one search for a
+/// matching, on bit sets, for each of O(log(n m)) lengths.
 ///
 /// # Example
 ///
@@ -35,7 +39,7 @@ use crate::error::Result;
 /// ```
 pub fn bottleneck(first: &[Point], second: &[Point], ground_norm: GroundNorm) -> Result<Matching> {
     let Some(diagrams) = DiagramPair::new(first, second)? else {
-        return Ok(Matching::impossible());
+        return Ok(Matching::infinite());
     };
     let pairs = diagrams.pairs(&finite_bottleneck(&diagrams, ground_norm), ground_norm);
     let distance = pairs.iter().map(|pair| pair.length).fold(0.0, f64::max);
@@ -46,7 +50,7 @@ pub fn bottleneck(first: &[Point], second: &[Point], ground_norm: GroundNorm) ->
     })
 }
 
-/// Partners of the finite bars of the first diagram in a bottleneck matching.
+/// Partners of the finite bars of the first diagram in a bottleneck matching; `None` for the diagonal.
 pub(super) fn finite_bottleneck(
     diagrams: &DiagramPair<'_>,
     ground_norm: GroundNorm,
@@ -59,11 +63,11 @@ pub(super) fn finite_bottleneck(
     }
 }
 
-/// A matching costs as much as its longest pair.
+/// Cost of a matching: the length of its longest pair.
 struct Longest;
 
 impl PairCost for Longest {
-    fn of_length(&self, length: f64) -> f64 {
+    fn pair_cost(&self, length: f64) -> f64 {
         length
     }
 
@@ -72,10 +76,13 @@ impl PairCost for Longest {
     }
 }
 
-/// All lengths that a pair can have; `between` goes row by row over the first diagram.
+/// Lengths of all possible pairs.
 struct Lengths {
+    /// Distances of the bars of the first diagram to the diagonal.
     first_alone: Vec<f64>,
+    /// Distances of the bars of the second diagram to the diagonal.
     second_alone: Vec<f64>,
+    /// Distances between bars of both diagrams, one row per bar of the first.
     between: Vec<f64>,
 }
 
@@ -94,7 +101,7 @@ impl Lengths {
         }
     }
 
-    /// A length that some bar needs whatever its partner.
+    /// Lower bound of the distance: the largest distance of any bar to its nearest partner.
     fn lower_bound(&self) -> f64 {
         let mut nearest_first = self.first_alone.clone();
         let mut nearest_second = self.second_alone.clone();
@@ -111,7 +118,8 @@ impl Lengths {
             .fold(0.0, f64::max)
     }
 
-    /// Lengths above `low` up to that at which all bars can go to the diagonal, in order.
+    /// Lengths above `low`, in ascending order, up to that at which all bars can be matched with the
+    /// diagonal.
     fn candidates_above(&self, low: f64) -> Vec<f64> {
         let alone = || self.first_alone.iter().chain(&self.second_alone).copied();
         let high = alone().fold(0.0, f64::max);
@@ -124,30 +132,31 @@ impl Lengths {
         candidates
     }
 
-    /// A matching without a pair longer than `length`, if there is one.
-    fn within(&self, length: f64) -> Option<Vec<Option<usize>>> {
+    /// Partners in a matching without a pair longer than `length`; `None` if there is no such matching.
+    fn matching_within(&self, length: f64) -> Option<Vec<Option<usize>>> {
         let required = |alone: &[f64]| alone.iter().map(|&other| other > length).collect();
-        covering_partners(Threshold {
+        covering_partners(BarGraph {
             first_required: required(&self.first_alone),
             second_required: required(&self.second_alone),
-            near: |i, j| self.between[i * self.second_alone.len() + j] <= length,
+            is_edge: |i, j| self.between[i * self.second_alone.len() + j] <= length,
         })
     }
 }
 
-/// Binary search for the least length that admits a matching.
+/// Finds the smallest length that admits a matching, by binary search over all lengths of pairs.
 fn search(lengths: &Lengths) -> Vec<Option<usize>> {
     let low = lengths.lower_bound();
-    if let Some(partners) = lengths.within(low) {
+    // The bound is often attained, and then no candidates have to be sorted.
+    if let Some(partners) = lengths.matching_within(low) {
         return partners;
     }
     let candidates = lengths.candidates_above(low);
     let (mut start, mut end) = (0, candidates.len());
-    // At the largest candidate every bar can go to the diagonal.
+    // At the largest candidate every bar can be matched with the diagonal.
     let mut best = vec![None; lengths.first_alone.len()];
     while start < end {
         let middle = start + (end - start) / 2;
-        match lengths.within(candidates[middle]) {
+        match lengths.matching_within(candidates[middle]) {
             Some(partners) => (end, best) = (middle, partners),
             None => start = middle + 1,
         }
@@ -160,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programme_for_equal_births_agrees_with_the_search() {
+    fn solver_for_equal_births_agrees_with_the_search() {
         let first: Vec<Point> = (0..30).map(|i| [0.0, f64::from(i * i % 37)]).collect();
         let second: Vec<Point> = (0..25)
             .map(|i| [0.0, f64::from(i * i * i % 41) * 1.5])
@@ -175,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn one_long_bar_leaves_the_others_to_the_diagonal() {
+    fn short_bars_are_matched_with_the_diagonal() {
         let first = [[0.0, 10.0], [1.0, 2.0]];
         let matching = bottleneck(&first, &[[0.0, 7.0]], GroundNorm::Infinity).unwrap();
         assert_eq!(matching.distance, 3.0);
@@ -183,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_diagrams_are_at_distance_zero_and_have_no_pair() {
+    fn empty_diagrams_have_distance_zero_and_no_pair() {
         let matching = bottleneck(&[], &[], GroundNorm::L2).unwrap();
         assert_eq!((matching.distance, matching.longest()), (0.0, None));
     }

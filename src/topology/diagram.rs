@@ -1,9 +1,9 @@
-//! Bars, and where in the matrix they come from.
+//! Persistence diagrams, and the bars and critical edges they consist of.
 
 use super::edge::Edge;
 use crate::real::Real;
 
-/// One bar of a persistence diagram, with the critical edges that realise its ends.
+/// One bar of a persistence diagram: birth and death of a homology class, and its critical edges.
 ///
 /// # Example
 ///
@@ -22,26 +22,26 @@ use crate::real::Real;
 pub struct Bar<T> {
     /// Diameter at which the class appears.
     pub birth: T,
-    /// Diameter at which it disappears; `inf` for an essential class.
+    /// Diameter at which the class disappears; `inf` for an essential class.
     pub death: T,
-    /// The edge whose length is `birth`; `None` in dimension 0, where vertices are born at 0.
+    /// Edge whose length is `birth`; `None` in dimension 0, where every point is born at 0.
     pub birth_edge: Option<Edge>,
-    /// The edge whose length is `death`; `None` for an essential class.
+    /// Edge whose length is `death`; `None` for an essential class.
     pub death_edge: Option<Edge>,
 }
 
 impl<T: Real> Bar<T> {
-    /// `death - birth`.
+    /// Persistence `death - birth` of the bar, in the unit of the distances.
     pub fn persistence(&self) -> T {
         self.death - self.birth
     }
 
-    /// Whether the class never dies.
+    /// True if the class never dies.
     pub fn is_essential(&self) -> bool {
         self.death_edge.is_none()
     }
 
-    /// The bar with its numbers in `f64`, exact.
+    /// Converts birth and death to `f64`, exactly.
     pub fn to_f64(&self) -> Bar<f64> {
         Bar {
             birth: self.birth.to_f64_exact(),
@@ -52,7 +52,9 @@ impl<T: Real> Bar<T> {
     }
 }
 
-/// The bars of one homology dimension: finite ones of positive length, then the essential ones.
+/// Persistence diagram: all bars of one homology dimension, the finite ones first.
+///
+/// Finite bars have positive persistence; those of persistence 0 are left out.
 ///
 /// # Example
 ///
@@ -73,22 +75,22 @@ impl<T: Real> Bar<T> {
 pub struct Diagram<T> {
     /// Homology dimension of every bar.
     pub homology_dim: usize,
-    /// Dimension 0: in order of death. Dimension 1: in order of birth.
+    /// Finite bars, then essential bars: in ascending order of death in dimension 0, of birth above.
     pub bars: Vec<Bar<T>>,
 }
 
 impl<T: Real> Diagram<T> {
-    /// The bars that die.
+    /// Finite bars: those of classes that die.
     pub fn finite(&self) -> impl Iterator<Item = &Bar<T>> {
         self.bars.iter().filter(|bar| !bar.is_essential())
     }
 
-    /// The bars that never die.
+    /// Essential bars: those of classes that never die.
     pub fn essential(&self) -> impl Iterator<Item = &Bar<T>> {
         self.bars.iter().filter(|bar| bar.is_essential())
     }
 
-    /// The diagram with its numbers in `f64`, exact.
+    /// Converts all births and deaths to `f64`, exactly.
     pub fn to_f64(&self) -> Diagram<f64> {
         Diagram {
             homology_dim: self.homology_dim,
@@ -96,12 +98,12 @@ impl<T: Real> Diagram<T> {
         }
     }
 
-    /// Sum of the finite persistences, in the unit of the distances.
+    /// Total persistence: the sum of the persistences of the finite bars, in the unit of the distances.
     pub fn total_persistence(&self) -> T {
         self.finite().map(Bar::persistence).sum()
     }
 
-    /// The largest finite persistence; 0 without finite bars.
+    /// Largest persistence of a finite bar; 0 without finite bars.
     pub fn largest_persistence(&self) -> T {
         self.finite().map(Bar::persistence).fold(T::zero(), T::max)
     }

@@ -1,74 +1,85 @@
-//! Distances of diagrams as functions of births and deaths, with gradients.
+//! Distances between persistence diagrams, with gradients by births and deaths.
 
 use super::bottleneck::bottleneck;
-use super::matching::{GroundNorm, Matching, Pairing, Point, difference, euclidean};
+use super::matching::{BarPair, GroundNorm, Matching, Point, difference, euclidean};
 use super::sliced::{sliced_wasserstein, sorted_wasserstein};
-use super::wasserstein::{power, wasserstein};
+use super::wasserstein::{length_power, wasserstein};
 use crate::error::Result;
 use std::f64::consts::FRAC_1_SQRT_2;
 
-/// Length of one matched pair, and its derivative by birth and death of either bar.
+/// Length of one matched pair, and its gradient by birth and death of either bar.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::topology::{GroundNorm, Pairing, pair_gradient};
+/// use burn_topology::topology::{BarPair, GroundNorm, pair_gradient};
 ///
-/// // A bar that is matched with the diagonal gets cheaper by getting shorter.
-/// let lone = pair_gradient(Pairing::FirstToDiagonal([0.0, 2.0]), GroundNorm::Infinity);
-/// assert_eq!((lone.length, lone.first, lone.second), (1.0, [-0.5, 0.5], [0.0, 0.0]));
+/// // A later birth or an earlier death brings a bar closer to the diagonal.
+/// let pair = pair_gradient(BarPair::FirstToDiagonal([0.0, 2.0]), GroundNorm::Infinity);
+/// assert_eq!((pair.length, pair.first, pair.second), (1.0, [-0.5, 0.5], [0.0, 0.0]));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairGradient {
-    /// Length of the pair.
+    /// Length of the pair in the ground norm.
     pub length: f64,
-    /// By birth and death of the first bar; zero if the first is the diagonal.
+    /// Derivatives of the length by birth and death of the first bar; zero if the first is the diagonal.
     pub first: [f64; 2],
-    /// By birth and death of the second bar; zero if the second is the diagonal.
+    /// Derivatives of the length by birth and death of the second bar; zero if the second is the diagonal.
     pub second: [f64; 2],
 }
 
-/// Length of a matched pair with its gradient.
+/// Computes the length of a matched pair and its gradient.
 ///
 /// # Gradient
 ///
-/// A pair of length zero has gradient exactly zero. In [`GroundNorm::Infinity`] the larger
-/// coordinate takes the whole gradient, the birth at ties. A bar moves to the diagonal along
-/// `(-1/2, +1/2)` there, along `(-1, +1) / sqrt(2)` in [`GroundNorm::L2`] and along `(-1, +1)` in
-/// [`GroundNorm::L1`], where equal coordinates have derivative zero. Two essential bars
-/// differ by their births only. A pair of infinite length has gradient zero.
+/// For two bars with the difference `(x, y)` of births and deaths, and for a bar `(b, d)` matched with the
+/// diagonal:
+///
+/// ```text
+///            by the first of two bars          by a bar matched with the diagonal
+/// L1         (sign x, sign y), sign 0 = 0      (-1, 1)
+/// L2         (x, y) / sqrt(x^2 + y^2)          (-1, 1) / sqrt(2)
+/// Infinity   (sign x, 0) if |x| >= |y|,        (-1, 1) / 2
+///            else (0, sign y)
+/// ```
+///
+/// The second of two bars has the opposite gradient. A pair of length zero or of infinite length has
+/// gradient exactly zero. Of two essential bars only the births have a gradient.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::topology::{GroundNorm, Pairing, pair_gradient};
+/// use burn_topology::topology::{BarPair, GroundNorm, pair_gradient};
 ///
-/// let gradient = pair_gradient(Pairing::Bars([0.0, 2.0], [0.0, 3.0]), GroundNorm::Infinity);
+/// let gradient = pair_gradient(BarPair::Bars([0.0, 2.0], [0.0, 3.0]), GroundNorm::Infinity);
 /// assert_eq!(gradient.length, 1.0);
 /// assert_eq!(gradient.first, [0.0, -1.0]);
 /// ```
-pub fn pair_gradient(pair: Pairing<Point>, ground_norm: GroundNorm) -> PairGradient {
+pub fn pair_gradient(pair: BarPair<Point>, ground_norm: GroundNorm) -> PairGradient {
     let length = pair.length(ground_norm);
-    let still = [0.0; 2];
+    let zero = [0.0; 2];
+    // The norm has no derivative at zero, and an infinite length none that a step could follow.
     if length == 0.0 || length.is_infinite() {
         return PairGradient {
             length,
-            first: still,
-            second: still,
+            first: zero,
+            second: zero,
         };
     }
-    let outward = match ground_norm {
+    // Gradient of a bar's distance to the diagonal.
+    let from_diagonal = match ground_norm {
         GroundNorm::L1 => [-1.0, 1.0],
         GroundNorm::L2 => [-FRAC_1_SQRT_2, FRAC_1_SQRT_2],
         GroundNorm::Infinity => [-0.5, 0.5],
     };
     let (first, second) = match pair {
-        Pairing::Bars(x, y) => {
-            let apart = direction(difference(x, y), ground_norm);
-            (apart, apart.map(|part| 0.0 - part))
+        BarPair::Bars(x, y) => {
+            let gradient = norm_gradient(difference(x, y), ground_norm);
+            // `0 - part` and not `-part`, which would make a `-0` of a zero.
+            (gradient, gradient.map(|part| 0.0 - part))
         }
-        Pairing::FirstToDiagonal(_) => (outward, still),
-        Pairing::SecondToDiagonal(_) => (still, outward),
+        BarPair::FirstToDiagonal(_) => (from_diagonal, zero),
+        BarPair::SecondToDiagonal(_) => (zero, from_diagonal),
     };
     PairGradient {
         length,
@@ -77,8 +88,8 @@ pub fn pair_gradient(pair: Pairing<Point>, ground_norm: GroundNorm) -> PairGradi
     }
 }
 
-/// Gradient of the norm at a vector other than zero.
-fn direction([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
+/// Gradient of the ground norm at a vector other than zero.
+fn norm_gradient([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
     match ground_norm {
         GroundNorm::L1 => [birth, death].map(|part| if part == 0.0 { 0.0 } else { part.signum() }),
         GroundNorm::L2 => {
@@ -90,7 +101,12 @@ fn direction([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
     }
 }
 
-/// What of a p-Wasserstein distance is taken.
+/// Power of a p-Wasserstein distance: the distance itself or its p-th power.
+///
+/// ```text
+/// One:  W_p   = (sum of length^p over the pairs)^(1/p)
+/// P:    W_p^p =  sum of length^p over the pairs
+/// ```
 ///
 /// # Example
 ///
@@ -107,13 +123,13 @@ fn direction([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
-    /// `W_p^p`, the sum of powers of lengths, which is smooth at zero for `p > 1`.
+    /// Sum of powers of lengths `W_p^p`, which is smooth at zero for `p > 1`.
     P,
-    /// `W_p` itself; its gradient at `W_p = 0` is defined as zero.
+    /// Distance `W_p` itself; its gradient at `W_p = 0` is defined as zero.
     One,
 }
 
-/// A distance of two persistence diagrams.
+/// Distance between two persistence diagrams, with its parameters.
 ///
 /// # Example
 ///
@@ -130,43 +146,45 @@ pub enum Power {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DiagramDistance {
-    /// See [`wasserstein()`].
+    /// Wasserstein distance of order `p`, see [`wasserstein()`].
     Wasserstein {
-        /// The order `p`, finite and at least 1.
+        /// Order `p`, finite and at least 1.
         order: f64,
-        /// Norm in which bars are compared.
+        /// Ground norm in which bars are compared.
         ground_norm: GroundNorm,
-        /// Whether `W_p` or `W_p^p` is meant.
+        /// Choice between `W_p` and `W_p^p`.
         power: Power,
     },
-    /// See [`sorted_wasserstein()`].
+    /// Sorted Wasserstein distance of order `p`, see [`sorted_wasserstein()`].
     SortedWasserstein {
-        /// The order `p`, finite and at least 1.
+        /// Order `p`, finite and at least 1.
         order: f64,
-        /// Whether `W_p` or `W_p^p` is meant.
+        /// Choice between `W_p` and `W_p^p`.
         power: Power,
     },
-    /// See [`sliced_wasserstein()`].
+    /// Sliced Wasserstein distance of order `p`, see [`sliced_wasserstein()`].
     SlicedWasserstein {
-        /// The order `p`, finite and at least 1.
+        /// Order `p`, finite and at least 1.
         order: f64,
-        /// Lines that the diagrams are projected on, at least 1.
+        /// Number of lines that the diagrams are projected to, at least 1.
         n_directions: usize,
-        /// Whether `SW_p` or `SW_p^p` is meant.
+        /// Choice between `SW_p` and `SW_p^p`.
         power: Power,
     },
-    /// See [`bottleneck()`].
+    /// Bottleneck distance, see [`bottleneck()`].
     Bottleneck {
-        /// Norm in which bars are compared.
+        /// Ground norm in which bars are compared.
         ground_norm: GroundNorm,
     },
 }
 
-/// Distance of two diagrams, and its gradient by all their births and deaths.
+/// Distance of two diagrams, and its gradient by all their births and deaths with the matching held
+/// constant.
 ///
 /// # Shapes
 ///
-/// `first` and `second` have one `[by birth, by death]` per bar, in the order of the diagrams.
+/// `first` and `second` have one pair of derivatives `[by birth, by death]` per bar, in the order of the
+/// diagrams.
 ///
 /// # Example
 ///
@@ -176,33 +194,40 @@ pub enum DiagramDistance {
 /// let distance = DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity };
 /// let cost = distance.value_and_gradient(&[[0.0, 4.0], [1.0, 2.0]], &[[0.0, 7.0]])?;
 /// assert_eq!(cost.value, 3.0);
-/// assert_eq!(cost.first, [[0.0, -1.0], [0.0, 0.0]]); // a later death brings the first bar nearer
+/// assert_eq!(cost.first, [[0.0, -1.0], [0.0, 0.0]]); // a later death makes it smaller
 /// assert_eq!(cost.second, [[0.0, 1.0]]);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchedCost {
-    /// The distance.
+    /// Distance, or its p-th power.
     pub value: f64,
-    /// Gradient by the bars of the first diagram.
+    /// Derivatives by birth and death of each bar of the first diagram.
     pub first: Vec<[f64; 2]>,
-    /// Gradient by the bars of the second diagram.
+    /// Derivatives by birth and death of each bar of the second diagram.
     pub second: Vec<[f64; 2]>,
 }
 
 impl DiagramDistance {
-    /// Distance of two diagrams and its gradient, with the optimal matching held constant.
+    /// Computes the distance of two diagrams and its gradient, with the optimal matching held constant.
     ///
     /// # Gradient
     ///
-    /// `W_p` has gradient zero where it is zero, and never a NaN. The bottleneck distance reaches
-    /// one pair only, [`Matching::longest`]. A distance of `+inf` between diagrams with different
-    /// numbers of essential bars has gradient zero. Single pairs are as in [`pair_gradient`].
+    /// With `l` the length of a matched pair, whose own gradient [`pair_gradient`] gives:
+    ///
+    /// ```text
+    /// d W_p^p / dl = p l^(p - 1)
+    /// d W_p   / dl = (l / W_p)^(p - 1)
+    /// bottleneck:    1 for the pair `Matching::longest`, 0 for all others
+    /// ```
+    ///
+    /// `W_p` has gradient zero where it is zero, and never a NaN. A distance of `+inf` between diagrams
+    /// with different numbers of essential bars has gradient zero.
     ///
     /// # Errors
     ///
-    /// As [`wasserstein()`], [`sorted_wasserstein()`], [`sliced_wasserstein()`] and
-    /// [`bottleneck()`].
+    /// The errors of [`wasserstein()`], [`sorted_wasserstein()`], [`sliced_wasserstein()`] or
+    /// [`bottleneck()`], whichever is computed.
     ///
     /// # Example
     ///
@@ -224,23 +249,26 @@ impl DiagramDistance {
             Self::Wasserstein {
                 order,
                 ground_norm,
-                power: of_sum,
+                power,
             } => {
                 let matching = wasserstein(first, second, order, ground_norm)?;
-                let cost =
-                    matched_cost(
-                        &matching,
-                        ground_norm,
-                        [first, second],
-                        |_, length| match of_sum {
-                            Power::P => order * power(length, order - 1.0),
-                            Power::One => power(length / matching.distance, order - 1.0),
-                        },
-                    );
-                Ok(match of_sum {
-                    Power::P => cost.valued(matching.cost),
-                    Power::One => cost.valued(matching.distance),
-                })
+                let length_derivative = |_, length: f64| match power {
+                    Power::P => order * length_power(length, order - 1.0),
+                    // Relative to the distance, so that no power overflows or underflows.
+                    Power::One => length_power(length / matching.distance, order - 1.0),
+                };
+                let value = match power {
+                    Power::P => matching.cost,
+                    Power::One => matching.distance,
+                };
+                let bars = [first, second];
+                Ok(matched_cost(
+                    value,
+                    &matching,
+                    ground_norm,
+                    bars,
+                    length_derivative,
+                ))
             }
             Self::SortedWasserstein { order, power } => {
                 sorted_wasserstein(first, second, order, power)
@@ -253,66 +281,75 @@ impl DiagramDistance {
             Self::Bottleneck { ground_norm } => {
                 let matching = bottleneck(first, second, ground_norm)?;
                 let longest = matching.longest();
-                let cost = matched_cost(&matching, ground_norm, [first, second], |index, _| {
-                    f64::from(u8::from(longest == Some(index)))
-                });
-                Ok(cost.valued(matching.distance))
+                let length_derivative = |index, _| f64::from(u8::from(longest == Some(index)));
+                let bars = [first, second];
+                Ok(matched_cost(
+                    matching.distance,
+                    &matching,
+                    ground_norm,
+                    bars,
+                    length_derivative,
+                ))
             }
         }
     }
 
-    /// Checks the parameters, which every comparison would otherwise refuse.
+    /// Checks the parameters, so that invalid ones are reported before any diagram is compared.
     ///
     /// # Errors
     ///
     /// [`crate::Error::is_invalid_parameter`] if one is out of its range.
     pub fn validate(self) -> Result<()> {
+        // Two empty diagrams are always valid, so only the parameters can be at fault.
         self.value_and_gradient(&[], &[]).map(|_| ())
     }
 }
 
 impl MatchedCost {
-    fn valued(self, value: f64) -> Self {
-        Self { value, ..self }
-    }
-
-    /// Diagrams with different numbers of essential bars are infinitely far apart.
-    pub(super) fn impossible(first: &[Point], second: &[Point]) -> Self {
+    /// A value with gradient zero.
+    fn constant(value: f64, first: &[Point], second: &[Point]) -> Self {
         Self {
-            value: f64::INFINITY,
+            value,
             first: vec![[0.0; 2]; first.len()],
             second: vec![[0.0; 2]; second.len()],
         }
     }
+
+    /// Result for two diagrams with different numbers of essential bars: `+inf`, with gradient zero.
+    pub(super) fn infinite(first: &[Point], second: &[Point]) -> Self {
+        Self::constant(f64::INFINITY, first, second)
+    }
 }
 
-/// Gradient of a sum over the pairs of a matching, where `weight(index, length)` is the derivative
-/// in the length of a pair; the value is left open.
+/// Gives `value` its gradient by the chain rule through the lengths of the pairs of a matching.
+///
+/// `length_derivative(index, length)` is the derivative of the value by the length of a pair.
 fn matched_cost(
+    value: f64,
     matching: &Matching,
     ground_norm: GroundNorm,
     [first, second]: [&[Point]; 2],
-    weight: impl Fn(usize, f64) -> f64,
+    length_derivative: impl Fn(usize, f64) -> f64,
 ) -> MatchedCost {
-    let mut result = MatchedCost::impossible(first, second);
+    let mut result = MatchedCost::constant(value, first, second);
     for (index, pair) in matching.pairs.iter().enumerate() {
-        // A pair of length zero has no gradient, and perhaps a weight that is not a number.
+        // A pair of length zero has gradient zero; its derivative below can be 0 / 0.
         if pair.length == 0.0 {
             continue;
         }
-        let weight = weight(index, pair.length);
+        let outer = length_derivative(index, pair.length);
         let gradient = pair_gradient(pair.bars.points(first, second), ground_norm);
         if let Some(i) = pair.bars.first() {
-            result.first[i] = gradient.first.map(|part| weighted(weight, part));
+            result.first[i] = gradient.first.map(|part| chain(outer, part));
         }
         if let Some(j) = pair.bars.second() {
-            result.second[j] = gradient.second.map(|part| weighted(weight, part));
+            result.second[j] = gradient.second.map(|part| chain(outer, part));
         }
     }
     result
 }
 
-/// `weight * part`, where a part of zero stays zero under a weight that has overflown.
-fn weighted(weight: f64, part: f64) -> f64 {
-    if part == 0.0 { 0.0 } else { weight * part }
+/// Product `outer * part` of derivatives, where a part of zero stays zero if `outer` has overflowed.
+fn chain(outer: f64, part: f64) -> f64 {
+    if part == 0.0 { 0.0 } else { outer * part }
 }

@@ -1,36 +1,38 @@
-//! Two checked diagrams, split into finite and essential bars.
+//! Pairs of checked diagrams, split into finite and essential bars.
 
-use super::matching::{GroundNorm, MatchedPair, Pairing, Point};
+use super::matching::{BarPair, GroundNorm, MatchedPair, Point};
 use crate::error::{Error, Result};
 
-/// Two diagrams with equally many essential bars.
+/// Two valid diagrams with the same number of essential bars.
 #[derive(Debug)]
 pub(super) struct DiagramPair<'a> {
     first: SplitDiagram<'a>,
     second: SplitDiagram<'a>,
 }
 
-/// One diagram; `finite` holds the bars that `finite_index` lists.
+/// One diagram, split into finite and essential bars.
 #[derive(Debug)]
 struct SplitDiagram<'a> {
     points: &'a [Point],
+    /// Finite bars, copied so that the solvers read them in one piece.
     finite: Vec<Point>,
-    finite_index: Vec<usize>,
-    /// Essential bars by birth, the lowest index first at ties.
-    essential_index: Vec<usize>,
+    /// Index in `points` of each bar of `finite`.
+    finite_indices: Vec<usize>,
+    /// Indices in `points` of the essential bars by birth, the lowest index first at ties.
+    essential_indices: Vec<usize>,
 }
 
 impl<'a> DiagramPair<'a> {
-    /// Checks and splits; `None` if the numbers of essential bars differ.
+    /// Checks and splits two diagrams; `None` if their numbers of essential bars differ.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_diagram`] as [`super::wasserstein()`] says.
+    /// [`Error::is_invalid_diagram`] for the bars that [`super::wasserstein()`] rejects.
     pub(super) fn new(first: &'a [Point], second: &'a [Point]) -> Result<Option<Self>> {
         let first = SplitDiagram::new(first).map_err(|error| error.within("first diagram"))?;
         let second = SplitDiagram::new(second).map_err(|error| error.within("second diagram"))?;
-        let possible = first.essential_index.len() == second.essential_index.len();
-        Ok(possible.then_some(Self { first, second }))
+        let has_finite_matching = first.essential_indices.len() == second.essential_indices.len();
+        Ok(has_finite_matching.then_some(Self { first, second }))
     }
 
     /// Finite bars of the first diagram.
@@ -43,22 +45,25 @@ impl<'a> DiagramPair<'a> {
         &self.second.finite
     }
 
-    /// Places of the finite bars in the two given diagrams.
-    pub(super) fn finite_index(&self) -> [&[usize]; 2] {
-        [&self.first.finite_index, &self.second.finite_index]
+    /// Indices of the finite bars in the first and in the second diagram.
+    pub(super) fn finite_indices(&self) -> [&[usize]; 2] {
+        [&self.first.finite_indices, &self.second.finite_indices]
     }
 
-    /// Places of the essential bars in the two given diagrams, in the order of their births.
-    pub(super) fn essential_index(&self) -> [&[usize]; 2] {
-        [&self.first.essential_index, &self.second.essential_index]
+    /// Indices of the essential bars in the first and in the second diagram, in ascending order of birth.
+    pub(super) fn essential_indices(&self) -> [&[usize]; 2] {
+        [
+            &self.first.essential_indices,
+            &self.second.essential_indices,
+        ]
     }
 
-    /// Some finite bar, if either diagram has one.
+    /// Any finite bar of either diagram; `None` if there is none.
     pub(super) fn any_finite_bar(&self) -> Option<Point> {
         self.first().iter().chain(self.second()).next().copied()
     }
 
-    /// Whether the finite bars of both diagrams all have one birth, as those of degree 0 have.
+    /// True if the finite bars of both diagrams all have the same birth, as in dimension 0.
     pub(super) fn has_equal_births(&self) -> bool {
         let mut births = self.first().iter().chain(self.second()).map(|bar| bar[0]);
         births
@@ -66,7 +71,10 @@ impl<'a> DiagramPair<'a> {
             .is_none_or(|birth| births.all(|other| other == birth))
     }
 
-    /// Lengths of the pairs of finite bars, where `partners[i]` is the partner of bar `i`.
+    /// Lengths of all pairs of a matching of the finite bars, those with the diagonal included.
+    ///
+    /// `partners[i]` is the bar of the second diagram that is matched with bar `i` of the first, or `None`
+    /// for the diagonal.
     pub(super) fn finite_lengths(
         &self,
         partners: &[Option<usize>],
@@ -77,22 +85,23 @@ impl<'a> DiagramPair<'a> {
             .collect()
     }
 
-    /// All pairs in the indices of the given diagrams: finite bars by `partners`, essential bars
-    /// in the order of their births.
+    /// Matched pairs in the indices of the whole diagrams: finite bars by `partners`, essential bars with
+    /// each other in ascending order of birth.
     pub(super) fn pairs(
         &self,
         partners: &[Option<usize>],
         ground_norm: GroundNorm,
     ) -> Vec<MatchedPair> {
         let mut partner = vec![None; self.first.points.len()];
-        for (&index, other) in self.first.finite_index.iter().zip(partners) {
-            partner[index] = other.map(|j| self.second.finite_index[j]);
+        for (&index, other) in self.first.finite_indices.iter().zip(partners) {
+            partner[index] = other.map(|j| self.second.finite_indices[j]);
         }
+        // Essential bars differ by their births only, and matching numbers in ascending order is optimal.
         for (&i, &j) in self
             .first
-            .essential_index
+            .essential_indices
             .iter()
-            .zip(&self.second.essential_index)
+            .zip(&self.second.essential_indices)
         {
             partner[i] = Some(j);
         }
@@ -114,64 +123,66 @@ impl<'a> SplitDiagram<'a> {
         let mut split = Self {
             points,
             finite: Vec::with_capacity(points.len()),
-            finite_index: Vec::with_capacity(points.len()),
-            essential_index: Vec::new(),
+            finite_indices: Vec::with_capacity(points.len()),
+            essential_indices: Vec::new(),
         };
         for (index, &bar) in points.iter().enumerate() {
             check(index, bar)?;
             if bar[1].is_finite() {
                 split.finite.push(bar);
-                split.finite_index.push(index);
+                split.finite_indices.push(index);
             } else {
-                split.essential_index.push(index);
+                split.essential_indices.push(index);
             }
         }
+        // A stable sort, so that the lowest index comes first at ties.
         split
-            .essential_index
+            .essential_indices
             .sort_by(|&i, &j| points[i][0].total_cmp(&points[j][0]));
         Ok(split)
     }
 }
 
-/// The pairs of `n` and `m` bars, in the order that [`super::Matching`] promises.
+/// Pairs of a matching of `n` and `m` bars, in the order that [`super::Matching`] documents.
 fn pair_up(
     n: usize,
     m: usize,
     partner: impl Fn(usize) -> Option<usize>,
-) -> impl Iterator<Item = Pairing<usize>> {
+) -> impl Iterator<Item = BarPair<usize>> {
     let mut matched = vec![false; m];
     let mut pairs = Vec::with_capacity(n + m);
     for i in 0..n {
         pairs.push(match partner(i) {
             Some(j) => {
                 matched[j] = true;
-                Pairing::Bars(i, j)
+                BarPair::Bars(i, j)
             }
-            None => Pairing::FirstToDiagonal(i),
+            None => BarPair::FirstToDiagonal(i),
         });
     }
     pairs.extend(
         (0..m)
             .filter(|&j| !matched[j])
-            .map(Pairing::SecondToDiagonal),
+            .map(BarPair::SecondToDiagonal),
     );
     pairs.into_iter()
 }
 
+/// Checks that a bar has a finite birth and a persistence that an `f64` can hold.
 fn check(index: usize, [birth, death]: Point) -> Result<()> {
-    let complaint = if birth.is_nan() || death.is_nan() {
+    let problem = if birth.is_nan() || death.is_nan() {
         "is not a number, expected numbers"
     } else if birth.is_infinite() {
         "has an infinite birth, expected a finite one"
     } else if death < birth {
         "dies before its birth, expected death >= birth"
     } else if death.is_finite() && (death - birth).is_infinite() {
-        "is longer than an f64 can say, expected a finite persistence; rescale the diagrams"
+        "has a persistence that overflows an f64, expected a finite one; rescale the diagrams"
     } else {
         return Ok(());
     };
     Err(Error::invalid_diagram(format!(
-        "bar {index} [{birth}, {death}] {complaint}"
+        "bar {index} [{birth}, {death}] {problem}"
     )))
 }
 
@@ -208,16 +219,16 @@ mod tests {
     }
 
     #[test]
-    fn essential_bars_are_paired_in_the_order_of_their_births() {
+    fn essential_bars_are_matched_in_order_of_birth() {
         let first = [[2.0, INF], [0.0, 1.0], [0.0, INF]];
         let second = [[1.0, INF], [3.5, INF]];
         let pair = DiagramPair::new(&first, &second).unwrap().unwrap();
         let pairs = pair.pairs(&[None], GroundNorm::L2);
         let bars: Vec<_> = pairs.iter().map(|pair| pair.bars).collect();
         let expected = [
-            Pairing::Bars(0, 1),
-            Pairing::FirstToDiagonal(1),
-            Pairing::Bars(2, 0),
+            BarPair::Bars(0, 1),
+            BarPair::FirstToDiagonal(1),
+            BarPair::Bars(2, 0),
         ];
         assert_eq!(bars, expected);
         assert_eq!([pairs[0].length, pairs[2].length], [1.5, 1.0]);
@@ -233,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_births_are_asked_of_finite_bars_only() {
+    fn births_of_essential_bars_do_not_have_to_be_equal() {
         let first = [[0.0, 1.0], [5.0, INF]];
         let second = [[7.0, INF], [0.0, 2.0]];
         assert!(

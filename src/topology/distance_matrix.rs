@@ -1,28 +1,29 @@
-//! The checked input of the engine.
+//! Distance matrices, checked for shape, symmetry and invalid entries.
 
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// Largest asymmetry or diagonal entry, as a fraction of the largest finite entry, that is taken
-/// for rounding.
+/// Largest asymmetry or diagonal entry that counts as rounding, as a fraction of the largest finite entry.
 pub const SYMMETRY_TOLERANCE: f64 = 1e-5;
 
-/// Most points a matrix may have: edge indices are 32-bit.
+/// Largest number of points of a distance matrix.
+///
+/// Two indices of points then fit one 32-bit word, and so does the number of edges.
 pub const MAX_POINTS: usize = 32_768;
 
-/// Dense symmetric dissimilarities between `n_points` points, row-major.
+/// Symmetric `[n_points, n_points]` matrix of pairwise distances, row-major.
 ///
-/// Entries are non-negative; `inf` says that two points are never joined. The triangle inequality
-/// is not required.
+/// Entries are non-negative. Two points at distance `inf` are never joined by an edge. The triangle
+/// inequality is not required.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::topology::DistanceMatrix;
 ///
-/// // A path 0 - 1 - 2 of unit steps: the middle point reaches all others within 1.
+/// // A path 0 - 1 - 2 with steps of length 1: all points lie within 1 of the middle one.
 /// let path = [0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0];
 /// let matrix = DistanceMatrix::new(&path, 3)?;
 /// assert_eq!((matrix.n_points(), matrix.get(0, 2), matrix.enclosing_radius()), (3, 2.0, 1.0));
@@ -36,10 +37,10 @@ pub struct DistanceMatrix<'a, T: Real> {
 }
 
 impl<'a, T: Real> DistanceMatrix<'a, T> {
-    /// Checks a square matrix and wraps it.
+    /// Checks the entries of a square matrix and wraps them.
     ///
-    /// Asymmetry within [`SYMMETRY_TOLERANCE`] of the largest finite entry is rounding: the two
-    /// entries are replaced by their average, the diagonal by zero.
+    /// Asymmetry of at most [`SYMMETRY_TOLERANCE`] times the largest finite entry counts as rounding: the two
+    /// entries are then replaced by their mean. Diagonal entries within this tolerance become zero.
     ///
     /// # Shapes
     ///
@@ -52,9 +53,10 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     ///
     /// # Cost
     ///
-    /// One pass; a copy only where the matrix has to be made symmetric.
+    /// O(n_points^2). The matrix is copied only if it has to be made symmetric.
     pub fn new(values: &'a [T], n_points: usize) -> Result<Self> {
         check_shape(values.len(), n_points)?;
+        // The usual case, in one fast pass; the slow one below finds what to report or to repair.
         if is_exact(values, n_points) {
             return Ok(Self::from_symmetric(values, n_points));
         }
@@ -71,7 +73,7 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
                 if upper == lower {
                     continue;
                 }
-                // A NaN difference cannot occur: equal infinities were passed over above.
+                // The difference is never NaN: equal infinities were skipped above.
                 if (upper - lower).abs().to_f64_exact() > tolerance {
                     return Err(Error::invalid_distances(format!(
                         "distance matrix is not symmetric: d({i}, {j}) = {upper} but d({j}, {i}) = {lower}"
@@ -85,7 +87,7 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
         })
     }
 
-    /// Wraps a matrix that its maker wrote symmetric, finite and with a zero diagonal.
+    /// Wraps, without a check, a matrix that is symmetric by construction, with a zero diagonal and no NaN.
     pub(crate) fn from_symmetric(values: &'a [T], n_points: usize) -> Self {
         debug_assert_eq!(values.len(), n_points * n_points);
         Self {
@@ -99,25 +101,27 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
         self.n_points
     }
 
-    /// The distance of points `i` and `j`.
+    /// Distance of points `i` and `j`.
     ///
     /// # Panics
     ///
-    /// If there is no such point.
+    /// If `i` or `j` is not below `n_points`.
     pub fn get(&self, i: usize, j: usize) -> T {
         self.row(i)[j]
     }
 
-    /// The distances from point `i`.
+    /// Distances from point `i` to all points, itself included.
     ///
     /// # Panics
     ///
-    /// If there is no such point.
+    /// If `i` is not below `n_points`.
     pub fn row(&self, i: usize) -> &[T] {
         &self.values[i * self.n_points..(i + 1) * self.n_points]
     }
 
-    /// Mean over all pairs of different points; 0 below two points, infinite if one distance is.
+    /// Mean distance over all pairs of different points.
+    ///
+    /// 0 for fewer than two points; infinite if any distance is.
     pub fn mean(&self) -> f64 {
         let pairs = self.n_points * self.n_points.saturating_sub(1) / 2;
         let above = (0..self.n_points).map(|i| sum(&self.row(i)[i + 1..]));
@@ -125,10 +129,14 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
         sum / pairs.max(1) as f64
     }
 
-    /// The smallest, over the points, of the largest distance from that point.
+    /// Enclosing radius: the smallest diameter at which one point is connected to all others.
     ///
-    /// From this diameter on the Vietoris-Rips complex is a cone, so nothing is born or dies above
-    /// it. Infinite if every point has an infinite distance; zero without points.
+    /// ```text
+    /// enclosing radius = min over i of (max over j of d(i, j))
+    /// ```
+    ///
+    /// From this diameter on the Vietoris-Rips complex is a cone, so nothing is born or dies above it.
+    /// Infinite if every point has an infinite distance to some other; zero without points.
     pub fn enclosing_radius(&self) -> T {
         (0..self.n_points)
             .map(|i| largest(self.row(i)))
@@ -137,7 +145,9 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
     }
 }
 
-/// The sum of numbers in 64 bits, in lanes.
+/// Sum of numbers in `f64`.
+///
+/// In eight lanes, because the additions of a single running sum would wait for each other.
 fn sum<T: Real>(values: &[T]) -> f64 {
     let (chunks, rest) = values.as_chunks::<8>();
     let mut lanes = [0.0; 8];
@@ -150,12 +160,15 @@ fn sum<T: Real>(values: &[T]) -> f64 {
     lanes.into_iter().chain(rest).sum()
 }
 
-/// The largest of non-negative numbers; lanes, since one running maximum would wait for itself.
+/// Largest of non-negative numbers; 0 without numbers.
+///
+/// In sixteen lanes, because the comparisons of a single running maximum would wait for each other.
 fn largest<T: Real>(values: &[T]) -> T {
     let (chunks, rest) = values.as_chunks::<16>();
     let mut lanes = [T::zero(); 16];
     for chunk in chunks {
         for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            // Not `max`, whose rules for NaN keep the loop from being vectorised.
             *lane = if value > *lane { value } else { *lane };
         }
     }
@@ -165,6 +178,7 @@ fn largest<T: Real>(values: &[T]) -> T {
         .fold(T::zero(), |most, &value| most.max(value))
 }
 
+/// Checks the number of points and the number of entries.
 fn check_shape(len: usize, n_points: usize) -> Result<()> {
     if n_points > MAX_POINTS {
         return Err(Error::invalid_distances(format!(
@@ -180,13 +194,15 @@ fn check_shape(len: usize, n_points: usize) -> Result<()> {
     Ok(())
 }
 
-/// Side of the squares in which a matrix is compared with its transpose: two of them stay in the
-/// first-level cache.
+/// Side of the square tiles in which a matrix is compared with its transpose.
+///
+/// Two tiles stay in the first-level cache; comparing whole rows with columns would miss it at every entry.
 const TILE: usize = 16;
 
-/// Whether the matrix needs neither averaging nor an error.
+/// True if the matrix is symmetric, with a zero diagonal and without NaN or negative entries.
 fn is_exact<T: Real>(values: &[T], n_points: usize) -> bool {
-    // Negative entries and NaN fail the comparison; no early end, so that it is vectorised.
+    // Negative entries and NaN fail the comparison. No early return within a chunk, so that the loop is
+    // vectorised.
     let all_valid = |row: &[T]| row.iter().fold(true, |all, &x| all & (x >= T::zero()));
     let starts = || (0..n_points).step_by(TILE);
     values.chunks(TILE * TILE).all(all_valid)
@@ -198,7 +214,7 @@ fn is_exact<T: Real>(values: &[T], n_points: usize) -> bool {
         })
 }
 
-/// Whether the tile that begins there is the transpose of its mirror image.
+/// True if the tile that begins at `[rows, columns]` is the transpose of the tile at `[columns, rows]`.
 fn is_symmetric_tile<T: Real>(values: &[T], n_points: usize, [rows, columns]: [usize; 2]) -> bool {
     let side = |start: usize| TILE.min(n_points - start);
     let mut mirror = [[T::zero(); TILE]; TILE];
@@ -216,19 +232,19 @@ fn is_symmetric_tile<T: Real>(values: &[T], n_points: usize, [rows, columns]: [u
     equal
 }
 
-/// The largest finite entry.
+/// Checks for NaN and negative entries, and returns the largest finite entry.
 fn check_entries<T: Real>(values: &[T], n_points: usize) -> Result<f64> {
     let mut largest = T::zero();
     for (index, &value) in values.iter().enumerate() {
         if value.is_nan() || value < T::zero() {
             let (i, j) = (index / n_points, index % n_points);
-            let found = if value.is_nan() {
+            let problem = if value.is_nan() {
                 "a NaN".to_string()
             } else {
                 format!("the negative entry {value}")
             };
             return Err(Error::invalid_distances(format!(
-                "distance matrix has {found} at ({i}, {j}), expected distances of at least 0"
+                "distance matrix has {problem} at ({i}, {j}), expected distances of at least 0"
             )));
         }
         if value.is_finite() {
@@ -238,6 +254,7 @@ fn check_entries<T: Real>(values: &[T], n_points: usize) -> Result<f64> {
     Ok(largest.to_f64_exact())
 }
 
+/// Copy of a matrix with a zero diagonal, and each pair of mirrored entries replaced by its mean.
 fn symmetrised<T: Real>(values: &[T], n_points: usize) -> Vec<T> {
     let half = T::from_f64_nearest(0.5);
     let mut out = values.to_vec();
@@ -246,6 +263,7 @@ fn symmetrised<T: Real>(values: &[T], n_points: usize) -> Vec<T> {
         for j in i + 1..n_points {
             let (upper, lower) = (values[i * n_points + j], values[j * n_points + i]);
             if upper != lower {
+                // Halved before they are added, so that the sum does not overflow.
                 let mean = upper * half + lower * half;
                 out[i * n_points + j] = mean;
                 out[j * n_points + i] = mean;
@@ -264,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_entries_are_named() {
+    fn errors_name_the_invalid_entry() {
         assert_eq!(
             message(&[0.0, 0.41, 0.39, 0.0], 2),
             "distance matrix is not symmetric: d(0, 1) = 0.41 but d(1, 0) = 0.39"
@@ -292,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_is_averaged() {
+    fn small_asymmetry_is_averaged() {
         let step = 2f64.powi(-20);
         let values = [1e-7, 1.0, 1.0 + 2.0 * step, 0.0];
         let matrix = DistanceMatrix::new(&values, 2).unwrap();
@@ -310,7 +328,7 @@ mod tests {
 
     #[test]
     fn enclosing_radius_is_the_least_eccentricity() {
-        // A path 0 - 1 - 2 with unit steps: the middle point reaches all within 1.
+        // A path 0 - 1 - 2 with steps of length 1: all points lie within 1 of the middle one.
         let path = [0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0];
         assert_eq!(
             DistanceMatrix::new(&path, 3).unwrap().enclosing_radius(),

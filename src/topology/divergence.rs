@@ -1,7 +1,7 @@
-//! Divergences of two matrices of distances between the same points, with gradients.
+//! Divergences: comparisons of two distance matrices on the same points, with gradients.
 //!
-//! Unlike a distance of diagrams they know which point is which: two matrices with the same
-//! clusters of different points are far apart.
+//! Unlike a distance of diagrams, a divergence depends on which points form a cluster or a cycle: two
+//! matrices with equal diagrams but clusters of different points have a positive divergence.
 
 use super::distance_matrix::DistanceMatrix;
 use super::edge::Edge;
@@ -9,11 +9,13 @@ use super::spanning_tree::SpanningTree;
 use super::vietoris_rips::VietorisRips;
 use crate::error::{Error, Result};
 
-/// Derivatives of a scalar in the distances of one matrix: edges and values, zero elsewhere.
-/// Repeated edges add up.
+/// Derivatives of a scalar by the entries of one distance matrix: pairs of an edge and a value.
+///
+/// The derivative by an edge that is not listed is zero. The values of an edge that is listed several times
+/// add up.
 pub type EdgeGradient = Vec<(Edge, f64)>;
 
-/// A divergence and its gradient in both matrices.
+/// Value of a divergence, and its gradient by both distance matrices.
 ///
 /// # Example
 ///
@@ -25,34 +27,38 @@ pub type EdgeGradient = Vec<(Edge, f64)>;
 /// let second = [0.0, 4.0, 4.0, 4.0, 0.0, 1.0, 4.0, 1.0, 0.0];
 /// let [first, second] = [&first, &second].map(|d| DistanceMatrix::<f64>::new(d, 3));
 /// let divergence = rtd_lite(&first?, &second?)?;
-/// assert_eq!(divergence.value, 3.0); // trees of length 5 against one of length 2
+/// assert_eq!(divergence.value, 3.0); // (5 + 5) / 2 - 2
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Divergence {
-    /// The divergence.
+    /// Value of the divergence.
     pub value: f64,
-    /// Derivatives in the first and in the second matrix.
+    /// Derivatives by the entries of the first and of the second matrix.
     pub gradients: [EdgeGradient; 2],
 }
 
-/// Topological signature loss: how much the lengths of the critical edges of either matrix differ
-/// from those of the same edges in the other.
+/// Computes the topological signature loss: the difference of two matrices on their critical edges.
 ///
-/// Half the sum of `(A_e - B_e)^2` over the critical edges of `A`, and half of that over those of
-/// `B`; an edge that is critical twice counts twice.
+/// ```text
+/// loss = 1/2 sum over e critical in A of (A_e - B_e)^2
+///      + 1/2 sum over e critical in B of (A_e - B_e)^2
+/// ```
+///
+/// `critical` lists the critical edges of either matrix; an edge that is listed twice counts twice. An edge
+/// that has infinite length in either matrix is left out.
 ///
 /// # Gradient
 ///
-/// With the critical edges held constant; an edge of infinite length is left out.
+/// With the critical edges held constant, `A_e - B_e` by `A_e` and `B_e - A_e` by `B_e`.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_distances`] if the matrices differ in points.
+/// [`Error::is_invalid_distances`] if the matrices have different numbers of points.
 ///
 /// # Cost
 ///
-/// O(critical edges).
+/// O(number of critical edges).
 ///
 /// # Source
 ///
@@ -78,32 +84,36 @@ pub fn signature_loss(
     let mut gradients = [EdgeGradient::new(), EdgeGradient::new()];
     for &edge in critical.into_iter().flatten() {
         let [a, b] = matrices.map(|matrix| length(matrix, edge));
-        let apart = a - b;
-        if apart.is_finite() && apart != 0.0 {
-            value += 0.5 * apart * apart;
-            gradients[0].push((edge, apart));
-            gradients[1].push((edge, -apart));
+        let difference = a - b;
+        if difference.is_finite() && difference != 0.0 {
+            value += 0.5 * difference * difference;
+            gradients[0].push((edge, difference));
+            gradients[1].push((edge, -difference));
         }
     }
     Ok(Divergence { value, gradients })
 }
 
-/// RTD-Lite: how much shorter a spanning tree gets when it may take each edge from either matrix.
+/// Computes RTD-Lite, a divergence in dimension 0: the difference of lengths of minimum spanning trees.
 ///
-/// The mean of the two minimum spanning trees' lengths less that of the minimum spanning tree of
-/// `min(A, B)`: the sum, halved over both directions, of the bars of clusters that one matrix
-/// joins and the other does not yet. Zero for equal matrices, and whenever `min(A, B)` needs no
-/// shorter tree.
+/// ```text
+/// divergence = (|T(A)| + |T(B)|) / 2 - |T(min(A, B))|
+/// ```
+///
+/// where `|T(A)|` is the total length of the edges of the minimum spanning tree of `A`, and the minimum is
+/// taken entry by entry. This is the mean over both directions of the total persistence of clusters that one
+/// matrix has joined and the other has not. It is zero for equal matrices, and whenever the tree of
+/// `min(A, B)` is not shorter than the others.
 ///
 /// # Gradient
 ///
-/// With the trees held constant; an edge of the common tree belongs to the matrix that has it
-/// shorter, half to each if they are equal.
+/// With the trees held constant: 1/2 by each edge of `T(A)` and `T(B)`. An edge of `T(min(A, B))` gives -1 to
+/// the matrix in which it is shorter, -1/2 to each if it is equally long.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_distances`] if the matrices differ in points, or one falls apart: infinite
-/// distances would make the sum infinite.
+/// [`Error::is_invalid_distances`] if the matrices have different numbers of points, or if infinite distances
+/// separate the points of one into several components, which would make its tree infinitely long.
 ///
 /// # Cost
 ///
@@ -119,12 +129,12 @@ pub fn signature_loss(
 /// ```
 /// use burn_topology::topology::{DistanceMatrix, rtd_lite};
 ///
-/// // The first matrix joins (0, 1) early, the second has both edges late.
+/// // The pair (0, 1) is close in the first matrix, and no pair is close in the second.
 /// let first = [0.0, 1.0, 4.0, 1.0, 0.0, 4.0, 4.0, 4.0, 0.0];
 /// let second = [0.0, 4.0, 4.0, 4.0, 0.0, 4.0, 4.0, 4.0, 0.0];
 /// let [first, second] = [&first, &second].map(|d| DistanceMatrix::<f64>::new(d, 3));
 /// let divergence = rtd_lite(&first?, &second?)?;
-/// assert_eq!(divergence.value, 1.5); // trees of 5 and 8, half their sum less 5
+/// assert_eq!(divergence.value, 1.5); // (5 + 8) / 2 - 5
 /// assert_eq!(divergence.gradients[0][0], ([0, 1], -0.5));
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
@@ -146,10 +156,11 @@ pub fn rtd_lite(
     }
     for edge in connected_tree(&mut trees, &least)? {
         value -= length(&least, edge);
-        give_to_shorter([first, second], edge, -1.0, &mut gradients);
+        add_min_gradient([first, second], edge, -1.0, &mut gradients);
     }
-    cancel(&mut gradients);
-    // Equal trees are summed in two orders.
+    merge(&mut gradients);
+    // Equal trees cancel exactly in the gradients, but leave rounding in the value, since their edges are
+    // summed in different orders.
     let value = if gradients.iter().all(Vec::is_empty) {
         0.0
     } else {
@@ -158,26 +169,32 @@ pub fn rtd_lite(
     Ok(Divergence { value, gradients })
 }
 
-/// Representation topology divergence in dimension 1, the mean of both directions.
+/// Computes the representation topology divergence (RTD) in dimension 1, the mean of both directions.
 ///
-/// From `A` to `B`: the total persistence in dimension 1 of twice the points, where the first copies
-/// are at distance 0 from each other, the second at `min(A, B)`, and a first from a second copy at
-/// `A`. Its bars are the cycles and the joined clusters that `min(A, B)` has and `A` has not yet
-/// (the mapping cone of the inclusion).
+/// ```text
+/// RTD = (R(A, B) + R(B, A)) / 2
+/// R(A, B) = total persistence in dimension 1 of the 2n points with the distance matrix
+///
+///           |  0       A      |     n first copies,
+///           |  A   min(A, B)  |     n second copies
+/// ```
+///
+/// The bars of this doubled matrix are the clusters and cycles that `min(A, B)` has joined or closed and `A`
+/// has not (the homology of the mapping cone of the inclusion of `A` in `min(A, B)`).
 ///
 /// # Gradient
 ///
-/// With the pairing held constant, to the entries that are births and deaths; an entry of
-/// `min(A, B)` belongs to the smaller, half to each if they are equal.
+/// With the pairing held constant, by the entries that are births and deaths. The derivative by an entry of
+/// `min(A, B)` goes to the smaller of the two, half of it to each if they are equal.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_distances`] if the matrices differ in points or have infinite entries, and as
-/// [`VietorisRips::diagrams`].
+/// [`Error::is_invalid_distances`] if the matrices have different numbers of points or infinite entries, and
+/// the errors of [`VietorisRips::diagrams`].
 ///
 /// # Cost
 ///
-/// Twice the persistence of `2 n` points.
+/// Twice that of [`VietorisRips::diagrams`] for `2 n` points in dimension 1.
 ///
 /// # Source
 ///
@@ -218,24 +235,27 @@ pub fn rtd(
             let ends = [(bar.birth_edge, -0.5), (bar.death_edge, 0.5)];
             for (edge, slope) in ends.into_iter().filter_map(|(edge, s)| Some((edge?, s))) {
                 match edge.map(|vertex| vertex as usize >= n_points) {
+                    // Between two second copies: an entry of `min(A, B)`.
                     [true, true] => {
                         let edge = edge.map(|vertex| vertex - n_points as u32);
-                        give_to_shorter([first, second], edge, slope, &mut gradients);
+                        add_min_gradient([first, second], edge, slope, &mut gradients);
                     }
+                    // Between a first and a second copy of different points: an entry of `A`.
                     [false, true] if edge[0] != edge[1] - n_points as u32 => {
                         let (a, b) = (edge[0], edge[1] - n_points as u32);
                         gradients[side].push(([a.min(b), a.max(b)], slope));
                     }
-                    // Distances that are zero by construction.
+                    // Between two first copies, or two copies of one point: zero by construction.
                     _ => {}
                 }
             }
         }
     }
-    cancel(&mut gradients);
+    merge(&mut gradients);
     Ok(Divergence { value, gradients })
 }
 
+/// The distance matrix of two copies of the points, `[2n, 2n]`, see [`rtd`].
 fn doubled(from: &DistanceMatrix<'_, f64>, least: &[f64], n: usize) -> Vec<f64> {
     let mut out = vec![0.0; 4 * n * n];
     for i in 0..n {
@@ -247,11 +267,19 @@ fn doubled(from: &DistanceMatrix<'_, f64>, least: &[f64], n: usize) -> Vec<f64> 
     out
 }
 
+/// Minimum of two matrices entry by entry, `[n, n]`.
 fn entrywise_min(first: &DistanceMatrix<'_, f64>, second: &DistanceMatrix<'_, f64>) -> Vec<f64> {
-    let rows = (0..first.n_points()).flat_map(|i| first.row(i).iter().zip(second.row(i)));
-    rows.map(|(a, b)| a.min(*b)).collect()
+    (0..first.n_points())
+        .flat_map(|i| first.row(i).iter().zip(second.row(i)))
+        .map(|(a, b)| a.min(*b))
+        .collect()
 }
 
+/// Edges of the minimum spanning tree of a matrix.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_distances`] if infinite distances leave several components.
 fn connected_tree(
     trees: &mut SpanningTree<f64>,
     matrix: &DistanceMatrix<'_, f64>,
@@ -259,50 +287,54 @@ fn connected_tree(
     let edges: Vec<Edge> = trees.edges(matrix, f64::INFINITY).collect();
     if edges.len() + 1 < matrix.n_points() {
         return Err(Error::invalid_distances(
-            "infinite distances keep points apart for ever, expected a connected matrix",
+            "infinite distances separate the points into several components, expected finite distances \
+             that connect all points",
         ));
     }
     Ok(edges)
 }
 
+/// Length of an edge.
 fn length(matrix: &DistanceMatrix<'_, f64>, [i, j]: Edge) -> f64 {
     matrix.get(i as usize, j as usize)
 }
 
-/// The derivative of `min(A, B)` in an edge.
-fn give_to_shorter(
+/// Adds `slope` times the gradient of `min(A_e, B_e)`: all of it to the shorter one, half to each if equal.
+fn add_min_gradient(
     matrices: [&DistanceMatrix<'_, f64>; 2],
     edge: Edge,
     slope: f64,
     gradients: &mut [EdgeGradient; 2],
 ) {
     let [a, b] = matrices.map(|matrix| length(matrix, edge));
-    let [on_a, on_b] = gradients;
+    let [gradient_a, gradient_b] = gradients;
     if a == b {
-        on_a.push((edge, 0.5 * slope));
-        on_b.push((edge, 0.5 * slope));
+        gradient_a.push((edge, 0.5 * slope));
+        gradient_b.push((edge, 0.5 * slope));
     } else if a < b {
-        on_a.push((edge, slope));
+        gradient_a.push((edge, slope));
     } else {
-        on_b.push((edge, slope));
+        gradient_b.push((edge, slope));
     }
 }
 
-/// Adds up repeated edges and leaves out those whose parts cancel.
-fn cancel(gradients: &mut [EdgeGradient; 2]) {
+/// Sorts the edges, adds up those that are repeated, and removes those whose derivatives cancel.
+fn merge(gradients: &mut [EdgeGradient; 2]) {
     for gradient in gradients {
+        // Stable, so that equal edges are added in a fixed order.
         gradient.sort_by_key(|&(edge, _)| edge);
         gradient.dedup_by(|(edge, slope), (kept, sum)| {
-            let same = edge == kept;
-            if same {
+            let is_repeated = edge == kept;
+            if is_repeated {
                 *sum += *slope;
             }
-            same
+            is_repeated
         });
         gradient.retain(|&(_, slope)| slope != 0.0);
     }
 }
 
+/// Checks that both matrices have the same number of points, and returns it.
 fn check_points([first, second]: [&DistanceMatrix<'_, f64>; 2]) -> Result<usize> {
     if first.n_points() == second.n_points() {
         return Ok(first.n_points());

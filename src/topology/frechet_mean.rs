@@ -1,51 +1,59 @@
-//! The mean of persistence diagrams.
+//! Frechet means of persistence diagrams.
 
-use super::matching::{GroundNorm, Pairing, Point};
+use super::matching::{BarPair, GroundNorm, Point};
 use super::wasserstein::wasserstein;
 use crate::error::{Error, Result};
 
-/// Rounds of matching and averaging at most; some ten are usual.
-const MOST_ROUNDS: usize = 200;
+/// Largest number of rounds of matching and averaging; about ten are usual.
+const MAX_ROUNDS: usize = 200;
 
-/// A mean of diagrams, and how far they are from it.
+/// Frechet mean of diagrams, and their variance around it.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::topology::frechet_mean;
 ///
-/// // Two bars that go together, and one that a half of the diagrams has.
+/// // One bar that both diagrams have, and one that only the second has.
 /// let mean = frechet_mean(&[vec![[0.0, 4.0]], vec![[0.0, 6.0], [1.0, 3.0]]])?;
 /// assert_eq!(mean.bars, [[0.0, 5.0], [1.5, 2.5]]);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrechetMean {
-    /// Births and deaths.
+    /// Births and deaths of the bars of the mean.
     pub bars: Vec<Point>,
-    /// Mean of the squared distances to the diagrams.
+    /// Mean of the squared Wasserstein distances between the mean and the diagrams.
     pub variance: f64,
-    /// Rounds until no matching changed any more, or 200.
+    /// Number of rounds until no matching changed, at most 200.
     pub n_rounds: usize,
 }
 
-/// A diagram whose squared 2-Wasserstein distances to the given ones (ground norm L2, in which means are
-/// least squares) have a locally least sum; essential bars are to be left out.
+/// Computes a Frechet mean: a diagram with a locally minimal sum of squared distances to the given ones.
 ///
-/// From the given diagram that is nearest to all others, the first at ties, each round matches the mean
-/// so far with every diagram and moves each bar to the mean of what it is matched with, the diagonal being
-/// matched at the nearest point. A bar that meets the diagonal of the mean starts a bar of its own. The
-/// sum never grows, and the last round changes no matching. There can be several local minima and, of more
-/// than two diagrams, no warrant that this is the least one; the same diagrams always give the same one.
+/// ```text
+/// mean = argmin over diagrams M of sum over i of W_2(M, D_i)^2,   ground norm L2
+/// ```
+///
+/// L2 is the ground norm in which the mean of points minimises the sum of squares. Essential bars must be
+/// left out.
+///
+/// The search starts from the given diagram with the smallest sum, the first at ties. Each round matches the
+/// present mean with every diagram, and moves each of its bars to the mean of its partners, where the
+/// diagonal counts as its nearest point. A bar of a diagram that is matched with the diagonal becomes a new
+/// bar of the mean. The sum never grows, and the search ends when no matching changes. For more than two
+/// diagrams there can be several local minima, and the result need not be the global one; the same diagrams
+/// always give the same result.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] without diagrams or with an essential bar; as [`wasserstein`].
+/// [`Error::is_invalid_parameter`] without diagrams or with an essential bar, and the errors of
+/// [`wasserstein`].
 ///
 /// # Cost
 ///
-/// A matching for every pair of diagrams at first, then one for each diagram and round with a mean that
-/// can have as many bars as all diagrams together.
+/// One matching for every pair of diagrams at the start. Then one matching per round and diagram, with a mean
+/// that can have as many bars as all diagrams together.
 ///
 /// # Source
 ///
@@ -66,119 +74,139 @@ pub fn frechet_mean(diagrams: &[Vec<Point>]) -> Result<FrechetMean> {
     let essential = diagrams.iter().flatten().find(|bar| !bar[1].is_finite());
     if let Some(bar) = essential {
         return Err(Error::invalid_parameter(format!(
-            "a diagram has the bar ({}, {}), expected finite bars; leave essential ones out",
+            "a diagram has the bar ({}, {}), expected finite bars; leave out essential ones",
             bar[0], bar[1]
         )));
     }
     let mut bars = medoid(diagrams)?;
-    let mut before = None;
-    for n_rounds in 1..=MOST_ROUNDS {
-        let (matched, cost) = Matched::new(&bars, diagrams)?;
-        // The same matching has the same means: nothing would move.
-        if before.as_ref() == Some(&matched) || n_rounds == MOST_ROUNDS {
+    let mut previous: Option<Groups> = None;
+    for n_rounds in 1..=MAX_ROUNDS {
+        let (groups, cost) = Groups::match_all(&bars, diagrams)?;
+        // The same groups have the same means: nothing would move.
+        if previous.as_ref() == Some(&groups) || n_rounds == MAX_ROUNDS {
             return Ok(FrechetMean {
                 bars,
                 variance: cost / diagrams.len() as f64,
                 n_rounds,
             });
         }
-        bars = matched.means(diagrams);
-        before = Some(matched.of_moved(diagrams));
+        bars = groups.means(diagrams);
+        previous = Some(groups.renumbered(diagrams));
     }
     unreachable!("the last round returns")
 }
 
-/// The diagram with the least sum of squared distances to all.
+/// The given diagram with the smallest sum of squared distances to all others, the first at ties.
 fn medoid(diagrams: &[Vec<Point>]) -> Result<Vec<Point>> {
     let mut best: Option<(f64, usize)> = None;
-    for (place, candidate) in diagrams.iter().enumerate() {
-        let costs = diagrams.iter().map(|other| cost(candidate, other));
-        let sum = costs.sum::<Result<f64>>()?;
+    for (index, candidate) in diagrams.iter().enumerate() {
+        let sum = diagrams
+            .iter()
+            .map(|other| squared_distance(candidate, other))
+            .sum::<Result<f64>>()?;
+        // Strictly smaller, so that the first diagram wins at ties.
         if best.is_none_or(|(least, _)| sum < least) {
-            best = Some((sum, place));
+            best = Some((sum, index));
         }
     }
     match best {
-        Some((_, place)) => Ok(diagrams[place].clone()),
+        Some((_, index)) => Ok(diagrams[index].clone()),
         None => Err(Error::invalid_parameter(
-            "there is no diagram to take the mean of, expected one at least",
+            "there is no diagram to take the mean of, expected at least one",
         )),
     }
 }
 
-fn cost(first: &[Point], second: &[Point]) -> Result<f64> {
+/// Squared Wasserstein distance of order 2 in the ground norm L2.
+fn squared_distance(first: &[Point], second: &[Point]) -> Result<f64> {
     Ok(wasserstein(first, second, 2.0, GroundNorm::L2)?.cost)
 }
 
-/// What each bar of a mean is matched with.
+/// Bars of all diagrams in groups that are averaged: one group per bar of a mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Matched {
-    /// By bar of the mean, then diagram: its bar there; `None` for the diagonal.
-    of_bars: Vec<Vec<Option<usize>>>,
-    /// Diagram and bar of what is matched with the diagonal of the mean.
+struct Groups {
+    /// For each bar of the mean and each diagram, the bar matched with it; `None` for the diagonal.
+    partners: Vec<Vec<Option<usize>>>,
+    /// Diagram and index of each bar that is matched with the diagonal, and forms a group of its own.
     alone: Vec<(usize, usize)>,
 }
 
-impl Matched {
-    fn new(bars: &[Point], diagrams: &[Vec<Point>]) -> Result<(Self, f64)> {
-        let mut found = Self {
-            of_bars: vec![vec![None; diagrams.len()]; bars.len()],
+impl Groups {
+    /// Matches a mean with all diagrams, and returns the groups and the sum of squared distances.
+    fn match_all(bars: &[Point], diagrams: &[Vec<Point>]) -> Result<(Self, f64)> {
+        let mut groups = Self {
+            partners: vec![vec![None; diagrams.len()]; bars.len()],
             alone: Vec::new(),
         };
         let mut cost = 0.0;
-        for (place, diagram) in diagrams.iter().enumerate() {
+        for (index, diagram) in diagrams.iter().enumerate() {
             let matching = wasserstein(bars, diagram, 2.0, GroundNorm::L2)?;
             cost += matching.cost;
             for pair in matching.pairs {
                 match pair.bars {
-                    Pairing::Bars(bar, other) => found.of_bars[bar][place] = Some(other),
-                    Pairing::FirstToDiagonal(_) => {}
-                    Pairing::SecondToDiagonal(other) => found.alone.push((place, other)),
+                    BarPair::Bars(bar, other) => groups.partners[bar][index] = Some(other),
+                    // The bar keeps no partner in this diagram.
+                    BarPair::FirstToDiagonal(_) => {}
+                    BarPair::SecondToDiagonal(other) => groups.alone.push((index, other)),
                 }
             }
         }
-        Ok((found, cost))
+        Ok((groups, cost))
     }
 
-    /// The groups of bars of which there is anything.
-    fn groups<'a>(&'a self, diagrams: &'a [Vec<Point>]) -> impl Iterator<Item = Vec<Point>> + 'a {
-        let of_bar = |bar: &Vec<Option<usize>>| -> Vec<Point> {
-            let matched = bar.iter().enumerate();
-            matched
-                .filter_map(|(place, other)| other.map(|other| diagrams[place][other]))
+    /// Births and deaths of the bars of each group that has any.
+    ///
+    /// A bar of the mean that is matched with the diagonal everywhere has none, and disappears.
+    fn points<'a>(&'a self, diagrams: &'a [Vec<Point>]) -> impl Iterator<Item = Vec<Point>> + 'a {
+        let matched = self.partners.iter().map(|partners| -> Vec<Point> {
+            partners
+                .iter()
+                .enumerate()
+                .filter_map(|(index, other)| other.map(|other| diagrams[index][other]))
                 .collect()
-        };
-        let of_bars = self.of_bars.iter().map(of_bar);
-        let alone = self.alone.iter();
-        let alone = alone.map(|&(place, other)| vec![diagrams[place][other]]);
-        of_bars.filter(|group| !group.is_empty()).chain(alone)
+        });
+        let alone = self
+            .alone
+            .iter()
+            .map(|&(index, other)| vec![diagrams[index][other]]);
+        matched.filter(|group| !group.is_empty()).chain(alone)
     }
 
+    /// Bars of the next mean, one per group.
     fn means(&self, diagrams: &[Vec<Point>]) -> Vec<Point> {
-        let means = self.groups(diagrams);
-        means
+        self.points(diagrams)
             .map(|group| group_mean(&group, diagrams.len()))
             .collect()
     }
 
-    /// This matching in the numbers of the bars that its means are.
-    fn of_moved(&self, diagrams: &[Vec<Point>]) -> Self {
-        let kept = self.of_bars.iter();
-        let kept = kept.filter(|bar| bar.iter().any(Option::is_some)).cloned();
-        let alone = self.alone.iter().map(|&(place, other)| {
-            let mut bar = vec![None; diagrams.len()];
-            bar[place] = Some(other);
-            bar
+    /// Returns the groups with one entry of `partners` per bar of the next mean, for comparison with its
+    /// matching.
+    fn renumbered(&self, diagrams: &[Vec<Point>]) -> Self {
+        let kept = self
+            .partners
+            .iter()
+            .filter(|partners| partners.iter().any(Option::is_some))
+            .cloned();
+        let alone = self.alone.iter().map(|&(index, other)| {
+            let mut partners = vec![None; diagrams.len()];
+            partners[index] = Some(other);
+            partners
         });
         Self {
-            of_bars: kept.chain(alone).collect(),
+            partners: kept.chain(alone).collect(),
             alone: Vec::new(),
         }
     }
 }
 
-/// The point with the least sum of squares to the group's bars and, for all other diagrams, to the
-/// diagonal.
+/// The point that minimises the sum of squared distances to the bars of a group and to the diagonal.
+///
+/// The diagonal counts once for each diagram that has no bar in the group. With `b` the mean bar, `m` its
+/// nearest point of the diagonal and `s` the share of diagrams that have a bar,
+///
+/// ```text
+/// mean = s b + (1 - s) m
+/// ```
 fn group_mean(group: &[Point], n_diagrams: usize) -> Point {
     let share = group.len() as f64 / n_diagrams as f64;
     let mean = |end: usize| group.iter().map(|bar| bar[end]).sum::<f64>() / group.len() as f64;
@@ -196,17 +224,17 @@ mod tests {
     fn sum_of_squares(mean: &[Point], diagrams: &[Vec<Point>]) -> f64 {
         diagrams
             .iter()
-            .map(|diagram| cost(mean, diagram).unwrap())
+            .map(|diagram| squared_distance(mean, diagram).unwrap())
             .sum()
     }
 
-    /// The least sum of squares of any mean, by going through all ways to put bars into groups with at most
-    /// one of each diagram: the mean of a group is the best bar for it.
+    /// Smallest sum of squares of any mean, by trying all partitions of the bars into groups with at most one
+    /// bar of each diagram: the mean of a group is the best bar for it.
     fn least(diagrams: &[Vec<Point>]) -> f64 {
         let bars: Vec<(usize, Point)> = diagrams
             .iter()
             .enumerate()
-            .flat_map(|(place, diagram)| diagram.iter().map(move |bar| (place, *bar)))
+            .flat_map(|(index, diagram)| diagram.iter().map(move |bar| (index, *bar)))
             .collect();
         let mut groups = Vec::new();
         least_from(&bars, &mut groups, diagrams.len())
@@ -217,18 +245,18 @@ mod tests {
         groups: &mut Vec<Vec<(usize, Point)>>,
         n_diagrams: usize,
     ) -> f64 {
-        let Some((&(place, bar), rest)) = bars.split_first() else {
+        let Some((&(index, bar), rest)) = bars.split_first() else {
             return groups
                 .iter()
                 .map(|group| group_cost(group, n_diagrams))
                 .sum();
         };
-        groups.push(vec![(place, bar)]);
+        groups.push(vec![(index, bar)]);
         let mut best = least_from(rest, groups, n_diagrams);
         groups.pop();
         for group in 0..groups.len() {
-            if groups[group].iter().all(|(other, _)| *other != place) {
-                groups[group].push((place, bar));
+            if groups[group].iter().all(|(other, _)| *other != index) {
+                groups[group].push((index, bar));
                 best = best.min(least_from(rest, groups, n_diagrams));
                 groups[group].pop();
             }
@@ -247,48 +275,48 @@ mod tests {
         to_bars + n_others * GroundNorm::L2.to_diagonal(mean).powi(2)
     }
 
-    fn diagram(most: usize) -> impl Strategy<Value = Vec<Point>> {
+    fn diagram(max_bars: usize) -> impl Strategy<Value = Vec<Point>> {
         let bar = (0.0..4.0, 0.1..4.0).prop_map(|(birth, length)| [birth, birth + length]);
-        proptest::collection::vec(bar, 0..=most)
+        proptest::collection::vec(bar, 0..=max_bars)
     }
 
     proptest! {
         #[test]
-        fn of_two_diagrams_it_lies_half_way(a in diagram(4), b in diagram(4)) {
-            let apart = cost(&a, &b).unwrap();
+        fn mean_of_two_diagrams_lies_half_way(a in diagram(4), b in diagram(4)) {
+            let squared = squared_distance(&a, &b).unwrap();
             let mean = frechet_mean(&[a.clone(), b.clone()]).unwrap();
-            prop_assert!((mean.variance - apart / 4.0).abs() <= 1e-9 * (1.0 + apart));
+            prop_assert!((mean.variance - squared / 4.0).abs() <= 1e-9 * (1.0 + squared));
             for side in [&a, &b] {
-                let distance = cost(&mean.bars, side).unwrap();
-                prop_assert!((distance - apart / 4.0).abs() <= 1e-9 * (1.0 + apart));
+                let distance = squared_distance(&mean.bars, side).unwrap();
+                prop_assert!((distance - squared / 4.0).abs() <= 1e-9 * (1.0 + squared));
             }
         }
 
         #[test]
-        fn no_mean_is_better_than_the_best_and_none_worse_than_a_diagram(
+        fn mean_lies_between_the_optimum_and_every_diagram(
             diagrams in proptest::collection::vec(diagram(2), 1..4),
         ) {
             let mean = frechet_mean(&diagrams).unwrap();
-            let found = sum_of_squares(&mean.bars, &diagrams);
-            prop_assert!((found - mean.variance * diagrams.len() as f64).abs() < 1e-9);
-            prop_assert!(found >= least(&diagrams) - 1e-9);
+            let actual = sum_of_squares(&mean.bars, &diagrams);
+            prop_assert!((actual - mean.variance * diagrams.len() as f64).abs() < 1e-9);
+            prop_assert!(actual >= least(&diagrams) - 1e-9);
             for diagram in &diagrams {
-                prop_assert!(found <= sum_of_squares(diagram, &diagrams) + 1e-9);
+                prop_assert!(actual <= sum_of_squares(diagram, &diagrams) + 1e-9);
             }
-            // A local minimum: no bar gets better by moving.
+            // A local minimum: moving a bar does not reduce the sum.
             for bar in 0..mean.bars.len() {
                 for step in [[1e-4, 0.0], [-1e-4, 0.0], [0.0, 1e-4], [0.0, -1e-4]] {
                     let mut moved = mean.bars.clone();
                     moved[bar] = [moved[bar][0] + step[0], moved[bar][1] + step[1]];
                     if moved[bar][0] <= moved[bar][1] {
-                        prop_assert!(sum_of_squares(&moved, &diagrams) >= found - 1e-9);
+                        prop_assert!(sum_of_squares(&moved, &diagrams) >= actual - 1e-9);
                     }
                 }
             }
         }
 
         #[test]
-        fn it_scales_with_the_diagrams(diagrams in proptest::collection::vec(diagram(3), 1..4)) {
+        fn mean_scales_with_the_diagrams(diagrams in proptest::collection::vec(diagram(3), 1..4)) {
             let times = |factor: f64, bars: &[Point]| -> Vec<Point> {
                 bars.iter().map(|bar| bar.map(|end| factor * end)).collect()
             };
@@ -299,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_three_single_bars_is_found() {
+    fn mean_of_three_single_bars_is_optimal() {
         let diagrams = [vec![[0.0, 6.0]], vec![[0.0, 9.0]], vec![[3.0, 9.0]]];
         let mean = frechet_mean(&diagrams).unwrap();
         assert_eq!(mean.bars, [[1.0, 8.0]]);
@@ -307,10 +335,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_endless_bars_are_refused() {
+    fn missing_diagrams_and_essential_bars_are_errors() {
         assert!(frechet_mean(&[]).unwrap_err().is_invalid_parameter());
-        let endless = frechet_mean(&[vec![[0.0, f64::INFINITY]]]).unwrap_err();
-        assert!(endless.to_string().contains("leave essential ones out"));
+        let essential = frechet_mean(&[vec![[0.0, f64::INFINITY]]]).unwrap_err();
+        assert!(essential.to_string().contains("leave out essential ones"));
         let empty = frechet_mean(&[vec![], vec![]]).unwrap();
         assert_eq!((empty.bars.len(), empty.variance), (0, 0.0));
     }

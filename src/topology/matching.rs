@@ -1,13 +1,21 @@
-//! What a matching of two persistence diagrams is made of.
+//! Matchings of two persistence diagrams, and the ground norm in which bars are compared.
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-/// One bar as a point of the plane, `[birth, death]`; an essential bar has death `+inf`.
+/// Point of the plane that stands for a bar, `[birth, death]`; an essential bar has death `+inf`.
 pub type Point = [f64; 2];
 
-/// The norm of the plane in which bars are compared, with each other and with the diagonal.
+/// Ground norm: the norm of the plane in which bars are compared, with each other and with the diagonal.
 ///
-/// Libraries differ here, and so do their numbers: one norm is used in both places.
+/// ```text
+///            distance of two bars           distance to the diagonal
+/// L1         |b - b'| + |d - d'|            d - b
+/// L2         sqrt((b - b')^2 + (d - d')^2)  (d - b) / sqrt(2)
+/// Infinity   max(|b - b'|, |d - d'|)        (d - b) / 2
+/// ```
+///
+/// Some libraries use one norm for pairs of bars and another for the diagonal, so their numbers can differ
+/// from these.
 ///
 /// # Example
 ///
@@ -15,24 +23,25 @@ pub type Point = [f64; 2];
 /// use burn_topology::topology::{GroundNorm, wasserstein};
 ///
 /// let distance = |norm| wasserstein(&[[0.0, 4.0]], &[[3.0, 8.0]], 1.0, norm).map(|m| m.distance);
-/// assert_eq!(distance(GroundNorm::Infinity)?, 4.0); // to each other
+/// assert_eq!(distance(GroundNorm::Infinity)?, 4.0); // between the two bars
 /// assert_eq!(distance(GroundNorm::L2)?, 5.0);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroundNorm {
-    /// Sum of the coordinates: a bar lies its persistence from the diagonal.
+    /// Sum of the absolute coordinates; the distance to the diagonal is the persistence.
     L1,
-    /// Euclidean: a bar lies `persistence / sqrt(2)` from the diagonal.
+    /// Euclidean norm; the distance to the diagonal is `persistence / sqrt(2)`.
     L2,
-    /// Largest coordinate: a bar lies `persistence / 2` from the diagonal.
+    /// Largest absolute coordinate; the distance to the diagonal is `persistence / 2`.
     Infinity,
 }
 
 impl GroundNorm {
-    /// Distance of two bars; two essential bars are `|birth - birth'|` apart in either norm.
+    /// Distance of two bars.
     ///
-    /// An essential and a finite bar are infinitely far apart.
+    /// Two essential bars are at distance `|birth - birth'|` in every norm. An essential and a finite bar
+    /// are infinitely far apart.
     ///
     /// # Example
     ///
@@ -70,15 +79,17 @@ impl GroundNorm {
     }
 }
 
-/// `x - y` by coordinate, where two infinite deaths differ by 0.
+/// Difference `x - y` by coordinate, where two infinite deaths differ by 0.
 pub(super) fn difference(x: Point, y: Point) -> Point {
+    // `inf - inf` would be a NaN.
     let death = if x[1] == y[1] { 0.0 } else { x[1] - y[1] };
     [x[0] - y[0], death]
 }
 
-/// `sqrt(a^2 + b^2)`, by way of the slower `hypot` only where a square leaves the normal range.
+/// Returns `sqrt(a^2 + b^2)`, without overflow or underflow of the squares.
 pub(super) fn euclidean(a: f64, b: f64) -> f64 {
     let square = a * a + b * b;
+    // Within these bounds the squares are normal numbers; elsewhere the slower `hypot` is needed.
     if (1e-280..1e280).contains(&square) {
         square.sqrt()
     } else {
@@ -88,20 +99,20 @@ pub(super) fn euclidean(a: f64, b: f64) -> f64 {
 
 /// One pair of a matching: two bars, or one bar and the diagonal.
 ///
-/// `T` is what stands for a bar: its index in its diagram, or its [`Point`].
+/// `T` represents a bar: its index in its diagram, or its [`Point`].
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::topology::{GroundNorm, Pairing};
+/// use burn_topology::topology::{BarPair, GroundNorm};
 ///
 /// let (first, second) = ([[0.0, 1.0], [0.0, 10.0]], [[0.0, 12.0]]);
-/// let pair = Pairing::Bars(1, 0);
+/// let pair = BarPair::Bars(1, 0);
 /// assert_eq!(pair.points(&first, &second).length(GroundNorm::Infinity), 2.0);
-/// assert_eq!(Pairing::FirstToDiagonal(0).second(), None);
+/// assert_eq!(BarPair::FirstToDiagonal(0).second(), None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairing<T> {
+pub enum BarPair<T> {
     /// A bar of the first diagram with a bar of the second.
     Bars(T, T),
     /// A bar of the first diagram with the diagonal.
@@ -110,8 +121,8 @@ pub enum Pairing<T> {
     SecondToDiagonal(T),
 }
 
-impl<T: Copy> Pairing<T> {
-    /// The bar of the first diagram, `None` for the diagonal.
+impl<T: Copy> BarPair<T> {
+    /// Bar of the first diagram; `None` for the diagonal.
     pub fn first(self) -> Option<T> {
         match self {
             Self::Bars(x, _) | Self::FirstToDiagonal(x) => Some(x),
@@ -119,7 +130,7 @@ impl<T: Copy> Pairing<T> {
         }
     }
 
-    /// The bar of the second diagram, `None` for the diagonal.
+    /// Bar of the second diagram; `None` for the diagonal.
     pub fn second(self) -> Option<T> {
         match self {
             Self::Bars(_, y) | Self::SecondToDiagonal(y) => Some(y),
@@ -128,23 +139,23 @@ impl<T: Copy> Pairing<T> {
     }
 }
 
-impl Pairing<usize> {
-    /// The bars that the indices stand for.
+impl BarPair<usize> {
+    /// Replaces the indices of the bars by their births and deaths.
     ///
     /// # Panics
     ///
-    /// If an index lies outside its diagram.
-    pub fn points(self, first: &[Point], second: &[Point]) -> Pairing<Point> {
+    /// If an index is out of range for its diagram.
+    pub fn points(self, first: &[Point], second: &[Point]) -> BarPair<Point> {
         match self {
-            Self::Bars(i, j) => Pairing::Bars(first[i], second[j]),
-            Self::FirstToDiagonal(i) => Pairing::FirstToDiagonal(first[i]),
-            Self::SecondToDiagonal(j) => Pairing::SecondToDiagonal(second[j]),
+            Self::Bars(i, j) => BarPair::Bars(first[i], second[j]),
+            Self::FirstToDiagonal(i) => BarPair::FirstToDiagonal(first[i]),
+            Self::SecondToDiagonal(j) => BarPair::SecondToDiagonal(second[j]),
         }
     }
 }
 
-impl Pairing<Point> {
-    /// Length of the pair: how far the bars, or the bar and the diagonal, lie apart.
+impl BarPair<Point> {
+    /// Length of the pair: the distance between its bars, or between the bar and the diagonal.
     pub fn length(self, ground_norm: GroundNorm) -> f64 {
         match self {
             Self::Bars(x, y) => ground_norm.distance(x, y),
@@ -158,29 +169,30 @@ impl Pairing<Point> {
 /// # Example
 ///
 /// ```
-/// use burn_topology::topology::{GroundNorm, Pairing, bottleneck};
+/// use burn_topology::topology::{BarPair, GroundNorm, bottleneck};
 ///
 /// let matching = bottleneck(&[[0.0, 10.0]], &[[0.0, 12.0], [1.0, 3.0]], GroundNorm::Infinity)?;
-/// let [moved, lone] = matching.pairs[..] else { panic!("every bar is in one pair") };
-/// assert_eq!((moved.bars, moved.length), (Pairing::Bars(0, 0), 2.0));
-/// assert_eq!((lone.bars, lone.length), (Pairing::SecondToDiagonal(1), 1.0));
+/// let [long, short] = matching.pairs[..] else { panic!("every bar is in one pair") };
+/// assert_eq!((long.bars, long.length), (BarPair::Bars(0, 0), 2.0));
+/// assert_eq!((short.bars, short.length), (BarPair::SecondToDiagonal(1), 1.0));
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatchedPair {
     /// Indices of the bars in their diagrams.
-    pub bars: Pairing<usize>,
+    pub bars: BarPair<usize>,
     /// Length of the pair in the ground norm of the matching.
     pub length: f64,
 }
 
-/// An optimal matching of two diagrams, the diagonal included, and what it costs.
+/// Optimal matching of two diagrams, with its distance and its cost.
 ///
-/// Every bar of either diagram stands in exactly one pair: first the bars of the first diagram
-/// in their order, then in theirs those bars of the second that go to the diagonal.
+/// Every bar of either diagram belongs to exactly one pair. The bars of the first diagram come first, in
+/// their order; then follow, in their order, the bars of the second diagram that are matched with the
+/// diagonal.
 ///
-/// Diagrams with different numbers of essential bars have no matching of finite length: then
-/// `distance` and `cost` are `+inf` and `pairs` is empty.
+/// Diagrams with different numbers of essential bars have no matching of finite length: `distance` and
+/// `cost` are then `+inf`, and `pairs` is empty.
 ///
 /// # Example
 ///
@@ -196,17 +208,18 @@ pub struct MatchedPair {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
-    /// The pairs.
+    /// Matched pairs, in the order given above.
     pub pairs: Vec<MatchedPair>,
-    /// `W_p`, or the bottleneck distance.
+    /// Wasserstein distance `W_p`, or the bottleneck distance.
     pub distance: f64,
-    /// `W_p^p`, which a large order can take out of the range of an `f64` where `distance` stays
-    /// in it; for the bottleneck distance the same as `distance`.
+    /// Sum of powers `W_p^p`; for the bottleneck distance equal to `distance`.
+    ///
+    /// A large order can make it overflow or underflow where `distance` does not.
     pub cost: f64,
 }
 
 impl Matching {
-    /// Index of the longest pair, the first one at ties; `None` if there is no pair.
+    /// Index in `pairs` of the longest pair, the first one at ties; `None` if there is no pair.
     ///
     /// In a bottleneck matching this is the pair that realises the distance.
     pub fn longest(&self) -> Option<usize> {
@@ -219,8 +232,8 @@ impl Matching {
         longest
     }
 
-    /// What two diagrams with different numbers of essential bars get.
-    pub(super) fn impossible() -> Self {
+    /// Result for two diagrams with different numbers of essential bars: no pairs, distance `+inf`.
+    pub(super) fn infinite() -> Self {
         Self {
             pairs: Vec::new(),
             distance: f64::INFINITY,
@@ -234,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn essential_bars_are_as_far_apart_as_their_births() {
+    fn distance_of_essential_bars_is_that_of_their_births() {
         let (x, y) = ([0.5, f64::INFINITY], [3.0, f64::INFINITY]);
         assert_eq!(GroundNorm::L2.distance(x, y), 2.5);
         assert_eq!(GroundNorm::Infinity.distance(x, y), 2.5);
@@ -251,7 +264,7 @@ mod tests {
     #[test]
     fn longest_pair_is_the_first_at_ties() {
         let pair = |index, length| MatchedPair {
-            bars: Pairing::FirstToDiagonal(index),
+            bars: BarPair::FirstToDiagonal(index),
             length,
         };
         let pairs = vec![pair(0, 1.0), pair(1, 2.0), pair(2, 2.0)];
@@ -264,6 +277,6 @@ mod tests {
             .longest(),
             Some(1)
         );
-        assert_eq!(Matching::impossible().longest(), None);
+        assert_eq!(Matching::infinite().longest(), None);
     }
 }

@@ -1,8 +1,10 @@
-//! Persistent homology of dense matrices, and distances between diagrams.
+//! Persistent homology of distance matrices, and distances between persistence diagrams.
 //!
-//! Plain Rust on slices. A [`DistanceMatrix`] is checked once; [`VietorisRips`] turns it into one
-//! [`Diagram`] per homology dimension, whose [`Bar`]s name the matrix entries that are their birth
-//! and death; [`wasserstein()`] and [`bottleneck()`] compare two diagrams and return the matching.
+//! Plain Rust on slices, without tensors. A [`DistanceMatrix`] is checked once. [`VietorisRips`] computes
+//! one [`Diagram`] per homology dimension from it, whose [`Bar`]s know their critical edges: the matrix
+//! entries that are their birth and death. [`wasserstein()`] and [`bottleneck()`] compare two diagrams and
+//! return the matching; [`DiagramDistance`] and [`DiagramSummary`] return gradients by births and deaths.
+//! [`signature_loss`], [`rtd`] and [`rtd_lite`] compare two matrices on the same points directly.
 
 mod annotation;
 mod assignment;
@@ -34,9 +36,9 @@ pub use distance_matrix::{DistanceMatrix, MAX_POINTS, SYMMETRY_TOLERANCE};
 pub use divergence::{Divergence, EdgeGradient, rtd, rtd_lite, signature_loss};
 pub use edge::Edge;
 pub use frechet_mean::{FrechetMean, frechet_mean};
-pub use matching::{GroundNorm, MatchedPair, Matching, Pairing, Point};
+pub use matching::{BarPair, GroundNorm, MatchedPair, Matching, Point};
 pub use representative::representative_cycle;
 pub use sliced::{sliced_wasserstein, sorted_wasserstein};
-pub use summary::{DiagramSummary, Summary};
+pub use summary::{DiagramSummary, SummaryValue};
 pub use vietoris_rips::{MAX_HOMOLOGY_DIM, VietorisRips};
 pub use wasserstein::wasserstein;

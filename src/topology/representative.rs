@@ -1,19 +1,22 @@
-//! A cycle one can look at for each bar of dimension 1.
+//! Representative cycles: closed paths of edges that stand for bars of dimension 1.
 
 use super::distance_matrix::DistanceMatrix;
 use super::edge::Edge;
 use crate::real::Real;
 
-/// The vertices of a cycle that is born with an edge: the edge, closed by the shortest path, in the sum
-/// of lengths, of edges that entered before it.
+/// Computes a representative cycle of the bar of dimension 1 that is born with an edge.
 ///
-/// In the order of the cycle, from the smaller vertex of the edge to the larger. Every cycle whose
-/// youngest edge is the birth edge of a bar represents its class: it is born with the bar, and bounds,
-/// or becomes one with older cycles, exactly where the bar dies. The shortest one is the easiest to see;
-/// it is neither the only one nor always the tightest around the hole.
+/// The cycle consists of the edge and the shortest path (by the sum of lengths) between its ends, among
+/// edges that enter the filtration before it. The result lists the vertices in the order of the cycle, from
+/// the smaller vertex of the edge to the larger.
 ///
-/// Empty if no earlier path joins the ends: then the edge joins two components and gives birth to no
-/// cycle.
+/// Every cycle whose last edge to enter is the birth edge of a bar represents the class of that bar: it is
+/// born with the bar, and becomes a boundary, or homologous to older cycles, exactly where the bar dies. The
+/// shortest one is the easiest to see in a drawing. It is neither the only one nor always the tightest
+/// around the hole.
+///
+/// The result is empty if no earlier path joins the ends. The edge then joins two components, and no cycle
+/// is born with it.
 ///
 /// # Cost
 ///
@@ -41,12 +44,13 @@ use crate::real::Real;
 ///
 /// # Panics
 ///
-/// If the edge is not one of the matrix.
+/// If a vertex of the edge is not a point of the matrix.
 pub fn representative_cycle<T: Real>(distances: &DistanceMatrix<'_, T>, birth: Edge) -> Vec<u32> {
     let n = distances.n_points();
     let [start, end] = birth.map(|vertex| vertex as usize);
     let last = (distances.get(start, end), birth);
-    let entered = |a: usize, b: usize| {
+    // The order of the filtration: by length, then by vertices.
+    let has_entered = |a: usize, b: usize| {
         let edge = [a.min(b) as u32, a.max(b) as u32];
         let length = distances.get(a, b);
         length < last.0 || (length == last.0 && edge < last.1)
@@ -56,7 +60,8 @@ pub fn representative_cycle<T: Real>(distances: &DistanceMatrix<'_, T>, birth: E
     let mut is_done = vec![false; n];
     length[start] = 0.0;
     loop {
-        // Ties go to the smaller vertex, so that the same matrix always shows the same cycle.
+        // `min_by` returns the first of equal minima, so ties go to the smaller vertex, and the same
+        // matrix always gives the same cycle.
         let open = (0..n).filter(|&v| !is_done[v] && length[v].is_finite());
         let Some(nearest) = open.min_by(|&a, &b| length[a].total_cmp(&length[b])) else {
             return Vec::new();
@@ -67,7 +72,7 @@ pub fn representative_cycle<T: Real>(distances: &DistanceMatrix<'_, T>, birth: E
         is_done[nearest] = true;
         for next in (0..n).filter(|&next| next != nearest) {
             let through = length[nearest] + distances.get(nearest, next).to_f64_exact();
-            if !is_done[next] && through < length[next] && entered(nearest, next) {
+            if !is_done[next] && through < length[next] && has_entered(nearest, next) {
                 length[next] = through;
                 from[next] = nearest;
             }
@@ -103,30 +108,31 @@ mod tests {
         values
     }
 
-    /// Sum of lengths of the shortest path of earlier edges, by going through all of them.
+    /// Length of the shortest path of earlier edges from `vertex` to the end of the birth edge, by trying
+    /// all paths.
     fn shortest(
         values: &[f64],
         n: usize,
         birth: Edge,
-        at: usize,
-        seen: &mut Vec<usize>,
+        vertex: usize,
+        visited: &mut Vec<usize>,
     ) -> Option<f64> {
         let [end, key] = [birth[1] as usize, birth[0] as usize * n + birth[1] as usize];
-        if at == end {
+        if vertex == end {
             return Some(0.0);
         }
         let mut best: Option<f64> = None;
         for next in 0..n {
-            let edge = [at.min(next) as u32, at.max(next) as u32];
-            let length = values[at * n + next];
-            if seen.contains(&next) || (length, edge) >= (values[key], birth) {
+            let edge = [vertex.min(next) as u32, vertex.max(next) as u32];
+            let length = values[vertex * n + next];
+            if visited.contains(&next) || (length, edge) >= (values[key], birth) {
                 continue;
             }
-            seen.push(next);
-            if let Some(rest) = shortest(values, n, birth, next, seen) {
-                best = Some(best.map_or(length + rest, |found| found.min(length + rest)));
+            visited.push(next);
+            if let Some(rest) = shortest(values, n, birth, next, visited) {
+                best = Some(best.map_or(length + rest, |least| least.min(length + rest)));
             }
-            seen.pop();
+            visited.pop();
         }
         best
     }
@@ -143,7 +149,7 @@ mod tests {
             for bar in &diagrams[1].bars {
                 let birth = bar.birth_edge.unwrap();
                 let cycle = representative_cycle(&distances, birth);
-                prop_assert!(cycle.len() >= 4, "a hole has at least four sides: {cycle:?}");
+                prop_assert!(cycle.len() >= 4, "expected at least four vertices: {cycle:?}");
                 prop_assert_eq!([cycle[0], cycle[cycle.len() - 1]], birth);
                 let sides = cycle.windows(2).map(|side| values[side[0] as usize * n + side[1] as usize]);
                 let length: f64 = sides.sum();
@@ -152,7 +158,7 @@ mod tests {
                 prop_assert_eq!(Some(length), expected);
             }
             for bar in diagrams[0].finite() {
-                // An edge of the tree closes nothing.
+                // An edge of the spanning tree joins two components and closes no cycle.
                 prop_assert!(representative_cycle(&distances, bar.death_edge.unwrap()).is_empty());
             }
         }

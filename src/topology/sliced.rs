@@ -1,27 +1,36 @@
-//! Distances of diagrams on lines, where an optimal matching is a sort.
+//! Sliced and sorted Wasserstein distances: diagrams on lines, where sorting gives the optimal matching.
 
 use super::diagram_distance::{MatchedCost, Power};
 use super::diagram_pair::DiagramPair;
 use super::matching::Point;
-use super::wasserstein::{check_order, power};
+use super::wasserstein::{check_order, length_power};
 use crate::error::{Error, Result};
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// Wasserstein distance in which the diagonal takes nothing: bars by bars, in order of death.
+/// Computes the sorted Wasserstein distance: bars are matched with bars only, in order of death.
 ///
-/// Not the optimum, which may send both of two bars to the diagonal; and therefore without that
-/// pull towards the diagonal. All finite bars must have one birth, as in dimension 0, where the
-/// ground norms agree. The shorter diagram is filled up with bars of length zero. Essential bars
-/// are matched with each other in the order of their births.
+/// ```text
+/// W_p^p = sum over k of |death_k - death'_k|^p,   deaths in ascending order, p = order
+/// ```
+///
+/// All finite bars must have the same birth, as in dimension 0; distances between such bars are equal in all
+/// ground norms. The diagram with fewer finite bars is padded with bars of persistence zero. Essential bars
+/// are matched with each other in ascending order of birth and add `|birth - birth'|^p`.
+///
+/// The value is at least the Wasserstein distance in every ground norm, because the optimal matching may
+/// pair two bars with the diagonal where this one pairs them with each other. In return, no gradient pulls
+/// a bar towards the diagonal as long as the other diagram has a counterpart for it.
 ///
 /// # Gradient
 ///
-/// By deaths (and births of essential bars), with the order held constant; zero at zero.
+/// By the deaths of finite bars and the births of essential ones, with the order held constant; zero where
+/// the distance is zero.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] unless `order` is finite and at least 1;
-/// [`Error::is_invalid_diagram`] as [`super::wasserstein()`], and if births differ.
+/// [`Error::is_invalid_parameter`] unless `order` is finite and at least 1.
+/// [`Error::is_invalid_diagram`] for the bars that [`super::wasserstein()`] rejects, and if finite bars have
+/// different births.
 ///
 /// # Cost
 ///
@@ -34,7 +43,7 @@ use std::f64::consts::{FRAC_PI_2, PI};
 ///
 /// let (first, second) = ([[0.0, 1.0], [0.0, 10.0]], [[0.0, 10.0], [0.0, 30.0]]);
 /// let cost = sorted_wasserstein(&first, &second, 1.0, Power::One)?;
-/// assert_eq!((cost.value, cost.first), (29.0, vec![[0.0, -1.0]; 2])); // the optimum is 15.5
+/// assert_eq!((cost.value, cost.first), (29.0, vec![[0.0, -1.0]; 2])); // the Wasserstein distance is 15.5
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn sorted_wasserstein(
@@ -45,7 +54,7 @@ pub fn sorted_wasserstein(
 ) -> Result<MatchedCost> {
     check_order(order)?;
     let Some(diagrams) = DiagramPair::new(first, second)? else {
-        return Ok(MatchedCost::impossible(first, second));
+        return Ok(MatchedCost::infinite(first, second));
     };
     if !diagrams.has_equal_births() {
         return Err(Error::invalid_diagram(
@@ -53,19 +62,21 @@ pub fn sorted_wasserstein(
              order of death",
         ));
     }
-    let [of_first, of_second] = diagrams.finite_index();
+    let [first_indices, second_indices] = diagrams.finite_indices();
+    let deaths_only = [0.0, 1.0];
     let mut sides = [
-        project(first, of_first, Owner::First, [0.0, 1.0]),
-        project(second, of_second, Owner::Second, [0.0, 1.0]),
+        project(first, first_indices, BarOf::First, deaths_only),
+        project(second, second_indices, BarOf::Second, deaths_only),
     ];
-    let filling = Place {
-        owner: Owner::Nobody,
-        at: diagrams.any_finite_bar().map_or(0.0, |bar| bar[0]),
-        by: [0.0; 2],
+    // A bar of persistence zero dies at the common birth. It belongs to no diagram, so it has no gradient.
+    let padding = Projection {
+        bar: BarOf::Neither,
+        value: diagrams.any_finite_bar().map_or(0.0, |bar| bar[0]),
+        gradient: [0.0; 2],
     };
-    let n_places = of_first.len().max(of_second.len());
+    let n_matched = first_indices.len().max(second_indices.len());
     for side in &mut sides {
-        side.resize(n_places, filling);
+        side.resize(n_matched, padding);
     }
     let mut sum = SortedSum::new(order, [first.len(), second.len()]);
     sum.add_essential(&diagrams, first, second);
@@ -73,25 +84,30 @@ pub fn sorted_wasserstein(
     Ok(sum.finish(power))
 }
 
-/// Sliced Wasserstein distance: the mean over directions of the distance of the projections.
+/// Computes the sliced Wasserstein distance: the mean over directions of distances between projections.
 ///
-/// Each diagram is completed by the other's bars moved to the diagonal, both are projected on lines
-/// through the origin, and a sort matches them there. `n_directions` angles are spread evenly over
-/// the half circle from -90 degrees. Essential bars are matched with each other in the order of
-/// their births.
+/// ```text
+/// SW_p^p = 1/K * sum over directions t of sum over k of |x_k(t) - y_k(t)|^p
+/// ```
+///
+/// with `p = order`, `K = n_directions`, and `x_k(t)`, `y_k(t)` the projections in ascending order. Each
+/// diagram is first completed by the bars of the other one, moved to their nearest points of the diagonal,
+/// so that both have the same number of points. They are projected to lines through the origin with `K`
+/// angles spread evenly over the half circle from -90 degrees, and sorting matches them there. Essential
+/// bars are matched with each other in ascending order of birth and add `|birth - birth'|^p`.
 ///
 /// # Gradient
 ///
-/// Exact within an order of the projections; zero at zero.
+/// Exact as long as the order of the projections does not change; zero where the distance is zero.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] unless `order` is finite and at least 1 and there is a
-/// direction; [`Error::is_invalid_diagram`] as [`super::wasserstein()`].
+/// [`Error::is_invalid_parameter`] unless `order` is finite and at least 1 and `n_directions` is above 0.
+/// [`Error::is_invalid_diagram`] for the bars that [`super::wasserstein()`] rejects.
 ///
 /// # Cost
 ///
-/// O(n log n) for each direction.
+/// O(n log n) per direction.
 ///
 /// # Source
 ///
@@ -102,9 +118,9 @@ pub fn sorted_wasserstein(
 /// ```
 /// use burn_topology::topology::{Power, sliced_wasserstein};
 ///
-/// // One direction, straight down: deaths alone, and the diagonal at the middle of the rival.
+/// // One direction, -90 degrees: minus the death of each bar, and of the other one moved to the diagonal.
 /// let cost = sliced_wasserstein(&[[0.0, 4.0]], &[[0.0, 6.0]], 1.0, 1, Power::One)?;
-/// assert!((cost.value - 3.0).abs() < 1e-12); // |-4 + 6| and |-3 + 2|
+/// assert!((cost.value - 3.0).abs() < 1e-12); // {-4, -3} and {-6, -2}: |-4 + 6| + |-3 + 2|
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn sliced_wasserstein(
@@ -117,67 +133,84 @@ pub fn sliced_wasserstein(
     check_order(order)?;
     if n_directions == 0 {
         return Err(Error::invalid_parameter(
-            "n_directions is 0, expected at least one direction to project on",
+            "n_directions is 0, expected at least one direction to project to",
         ));
     }
     let Some(diagrams) = DiagramPair::new(first, second)? else {
-        return Ok(MatchedCost::impossible(first, second));
+        return Ok(MatchedCost::infinite(first, second));
     };
-    let [of_first, of_second] = diagrams.finite_index();
+    let [first_indices, second_indices] = diagrams.finite_indices();
     let mut sum = SortedSum::new(order, [first.len(), second.len()]);
     sum.add_essential(&diagrams, first, second);
     for k in 0..n_directions {
         let angle = PI * k as f64 / n_directions as f64 - FRAC_PI_2;
         let line = [angle.cos(), angle.sin()];
-        // A bar at its nearest point of the diagonal, the middle of birth and death twice.
-        let middle = [0.5 * (line[0] + line[1]); 2];
+        // The nearest point of the diagonal has both coordinates (birth + death) / 2. Projecting it to the
+        // line is the same as projecting the bar to this vector.
+        let line_from_diagonal = [0.5 * (line[0] + line[1]); 2];
         let mut sides = [
-            project(first, of_first, Owner::First, line),
-            project(second, of_second, Owner::Second, line),
+            project(first, first_indices, BarOf::First, line),
+            project(second, second_indices, BarOf::Second, line),
         ];
-        sides[0].extend(project(second, of_second, Owner::Second, middle));
-        sides[1].extend(project(first, of_first, Owner::First, middle));
+        sides[0].extend(project(
+            second,
+            second_indices,
+            BarOf::Second,
+            line_from_diagonal,
+        ));
+        sides[1].extend(project(
+            first,
+            first_indices,
+            BarOf::First,
+            line_from_diagonal,
+        ));
         sum.add(sides, 1.0 / n_directions as f64);
     }
     Ok(sum.finish(power))
 }
 
-/// Whose derivative a place on a line moves.
+/// Index of a bar in the first or the second diagram, or a point that belongs to neither.
 #[derive(Debug, Clone, Copy)]
-enum Owner {
+enum BarOf {
     First(usize),
     Second(usize),
-    Nobody,
+    Neither,
 }
 
-/// A bar's place on a line, and its derivative by birth and death.
+/// Projection of a bar to a line.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    owner: Owner,
-    at: f64,
-    by: [f64; 2],
+struct Projection {
+    /// Bar that is projected, which receives the gradient.
+    bar: BarOf,
+    /// Coordinate on the line.
+    value: f64,
+    /// Derivatives of the coordinate by birth and death.
+    gradient: [f64; 2],
 }
 
+/// Projects the bars with the given indices; the coordinate is the scalar product with `line`.
 fn project(
     points: &[Point],
-    index: &[usize],
-    owner: impl Fn(usize) -> Owner,
-    by: [f64; 2],
-) -> Vec<Place> {
-    let place = |&bar: &usize| Place {
-        owner: owner(bar),
-        at: points[bar][0] * by[0] + points[bar][1] * by[1],
-        by,
+    indices: &[usize],
+    bar: impl Fn(usize) -> BarOf,
+    line: [f64; 2],
+) -> Vec<Projection> {
+    let projection = |&index: &usize| Projection {
+        bar: bar(index),
+        value: points[index][0] * line[0] + points[index][1] * line[1],
+        gradient: line,
     };
-    index.iter().map(place).collect()
+    indices.iter().map(projection).collect()
 }
 
-/// A sum of powers of distances between sorted places, and its derivatives.
+/// Sum of powers of distances between projections in sorted order, and its gradient.
 struct SortedSum {
     order: f64,
     sum: f64,
-    on_first: Vec<[f64; 2]>,
-    on_second: Vec<[f64; 2]>,
+    /// Derivatives by birth and death of each bar of the first diagram.
+    first_gradient: Vec<[f64; 2]>,
+    /// Derivatives by birth and death of each bar of the second diagram.
+    second_gradient: Vec<[f64; 2]>,
 }
 
 impl SortedSum {
@@ -185,71 +218,79 @@ impl SortedSum {
         Self {
             order,
             sum: 0.0,
-            on_first: vec![[0.0; 2]; n_first],
-            on_second: vec![[0.0; 2]; n_second],
+            first_gradient: vec![[0.0; 2]; n_first],
+            second_gradient: vec![[0.0; 2]; n_second],
         }
     }
 
-    /// Adds the places of two sides as far as both reach, matched in order.
-    fn add(&mut self, mut sides: [Vec<Place>; 2], weight: f64) {
+    /// Adds `weight` times the sum over two sides matched in ascending order, which have the same length.
+    fn add(&mut self, mut sides: [Vec<Projection>; 2], weight: f64) {
         for side in &mut sides {
-            // Stable: equal places keep the order of the bars.
-            side.sort_by(|a, b| a.at.total_cmp(&b.at));
+            // A stable sort: equal projections keep the order of the bars.
+            side.sort_by(|a, b| a.value.total_cmp(&b.value));
         }
         let [first, second] = sides;
         for (x, y) in first.into_iter().zip(second) {
-            let apart = x.at - y.at;
-            if apart == 0.0 {
+            let difference = x.value - y.value;
+            // At order 1 the slope would be 0^0 = 1; the gradient there is defined as zero.
+            if difference == 0.0 {
                 continue;
             }
-            self.sum += weight * power(apart.abs(), self.order);
-            let slope = power(apart.abs(), self.order - 1.0) * apart.signum();
-            self.move_owner(x, weight * self.order * slope);
-            self.move_owner(y, -weight * self.order * slope);
+            self.sum += weight * length_power(difference.abs(), self.order);
+            let slope = length_power(difference.abs(), self.order - 1.0) * difference.signum();
+            self.add_gradient(x, weight * self.order * slope);
+            self.add_gradient(y, -weight * self.order * slope);
         }
     }
 
+    /// Adds the essential bars, which are matched with each other in ascending order of birth.
     fn add_essential(&mut self, diagrams: &DiagramPair<'_>, first: &[Point], second: &[Point]) {
-        let born = |points: &[Point], index: &[usize], owner: fn(usize) -> Owner| -> Vec<Place> {
-            let place = |&bar: &usize| Place {
-                owner: owner(bar),
-                at: points[bar][0],
-                by: [1.0, 0.0],
+        // Not by `project`: 0 times the infinite death would be a NaN.
+        let births =
+            |points: &[Point], indices: &[usize], bar: fn(usize) -> BarOf| -> Vec<Projection> {
+                let projection = |&index: &usize| Projection {
+                    bar: bar(index),
+                    value: points[index][0],
+                    gradient: [1.0, 0.0],
+                };
+                indices.iter().map(projection).collect()
             };
-            index.iter().map(place).collect()
-        };
-        let [of_first, of_second] = diagrams.essential_index();
+        let [first_indices, second_indices] = diagrams.essential_indices();
         let sides = [
-            born(first, of_first, Owner::First),
-            born(second, of_second, Owner::Second),
+            births(first, first_indices, BarOf::First),
+            births(second, second_indices, BarOf::Second),
         ];
         self.add(sides, 1.0);
     }
 
-    fn move_owner(&mut self, place: Place, derivative: f64) {
-        let on = match place.owner {
-            Owner::First(bar) => &mut self.on_first[bar],
-            Owner::Second(bar) => &mut self.on_second[bar],
-            Owner::Nobody => return,
+    /// Adds a derivative by a projection to the gradient of the bar that was projected.
+    fn add_gradient(&mut self, projection: Projection, derivative: f64) {
+        let gradient = match projection.bar {
+            BarOf::First(index) => &mut self.first_gradient[index],
+            BarOf::Second(index) => &mut self.second_gradient[index],
+            BarOf::Neither => return,
         };
-        for (on, by) in on.iter_mut().zip(place.by) {
-            *on += derivative * by;
+        for (sum, part) in gradient.iter_mut().zip(projection.gradient) {
+            *sum += derivative * part;
         }
     }
 
+    /// Takes the p-th root for [`Power::One`], and returns value and gradient.
     fn finish(mut self, power: Power) -> MatchedCost {
         let mut value = self.sum;
         if power == Power::One && self.sum > 0.0 {
             value = self.sum.powf(self.order.recip());
+            // d s^(1/p) / ds = s^(1/p) / (p s)
             let outer = value / (self.order * self.sum);
-            for on in self.on_first.iter_mut().chain(&mut self.on_second) {
-                *on = on.map(|part| part * outer);
+            let gradients = self.first_gradient.iter_mut();
+            for gradient in gradients.chain(&mut self.second_gradient) {
+                *gradient = gradient.map(|part| part * outer);
             }
         }
         MatchedCost {
             value,
-            first: self.on_first,
-            second: self.on_second,
+            first: self.first_gradient,
+            second: self.second_gradient,
         }
     }
 }
@@ -263,7 +304,7 @@ mod tests {
 
     fn check_gradient(cost: impl Fn(&[Point], &[Point]) -> MatchedCost) {
         let (first, second) = (FIRST.to_vec(), SECOND.to_vec());
-        let found = cost(&first, &second);
+        let actual = cost(&first, &second);
         let h = 1e-6;
         for bar in 0..first.len() {
             for end in 0..2 {
@@ -273,18 +314,18 @@ mod tests {
                     cost(&first, &second).value
                 };
                 let expected = (moved(h) - moved(-h)) / (2.0 * h);
-                assert!((found.first[bar][end] - expected).abs() < 1e-8);
+                assert!((actual.first[bar][end] - expected).abs() < 1e-8);
             }
         }
         let back = cost(&second, &first);
-        assert!((back.value - found.value).abs() < 1e-15);
-        for (found, back) in found
+        assert!((back.value - actual.value).abs() < 1e-15);
+        for (actual, back) in actual
             .first
             .iter()
             .flatten()
             .zip(back.second.iter().flatten())
         {
-            assert!((found - back).abs() < 1e-14);
+            assert!((actual - back).abs() < 1e-14);
         }
     }
 
@@ -298,8 +339,8 @@ mod tests {
     }
 
     #[test]
-    fn sliced_values_are_those_of_the_formula_in_numpy() {
-        // GUDHI 3.13 spreads `num_directions` angles alike, but leaves the last one out.
+    fn sliced_values_agree_with_the_formula_in_numpy() {
+        // GUDHI 3.13 uses the same angles, but leaves out the last one.
         for (directions, expected) in [
             (1, 0.42500000000000016),
             (7, 0.5180169882891177),
@@ -317,7 +358,7 @@ mod tests {
         let value = |first: &[f64]| {
             sorted_wasserstein(&deaths(first), &deaths(&second), 2.0, Power::One).unwrap()
         };
-        let (found, h) = (value(&first), 1e-6);
+        let (actual, h) = (value(&first), 1e-6);
         for bar in 0..3 {
             let moved = |step: f64| {
                 let mut first = first;
@@ -325,14 +366,14 @@ mod tests {
                 value(&first).value
             };
             let expected = (moved(h) - moved(-h)) / (2.0 * h);
-            assert!((found.first[bar][1] - expected).abs() < 1e-8);
+            assert!((actual.first[bar][1] - expected).abs() < 1e-8);
         }
-        // 0.2, 0.9, 1.4 against 0, 0.5, 1.1.
-        assert!((found.value - (0.04 + 0.16 + 0.09_f64).sqrt()).abs() < 1e-15);
+        // Deaths 0.2, 0.9, 1.4 are matched with 0, 0.5, 1.1.
+        assert!((actual.value - (0.04 + 0.16 + 0.09_f64).sqrt()).abs() < 1e-15);
     }
 
     #[test]
-    fn equal_diagrams_are_at_distance_zero_with_gradient_zero() {
+    fn equal_diagrams_have_distance_and_gradient_zero() {
         for power in [Power::P, Power::One] {
             let sliced = sliced_wasserstein(&FIRST, &FIRST, 2.0, 5, power).unwrap();
             let line = [[0.0, 1.0], [0.0, 3.0], [1.0, f64::INFINITY]];
@@ -345,13 +386,13 @@ mod tests {
     }
 
     #[test]
-    fn sorted_matching_refuses_different_births() {
+    fn sorted_distance_rejects_different_births() {
         let error = sorted_wasserstein(&FIRST, &SECOND, 2.0, Power::P).unwrap_err();
         assert!(error.is_invalid_diagram());
     }
 
     #[test]
-    fn essential_bars_differ_by_their_births() {
+    fn essential_bars_are_compared_by_birth() {
         let inf = f64::INFINITY;
         let (first, second) = ([[0.0, inf], [2.0, inf]], [[3.5, inf], [1.0, inf]]);
         for cost in [

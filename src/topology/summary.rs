@@ -1,12 +1,19 @@
-//! Numbers that sum up one diagram, with gradients.
+//! Summaries: total persistence and persistent entropy of one diagram, with gradients.
 
 use super::matching::Point;
-use super::wasserstein::{check_order, power};
+use super::wasserstein::{check_order, length_power};
 use crate::error::{Error, Result};
 
-/// A number of one diagram.
+/// Summary: a number computed from the finite bars of one diagram.
 ///
-/// Essential bars are left out: they have no length.
+/// With `l_i = death_i - birth_i` the persistences and `L` their sum,
+///
+/// ```text
+/// total persistence  = sum of l_i^order over the bars whose l_i lies in the window
+/// persistent entropy = -sum of (l_i / L) ln(l_i / L) over all finite bars
+/// ```
+///
+/// Essential bars are left out, since their persistence is infinite.
 ///
 /// # Example
 ///
@@ -22,24 +29,26 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DiagramSummary {
-    /// Sum of persistences to the power of `order`, over the bars whose persistence lies within the
-    /// window, both ends included.
+    /// Sum of the persistences raised to the power `order`, over the bars within a window.
     TotalPersistence {
-        /// The power, finite and at least 1.
+        /// Exponent of the persistences, finite and at least 1.
         order: f64,
-        /// Smallest and largest persistence counted, in the unit of the diagram: to leave out the
-        /// short bars of noise, or to spare the long ones.
+        /// Smallest and largest persistence that is counted, both included, in the unit of the diagram.
+        ///
+        /// A lower end above 0 leaves out short bars, which are mostly noise; a finite upper end leaves out
+        /// long ones.
         window: [f64; 2],
     },
-    /// Entropy of the shares that bars have in the total persistence, in nats: 0 for one bar, `ln n`
-    /// for n bars of one length.
+    /// Entropy of the shares of the bars in the total persistence, in nats.
+    ///
+    /// It is 0 for one bar and `ln n` for n bars of equal persistence.
     ///
     /// Source: H. Chintakunta et al., An entropy-based persistence barcode, Pattern Recognition 48
     /// (2015).
     PersistentEntropy,
 }
 
-/// A number of one diagram, and its gradient by births and deaths.
+/// Value of a summary, and its gradient by births and deaths.
 ///
 /// # Example
 ///
@@ -52,20 +61,20 @@ pub enum DiagramSummary {
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// The number.
+pub struct SummaryValue {
+    /// Value of the summary.
     pub value: f64,
-    /// `[by birth, by death]` for each bar, in the order of the diagram.
+    /// Derivatives `[by birth, by death]` of each bar, in the order of the diagram.
     pub gradient: Vec<[f64; 2]>,
 }
 
 impl DiagramSummary {
-    /// Checks the parameters.
+    /// Checks the order and the window of the total persistence.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] unless the order is finite and at least 1, and the window
-    /// runs from 0 or more upward.
+    /// [`Error::is_invalid_parameter`] unless the order is finite and at least 1, and the ends of the window
+    /// are at least 0 and in ascending order.
     pub fn validate(self) -> Result<()> {
         let Self::TotalPersistence {
             order,
@@ -84,22 +93,29 @@ impl DiagramSummary {
         )))
     }
 
-    /// The number and its gradient.
+    /// Computes the value and its gradient.
     ///
     /// # Gradient
     ///
-    /// Bars of length zero have gradient zero: the derivative of the entropy is infinite there.
-    /// Which bars a window counts is held constant.
+    /// ```text
+    /// total persistence:   d / d l_i = order * l_i^(order - 1), within the window
+    /// persistent entropy:  d / d l_i = (-ln(l_i / L) - entropy) / L
+    /// ```
+    ///
+    /// The derivative by the death is that by `l_i`, and the derivative by the birth its negative. Bars of
+    /// persistence zero have gradient zero, since the derivative of the entropy is infinite there. The set of
+    /// bars within the window is held constant.
     ///
     /// # Errors
     ///
-    /// As [`DiagramSummary::validate`].
+    /// The errors of [`DiagramSummary::validate`].
     ///
     /// # Cost
     ///
     /// O(n).
-    pub fn value_and_gradient(self, bars: &[Point]) -> Result<Summary> {
+    pub fn value_and_gradient(self, bars: &[Point]) -> Result<SummaryValue> {
         self.validate()?;
+        // An essential bar counts as one of persistence 0, which contributes to neither value nor gradient.
         let persistence = |bar: &Point| {
             let length = bar[1] - bar[0];
             if length.is_finite() { length } else { 0.0 }
@@ -109,28 +125,35 @@ impl DiagramSummary {
             Self::TotalPersistence { order, window } => total_persistence(&lengths, order, window),
             Self::PersistentEntropy => persistent_entropy(&lengths),
         };
+        // `0 - slope` and not `-slope`, which would make a `-0` of a zero.
         let gradient = slopes.iter().map(|&slope| [0.0 - slope, slope]).collect();
-        Ok(Summary { value, gradient })
+        Ok(SummaryValue { value, gradient })
     }
 }
 
+/// Total persistence, and its derivatives by the persistences.
 fn total_persistence(lengths: &[f64], order: f64, [low, high]: [f64; 2]) -> (f64, Vec<f64>) {
-    let counts = |length: f64| length > 0.0 && low <= length && length <= high;
+    let is_counted = |length: f64| length > 0.0 && low <= length && length <= high;
     let mut value = 0.0;
-    let slopes = lengths.iter().map(|&length| {
-        if !counts(length) {
-            return 0.0;
-        }
-        value += power(length, order);
-        order * power(length, order - 1.0)
-    });
-    let slopes = slopes.collect();
+    let slopes = lengths
+        .iter()
+        .map(|&length| {
+            // Without this, a bar of length 0 would get the slope `0^0 = 1` at order 1.
+            if !is_counted(length) {
+                return 0.0;
+            }
+            value += length_power(length, order);
+            order * length_power(length, order - 1.0)
+        })
+        .collect();
     (value, slopes)
 }
 
+/// Persistent entropy, and its derivatives by the persistences.
 fn persistent_entropy(lengths: &[f64]) -> (f64, Vec<f64>) {
     let total: f64 = lengths.iter().sum();
     let information = |length: f64| -(length / total).ln();
+    // Terms of length 0 tend to 0, but would be computed as 0 times infinity.
     let positive = || lengths.iter().filter(|&&length| length > 0.0);
     let value: f64 = positive()
         .map(|&length| length / total * information(length))
@@ -165,7 +188,7 @@ mod tests {
             total(2.0, [0.5, 1.0]),
             DiagramSummary::PersistentEntropy,
         ] {
-            let found = summary.value_and_gradient(&BARS).unwrap();
+            let actual = summary.value_and_gradient(&BARS).unwrap();
             for bar in 0..3 {
                 for end in 0..2 {
                     let at = |step: f64| {
@@ -174,15 +197,15 @@ mod tests {
                         summary.value_and_gradient(&moved).unwrap().value
                     };
                     let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
-                    assert!((found.gradient[bar][end] - expected).abs() < 1e-8);
+                    assert!((actual.gradient[bar][end] - expected).abs() < 1e-8);
                 }
             }
-            assert_eq!(found.gradient[3], [0.0, 0.0]);
+            assert_eq!(actual.gradient[3], [0.0, 0.0]);
         }
     }
 
     #[test]
-    fn windows_count_by_persistence() {
+    fn window_selects_bars_by_persistence() {
         let value = |window| total(1.0, window).value_and_gradient(&BARS).unwrap().value;
         assert!((value([0.0, 1.0]) - 0.8).abs() < 1e-15);
         assert!((value([0.5, 1.0]) - 0.7).abs() < 1e-15);
@@ -194,15 +217,15 @@ mod tests {
     }
 
     #[test]
-    fn entropy_is_zero_for_one_bar_and_the_logarithm_of_their_number_for_equal_ones() {
-        let of = |bars: &[Point]| {
+    fn entropy_of_equal_bars_is_the_logarithm_of_their_number() {
+        let entropy = |bars: &[Point]| {
             let summary = DiagramSummary::PersistentEntropy.value_and_gradient(bars);
             summary.unwrap()
         };
-        assert_eq!(of(&[]).value, 0.0);
-        let one = of(&[[1.0, 3.0], [2.0, 2.0]]);
+        assert_eq!(entropy(&[]).value, 0.0);
+        let one = entropy(&[[1.0, 3.0], [2.0, 2.0]]);
         assert_eq!((one.value, one.gradient), (0.0, vec![[0.0; 2]; 2]));
-        let equal = of(&[[0.0, 1.0], [1.0, 2.0], [5.0, 6.0]]);
+        let equal = entropy(&[[0.0, 1.0], [1.0, 2.0], [5.0, 6.0]]);
         assert!((equal.value - 3f64.ln()).abs() < 1e-15);
         assert!(equal.gradient.iter().flatten().all(|g| g.abs() < 1e-15));
     }

@@ -1,16 +1,18 @@
-//! Persistence of the Vietoris-Rips filtration.
+//! Persistent homology of the Vietoris-Rips filtration.
 //!
-//! Edges enter one by one, in the order (length, smaller vertex, larger vertex). What an edge
-//! `(i, j)` does is read off its *lune*, the common neighbours of `i` and `j` so far:
+//! Edges enter one by one, in the order (length, smaller vertex, larger vertex). The effect of an edge
+//! `(i, j)` depends on its *lune*, the set of common neighbours of `i` and `j` at that moment:
 //!
-//! - an empty lune joins two components, or gives birth to a class of dimension 1;
-//! - otherwise all triangles over one connected component of the lune are homologous, so the first
-//!   component fills the cycle that the edge closes, and each further component is one critical
-//!   triangle that identifies two paths from `i` to `j`, by which a class may die.
+//! - If the lune is empty, the edge joins two components, or a class of dimension 1 is born with it.
+//! - Otherwise the edge closes cycles, one for each path of two edges through a vertex of the lune. Paths
+//!   through one connected component of the lune are homologous. The triangle over the first component
+//!   fills the new cycle at once. The triangle over each further component is critical: it makes two paths
+//!   from `i` to `j` homologous, by which a class may die.
 //!
-//! Why not the usual reduction of a (co)boundary matrix: a matrix of 197 points has 1.3 million
-//! triangles but only some hundred critical ones, and finding them takes a few bitset operations
-//! per edge. Both critical edges of each bar fall out without decoding simplices.
+//! The usual method reduces a boundary or coboundary matrix. A matrix of 197 points has 1.3 million
+//! triangles, but only some hundred critical ones, and lunes find these with a few operations on bit sets
+//! per edge. They also give the critical edges of each bar directly, without decoding simplices. Dimensions
+//! above 1 have no such shortcut and use cohomology.
 //!
 //! Sources: [koyama2023] for lunes and their components, [boissonnat2013] for annotations,
 //! [bauer2021] for the enclosing radius.
@@ -30,22 +32,22 @@ use super::union_find::UnionFind;
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// The largest homology dimension the engine computes.
+/// Largest homology dimension that [`VietorisRips`] computes.
 ///
-/// Above 1 by another method, for analysis rather than training: the simplices of each dimension are
-/// counted in millions.
+/// Dimensions above 1 are for analysis rather than for training: they use a slower method, and there are
+/// millions of simplices in each.
 pub const MAX_HOMOLOGY_DIM: usize = cohomology::MAX_DIM;
 
-/// Computes Vietoris-Rips persistence diagrams; owns the memory, so that a batch reuses it.
+/// Computes Vietoris-Rips persistence diagrams, and keeps its buffers for the next matrix.
 ///
-/// A simplex enters at its diameter, the largest of its pairwise distances.
+/// A simplex enters the filtration at its diameter, the largest pairwise distance of its points.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::topology::{DistanceMatrix, VietorisRips};
 ///
-/// // The unit square: one cycle, born with the sides and filled by the diagonals.
+/// // The unit square: one cycle, born with the last side and filled when the diagonals enter.
 /// let d = 2f64.sqrt();
 /// let square = [
 ///     0.0, 1.0, d, 1.0,
@@ -69,7 +71,7 @@ pub struct VietorisRips<T: Real> {
     cohomology: Cohomology,
 }
 
-/// What inserting the edges one by one works on, and what it finds.
+/// State of the filtration in dimensions 0 and 1 while edges are inserted, and its critical edges.
 #[derive(Debug, Default, Clone)]
 struct Filtration {
     lunes: Lunes,
@@ -77,12 +79,14 @@ struct Filtration {
     annotations: Annotations,
     /// Edges of the spanning forest, shortest first.
     tree: Vec<Edge>,
+    /// Birth edge of each class of dimension 1.
     births: Vec<Edge>,
+    /// Death edge of each class of dimension 1; `None` while it is alive.
     deaths: Vec<Option<Edge>>,
 }
 
 impl<T: Real> VietorisRips<T> {
-    /// An engine for the dimensions `0..=max_homology_dim`, without a threshold.
+    /// Prepares the dimensions `0..=max_homology_dim`, without a threshold.
     ///
     /// # Errors
     ///
@@ -103,9 +107,9 @@ impl<T: Real> VietorisRips<T> {
         })
     }
 
-    /// Ends the filtration at this diameter; edges equal to it are kept.
+    /// Sets the threshold: the filtration ends at this diameter, and edges of exactly this length are kept.
     ///
-    /// Classes that are alive there never die in the diagrams: they are essential.
+    /// Classes that are alive at the threshold are essential in the diagrams.
     ///
     /// # Errors
     ///
@@ -116,7 +120,7 @@ impl<T: Real> VietorisRips<T> {
     /// ```
     /// use burn_topology::topology::{DistanceMatrix, VietorisRips};
     ///
-    /// // Three points on a line, at 0, 1 and 3: the last one stays apart below 2.
+    /// // Three points on a line, at 0, 1 and 3: the last one is joined only at 2.
     /// let line = [0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 3.0, 2.0, 0.0];
     /// let mut rips = VietorisRips::new(0)?.with_threshold(1.5)?;
     /// let diagrams = rips.diagrams(&DistanceMatrix::new(&line, 3)?)?;
@@ -133,26 +137,29 @@ impl<T: Real> VietorisRips<T> {
         Ok(self)
     }
 
-    /// One diagram per homology dimension, from 0 to the largest asked for.
+    /// Computes one diagram per homology dimension, from 0 to the largest of this value.
     ///
-    /// Bars of length zero are left out. Infinite distances are never edges: points they keep
-    /// apart stay in different components, each with an essential bar of dimension 0.
+    /// Bars of persistence zero are left out. Infinite distances are never edges: points that are separated
+    /// by them stay in different components, each with an essential bar of dimension 0.
     ///
-    /// Ties are broken by vertex numbers, so the critical edges repeat exactly; the bars do not
-    /// depend on the order of the points.
+    /// Ties are broken by the indices of the points, so that equal matrices have equal critical edges. The
+    /// births and deaths do not depend on the order of the points.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distances`] if following the classes would take more memory than a few
-    /// GiB, which takes thousands of points without any structure.
+    /// [`Error::is_invalid_distances`] if annotations of classes or lists of simplices would take more than
+    /// 4 GiB. Up to dimension 1 this takes thousands of points without any structure.
     ///
     /// # Cost
     ///
-    /// Dimension 0 alone: O(n^2). With dimension 1: sorting the edges up to the enclosing radius,
-    /// O(n / 64) per edge for its lune, and sparse sums over Z/2 for the critical triangles. Above,
-    /// every simplex of each dimension is looked at. Memory O(n^2) and the non-zeros of those sums, kept for the next matrix: nothing is
-    /// allocated but the diagrams once a matrix of this size has been seen.
+    /// Dimension 0 alone: O(n^2). With dimension 1: sorting the edges up to the enclosing radius, O(n / 64)
+    /// per edge for its lune, and sparse sums over Z/2 for the critical triangles. Dimensions above 1: a
+    /// visit of every simplex of each dimension.
+    ///
+    /// Memory: O(n^2) and the non-zeros of the sums. The buffers are kept, so that up to dimension 1 only
+    /// the diagrams are allocated if an earlier matrix was as large.
     pub fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Vec<Diagram<T>>> {
+        // Dimension 0 alone needs the spanning tree only, and no sorting of all edges.
         if self.max_homology_dim == 0 {
             let tree: Vec<Edge> = self
                 .spanning_tree
@@ -160,6 +167,7 @@ impl<T: Real> VietorisRips<T> {
                 .collect();
             return Ok(vec![component_diagram(distances, &tree)]);
         }
+        // Nothing is born or dies beyond the enclosing radius, so longer edges need not be sorted.
         let longest = distances.enclosing_radius().min(self.threshold);
         let edges = self.edges.sort(distances, longest);
         self.filtration
@@ -175,7 +183,7 @@ impl<T: Real> VietorisRips<T> {
         Ok(diagrams)
     }
 
-    /// The diagrams above dimension 1, the filtration of `edges` done.
+    /// Appends the diagrams above dimension 1, after the filtration of `edges` has been computed.
     fn add_higher_diagrams(
         &mut self,
         distances: &DistanceMatrix<'_, T>,
@@ -183,15 +191,17 @@ impl<T: Real> VietorisRips<T> {
         diagrams: &mut Vec<Diagram<T>>,
     ) -> Result<()> {
         let (n_points, max_dim) = (distances.n_points(), self.max_homology_dim);
+        // Both lists are in the order of the filtration, so one pass marks the edges of the forest.
         let mut tree = self.filtration.tree.iter().peekable();
-        let in_tree = edges
+        let in_tree: Vec<bool> = edges
             .iter()
-            .map(|edge| tree.next_if_eq(&&edge.edge()).is_some());
-        let in_tree: Vec<bool> = in_tree.collect();
+            .map(|edge| tree.next_if_eq(&&edge.edge()).is_some())
+            .collect();
         let classes = self
             .cohomology
             .classes(n_points, max_dim, edges, &in_tree)?;
-        // Dimension 1 comes again, for its pivots.
+        // Dimension 1 is computed a second time there, because its pivots are needed to clear dimension 2;
+        // its diagram exists already.
         for (below, classes) in classes.iter().enumerate().skip(1) {
             let edge = |rank: u32| edges[rank as usize].edge();
             let bars = classes
@@ -204,6 +214,7 @@ impl<T: Real> VietorisRips<T> {
 }
 
 impl Filtration {
+    /// Inserts all edges of a complex into an empty one.
     fn insert(&mut self, edges: impl Iterator<Item = PackedEdge>, n_points: usize) -> Result<()> {
         let n_words = self.lunes.reset(n_points);
         self.components.reset(n_points);
@@ -211,6 +222,7 @@ impl Filtration {
         self.tree.clear();
         self.births.clear();
         self.deaths.clear();
+        // Up to 320 points the number of words per bit set is a constant, and loops over them are unrolled.
         match n_words {
             1 => self.insert_all::<1>(edges),
             2 => self.insert_all::<2>(edges),
@@ -221,6 +233,7 @@ impl Filtration {
         }
     }
 
+    /// Inserts all edges, with bit sets of `W` words, or of any number of words if `W` is 0.
     fn insert_all<const W: usize>(
         &mut self,
         edges: impl Iterator<Item = PackedEdge>,
@@ -228,9 +241,12 @@ impl Filtration {
         let mut n_alive = 0usize;
         for edge in edges {
             let ends = edge.vertices();
+            // Lunes come first, because they are non-empty for nearly all edges, and then the edge joins no
+            // components.
             if let Some(first) = self.lunes.intersect::<W>(ends) {
-                self.annotations.follow(edge, first);
+                self.annotations.set_via(edge, first);
                 let mut component = first;
+                // Further components matter only if a class is alive that can die.
                 while n_alive > 0
                     && let Some(other) = self.lunes.next_component::<W>(component)
                 {
@@ -243,36 +259,39 @@ impl Filtration {
             } else if self.components.join(edge.edge()) {
                 self.tree.push(edge.edge());
             } else {
-                self.annotations.give_birth(edge);
+                self.annotations.add_class(edge);
                 self.births.push(edge.edge());
                 self.deaths.push(None);
                 n_alive += 1;
             }
+            // The edge itself must not be part of the graph while its lune is computed.
             self.lunes.connect::<W>(ends);
         }
         Ok(())
     }
 
+    /// Diagram of dimension 1.
     fn cycle_diagram<T: Real>(&self, distances: &DistanceMatrix<'_, T>) -> Diagram<T> {
         let ends = self.births.iter().zip(&self.deaths);
         diagram(distances, 1, ends.map(|(&birth, &death)| (birth, death)))
     }
 }
 
-/// The bars of positive length between critical edges, finite ones first.
+/// Diagram of the bars of positive persistence between critical edges `(birth, death)`, finite bars first.
 fn diagram<T: Real>(
     distances: &DistanceMatrix<'_, T>,
     homology_dim: usize,
     ends: impl Iterator<Item = (Edge, Option<Edge>)> + Clone,
 ) -> Diagram<T> {
     let length = |[i, j]: Edge| distances.get(i as usize, j as usize);
-    let bars = ends.map(|(birth_edge, death_edge)| Bar {
-        birth: length(birth_edge),
-        death: death_edge.map_or_else(T::infinity, length),
-        birth_edge: Some(birth_edge),
-        death_edge,
-    });
-    let bars = bars.filter(|bar| bar.birth < bar.death);
+    let bars = ends
+        .map(|(birth_edge, death_edge)| Bar {
+            birth: length(birth_edge),
+            death: death_edge.map_or_else(T::infinity, length),
+            birth_edge: Some(birth_edge),
+            death_edge,
+        })
+        .filter(|bar| bar.birth < bar.death);
     let finite = bars.clone().filter(|bar| !bar.is_essential());
     Diagram {
         homology_dim,
@@ -280,6 +299,7 @@ fn diagram<T: Real>(
     }
 }
 
+/// Diagram of dimension 0: one death per edge of the spanning forest, one essential bar per component.
 fn component_diagram<T: Real>(distances: &DistanceMatrix<'_, T>, tree: &[Edge]) -> Diagram<T> {
     let bar = |death, death_edge| Bar {
         birth: T::zero(),
@@ -290,6 +310,7 @@ fn component_diagram<T: Real>(distances: &DistanceMatrix<'_, T>, tree: &[Edge]) 
     let mut bars: Vec<_> = tree
         .iter()
         .map(|&[i, j]| bar(distances.get(i as usize, j as usize), Some([i, j])))
+        // Duplicate points are joined at 0, without a bar.
         .filter(|bar| bar.death > T::zero())
         .collect();
     let n_components = distances.n_points() - tree.len();

@@ -1,4 +1,4 @@
-//! Exact p-Wasserstein distance of persistence diagrams.
+//! Exact Wasserstein distance of order p between persistence diagrams.
 
 use super::assignment::PartialAssignment;
 use super::bottleneck::finite_bottleneck;
@@ -7,12 +7,16 @@ use super::matching::{GroundNorm, MatchedPair, Matching, Point};
 use super::monotone::{PairCost, monotone_partners};
 use crate::error::{Error, Result};
 
-/// Exact `order`-Wasserstein distance of two diagrams, with an optimal matching.
+/// Computes the exact Wasserstein distance of order `p` between two diagrams, with an optimal matching.
 ///
-/// `W_p` is the least value of `(sum of length^p)^(1/p)` over all matchings in which bars may go
-/// to the diagonal. Essential bars are matched with each other in the order of their births; if
-/// their numbers differ, the distance is `+inf` and the matching has no pairs. Bars of length 0
-/// cost nothing. The result is deterministic: ties fall to the lowest index.
+/// ```text
+/// W_p = min over all matchings of (sum of length^p over the pairs)^(1/p),   p = order
+/// ```
+///
+/// In a matching, bars may also be paired with the diagonal; the ground norm defines the length of a pair.
+/// Essential bars are matched with each other in ascending order of birth; if their numbers differ, the
+/// distance is `+inf` and the matching has no pairs. Bars of persistence 0 cost nothing. The result is
+/// deterministic: ties are broken in favour of the lowest index.
 ///
 /// # Errors
 ///
@@ -28,13 +32,13 @@ use crate::error::{Error, Result};
 /// # Example
 ///
 /// ```
-/// use burn_topology::topology::{GroundNorm, Pairing, wasserstein};
+/// use burn_topology::topology::{BarPair, GroundNorm, wasserstein};
 ///
 /// let first = [[0.0, 1.0], [0.0, 10.0]];
 /// let second = [[0.0, 10.0], [0.0, 30.0]];
 /// let matching = wasserstein(&first, &second, 1.0, GroundNorm::Infinity)?;
 /// assert_eq!(matching.distance, 15.5);
-/// assert_eq!(matching.pairs[1].bars, Pairing::Bars(1, 0));
+/// assert_eq!(matching.pairs[1].bars, BarPair::Bars(1, 0));
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn wasserstein(
@@ -45,10 +49,13 @@ pub fn wasserstein(
 ) -> Result<Matching> {
     check_order(order)?;
     let Some(diagrams) = DiagramPair::new(first, second)? else {
-        return Ok(Matching::impossible());
+        return Ok(Matching::infinite());
     };
     let pairs = diagrams.pairs(&partners(&diagrams, order, ground_norm), ground_norm);
-    let cost = pairs.iter().map(|pair| power(pair.length, order)).sum();
+    let cost = pairs
+        .iter()
+        .map(|pair| length_power(pair.length, order))
+        .sum();
     Ok(Matching {
         distance: norm(&pairs, order),
         cost,
@@ -56,18 +63,22 @@ pub fn wasserstein(
     })
 }
 
+/// Checks that the order of a Wasserstein distance is finite and at least 1.
 pub(super) fn check_order(order: f64) -> Result<()> {
     if !(order.is_finite() && order >= 1.0) {
         return Err(Error::invalid_parameter(format!(
             "wasserstein order is {order}, expected a finite number of at least 1; \
-             the limit of large orders is the bottleneck distance"
+             for the limit of large orders use the bottleneck distance"
         )));
     }
     Ok(())
 }
 
-/// `length^order`, without a library call where none is needed.
-pub(super) fn power(length: f64, order: f64) -> f64 {
+/// Returns `length^order`.
+///
+/// Small whole orders are multiplied out: `powf` is many times slower, and it is called once per entry of
+/// the cost matrix.
+pub(super) fn length_power(length: f64, order: f64) -> f64 {
     if order == 1.0 {
         length
     } else if order == 2.0 {
@@ -82,7 +93,9 @@ pub(super) fn power(length: f64, order: f64) -> f64 {
     }
 }
 
-/// `(sum of length^order)^(1/order)` of lengths taken relative to the longest.
+/// Returns `(sum of length^order)^(1/order)` over the pairs.
+///
+/// Lengths are divided by the longest first, so that their powers neither overflow nor underflow.
 fn norm(pairs: &[MatchedPair], order: f64) -> f64 {
     if order == 1.0 {
         return pairs.iter().map(|pair| pair.length).sum();
@@ -93,7 +106,7 @@ fn norm(pairs: &[MatchedPair], order: f64) -> f64 {
     }
     let sum: f64 = pairs
         .iter()
-        .map(|pair| power(pair.length / longest, order))
+        .map(|pair| length_power(pair.length / longest, order))
         .sum();
     longest
         * if order == 2.0 {
@@ -103,28 +116,34 @@ fn norm(pairs: &[MatchedPair], order: f64) -> f64 {
         }
 }
 
-/// Share of the largest cost below which a sum of costs may have lost its small terms.
+/// Fraction of the largest cost below which rounding may have hidden differences between small costs.
+///
+/// The solver adds and subtracts costs of all sizes; an `f64` then keeps ten digits of a total that is
+/// this much smaller than the largest of them.
 const LOST_IN_ROUNDING: f64 = 1e-6;
 
-/// Partners of the finite bars of the first diagram.
+/// Partners of the finite bars of the first diagram in an optimal matching; `None` for the diagonal.
 ///
-/// Costs are taken relative to the bar farthest from the diagonal. Where the optimum turns out
-/// tiny against it (a large order, or two nearly equal diagrams), the bottleneck distance bounds
-/// all useful lengths, and a second pass works relative to that bound.
+/// Costs are taken relative to that of the bar farthest from the diagonal. If the optimum turns out to be
+/// tiny compared with it (at a large order, or for two nearly equal diagrams), a second pass solves the
+/// problem again: the bottleneck distance bounds the length of every pair of an optimal matching, and costs
+/// relative to that bound are of about the size of the optimum.
 fn partners(diagrams: &DiagramPair<'_>, order: f64, ground_norm: GroundNorm) -> Vec<Option<usize>> {
     let bars = || diagrams.first().iter().chain(diagrams.second());
     let farthest = bars()
         .map(|&bar| ground_norm.to_diagonal(bar))
         .fold(0.0, f64::max);
+    // All bars lie on the diagonal, and cost nothing there.
     if farthest == 0.0 {
         return vec![None; diagrams.first().len()];
     }
     let cost = ScaledPower::new(order, farthest);
-    let found = solve(diagrams, ground_norm, &cost);
-    let lengths = diagrams.finite_lengths(&found, ground_norm);
-    let total: f64 = lengths.iter().map(|&length| cost.of_length(length)).sum();
-    if total >= LOST_IN_ROUNDING * cost.of_length(farthest) || lengths.iter().all(|&l| l == 0.0) {
-        return found;
+    let partners = solve(diagrams, ground_norm, &cost);
+    let lengths = diagrams.finite_lengths(&partners, ground_norm);
+    let total: f64 = lengths.iter().map(|&length| cost.pair_cost(length)).sum();
+    // A matching of length zero is optimal whatever was rounded.
+    if total >= LOST_IN_ROUNDING * cost.pair_cost(farthest) || lengths.iter().all(|&l| l == 0.0) {
+        return partners;
     }
     let bottleneck = finite_bottleneck(diagrams, ground_norm);
     let longest = diagrams
@@ -134,6 +153,8 @@ fn partners(diagrams: &DiagramPair<'_>, order: f64, ground_norm: GroundNorm) -> 
     if longest == 0.0 {
         return bottleneck;
     }
+    // The bottleneck matching has at most as many pairs as there are bars, none longer than `longest`, so
+    // the optimal W_p, and with it each of its pairs, is at most this long.
     let ceiling = longest * (bars().count() as f64).powf(order.recip());
     solve(
         diagrams,
@@ -142,6 +163,7 @@ fn partners(diagrams: &DiagramPair<'_>, order: f64, ground_norm: GroundNorm) -> 
     )
 }
 
+/// Partners of the finite bars of the first diagram in a matching of least total cost.
 fn solve(
     diagrams: &DiagramPair<'_>,
     ground_norm: GroundNorm,
@@ -153,16 +175,16 @@ fn solve(
     }
     let alone = |bars: &[Point]| -> Vec<f64> {
         bars.iter()
-            .map(|&bar| cost.of_length(ground_norm.to_diagonal(bar)))
+            .map(|&bar| cost.pair_cost(ground_norm.to_diagonal(bar)))
             .collect()
     };
     PartialAssignment::new(&alone(first), &alone(second), |i, j| {
-        cost.of_length(ground_norm.distance(first[i], second[j]))
+        cost.pair_cost(ground_norm.distance(first[i], second[j]))
     })
     .solve(first.len())
 }
 
-/// Powers of lengths relative to a scale, so that they neither underflow nor overflow.
+/// Cost `(length / scale)^order` of a pair, at most `cap`; the scale avoids overflow and underflow.
 #[derive(Debug, Clone, Copy)]
 struct ScaledPower {
     order: f64,
@@ -171,8 +193,12 @@ struct ScaledPower {
 }
 
 impl ScaledPower {
-    /// For low orders the scale is a power of two, so that equal sums of lengths stay equal.
+    /// Costs relative to that of a pair of this `length`, without a cap.
+    ///
+    /// For low orders the scale is rounded to a power of two. Dividing by it is exact, so that sums of
+    /// lengths that tie still tie, and the lowest index wins as documented.
     fn new(order: f64, length: f64) -> Self {
+        // The exponent bits alone: `length` rounded down to a power of two.
         let power_of_two = f64::from_bits(length.to_bits() & f64::INFINITY.to_bits());
         let scale = if order <= 8.0 {
             power_of_two.max(f64::MIN_POSITIVE)
@@ -186,21 +212,22 @@ impl ScaledPower {
         }
     }
 
-    /// Costs cut off above that of `length`, at a value that no optimal matching pays.
+    /// Caps the costs at twice that of `length`.
     ///
-    /// `length^order` must bound the cost of an optimal matching: longer pairs then stay out of
-    /// it, without costs so large that they swallow the small ones.
+    /// The cost of `length` must be an upper bound of the total cost of an optimal matching. No optimal
+    /// matching then contains a pair that is capped, and no cost is so large that small ones vanish beside
+    /// it in rounding.
     fn capped_at(self, length: f64) -> Self {
         Self {
-            cap: 2.0 * self.of_length(length),
+            cap: 2.0 * self.pair_cost(length),
             ..self
         }
     }
 }
 
 impl PairCost for ScaledPower {
-    fn of_length(&self, length: f64) -> f64 {
-        power(length / self.scale, self.order).min(self.cap)
+    fn pair_cost(&self, length: f64) -> f64 {
+        length_power(length / self.scale, self.order).min(self.cap)
     }
 
     fn join(&self, a: f64, b: f64) -> f64 {
@@ -215,7 +242,7 @@ mod tests {
     const NORMS: [GroundNorm; 2] = [GroundNorm::L2, GroundNorm::Infinity];
 
     #[test]
-    fn order_below_one_or_not_finite_is_an_error() {
+    fn orders_below_one_or_not_finite_are_errors() {
         for order in [0.5, f64::NAN, f64::INFINITY] {
             let error = wasserstein(&[], &[], order, GroundNorm::L2).unwrap_err();
             assert!(error.is_invalid_parameter());
@@ -228,8 +255,8 @@ mod tests {
     }
 
     #[test]
-    fn large_orders_keep_short_pairs_apart_from_each_other() {
-        // At order 500 the cost of any of these pairs vanishes against that of a whole bar.
+    fn large_orders_still_distinguish_short_pairs() {
+        // At order 500 the cost of any of these pairs underflows relative to that of a whole bar.
         for births in [[0.0, 0.0], [0.0, 0.25]] {
             let first = [[births[0], 100.0], [births[1], 101.0]];
             let second = [[births[1], 101.5], [births[0], 100.5]];
@@ -242,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn distance_survives_where_the_cost_underflows_or_overflows() {
+    fn distance_is_exact_if_the_cost_underflows_or_overflows() {
         for scale in [1e-200, 1e200] {
             let (first, second) = (
                 [[0.0, 4.0 * scale]],
@@ -254,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn essential_bars_too_far_apart_for_a_number_are_infinitely_far_apart() {
+    fn distance_of_essential_bars_that_overflows_is_infinite() {
         let (first, second) = ([[-1e308, f64::INFINITY]], [[1e308, f64::INFINITY]]);
         for order in [1.0, 2.0, 3.0] {
             let matching = wasserstein(&first, &second, order, GroundNorm::L2).unwrap();
@@ -263,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn programme_for_equal_births_agrees_with_the_general_solver() {
+    fn solver_for_equal_births_agrees_with_the_general_one() {
         let first: Vec<Point> = (0..40)
             .map(|i| [0.0, f64::from(i * i % 37) / 37.0])
             .collect();
@@ -276,15 +303,18 @@ mod tests {
                 let monotone = wasserstein(&first, &second, order, norm).unwrap().cost;
                 let alone = |bars: &[Point]| -> Vec<f64> {
                     bars.iter()
-                        .map(|&bar| power(norm.to_diagonal(bar), order))
+                        .map(|&bar| length_power(norm.to_diagonal(bar), order))
                         .collect()
                 };
                 let general = PartialAssignment::new(&alone(&first), &alone(&second), |i, j| {
-                    power(norm.distance(first[i], second[j]), order)
+                    length_power(norm.distance(first[i], second[j]), order)
                 })
                 .solve(first.len());
                 let lengths = diagrams.finite_lengths(&general, norm);
-                let general: f64 = lengths.iter().map(|&length| power(length, order)).sum();
+                let general: f64 = lengths
+                    .iter()
+                    .map(|&length| length_power(length, order))
+                    .sum();
                 assert!((monotone - general).abs() < 1e-12, "{monotone} {general}");
             }
         }

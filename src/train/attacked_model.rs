@@ -1,4 +1,4 @@
-//! A model whose inputs have gradients, and what it makes of samples that were changed.
+//! A trained classifier under attacks and corruptions.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,11 +19,12 @@ use crate::model::{Capture, Network, Task};
 use crate::run::RunDirectory;
 use crate::statistics::Predictions;
 
-/// Samples per batch.
+/// Number of samples per forward pass.
 const BATCH_SIZE: usize = 120;
 
-/// A classifier such that gradients of its inputs can be taken: on an autodiff device, without dropout, its parameters
-/// constant.
+/// Trained classifier whose inputs can be differentiated, for gradient-based attacks.
+///
+/// It lives on an autodiff device, has no dropout, and its parameters are constant.
 #[derive(Debug)]
 pub struct AttackedModel {
     model: Network,
@@ -33,23 +34,25 @@ pub struct AttackedModel {
     device: Device,
 }
 
-/// What a model makes of perturbed samples.
+/// Predictions and attention topology of a model on perturbed samples.
 #[derive(Debug, Clone)]
-pub struct PerturbedReading {
-    /// Probabilities of classes; a row for each frame of models that classify frames.
+pub struct PerturbedEvaluation {
+    /// Class probabilities: one row per sample, or one row per frame if the model classifies frames.
     pub predictions: Predictions,
-    /// Share of frames whose class is not that of the frame before; `None` of what has one frame.
+    /// Fraction of frames whose predicted class differs from that of the frame before; `None` for a single frame.
     pub flip_rate: Option<f64>,
-    /// Topology of the attention, by layer, of the images or frames of the first samples.
+    /// Attention topology of the first samples: for each layer, one entry per image or frame.
     pub topology: Vec<Vec<AttentionTopology>>,
 }
 
 impl AttackedModel {
-    /// The model of a run's best checkpoint; random numbers are of the run's seed and of a sample's place.
+    /// Loads the model of a run's best checkpoint.
+    ///
+    /// Random perturbations depend only on the run's seed and on the index of the sample.
     ///
     /// # Errors
     ///
-    /// As [`load_best`]; [`TrainError::Files`] if the model tells no classes.
+    /// The errors of [`load_best`]; [`TrainError::Files`] if the model is not a classifier.
     pub fn load(
         run: &RunDirectory,
         config: &Config,
@@ -57,17 +60,19 @@ impl AttackedModel {
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let mut config = config.clone();
+        // On an autodiff device Burn applies dropout, which would make the gradients of attacks random.
         config.spec.model = config.spec.model.without_dropout();
-        let task = Task::of(&config.spec.model);
+        let task = Task::from_config(&config.spec.model);
         if task == Task::PredictNextFrame {
             return Err(TrainError::Files(format!(
-                "{}: the model predicts frames, expected one that tells classes",
+                "{}: expected a classifier, found a model that predicts frames",
                 run.root().display()
             )));
         }
         let device = device.clone().autodiff();
         let (model, _) = load_best(run, &config, &device, observer)?;
         Ok(Self {
+            // Only inputs need gradients; without those of the parameters, attacks are faster.
             model: model.no_grad(),
             task,
             samples: config.spec.samples,
@@ -76,7 +81,7 @@ impl AttackedModel {
         })
     }
 
-    /// Rows of the output of a sample.
+    /// Number of output rows per sample.
     fn rows_per_sample(&self) -> usize {
         match self.task {
             Task::ClassifyFrames => self.samples.n_frames,
@@ -84,43 +89,46 @@ impl AttackedModel {
         }
     }
 
-    /// The right class of every row.
-    pub fn right_classes(&self, samples: &[Sample]) -> Vec<usize> {
+    /// Label of every output row.
+    pub fn labels(&self, samples: &[Sample]) -> Vec<usize> {
         let n_rows = self.rows_per_sample();
-        let of_samples = samples.iter();
-        of_samples
+        samples
+            .iter()
             .flat_map(|sample| std::iter::repeat_n(sample.label, n_rows))
             .collect()
     }
 
-    /// The class that the model finds most probable in every row.
+    /// Predicted class of every output row.
     ///
     /// # Errors
     ///
     /// [`TrainError::Files`] if the scores cannot be read.
-    pub fn said_classes(&self, samples: &[Sample]) -> Result<Vec<usize>, TrainError> {
+    pub fn predicted_classes(&self, samples: &[Sample]) -> Result<Vec<usize>, TrainError> {
         let clips = SampleBatcher { spec: self.samples }.clips(samples, &self.device);
         let predictions = Predictions {
-            probabilities: read_scores(self.model.forward(clips, Capture::Logits).output)?,
-            classes: Vec::new(),
+            probabilities: read_probabilities(self.model.forward(clips, Capture::Logits).output)?,
+            labels: Vec::new(),
             rows_per_sample: self.rows_per_sample(),
             n_classes: self.samples.n_classes,
         };
         Ok(predictions.most_probable())
     }
 
-    /// Samples as the model sees them, perturbed away from a class of every row; see [`Perturbation::apply`].
+    /// Perturbs samples, moving them away from the given class of every output row; see [`Perturbation::apply`].
     ///
-    /// `first_place` is the place of the first sample in the data.
+    /// Returns model inputs. `first_index` is the index of the first sample in its data set; it selects the random
+    /// stream of each sample, so that the result does not depend on the batch size.
     pub fn perturbed(
         &self,
         samples: &[Sample],
         classes: &[usize],
-        first_place: usize,
+        first_index: usize,
         perturbation: Perturbation,
     ) -> Tensor<5> {
-        let classes = classes.iter().map(|&class| MixedLabel::whole(class));
-        let classes: Vec<MixedLabel> = classes.collect();
+        let classes: Vec<MixedLabel> = classes
+            .iter()
+            .map(|&class| MixedLabel::unmixed(class))
+            .collect();
         let targets = soft_targets(&classes, self.samples.n_classes, 0.0, &self.device);
         let losses = |clips: Tensor<5>| {
             let output = self.model.forward(clips, Capture::Logits).output;
@@ -128,18 +136,20 @@ impl AttackedModel {
                 .sample_losses(output, targets.clone(), samples.len())
         };
         let (spec, seed) = (self.samples, self.seed);
-        perturbation.apply(samples, spec, seed, first_place, &self.device, &losses)
+        perturbation.apply(samples, spec, seed, first_index, &self.device, &losses)
     }
 
-    /// What the model makes of perturbed samples; `None` if asked to stop meanwhile.
+    /// Evaluates the model on perturbed samples; `None` if interrupted by `stop`.
     ///
-    /// `against` is the model that attacks are found on: this one, or another. The topology is that of the first
-    /// `n_watched` samples. `progress` is told how many samples are done.
+    /// Attacks are computed against the model `against`: this one, or another one for transferred attacks. The
+    /// attention topology is computed for the first `n_watched` samples. `progress` is called with the number of
+    /// samples that are done.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Files`] if samples or scores cannot be read; attention that is not finite.
-    pub fn read(
+    /// [`TrainError::Files`] if samples or scores cannot be read; [`TrainError::Topology`] if the attention is not
+    /// finite.
+    pub fn evaluate(
         &self,
         samples: &Samples,
         perturbation: Perturbation,
@@ -147,10 +157,10 @@ impl AttackedModel {
         n_watched: usize,
         stop: &AtomicBool,
         progress: &mut dyn FnMut(usize),
-    ) -> Result<Option<PerturbedReading>, TrainError> {
+    ) -> Result<Option<PerturbedEvaluation>, TrainError> {
         let mut predictions = Predictions {
             probabilities: Vec::new(),
-            classes: Vec::new(),
+            labels: Vec::new(),
             rows_per_sample: self.rows_per_sample(),
             n_classes: self.samples.n_classes,
         };
@@ -163,49 +173,53 @@ impl AttackedModel {
             let items = samples
                 .get_many((start..end).collect())
                 .map_err(|e| TrainError::Files(e.to_string()))?;
-            let classes = self.right_classes(&items);
+            let classes = self.labels(&items);
             let clips = against.perturbed(&items, &classes, start, perturbation);
-            let n_here = n_watched.saturating_sub(start).min(items.len());
-            let capture = match n_here {
+            let n_watched_here = n_watched.saturating_sub(start).min(items.len());
+            // Keeping attention costs memory and time; only the watched samples need it.
+            let capture = match n_watched_here {
                 0 => Capture::Logits,
                 _ => Capture::Attention,
             };
             let output = self.model.forward(clips, capture);
             predictions
                 .probabilities
-                .extend(read_scores(output.output)?);
-            predictions.classes.extend(classes);
+                .extend(read_probabilities(output.output)?);
+            predictions.labels.extend(classes);
+            // Batches without captured attention have no layers, and must not drop those collected before.
             topology.resize_with(output.attention.len().max(topology.len()), Vec::new);
-            let n_images = n_here * output.tokens.n_frames;
-            for (found, layer) in topology.iter_mut().zip(output.attention) {
+            let n_images = n_watched_here * output.tokens.n_frames;
+            for (images, layer) in topology.iter_mut().zip(output.attention) {
                 let layer = layer.slice_dim(0, 0..n_images);
-                found.extend(AttentionTopology::read(
+                images.extend(AttentionTopology::measure(
                     layer,
                     output.tokens.n_prefix_tokens,
                 )?);
             }
             progress(end);
         }
-        Ok(Some(PerturbedReading {
-            flip_rate: flip_rate_of(&predictions),
+        Ok(Some(PerturbedEvaluation {
+            flip_rate: mean_flip_rate(&predictions),
             predictions,
             topology,
         }))
     }
 }
 
-fn read_scores(scores: Tensor<2>) -> Result<Vec<f64>, TrainError> {
+/// Class probabilities of a batch, row by row, on the host.
+fn read_probabilities(scores: Tensor<2>) -> Result<Vec<f64>, TrainError> {
     softmax(scores.without_autodiff(), 1)
         .try_into_vec_as()
         .map_err(|e| TrainError::Files(format!("the scores cannot be read: {e}")))
 }
 
-fn flip_rate_of(predictions: &Predictions) -> Option<f64> {
+/// Mean flip rate over the samples; `None` if a sample has a single row.
+fn mean_flip_rate(predictions: &Predictions) -> Option<f64> {
     let classes = predictions.most_probable();
-    let rates = classes
+    let rates: Vec<f64> = classes
         .chunks_exact(predictions.rows_per_sample)
-        .map(flip_rate);
-    let rates: Vec<f64> = rates.collect::<Option<_>>()?;
+        .map(flip_rate)
+        .collect::<Option<_>>()?;
     Some(rates.iter().sum::<f64>() / rates.len() as f64)
 }
 
@@ -216,7 +230,7 @@ mod tests {
     use crate::model::VitConfig;
 
     #[test]
-    fn an_attack_moves_away_from_the_class_it_is_given() {
+    fn attacks_lower_the_probability_of_the_given_class() {
         let device = Device::flex().autodiff();
         device.seed(5);
         let model = VitConfig::new([8, 8], 1, 10, 2, 8, 2, 2).init(&device);
@@ -229,18 +243,19 @@ mod tests {
         };
         let pixels = |k: usize| (0..64).map(|p| ((p * k) % 7) as f32 / 7.0).collect();
         let samples: Vec<Sample> = [2, 3, 5].map(|k| Sample::new(pixels(k), k)).to_vec();
-        let right = attacked.right_classes(&samples);
-        assert_eq!(right, [2, 3, 5]);
-        let said =
-            |clips| read_scores(attacked.model.forward(clips, Capture::Logits).output).unwrap();
-        let before = said(attacked.perturbed(&samples, &right, 0, Perturbation::None));
-        let found = attacked.said_classes(&samples).unwrap();
-        let most = |row: &[f64]| row.iter().copied().fold(0.0, f64::max);
-        for (row, class) in before.chunks(10).zip(&found) {
-            assert_eq!(row[*class], most(row));
+        let labels = attacked.labels(&samples);
+        assert_eq!(labels, [2, 3, 5]);
+        let probabilities = |clips| {
+            read_probabilities(attacked.model.forward(clips, Capture::Logits).output).unwrap()
+        };
+        let before = probabilities(attacked.perturbed(&samples, &labels, 0, Perturbation::None));
+        let predicted = attacked.predicted_classes(&samples).unwrap();
+        let largest = |row: &[f64]| row.iter().copied().fold(0.0, f64::max);
+        for (row, class) in before.chunks(10).zip(&predicted) {
+            assert_eq!(row[*class], largest(row));
         }
         let other = [7, 7, 0];
-        for classes in [&right[..], &other] {
+        for classes in [&labels[..], &other] {
             let attack = Attack::Pgd {
                 n_steps: 20,
                 n_starts: 1,
@@ -248,11 +263,12 @@ mod tests {
             let after = [attack, Attack::Random].map(|attack| {
                 let epsilon = 0.05;
                 let attack = Perturbation::Attack { attack, epsilon };
-                said(attacked.perturbed(&samples, classes, 0, attack))
+                probabilities(attacked.perturbed(&samples, classes, 0, attack))
             });
             for (sample, class) in classes.iter().enumerate() {
-                let of = |probabilities: &[f64]| probabilities[10 * sample + class];
-                assert!(of(&after[0]) < of(&before) && of(&after[0]) < of(&after[1]));
+                let at_class = |probabilities: &[f64]| probabilities[10 * sample + class];
+                let [pgd, random] = [at_class(&after[0]), at_class(&after[1])];
+                assert!(pgd < at_class(&before) && pgd < random);
             }
         }
     }

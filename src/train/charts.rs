@@ -1,5 +1,5 @@
-//! What TensorBoard shows beside numbers: the configuration, the table of runs, distributions of
-//! lifetimes, pictures of diagrams and barcodes.
+//! TensorBoard output other than scalars: the configuration, hyperparameters, the layout of the custom
+//! scalars page, histograms of persistences, and plots of diagrams and barcodes.
 
 use std::io;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::evaluate::Evaluation;
 use super::monitor::LayerMonitor;
-use super::summary::Summary;
+use super::summary::RunSummary;
 use crate::config::Config;
 use crate::data::{Sample, SampleSpec};
-use crate::report::{ClipPanel, Picture, barcode, clip_animation, persistence_diagram};
+use crate::report::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
 use crate::run::{Chart, EventWriter, HparamValue, sha256_hex};
 
-/// Charts of the page of custom scalars: what one wants to see side by side.
+/// Layout of the custom scalars page: groups of charts that are best read side by side.
 const LAYOUT: &[(&str, &[Chart])] = &[
     (
         "training",
@@ -24,7 +24,7 @@ const LAYOUT: &[(&str, &[Chart])] = &[
             },
             Chart {
                 title: "penalties",
-                tags: &["train/penalty\\d+_value"],
+                tags: &["penalty/.+/value"],
             },
             Chart {
                 title: "accuracy",
@@ -85,31 +85,32 @@ const LAYOUT: &[(&str, &[Chart])] = &[
     ),
 ];
 
-/// What is in the table of runs, the first first; other sections change no result.
-const SECTIONS: [&str; 5] = ["topology", "training", "model", "data", "run"];
+/// Configuration sections logged as hyperparameters, most interesting first; other sections change no result.
+const HPARAM_SECTIONS: [&str; 5] = ["topology", "training", "model", "data", "run"];
 
-/// The configuration as text and as settings, and the layout.
+/// Logs the configuration as text and as hyperparameters, and the layout of the custom scalars page.
 pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()> {
     let markdown = format!("```toml\n{}```\n", config.to_toml());
     events.text("config", &markdown, 0)?;
     events.layout(LAYOUT)?;
-    let known = config.settings();
-    let settings: Vec<(String, HparamValue)> = SECTIONS
+    let settings = config.settings();
+    let hparams: Vec<(String, HparamValue)> = HPARAM_SECTIONS
         .iter()
-        .flat_map(|section| of_section(&known, section))
+        .flat_map(|section| section_hparams(&settings, section))
         .collect();
-    let tags = Summary::tags(config);
-    events.hparams_start(&settings, &tags, &group(&known))
+    let tags = RunSummary::tags(config);
+    events.hparams_start(&hparams, &tags, &group(&settings))
 }
 
-fn of_section<'a>(
+/// Settings of one section of the configuration, as hyperparameters.
+fn section_hparams<'a>(
     settings: &'a [(String, Value)],
     section: &'a str,
 ) -> impl Iterator<Item = (String, HparamValue)> + 'a {
-    let of_section = settings
+    let in_section = settings
         .iter()
         .filter(move |(key, _)| key.split('.').next() == Some(section));
-    of_section.map(|(key, value)| {
+    in_section.map(|(key, value)| {
         let value = match value {
             Value::Number(number) => HparamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
             Value::Bool(flag) => HparamValue::Flag(*flag),
@@ -120,10 +121,11 @@ fn of_section<'a>(
     })
 }
 
-/// What runs of the same settings and different seeds have in common.
+/// Digest of all settings but the seed and name: equal for runs that differ only in the seed.
 fn group(settings: &[(String, Value)]) -> String {
     let mut text = String::new();
     for (key, value) in settings {
+        // The section `run` holds the seed and the name, in which runs of one group differ.
         if key.split('.').next() != Some("run") {
             text.push_str(&format!("{key}={value}\n"));
         }
@@ -133,25 +135,26 @@ fn group(settings: &[(String, Value)]) -> String {
     digest
 }
 
-/// Distributions of the lifetimes of the first images' bars.
-pub(super) fn lifetimes(
+/// Logs histograms of the persistences of the first images' bars.
+pub(super) fn persistence_histograms(
     events: &mut EventWriter,
     monitor: &LayerMonitor,
     step: usize,
 ) -> io::Result<()> {
-    for (layer, sample) in monitor.samples().iter().enumerate() {
-        for (homology_dim, lifetimes) in sample.lifetimes.iter().enumerate() {
-            let tag = format!("lifetimes/h{homology_dim}/layer{layer:02}");
-            events.histogram(&tag, lifetimes, step)?;
+    for (layer, snapshot) in monitor.snapshots().iter().enumerate() {
+        for (homology_dim, persistences) in snapshot.persistences.iter().enumerate() {
+            let tag = format!("persistence/h{homology_dim}/layer{layer:02}");
+            events.histogram(&tag, persistences, step)?;
         }
     }
     Ok(())
 }
 
+/// Unit of the diagrams' axes.
 const UNIT: &str = "Jensen-Shannon distance";
 
-/// The first clip as it plays, what was predicted of it, and the diagram of each frame in the last
-/// layer and the first.
+/// Logs animations of the first clip, one per layer: its frames, the predicted frames if there are any, and the
+/// diagram of each frame.
 pub(super) fn clip(
     events: &mut EventWriter,
     clip: &Sample,
@@ -174,43 +177,51 @@ pub(super) fn clip(
             captions: &[],
         });
     }
-    for (layer, sample) in validation.monitor.samples().iter().enumerate() {
+    for (layer, snapshot) in validation.monitor.snapshots().iter().enumerate() {
         let title = format!("layer {layer}, step {step}");
-        let picture = clip_animation(&panels, shape, &sample.first, &title, UNIT);
+        let animation = clip_animation(&panels, shape, &snapshot.first_diagrams, &title, UNIT);
         let tag = format!("clip/layer{layer:02}");
-        events.image(&tag, [picture.width, picture.height], &picture.bytes, step)?;
+        events.image(
+            &tag,
+            [animation.width, animation.height],
+            &animation.bytes,
+            step,
+        )?;
     }
     Ok(())
 }
 
-/// Diagrams and barcodes of the first image.
-pub(super) fn pictures(
+/// Logs plots of the diagrams and barcodes of the first image, one per layer.
+pub(super) fn diagram_plots(
     events: &mut EventWriter,
     monitor: &LayerMonitor,
     step: usize,
 ) -> io::Result<()> {
-    for (layer, sample) in monitor.samples().iter().enumerate() {
+    for (layer, snapshot) in monitor.snapshots().iter().enumerate() {
         let title = format!("layer {layer}, step {step}");
-        let mut show = |name: &str, picture: Picture| {
+        let mut log = |name: &str, plot: EncodedImage| {
             let tag = format!("{name}/layer{layer:02}");
-            events.image(&tag, [picture.width, picture.height], &picture.bytes, step)
+            events.image(&tag, [plot.width, plot.height], &plot.bytes, step)
         };
-        let first = sample.first.first().map_or(&[][..], Vec::as_slice);
-        show("diagram", persistence_diagram(first, &title, UNIT))?;
-        show("barcode", barcode(first, &title, UNIT))?;
+        let first = snapshot
+            .first_diagrams
+            .first()
+            .map_or(&[][..], Vec::as_slice);
+        log("diagram", persistence_diagram(first, &title, UNIT))?;
+        log("barcode", barcode(first, &title, UNIT))?;
     }
     Ok(())
 }
 
-/// Final metrics, and the end of the run's row.
-pub(super) fn finish(events: &mut EventWriter, summary: &Summary) -> io::Result<()> {
+/// Logs the final metrics, and marks the run as successful in the table of hyperparameters.
+pub(super) fn finish(events: &mut EventWriter, summary: &RunSummary) -> io::Result<()> {
     for (name, value) in &summary.metrics {
         events.scalar(&format!("summary/{name}"), *value, summary.steps)?;
     }
     events.hparams_end(true)
 }
 
-/// The end of the row of a run that failed.
+/// Marks the run as failed in the table of hyperparameters.
 pub(super) fn fail(events: &mut EventWriter) -> io::Result<()> {
     events.hparams_end(false)
 }
@@ -220,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_shown_with_their_types() {
+    fn hyperparameters_keep_their_types() {
         let settings = [
             ("run.seed", Value::from(3)),
             ("training.flip", Value::from(true)),
@@ -228,27 +239,27 @@ mod tests {
             ("topology.0.weight.kind", Value::from("fixed")),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value));
-        let of = |section| -> Vec<_> { of_section(&settings, section).collect() };
+        let hparams = |section| -> Vec<_> { section_hparams(&settings, section).collect() };
         assert_eq!(
-            of("run"),
+            hparams("run"),
             [("run.seed".to_owned(), HparamValue::Number(3.0))]
         );
         assert_eq!(
-            of("training"),
+            hparams("training"),
             [("training.flip".to_owned(), HparamValue::Flag(true))]
         );
         let text = |text: &str| HparamValue::Text(text.to_owned());
-        assert_eq!(of("topology")[0].1, text("[0,2]"));
-        assert_eq!(of("topology")[1].1, text("fixed"));
+        assert_eq!(hparams("topology")[0].1, text("[0,2]"));
+        assert_eq!(hparams("topology")[1].1, text("fixed"));
     }
 
     #[test]
-    fn seeds_share_a_group_and_settings_do_not() {
-        let of = |seed: u64, lr: f64| {
+    fn runs_that_differ_in_the_seed_share_a_group() {
+        let group_for = |seed: u64, lr: f64| {
             let settings = [("run.seed", Value::from(seed)), ("lr", Value::from(lr))];
             group(&settings.map(|(key, value)| (key.to_owned(), value)))
         };
-        assert_eq!(of(1, 0.1), of(2, 0.1));
-        assert_ne!(of(1, 0.1), of(1, 0.2));
+        assert_eq!(group_for(1, 0.1), group_for(2, 0.1));
+        assert_ne!(group_for(1, 0.1), group_for(1, 0.2));
     }
 }

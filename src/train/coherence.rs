@@ -1,21 +1,21 @@
-//! Temporal coherence on a split, as cheap as it comes: without frozen features, estimated motion and the
-//! topology of attention.
+//! Temporal coherence on a split, limited to the cheap metrics: no encoder features, no estimated motion, no
+//! attention topology.
 
-use crate::coherence::{Metric, OF_CLASSES, OF_FRAMES, of_classes, of_frames};
-use crate::data::{JudgedFrames, Sample, SampleSpec};
+use crate::coherence::{CLASS_METRICS, ClipMetric, FRAME_METRICS, class_metrics, frame_metrics};
+use crate::data::{PredictedFrames, Sample, SampleSpec};
 use crate::model::Task;
 
-/// Means of the numbers of clips.
+/// Running means of the coherence metrics over clips.
 #[derive(Debug, Clone)]
 pub(super) struct CoherenceScore {
     task: Task,
     spec: SampleSpec,
-    /// Sum, and clips for which there is a number.
+    /// For each metric: the sum, and the number of clips for which it is defined.
     sums: Vec<(f64, usize)>,
 }
 
 impl CoherenceScore {
-    /// `None` where nothing is said of frames: for images, and models that tell the class of a clip.
+    /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips).
     pub(super) fn new(task: Task, spec: SampleSpec) -> Option<Self> {
         let is_by_frame = spec.n_frames > 1 && task != Task::Classify;
         is_by_frame.then(|| Self {
@@ -25,19 +25,23 @@ impl CoherenceScore {
         })
     }
 
-    /// Takes in the output of one clip: scores of the classes of every frame, or the predicted frames,
-    /// pixels between -1 and 1.
+    /// Adds the model output of one clip: class scores of every frame, or predicted frames with pixels
+    /// between -1 and 1.
     pub(super) fn add(&mut self, sample: &Sample, output: &[f32]) {
         match self.task {
             Task::PredictNextFrame => {
                 let predicted = Task::as_pixels(output);
-                let judged = JudgedFrames::new(sample, self.spec, &predicted);
-                self.sum_up(&of_frames(&judged.found, &judged.truth, &judged.known));
+                let frames = PredictedFrames::new(sample, self.spec, &predicted);
+                self.accumulate(&frame_metrics(
+                    &frames.predicted,
+                    &frames.true_frames,
+                    &frames.ground_truth,
+                ));
             }
             Task::Classify | Task::ClassifyFrames => {
                 let rows = output.chunks_exact(self.spec.n_classes);
                 let probabilities: Vec<f64> = rows.flat_map(softmax).collect();
-                self.sum_up(&of_classes(
+                self.accumulate(&class_metrics(
                     &probabilities,
                     self.spec.n_classes,
                     Some(sample.label),
@@ -46,7 +50,7 @@ impl CoherenceScore {
         }
     }
 
-    fn sum_up(&mut self, values: &[Option<f64>]) {
+    fn accumulate(&mut self, values: &[Option<f64>]) {
         for ((sum, n), value) in self.sums.iter_mut().zip(values) {
             if let Some(value) = value {
                 *sum += value;
@@ -55,40 +59,46 @@ impl CoherenceScore {
         }
     }
 
-    /// Name and mean of what is defined, but for what the task is judged by anyway.
+    /// Names and means of the metrics that are defined, without those that the task reports itself.
     pub(super) fn means(&self) -> Vec<(String, f64)> {
-        let known = self.task.metrics();
-        let metrics = metrics(self.task).iter().zip(&self.sums);
-        metrics
-            .filter(|(metric, (_, n))| *n > 0 && !known.contains(&metric.name))
+        let task_metrics = self.task.metrics();
+        metrics(self.task)
+            .iter()
+            .zip(&self.sums)
+            .filter(|(metric, (_, n))| *n > 0 && !task_metrics.contains(&metric.name))
             .map(|(metric, (sum, n))| (format!("coherence/{}", metric.name), sum / *n as f64))
             .collect()
     }
 }
 
-/// Names that a mean may have, without the prefix.
+/// Names of the metrics that [`CoherenceScore::means`] may return, without the prefix `coherence/`.
 pub(super) fn names(task: Task) -> impl Iterator<Item = &'static str> {
-    let known = task.metrics();
+    let task_metrics = task.metrics();
     let names = metrics(task).iter().map(|metric| metric.name);
+    // Feature metrics need a frozen encoder, which is not run during training.
     let is_measured = |name: &&str| !name.starts_with("feature_");
-    names.filter(move |name| task != Task::Classify && is_measured(name) && !known.contains(name))
+    names.filter(move |name| {
+        task != Task::Classify && is_measured(name) && !task_metrics.contains(name)
+    })
 }
 
-fn metrics(task: Task) -> &'static [Metric] {
+fn metrics(task: Task) -> &'static [ClipMetric] {
     match task {
-        Task::PredictNextFrame => &OF_FRAMES,
-        Task::Classify | Task::ClassifyFrames => &OF_CLASSES,
+        Task::PredictNextFrame => &FRAME_METRICS,
+        Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
     }
 }
 
+/// Softmax of one row of class scores.
 fn softmax(scores: &[f32]) -> Vec<f64> {
-    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shares: Vec<f64> = scores
+    // Subtracting the largest score avoids overflow.
+    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = scores
         .iter()
-        .map(|score| f64::from(score - most).exp())
+        .map(|score| f64::from(score - max).exp())
         .collect();
-    let sum: f64 = shares.iter().sum();
-    shares.iter().map(|share| share / sum).collect()
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|value| value / sum).collect()
 }
 
 #[cfg(test)]
@@ -104,7 +114,7 @@ mod tests {
     };
 
     #[test]
-    fn means_are_over_the_clips_that_have_a_number() {
+    fn means_are_over_clips_where_the_metric_is_defined() {
         let mut score = CoherenceScore::new(Task::ClassifyFrames, SPEC).unwrap();
         let sample = Sample::new(vec![0.0; 8], 1);
         score.add(&sample, &[0.0, 9.0, 0.0, 9.0, 0.0, 9.0, 0.0, 9.0]);
@@ -122,25 +132,25 @@ mod tests {
     }
 
     #[test]
-    fn frozen_predictions_are_told_by_their_guard() {
+    fn guards_reveal_frozen_predictions() {
         let mut score = CoherenceScore::new(Task::PredictNextFrame, SPEC).unwrap();
         let pixels: Vec<f32> = (0..8).map(|k| 0.1 * (k / 2) as f32).collect();
         score.add(&Sample::new(pixels, 0), &[0.5; 6]);
         let means = score.means();
-        let of = |name: &str| {
+        let mean = |name: &str| {
             means
                 .iter()
-                .find(|(known, _)| known == name)
+                .find(|(candidate, _)| candidate == name)
                 .map(|(_, mean)| *mean)
         };
-        assert_eq!(of("coherence/flicker"), Some(0.0));
-        assert_eq!(of("coherence/dynamic_degree"), Some(0.0));
-        // Neither motion nor topology is known, nor anything said twice.
+        assert_eq!(mean("coherence/flicker"), Some(0.0));
+        assert_eq!(mean("coherence/dynamic_degree"), Some(0.0));
+        // Motion and topology are unknown here, and task metrics are not repeated.
         assert_eq!(
             (
-                of("coherence/warp_error"),
-                of("coherence/betti_flips"),
-                of("coherence/mse")
+                mean("coherence/warp_error"),
+                mean("coherence/betti_flips"),
+                mean("coherence/mse")
             ),
             (None, None, None)
         );

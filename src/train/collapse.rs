@@ -1,74 +1,83 @@
-//! A watch over collapse: attention whose rows are all alike makes every penalty zero.
+//! Detection of collapse: attention whose rows are all nearly equal, so that every penalty is nearly zero.
 
 use crate::config::{CollapseAction, CollapseSpec};
 
-/// Compares each layer's mean distance between attention rows with the largest it has had.
+/// Detects layers whose mean distance between attention rows fell far below its largest value so far.
 ///
-/// An absolute threshold would not do: attention is nearly uniform at initialisation, and must be
-/// free to start there.
+/// An absolute threshold would not work: attention is nearly uniform at initialisation, and starting
+/// there is no collapse.
 #[derive(Debug, Clone)]
-pub struct CollapseWatch {
+pub struct CollapseMonitor {
     spec: CollapseSpec,
+    /// Largest mean distance of each layer so far.
     peaks: Vec<f64>,
-    low: Vec<usize>,
+    /// Layers that were collapsed at the last update.
+    collapsed: Vec<usize>,
 }
 
-/// A layer whose distances have fallen below the threshold.
+/// Layer whose mean distance between attention rows lies below the threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LowLayer {
-    /// The layer, counted from 0.
+pub struct CollapsedLayer {
+    /// Index of the layer, counted from 0.
     pub layer: usize,
-    /// Its mean distance between attention rows.
+    /// Current mean distance between attention rows.
     pub distance: f64,
-    /// The largest it has had.
+    /// Largest mean distance of this layer so far.
     pub peak: f64,
-    /// Whether it was not below the threshold the last time.
+    /// True if the layer was above the threshold at the previous update.
     pub is_new: bool,
 }
 
-impl CollapseWatch {
-    /// A watch that goes on from earlier peaks; there are none at the start.
+impl CollapseMonitor {
+    /// Creates a monitor that continues from earlier peaks; `peaks` is empty for a new run.
     pub fn new(spec: CollapseSpec, peaks: Vec<f64>) -> Self {
         Self {
             spec,
             peaks,
-            low: Vec::new(),
+            collapsed: Vec::new(),
         }
     }
 
-    /// Largest mean distance that each layer has had.
+    /// Largest mean distance between attention rows of each layer so far.
     pub fn peaks(&self) -> &[f64] {
         &self.peaks
     }
 
-    /// Takes in the mean distance of every layer at a validation; returns the layers below.
-    pub fn look(&mut self, mean_distances: &[f64]) -> Vec<LowLayer> {
+    /// Adds the mean distances of all layers at a validation; returns the layers below the threshold.
+    pub fn update(&mut self, mean_distances: &[f64]) -> Vec<CollapsedLayer> {
+        // The number of layers is known only from the first validation on.
         self.peaks.resize(mean_distances.len(), 0.0);
-        let mut found = Vec::new();
+        let mut collapsed = Vec::new();
         for (layer, (&distance, peak)) in mean_distances.iter().zip(&mut self.peaks).enumerate() {
             *peak = peak.max(distance);
             if distance < self.spec.fraction_of_peak * *peak {
-                found.push(LowLayer {
+                collapsed.push(CollapsedLayer {
                     layer,
                     distance,
                     peak: *peak,
-                    is_new: !self.low.contains(&layer),
+                    is_new: !self.collapsed.contains(&layer),
                 });
             }
         }
-        self.low = found.iter().map(|low| low.layer).collect();
-        found
+        self.collapsed = collapsed.iter().map(|layer| layer.layer).collect();
+        collapsed
     }
 
-    /// What to tell of layers that are newly low, and whether to stop; `None` if there are none or
-    /// nobody wants to know.
-    pub fn alarm(&self, low: &[LowLayer], step: usize) -> Option<(String, CollapseAction)> {
-        let new = low.iter().filter(|low| low.is_new);
-        let layers: Vec<String> = new
-            .map(|low| {
+    /// Warning about newly collapsed layers, and the configured action; `None` if there are none or the action is
+    /// [`CollapseAction::Off`].
+    pub fn alarm(
+        &self,
+        collapsed: &[CollapsedLayer],
+        step: usize,
+    ) -> Option<(String, CollapseAction)> {
+        // A layer that stays collapsed is reported only once.
+        let layers: Vec<String> = collapsed
+            .iter()
+            .filter(|layer| layer.is_new)
+            .map(|layer| {
                 format!(
                     "layer {} ({:.2e}, was {:.2e})",
-                    low.layer, low.distance, low.peak
+                    layer.layer, layer.distance, layer.peak
                 )
             })
             .collect();
@@ -76,7 +85,7 @@ impl CollapseWatch {
             return None;
         }
         let message = format!(
-            "attention is collapsing at step {step}: mean distance between its rows below {} of its peak in {}; try normalize = \"spanning_tree\", a one-sided direction, or a smaller weight",
+            "attention is collapsing at step {step}: the mean distance between attention rows fell below {} of its peak in {}; try normalize = \"spanning_tree\", a one-sided direction, or a smaller weight",
             self.spec.fraction_of_peak,
             layers.join(", ")
         );
@@ -88,40 +97,43 @@ impl CollapseWatch {
 mod tests {
     use super::*;
 
-    fn watch(action: CollapseAction) -> CollapseWatch {
+    fn monitor(action: CollapseAction) -> CollapseMonitor {
         let spec = CollapseSpec {
             action,
             fraction_of_peak: 0.1,
         };
-        CollapseWatch::new(spec, Vec::new())
+        CollapseMonitor::new(spec, Vec::new())
     }
 
     #[test]
-    fn a_low_start_is_no_alarm_a_fall_is_and_is_told_once() {
-        let mut watch = watch(CollapseAction::Warn);
-        assert_eq!(watch.look(&[1e-6, 1e-6]), []);
-        assert_eq!(watch.look(&[0.5, 0.2]), []);
-        let low = watch.look(&[0.04, 0.1]);
-        assert_eq!((low.len(), low[0].layer, low[0].peak), (1, 0, 0.5));
-        let (message, _) = watch.alarm(&low, 7).unwrap();
+    fn a_fall_is_reported_once_and_a_low_start_is_not() {
+        let mut monitor = monitor(CollapseAction::Warn);
+        assert_eq!(monitor.update(&[1e-6, 1e-6]), []);
+        assert_eq!(monitor.update(&[0.5, 0.2]), []);
+        let collapsed = monitor.update(&[0.04, 0.1]);
+        assert_eq!(
+            (collapsed.len(), collapsed[0].layer, collapsed[0].peak),
+            (1, 0, 0.5)
+        );
+        let (message, _) = monitor.alarm(&collapsed, 7).unwrap();
         assert!(
             message.contains("layer 0 (4.00e-2, was 5.00e-1)"),
             "{message}"
         );
-        let still_low = watch.look(&[0.03, 0.1]);
-        assert_eq!(still_low.len(), 1);
-        assert_eq!(watch.alarm(&still_low, 8), None);
-        assert_eq!(watch.look(&[0.3, 0.1]), []);
-        assert!(watch.look(&[0.03, 0.1])[0].is_new);
+        let still_collapsed = monitor.update(&[0.03, 0.1]);
+        assert_eq!(still_collapsed.len(), 1);
+        assert_eq!(monitor.alarm(&still_collapsed, 8), None);
+        assert_eq!(monitor.update(&[0.3, 0.1]), []);
+        assert!(monitor.update(&[0.03, 0.1])[0].is_new);
     }
 
     #[test]
-    fn peaks_are_carried_over_and_nobody_is_told_if_off() {
-        let mut first = watch(CollapseAction::Off);
-        first.look(&[0.5]);
-        let mut second = CollapseWatch::new(first.spec, first.peaks().to_vec());
-        let low = second.look(&[0.01]);
-        assert_eq!(low.len(), 1);
-        assert_eq!(second.alarm(&low, 0), None);
+    fn peaks_are_restored_and_action_off_reports_nothing() {
+        let mut first = monitor(CollapseAction::Off);
+        first.update(&[0.5]);
+        let mut second = CollapseMonitor::new(first.spec, first.peaks().to_vec());
+        let collapsed = second.update(&[0.01]);
+        assert_eq!(collapsed.len(), 1);
+        assert_eq!(second.alarm(&collapsed, 0), None);
     }
 }

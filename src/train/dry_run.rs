@@ -1,50 +1,60 @@
-//! What a training will cost, from a few steps of it.
+//! Estimated cost of a training, measured on a few steps.
 
 use std::time::Instant;
 
 use burn::module::Module;
 
 use super::error::TrainError;
-use super::observer::Silent;
+use super::observer::SilentObserver;
 use super::timing::peak_bytes;
 use super::trainer::{Job, Trainer};
 use crate::config::Config;
 use crate::loss::Schedule;
 use crate::model::{ParameterCount, count_parameters};
 
-/// What a few steps with all penalties on have shown.
+/// Cost and size of a training, measured on a few steps with all penalties at full weight.
 #[derive(Debug, Clone)]
 pub struct DryRun {
-    /// Parameters, part by part.
+    /// Number of parameters of each part of the model.
     pub parameters: Vec<ParameterCount>,
     /// Length of the token sequence of an image or frame.
     pub n_tokens: usize,
     /// Optimiser steps of the whole run.
     pub total_steps: usize,
-    /// The task's loss at the last of the steps, in its unit.
+    /// Task loss at the last measured step, in the unit of the task.
     pub task_loss: f64,
-    /// Weighted sum of the penalties at it.
+    /// Weighted sum of the penalties at the last measured step.
     pub topology_loss: f64,
-    /// Seconds of a step, the fastest of a few.
+    /// Duration of the fastest measured step, in seconds.
     pub seconds_per_step: f64,
-    /// Of these, seconds in penalties.
+    /// Part of [`seconds_per_step`](Self::seconds_per_step) spent in penalties, in seconds.
     pub seconds_in_topology: f64,
-    /// Bytes of parameters, gradients and the optimiser's two moments.
+    /// Memory of the parameters, the gradients and the two moments of the optimiser, in bytes.
     pub parameter_bytes: usize,
-    /// Most memory that this process has held, in bytes, where the system tells.
+    /// Peak memory of this process, in bytes; `None` if the operating system does not report it.
     pub peak_bytes: Option<u64>,
 }
 
+/// Duration of one step and of its penalties, in seconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct StepTime {
+    total: f64,
+    in_topology: f64,
+}
+
+/// Number of steps taken: one to warm up, and three to measure.
 const N_STEPS: usize = 4;
 
-/// Takes a few steps with every penalty on at full weight, in a run directory that is to be thrown
-/// away.
+/// Measures a few steps with every penalty at full weight.
+///
+/// The run directory of `job` is written to, and should be a temporary one.
 ///
 /// # Errors
 ///
-/// As [`train`](super::train).
+/// The errors of [`train`](super::train).
 pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
     let mut config: Config = job.config.clone();
+    // A schedule could keep a penalty switched off during the first steps, and hide its cost.
     for penalty in &mut config.spec.penalties {
         penalty.schedule = Schedule::default();
     }
@@ -52,31 +62,36 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
         config: &config,
         ..*job
     };
-    let mut trainer = Trainer::open(&job, &mut Silent)?;
-    let mut fastest: Option<(f64, f64)> = None;
-    let mut losses = (f64::NAN, f64::NAN);
+    let mut trainer = Trainer::open(&job, &mut SilentObserver)?;
+    let mut fastest: Option<StepTime> = None;
+    let mut task_loss = f64::NAN;
+    let mut topology_loss = f64::NAN;
     for step in 0..N_STEPS.min(trainer.total_steps()) {
         let in_topology = trainer.timing.in_topology;
         let started = Instant::now();
-        let report = trainer.take_step(&mut Silent)?;
+        let report = trainer.take_step(&mut SilentObserver)?;
         let seconds = started.elapsed().as_secs_f64();
-        losses = (report.task_loss, report.topology_loss);
-        // The first one warms up and measures gradient shares.
+        task_loss = report.task_loss;
+        topology_loss = report.topology_loss;
+        // The first step is slower: it warms up and measures gradient shares. It counts only if it is the only one.
         if step > 0 || fastest.is_none() {
-            let found = (seconds, trainer.timing.in_topology - in_topology);
-            let is_faster = step == 1 || fastest.is_none_or(|known| found.0 < known.0);
-            fastest = if is_faster { Some(found) } else { fastest };
+            let measured = StepTime {
+                total: seconds,
+                in_topology: trainer.timing.in_topology - in_topology,
+            };
+            let is_faster = step == 1 || fastest.is_none_or(|best| measured.total < best.total);
+            fastest = if is_faster { Some(measured) } else { fastest };
         }
     }
-    let (seconds_per_step, seconds_in_topology) = fastest.unwrap_or_default();
+    let fastest = fastest.unwrap_or_default();
     Ok(DryRun {
         parameters: count_parameters(&trainer.model),
         n_tokens: trainer.model.token_layout().n_tokens(),
         total_steps: trainer.total_steps(),
-        task_loss: losses.0,
-        topology_loss: losses.1,
-        seconds_per_step,
-        seconds_in_topology,
+        task_loss,
+        topology_loss,
+        seconds_per_step: fastest.total,
+        seconds_in_topology: fastest.in_topology,
         parameter_bytes: 4 * size_of::<f32>() * trainer.model.num_params(),
         peak_bytes: peak_bytes(),
     })

@@ -1,22 +1,22 @@
-//! Why training stopped early.
+//! Errors of training and evaluation.
 
 use std::{fmt, io};
 
-/// What stopped a training or an evaluation.
+/// Error that ended a training or an evaluation.
 #[derive(Debug)]
 pub enum TrainError {
-    /// The loss or the gradient is not finite; the sentence says where and what to go back to.
+    /// The loss or the gradient became NaN or infinite. The message names the step and the last good checkpoint.
     Diverged(String),
-    /// The attention collapsed, and the configuration says to stop; the sentence says where.
+    /// The attention collapsed, and the configuration asks to stop in this case. The message names the layers.
     Collapsed(String),
-    /// The penalty could not be computed.
+    /// A topological penalty could not be computed.
     Topology(crate::Error),
-    /// Files could not be read or written; the sentence says which.
+    /// A file, data set or checkpoint could not be read or written, or does not fit the task. The message names it.
     Files(String),
 }
 
 impl TrainError {
-    /// An error of the file system, with what was being done.
+    /// Wraps an I/O error as "cannot {doing}: {error}".
     pub(super) fn files(doing: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Files(format!("cannot {doing}: {error}"))
     }

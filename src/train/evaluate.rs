@@ -1,4 +1,4 @@
-//! Loss, metrics and topology on a split.
+//! Evaluation of a model on a split: loss, metrics and attention topology.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -17,45 +17,46 @@ use crate::data::{MixedLabel, SampleBatcher, Samples, soft_targets};
 use crate::model::{Capture, Network, Task};
 use crate::run::{CheckpointState, Checkpoints, RunDirectory};
 
-/// What a model does on a split.
+/// Results of a model on one split.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
     /// Number of images or clips.
     pub n_samples: usize,
-    /// Mean loss of the task, in its unit.
+    /// Mean task loss, in the unit of the task.
     pub loss: f64,
-    /// What the task is judged by, see [`Task::metrics`].
+    /// Metrics of the task; see [`Task::metrics`].
     pub metrics: Metrics,
-    /// Temporal coherence, `coherence/<name>` of [`crate::coherence`]; empty if not asked for, and where
-    /// nothing is said of frames.
+    /// Temporal coherence, named `coherence/<name>` after the metrics of [`crate::coherence`]; empty if not
+    /// requested, or if the model makes no prediction per frame.
     pub coherence: Vec<(String, f64)>,
-    /// The layers' topology.
+    /// Attention topology of every layer, over the first samples.
     pub monitor: LayerMonitor,
     /// Frames predicted for the first sample, `[n_predicted, n_channels, height, width]`, pixels in
-    /// `[0, 1]`; empty if none are.
+    /// `[0, 1]`; empty for classifiers.
     pub first_prediction: Vec<f32>,
 }
 
-/// Whether temporal coherence is measured.
+/// Choice of whether an evaluation measures temporal coherence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coherence {
-    /// It is.
+    /// Temporal coherence is measured.
     Measured,
-    /// It is not.
+    /// Temporal coherence is skipped, which is faster.
     Skipped,
 }
 
-/// Frames per batch of an evaluation.
+/// Number of frames per forward pass of an evaluation.
 const BATCH_SIZE: usize = 128;
 
-/// Runs a model over a split, in its order, without gradients; `None` if asked to stop meanwhile.
+/// Evaluates a model on a split, in order and without gradients; `None` if interrupted by `job.stop`.
 ///
-/// The topology is that of the first samples, as many as have `logging.topology_images` images or
-/// frames.
+/// Attention topology is computed on the first samples only, which together have `logging.topology_images`
+/// images or frames.
 ///
 /// # Errors
 ///
-/// As [`LayerMonitor::add`]: attention that is not finite; samples that cannot be read.
+/// [`TrainError::Files`] if samples cannot be read, [`TrainError::Topology`] if the attention is not finite; see
+/// [`LayerMonitor::add`].
 pub fn evaluate(
     job: &Job<'_>,
     model: &Network,
@@ -63,7 +64,7 @@ pub fn evaluate(
     coherence: Coherence,
 ) -> Result<Option<Evaluation>, TrainError> {
     let spec = &job.config.spec;
-    let task = Task::of(&spec.model);
+    let task = Task::from_config(&spec.model);
     let batcher = SampleBatcher { spec: spec.samples };
     let mut score = Score::new(task, spec.samples);
     let mut coherence = match coherence {
@@ -86,10 +87,12 @@ pub fn evaluate(
         if job.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let capture = match range.start < n_watched {
-            true => Capture::AttentionAndHidden,
-            false => Capture::Logits,
+        let capture = if range.start < n_watched {
+            Capture::AttentionAndHidden
+        } else {
+            Capture::Logits
         };
+        // The last batch may be smaller, so batch means are weighted by their size.
         let weight = range.len() as f64 / samples.len() as f64;
         let is_first = range.start == 0;
         let items = samples
@@ -98,29 +101,31 @@ pub fn evaluate(
         let clips = batcher.clips(&items, job.device);
         let labels: Vec<MixedLabel> = items
             .iter()
-            .map(|item| MixedLabel::whole(item.label))
+            .map(|item| MixedLabel::unmixed(item.label))
             .collect();
+        // No label smoothing here: losses of splits must be comparable between configurations.
         let classes = soft_targets(&labels, spec.samples.n_classes, 0.0, job.device);
-        let output = model.forward(task.shown(clips.clone()), capture);
+        let output = model.forward(task.model_input(clips.clone()), capture);
         let loss = task.loss(output.output.clone(), task.targets(&clips, classes));
         evaluation.loss += weight * loss.into_scalar::<f64>();
         let rows: Vec<f32> = output
             .output
             .try_into_vec_as()
             .map_err(|e| TrainError::Files(format!("the output cannot be read: {e}")))?;
-        let of_samples = rows.chunks_exact(rows.len() / items.len());
-        for (item, rows) in items.iter().zip(of_samples.clone()) {
+        let sample_outputs = rows.chunks_exact(rows.len() / items.len());
+        for (item, rows) in items.iter().zip(sample_outputs.clone()) {
             score.add(item, rows);
             if let Some(coherence) = &mut coherence {
                 coherence.add(item, rows);
             }
         }
         if is_first && task == Task::PredictNextFrame {
-            evaluation.first_prediction = of_samples.take(1).flat_map(Task::as_pixels).collect();
+            evaluation.first_prediction =
+                sample_outputs.take(1).flat_map(Task::as_pixels).collect();
         }
         evaluation.monitor.add(
             &output.attention,
-            &output.mass,
+            &output.within_frame_attention,
             &output.hidden,
             output.tokens,
         )?;
@@ -130,7 +135,7 @@ pub fn evaluate(
     Ok(Some(evaluation))
 }
 
-/// Consecutive batches, cut also where watching ends.
+/// Index ranges of consecutive batches, none of which contains both watched and unwatched samples.
 fn batches(
     n_samples: usize,
     n_watched: usize,
@@ -138,19 +143,22 @@ fn batches(
 ) -> impl Iterator<Item = Range<usize>> {
     let watched = (0..n_watched).step_by(batch_size);
     let others = (n_watched..n_samples).step_by(batch_size);
-    let end = move |start| match start < n_watched {
-        true => n_watched.min(start + batch_size),
-        false => n_samples.min(start + batch_size),
+    let end = move |start| {
+        let limit = if start < n_watched {
+            n_watched
+        } else {
+            n_samples
+        };
+        limit.min(start + batch_size)
     };
     watched.chain(others).map(move |start| start..end(start))
 }
 
-/// Evaluates the checkpoint that is best on the validation split; `None` if asked to stop
-/// meanwhile.
+/// Evaluates the best checkpoint of a run on `samples`; `None` if interrupted by `job.stop`.
 ///
 /// # Errors
 ///
-/// If there is no checkpoint, or it cannot be read.
+/// The errors of [`load_best`] and [`evaluate`].
 pub fn evaluate_best(
     job: &Job<'_>,
     samples: &Samples,
@@ -161,12 +169,13 @@ pub fn evaluate_best(
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
 
-/// The model of the checkpoint that is best on the validation split; the observer is told of those
-/// that cannot be used.
+/// Loads the model of the checkpoint that is best on the validation split.
+///
+/// Checkpoints that cannot be used are skipped and reported to the observer.
 ///
 /// # Errors
 ///
-/// If there is no checkpoint, or it cannot be read.
+/// [`TrainError::Files`] if there is no usable checkpoint, or its weights do not fit the model.
 pub fn load_best(
     run: &RunDirectory,
     config: &Config,
@@ -175,16 +184,17 @@ pub fn load_best(
 ) -> Result<(Network, CheckpointState), TrainError> {
     let directory = run.checkpoints();
     let keep_last = config.spec.checkpoint.keep_last;
-    let (checkpoints, complaints) = Checkpoints::open(run, keep_last).map_err(
-        TrainError::files(format_args!("read {}", directory.display())),
-    )?;
-    for complaint in &complaints {
-        observer.note(&format!("checkpoint not used: {complaint}"));
+    let (checkpoints, problems) = Checkpoints::open(run, keep_last).map_err(TrainError::files(
+        format_args!("read {}", directory.display()),
+    ))?;
+    for problem in &problems {
+        observer.message(&format!("checkpoint not used: {problem}"));
     }
     let (state, _, path) = checkpoints.best().ok_or_else(|| {
-        let reason = match complaints.is_empty() {
-            true => "training has not reached its first validation",
-            false => "none can be used",
+        let reason = if problems.is_empty() {
+            "training has not reached its first validation"
+        } else {
+            "none of the checkpoints can be used"
         };
         TrainError::Files(format!(
             "{}: no checkpoint to load: {reason}",
@@ -206,13 +216,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_cover_every_sample_once_and_none_straddles_the_watched_ones() {
+    fn batches_cover_every_sample_once_and_split_at_the_watched() {
         for (n_samples, n_watched) in [(0, 0), (5, 5), (300, 100), (300, 0), (300, 128), (300, 300)]
         {
-            let found: Vec<Range<usize>> = batches(n_samples, n_watched, BATCH_SIZE).collect();
-            let flat: Vec<usize> = found.iter().cloned().flatten().collect();
+            let ranges: Vec<Range<usize>> = batches(n_samples, n_watched, BATCH_SIZE).collect();
+            let flat: Vec<usize> = ranges.iter().cloned().flatten().collect();
             assert_eq!(flat, (0..n_samples).collect::<Vec<_>>());
-            for range in found {
+            for range in ranges {
                 assert!(range.len() <= BATCH_SIZE);
                 assert_eq!(range.start < n_watched, range.end <= n_watched, "{range:?}");
             }

@@ -1,9 +1,13 @@
-//! The task's loss.
+//! Cross-entropy with soft targets, the task loss of classifiers.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-/// Mean cross-entropy between rows of target probabilities and the classifier's, in nats.
+/// Mean cross-entropy between target probabilities and class scores, in nats.
+///
+/// ```text
+/// loss = -mean over rows i of sum over classes c of targets[i, c] * log_softmax(logits[i])[c]
+/// ```
 ///
 /// With one-hot targets this is the usual cross-entropy, with those of
 /// [`soft_targets`](crate::data::soft_targets) the label-smoothed and mixed one.
@@ -30,14 +34,14 @@ mod tests {
     use crate::data::{MixedLabel, soft_targets};
 
     #[test]
-    fn equals_burns_cross_entropy_with_and_without_smoothing() {
+    fn loss_equals_cross_entropy_of_burn() {
         let device = Device::flex();
         let logits = Tensor::random([6, 5], Distribution::Normal(0.0, 3.0), &device);
         let classes = [0, 4, 2, 2, 1, 3];
-        let labels = classes.map(MixedLabel::whole);
+        let labels = classes.map(MixedLabel::unmixed);
         for smoothing in [0.0, 0.1, 0.5] {
             let targets = soft_targets(&labels, 5, smoothing, &device);
-            let found = soft_cross_entropy(logits.clone(), targets).into_scalar::<f64>();
+            let actual = soft_cross_entropy(logits.clone(), targets).into_scalar::<f64>();
             let reference = CrossEntropyLossConfig::new()
                 .with_smoothing((smoothing > 0.0).then_some(smoothing as f32))
                 .init(&device);
@@ -48,14 +52,14 @@ mod tests {
                 )
                 .into_scalar::<f64>();
             assert!(
-                (found - expected).abs() <= 1e-6 * expected,
-                "smoothing {smoothing}: {found}, expected {expected}"
+                (actual - expected).abs() <= 1e-6 * expected,
+                "smoothing {smoothing}: {actual}, expected {expected}"
             );
         }
     }
 
     #[test]
-    fn a_mixed_target_gives_the_mixed_loss() {
+    fn mixed_targets_have_the_mixed_loss() {
         let device = Device::flex();
         let logits: Tensor<2> = Tensor::random([1, 5], Distribution::Normal(0.0, 3.0), &device);
         let loss = |label| {
@@ -67,7 +71,7 @@ mod tests {
             partner: 3,
             lambda: 0.7,
         });
-        let expected = 0.7 * loss(MixedLabel::whole(1)) + 0.3 * loss(MixedLabel::whole(3));
+        let expected = 0.7 * loss(MixedLabel::unmixed(1)) + 0.3 * loss(MixedLabel::unmixed(3));
         assert!(
             (mixed - expected).abs() <= 1e-6 * expected,
             "{mixed}, expected {expected}"

@@ -1,4 +1,4 @@
-//! The trainer.
+//! Training and evaluation of models: the training loop, the optimiser, resuming, and metrics.
 
 mod attacked_model;
 mod charts;
@@ -10,10 +10,10 @@ mod evaluate;
 mod loss;
 mod monitor;
 mod observer;
-mod open;
 mod optimizer;
 mod predict;
 mod prefetch;
+mod resume;
 mod robustness;
 mod step;
 mod summary;
@@ -21,17 +21,17 @@ mod task;
 mod timing;
 mod trainer;
 
-pub use attacked_model::{AttackedModel, PerturbedReading};
-pub use collapse::{CollapseWatch, LowLayer};
+pub use attacked_model::{AttackedModel, PerturbedEvaluation};
+pub use collapse::{CollapseMonitor, CollapsedLayer};
 pub use dry_run::{DryRun, dry_run};
 pub use error::TrainError;
 pub use evaluate::{Coherence, Evaluation, evaluate, evaluate_best, load_best};
 pub use loss::soft_cross_entropy;
-pub use monitor::{LayerMonitor, LayerSample};
-pub use observer::{Observer, Silent, StepReport};
+pub use monitor::{LayerMonitor, LayerSnapshot};
+pub use observer::{Observer, SilentObserver, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
-pub use summary::Summary;
+pub use summary::RunSummary;
 pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};
 pub use trainer::{Job, Outcome, train};

@@ -1,49 +1,50 @@
-//! Who is told how training goes.
+//! Callbacks through which a training reports progress.
 
 use std::time::Duration;
 
 use super::evaluate::Evaluation;
 use super::timing::Profile;
 
-/// One optimiser step, as told to the person watching.
+/// Progress report of one optimiser step.
 #[derive(Debug, Clone, Copy)]
 pub struct StepReport {
-    /// Optimiser steps done.
+    /// Number of optimiser steps done, this one included.
     pub step: usize,
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     pub total_steps: usize,
-    /// Epoch, counted from 0.
+    /// Epoch of the step, counted from 0.
     pub epoch: usize,
-    /// Images or clips in the step.
+    /// Number of images or clips in the batch.
     pub batch_size: usize,
-    /// The task's loss, in its unit.
+    /// Task loss, in the unit of the task.
     pub task_loss: f64,
     /// Weighted sum of the penalties.
     pub topology_loss: f64,
-    /// Share of the time spent in training steps so far that went to the penalties, a fraction.
+    /// Fraction of the time in training steps so far that was spent in penalties.
     pub topology_share: f64,
-    /// Whether the step is one that is logged.
+    /// True if the numbers of this step are logged.
     pub is_logged: bool,
 }
 
-/// Someone who watches a training; all methods may do nothing.
+/// Callbacks of a training; every method may do nothing.
 pub trait Observer {
-    /// A step was taken.
+    /// Called after every optimiser step.
     fn step(&mut self, report: &StepReport);
-    /// An epoch ended, and its checkpoint was written.
+    /// Called after the validation and the checkpoint at the end of an epoch.
     fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration);
-    /// Something to know, one line.
-    fn note(&mut self, line: &str);
-    /// Where the time of this process's steps went, at the end, if that was asked for.
+    /// Called with a message or warning for the user, one line without a line break.
+    fn message(&mut self, line: &str);
+    /// Called once at the end, if requested by [`Job::profiles`](super::Job::profiles), with the time that the steps
+    /// of this process took.
     fn profile(&mut self, _profile: &Profile) {}
 }
 
-/// Someone who does not care.
+/// Observer that does nothing.
 #[derive(Debug, Clone, Copy)]
-pub struct Silent;
+pub struct SilentObserver;
 
-impl Observer for Silent {
+impl Observer for SilentObserver {
     fn step(&mut self, _report: &StepReport) {}
     fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
-    fn note(&mut self, _line: &str) {}
+    fn message(&mut self, _line: &str) {}
 }

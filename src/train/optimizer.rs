@@ -1,4 +1,4 @@
-//! Learning rate and clipping.
+//! Learning rate schedule, parameter groups and gradient clipping.
 
 use std::f64::consts::PI;
 
@@ -8,11 +8,17 @@ use burn::tensor::Tensor;
 
 use crate::config::{LearningRate, TrainingSpec};
 
-/// The learning rate of a step, counted from 0.
+/// Learning rate of a step, counted from 0.
+///
+/// ```text
+/// constant:  lr
+/// cosine:    lr (step + 1) / warmup_steps                                 step < warmup_steps
+///            lr (1 + cos(pi (step - warmup_steps) / (total_steps - warmup_steps))) / 2    otherwise
+/// ```
 ///
 /// # Source
 ///
-/// Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5 without restarts, after a linear rise.
+/// Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5 without restarts, after a linear warm-up.
 pub fn learning_rate(training: &TrainingSpec, step: usize, total_steps: usize) -> f64 {
     match training.schedule {
         LearningRate::Constant => training.lr,
@@ -27,12 +33,14 @@ pub fn learning_rate(training: &TrainingSpec, step: usize, total_steps: usize) -
     }
 }
 
-/// The model with its parameters numbered in order, in place of Burn's random identifiers, so that
-/// equal trainings write equal files.
+/// Replaces Burn's random parameter identifiers by consecutive numbers.
+///
+/// Identifiers are stored in checkpoints; with random ones, equal trainings would write different files.
 pub fn number_parameters<M: Module>(model: M) -> M {
     model.map(&mut Number { next: 1 })
 }
 
+/// Module mapper that assigns consecutive identifiers.
 struct Number {
     next: u64,
 }
@@ -46,7 +54,7 @@ impl ModuleMapper for Number {
     }
 }
 
-/// The model with its first blocks, and all that comes before them, not learning.
+/// Freezes the embedding and the first `n_blocks` blocks of a model.
 pub fn freeze<M: Module>(model: M, n_blocks: usize) -> M {
     model.map(&mut Freeze {
         path: Vec::new(),
@@ -54,6 +62,7 @@ pub fn freeze<M: Module>(model: M, n_blocks: usize) -> M {
     })
 }
 
+/// Module mapper that freezes parameters by their names.
 struct Freeze {
     path: Vec<String>,
     n_blocks: usize,
@@ -69,28 +78,28 @@ impl ModuleMapper for Freeze {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match Place::of(&self.path) {
-            Place::Embedding => param.set_require_grad(false),
-            Place::Block(block) if block < self.n_blocks => param.set_require_grad(false),
-            Place::Block(_) | Place::Head => param,
+        match ParameterGroup::from_path(&self.path) {
+            ParameterGroup::Embedding => param.set_require_grad(false),
+            ParameterGroup::Block(block) if block < self.n_blocks => param.set_require_grad(false),
+            ParameterGroup::Block(_) | ParameterGroup::Head => param,
         }
     }
 }
 
-/// Where in a transformer a parameter is.
+/// Group of parameters of a transformer that share a learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Before the first block.
+enum ParameterGroup {
+    /// Parameters before the first block.
     Embedding,
-    /// In a block, counted from 0.
+    /// Parameters of one block, counted from 0.
     Block(usize),
-    /// After the last block; of a factorised encoder all that is over time.
+    /// Parameters after the last block; for a factorised encoder, the whole temporal encoder too.
     Head,
 }
 
-impl Place {
-    /// Of a parameter whose name has these parts.
-    fn of(path: &[String]) -> Self {
+impl ParameterGroup {
+    /// Group of the parameter with this name, split at its dots.
+    fn from_path(path: &[String]) -> Self {
         match path.first().map_or("", String::as_str) {
             "blocks" => {
                 let number = path.get(1).and_then(|number| number.parse().ok());
@@ -103,54 +112,77 @@ impl Place {
     }
 }
 
+/// Appends a module to the path of the current parameter.
 fn enter(path: &mut Vec<String>, name: &str, container_type: &str) {
-    // The variant of an enum is no part of a name.
+    // Burn also enters the variants of enums, which are not part of a parameter's name.
     if !container_type.starts_with("Enum:") {
         path.push(name.to_owned());
     }
 }
 
+/// Removes the last module from the path of the current parameter.
 fn exit(path: &mut Vec<String>, container_type: &str) {
     if !container_type.starts_with("Enum:") {
         path.pop();
     }
 }
 
-/// The gradients of parameters that learn equally fast, and the factor of their learning rate: `decay`
-/// from each block to the one before, 1 after the last.
+/// Gradients of the parameters that share a learning rate.
+pub struct GradientGroup {
+    /// Factor of the learning rate.
+    pub lr_factor: f64,
+    /// Gradients of the parameters of the group.
+    pub gradients: GradientsParams,
+}
+
+/// Splits gradients into groups with layer-wise decay of the learning rate.
+///
+/// ```text
+/// lr_factor = decay^(n_layers + 1 - depth)    depth: 0 embedding, k + 1 block k, n_layers + 1 head
+/// ```
 ///
 /// # Source
 ///
 /// Clark et al., "ELECTRA", ICLR 2020, appendix A; blocks counted as in BEiT and MAE.
-pub fn by_learning_rate<M: Module>(
+pub fn group_by_learning_rate<M: Module>(
     model: &M,
     gradients: GradientsParams,
     decay: f64,
     n_layers: usize,
-) -> Vec<(f64, GradientsParams)> {
+) -> Vec<GradientGroup> {
+    // A single group needs no pass over the model, and one update instead of many.
     if decay == 1.0 {
-        return vec![(1.0, gradients)];
+        return vec![GradientGroup {
+            lr_factor: 1.0,
+            gradients,
+        }];
     }
-    let mut sorter = Sort {
+    let mut splitter = SplitByDepth {
         path: Vec::new(),
         gradients,
         groups: (0..n_layers + 2).map(|_| GradientsParams::new()).collect(),
     };
-    model.visit(&mut sorter);
+    model.visit(&mut splitter);
     let factor = |depth: usize| decay.powi((n_layers + 1 - depth) as i32);
-    let groups = sorter.groups.into_iter().enumerate();
-    groups
-        .map(|(depth, group)| (factor(depth), group))
+    splitter
+        .groups
+        .into_iter()
+        .enumerate()
+        .map(|(depth, gradients)| GradientGroup {
+            lr_factor: factor(depth),
+            gradients,
+        })
         .collect()
 }
 
-struct Sort {
+/// Module visitor that moves each gradient to the group of its parameter.
+struct SplitByDepth {
     path: Vec<String>,
     gradients: GradientsParams,
     groups: Vec<GradientsParams>,
 }
 
-impl ModuleVisitor for Sort {
+impl ModuleVisitor for SplitByDepth {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         enter(&mut self.path, name, container_type);
     }
@@ -160,10 +192,10 @@ impl ModuleVisitor for Sort {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let depth = match Place::of(&self.path) {
-            Place::Embedding => 0,
-            Place::Block(block) => block + 1,
-            Place::Head => self.groups.len() - 1,
+        let depth = match ParameterGroup::from_path(&self.path) {
+            ParameterGroup::Embedding => 0,
+            ParameterGroup::Block(block) => block + 1,
+            ParameterGroup::Head => self.groups.len() - 1,
         };
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             self.groups[depth].register(param.id, gradient);
@@ -171,25 +203,27 @@ impl ModuleVisitor for Sort {
     }
 }
 
-/// Scales the whole gradient down to a norm of at most `limit`; returns the norm it had.
+/// Scales the whole gradient down to a norm of at most `limit`; returns it with its norm before scaling.
 ///
-/// Burn's own clipping looks at each parameter alone, which changes the direction.
+/// Burn's own clipping scales each parameter separately, which changes the direction of the gradient.
 pub fn clip_global_norm<M: Module>(
     model: &M,
     gradients: GradientsParams,
     limit: Option<f64>,
 ) -> (GradientsParams, f64) {
-    let mut squares = Squares {
+    let mut squares = SumSquares {
         gradients: &gradients,
         sums: Vec::new(),
     };
     model.visit(&mut squares);
-    let norm = match squares.sums.is_empty() {
-        true => 0.0,
-        false => Tensor::cat(squares.sums, 0)
+    let norm = if squares.sums.is_empty() {
+        0.0
+    } else {
+        // One transfer from the device for all parameters together.
+        Tensor::cat(squares.sums, 0)
             .sum()
             .into_scalar::<f64>()
-            .sqrt(),
+            .sqrt()
     };
     match limit {
         Some(limit) if norm > limit => {
@@ -204,18 +238,20 @@ pub fn clip_global_norm<M: Module>(
     }
 }
 
-struct Squares<'a> {
+/// Module visitor that collects the sum of squares of each gradient.
+struct SumSquares<'a> {
     gradients: &'a GradientsParams,
     sums: Vec<Tensor<1>>,
 }
 
-impl ModuleVisitor for Squares<'_> {
+impl ModuleVisitor for SumSquares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.sums
             .extend(self.gradients.get::<D>(param.id).map(|g| g.square().sum()));
     }
 }
 
+/// Module visitor that multiplies every gradient by a factor.
 struct Scale {
     gradients: GradientsParams,
     factor: f64,
@@ -238,12 +274,12 @@ mod tests {
     use crate::model::{Vit, VitConfig};
     use crate::nn::AdamW;
 
-    /// How far the mean parameter of each depth moves in three steps whose gradients do not change.
-    fn moved(decay: f64) -> [f32; 4] {
+    /// Change of one parameter of each depth after three steps with constant gradients.
+    fn parameter_changes(decay: f64) -> [f32; 4] {
         let device = Device::flex().autodiff();
         device.seed(5);
         let start = number_parameters(VitConfig::new([4, 4], 1, 3, 2, 8, 2, 2).init(&device));
-        let places = |vit: &Vit| {
+        let biases = |vit: &Vit| {
             [
                 vit.patch_embed.proj.bias.as_ref().map(Param::val),
                 vit.blocks[0].attn.proj.bias.as_ref().map(Param::val),
@@ -258,28 +294,28 @@ mod tests {
             ..AdamW::default()
         });
         for _ in 0..3 {
-            let loss = places(&model)
+            let loss = biases(&model)
                 .map(Tensor::sum)
                 .into_iter()
                 .reduce(|a, b| a + b);
             let gradients = GradientsParams::from_grads(loss.unwrap().backward(), &model);
-            for (factor, group) in by_learning_rate(&model, gradients, decay, 2) {
-                model = optimizer.step(1e-2 * factor, model, group);
+            for group in group_by_learning_rate(&model, gradients, decay, 2) {
+                model = optimizer.step(1e-2 * group.lr_factor, model, group.gradients);
             }
         }
-        let (before, after) = (places(&start), places(&model));
+        let (before, after) = (biases(&start), biases(&model));
         let change = |index: usize| (before[index].clone() - after[index].clone()).mean();
         [0, 1, 2, 3].map(|index| change(index).into_scalar::<f32>())
     }
 
     #[test]
-    fn the_learning_rate_falls_from_block_to_block() {
-        let everywhere = moved(1.0);
-        let decayed = moved(0.5);
+    fn the_learning_rate_decays_from_the_head_to_the_embedding() {
+        let undecayed = parameter_changes(1.0);
+        let decayed = parameter_changes(0.5);
         let factors = [0.125, 0.25, 0.5, 1.0];
         for (index, factor) in factors.into_iter().enumerate() {
-            assert!((everywhere[index] - 0.03).abs() < 1e-4, "{everywhere:?}");
-            let expected = factor * everywhere[index];
+            assert!((undecayed[index] - 0.03).abs() < 1e-4, "{undecayed:?}");
+            let expected = factor * undecayed[index];
             assert!((decayed[index] - expected).abs() < 1e-5, "{decayed:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Class probabilities.
+//! Class probabilities of individual samples.
 
 use burn::tensor::activation::softmax;
 
@@ -7,21 +7,22 @@ use super::trainer::Job;
 use crate::data::{Sample, SampleBatcher};
 use crate::model::{Capture, Network, Task};
 
-/// Probability of every class for each sample, in their order; of a model that classifies frames,
-/// the mean over the frames.
+/// Class probabilities of every sample, in the order of `samples`.
+///
+/// For a model that classifies frames, they are averaged over the frames of the clip.
 ///
 /// # Errors
 ///
-/// If the model predicts frames, or the result cannot be read from the device.
+/// [`TrainError::Files`] if the model predicts frames, or the result cannot be read from the device.
 pub fn predict(
     job: &Job<'_>,
     model: &Network,
     samples: &[Sample],
 ) -> Result<Vec<Vec<f64>>, TrainError> {
     let spec = job.config.spec.samples;
-    if Task::of(&job.config.spec.model) == Task::PredictNextFrame {
+    if Task::from_config(&job.config.spec.model) == Task::PredictNextFrame {
         return Err(TrainError::Files(
-            "the model predicts frames, expected one that tells classes".to_owned(),
+            "expected a classifier, found a model that predicts frames".to_owned(),
         ));
     }
     let clips = SampleBatcher { spec }.clips(samples, job.device);
@@ -29,16 +30,16 @@ pub fn predict(
     let rows: Vec<f64> = softmax(scores, 1)
         .try_into_vec_as()
         .map_err(|e| TrainError::Files(format!("the scores cannot be read: {e}")))?;
+    // One row per sample, or one per frame.
     let n_rows = rows.len() / spec.n_classes / samples.len().max(1);
-    let of_samples = rows.chunks(n_rows * spec.n_classes);
     let mean = |rows: &[f64]| {
         let mut mean = vec![0.0; spec.n_classes];
         for row in rows.chunks(spec.n_classes) {
-            for (sum, share) in mean.iter_mut().zip(row) {
-                *sum += share / n_rows as f64;
+            for (sum, probability) in mean.iter_mut().zip(row) {
+                *sum += probability / n_rows as f64;
             }
         }
         mean
     };
-    Ok(of_samples.map(mean).collect())
+    Ok(rows.chunks(n_rows * spec.n_classes).map(mean).collect())
 }

@@ -1,4 +1,4 @@
-//! Samples of the next steps, made or decoded while the present one is computed.
+//! Prefetching: samples of the next steps are loaded and augmented while the current step is computed.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,10 +10,10 @@ use rayon::prelude::*;
 use super::error::TrainError;
 use crate::data::{Augment, Sample, SampleSpec, Samples, epoch_order, random_stream};
 
-/// Steps that are prepared ahead.
+/// Number of steps that are prepared ahead.
 const AHEAD: usize = 2;
 
-/// What decides the samples of every step.
+/// Everything that determines the samples of every step.
 #[derive(Clone)]
 pub(super) struct SampleOrder {
     pub(super) samples: Samples,
@@ -22,93 +22,115 @@ pub(super) struct SampleOrder {
     pub(super) seed: u64,
     pub(super) batch_size: usize,
     pub(super) steps_per_epoch: usize,
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     pub(super) n_steps: usize,
 }
 
-/// Hands out the samples of one step after the other.
+/// Order in which the samples of one epoch are visited.
+struct EpochOrder {
+    epoch: usize,
+    indices: Vec<usize>,
+}
+
+/// Loader that prepares the samples of consecutive steps in a background thread.
 pub(super) struct Prefetch {
     order: SampleOrder,
-    /// Steps asked for and not yet taken, the first one first.
-    asked: VecDeque<usize>,
+    /// Steps that were requested and not yet taken, oldest first.
+    requested: VecDeque<usize>,
     requests: SyncSender<usize>,
-    answers: Receiver<Result<Vec<Sample>, String>>,
+    /// Results, in the order of the requests.
+    responses: Receiver<Result<Vec<Sample>, String>>,
 }
 
 impl SampleOrder {
-    /// The augmented samples of a step; what happens to one depends on seed, epoch and place alone.
-    fn samples_of(
+    /// Loads and augments the samples of a step.
+    ///
+    /// The augmentation of a sample depends only on the seed, the epoch and its index, so that a resumed run sees
+    /// the same samples. `order` caches the sample order of one epoch.
+    fn load_step(
         &self,
         step: usize,
-        order: &mut Option<(usize, Vec<usize>)>,
+        order: &mut Option<EpochOrder>,
     ) -> Result<Vec<Sample>, String> {
         let epoch = step / self.steps_per_epoch;
-        if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            *order = Some((epoch, epoch_order(self.samples.len(), self.seed, epoch)));
+        if order.as_ref().is_none_or(|order| order.epoch != epoch) {
+            *order = Some(EpochOrder {
+                epoch,
+                indices: epoch_order(self.samples.len(), self.seed, epoch),
+            });
         }
-        let order = order.as_ref().map_or(&[][..], |(_, order)| order);
         let indices = order
+            .as_ref()
+            .map_or(&[][..], |order| order.indices.as_slice())
             .chunks(self.batch_size)
-            .nth(step % self.steps_per_epoch);
-        let indices = indices.unwrap_or_default();
-        let found = self.samples.get_many(indices.to_vec());
-        let mut found = found.map_err(|e| e.to_string())?;
-        let places = found.par_iter_mut().zip(indices);
-        places.for_each(|(sample, &index)| {
-            let mut random = random_stream(self.seed, &[epoch as u64, index as u64]);
-            sample.pixels = self.augment.apply(&sample.pixels, self.spec, &mut random);
-        });
-        Ok(found)
+            .nth(step % self.steps_per_epoch)
+            .unwrap_or_default();
+        let mut samples = self
+            .samples
+            .get_many(indices.to_vec())
+            .map_err(|e| e.to_string())?;
+        samples
+            .par_iter_mut()
+            .zip(indices)
+            .for_each(|(sample, &index)| {
+                // One stream per sample, so that the result does not depend on the number of threads.
+                let mut random = random_stream(self.seed, &[epoch as u64, index as u64]);
+                sample.pixels = self.augment.apply(&sample.pixels, self.spec, &mut random);
+            });
+        Ok(samples)
     }
 }
 
 impl Prefetch {
+    /// Starts the background thread.
     pub(super) fn new(order: SampleOrder) -> Self {
-        let (requests, to_do) = sync_channel::<usize>(AHEAD);
-        let (done, answers) = sync_channel(AHEAD);
+        let (requests, steps) = sync_channel::<usize>(AHEAD);
+        let (results, responses) = sync_channel(AHEAD);
         let worker = order.clone();
-        // Threads of its own: those of the training wait for what is made here.
+        // A thread pool of its own: threads of the global pool may be waiting for these samples, which would deadlock.
         let pool = ThreadPoolBuilder::new()
             .num_threads(rayon::current_num_threads())
             .build();
-        // Ends when the requests do.
+        // The thread ends when `requests` is dropped with the `Prefetch`.
         thread::spawn(move || {
             let mut order = None;
-            for step in to_do {
+            for step in steps {
                 let samples = match &pool {
-                    Ok(pool) => pool.install(|| worker.samples_of(step, &mut order)),
-                    Err(error) => Err(format!("no threads to read samples with: {error}")),
+                    Ok(pool) => pool.install(|| worker.load_step(step, &mut order)),
+                    Err(error) => Err(format!("cannot start threads to read samples: {error}")),
                 };
-                if done.send(samples).is_err() {
+                if results.send(samples).is_err() {
                     break;
                 }
             }
         });
         Self {
             order,
-            asked: VecDeque::new(),
+            requested: VecDeque::new(),
             requests,
-            answers,
+            responses,
         }
     }
 
-    /// The samples of a step; those of the next ones are asked for.
+    /// Returns the samples of a step, and requests those of the next steps.
     pub(super) fn take(&mut self, step: usize) -> Result<Vec<Sample>, TrainError> {
-        const GONE: &str = "the thread that reads samples ended";
+        const GONE: &str = "the thread that reads samples has ended";
         loop {
             let last = self.order.n_steps.min(step + AHEAD);
-            let next = self.asked.back().map_or(step, |asked| asked + 1);
+            let next = self.requested.back().map_or(step, |last| last + 1);
             for step in next..last.max(step + 1) {
                 self.requests
                     .send(step)
                     .map_err(|_| TrainError::Files(GONE.to_owned()))?;
-                self.asked.push_back(step);
+                self.requested.push_back(step);
             }
-            let answer = self.answers.recv();
-            let answer = answer.map_err(|_| TrainError::Files(GONE.to_owned()))?;
-            // Steps are taken one after the other, save where a caller goes back.
-            if self.asked.pop_front() == Some(step) {
-                return answer.map_err(TrainError::Files);
+            let samples = self
+                .responses
+                .recv()
+                .map_err(|_| TrainError::Files(GONE.to_owned()))?;
+            // Steps are usually taken in order; after a jump back, stale responses are discarded here.
+            if self.requested.pop_front() == Some(step) {
+                return samples.map_err(TrainError::Files);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Attacks, corruptions and calibration in a run's summary.
+//! Robustness and calibration metrics of a run's summary.
 
 use super::attacked_model::AttackedModel;
 use super::error::TrainError;
@@ -7,10 +7,11 @@ use super::trainer::Job;
 use crate::data::{Attack, Corruption, Perturbation};
 use crate::model::Task;
 
-/// Of predictions on clean samples, in the summary.
+/// Names of the calibration metrics, which are computed on clean samples.
 const CALIBRATION: [&str; 2] = ["calibration_error", "brier"];
 
-/// Metrics of the test split in a run's summary beside those of the task, where the configuration asks for them.
+/// Robustness and calibration metrics on the test split; `None` if interrupted, empty if the configuration does not
+/// request them.
 pub(super) fn summary_metrics(
     job: &Job<'_>,
     observer: &mut dyn Observer,
@@ -23,17 +24,18 @@ pub(super) fn summary_metrics(
         n_steps: spec.pgd_steps,
         n_starts: spec.pgd_starts,
     };
-    let read = |perturbation| {
+    let evaluate = |perturbation| {
         let samples = &job.data.test;
-        model.read(samples, perturbation, &model, 0, job.stop, &mut |_| {})
+        model.evaluate(samples, perturbation, &model, 0, job.stop, &mut |_| {})
     };
-    let Some(clean) = read(Perturbation::None)? else {
+    let Some(clean) = evaluate(Perturbation::None)? else {
         return Ok(None);
     };
     let clean = clean.predictions.calibration()?;
     let values = [clean.calibration_error, clean.brier];
-    let calibration = CALIBRATION.iter().zip(values);
-    let mut metrics: Vec<(String, f64)> = calibration
+    let mut metrics: Vec<(String, f64)> = CALIBRATION
+        .iter()
+        .zip(values)
         .map(|(name, value)| ((*name).to_owned(), value))
         .collect();
     for (name, attack) in [
@@ -42,17 +44,17 @@ pub(super) fn summary_metrics(
         ("random", Attack::Random),
     ] {
         let epsilon = spec.epsilon;
-        let Some(found) = read(Perturbation::Attack { attack, epsilon })? else {
+        let Some(attacked) = evaluate(Perturbation::Attack { attack, epsilon })? else {
             return Ok(None);
         };
         metrics.push((
             format!("{name}_accuracy"),
-            found.predictions.calibration()?.accuracy,
+            attacked.predictions.calibration()?.accuracy,
         ));
     }
     for corruption in Corruption::ALL {
         let severity = spec.severity;
-        let Some(found) = read(Perturbation::Corrupt {
+        let Some(corrupted) = evaluate(Perturbation::Corrupt {
             corruption,
             severity,
         })?
@@ -62,10 +64,10 @@ pub(super) fn summary_metrics(
         let name = corruption.name();
         metrics.push((
             format!("{name}_accuracy"),
-            found.predictions.calibration()?.accuracy,
+            corrupted.predictions.calibration()?.accuracy,
         ));
         metrics.extend(
-            found
+            corrupted
                 .flip_rate
                 .map(|rate| (format!("{name}_flip_rate"), rate)),
         );
@@ -73,20 +75,20 @@ pub(super) fn summary_metrics(
     Ok(Some(metrics))
 }
 
-/// Names of [`summary_metrics`].
+/// Names of the metrics that [`summary_metrics`] returns for a task.
 pub(super) fn names(task: Task) -> Vec<String> {
     let attacks = ["fgsm", "pgd", "random"].map(str::to_owned).into_iter();
     let corruptions = Corruption::ALL.map(|corruption| corruption.name().to_owned());
     let accuracies = attacks
         .chain(corruptions.clone())
         .map(|name| format!("{name}_accuracy"));
-    let flips = corruptions
+    let flip_rates = corruptions
         .into_iter()
         .map(|name| format!("{name}_flip_rate"));
     let accuracies = CALIBRATION.map(str::to_owned).into_iter().chain(accuracies);
     match task {
         Task::Classify => accuracies.collect(),
-        Task::ClassifyFrames => accuracies.chain(flips).collect(),
+        Task::ClassifyFrames => accuracies.chain(flip_rates).collect(),
         Task::PredictNextFrame => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! One optimiser step.
+//! One optimiser step: losses, gradients, update and report.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,42 +9,49 @@ use burn::prelude::*;
 
 use super::error::TrainError;
 use super::observer::{Observer, StepReport};
-use super::optimizer::{by_learning_rate, clip_global_norm, learning_rate};
+use super::optimizer::{clip_global_norm, group_by_learning_rate, learning_rate};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::Trainer;
 use crate::data::{
     MixedLabel, Perturbation, Sample, SampleBatcher, mixup, mixup_stream, soft_targets,
 };
-use crate::loss::{Activations, PatchMotion};
+use crate::loss::{Activations, PatchMotion, Weight};
 use crate::model::{Capture, Task};
 
-/// A part of a batch, on the device.
+/// Part of a batch, on the device; the whole batch without gradient accumulation.
 struct Part {
-    /// Its place among the parts of the batch.
+    /// Index of the part within the batch.
     index: usize,
-    /// What the model is shown.
+    /// Model input.
     clips: Tensor<5>,
-    /// The same, perturbed; where a penalty compares both.
+    /// Perturbed model input; `None` unless a penalty compares views.
     view: Option<Tensor<5>>,
     targets: Tensor<2>,
+    /// Motion of the patches between frames; `None` unless a penalty follows it.
     motion: Option<Arc<PatchMotion>>,
 }
 
-/// What is told of a step or of a part of it.
+/// Losses of a step or of a part of it, as numbers.
 #[derive(Default)]
 struct StepLosses {
     task: f64,
+    /// Weighted sum of the penalties.
     topology: f64,
+    /// Logged numbers of the penalties by name.
     terms: Vec<(String, f64)>,
 }
 
 impl StepLosses {
-    /// Adds a part that has this share of the batch.
+    /// Adds the losses of a part, weighted with its share of the batch.
     fn add(&mut self, part: Self, share: f64) {
         self.task += share * part.task;
         self.topology += share * part.topology;
         for (name, value) in part.terms {
-            match self.terms.iter_mut().find(|(known, _)| *known == name) {
+            match self
+                .terms
+                .iter_mut()
+                .find(|(candidate, _)| *candidate == name)
+            {
                 Some((_, sum)) => *sum += share * value,
                 None => self.terms.push((name, share * value)),
             }
@@ -52,83 +59,133 @@ impl StepLosses {
     }
 }
 
+/// One batch on the host.
+struct HostBatch {
+    samples: Vec<Sample>,
+    labels: Vec<MixedLabel>,
+}
+
 impl Trainer<'_> {
-    /// Takes the next step: the gradient is that of the whole batch, whatever parts it is cut into.
+    /// Takes one optimiser step: gradients, update, report.
+    ///
+    /// The gradient is that of the whole batch, whether or not it is accumulated over several parts.
     pub(super) fn take_step(
         &mut self,
         observer: &mut dyn Observer,
     ) -> Result<StepReport, TrainError> {
         let started = Instant::now();
         let mut profile = Profile::default();
-        let spec = &self.job.config.spec;
+        let training = &self.job.config.spec.training;
         let epoch = self.step / self.steps_per_epoch();
-        let mut items = profile.measure(Phase::Data, || self.samples.take(self.step))?;
-        let batch_size = items.len();
-        let mut mixing = mixup_stream(spec.seed, self.step);
-        let labels = profile.measure(Phase::Data, || {
-            mixup(&mut items, spec.training.mixup_alpha, &mut mixing)
-        });
-        let part_size = items.len().div_ceil(spec.training.gradient_accumulation);
-        let parts = items.chunks(part_size).zip(labels.chunks(part_size));
-        let lr = learning_rate(&spec.training, self.step, self.total_steps());
-        let mut losses = StepLosses::default();
-        let mut accumulator = GradientsAccumulator::new();
-        for (index, (items, labels)) in parts.enumerate() {
-            let part = profile.measure(Phase::Data, || self.part(index, items, labels))?;
-            if index == 0 {
-                self.calibrate(&part, epoch, observer)?;
-            }
-            let share = items.len() as f64 / batch_size as f64;
-            let (total, of_part) = self.losses(&part, &mut profile)?;
-            losses.add(of_part, share);
-            self.require_finite("training loss", losses.task + losses.topology, lr)?;
-            profile.measure(Phase::Backward, || {
-                let gradients = (total * share).backward();
-                let gradients = GradientsParams::from_grads(gradients, &self.model);
-                accumulator.accumulate(&self.model, gradients);
-            });
-        }
-        let in_optimizer = Instant::now();
-        let (gradients, norm) =
-            clip_global_norm(&self.model, accumulator.grads(), spec.training.clip_norm);
-        self.require_finite("norm of the gradient", norm, lr)?;
-        let n_layers = spec.model.n_layers();
-        let layer_decay = spec.training.layer_decay;
-        for (factor, group) in by_learning_rate(&self.model, gradients, layer_decay, n_layers) {
-            self.model = self.optimizer.step(lr * factor, self.model.clone(), group);
-        }
-        profile.add(Phase::Optimizer, in_optimizer.elapsed());
+        let lr = learning_rate(training, self.step, self.total_steps());
+        let batch = self.load_batch(&mut profile)?;
+
+        let (gradients, losses) = self.gradients(&batch, epoch, lr, &mut profile, observer)?;
+        let norm = self.update(gradients, lr, &mut profile)?;
+
         self.step += 1;
         self.timing.add(started.elapsed(), profile.in_topology());
-        let is_logged = self.step.is_multiple_of(spec.logging.log_every_steps);
+        let log_every_steps = self.job.config.spec.logging.log_every_steps;
         let report = StepReport {
             step: self.step,
             total_steps: self.total_steps(),
             epoch,
-            batch_size,
+            batch_size: batch.samples.len(),
             task_loss: losses.task,
             topology_loss: losses.topology,
             topology_share: self.timing.topology_share(),
-            is_logged,
+            is_logged: self.step.is_multiple_of(log_every_steps),
         };
-        if is_logged {
+        if report.is_logged {
             profile.measure(Phase::Logging, || {
-                self.record_step(epoch, &report, losses.terms, lr, norm);
+                self.record_step(&report, losses.terms, lr, norm);
             });
         }
         profile.n_steps = 1;
         profile.in_steps = started.elapsed();
         self.profile.add_step(&profile);
         self.recent.add_step(&profile);
-        if is_logged && self.job.profiles {
+        if report.is_logged && self.job.profiles {
             self.record_profile();
         }
         Ok(report)
     }
 
+    /// Takes the samples of the current step, mixed if the configuration asks for mixup.
+    fn load_batch(&mut self, profile: &mut Profile) -> Result<HostBatch, TrainError> {
+        let spec = &self.job.config.spec;
+        let mut samples = profile.measure(Phase::Data, || self.samples.take(self.step))?;
+        // A random stream of its own for each step, so that a resumed run mixes the same pairs.
+        let mut random = mixup_stream(spec.seed, self.step);
+        let labels = profile.measure(Phase::Data, || {
+            mixup(&mut samples, spec.training.mixup_alpha, &mut random)
+        });
+        Ok(HostBatch { samples, labels })
+    }
+
+    /// Gradient and losses of a batch, accumulated over its parts.
+    fn gradients(
+        &mut self,
+        batch: &HostBatch,
+        epoch: usize,
+        lr: f64,
+        profile: &mut Profile,
+        observer: &mut dyn Observer,
+    ) -> Result<(GradientsParams, StepLosses), TrainError> {
+        let batch_size = batch.samples.len();
+        let n_parts = self.job.config.spec.training.gradient_accumulation;
+        let part_size = batch_size.div_ceil(n_parts);
+        let parts = batch
+            .samples
+            .chunks(part_size)
+            .zip(batch.labels.chunks(part_size));
+        let mut losses = StepLosses::default();
+        let mut accumulator = GradientsAccumulator::new();
+        for (index, (samples, labels)) in parts.enumerate() {
+            let part = profile.measure(Phase::Data, || self.part(index, samples, labels))?;
+            if index == 0 {
+                self.calibrate(&part, epoch, observer)?;
+            }
+            // Losses are means over a part; the last part may be smaller.
+            let share = samples.len() as f64 / batch_size as f64;
+            let (loss, part_losses) = self.losses(&part, profile)?;
+            losses.add(part_losses, share);
+            self.require_finite("training loss", losses.task + losses.topology, lr)?;
+            profile.measure(Phase::Backward, || {
+                let gradients = (loss * share).backward();
+                let gradients = GradientsParams::from_grads(gradients, &self.model);
+                accumulator.accumulate(&self.model, gradients);
+            });
+        }
+        Ok((accumulator.grads(), losses))
+    }
+
+    /// Clips the gradient and updates the parameters; returns the norm of the gradient before clipping.
+    fn update(
+        &mut self,
+        gradients: GradientsParams,
+        lr: f64,
+        profile: &mut Profile,
+    ) -> Result<f64, TrainError> {
+        let started = Instant::now();
+        let spec = &self.job.config.spec;
+        let (gradients, norm) = clip_global_norm(&self.model, gradients, spec.training.clip_norm);
+        // Checked before the update, so that the last parameters stay usable.
+        self.require_finite("norm of the gradient", norm, lr)?;
+        let layer_decay = spec.training.layer_decay;
+        let n_layers = spec.model.n_layers();
+        for group in group_by_learning_rate(&self.model, gradients, layer_decay, n_layers) {
+            self.model =
+                self.optimizer
+                    .step(lr * group.lr_factor, self.model.clone(), group.gradients);
+        }
+        profile.add(Phase::Optimizer, started.elapsed());
+        Ok(norm)
+    }
+
+    /// Logs the numbers of one step.
     fn record_step(
         &mut self,
-        epoch: usize,
         report: &StepReport,
         mut numbers: Vec<(String, f64)>,
         lr: f64,
@@ -143,12 +200,12 @@ impl Trainer<'_> {
             named("gradient_norm", norm),
         ]);
         for (name, value) in numbers {
-            self.record(epoch, "train", &name, value);
+            self.record(report.epoch, "train", &name, value);
         }
         self.record_timing("topology_share", report.topology_share);
     }
 
-    /// Milliseconds per step of each phase since the last logged step.
+    /// Logs the mean time of each phase since the last logged step, in milliseconds, and the peak memory.
     fn record_profile(&mut self) {
         let recent = std::mem::take(&mut self.recent);
         for phase in Phase::ALL {
@@ -160,6 +217,7 @@ impl Trainer<'_> {
         }
     }
 
+    /// Moves a part of a batch to the device.
     fn part(
         &self,
         index: usize,
@@ -167,18 +225,19 @@ impl Trainer<'_> {
         labels: &[MixedLabel],
     ) -> Result<Part, TrainError> {
         let spec = &self.job.config.spec;
-        let task = Task::of(&spec.model);
+        let task = Task::from_config(&spec.model);
         let smoothing = spec.training.label_smoothing;
         let clips = SampleBatcher { spec: spec.samples }.clips(samples, &self.device);
         let classes = soft_targets(labels, spec.samples.n_classes, smoothing, &self.device);
-        let motion = match self.regularizer.reads_motion() {
-            true => Some(Arc::new(self.motion(samples)?)),
-            false => None,
+        let motion = if self.regularizer.reads_motion() {
+            Some(Arc::new(self.motion(samples)?))
+        } else {
+            None
         };
         let mut part = Part {
             index,
             targets: task.targets(&clips, classes),
-            clips: task.shown(clips),
+            clips: task.model_input(clips),
             view: None,
             motion,
         };
@@ -190,76 +249,81 @@ impl Trainer<'_> {
         Ok(part)
     }
 
-    /// The second view of a part, another one at each step.
+    /// Perturbed view of a part, with different random numbers at every step.
     fn view(&self, part: &Part, samples: &[Sample], perturbation: Perturbation) -> Tensor<5> {
         let spec = &self.job.config.spec;
-        let task = Task::of(&spec.model);
+        let task = Task::from_config(&spec.model);
         let seed = step_seed(spec.seed, self.step, part.index);
         let model = self.model.clone().no_grad();
         let losses = |clips: Tensor<5>| {
-            // The same dropout at each call.
+            // The same dropout mask at every call: an attack needs a loss that depends on its input alone.
             self.device.seed(seed);
-            let output = model.forward(task.shown(clips), Capture::Logits).output;
+            let output = model
+                .forward(task.model_input(clips), Capture::Logits)
+                .output;
             task.sample_losses(output, part.targets.clone(), samples.len())
         };
         let clips = perturbation.apply(samples, spec.samples, seed, 0, &self.device, &losses);
-        task.shown(clips).detach()
+        // The attack itself is not differentiated.
+        task.model_input(clips).detach()
     }
 
-    /// Where the patches of the frames that the model is shown go.
+    /// Motion of patches between the frames of the model input, from the true flow.
     fn motion(&self, samples: &[Sample]) -> Result<PatchMotion, TrainError> {
         let spec = &self.job.config.spec;
         let layout = spec.model.token_layout();
         let size = spec.samples.height * spec.samples.width;
+        // Flow of the frames that the model gets: a frame predictor gets all but the last.
         let n_steps = layout.n_frames - 1;
-        let (mut flow, mut is_seen_next) = (Vec::new(), Vec::new());
+        let (mut flow, mut is_visible_next) = (Vec::new(), Vec::new());
         for sample in samples {
             let truth = sample.truth.as_ref().ok_or_else(|| {
-                TrainError::Files("a penalty aligns frames by flow, but a clip has none".to_owned())
+                TrainError::Files("a penalty follows motion, but this clip has no known flow; expected data with ground truth".to_owned())
             })?;
             flow.extend_from_slice(&truth.flow[..2 * n_steps * size]);
-            is_seen_next.extend_from_slice(&truth.is_seen_next[..n_steps * size]);
+            is_visible_next.extend_from_slice(&truth.is_visible_next[..n_steps * size]);
         }
         let frame = [spec.samples.height, spec.samples.width];
         let patch_size = spec.samples.height / layout.grid[0];
         Ok(PatchMotion::from_flow(
             &flow,
-            &is_seen_next,
+            &is_visible_next,
             frame,
             patch_size,
         )?)
     }
 
+    /// Forward pass: task loss and activations.
     fn forward(&self, part: &Part, capture: Capture) -> (Tensor<1>, Activations) {
-        // Dropout must repeat whenever the same step is run again.
+        // Dropout must not depend on what ran before: after resuming, and when calibration repeats the forward pass.
         let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
         self.device.seed(seed);
         let view = part.view.as_ref().filter(|_| capture != Capture::Logits);
-        let (shown, n_views) = match view {
+        let (input, n_views) = match view {
             None => (part.clips.clone(), 1),
             Some(view) => (Tensor::cat(vec![part.clips.clone(), view.clone()], 0), 2),
         };
-        let output = self.model.forward(shown, capture);
-        let task = Task::of(&self.job.config.spec.model);
-        // The task is learned from the first view alone, the clean one.
-        let clean = match n_views {
+        let output = self.model.forward(input, capture);
+        let task = Task::from_config(&self.job.config.spec.model);
+        // The task loss uses only the first view, which is not perturbed.
+        let clean_output = match n_views {
             1 => output.output,
             _ => output.output.slice_dim(0, 0..part.targets.dims()[0]),
         };
-        let loss = task.loss(clean, part.targets.clone());
+        let loss = task.loss(clean_output, part.targets.clone());
         let activations = Activations {
             attention: output.attention,
             hidden: output.hidden,
             n_prefix_tokens: output.tokens.n_prefix_tokens,
             n_frames: output.tokens.n_frames,
             n_views,
-            mass: output.mass,
+            within_frame_attention: output.within_frame_attention,
             motion: part.motion.clone(),
         };
         (loss, activations)
     }
 
-    /// What the penalties read.
+    /// Activations that the penalties need.
     fn capture(&self) -> Capture {
         if self.regularizer.reads_hidden() {
             Capture::AttentionAndHidden
@@ -268,35 +332,53 @@ impl Trainer<'_> {
         }
     }
 
-    /// Measures gradient shares where they are due, on the first part of the batch.
+    /// Measures the gradient shares that are due at this step, on the first part of the batch, and sets the weights.
     fn calibrate(
         &mut self,
         part: &Part,
         epoch: usize,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        // A copy, since the forward pass borrows the trainer while the weights change.
         let mut regularizer = self.regularizer.clone();
         let forward = || self.forward(part, self.capture());
         let measured = regularizer.calibrate(&self.model, self.clock(), forward)?;
         self.regularizer = regularizer;
         for calibration in measured {
-            let found = match calibration.weight {
-                Some(weight) => format!("weight {weight:.4e}"),
-                None => "no weight yet, the penalty has no gradient".to_owned(),
+            let index = calibration.index;
+            let name = self.regularizer.names()[index].clone();
+            let result = match (
+                calibration.weight,
+                self.regularizer.penalties()[index].weight,
+            ) {
+                (Some(weight), Weight::GradientShare(share)) => format!(
+                    "weight set to {} for a gradient share of {share}",
+                    three_digits(weight)
+                ),
+                (Some(weight), Weight::Fixed(_)) => {
+                    format!("weight set to {}", three_digits(weight))
+                }
+                (None, _) => "no weight yet, because a gradient is zero".to_owned(),
             };
-            observer.note(&format!(
-                "step {}: penalty {}: {found} (gradient norms: task {:.3e}, penalty {:.3e})",
-                self.step, calibration.index, calibration.task_norm, calibration.penalty_norm
+            observer.message(&format!(
+                "step {}: penalty {name}: {result} (gradient norms: task {}, penalty {})",
+                self.step,
+                three_digits(calibration.task_norm),
+                three_digits(calibration.penalty_norm)
             ));
             if let Some(weight) = calibration.weight {
-                let name = format!("penalty{}_full_weight", calibration.index);
-                self.record(epoch, "train", &name, weight);
+                self.record(
+                    epoch,
+                    "train",
+                    &format!("penalty/{name}/full_weight"),
+                    weight,
+                );
             }
         }
         Ok(())
     }
 
-    /// The loss to differentiate, and its parts as numbers.
+    /// Loss to differentiate, and its terms as numbers.
     fn losses(
         &self,
         part: &Part,
@@ -304,13 +386,15 @@ impl Trainer<'_> {
     ) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
         let is_active = self.regularizer.is_active(clock);
-        let capture = match is_active {
-            true => self.capture(),
-            false => Capture::Logits,
+        let capture = if is_active {
+            self.capture()
+        } else {
+            Capture::Logits
         };
         let mut losses = StepLosses::default();
         let (task, activations) = profile.measure(Phase::Forward, || {
             let (task, activations) = self.forward(part, capture);
+            // Reading the loss waits for the device, so that the forward pass is timed here and not later.
             losses.task = task.clone().into_scalar();
             (task, activations)
         });
@@ -332,17 +416,50 @@ impl Trainer<'_> {
                 ("gated", gated),
             ];
             losses.terms.extend(
-                numbers.map(|(name, value)| (format!("penalty{}_{name}", term.index), value)),
+                numbers.map(|(number, value)| (format!("penalty/{}/{number}", term.name), value)),
             );
         }
         Ok((task + topology.loss, losses))
     }
 }
 
-/// A different seed for every step of every run, and for every part of a step.
+/// Seed of a part of a step, different for every run, step and part.
 fn step_seed(seed: u64, step: usize, part: usize) -> u64 {
-    // The odd constants of SplitMix64 keep runs of neighbouring seeds, and parts, apart.
+    // Large odd constants (of SplitMix64) keep the seeds of neighbouring runs and parts far apart.
     seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
         .wrapping_add((part as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9))
         .wrapping_add(step as u64 + 1)
+}
+
+/// Number with three significant digits, in scientific notation if it is very small or very large.
+fn three_digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let exponent = value.abs().log10().floor();
+    if !(-4.0..5.0).contains(&exponent) {
+        return format!("{value:.2e}");
+    }
+    let decimals = (2.0 - exponent).max(0.0) as usize;
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::three_digits;
+
+    #[test]
+    fn numbers_have_three_significant_digits() {
+        let cases = [
+            (0.010_842, "0.0108"),
+            (1.702, "1.70"),
+            (15.7, "15.7"),
+            (-1234.5, "-1234"),
+            (2.5e-7, "2.50e-7"),
+            (0.0, "0"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(three_digits(value), text);
+        }
+    }
 }

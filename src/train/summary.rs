@@ -1,4 +1,4 @@
-//! What a finished training leaves in `summary.json`.
+//! Final metrics of a run, as stored in `summary.json`.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,26 @@ use crate::config::Config;
 use crate::model::Task;
 use crate::run::CheckpointState;
 
-/// Final metrics.
+/// Final metrics of a finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// The step that the checkpoint best on the validation split was taken at.
+pub struct RunSummary {
+    /// Step of the best checkpoint.
     pub best_step: usize,
-    /// Optimiser steps taken.
+    /// Number of optimiser steps of the run.
     pub steps: usize,
-    /// Wall-clock seconds of training, evaluations and all processes included.
+    /// Wall-clock time of the run in seconds, with evaluations and earlier processes.
     pub seconds: f64,
-    /// Share of the time of training steps that went to the penalties, a fraction.
+    /// Fraction of the time in training steps that was spent in penalties.
     pub topology_share: f64,
-    /// What the best checkpoint does on the test split, `test_<metric>`, `test_loss`,
-    /// `test_coherence_<metric>` and the distances between neighbouring layers and frames; and on the validation split, `validation_<metric>`.
+    /// Metrics of the best checkpoint by name.
+    ///
+    /// On the test split: `test_<metric>`, `test_loss`, `test_coherence_<metric>`, and the distances between
+    /// neighbouring layers and consecutive frames. On the validation split: `validation_<metric>`.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Numbers on the test split beside those of the task: normalised 2-Wasserstein distances, by
-/// dimension.
+/// Names of the normalised 2-Wasserstein distances on the test split, without the prefix `test_`.
 const DISTANCES: [&str; 4] = [
     "h0_distance_to_next",
     "h1_distance_to_next",
@@ -37,7 +38,8 @@ const DISTANCES: [&str; 4] = [
     "h1_distance_to_next_frame",
 ];
 
-impl Summary {
+impl RunSummary {
+    /// Collects the metrics of the best checkpoint.
     pub(super) fn new(
         task: Task,
         test: &Evaluation,
@@ -56,7 +58,7 @@ impl Summary {
         let robustness = robustness.into_iter();
         metrics.extend(robustness.map(|(name, value)| (format!("test_{name}"), value)));
         if let (Some(validation), Some(name)) = (best.validation, task.metrics().first()) {
-            let value = task.of_score(validation.score);
+            let value = task.metric_from_score(validation.score);
             metrics.insert(format!("validation_{name}"), value);
         }
         let distances = [
@@ -77,18 +79,26 @@ impl Summary {
         }
     }
 
-    /// TensorBoard tags of the metrics that a run of this configuration may end with.
+    /// TensorBoard tags of the final metrics that a run of this configuration may have.
     pub fn tags(config: &Config) -> Vec<String> {
-        let task = Task::of(&config.spec.model);
-        let tested = task.metrics().iter().chain(&["loss"]).chain(&DISTANCES);
+        let task = Task::from_config(&config.spec.model);
         let coherence = coherence::names(task).map(|name| format!("coherence_{name}"));
-        let tested = tested.map(|name| (*name).to_owned()).chain(coherence);
         let robustness = config.spec.robustness.map(|_| robustness::names(task));
-        let tested = tested.chain(robustness.into_iter().flatten());
-        let tested = tested.map(|name| format!("summary/test_{name}"));
-        let best = task.metrics().iter().take(1);
-        tested
-            .chain(best.map(|name| format!("summary/validation_{name}")))
-            .collect()
+        let test_tags = task
+            .metrics()
+            .iter()
+            .chain(&["loss"])
+            .chain(&DISTANCES)
+            .map(|name| (*name).to_owned())
+            .chain(coherence)
+            .chain(robustness.into_iter().flatten())
+            .map(|name| format!("summary/test_{name}"));
+        // The best checkpoint is chosen by the first metric, on the validation split.
+        let validation_tag = task
+            .metrics()
+            .iter()
+            .take(1)
+            .map(|name| format!("summary/validation_{name}"));
+        test_tags.chain(validation_tag).collect()
     }
 }

@@ -1,65 +1,71 @@
-//! Where the time of a training goes.
+//! Time measurements of a training.
 
 use std::time::{Duration, Instant};
 
-/// Wall-clock time, that of earlier processes included.
+/// Wall-clock time of a run, including that of earlier processes.
 pub(super) struct Timing {
-    before: f64,
+    /// Seconds of earlier processes.
+    earlier_seconds: f64,
     started: Instant,
+    /// Seconds spent in training steps.
     pub(super) in_steps: f64,
+    /// Seconds spent in penalties.
     pub(super) in_topology: f64,
 }
 
 impl Timing {
+    /// Continues from the seconds of earlier processes.
     pub(super) fn new(seconds: f64, in_steps: f64, in_topology: f64) -> Self {
         Self {
-            before: seconds,
+            earlier_seconds: seconds,
             started: Instant::now(),
             in_steps,
             in_topology,
         }
     }
 
+    /// Adds one step, and the part of it spent in penalties.
     pub(super) fn add(&mut self, step: Duration, topology: Duration) {
         self.in_steps += step.as_secs_f64();
         self.in_topology += topology.as_secs_f64();
     }
 
+    /// Seconds since the run was first started, without pauses between processes.
     pub(super) fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
+        self.earlier_seconds + self.started.elapsed().as_secs_f64()
     }
 
-    /// Share of the time of training steps that went to the penalties, a fraction.
+    /// Fraction of the time in training steps that was spent in penalties.
     pub(super) fn topology_share(&self) -> f64 {
         self.in_topology / self.in_steps.max(f64::MIN_POSITIVE)
     }
 }
 
-/// A part of a training step.
+/// Phase of a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Samples as tensors, and the wait for those that are not yet made or decoded.
+    /// Moving samples to the device, and waiting for samples that are not loaded yet.
     Data,
-    /// The model and the task's loss.
+    /// Forward pass of the model, and the task loss.
     Forward,
-    /// Distances between rows of attention, or tokens.
+    /// Distances between attention rows or hidden states.
     Distances,
-    /// Bars of the distances.
+    /// Persistence diagrams of the distances.
     Persistence,
-    /// Comparison of the diagrams.
+    /// Comparison of diagrams: matchings and distances between them.
     Matching,
-    /// From derivatives of bars to those of rows.
+    /// Gradient with respect to the rows, from that with respect to births and deaths.
     CriticalEdges,
-    /// The rest of the backward pass.
+    /// Backward pass, apart from the gradients of penalties.
     Backward,
-    /// Clipping, and the new parameters.
+    /// Gradient clipping and the parameter update.
     Optimizer,
-    /// Numbers written.
+    /// Writing of logged numbers.
     Logging,
 }
 
 impl Phase {
-    /// All, in the order of a step.
+    /// All phases, in the order of a step.
     pub const ALL: [Self; 9] = [
         Self::Data,
         Self::Forward,
@@ -72,7 +78,7 @@ impl Phase {
         Self::Logging,
     ];
 
-    /// One word, as in the tags of TensorBoard.
+    /// Name as used in TensorBoard tags.
     pub fn name(self) -> &'static str {
         match self {
             Self::Data => "data",
@@ -88,31 +94,32 @@ impl Phase {
     }
 }
 
-/// Where the time of steps went.
+/// Time of each phase, summed over steps.
 ///
-/// On a device that works in the background a phase is charged with the wait for its results, which
-/// may be results of earlier phases.
+/// On a device that computes asynchronously, a phase includes the wait for its results, which may depend on work
+/// that earlier phases queued.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Profile {
-    /// Steps taken.
+    /// Number of steps.
     pub n_steps: usize,
-    /// Wall-clock time of the steps.
+    /// Wall-clock time of all steps.
     pub in_steps: Duration,
     in_phases: [Duration; Phase::ALL.len()],
 }
 
 impl Profile {
-    /// Wall-clock time of a part of the steps.
+    /// Wall-clock time of one phase, summed over the steps.
     pub fn time(&self, phase: Phase) -> Duration {
         self.in_phases[phase as usize]
     }
 
-    /// Time in no phase: measurements of gradient shares, checks.
+    /// Time outside of all phases, such as measurements of gradient shares.
     pub fn rest(&self) -> Duration {
         let in_phases: Duration = self.in_phases.iter().sum();
         self.in_steps.saturating_sub(in_phases)
     }
 
+    /// Time spent in penalties.
     pub(super) fn in_topology(&self) -> Duration {
         let phases = [
             Phase::Distances,
@@ -123,18 +130,20 @@ impl Profile {
         phases.map(|phase| self.time(phase)).iter().sum()
     }
 
+    /// Adds time to a phase.
     pub(super) fn add(&mut self, phase: Phase, time: Duration) {
         self.in_phases[phase as usize] += time;
     }
 
-    /// Runs a part of a step.
+    /// Runs a part of a step, and adds its time to a phase.
     pub(super) fn measure<R>(&mut self, phase: Phase, part: impl FnOnce() -> R) -> R {
         let started = Instant::now();
-        let found = part();
+        let result = part();
         self.add(phase, started.elapsed());
-        found
+        result
     }
 
+    /// Adds the times of another profile.
     pub(super) fn add_step(&mut self, step: &Self) {
         self.n_steps += step.n_steps;
         self.in_steps += step.in_steps;
@@ -144,7 +153,7 @@ impl Profile {
     }
 }
 
-/// The high-water mark of this process's resident memory in bytes, which Linux tells.
+/// Peak resident memory of this process, in bytes; `None` on systems other than Linux.
 pub fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -159,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phases_and_the_rest_make_up_the_steps() {
+    fn phases_and_rest_sum_to_the_step_time() {
         let mut profile = Profile::default();
         for (k, phase) in Phase::ALL.into_iter().enumerate() {
             let step = &mut Profile {

@@ -1,4 +1,4 @@
-//! The training loop: where it starts, what follows what, and what is kept.
+//! The training loop: steps, validations and checkpoints, in this order.
 
 use std::io;
 use std::path::Path;
@@ -10,13 +10,13 @@ use burn::optim::ModuleOptimizer;
 use burn::prelude::*;
 
 use super::charts;
-use super::collapse::CollapseWatch;
+use super::collapse::CollapseMonitor;
 use super::error::TrainError;
 use super::evaluate::{Coherence, Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
 use super::prefetch::Prefetch;
 use super::robustness;
-use super::summary::Summary;
+use super::summary::RunSummary;
 use super::timing::{Profile, Timing};
 use crate::config::{CollapseAction, Config};
 use crate::data::Splits;
@@ -27,68 +27,71 @@ use crate::run::{
     write_atomically,
 };
 
-/// What is to be trained, on what, and where it is kept.
+/// Everything that a training or an evaluation needs: configuration, data, run directory and device.
 pub struct Job<'a> {
-    /// The run's configuration.
+    /// Configuration of the run.
     pub config: &'a Config,
-    /// The samples.
+    /// Training, validation and test split.
     pub data: &'a Splits,
-    /// Where everything is written; new, or left by a process that stopped.
+    /// Run directory: a new one, or one left by a process that stopped.
     pub run: &'a RunDirectory,
-    /// Without autodiff.
+    /// Device to run on, without autodiff.
     pub device: &'a Device,
-    /// Whether to log where the time of steps goes, and to tell it in the end.
+    /// True if the time of each phase of a step is logged, and reported at the end.
     pub profiles: bool,
-    /// Set from outside, asks for a checkpoint and an end after the current step.
+    /// Set by a signal handler or another thread; training then writes a checkpoint after the current step and ends.
     pub stop: &'a AtomicBool,
 }
 
-/// How a training ended.
+/// Result of a training that ended without an error.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Every step was taken, and the test split was looked at once.
-    Finished(Summary),
-    /// It was asked to stop, and can go on from the checkpoint of this step.
+    /// Every step was taken, and the best checkpoint was evaluated on the test split.
+    Finished(RunSummary),
+    /// The training was interrupted by [`Job::stop`], and can be resumed from the checkpoint of this step.
     Interrupted {
-        /// Optimiser steps done.
+        /// Number of optimiser steps done.
         step: usize,
     },
 }
 
-/// Trains a model as the configuration says, from the newest checkpoint of the run directory or
-/// from the beginning, and evaluates it once on the test split.
+/// Trains a model from the newest checkpoint of the run directory, or from the beginning, and evaluates its best
+/// checkpoint once on the test split.
 ///
-/// A run that was stopped or killed, and is taken up again as often as wanted, ends with the same
-/// checkpoints and the same `metrics.jsonl`, bit for bit, as one that was not.
+/// A run that is stopped or killed and resumed, any number of times, ends with the same checkpoints and the same
+/// `metrics.jsonl`, bit for bit, as an uninterrupted run.
 ///
 /// # Errors
 ///
 /// [`TrainError::Diverged`] if a loss is not finite, [`TrainError::Collapsed`] if the attention
-/// collapsed and the configuration says to stop; the checkpoints so far stay.
+/// collapsed and the configuration asks to stop; existing checkpoints are kept.
 /// [`TrainError::Files`] if the run directory cannot be read or written.
 pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let mut trainer = Trainer::open(job, observer)?;
-    let ran = trainer.run(observer);
+    let result = trainer.run(observer);
     if job.profiles {
         observer.profile(&trainer.profile);
     }
-    if ran.is_err() {
-        trainer.log.show(charts::fail);
+    if result.is_err() {
+        // Without this, TensorBoard would show the run as still running.
+        trainer.log.write_event(charts::fail);
     }
-    let is_done = ran?;
-    let test = match is_done {
-        true => evaluate_best(job, &job.data.test, observer)?,
-        false => None,
+    let is_done = result?;
+    let test = if is_done {
+        evaluate_best(job, &job.data.test, observer)?
+    } else {
+        None
     };
     let robustness = match test {
         Some(_) => robustness::summary_metrics(job, observer)?,
         None => None,
     };
+    // An interrupted evaluation is repeated from its start when the run is resumed: the last checkpoint is complete.
     let (Some((test, best)), Some(robustness)) = (test, robustness) else {
         return Ok(Outcome::Interrupted { step: trainer.step });
     };
-    let task = Task::of(&job.config.spec.model);
-    let summary = Summary::new(
+    let task = Task::from_config(&job.config.spec.model);
+    let summary = RunSummary::new(
         task,
         &test,
         robustness,
@@ -96,9 +99,11 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
         trainer.step,
         &trainer.timing,
     );
-    trainer.log.show(|events| charts::finish(events, &summary));
+    trainer
+        .log
+        .write_event(|events| charts::finish(events, &summary));
     trainer.sync_metrics()?;
-    trainer.tell_warnings(observer);
+    trainer.log_warnings(observer);
     let json = serde_json::to_vec_pretty(&summary).expect("a summary can be written");
     write_atomically(&job.run.summary(), &json).map_err(TrainError::files(format_args!(
         "write {}",
@@ -107,25 +112,28 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     Ok(Outcome::Finished(summary))
 }
 
+/// State of a training.
 pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job<'a>,
+    /// Device with autodiff.
     pub(super) device: Device,
     pub(super) model: Network,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) regularizer: TopologyRegularizer,
-    /// Optimiser steps done.
+    /// Number of optimiser steps done.
     pub(super) step: usize,
     pub(super) timing: Timing,
-    /// Of the steps of this process.
+    /// Time of all steps of this process.
     pub(super) profile: Profile,
-    /// Of those since the last logged one.
+    /// Time of the steps since the last logged one.
     pub(super) recent: Profile,
     pub(super) samples: Prefetch,
-    pub(super) collapse: CollapseWatch,
-    /// Of the model as it is now; `None` until the validation split was looked at.
+    pub(super) collapse: CollapseMonitor,
+    /// Validation score of the current parameters; `None` if they were not validated yet.
     pub(super) validation: Option<ValidationScore>,
+    /// True if the current step has a checkpoint.
     pub(super) is_saved: bool,
-    /// Whether the last checkpoint could not be written, which is told once.
+    /// True if the last checkpoint could not be written; a series of failures is reported once.
     pub(super) is_failing: bool,
     pub(super) checkpoints: Checkpoints,
     pub(super) log: MetricsLog,
@@ -133,9 +141,10 @@ pub(super) struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    /// Takes every step that is left; `false` if asked to stop before.
+    /// Takes all remaining steps; false if interrupted before the end.
     fn run(&mut self, observer: &mut dyn Observer) -> Result<bool, TrainError> {
         loop {
+            // Also true on resuming from a checkpoint written before the validation of its epoch, which then follows.
             let is_boundary = self.step > 0 && self.step.is_multiple_of(self.steps_per_epoch());
             if is_boundary
                 && self.validation.is_none()
@@ -153,6 +162,7 @@ impl Trainer<'_> {
                 return Ok(is_last);
             }
             let report = self.take_step(observer)?;
+            // The score and the checkpoint are those of the parameters before this step.
             self.validation = None;
             self.is_saved = false;
             observer.step(&report);
@@ -167,19 +177,22 @@ impl Trainer<'_> {
             {
                 self.save(observer)?;
             }
-            self.tell_warnings(observer);
+            self.log_warnings(observer);
         }
     }
 
+    /// Number of optimiser steps per epoch.
     pub(super) fn steps_per_epoch(&self) -> usize {
         let n_samples = self.job.data.train.len();
         self.job.config.spec.training.steps_per_epoch(n_samples)
     }
 
+    /// Number of optimiser steps of the whole run.
     pub(super) fn total_steps(&self) -> usize {
         self.job.config.spec.training.epochs * self.steps_per_epoch()
     }
 
+    /// Position in the training, which the schedules of penalties depend on.
     pub(super) fn clock(&self) -> Clock {
         Clock {
             step: self.step,
@@ -187,11 +200,12 @@ impl Trainer<'_> {
         }
     }
 
+    /// Wall-clock time of the run, earlier processes included.
     fn elapsed(&self) -> Duration {
         Duration::from_secs_f64(self.timing.seconds())
     }
 
-    /// `None` if asked to stop meanwhile; then nothing was recorded.
+    /// Validates the model and logs the results; `None` if interrupted, in which case nothing was logged.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
@@ -199,10 +213,11 @@ impl Trainer<'_> {
         let is_due = |every_epochs: usize| {
             epoch.is_multiple_of(every_epochs) || self.step == self.total_steps()
         };
-        let is_shown = is_due(spec.logging.pictures_every_epochs);
-        let coherence = match is_due(spec.logging.coherence_every_epochs) {
-            true => Coherence::Measured,
-            false => Coherence::Skipped,
+        let draws_plots = is_due(spec.logging.images_every_epochs);
+        let coherence = if is_due(spec.logging.coherence_every_epochs) {
+            Coherence::Measured
+        } else {
+            Coherence::Skipped
         };
         let samples = &self.job.data.validation;
         let Some(validation) = evaluate(self.job, &model, samples, coherence)? else {
@@ -210,7 +225,7 @@ impl Trainer<'_> {
         };
         self.require_finite("validation loss", validation.loss, f64::NAN)?;
         self.validation = Some(ValidationScore {
-            score: Task::of(&spec.model).score(&validation.metrics),
+            score: Task::from_config(&spec.model).score(&validation.metrics),
             loss: validation.loss,
         });
         self.record(epoch, "validation", "loss", validation.loss);
@@ -221,64 +236,78 @@ impl Trainer<'_> {
         for (name, value) in validation.coherence.iter().chain(&means) {
             self.record(epoch, "validation", name, *value);
         }
-        let low = self.collapse.look(&validation.monitor.mean_distances());
-        self.record(epoch, "validation", "collapse/n_layers", low.len() as f64);
+        let collapsed = self.collapse.update(&validation.monitor.mean_distances());
+        self.record(
+            epoch,
+            "validation",
+            "collapse/n_layers",
+            collapsed.len() as f64,
+        );
         let step = self.step;
-        self.log
-            .show(|events| charts::lifetimes(events, &validation.monitor, step));
-        if is_shown {
+        self.log.write_event(|events| {
+            charts::persistence_histograms(events, &validation.monitor, step)
+        });
+        if draws_plots {
             self.log
-                .show(|events| charts::pictures(events, &validation.monitor, step));
-            self.show_clip(&validation)?;
+                .write_event(|events| charts::diagram_plots(events, &validation.monitor, step));
+            self.log_clip(&validation)?;
         }
-        if let Some((message, action)) = self.collapse.alarm(&low, self.step) {
+        if let Some((message, action)) = self.collapse.alarm(&collapsed, self.step) {
             if action == CollapseAction::Stop {
                 self.save(observer)?;
                 return Err(TrainError::Collapsed(message));
             }
-            observer.note(&message);
+            observer.message(&message);
         }
         Ok(Some(validation))
     }
 
-    /// The first validation clip as it plays, beside its diagrams; nothing for images.
-    fn show_clip(&mut self, validation: &Evaluation) -> Result<(), TrainError> {
+    /// Logs an animation of the first validation clip and its diagrams; does nothing for images.
+    fn log_clip(&mut self, validation: &Evaluation) -> Result<(), TrainError> {
         let spec = self.job.config.spec.samples;
         if spec.n_frames == 1 {
             return Ok(());
         }
-        let clip = self.job.data.validation.get(0);
-        let clip = clip.map_err(|e| TrainError::Files(e.to_string()))?;
+        let clip = self
+            .job
+            .data
+            .validation
+            .get(0)
+            .map_err(|e| TrainError::Files(e.to_string()))?;
         let step = self.step;
         self.log
-            .show(|events| charts::clip(events, &clip, spec, validation, step));
+            .write_event(|events| charts::clip(events, &clip, spec, validation, step));
         Ok(())
     }
 
-    /// Takes a checkpoint; one that cannot be written is told of once, and training goes on.
+    /// Writes a checkpoint. A failed write is reported once, and training continues.
     fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let written = self.write_checkpoint();
-        self.tell_warnings(observer);
-        match written {
+        let result = self.write_checkpoint();
+        self.log_warnings(observer);
+        match result {
+            // A full disk may have room again later; a deleted run directory is final.
             Err(TrainError::Files(message)) if self.job.run.root().is_dir() => {
                 if !self.is_failing {
-                    observer.note(&format!("{message}; training goes on, and tries again"));
+                    observer.message(&format!(
+                        "{message}; training continues, and tries again at the next checkpoint"
+                    ));
                 }
                 self.is_failing = true;
                 Ok(())
             }
-            written => {
+            result => {
                 self.is_failing = false;
-                written
+                result
             }
         }
     }
 
+    /// Writes a checkpoint of the current step.
     fn write_checkpoint(&mut self) -> Result<(), TrainError> {
         let root = self.job.run.root();
         if !root.is_dir() {
             return Err(TrainError::Files(format!(
-                "{}: the run directory is gone, so nothing more can be kept; stopped at step {}",
+                "{}: the run directory no longer exists, so nothing more can be saved; stopped at step {}",
                 root.display(),
                 self.step
             )));
@@ -291,6 +320,7 @@ impl Trainer<'_> {
             seconds: self.timing.seconds(),
             seconds_in_steps: self.timing.in_steps,
             seconds_in_topology: self.timing.in_topology,
+            // The log is on disk before the checkpoint, so that a usable checkpoint never points beyond its end.
             metrics_bytes: self.sync_metrics()?,
             config_sha256: self.config_sha256.clone(),
         };
@@ -315,6 +345,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// Path of the newest checkpoint, for messages.
     fn newest_checkpoint(&self) -> String {
         match self.checkpoints.newest() {
             Some((_, path)) => path.display().to_string(),
@@ -322,6 +353,7 @@ impl Trainer<'_> {
         }
     }
 
+    /// Writes the log to disk; returns its length in bytes.
     fn sync_metrics(&mut self) -> Result<u64, TrainError> {
         let path = self.job.run.metrics();
         self.log
@@ -329,22 +361,25 @@ impl Trainer<'_> {
             .map_err(TrainError::files(format_args!("write {}", path.display())))
     }
 
-    pub(super) fn require_finite(&self, what: &str, value: f64, lr: f64) -> Result<(), TrainError> {
+    /// Returns [`TrainError::Diverged`] if a value is NaN or infinite. `lr` is NaN outside of a step.
+    pub(super) fn require_finite(&self, name: &str, value: f64, lr: f64) -> Result<(), TrainError> {
         if value.is_finite() {
             return Ok(());
         }
-        let at_rate = match lr.is_nan() {
-            true => String::new(),
-            false => format!(", learning rate {lr:.2e}"),
+        let at_rate = if lr.is_nan() {
+            String::new()
+        } else {
+            format!(", learning rate {lr:.2e}")
         };
         Err(TrainError::Diverged(format!(
-            "{what} became {value} at step {} (epoch {}{at_rate}); last good checkpoint: {}; lower training.optimizer.lr or set training.clip_norm",
+            "{name} became {value} at step {} (epoch {}{at_rate}); last good checkpoint: {}; lower training.optimizer.lr or set training.clip_norm",
             self.step,
             self.step / self.steps_per_epoch(),
             self.newest_checkpoint()
         )))
     }
 
+    /// Logs one number of the current step.
     pub(super) fn record(&mut self, epoch: usize, split: &str, name: &str, value: f64) {
         self.log.log(Record {
             step: self.step,
@@ -355,16 +390,17 @@ impl Trainer<'_> {
         });
     }
 
-    /// A number about this machine rather than about the model: for TensorBoard alone.
+    /// Logs a number about this machine to TensorBoard only: `metrics.jsonl` must be equal for equal trainings.
     pub(super) fn record_timing(&mut self, name: &str, value: f64) {
         let step = self.step;
         self.log
-            .show(|events| events.scalar(&format!("time/{name}"), value, step));
+            .write_event(|events| events.scalar(&format!("time/{name}"), value, step));
     }
 
-    pub(super) fn tell_warnings(&mut self, observer: &mut dyn Observer) {
+    /// Passes warnings of the log to the observer.
+    pub(super) fn log_warnings(&mut self, observer: &mut dyn Observer) {
         for warning in self.log.take_warnings() {
-            observer.note(&warning);
+            observer.message(&warning);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a person sees on bad input.
+//! Error messages for bad input, and the output of commands that need no long training.
 
 mod persistence;
 mod reference;
@@ -6,8 +6,8 @@ mod reference;
 use crate::train::tiny_config;
 use crate::util::{TestDir, program, run_program};
 
-/// Runs `train` on the tiny configuration with a change, and expects one sentence and exit code 2.
-fn refused(change: impl Fn(&str) -> String, arguments: &[&str]) -> String {
+/// Error message of `train` on a modified tiny configuration; asserts exit code 2 and a single line.
+fn error_message(change: impl Fn(&str) -> String, arguments: &[&str]) -> String {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
     let path = directory.path().join(&config);
@@ -29,8 +29,9 @@ fn refused(change: impl Fn(&str) -> String, arguments: &[&str]) -> String {
         .to_owned()
 }
 
-fn replaced(from: &'static str, to: &'static str) -> String {
-    refused(
+/// Error message of `train` if `from` is replaced by `to` in the configuration.
+fn error_with(from: &'static str, to: &'static str) -> String {
+    error_message(
         |text| {
             assert!(text.contains(from), "{from}");
             text.replace(from, to)
@@ -40,87 +41,90 @@ fn replaced(from: &'static str, to: &'static str) -> String {
 }
 
 #[test]
-fn bad_configurations_give_one_clear_sentence() {
+fn bad_configurations_give_one_clear_message() {
     let cases = [
         (
-            replaced("weight = {", "wieght = {"),
+            error_with("weight = {", "wieght = {"),
             "tiny.toml:30:1: unknown key `wieght` in [[topology]] (did you mean `weight`?)",
         ),
         (
-            replaced("epochs = 1", "epochs = \"many\""),
+            error_with("epochs = 1", "epochs = \"many\""),
             "tiny.toml:16:1: `training.epochs`: expected a non-negative whole number, found ",
         ),
         (
-            replaced("epochs = 1", "epochs = -1"),
+            error_with("epochs = 1", "epochs = -1"),
             "tiny.toml:16:1: `training.epochs`: expected a non-negative whole number, found ",
         ),
         (
-            replaced("batch_size = 128", "batch_size = 0"),
+            error_with("batch_size = 128", "batch_size = 0"),
             "tiny.toml:17:1: `training.batch_size`: batch_size is 0, expected at least 1",
         ),
         (
-            replaced("patch_size = 4", "patch_size = 3"),
+            error_with("patch_size = 4", "patch_size = 3"),
             "tiny.toml:12:1: `model.patch_size`: patch_size 3 does not divide the images, 8 by 8 pixels",
         ),
         (
-            replaced("n_heads = 2", "n_heads = 3"),
+            error_with("n_heads = 2", "n_heads = 3"),
             "tiny.toml:11:1: `model.n_heads`: n_heads 3 does not divide d_model 8",
         ),
     ];
     assert_start(cases);
 }
 
+/// Asserts that each message starts with the expected text.
 fn assert_start<const N: usize>(cases: [(String, &str); N]) {
-    for (found, expected) in cases {
+    for (actual, expected) in cases {
         assert!(
-            found.starts_with(expected),
-            "\n   found {found}\nexpected {expected}"
+            actual.starts_with(expected),
+            "\n  actual {actual}\nexpected {expected}"
         );
     }
 }
 
-/// What is said of another `[data]` table on the line of `kind = "digits"`.
-fn data(table: &'static str) -> String {
-    replaced("kind = \"digits\"", table)
+/// Error message of `train` with another `[data]` table in place of `kind = "digits"`.
+fn error_with_data(table: &'static str) -> String {
+    error_with("kind = \"digits\"", table)
 }
 
 #[test]
-fn bad_data_tables_give_one_clear_sentence() {
+fn bad_data_tables_give_one_clear_message() {
     assert_start([
         (
-            data("kind = \"digits\"\npath = \"x\""),
+            error_with_data("kind = \"digits\"\npath = \"x\""),
             "tiny.toml:7:1: unknown key `path` in [data]; nothing is allowed here",
         ),
         (
-            data("kind = \"mnits\""),
+            error_with_data("kind = \"mnits\""),
             "tiny.toml:6:1: unknown kind `mnits` in [data] (did you mean `mnist`?); expected one of `digits`, `mnist`, `cifar10`, `cifar100`, `image_folder`",
         ),
         (
-            data("kind = \"mnist\"\npath = \"x\""),
+            error_with_data("kind = \"mnist\"\npath = \"x\""),
             "tiny.toml:5:1: missing key `validation_fraction` in [data]",
         ),
         (
-            data("kind = \"cifar10\"\nvalidation_fraction = 0.1"),
+            error_with_data("kind = \"cifar10\"\nvalidation_fraction = 0.1"),
             "tiny.toml:5:1: missing key `path` in [data]",
         ),
         (
-            data("kind = \"cifar100\"\npath = \"x\"\nvalidation_fraction = 1"),
+            error_with_data("kind = \"cifar100\"\npath = \"x\"\nvalidation_fraction = 1"),
             "tiny.toml:8:1: `data.validation_fraction`: validation_fraction is 1, expected a fraction above 0 and below 1",
         ),
         (
-            data("kind = \"cifar10\"\npath = \"\"\nvalidation_fraction = 0.1"),
+            error_with_data("kind = \"cifar10\"\npath = \"\"\nvalidation_fraction = 0.1"),
             "tiny.toml:7:1: `data.path`: path is empty, expected the directory of the data",
         ),
         (
-            data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 0\nn_classes = 2"),
+            error_with_data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 0\nn_classes = 2"),
             "tiny.toml:8:1: `data.image_size`: image_size is 0, expected at least 1 pixel",
         ),
         (
-            data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 8\nn_classes = 1"),
+            error_with_data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 8\nn_classes = 1"),
             "tiny.toml:9:1: `data.n_classes`: n_classes is 1, expected at least 2",
         ),
         (
-            data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 30\nn_classes = 2"),
+            error_with_data(
+                "kind = \"image_folder\"\npath = \"x\"\nimage_size = 30\nn_classes = 2",
+            ),
             "tiny.toml:15:1: `model.patch_size`: patch_size 4 does not divide the images, 30 by 30 pixels",
         ),
     ]);
@@ -128,17 +132,17 @@ fn bad_data_tables_give_one_clear_sentence() {
 
 #[cfg(not(feature = "download"))]
 #[test]
-fn mnist_without_a_path_says_how_to_get_it() {
+fn mnist_without_a_path_explains_how_to_get_it() {
     assert_eq!(
-        data("kind = \"mnist\"\nvalidation_fraction = 0.1"),
+        error_with_data("kind = \"mnist\"\nvalidation_fraction = 0.1"),
         "tiny.toml:5:1: `data`: missing key `path` in [data]; set `path` to the directory of the MNIST files, or build with `--features download` to fetch them"
     );
 }
 
 #[test]
-fn bad_training_keys_give_one_clear_sentence() {
-    let with = |line: &'static str| replaced("epochs = 1", line);
-    let augment = |table: &'static str| replaced("{ shift = 1, rotation = 5.0 }", table);
+fn bad_training_keys_give_one_clear_message() {
+    let with = |line: &'static str| error_with("epochs = 1", line);
+    let augment = |table: &'static str| error_with("{ shift = 1, rotation = 5.0 }", table);
     assert_start([
         (
             with("epochs = 1\nlabel_smoothing = 1.0"),
@@ -173,28 +177,28 @@ fn bad_training_keys_give_one_clear_sentence() {
             "tiny.toml:19:13: `training.augment.flip`: expected true or false, found integer 1",
         ),
         (
-            replaced("kind = \"cosine\", warmup", "kind = \"constant\", warmup"),
+            error_with("kind = \"cosine\", warmup", "kind = \"constant\", warmup"),
             "tiny.toml:21:33: unknown key `warmup_steps` in [training.schedule]; nothing is allowed here",
         ),
     ]);
 }
 
 #[test]
-fn an_unknown_device_is_named_with_the_known_ones() {
-    let message = refused(str::to_owned, &["--device", "gpu9"]);
+fn unknown_devices_give_the_list_of_devices() {
+    let message = error_message(str::to_owned, &["--device", "gpu9"]);
     assert!(
         message.starts_with("unknown device `gpu9`, expected one of flex"),
         "{message}"
     );
     #[cfg(not(feature = "cuda"))]
     assert_eq!(
-        refused(str::to_owned, &["--device", "cuda"]),
+        error_message(str::to_owned, &["--device", "cuda"]),
         "this program was built without the device `cuda`; build it with `--features cuda`"
     );
 }
 
 #[test]
-fn a_missing_and_an_empty_file_are_told_apart() {
+fn missing_and_empty_files_have_different_messages() {
     let directory = TestDir::new();
     std::fs::write(directory.path().join("empty.toml"), "# nothing\n").unwrap();
     for (file, expected) in [
@@ -215,7 +219,7 @@ fn a_missing_and_an_empty_file_are_told_apart() {
 }
 
 #[test]
-fn an_existing_run_directory_is_left_alone() {
+fn existing_run_directories_are_not_overwritten() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     std::fs::create_dir_all(directory.path().join("runs/tiny")).unwrap();
@@ -224,7 +228,7 @@ fn an_existing_run_directory_is_left_alone() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "burn-topology: runs/tiny exists already, and runs are never overwritten; go on with it by `--resume runs/tiny`, or choose another place with `--out DIR`\n"
+        "burn-topology: run directory runs/tiny already exists; resume it with `--resume runs/tiny` or choose another with `--out`\n"
     );
     assert_eq!(
         std::fs::read_dir(directory.path().join("runs/tiny"))
@@ -235,19 +239,47 @@ fn an_existing_run_directory_is_left_alone() {
 }
 
 #[test]
-fn a_slash_at_the_end_of_a_new_directory_is_fine() {
+fn output_directories_may_end_with_a_slash() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     let arguments = ["train", &config, "--out", "new/run/"];
     let output = run_program(directory.path(), &arguments);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     assert!(directory.path().join("new/run/summary.json").is_file());
+}
+
+#[test]
+fn old_names_of_keys_are_accepted_with_one_warning() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    let path = directory.path().join(&config);
+    let text = std::fs::read_to_string(&path).unwrap() + "pictures_every_epochs = 5\n";
+    std::fs::write(&path, &text).unwrap();
+    let line = text.lines().count();
+    let warning = format!(
+        "{config}:{line}:1: `logging.pictures_every_epochs` is now called `logging.images_every_epochs`"
+    );
+    let output = run_program(directory.path(), &["train", &config, "--out", "run"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stderr.matches(&warning).count(), 1, "{stderr}");
+
+    // As in a run directory of an earlier version.
+    let resolved = directory.path().join("run/config.toml");
+    let text = std::fs::read_to_string(&resolved).unwrap();
+    assert!(text.contains("images_every_epochs = 5"), "{text}");
+    let text = text.replace("images_every_epochs", "pictures_every_epochs");
+    std::fs::write(&resolved, text).unwrap();
+    let output = run_program(directory.path(), &["evaluate", "run"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("is now called"), "{stderr}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nobody_to_read_is_no_failure_and_a_full_disk_is_one_sentence() {
+fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     use std::process::Stdio;
     let directory = TestDir::new();
     let run = |stdout: Stdio| {
@@ -272,22 +304,22 @@ fn nobody_to_read_is_no_failure_and_a_full_disk_is_one_sentence() {
 }
 
 #[test]
-fn a_dry_run_tells_the_cost_and_leaves_nothing() {
+fn dry_runs_print_costs_and_leave_no_files() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
     let before = directory.names();
     let output = run_program(directory.path(), &["train", &config, "--dry-run"]);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    let shown = String::from_utf8(output.stdout).unwrap();
-    for expected in ["1,077 training", "blocks (2)", "of it topology", "9 steps"] {
-        assert!(shown.contains(expected), "{expected} is not in {shown}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    for expected in ["1,077 training", "blocks (2)", "in topology", "9 steps"] {
+        assert!(stdout.contains(expected), "{expected} is not in {stdout}");
     }
     assert_eq!(directory.names(), before);
 }
 
 #[test]
-fn predictions_are_one_line_an_image_and_agree_with_the_evaluation() {
+fn predictions_agree_with_the_evaluation() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     assert!(
@@ -301,17 +333,17 @@ fn predictions_are_one_line_an_image_and_agree_with_the_evaluation() {
     assert_eq!(lines.next(), Some("image,label,class,probability"));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 360);
-    let n_right = rows.iter().filter(|row| row[1] == row[2]).count();
+    let n_correct = rows.iter().filter(|row| row[1] == row[2]).count();
     let evaluated = run_program(directory.path(), &["evaluate", "run"]);
-    let shown = String::from_utf8(evaluated.stdout).unwrap();
-    let accuracy = format!("test: accuracy {:.4}, ", n_right as f64 / 360.0);
-    assert!(shown.starts_with(&accuracy), "{shown}");
+    let stdout = String::from_utf8(evaluated.stdout).unwrap();
+    let accuracy = format!("test: accuracy {:.4}, ", n_correct as f64 / 360.0);
+    assert!(stdout.starts_with(&accuracy), "{stdout}");
     let nothing = run_program(directory.path(), &["predict", "run", "nothing.png"]);
     assert_eq!(nothing.status.code(), Some(2));
 }
 
 #[test]
-fn shipped_configurations_are_valid_and_print_themselves() {
+fn shipped_configurations_are_valid_and_round_trip() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut n_files = 0;
     for entry in std::fs::read_dir(root.join("configs")).unwrap() {
@@ -341,5 +373,5 @@ fn shipped_configurations_are_valid_and_print_themselves() {
         let message = String::from_utf8_lossy(&checked.stderr);
         assert!(checked.status.success(), "{message}");
     }
-    assert!(n_files >= 7, "only {n_files} files were looked at");
+    assert!(n_files >= 7, "only {n_files} files were checked");
 }

@@ -1,11 +1,11 @@
-//! Diagrams of matrices in files, and their distances.
+//! `persistence` and `diagram-distance`: diagrams of matrices in files, and distances between them.
 
 use std::path::Path;
 
 use crate::util::{TestDir, run_program};
 use serde_json::Value;
 
-/// Writes little-endian float32 as numpy.save does.
+/// Writes an .npy file of little-endian float32 numbers, as `numpy.save` does.
 fn save(path: &Path, shape: &str, values: &[f32]) {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
@@ -17,10 +17,12 @@ fn save(path: &Path, shape: &str, values: &[f32]) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Distances between the corners of a square with side 1, diagonals rounded to 1.5.
 const SQUARE: [f32; 16] = [
     0.0, 1.0, 1.5, 1.0, 1.0, 0.0, 1.0, 1.5, 1.5, 1.0, 0.0, 1.0, 1.0, 1.5, 1.0, 0.0,
 ];
 
+/// Runs the program, and parses its output.
 fn json(directory: &TestDir, arguments: &[&str]) -> Value {
     let output = run_program(directory.path(), arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -29,7 +31,8 @@ fn json(directory: &TestDir, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn refused(directory: &TestDir, arguments: &[&str]) -> String {
+/// Error message of a failing command; asserts exit code 2, a single line, and that no file was written.
+fn error_message(directory: &TestDir, arguments: &[&str]) -> String {
     let before = directory.names();
     let output = run_program(directory.path(), arguments);
     assert_eq!(output.status.code(), Some(2));
@@ -40,7 +43,7 @@ fn refused(directory: &TestDir, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn diagrams_of_a_matrix_and_of_a_stack_are_written_and_compared() {
+fn diagrams_of_matrices_are_written_and_compared() {
     let directory = TestDir::new();
     let doubled: Vec<f32> = SQUARE.iter().map(|x| 2.0 * x).collect();
     save(&directory.path().join("square.npy"), "(4, 4)", &SQUARE);
@@ -79,13 +82,13 @@ fn diagrams_of_a_matrix_and_of_a_stack_are_written_and_compared() {
         &directory,
         &["diagram-distance", "both.npz", "cut.npz", "--order", "1"],
     );
-    let found = &distance["dimensions"];
-    assert_eq!(found[0]["distances"], serde_json::json!([0.0, "inf"]));
-    assert_eq!(found[1]["distances"], serde_json::json!(["inf", 0.5]));
+    let dimensions = &distance["dimensions"];
+    assert_eq!(dimensions[0]["distances"], serde_json::json!([0.0, "inf"]));
+    assert_eq!(dimensions[1]["distances"], serde_json::json!(["inf", 0.5]));
 }
 
 #[test]
-fn attention_and_points_are_turned_into_distances() {
+fn attention_and_points_are_converted_to_distances() {
     let directory = TestDir::new();
     let attention = [0.5, 0.5, 0.0, 0.25, 0.25, 0.5, 0.0, 0.0, 1.0];
     save(
@@ -110,7 +113,7 @@ fn attention_and_points_are_turned_into_distances() {
 }
 
 #[test]
-fn bad_matrices_and_outputs_get_one_sentence() {
+fn bad_matrices_and_outputs_give_one_clear_message() {
     let directory = TestDir::new();
     let path = |name: &str| directory.path().join(name);
     save(&path("square.npy"), "(4, 4)", &SQUARE);
@@ -120,35 +123,39 @@ fn bad_matrices_and_outputs_get_one_sentence() {
     save(&path("stack.npy"), "(2, 4, 4)", &[SQUARE, nan].concat());
     std::fs::write(path("text.npy"), "0 1\n1 0\n").unwrap();
     std::fs::write(path("kept.npz"), "mine").unwrap();
-    let of = |input, output| refused(&directory, &["persistence", input, "--output", output]);
+    let error =
+        |input, output| error_message(&directory, &["persistence", input, "--output", output]);
     for (message, expected) in [
         (
-            of("wide.npy", "o.npz"),
+            error("wide.npy", "o.npz"),
             "wide.npy: the matrix has 2 rows and 3 columns",
         ),
         (
-            of("stack.npy", "o.npz"),
+            error("stack.npy", "o.npz"),
             "stack.npy: matrix 1: distance matrix has a NaN at (0, 1)",
         ),
         (
-            of("text.npy", "o.npz"),
+            error("text.npy", "o.npz"),
             "text.npy: this is not an .npy file",
         ),
-        (of("none.npy", "o.npz"), "none.npy: "),
+        (error("none.npy", "o.npz"), "none.npy: "),
         (
-            of("square.npy", "kept.npz"),
-            "kept.npz: is there already; pass --force",
+            error("square.npy", "kept.npz"),
+            "kept.npz already exists; pass --force to overwrite",
         ),
         (
-            refused(
+            error_message(
                 &directory,
                 &["persistence", "square.npy", "--output", ".", "--force"],
             ),
             ".: is not a file",
         ),
-        (of("square.npy", "no/o.npz"), "no/o.npz: cannot be written"),
         (
-            refused(
+            error("square.npy", "no/o.npz"),
+            "no/o.npz: cannot be written",
+        ),
+        (
+            error_message(
                 &directory,
                 &[
                     "persistence",
@@ -162,7 +169,7 @@ fn bad_matrices_and_outputs_get_one_sentence() {
             "square.npy: threshold is -1",
         ),
         (
-            refused(
+            error_message(
                 &directory,
                 &[
                     "persistence",
@@ -176,7 +183,7 @@ fn bad_matrices_and_outputs_get_one_sentence() {
             "wide.npy: row 0 sums to 0.000000, expected 1",
         ),
         (
-            refused(&directory, &["diagram-distance", "kept.npz", "kept.npz"]),
+            error_message(&directory, &["diagram-distance", "kept.npz", "kept.npz"]),
             "kept.npz: this is not an .npz archive",
         ),
     ] {

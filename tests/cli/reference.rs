@@ -1,4 +1,4 @@
-//! `configs/reference.toml` and `configs/schema.json` against the code.
+//! Agreement of `configs/reference*.toml` and `configs/schema.json` with the code.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn schema() -> Value {
     serde_json::from_str(&Config::schema()).unwrap()
 }
 
-/// Images, and clips.
+/// Reference configurations for images and for clips.
 const REFERENCES: [&str; 2] = ["reference.toml", "reference_video.toml"];
 
 fn reference(name: &str) -> String {
@@ -22,7 +22,7 @@ fn reference(name: &str) -> String {
 }
 
 #[test]
-fn the_schema_is_that_of_the_code_and_every_configuration_names_it() {
+fn every_configuration_follows_the_current_schema() {
     let shipped = std::fs::read_to_string(configs().join("schema.json")).unwrap();
     assert!(
         shipped == Config::schema(),
@@ -36,11 +36,13 @@ fn the_schema_is_that_of_the_code_and_every_configuration_names_it() {
         {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(text.starts_with("#:schema schema.json\n"), "{path:?}");
+            let config = Config::read(&path, &[]).unwrap();
+            assert_eq!(config.warnings, [""; 0], "{path:?}");
         }
     }
 }
 
-/// Names of all keys, and of all words that a key can be set to.
+/// Collects the names of all keys, and all words that a key can be set to.
 fn keys_and_words(schema: &Value, keys: &mut BTreeSet<String>, words: &mut BTreeSet<String>) {
     match schema {
         Value::Object(object) => {
@@ -63,7 +65,7 @@ fn keys_and_words(schema: &Value, keys: &mut BTreeSet<String>, words: &mut BTree
 }
 
 #[test]
-fn the_reference_names_every_key_and_every_choice() {
+fn references_have_every_key_and_every_word() {
     let (mut keys, mut words) = (BTreeSet::new(), BTreeSet::new());
     keys_and_words(&schema(), &mut keys, &mut words);
     assert!(keys.len() > 50 && words.len() > 30, "{keys:?} {words:?}");
@@ -78,11 +80,11 @@ fn the_reference_names_every_key_and_every_choice() {
         .iter()
         .filter(|word| !text.contains(&format!("\"{word}\"")))
         .collect();
-    assert!(missing.is_empty(), "choices {missing:?}");
+    assert!(missing.is_empty(), "words {missing:?}");
 }
 
 #[test]
-fn every_other_choice_in_the_reference_is_valid() {
+fn other_values_in_references_are_valid_and_current() {
     for (name, at_least) in REFERENCES.into_iter().zip([20, 8]) {
         let path = configs().join(name);
         let text = reference(name);
@@ -91,12 +93,14 @@ fn every_other_choice_in_the_reference_is_valid() {
         assert!(choices.len() > at_least, "{name}");
         for choice in choices {
             let choice = [choice.to_owned()];
-            Config::read(&path, &choice).unwrap_or_else(|error| panic!("{choice:?}: {error}"));
+            let config =
+                Config::read(&path, &choice).unwrap_or_else(|error| panic!("{choice:?}: {error}"));
+            assert_eq!(config.warnings, [""; 0]);
         }
     }
 }
 
-/// Compares what is written with the defaults that the schema knows.
+/// Compares written values with the defaults in the schema.
 fn compare(schema: &Value, defs: &Value, written: &Value, path: &str, n_compared: &mut usize) {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
         let name = name.rsplit('/').next().unwrap();
@@ -147,7 +151,7 @@ fn compare(schema: &Value, defs: &Value, written: &Value, path: &str, n_compared
 }
 
 #[test]
-fn optional_keys_in_the_reference_have_their_defaults() {
+fn optional_keys_in_references_have_their_defaults() {
     let schema = schema();
     for (name, at_least) in REFERENCES.into_iter().zip([25, 5]) {
         let written: toml::Value = toml::from_str(&reference(name)).unwrap();

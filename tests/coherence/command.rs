@@ -1,4 +1,4 @@
-//! The command, on runs that were trained.
+//! The command `coherence`, on runs trained for one epoch.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::util::{TestDir, run_program};
 
-/// A model of frames of 16 by 16, barely trained.
+/// Trains a model of frames of 16 by 16 pixels for one epoch.
 fn train(directory: &Path, head: &str, settings: &[&str], out: &str) {
     let config = format!(
         r#"
@@ -33,7 +33,7 @@ fn train(directory: &Path, head: &str, settings: &[&str], out: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A copy of a run that says it had another setting: as good as another run, and made faster.
+/// Copies a run and changes one setting in its configuration: a quick substitute for another training.
 fn copy(directory: &Path, from: &str, to: &str, [setting, other]: [&str; 2]) {
     let status = Command::new("cp")
         .args(["-r", from, to])
@@ -46,14 +46,14 @@ fn copy(directory: &Path, from: &str, to: &str, [setting, other]: [&str; 2]) {
     std::fs::write(path, config.replace(setting, other)).unwrap();
 }
 
-/// What is said on stderr of arguments that cannot be followed.
+/// Last line on stderr for arguments that are refused.
 fn refused(directory: &Path, arguments: &[&str]) -> String {
     let all: Vec<&str> = ["coherence"].iter().chain(arguments).copied().collect();
     let output = run_program(directory, &all);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
-    let last = said.lines().last().unwrap().to_owned();
-    assert!(last.starts_with("burn-topology: "), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let last = stderr.lines().last().unwrap().to_owned();
+    assert!(last.starts_with("burn-topology: "), "{stderr}");
     last
 }
 
@@ -68,7 +68,7 @@ fn write_clip(folder: &Path, n_frames: u32, side: u32) {
 }
 
 #[test]
-fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
+fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     let directory = TestDir::new();
     let root = directory.path();
     train(root, "frames", &[], "plain_0");
@@ -86,7 +86,7 @@ fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
     assert!(output.status.success(), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(
-        table.contains("cosine less plain, 2 pairs of seeds"),
+        table.contains("cosine minus plain, 2 pairs of seeds"),
         "{table}"
     );
 
@@ -105,15 +105,15 @@ fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
         (&first["name"], &second["name"]),
         (&"plain".into(), &"cosine".into())
     );
-    // The difference of the means is the mean of the differences.
-    let mean = |arm: &Value| arm["levels"]["flip_rate"]["mean"].as_f64().unwrap();
-    let found = second["less_the_first"]["metrics"]["flip_rate"]["mean"]
+    // The difference of the means equals the mean of the differences.
+    let mean = |arm: &Value| arm["means"]["flip_rate"]["mean"].as_f64().unwrap();
+    let difference = second["difference_from_first"]["metrics"]["flip_rate"]["mean"]
         .as_f64()
         .unwrap();
-    assert!((mean(second) - mean(first) - found).abs() < 1e-12);
-    // Of two pairs the test can say nothing.
+    assert!((mean(second) - mean(first) - difference).abs() < 1e-12);
+    // With two pairs the test cannot reach a smaller p-value.
     assert!(
-        second["less_the_first"]["metrics"]["flip_rate"]["p_value"]
+        second["difference_from_first"]["metrics"]["flip_rate"]["p_value"]
             .as_f64()
             .unwrap()
             >= 0.5
@@ -127,13 +127,13 @@ fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
         let events = std::fs::read_dir(root.join("report/tensorboard").join(arm)).unwrap();
         assert_eq!(events.count(), 1);
     }
-    // Again, into the same place, the same numbers.
+    // A second evaluation into the same directory gives the same numbers.
     let again = run_program(root, &arguments);
     assert!(again.status.success(), "{again:?}");
     let json_again = std::fs::read_to_string(root.join("report/coherence.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&json_again).unwrap(), json);
 
-    // A single run goes into its own directory; clips of one's own have no labels.
+    // The report on a single run goes into its own directory. Clips of a directory have no labels.
     for (name, n_frames, side) in [
         ("clips/a", 4, 9),
         ("clips/b", 7, 30),
@@ -151,10 +151,10 @@ fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
         .iter()
         .map(|clip| clip["name"].as_str().unwrap());
     assert_eq!(names.collect::<Vec<_>>(), ["a", "b", "kind/c"]);
-    assert!(json["arms"][0]["levels"]["accuracy"]["mean"].is_null());
-    assert!(json["arms"][0]["levels"]["flip_rate"]["mean"].is_number());
+    assert!(json["arms"][0]["means"]["accuracy"]["mean"].is_null());
+    assert!(json["arms"][0]["means"]["flip_rate"]["mean"].is_number());
 
-    // What does not fit.
+    // Arguments and runs that do not fit together.
     train(root, "next_frame", &[], "predictor");
     copy(root, "plain_0", "longer", ["n_frames = 4", "n_frames = 6"]);
     std::fs::create_dir_all(root.join("empty")).unwrap();
@@ -163,11 +163,11 @@ fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
         (vec!["nowhere"], "nowhere: no such run directory"),
         (
             vec!["plain_0", "predictor"],
-            "predictor tells the next frame and plain_0 tells the class of every frame",
+            "predictor predicts the next frame and plain_0 predicts the class of every frame",
         ),
         (
             vec!["plain_0", "longer"],
-            "longer sees 6 frames of 1 by 16 by 16 and 10 classes and plain_0 4 frames",
+            "longer takes 6 frames of 1 by 16 by 16 and 10 classes and plain_0 takes 4 frames",
         ),
         (vec!["plain_0", "./plain_0"], "passed twice"),
         (vec!["plain_0", "cosine_1"], "have no seed in common"),
@@ -178,19 +178,19 @@ fn arms_are_compared_seed_by_seed_and_what_does_not_fit_is_refused() {
         (vec!["plain_0", "--clips", "nothing"], "nothing: "),
         (
             vec!["plain_0", "--clips", "short"],
-            "short/one: 1 frames, expected at least 4",
+            "short/one: 1 frame, expected at least 4",
         ),
         (vec!["plain_0", "--device", "abacus"], "abacus"),
     ] {
-        let said = refused(root, &arguments);
-        assert!(said.contains(expected), "{arguments:?}: {said}");
+        let message = refused(root, &arguments);
+        assert!(message.contains(expected), "{arguments:?}: {message}");
     }
-    // A predictor by itself, with the true frames beside it.
+    // A predictor alone is reported together with the true frames.
     let output = run_program(root, &["coherence", "predictor", "--n-clips", "10"]);
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8(output.stdout).unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(
-        said.contains("what is steady there may be frozen") && said.contains("true frames"),
-        "{said}"
+        stdout.contains("the output may be constant or frozen") && stdout.contains("true frames"),
+        "{stdout}"
     );
 }

@@ -1,11 +1,14 @@
-//! Temporal coherence: on clips whose numbers are known by construction, and of trained runs.
+//! Temporal coherence: metrics on clips whose values are known by construction, measurements of untrained
+//! models, and the command on trained runs.
 
 mod command;
 
-use burn_topology::analysis::coherence::{Reading, Suite, SuiteClip, Watch, read};
+use burn_topology::analysis::coherence::{Measurement, Suite, SuiteClip, measure};
 use burn_topology::burn::prelude::*;
-use burn_topology::coherence::{Frames, Motion, OF_CLASSES, OF_FRAMES, of_frames, optical_flow};
-use burn_topology::data::{JudgedFrames, Sample, SampleSpec};
+use burn_topology::coherence::{
+    CLASS_METRICS, FRAME_METRICS, Frames, Motion, frame_metrics, optical_flow,
+};
+use burn_topology::data::{PredictedFrames, Sample, SampleSpec};
 use burn_topology::model::{NetworkConfig, Task, VideoConfig, VideoHead, VitConfig};
 
 const MODEL: SampleSpec = SampleSpec {
@@ -16,22 +19,23 @@ const MODEL: SampleSpec = SampleSpec {
     n_classes: 10,
 };
 
-fn of(values: &[Option<f64>], name: &str) -> Option<f64> {
-    let place = OF_FRAMES.iter().position(|metric| metric.name == name);
-    values[place.expect("a metric")]
+/// Value of the metric with this name.
+fn value(values: &[Option<f64>], name: &str) -> Option<f64> {
+    let index = FRAME_METRICS.iter().position(|metric| metric.name == name);
+    values[index.expect("a metric")]
 }
 
-/// What is found of a clip if this is predicted of it.
-fn judged(clip: &SuiteClip, predicted: &[f32]) -> Vec<Option<f64>> {
-    let JudgedFrames {
-        found,
-        truth,
-        known,
-    } = JudgedFrames::new(&clip.sample, MODEL, predicted);
-    of_frames(&found, &truth, &known).to_vec()
+/// Metrics of frames predicted for a clip.
+fn metrics_of_prediction(clip: &SuiteClip, predicted: &[f32]) -> Vec<Option<f64>> {
+    let PredictedFrames {
+        predicted,
+        true_frames,
+        ground_truth,
+    } = PredictedFrames::new(&clip.sample, MODEL, predicted);
+    frame_metrics(&predicted, &true_frames, &ground_truth).to_vec()
 }
 
-/// Frames of a clip from the second on, in this order.
+/// Frames of a clip from the second one on, in the given order.
 fn in_order(clip: &SuiteClip, order: impl Fn(usize) -> usize) -> Vec<f32> {
     let size = MODEL.frame_len();
     let frame = |t: usize| &clip.sample.pixels[order(t) * size..][..size];
@@ -39,28 +43,29 @@ fn in_order(clip: &SuiteClip, order: impl Fn(usize) -> usize) -> Vec<f32> {
 }
 
 #[test]
-fn true_frames_are_right_whatever_happens_in_them() {
+fn true_frames_have_perfect_metrics() {
     let suite = Suite::builtin(MODEL, 60).unwrap();
     for clip in &suite.clips {
-        let found = judged(clip, &in_order(clip, |t| t));
+        let values = metrics_of_prediction(clip, &in_order(clip, |t| t));
         assert_eq!(
-            (of(&found, "mse"), of(&found, "difference_psnr")),
+            (value(&values, "mse"), value(&values, "difference_psnr")),
             (Some(0.0), Some(100.0))
         );
         for name in ["dynamic_degree", "identification"] {
-            // A digit without room to move stands still.
+            // A digit without room to move stands still, and the metric is not defined.
             assert!(
-                of(&found, name).is_none_or(|value| value == 1.0),
+                value(&values, name).is_none_or(|x| x == 1.0),
                 "{}: {name}",
                 clip.name
             );
         }
-        let [flips, error] = ["betti_flips", "betti_error"].map(|name| of(&found, name));
+        let [flips, error] = ["betti_flips", "betti_error"].map(|name| value(&values, name));
         match &*clip.group {
             "constant" | "bounce" => {
                 assert_eq!((flips, error), (Some(0.0), Some(0.0)), "{}", clip.name);
             }
-            // The topology truly changes, and that is no flip. It may have changed before the third frame.
+            // The true topology changes, so that flips are not defined, unless it changed before the third
+            // frame.
             "merge" | "split" | "appear" => {
                 let betti = &clip.sample.truth.as_ref().unwrap().betti[2..];
                 let is_constant = betti.windows(2).all(|pair| pair[0] == pair[1]);
@@ -72,17 +77,22 @@ fn true_frames_are_right_whatever_happens_in_them() {
 }
 
 #[test]
-fn errors_along_the_true_motion_are_those_of_the_noise() {
+fn warp_errors_equal_the_noise() {
     let suite = Suite::builtin(MODEL, 100).unwrap();
     let mean = |group: &str| {
         let clips = suite.clips.iter().filter(|clip| clip.group == group);
         let errors: Vec<f64> = clips
-            .filter_map(|clip| of(&judged(clip, &in_order(clip, |t| t)), "warp_error"))
+            .filter_map(|clip| {
+                value(
+                    &metrics_of_prediction(clip, &in_order(clip, |t| t)),
+                    "warp_error",
+                )
+            })
             .collect();
         errors.iter().sum::<f64>() / errors.len() as f64
     };
-    // Digits drawn between pixels leave a little; two independent deviations of 0.2, cut at black and
-    // white, leave more.
+    // Digits rendered between pixels leave a small error. The difference of two frames with independent
+    // noise of deviation 0.2, clamped to black and white, leaves a larger one.
     let [constant, noise] = ["constant", "noise"].map(mean);
     assert!(
         constant < 0.06 && (0.1..0.25).contains(&noise),
@@ -91,34 +101,34 @@ fn errors_along_the_true_motion_are_those_of_the_noise() {
 }
 
 #[test]
-fn frozen_and_shuffled_frames_are_caught_in_made_clips() {
+fn frozen_and_shuffled_clips_fail_the_guards() {
     let suite = Suite::builtin(MODEL, 60).unwrap();
     let moving = suite.clips.iter().filter(|clip| {
         let truth = Frames::new(&clip.sample.pixels, [1, 20, 20]);
-        // Every frame is another one.
+        // No two frames are equal.
         !clip.is_corrupted && (1..9).all(|a| (0..a).all(|b| truth.get(a) != truth.get(b)))
     });
     let mut n_clips = 0;
     for clip in moving {
         n_clips += 1;
-        let frozen = judged(clip, &in_order(clip, |_| 4));
+        let frozen = metrics_of_prediction(clip, &in_order(clip, |_| 4));
         assert_eq!(
-            (of(&frozen, "flicker"), of(&frozen, "dynamic_degree")),
+            (value(&frozen, "flicker"), value(&frozen, "dynamic_degree")),
             (Some(0.0), Some(0.0))
         );
         assert!(
-            of(&frozen, "identification").unwrap() < 0.2,
+            value(&frozen, "identification").unwrap() < 0.2,
             "{}",
             clip.name
         );
-        let shuffled = judged(clip, &in_order(clip, |t| 1 + (5 * t) % 8));
+        let shuffled = metrics_of_prediction(clip, &in_order(clip, |t| 1 + (5 * t) % 8));
         assert!(
-            of(&shuffled, "identification").unwrap() < 0.5,
+            value(&shuffled, "identification").unwrap() < 0.5,
             "{}",
             clip.name
         );
         assert!(
-            of(&shuffled, "difference_psnr").unwrap() < 40.0,
+            value(&shuffled, "difference_psnr").unwrap() < 40.0,
             "{}",
             clip.name
         );
@@ -127,39 +137,47 @@ fn frozen_and_shuffled_frames_are_caught_in_made_clips() {
 }
 
 #[test]
-fn estimated_motion_is_near_the_true_one_where_something_moves() {
+fn estimated_motion_is_close_to_the_true_motion() {
     let suite = Suite::builtin(MODEL, 100).unwrap();
-    let (mut along_estimate, mut along_truth, mut of_still) = (0.0, 0.0, 0.0);
+    let (mut along_estimate, mut along_truth, mut without_motion) = (0.0, 0.0, 0.0);
     for clip in suite.clips.iter().filter(|clip| clip.group == "constant") {
         let frames = Frames::new(&clip.sample.pixels, [1, 20, 20]);
-        let truth = JudgedFrames::new(&clip.sample, MODEL, &clip.sample.pixels[400..]).known;
+        let truth =
+            PredictedFrames::new(&clip.sample, MODEL, &clip.sample.pixels[400..]).ground_truth;
         let pairs: Vec<_> = (2..8)
             .map(|t| optical_flow([frames.get(t), frames.get(t + 1)], [1, 20, 20]))
             .collect();
-        let flow: Vec<f32> = pairs.iter().flat_map(|(flow, _)| flow).copied().collect();
-        let is_seen: Vec<bool> = pairs
+        let flow: Vec<f32> = pairs
             .iter()
-            .flat_map(|(_, is_seen)| is_seen)
+            .flat_map(|pair| &pair.displacements)
             .copied()
             .collect();
-        let estimated = Motion::new(&flow, &is_seen, [20, 20]);
+        let is_visible: Vec<bool> = pairs
+            .iter()
+            .flat_map(|pair| &pair.is_visible_next)
+            .copied()
+            .collect();
+        let estimated = Motion::new(&flow, &is_visible, [20, 20]);
         let still = vec![0.0; flow.len()];
-        let still = Motion::new(&still, &is_seen, [20, 20]);
-        let judged = frames.from(2);
-        along_estimate += judged.warp_error(&estimated).unwrap();
-        along_truth += judged.warp_error(&truth.motion.unwrap()).unwrap();
-        of_still += judged.warp_error(&still).unwrap();
+        let still = Motion::new(&still, &is_visible, [20, 20]);
+        let evaluated = frames.starting_at(2);
+        along_estimate += evaluated.warp_error(&estimated).unwrap();
+        along_truth += evaluated.warp_error(&truth.motion.unwrap()).unwrap();
+        without_motion += evaluated.warp_error(&still).unwrap();
     }
-    // Nearer to nothing than half of what standing still would leave.
+    // Either motion removes more than half of the error that no motion leaves.
     assert!(
-        along_estimate < 0.5 * of_still,
-        "{along_estimate} {of_still}"
+        along_estimate < 0.5 * without_motion,
+        "{along_estimate} {without_motion}"
     );
-    assert!(along_truth < 0.5 * of_still, "{along_truth} {of_still}");
+    assert!(
+        along_truth < 0.5 * without_motion,
+        "{along_truth} {without_motion}"
+    );
 }
 
 fn video(head: VideoHead) -> (NetworkConfig, SampleSpec) {
-    // A model that predicts is shown all frames but the last.
+    // A model that predicts the next frame receives all frames except the last one.
     let n_frames = match head {
         VideoHead::NextFrame => 8,
         _ => 9,
@@ -168,93 +186,91 @@ fn video(head: VideoHead) -> (NetworkConfig, SampleSpec) {
     (NetworkConfig::Video(config), MODEL)
 }
 
-fn reading(config: &NetworkConfig, spec: SampleSpec, suite: &Suite) -> Reading {
+fn measure_untrained(config: &NetworkConfig, spec: SampleSpec, suite: &Suite) -> Measurement {
     let device = Device::flex();
     device.seed(3);
     let model = config.init(&device);
     let mut done = Vec::new();
-    let mut watch = Watch {
-        shown: &[1, 4],
-        progress: &mut |n| done.push(n),
-    };
-    let task = Task::of(config);
-    let reading = read(&model, task, suite, &device, &mut watch).unwrap();
+    let task = Task::from_config(config);
+    let measurement =
+        measure(&model, task, suite, &device, &[1, 4], &mut |n| done.push(n)).unwrap();
     assert_eq!(done.last(), Some(&suite.clips.len()));
     assert_eq!(spec.width, suite.spec.width);
-    reading
+    measurement
 }
 
 #[test]
-fn every_task_is_read_with_the_numbers_it_has() {
+fn every_task_is_measured_with_its_metrics() {
     let suite = Suite::builtin(MODEL, 20).unwrap();
     for (head, n_metrics) in [
         (VideoHead::Clip, 1),
-        (VideoHead::Frames, OF_CLASSES.len()),
-        (VideoHead::NextFrame, OF_FRAMES.len()),
+        (VideoHead::Frames, CLASS_METRICS.len()),
+        (VideoHead::NextFrame, FRAME_METRICS.len()),
     ] {
         let (config, spec) = video(head);
-        let found = reading(&config, spec, &suite);
-        assert_eq!(found.metrics.len(), n_metrics + 2);
-        assert_eq!(found.values.len(), 20);
+        let measurement = measure_untrained(&config, spec, &suite);
+        assert_eq!(measurement.metrics.len(), n_metrics + 2);
+        assert_eq!(measurement.values.len(), 20);
         assert!(
-            found
+            measurement
                 .values
                 .iter()
                 .all(|values| values.len() == n_metrics + 2)
         );
         let is_predictor = head == VideoHead::NextFrame;
-        assert_eq!(found.truth.len(), if is_predictor { 20 } else { 0 });
-        // An untrained model says the same of everything, and is caught.
+        assert_eq!(measurement.truth.len(), if is_predictor { 20 } else { 0 });
+        // The output of an untrained model hardly depends on its input, which a guard detects.
         assert!(
-            found.guards.iter().any(|guard| !guard.holds),
+            measurement.guards.iter().any(|guard| !guard.holds),
             "{:?}",
-            found.guards
+            measurement.guards
         );
         assert_eq!(
-            found
-                .shown
+            measurement
+                .reported_clips
                 .iter()
                 .map(|clip| clip.index)
                 .collect::<Vec<_>>(),
             [1, 4]
         );
-        let shown = &found.shown[0];
-        assert_eq!(shown.layers.len(), 2);
+        let clip = &measurement.reported_clips[0];
+        assert_eq!(clip.layers.len(), 2);
         let n_steps = if is_predictor { 8 } else { 9 };
         assert_eq!(
-            (shown.layers[0].len(), shown.distances[0][1].len()),
+            (clip.layers[0].len(), clip.distances[0][1].len()),
             (n_steps, n_steps - 1)
         );
-        assert_eq!(shown.predicted.is_empty(), !is_predictor);
-        // What is trained on is the mean of what is shown.
-        let h0: Vec<f64> = shown
+        assert_eq!(clip.predicted.is_empty(), !is_predictor);
+        // The metric is the mean of the reported distances.
+        let h0: Vec<f64> = clip
             .distances
             .iter()
             .flat_map(|layer| layer[0].iter().flatten())
             .copied()
             .collect();
         let mean = h0.iter().sum::<f64>() / h0.len() as f64;
-        assert!((found.values[1][n_metrics].unwrap() - mean).abs() < 1e-12);
+        assert!((measurement.values[1][n_metrics].unwrap() - mean).abs() < 1e-12);
     }
 }
 
 #[test]
-fn a_model_of_images_is_shown_the_frames_one_by_one() {
+fn image_models_receive_frames_one_by_one() {
     let spec = SampleSpec {
         n_frames: 1,
         ..MODEL
     };
     let suite = Suite::builtin(spec, 5).unwrap();
     let config = NetworkConfig::Vit(VitConfig::new([20, 20], 1, 10, 4, 8, 2, 2));
-    let found = reading(&config, spec, &suite);
-    assert_eq!(found.metrics.len(), OF_CLASSES.len() + 2);
-    assert_eq!(found.shown[0].probabilities.len(), 8 * 10);
-    assert_eq!(found.shown[0].layers[0].len(), 8);
+    let measurement = measure_untrained(&config, spec, &suite);
+    assert_eq!(measurement.metrics.len(), CLASS_METRICS.len() + 2);
+    assert_eq!(measurement.reported_clips[0].probabilities.len(), 8 * 10);
+    assert_eq!(measurement.reported_clips[0].layers[0].len(), 8);
 }
 
 #[test]
-fn a_repeated_frame_is_perfectly_steady_and_nothing_more() {
-    // Of images: a model of clips knows the time, and may say other things of the same frame later.
+fn a_repeated_frame_has_no_flips_or_distances() {
+    // With a model of images: one of clips also receives the time of a frame, and may classify equal frames
+    // differently.
     let image = SampleSpec {
         n_frames: 1,
         ..MODEL
@@ -264,8 +280,8 @@ fn a_repeated_frame_is_perfectly_steady_and_nothing_more() {
         clip.sample = Sample::new(clip.sample.pixels[..400].repeat(8), clip.sample.label);
     }
     let vit = VitConfig::new([20, 20], 1, 10, 4, 8, 2, 2);
-    let found = reading(&NetworkConfig::Vit(vit), image, &suite);
-    for values in &found.values {
+    let measurement = measure_untrained(&NetworkConfig::Vit(vit), image, &suite);
+    for values in &measurement.values {
         assert_eq!(values[1..4], [Some(0.0), Some(0.0), Some(0.0)]);
         assert_eq!(values[4..], [Some(0.0), Some(0.0)]);
     }

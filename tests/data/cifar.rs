@@ -1,4 +1,4 @@
-//! The binary files of CIFAR.
+//! CIFAR-10 and CIFAR-100 from binary files: pixels, labels, splits and error messages.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn cifar(path: &Path, n_classes: usize) -> DataSpec {
 }
 
 #[test]
-fn cifar_is_read_with_its_channels_and_fine_classes() {
+fn cifar_has_three_channels_and_fine_classes() {
     for n_classes in [10, 100] {
         let directory = TestDir::new();
         write_cifar(directory.path(), n_classes);
@@ -43,7 +43,7 @@ fn cifar_is_read_with_its_channels_and_fine_classes() {
 }
 
 #[test]
-fn broken_cifar_files_give_one_sentence() {
+fn broken_cifar_files_are_refused() {
     let broken = |n_classes: usize, file: &str, change: fn(&mut Vec<u8>)| {
         let directory = TestDir::new();
         write_cifar(directory.path(), n_classes);
@@ -56,11 +56,11 @@ fn broken_cifar_files_give_one_sentence() {
     let cases = [
         (
             broken(10, "data_batch_4.bin", |bytes| bytes.truncate(5000)),
-            "data_batch_4.bin: 5000 bytes, expected a multiple of 3073, the record of an image",
+            "data_batch_4.bin: 5000 bytes, expected a multiple of 3073, the size of the record of an image",
         ),
         (
             broken(100, "test.bin", Vec::clear),
-            "test.bin: 0 bytes, expected a multiple of 3074, the record of an image",
+            "test.bin: 0 bytes, expected a multiple of 3074, the size of the record of an image",
         ),
         (
             broken(10, "test_batch.bin", |bytes| bytes[3073] = 10),
@@ -71,8 +71,8 @@ fn broken_cifar_files_give_one_sentence() {
             "train.bin: label 100 of image 0, expected 0 to 99",
         ),
     ];
-    for (found, expected) in cases {
-        assert_eq!(found, expected);
+    for (actual, expected) in cases {
+        assert_eq!(actual, expected);
     }
     let directory = TestDir::new();
     assert_eq!(

@@ -1,16 +1,18 @@
-//! Folders of clips: frames and GIFs. Frame `i` of a clip has the grey `10 * i` throughout.
+//! Clips from folders of frames and from GIFs, and data sets of clips in class folders.
+//!
+//! Every pixel of frame `i` of a clip has the grey level `10 * i`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use burn_topology::data::{ClipCut, ClipFolder, Crop, Splits, read_clip};
+use burn_topology::data::{ClipFolder, ClipSampling, Crop, Splits, read_clip};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, Rgb, RgbImage, Rgba, RgbaImage};
 
 use crate::util::TestDir;
 
-pub fn cut(n_frames: usize, stride: usize) -> ClipCut {
-    ClipCut {
+pub fn sampling(n_frames: usize, stride: usize) -> ClipSampling {
+    ClipSampling {
         n_frames,
         stride,
         frame_rate: None,
@@ -19,33 +21,33 @@ pub fn cut(n_frames: usize, stride: usize) -> ClipCut {
     }
 }
 
-pub fn at_rate(n_frames: usize, rate: f64) -> ClipCut {
-    ClipCut {
+pub fn at_rate(n_frames: usize, rate: f64) -> ClipSampling {
+    ClipSampling {
         frame_rate: Some(rate),
-        ..cut(n_frames, 1)
+        ..sampling(n_frames, 1)
     }
 }
 
-/// Mean of each frame in units of the grey of one frame.
-pub fn numbers(path: &Path, cut: &ClipCut) -> Vec<f32> {
-    let pixels = read_clip(path, cut).unwrap();
-    let n = 3 * cut.image_size * cut.image_size;
-    assert_eq!(pixels.len(), n * cut.n_frames);
+/// Number of each frame, computed from its mean grey level.
+pub fn numbers(path: &Path, sampling: &ClipSampling) -> Vec<f32> {
+    let pixels = read_clip(path, sampling).unwrap();
+    let n = 3 * sampling.image_size * sampling.image_size;
+    assert_eq!(pixels.len(), n * sampling.n_frames);
     assert!(pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
     let mean = |frame: &[f32]| frame.iter().sum::<f32>() / n as f32 * 25.5;
     pixels.chunks(n).map(mean).collect()
 }
 
 #[track_caller]
-pub fn assert_numbers(path: &Path, cut: &ClipCut, expected: &[u8]) {
-    let found = numbers(path, cut);
-    let rounded: Vec<u8> = found.iter().map(|number| number.round() as u8).collect();
-    assert_eq!(rounded, expected, "{found:?}");
+pub fn assert_numbers(path: &Path, sampling: &ClipSampling, expected: &[u8]) {
+    let actual = numbers(path, sampling);
+    let rounded: Vec<u8> = actual.iter().map(|number| number.round() as u8).collect();
+    assert_eq!(rounded, expected, "{actual:?}");
 }
 
-/// What is said of a clip that cannot be read, without its directory.
-pub fn refused(path: &Path, cut: &ClipCut) -> String {
-    let message = read_clip(path, cut).expect_err("a clip that cannot be read");
+/// Error message for a clip that cannot be read, without the path of its directory.
+pub fn refused(path: &Path, sampling: &ClipSampling) -> String {
+    let message = read_clip(path, sampling).expect_err("a clip that cannot be read");
     assert_eq!(message.lines().count(), 1, "{message}");
     let directory = path.parent().expect("a directory");
     message.replace(&format!("{}/", directory.display()), "")
@@ -55,7 +57,7 @@ fn grey(number: u8) -> RgbImage {
     RgbImage::from_pixel(4 + u32::from(number % 3), 4, Rgb([10 * number; 3]))
 }
 
-/// Frames with names from 1 on, some PNG and some JPEG, of several sizes.
+/// Writes frames numbered from 1, some PNG and some JPEG, of several sizes.
 fn write_frames(folder: &Path, n_frames: u8) {
     std::fs::create_dir_all(folder).unwrap();
     for number in 0..n_frames {
@@ -65,7 +67,7 @@ fn write_frames(folder: &Path, n_frames: u8) {
     }
 }
 
-/// A GIF of frames that are each shown for so many milliseconds.
+/// Writes a GIF with one frame for each delay, in milliseconds.
 fn write_gif(path: &Path, delays: &[u32]) {
     let mut encoder = GifEncoder::new(File::create(path).unwrap());
     encoder.set_repeat(Repeat::Infinite).unwrap();
@@ -88,23 +90,28 @@ fn write_gif(path: &Path, delays: &[u32]) {
 }
 
 #[test]
-fn frames_are_taken_in_the_order_of_their_numbers_from_the_middle() {
+fn clips_take_numbered_frames_from_the_middle() {
     let directory = TestDir::new();
     let clip = directory.path().join("clip");
     write_frames(&clip, 12);
     std::fs::write(clip.join("notes.txt"), "x").unwrap();
-    assert_numbers(&clip, &cut(12, 1), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-    assert_numbers(&clip, &cut(4, 1), &[4, 5, 6, 7]);
-    assert_numbers(&clip, &cut(4, 3), &[1, 4, 7, 10]);
-    assert_numbers(&clip, &cut(1, 100), &[5]);
+    assert_numbers(
+        &clip,
+        &sampling(12, 1),
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+    );
+    assert_numbers(&clip, &sampling(4, 1), &[4, 5, 6, 7]);
+    assert_numbers(&clip, &sampling(4, 3), &[1, 4, 7, 10]);
+    assert_numbers(&clip, &sampling(1, 100), &[5]);
 }
 
 #[test]
-fn frames_are_cut_to_their_middle_or_stretched() {
+fn frames_are_cropped_to_their_centre_or_stretched() {
     let directory = TestDir::new();
     // Red, green and blue from left to right, then from top to bottom.
-    let stripe = |place: u32| {
-        Rgb([place < 2, (2..6).contains(&place), place >= 6].map(|on| 255 * u8::from(on)))
+    let stripe = |position: u32| {
+        let is_on = [position < 2, (2..6).contains(&position), position >= 6];
+        Rgb(is_on.map(|on| 255 * u8::from(on)))
     };
     RgbImage::from_fn(8, 4, |column, _| stripe(column))
         .save(directory.path().join("1.png"))
@@ -113,26 +120,28 @@ fn frames_are_cut_to_their_middle_or_stretched() {
         .save(directory.path().join("2.png"))
         .unwrap();
     let green = [[0.0; 16], [1.0; 16], [0.0; 16]].concat();
-    let pixels = read_clip(directory.path(), &cut(2, 1)).unwrap();
+    let pixels = read_clip(directory.path(), &sampling(2, 1)).unwrap();
     assert_eq!(pixels, [green.clone(), green].concat());
-    let stretched = ClipCut {
+    let stretched = ClipSampling {
         crop: Crop::Stretch,
         image_size: 8,
-        ..cut(2, 1)
+        ..sampling(2, 1)
     };
     let pixels = read_clip(directory.path(), &stretched).unwrap();
     let at = |frame: usize, channel: usize, row: usize, column: usize| {
         pixels[((frame * 3 + channel) * 8 + row) * 8 + column]
     };
-    for place in 0..8 {
-        let [red, green, blue] = stripe(place as u32).0.map(|value| f32::from(value) / 255.0);
+    for position in 0..8 {
+        let [red, green, blue] = stripe(position as u32)
+            .0
+            .map(|value| f32::from(value) / 255.0);
         for other in 0..8 {
             assert_eq!(
-                [0, 1, 2].map(|c| at(0, c, other, place)),
+                [0, 1, 2].map(|c| at(0, c, other, position)),
                 [red, green, blue]
             );
             assert_eq!(
-                [0, 1, 2].map(|c| at(1, c, place, other)),
+                [0, 1, 2].map(|c| at(1, c, position, other)),
                 [red, green, blue]
             );
         }
@@ -140,25 +149,25 @@ fn frames_are_cut_to_their_middle_or_stretched() {
 }
 
 #[test]
-fn frames_that_cannot_be_had_are_named() {
+fn missing_and_undecodable_frames_are_refused() {
     let directory = TestDir::new();
     let clip = directory.path().join("clip");
     write_frames(&clip, 5);
     assert_eq!(
-        refused(&clip, &cut(3, 3)),
-        "clip: 5 frames, expected at least 7 for n_frames = 3 and stride = 3; lower one of them, or take the clip out"
+        refused(&clip, &sampling(3, 3)),
+        "clip: 5 frames, expected at least 7 for n_frames = 3 and stride = 3; lower one of them, or remove the clip"
     );
     assert_eq!(
         refused(&clip, &at_rate(3, 8.0)),
-        "clip: a folder of frames has no frame rate to resample from; leave frame_rate out, or give video files or GIFs"
+        "clip: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or GIFs"
     );
     std::fs::write(clip.join("frame3.png"), "x").unwrap();
-    let message = refused(&clip, &cut(3, 1));
+    let message = refused(&clip, &sampling(3, 1));
     assert!(
         message.starts_with("clip/frame3.png: cannot be decoded ("),
         "{message}"
     );
-    let missing = refused(&directory.path().join("nowhere.mp4"), &cut(1, 1));
+    let missing = refused(&directory.path().join("nowhere.mp4"), &sampling(1, 1));
     assert!(
         missing.starts_with("nowhere.mp4: cannot be read: "),
         "{missing}"
@@ -166,25 +175,25 @@ fn frames_that_cannot_be_had_are_named() {
 }
 
 #[test]
-fn gifs_are_resampled_by_the_times_of_their_frames() {
+fn gifs_are_resampled_by_frame_delays() {
     let directory = TestDir::new();
     let path = directory.path().join("a.GIF");
-    // The delay of the last is too short to be meant, and taken for 100 ms.
+    // The delay of the last frame is too short to be taken literally and counts as 100 ms.
     write_gif(&path, &[100, 50, 250, 0]);
-    assert_numbers(&path, &cut(4, 1), &[0, 1, 2, 3]);
-    assert_numbers(&path, &cut(2, 1), &[1, 2]);
+    assert_numbers(&path, &sampling(4, 1), &[0, 1, 2, 3]);
+    assert_numbers(&path, &sampling(2, 1), &[1, 2]);
     assert_numbers(&path, &at_rate(5, 10.0), &[0, 1, 2, 2, 3]);
     assert_numbers(&path, &at_rate(3, 10.0), &[1, 2, 2]);
     assert_eq!(
         refused(&path, &at_rate(6, 10.0)),
-        "a.GIF: 5 frames at 10 per second, expected at least 6 for n_frames = 6 and stride = 1; lower one of them, or take the clip out"
+        "a.GIF: 5 frames at 10 per second, expected at least 6 for n_frames = 6 and stride = 1; lower one of them, or remove the clip"
     );
     write_gif(&path, &[100]);
-    assert_numbers(&path, &cut(1, 1), &[0]);
+    assert_numbers(&path, &sampling(1, 1), &[0]);
 }
 
 #[test]
-fn broken_gifs_give_one_sentence() {
+fn broken_gifs_are_refused() {
     let directory = TestDir::new();
     let path = directory.path().join("a.gif");
     write_gif(&path, &[100; 6]);
@@ -198,16 +207,17 @@ fn broken_gifs_give_one_sentence() {
         b"",
     ] {
         std::fs::write(&path, broken).unwrap();
-        let message = refused(&path, &cut(2, 1));
+        let message = refused(&path, &sampling(2, 1));
         assert!(
             message.starts_with("a.gif: cannot be decoded ("),
             "{message}"
         );
-        assert!(message.ends_with("), expected a whole GIF"), "{message}");
+        assert!(message.ends_with("), expected a complete GIF"), "{message}");
     }
 }
 
-/// `train` with four clips of three frames or more in each of `run` and `sit`, `test` with one.
+/// Writes `train` with four clips of at least three frames for each of `run` and `sit`, and `test` with
+/// one.
 fn write_clips(root: &Path) {
     for (split, n_clips) in [("train", 4), ("test", 1)] {
         for class in ["run", "sit"] {
@@ -229,7 +239,7 @@ fn settings(root: &Path, skip_unreadable: bool) -> ClipFolder {
         path: root.to_owned(),
         n_classes: 2,
         validation_fraction: Some(0.25),
-        cut: cut(3, 1),
+        sampling: sampling(3, 1),
         skip_unreadable,
     }
 }
@@ -239,7 +249,7 @@ fn sizes(clips: &Splits) -> [usize; 3] {
 }
 
 #[test]
-fn clip_folders_are_split_and_read_whatever_the_kind_of_clip() {
+fn clip_folders_hold_frames_and_gifs() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let clips = settings(directory.path(), true).open().unwrap();
@@ -260,7 +270,7 @@ fn clip_folders_are_split_and_read_whatever_the_kind_of_clip() {
 }
 
 #[test]
-fn the_digest_follows_names_and_sizes_of_files_and_frames() {
+fn digest_depends_on_names_and_sizes_of_frames() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let digest = || settings(directory.path(), false).open().unwrap().sha256;
@@ -277,7 +287,7 @@ fn the_digest_follows_names_and_sizes_of_files_and_frames() {
 }
 
 #[test]
-fn clips_that_cannot_be_read_are_errors_or_left_out() {
+fn unreadable_clips_are_errors_or_left_out() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let broken = |name: &str| -> PathBuf { directory.path().join("train").join(name) };
@@ -316,34 +326,34 @@ fn clips_that_cannot_be_read_are_errors_or_left_out() {
         "{message}"
     );
     assert!(
-        message.contains(".gif: the first of 3 train clips of which none can be read; "),
+        message.contains(".gif: none of 3 train clips can be read, this is the first of them; "),
         "{message}"
     );
 }
 
 #[test]
-fn broken_clip_folders_give_one_sentence() {
+fn broken_clip_folders_are_refused() {
     let directory = TestDir::new();
     let root = directory.path().join("clips");
-    let said = || {
+    let message = || {
         let Err(message) = settings(&root, false).open() else {
             panic!("a broken folder was opened");
         };
         message.replace(&format!("{}/", directory.path().display()), "")
     };
     assert_eq!(
-        said(),
+        message(),
         "clips/train: no such folder, expected clips in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`"
     );
     write_clips(&root);
     std::fs::remove_file(root.join("test/sit/clip0.gif")).unwrap();
     assert_eq!(
-        said(),
-        "clips/test/sit: no clips, expected folders of frames, or files that end in `.gif`, `.mp4`, `.m4v`, `.mov`, `.webm`, `.mkv`, `.avi`, `.mpg`, `.mpeg`, `.m2v`, `.ts`, `.mts`, `.wmv`, `.flv`, `.ogv`, `.3gp`, `.y4m`"
+        message(),
+        "clips/test/sit: no clips, expected folders of frames, or files with the extension `.gif`, `.mp4`, `.m4v`, `.mov`, `.webm`, `.mkv`, `.avi`, `.mpg`, `.mpeg`, `.m2v`, `.ts`, `.mts`, `.wmv`, `.flv`, `.ogv`, `.3gp`, `.y4m`"
     );
     std::fs::create_dir(root.join("train/third")).unwrap();
     assert_eq!(
-        said(),
-        "clips/train: 3 class folders, expected 2 as data.n_classes says"
+        message(),
+        "clips/train: 3 class folders, expected 2 (data.n_classes)"
     );
 }

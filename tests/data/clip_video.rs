@@ -1,17 +1,18 @@
-//! Clips from video files, which these tests encode with `ffmpeg`, and what is said of broken ones.
-//! Frame `i` has the grey `10 * i` throughout where nothing else is said.
+//! Clips from video files: codecs, resampling, crops, odd names and error messages.
+//!
+//! The tests encode the files with `ffmpeg`. Unless stated otherwise every pixel of frame `i` has the
+//! grey level `10 * i`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use burn_topology::data::{ClipCut, Crop, read_clip};
+use burn_topology::data::{ClipSampling, Crop, read_clip};
 
-use super::clip_folder::{assert_numbers, at_rate, cut, numbers, refused};
+use super::clip_folder::{assert_numbers, at_rate, numbers, refused, sampling};
 use crate::util::TestDir;
 
-/// Writes frames of raw red, green and blue, 10 per second, into a file of the format that its
-/// ending names.
+/// Encodes raw RGB frames at 10 per second into a file, in the format of its extension.
 fn encode(path: &Path, (width, height): (usize, usize), pixels: &[u8], options: &[&str]) {
     let mut child = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"])
@@ -27,7 +28,7 @@ fn encode(path: &Path, (width, height): (usize, usize), pixels: &[u8], options: 
     assert!(child.wait().unwrap().success(), "{options:?}");
 }
 
-/// Ten grey frames.
+/// Encodes ten grey frames.
 fn encode_greys(path: &Path, (width, height): (usize, usize), options: &[&str]) {
     let pixels: Vec<u8> = (0..10)
         .flat_map(|number| vec![10 * number; 3 * width * height])
@@ -38,7 +39,7 @@ fn encode_greys(path: &Path, (width, height): (usize, usize), options: &[&str]) 
 const LOSSLESS: [&str; 4] = ["-c:v", "ffv1", "-pix_fmt", "bgr0"];
 
 #[test]
-fn videos_of_several_codecs_and_odd_sizes_give_their_frames_in_order() {
+fn frames_of_several_codecs_are_read_in_order() {
     let directory = TestDir::new();
     let codecs: [(&str, &[&str]); 5] = [
         ("a.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv444p"]),
@@ -50,20 +51,20 @@ fn videos_of_several_codecs_and_odd_sizes_give_their_frames_in_order() {
     for (name, options) in codecs {
         let path = directory.path().join(name);
         encode_greys(&path, (67, 45), options);
-        assert_numbers(&path, &cut(10, 1), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_numbers(&path, &cut(3, 2), &[2, 4, 6]);
+        assert_numbers(&path, &sampling(10, 1), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_numbers(&path, &sampling(3, 2), &[2, 4, 6]);
         assert_numbers(&path, &at_rate(5, 5.0), &[0, 2, 4, 6, 8]);
         assert_eq!(
-            refused(&path, &cut(11, 1)),
+            refused(&path, &sampling(11, 1)),
             format!(
-                "{name}: 10 frames, expected at least 11 for n_frames = 11 and stride = 1; lower one of them, or take the clip out"
+                "{name}: 10 frames, expected at least 11 for n_frames = 11 and stride = 1; lower one of them, or remove the clip"
             )
         );
     }
 }
 
 #[test]
-fn pixels_of_a_lossless_file_survive() {
+fn pixels_of_a_lossless_file_are_exact() {
     let directory = TestDir::new();
     let path = directory.path().join("a.mkv");
     let (width, height, n_frames) = (18, 16, 3);
@@ -72,19 +73,20 @@ fn pixels_of_a_lossless_file_survive() {
     };
     let mut pixels = Vec::new();
     for frame in 0..n_frames {
-        for place in 0..width * height {
-            pixels.extend([0, 1, 2].map(|c| value(frame, place / width, place % width, c)));
+        for pixel in 0..width * height {
+            pixels.extend([0, 1, 2].map(|c| value(frame, pixel / width, pixel % width, c)));
         }
     }
     encode(&path, (width, height), &pixels, &LOSSLESS);
-    let whole = ClipCut {
+    let whole = ClipSampling {
         image_size: 16,
-        ..cut(n_frames, 1)
+        ..sampling(n_frames, 1)
     };
     let mut expected = Vec::new();
     for frame in 0..n_frames {
         for channel in 0..3 {
-            for (row, column) in (0..16 * 16).map(|place| (place / 16, place % 16 + 1)) {
+            // The crop leaves out one column on each side.
+            for (row, column) in (0..16 * 16).map(|pixel| (pixel / 16, pixel % 16 + 1)) {
                 expected.push(f32::from(value(frame, row, column, channel)) / 255.0);
             }
         }
@@ -93,7 +95,7 @@ fn pixels_of_a_lossless_file_survive() {
 }
 
 #[test]
-fn videos_are_scaled_as_folders_of_frames_are() {
+fn videos_and_folders_of_frames_are_scaled_alike() {
     let directory = TestDir::new();
     let (path, frames) = (directory.path().join("a.mkv"), directory.path().join("a"));
     let pixels: Vec<u8> = (0..3 * 30 * 21).map(|i| (i * i / 97 % 200) as u8).collect();
@@ -104,47 +106,48 @@ fn videos_are_scaled_as_folders_of_frames_are() {
         .save(frames.join("1.png"))
         .unwrap();
     for crop in [Crop::Center, Crop::Stretch] {
-        let cut = ClipCut {
+        let scaled = ClipSampling {
             crop,
             image_size: 7,
-            ..cut(1, 1)
+            ..sampling(1, 1)
         };
-        let [video, image] = [&path, &frames].map(|path| read_clip(path, &cut).unwrap());
-        // Filters differ in what lies beyond the border.
-        let is_inside = |place: &usize| ![place % 7, place / 7 % 7].iter().any(|p| p % 6 == 0);
-        for place in (0..video.len()).filter(is_inside) {
-            let (video, image) = (video[place], image[place]);
+        let [video, image] = [&path, &frames].map(|path| read_clip(path, &scaled).unwrap());
+        // The two filters differ only at the border.
+        let is_inside = |pixel: &usize| ![pixel % 7, pixel / 7 % 7].iter().any(|k| k % 6 == 0);
+        for pixel in (0..video.len()).filter(is_inside) {
+            let (video, image) = (video[pixel], image[pixel]);
             assert!((video - image).abs() < 3.0 / 255.0, "{video} and {image}");
         }
     }
 }
 
 #[test]
-fn frames_of_variable_rate_are_taken_as_stored_or_resampled() {
+fn variable_frame_rates_are_kept_or_resampled() {
     let directory = TestDir::new();
     let path = directory.path().join("a.mkv");
     let gap = ["-vf", "select='not(between(n,3,6))'"];
     encode_greys(&path, (16, 16), &[&gap[..], &LOSSLESS].concat());
-    assert_numbers(&path, &cut(6, 1), &[0, 1, 2, 7, 8, 9]);
-    assert!(refused(&path, &cut(7, 1)).starts_with("a.mkv: 6 frames, "));
+    assert_numbers(&path, &sampling(6, 1), &[0, 1, 2, 7, 8, 9]);
+    assert!(refused(&path, &sampling(7, 1)).starts_with("a.mkv: 6 frames, "));
     assert_numbers(&path, &at_rate(10, 10.0), &[0, 1, 2, 2, 2, 2, 2, 7, 8, 9]);
     assert_numbers(&path, &at_rate(4, 10.0), &[2, 2, 2, 2]);
     assert!(refused(&path, &at_rate(11, 10.0)).starts_with("a.mkv: 10 frames at 10 per second, "));
 }
 
 #[test]
-fn proportions_of_pixels_and_rotation_are_obeyed() {
+fn pixel_aspect_ratio_and_rotation_are_applied() {
     let directory = TestDir::new();
-    // White in the middle of a width that is seen as twice the height.
+    // A white band in the middle of an image that is displayed twice as wide as high.
     let path = directory.path().join("wide.mkv");
     let pixels: Vec<u8> = (0..16 * 16 * 3)
         .map(|i| 255 * u8::from((4..12).contains(&(i / 3 % 16))))
         .collect();
     let wide = [&["-vf", "setsar=2"][..], &LOSSLESS].concat();
     encode(&path, (16, 16), &pixels, &wide);
-    assert_eq!(read_clip(&path, &cut(1, 1)).unwrap(), [1.0; 48]);
+    assert_eq!(read_clip(&path, &sampling(1, 1)).unwrap(), [1.0; 48]);
 
-    // Black on the left and white on the right; turned, one is above the other.
+    // Black on the left and white on the right. The header of the file is changed to rotate the display
+    // by a quarter turn, which puts one above the other.
     let path = directory.path().join("turned.mp4");
     let pixels: Vec<u8> = (0..16 * 16 * 3)
         .map(|i| 255 * u8::from(i / 3 % 16 >= 8))
@@ -155,25 +158,25 @@ fn proportions_of_pixels_and_rotation_are_obeyed() {
     let quarter = [0, 0x1_0000, 0, -0x1_0000, 0, 0, 0, 0, 0x4000_0000i32];
     bytes[header + 44..][..36].copy_from_slice(&quarter.map(i32::to_be_bytes).concat());
     std::fs::write(&path, bytes).unwrap();
-    let frame = read_clip(&path, &cut(1, 1)).unwrap();
-    for (place, pixel) in frame.iter().enumerate() {
-        let expected = f32::from(u8::from(place / 4 % 4 >= 2));
-        assert!((pixel - expected).abs() < 0.2, "{place}: {pixel}");
+    let frame = read_clip(&path, &sampling(1, 1)).unwrap();
+    for (index, pixel) in frame.iter().enumerate() {
+        let expected = f32::from(u8::from(index / 4 % 4 >= 2));
+        assert!((pixel - expected).abs() < 0.2, "{index}: {pixel}");
     }
 }
 
 #[test]
-fn names_with_odd_characters_are_no_options_patterns_or_addresses() {
+fn file_names_are_not_parsed_as_options_or_addresses() {
     let directory = TestDir::new();
     for name in ["-i.mkv", "a:b.mkv", "http:%03d 'x' $(y) \"z\" é*?.mkv"] {
         let path = directory.path().join(name);
         encode_greys(&path, (8, 8), &LOSSLESS);
-        assert_numbers(&path, &cut(2, 1), &[4, 5]);
+        assert_numbers(&path, &sampling(2, 1), &[4, 5]);
     }
 }
 
 #[test]
-fn broken_videos_give_one_sentence() {
+fn broken_videos_are_refused() {
     let directory = TestDir::new();
     let write = |name: &str, bytes: &[u8]| -> PathBuf {
         let path = directory.path().join(name);
@@ -195,28 +198,28 @@ fn broken_videos_give_one_sentence() {
         encode(&whole, (64, 48), &noise, options);
         let bytes = std::fs::read(&whole).unwrap();
         for n_bytes in [bytes.len() / 2, bytes.len() * 3 / 4 + 5] {
-            let message = refused(&write(name, &bytes[..n_bytes]), &cut(1, 1));
+            let message = refused(&write(name, &bytes[..n_bytes]), &sampling(1, 1));
             assert!(
                 message.starts_with(&format!("{name}: cannot be decoded (")),
                 "{message}"
             );
             assert!(
-                message.ends_with("), expected a whole video file"),
+                message.ends_with("), expected a complete video file"),
                 "{message}"
             );
             assert!(!message.contains("0x"), "{message}");
         }
     }
     assert_eq!(
-        refused(&write("empty.mp4", b""), &cut(1, 1)),
+        refused(&write("empty.mp4", b""), &sampling(1, 1)),
         "empty.mp4: empty, expected a video file"
     );
-    let text = refused(&write("text.mp4", b"once upon a time\n"), &cut(1, 1));
+    let text = refused(&write("text.mp4", b"once upon a time\n"), &sampling(1, 1));
     assert!(text.starts_with("text.mp4: cannot be decoded ("), "{text}");
 }
 
 #[test]
-fn sound_is_no_video_and_neither_is_its_cover() {
+fn audio_files_and_their_covers_are_not_videos() {
     let directory = TestDir::new();
     let cover = ["-c:v", "mjpeg", "-disposition:v", "attached_pic"];
     for (name, options) in [("sound.mp4", &["-vn"][..]), ("cover.mp4", &cover)] {
@@ -240,21 +243,21 @@ fn sound_is_no_video_and_neither_is_its_cover() {
             &[&sine[..], options].concat(),
         );
         assert_eq!(
-            refused(&path, &cut(1, 1)),
-            format!("{name}: cannot be decoded (no video stream), expected a whole video file")
+            refused(&path, &sampling(1, 1)),
+            format!("{name}: cannot be decoded (no video stream), expected a complete video file")
         );
     }
 }
 
 #[test]
-fn many_clips_at_once_are_the_same_clips() {
+fn parallel_reads_give_the_same_clip() {
     let directory = TestDir::new();
     let path = directory.path().join("a.mkv");
     encode_greys(&path, (16, 16), &LOSSLESS);
-    let alone = numbers(&path, &cut(5, 2));
+    let alone = numbers(&path, &sampling(5, 2));
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| numbers(&path, &cut(5, 2))))
+            .map(|_| scope.spawn(|| numbers(&path, &sampling(5, 2))))
             .collect();
         for reader in readers {
             assert_eq!(reader.join().unwrap(), alone);

@@ -1,4 +1,4 @@
-//! Tiny data sets in the formats of the real ones.
+//! Small generated data sets in the file formats of the real ones.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,15 +6,18 @@ use std::path::Path;
 use flate2::write::GzEncoder;
 use image::{Rgb, RgbImage};
 
-/// How the names of IDX files are spelt.
+/// Spelling of the names of IDX files.
 #[derive(Clone, Copy)]
 pub enum Spelling {
+    /// `train-images-idx3-ubyte`
     Dash,
+    /// `train-images.idx3-ubyte.gz`, compressed.
     DotCompressed,
 }
 
-/// 20 training and 10 test images of 28 by 28 pixels. Image `i` has class `i % 4` and the grey `i`,
-/// but for its first pixel, which is white.
+/// Writes 20 training and 10 test images of 28 by 28 pixels.
+///
+/// Image `i` has label `i % 4` and grey level `i`, except for its first pixel, which is white.
 pub fn write_mnist(directory: &Path, spelling: Spelling) {
     std::fs::create_dir_all(directory).unwrap();
     for (name, n_images) in [("train", 20u32), ("t10k", 10)] {
@@ -46,8 +49,10 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// 20 training and 4 test images. Image `i` of a file has class `i % 4` and, in CIFAR-100, the
-/// coarse class 19; its three channels have the values 10, 20 and 30, but for a white first pixel.
+/// Writes 20 training and 4 test images.
+///
+/// Image `i` of a file has label `i % 4` and, in CIFAR-100, the coarse class 19. Its three channels have
+/// the values 10, 20 and 30, except for the first pixel, which is white.
 pub fn write_cifar(directory: &Path, n_classes: usize) {
     std::fs::create_dir_all(directory).unwrap();
     let files: Vec<(String, u8)> = match n_classes {
@@ -73,16 +78,17 @@ pub fn write_cifar(directory: &Path, n_classes: usize) {
     }
 }
 
-/// `train` with ten images in each of the folders `cat` and `dog`, `test` with three. Cats are
-/// PNG images of 12 by 6 pixels, red, green and blue from left to right; dogs are grey JPEG images
-/// of 6 by 6.
+/// Writes `train` with ten images in each of the folders `cat` and `dog`, and `test` with three.
+///
+/// Cats are PNG images of 12 by 6 pixels with red, green and blue stripes from left to right; dogs are
+/// grey JPEG images of 6 by 6 pixels.
 pub fn write_image_folder(directory: &Path) {
     for (split, n_images) in [("train", 10), ("test", 3)] {
         write_split(&directory.join(split), n_images);
     }
 }
 
-/// One split of [`write_image_folder`].
+/// Writes one split of [`write_image_folder`].
 pub fn write_split(directory: &Path, n_images: usize) {
     let stripes = RgbImage::from_fn(12, 6, |column, _| match column {
         0..3 => Rgb([255, 0, 0]),

@@ -1,4 +1,4 @@
-//! Folders of images.
+//! Data sets of images in class folders: cropping, scaling, digest and error messages.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ fn folder(path: &Path, n_classes: usize, validation_fraction: Option<f64>) -> Da
 }
 
 #[test]
-fn image_folders_are_cut_to_their_middle_and_scaled() {
+fn images_are_cropped_to_their_centre_and_scaled() {
     let directory = TestDir::new();
     write_image_folder(directory.path());
     std::fs::write(directory.path().join("train/cat/notes.txt"), "x").unwrap();
@@ -56,17 +56,18 @@ fn larger_images_are_scaled_down_by_averaging() {
     let splits = open_data(&folder(directory.path(), 2, Some(0.2))).unwrap();
     let pixels = splits.test.get(0).unwrap().pixels;
     assert_eq!(pixels.len(), 3 * 6 * 6);
-    for (place, pixel) in pixels
+    // Columns at the border have fewer neighbours to average over.
+    for (index, pixel) in pixels
         .iter()
         .enumerate()
-        .filter(|(place, _)| !matches!(place % 6, 0 | 5))
+        .filter(|(index, _)| !matches!(index % 6, 0 | 5))
     {
-        assert!((pixel - 0.5).abs() < 0.05, "{place}: {pixel}");
+        assert!((pixel - 0.5).abs() < 0.05, "{index}: {pixel}");
     }
 }
 
 #[test]
-fn the_digest_of_a_folder_follows_names_and_sizes() {
+fn digest_depends_on_names_and_sizes() {
     let directory = TestDir::new();
     write_image_folder(directory.path());
     let digest = || {
@@ -88,7 +89,7 @@ fn the_digest_of_a_folder_follows_names_and_sizes() {
 }
 
 #[test]
-fn broken_image_folders_give_one_sentence() {
+fn broken_image_folders_are_refused() {
     let broken = |n_classes, fraction, change: fn(&PathBuf)| {
         let directory = TestDir::new();
         let path = directory.path().join("images");
@@ -100,7 +101,7 @@ fn broken_image_folders_give_one_sentence() {
     let cases = [
         (
             broken(3, Some(0.2), |_| {}),
-            "images/train: 2 class folders, expected 3 as data.n_classes says",
+            "images/train: 2 class folders, expected 3 (data.n_classes)",
         ),
         (
             broken(2, None, |_| {}),
@@ -108,14 +109,14 @@ fn broken_image_folders_give_one_sentence() {
         ),
         (
             broken(2, Some(0.2), |path| write_split(&path.join("val"), 1)),
-            "images/val: this folder and data.validation_fraction are both there, expected one of them",
+            "images/val: this folder exists and data.validation_fraction is set, expected only one of them",
         ),
         (
             broken(2, None, |path| {
                 write_split(&path.join("val"), 1);
                 write_split(&path.join("validation"), 1);
             }),
-            "images: both `val` and `validation` are there, expected one of them",
+            "images: both `val` and `validation` exist, expected only one of them",
         ),
         (
             broken(2, Some(0.2), |path| {
@@ -127,17 +128,17 @@ fn broken_image_folders_give_one_sentence() {
             broken(2, Some(0.2), |path| {
                 std::fs::rename(path.join("test/cat"), path.join("test/cow")).unwrap();
             }),
-            "images/test/cow: a class that the folder `train` lacks",
+            "images/test/cow: this class has no folder in `train`",
         ),
         (
             broken(3, Some(0.2), |path| {
                 std::fs::create_dir(path.join("train/empty")).unwrap();
             }),
-            "images/train/empty: no images, expected files that end in `.png`, `.jpg`, `.jpeg`",
+            "images/train/empty: no images, expected files with the extension `.png`, `.jpg`, `.jpeg`",
         ),
     ];
-    for (found, expected) in cases {
-        assert_eq!(found, expected);
+    for (actual, expected) in cases {
+        assert_eq!(actual, expected);
     }
     let directory = TestDir::new();
     let path = directory.path().join("images");
@@ -149,7 +150,7 @@ fn broken_image_folders_give_one_sentence() {
 }
 
 #[test]
-fn an_image_that_cannot_be_decoded_is_named_when_it_is_asked_for() {
+fn undecodable_images_are_errors_on_access() {
     let directory = TestDir::new();
     write_image_folder(directory.path());
     let image = directory.path().join("test/cat/0.png");

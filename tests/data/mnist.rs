@@ -1,4 +1,4 @@
-//! IDX files.
+//! MNIST from IDX files: spellings of names, compression, splits and error messages.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn mnist_is_read_in_every_spelling_and_compressed() {
         let path = directory.path().join(format!("{}", spelling as u8));
         write_mnist(&path, spelling);
         let splits = open_data(&mnist(&path)).unwrap();
-        assert_eq!(splits.spec, mnist(&path).samples());
+        assert_eq!(splits.spec, mnist(&path).sample_spec());
         assert_eq!(sizes(&splits), [16, 4, 10]);
         splits
     });
@@ -35,9 +35,9 @@ fn mnist_is_read_in_every_spelling_and_compressed() {
             assert_eq!(item.pixels[0], 1.0);
             assert_eq!(item.pixels[783], grey as f32 / 255.0);
         }
-        let mut of_validation = labels(&splits.validation);
-        of_validation.sort_unstable();
-        assert_eq!(of_validation, [0, 1, 2, 3]);
+        let mut validation_labels = labels(&splits.validation);
+        validation_labels.sort_unstable();
+        assert_eq!(validation_labels, [0, 1, 2, 3]);
         assert_eq!(labels(&splits.test), [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]);
     }
     let [plain, compressed] = opened;
@@ -45,7 +45,7 @@ fn mnist_is_read_in_every_spelling_and_compressed() {
     assert_eq!(items(&plain.validation), items(&compressed.validation));
 }
 
-/// Opens a tiny MNIST of which one file was changed.
+/// Returns the error message for a small MNIST in which one file was changed.
 fn broken_mnist(file: &str, change: impl Fn(&mut Vec<u8>)) -> String {
     let directory = TestDir::new();
     write_mnist(directory.path(), Spelling::Dash);
@@ -57,7 +57,7 @@ fn broken_mnist(file: &str, change: impl Fn(&mut Vec<u8>)) -> String {
 }
 
 #[test]
-fn broken_idx_files_give_one_sentence() {
+fn broken_idx_files_are_refused() {
     let images = "train-images-idx3-ubyte";
     let labels = "t10k-labels-idx1-ubyte";
     let cases = [
@@ -100,13 +100,13 @@ fn broken_idx_files_give_one_sentence() {
             "t10k-labels-idx1-ubyte: label 10 of image 3, expected 0 to 9",
         ),
     ];
-    for (found, expected) in cases {
-        assert_eq!(found, expected);
+    for (actual, expected) in cases {
+        assert_eq!(actual, expected);
     }
 }
 
 #[test]
-fn missing_and_cut_compressed_files_are_named() {
+fn missing_and_truncated_files_are_refused() {
     let directory = TestDir::new();
     let nowhere = directory.path().join("nowhere");
     assert_eq!(
@@ -126,7 +126,7 @@ fn missing_and_cut_compressed_files_are_named() {
     std::fs::remove_file(&labels).unwrap();
     assert_eq!(
         refused(&directory, &mnist(&path)),
-        "mnist: no file `t10k-labels-idx1-ubyte`, expected it there, plain or with `.gz`"
+        "mnist: no file `t10k-labels-idx1-ubyte`, expected it there, uncompressed or with `.gz`"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Data sets in files: what is read, and what is said of files that are not whole.
+//! Data sets: reading of every file format, error messages for damaged files, and generated clips.
 
 mod cifar;
 mod clip_folder;
@@ -25,7 +25,7 @@ fn sizes(splits: &Splits) -> [usize; 3] {
     [&splits.train, &splits.validation, &splits.test].map(|images| images.len())
 }
 
-/// What is said of a data set that cannot be opened, without the directory.
+/// Error message for a data set that cannot be opened, without the path of its directory.
 fn refused(directory: &TestDir, spec: &DataSpec) -> String {
     let Err(message) = open_data(spec) else {
         panic!("{spec:?} was opened");

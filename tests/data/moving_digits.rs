@@ -1,27 +1,29 @@
-//! Made clips: their truth is checked against the pixels, and their topology by the engine.
+//! Generated clips: their ground truth is checked against the pixels and, for the topology, against
+//! persistent homology.
 
 use std::collections::HashSet;
 
 use burn_topology::data::{ClipKind, ClipTruth, MovingDigits, Sample, Samples};
 use burn_topology::topology::{DistanceMatrix, VietorisRips};
 
-fn made(kinds: &[ClipKind], n_frames: usize, side: usize) -> Samples {
-    let made = MovingDigits::new(kinds.to_vec(), n_frames, side, 1, 0.2).unwrap();
-    made.splits().train
+/// Training split of clips of these kinds.
+fn generated(kinds: &[ClipKind], n_frames: usize, side: usize) -> Samples {
+    let settings = MovingDigits::new(kinds.to_vec(), n_frames, side, 1, 0.2).unwrap();
+    settings.splits().train
 }
 
 fn truth(clip: &Sample) -> &ClipTruth {
     clip.truth.as_ref().unwrap()
 }
 
-/// Clips from all classes: the split is sorted by class.
-fn some(samples: &Samples, n: usize) -> Vec<Sample> {
+/// Selects `n` clips at equal distances: they cover all classes, because the split is sorted by class.
+fn select(samples: &Samples, n: usize) -> Vec<Sample> {
     let every = samples.len() / n;
     (0..n).map(|k| samples.get(k * every).unwrap()).collect()
 }
 
 #[test]
-fn clips_repeat_bit_for_bit_and_differ_from_each_other() {
+fn clips_are_reproducible_and_distinct() {
     let settings = MovingDigits::new(ClipKind::ALL.to_vec(), 5, 16, 2, 0.2).unwrap();
     let (first, again) = (settings.splits(), settings.splits());
     assert_eq!(first.train.len(), 2 * 1077);
@@ -29,7 +31,7 @@ fn clips_repeat_bit_for_bit_and_differ_from_each_other() {
     for index in [0, 7, 1076, 1077 + 7] {
         assert_eq!(clip(&first.train, index), clip(&again.train, index));
     }
-    // The second time a digit comes, it moves otherwise.
+    // A digit moves differently when it occurs for the second time.
     let constant = MovingDigits::new(vec![ClipKind::Constant], 5, 16, 2, 0.2)
         .unwrap()
         .splits();
@@ -52,42 +54,48 @@ fn clips_repeat_bit_for_bit_and_differ_from_each_other() {
     assert!(train.is_disjoint(&test));
 }
 
-/// Where the flow leads, the next frame shows the same: `x_t(p) = x_{t+1}(p + flow(p))`.
+// The next frame has the same brightness where the flow leads: `x_t(p) = x_{t+1}(p + flow(p))`.
 #[test]
-fn warping_the_next_frame_back_gives_the_frame() {
+fn flow_maps_each_frame_to_the_next() {
     for kind in ClipKind::ALL {
         if matches!(kind, ClipKind::Noise | ClipKind::Blur) {
-            continue; // the truth is that of the clip before
+            // The ground truth is that of the clip before its corruption.
+            continue;
         }
         for side in [16, 21] {
-            let (mut error, mut of_still, mut n) = (0.0, 0.0, 0);
-            for clip in some(&made(&[kind], 6, side), 20) {
+            let (mut error, mut error_without_flow, mut n) = (0.0, 0.0, 0);
+            for clip in select(&generated(&[kind], 6, side), 20) {
                 let truth = truth(&clip);
                 let size = side * side;
                 let frames: Vec<&[f32]> = clip.pixels.chunks_exact(size).collect();
                 for (step, pair) in frames.windows(2).enumerate() {
-                    for at in 0..size {
-                        let is_object = truth.masks[step * size + at] > 0;
-                        if !is_object || !truth.is_seen_next[step * size + at] {
+                    for pixel in 0..size {
+                        let is_object = truth.masks[step * size + pixel] > 0;
+                        if !is_object || !truth.is_visible_next[step * size + pixel] {
                             continue;
                         }
-                        let flow = [0, 1].map(|axis| truth.flow[(2 * step + axis) * size + at]);
-                        let place = [(at / side) as f32 + flow[0], (at % side) as f32 + flow[1]];
-                        error += f64::from((bilinear(pair[1], side, place) - pair[0][at]).abs());
-                        of_still += f64::from((pair[1][at] - pair[0][at]).abs());
+                        let flow = [0, 1].map(|axis| truth.flow[(2 * step + axis) * size + pixel]);
+                        let target = [
+                            (pixel / side) as f32 + flow[0],
+                            (pixel % side) as f32 + flow[1],
+                        ];
+                        error +=
+                            f64::from((bilinear(pair[1], side, target) - pair[0][pixel]).abs());
+                        error_without_flow += f64::from((pair[1][pixel] - pair[0][pixel]).abs());
                         n += 1;
                     }
                 }
             }
-            let (error, of_still) = (error / f64::from(n), of_still / f64::from(n));
-            // What is left is that the digits were resampled twice.
+            let (error, error_without_flow) =
+                (error / f64::from(n), error_without_flow / f64::from(n));
+            // The remaining error comes from resampling the digits twice.
             assert!(
                 n > 1000 && error < 0.12,
                 "{kind:?} {side}: {error} over {n} pixels"
             );
             assert!(
-                error < 0.7 * of_still || of_still < 0.05,
-                "{kind:?} {side}: {error} {of_still}"
+                error < 0.7 * error_without_flow || error_without_flow < 0.05,
+                "{kind:?} {side}: {error} {error_without_flow}"
             );
         }
     }
@@ -96,8 +104,8 @@ fn warping_the_next_frame_back_gives_the_frame() {
 fn bilinear(frame: &[f32], side: usize, [y, x]: [f32; 2]) -> f32 {
     let last = (side - 1) as f32;
     let (y, x) = (y.clamp(0.0, last), x.clamp(0.0, last));
-    let [top, left] = [y, x].map(|place| place.floor() as usize);
-    let [below, right] = [top, left].map(|place| (place + 1).min(side - 1));
+    let [top, left] = [y, x].map(|coordinate| coordinate.floor() as usize);
+    let [below, right] = [top, left].map(|index| (index + 1).min(side - 1));
     let (down, over) = (y - y.floor(), x - x.floor());
     let at = |row: usize, column: usize| frame[row * side + column];
     (1.0 - down) * ((1.0 - over) * at(top, left) + over * at(top, right))
@@ -105,23 +113,23 @@ fn bilinear(frame: &[f32], side: usize, [y, x]: [f32; 2]) -> f32 {
 }
 
 #[test]
-fn masks_are_the_bright_pixels_and_digits_stay_in_the_frame() {
+fn masks_are_the_bright_pixels_and_keep_their_size() {
     for kind in [
         ClipKind::Constant,
         ClipKind::Bounce,
         ClipKind::RotateScale,
         ClipKind::TwoDigits,
     ] {
-        for clip in some(&made(&[kind], 6, 16), 20) {
+        for clip in select(&generated(&[kind], 6, 16), 20) {
             for (pixel, mask) in clip.pixels.iter().zip(&truth(&clip).masks) {
                 assert_eq!(*pixel >= 0.3, *mask > 0, "{kind:?}");
             }
-            // As much of a digit in every frame, about.
-            let sizes = truth(&clip)
+            // About the same area of the digit is visible in every frame.
+            let sizes: Vec<usize> = truth(&clip)
                 .masks
                 .chunks(256)
-                .map(|mask| mask.iter().filter(|&&object| object > 0).count());
-            let sizes: Vec<usize> = sizes.collect();
+                .map(|mask| mask.iter().filter(|&&object| object > 0).count())
+                .collect();
             let [least, most] = [sizes.iter().min().unwrap(), sizes.iter().max().unwrap()];
             assert!(2 * least > *most, "{kind:?}: {sizes:?}");
         }
@@ -129,25 +137,22 @@ fn masks_are_the_bright_pixels_and_digits_stay_in_the_frame() {
 }
 
 #[test]
-fn what_is_seen_next_has_the_same_mask_there() {
+fn visible_pixels_have_the_same_mask_at_their_target() {
     for kind in ClipKind::ALL {
-        for clip in some(&made(&[kind], 5, 16), 20) {
+        for clip in select(&generated(&[kind], 5, 16), 20) {
             let truth = truth(&clip);
             let mut n_lost = 0;
             for step in 0..4 {
-                for at in 0..256 {
-                    let object = truth.masks[step * 256 + at];
-                    let flow = [0, 1].map(|axis| truth.flow[(2 * step + axis) * 256 + at]);
-                    assert!(
-                        object > 0 || flow == [0.0; 2],
-                        "the background stands still"
-                    );
-                    let place = [at / 16, at % 16];
+                for pixel in 0..256 {
+                    let object = truth.masks[step * 256 + pixel];
+                    let flow = [0, 1].map(|axis| truth.flow[(2 * step + axis) * 256 + pixel]);
+                    assert!(object > 0 || flow == [0.0; 2], "the background moves");
+                    let position = [pixel / 16, pixel % 16];
                     let around = |axis: usize| {
-                        let target = place[axis] as f32 + flow[axis];
+                        let target = position[axis] as f32 + flow[axis];
                         [target.floor() as i64, target.ceil() as i64]
                     };
-                    let is_there = around(0).iter().any(|&row| {
+                    let is_visible = around(0).iter().any(|&row| {
                         around(1).iter().any(|&column| {
                             let is_inside = (0..16).contains(&row) && (0..16).contains(&column);
                             is_inside
@@ -155,26 +160,33 @@ fn what_is_seen_next_has_the_same_mask_there() {
                                     == object
                         })
                     });
-                    assert_eq!(is_there, truth.is_seen_next[step * 256 + at], "{kind:?}");
-                    n_lost += usize::from(object > 0 && !is_there);
+                    assert_eq!(
+                        is_visible,
+                        truth.is_visible_next[step * 256 + pixel],
+                        "{kind:?}"
+                    );
+                    n_lost += usize::from(object > 0 && !is_visible);
                 }
             }
             if kind == ClipKind::Constant {
                 assert!(
                     n_lost < 20,
-                    "{kind:?}: {n_lost} pixels of a digit in plain sight are lost"
+                    "{kind:?}: {n_lost} pixels of a digit that nothing covers are not visible"
                 );
             }
         }
     }
 }
 
-/// The union of closed pixels has the homotopy type of the Vietoris-Rips complex at scale 1 of their
-/// centres in the Chebyshev distance: squares that meet in pairs meet.
-fn betti_by_the_engine(mask: &[u8], side: usize) -> [usize; 2] {
+/// Betti numbers of a mask by persistent homology.
+///
+/// The union of closed pixels is homotopy equivalent to the Vietoris-Rips complex of their centres at
+/// diameter 1 in the Chebyshev distance, by the nerve theorem: squares that meet pairwise have a common
+/// point.
+fn betti_by_persistent_homology(mask: &[u8], side: usize) -> [usize; 2] {
     let points: Vec<[i64; 2]> = (0..mask.len())
-        .filter(|&at| mask[at] > 0)
-        .map(|at| [(at / side) as i64, (at % side) as i64])
+        .filter(|&pixel| mask[pixel] > 0)
+        .map(|pixel| [(pixel / side) as i64, (pixel % side) as i64])
         .collect();
     let distance = |a: &[i64; 2], b: &[i64; 2]| (a[0] - b[0]).abs().max((a[1] - b[1]).abs()) as f64;
     let distances: Vec<f64> = points
@@ -188,13 +200,13 @@ fn betti_by_the_engine(mask: &[u8], side: usize) -> [usize; 2] {
 }
 
 #[test]
-fn betti_numbers_are_those_of_the_engine() {
+fn betti_numbers_equal_those_of_persistent_homology() {
     for kind in ClipKind::ALL {
         for side in [16, 19] {
-            for clip in some(&made(&[kind], 4, side), 12) {
+            for clip in select(&generated(&[kind], 4, side), 12) {
                 let truth = truth(&clip);
                 for (mask, betti) in truth.masks.chunks(side * side).zip(&truth.betti) {
-                    assert_eq!(betti_by_the_engine(mask, side), *betti, "{kind:?}");
+                    assert_eq!(betti_by_persistent_homology(mask, side), *betti, "{kind:?}");
                 }
             }
         }
@@ -202,10 +214,10 @@ fn betti_numbers_are_those_of_the_engine() {
 }
 
 #[test]
-fn kinds_keep_or_change_the_topology_as_they_say() {
+fn kinds_keep_or_change_the_topology_as_documented() {
     for kind in ClipKind::ALL {
         for (n_frames, side) in [(8, 16), (2, 17), (5, 32)] {
-            for clip in some(&made(&[kind], n_frames, side), 50) {
+            for clip in select(&generated(&[kind], n_frames, side), 50) {
                 let betti = &truth(&clip).betti;
                 assert_eq!(betti.len(), n_frames);
                 let is_constant = betti.iter().all(|b| *b == betti[0]);
@@ -220,10 +232,10 @@ fn kinds_keep_or_change_the_topology_as_they_say() {
 }
 
 #[test]
-fn digits_truly_move() {
+fn most_digits_move() {
     for kind in [ClipKind::Constant, ClipKind::Bounce, ClipKind::RotateScale] {
         let mut n_moving = 0;
-        for clip in some(&made(&[kind], 8, 16), 50) {
+        for clip in select(&generated(&[kind], 8, 16), 50) {
             let speed = truth(&clip)
                 .flow
                 .iter()
@@ -235,7 +247,7 @@ fn digits_truly_move() {
 }
 
 #[test]
-fn settings_without_sense_are_told() {
+fn invalid_settings_are_refused() {
     let error = |kinds: &[ClipKind], n_frames, side, repeats, noise| {
         MovingDigits::new(kinds.to_vec(), n_frames, side, repeats, noise).unwrap_err()
     };

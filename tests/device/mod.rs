@@ -1,4 +1,4 @@
-//! Other devices against `flex`, which computes the same in 32 bits up to rounding.
+//! Other devices: losses, gradients and resuming, compared with `flex`, which they equal up to rounding.
 
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use burn_topology::run::open_device;
 use crate::train::tiny_config;
 use crate::util::{TestDir, run_program};
 
+/// Devices to compare with `flex`.
 const OTHERS: &[&str] = &[
     #[cfg(feature = "ndarray")]
     "ndarray",
@@ -29,8 +30,8 @@ fn config() -> VitConfig {
     VitConfig::new([8, 8], 1, 10, 2, 8, 3, 2)
 }
 
-/// Task loss, both penalties, and the norms of gradients in different parts of the model.
-fn step(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
+/// Task loss, both penalties, and gradient norms in different parts of the model.
+fn losses_and_gradient_norms(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
     let device = open_device(name).unwrap().autodiff();
     let vit: Vit = config().init(&device).try_load_file(weights).unwrap();
     let output = vit.forward(
@@ -45,7 +46,7 @@ fn step(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
     let topology = TopologyRegularizer::new(penalties)
         .unwrap()
         .forward(
-            &Activations::of_attention(output.attention.clone(), 1),
+            &Activations::from_attention(output.attention.clone(), 1),
             Clock::default(),
         )
         .unwrap();
@@ -60,7 +61,7 @@ fn step(name: &str, weights: &Path, pixels: &TensorData) -> Vec<f64> {
 }
 
 #[test]
-fn every_device_gives_the_losses_and_gradients_of_flex() {
+fn every_device_has_the_losses_and_gradients_of_flex() {
     let directory = TestDir::new();
     let weights = directory.path().join("model.bpk");
     let device = Device::flex();
@@ -69,15 +70,15 @@ fn every_device_gives_the_losses_and_gradients_of_flex() {
     vit.into_record().save(&weights).unwrap();
     let pixels = Tensor::<4>::random([2, 1, 8, 8], Distribution::Normal(0.0, 1.0), &device);
     let pixels = pixels.into_data();
-    let expected = step("flex", &weights, &pixels);
+    let expected = losses_and_gradient_norms("flex", &weights, &pixels);
     assert!(expected.iter().all(|number| *number > 1e-4), "{expected:?}");
     assert!(!OTHERS.is_empty());
     for name in OTHERS {
-        let found = step(name, &weights, &pixels);
-        for (found, expected) in found.iter().zip(&expected) {
+        let actual = losses_and_gradient_norms(name, &weights, &pixels);
+        for (actual, expected) in actual.iter().zip(&expected) {
             assert!(
-                (found - expected).abs() < 2e-4 * expected,
-                "{name}: {found} in place of {expected}"
+                (actual - expected).abs() < 2e-4 * expected,
+                "{name}: {actual}, expected {expected}"
             );
         }
     }
@@ -90,9 +91,9 @@ fn every_device_trains_and_resumes() {
     let config = tiny_config(directory.path(), Some(weight));
     let run = |arguments: &[&str]| {
         let output = run_program(directory.path(), arguments);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
-        told
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{messages}");
+        messages
     };
     for name in ["flex"].iter().chain(OTHERS) {
         let settings = ["--set", "checkpoint.every_steps=4"];
@@ -102,8 +103,8 @@ fn every_device_trains_and_resumes() {
         let metrics = std::fs::read(path.join("metrics.jsonl")).unwrap();
         std::fs::remove_file(path.join("summary.json")).unwrap();
         std::fs::remove_dir_all(path.join("checkpoints/9")).unwrap();
-        let told = run(&["train", "--resume", name]);
-        assert!(told.contains("going on from step 8"), "{told}");
+        let messages = run(&["train", "--resume", name]);
+        assert!(messages.contains("resuming from step 8"), "{messages}");
         let again = std::fs::read(path.join("metrics.jsonl")).unwrap();
         assert!(again == metrics, "{name}: a resumed run differs");
     }

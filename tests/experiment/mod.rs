@@ -1,4 +1,4 @@
-//! Studies: files, cells, processes, results.
+//! Tests of studies: study files, cells, worker processes and results.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -26,19 +26,20 @@ name = "slow"
 set = ["training.optimizer.lr=1e-5"]
 "#;
 
-/// A study of a tiny configuration.
+/// Writes a study file and its tiny base configuration.
 fn write(directory: &Path, study: &str) {
     tiny_config(directory, None);
     std::fs::write(directory.join("study.toml"), study).unwrap();
 }
 
+/// Writes and reads a study.
 fn read(directory: &Path, study: &str) -> Result<Study, String> {
     write(directory, study);
     Study::read(&directory.join("study.toml"))
 }
 
 #[test]
-fn factors_are_crossed_linked_and_compared_at_their_own_level() {
+fn factors_are_crossed_and_compared_at_their_own_level() {
     let directory = TestDir::new();
     let factors = r#"
 [[factor]]
@@ -78,7 +79,7 @@ arms = ["slow"]
     assert_eq!((cell.seed, cell.config.spec.seed), (1, 1));
     assert_eq!(cell.config.spec.training.epochs, 2);
 
-    // Another arm before it renumbers nothing: a cell is known by its configuration.
+    // The id of a cell is a digest of its configuration: an additional arm does not change the ids of the others.
     let arm = "[[arm]]\nname = \"plain\"\n";
     let more = format!("[[arm]]\nname = \"warm\"\nset = [\"training.optimizer.lr=0.1\"]\n\n{arm}");
     let with_more = read(directory.path(), &STUDY.replace(arm, &more)).unwrap();
@@ -92,7 +93,7 @@ arms = ["slow"]
 }
 
 #[test]
-fn bad_studies_give_one_sentence_each() {
+fn invalid_studies_give_one_sentence() {
     let directory = TestDir::new();
     let cases = [
         (
@@ -101,7 +102,7 @@ fn bad_studies_give_one_sentence_each() {
         ),
         (
             STUDY.replace("seeds = [0, 1]", "seeds = [0, 1, 0]"),
-            "seed 0 is there twice",
+            "seed 0 is listed twice",
         ),
         (
             STUDY.replace("baseline = \"plain\"", "baseline = \"pain\""),
@@ -117,11 +118,11 @@ fn bad_studies_give_one_sentence_each() {
         ),
         (
             STUDY.replace("set = [\"training.optimizer.lr=1e-5\"]", ""),
-            "`plain` and `slow` have the same configuration at seed 0",
+            "`plain` and `slow` have the same configuration with seed 0",
         ),
         (
             STUDY.replace("test_accuracy", "test_accuracies"),
-            "no run logs `test_accuracies`, expected some of",
+            "no run logs `test_accuracies`, expected any of",
         ),
         (
             STUDY.replace("margin = 0.5", "margin = -1.0"),
@@ -138,13 +139,13 @@ fn bad_studies_give_one_sentence_each() {
         ),
         (
             format!("{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1, 2]]\n"),
-            "a level has 2 values for 1 keys",
+            "a level has 2 values, expected 1: one for each key",
         ),
         (
             format!(
                 "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1], [2]]\nnames = [\"x\"]\n"
             ),
-            "`factor[0].names`: 1 names for 2 levels, expected a name for each",
+            "`factor[0].names`: 1 name for 2 levels, expected a name for each level",
         ),
         (
             format!(
@@ -156,7 +157,7 @@ fn bad_studies_give_one_sentence_each() {
             format!(
                 "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"training.epochs\"]\nlevels = [[1], [2]]\narms = [\"plain\"]\n"
             ),
-            "0 variants of the baseline `plain` are at the levels of `slow`",
+            "the baseline `plain` has 0 variants at the levels of `slow`",
         ),
         (
             format!(
@@ -172,37 +173,38 @@ fn bad_studies_give_one_sentence_each() {
     }
 }
 
+/// Returns the contents of `results.csv` and `summary.json`.
 fn results(directory: &Path, out: &str) -> [String; 2] {
     ["results.csv", "summary.json"]
         .map(|name| std::fs::read_to_string(directory.join(out).join(name)).unwrap())
 }
 
 #[test]
-fn a_study_that_is_killed_ends_as_one_that_is_not() {
+fn a_killed_study_gives_the_same_results() {
     let directory = TestDir::new();
     let root = directory.path();
     write(root, STUDY);
     let run = |arguments: &[&str]| {
         let all: Vec<&str> = ["ablate"].iter().chain(arguments).copied().collect();
         let output = run_program(root, &all);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         (
             output.status.code(),
             String::from_utf8(output.stdout).unwrap(),
-            said,
+            stderr,
         )
     };
-    let (code, table, said) = run(&["study.toml", "--out", "whole", "--jobs", "2"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, table, stderr) = run(&["study.toml", "--out", "whole", "--jobs", "2"]);
+    assert_eq!(code, Some(0), "{stderr}");
     assert!(
-        table.contains("4 of 4 cells finished") && table.contains("less the baseline"),
+        table.contains("4 of 4 cells finished") && table.contains("difference from the baseline"),
         "{table}"
     );
     let expected = results(root, "whole");
     assert!(expected[0].starts_with("cell,arm,seed,split,metric,value\n"));
     assert!(expected[0].contains(",plain,0,test,accuracy,"));
 
-    // The parent and its children are killed, again and again; children that outlive it hold their cells.
+    // The parent process is killed three times. Its children outlive it and keep the locks of their cells.
     for moment in [300, 700, 1500] {
         let mut process = program(
             root,
@@ -216,29 +218,30 @@ fn a_study_that_is_killed_ends_as_one_that_is_not() {
         process.kill().unwrap();
         process.wait().unwrap();
     }
-    let (code, _, said) = run(&["study.toml", "--out", "killed", "--jobs", "2"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, _, stderr) = run(&["study.toml", "--out", "killed", "--jobs", "2"]);
+    assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(results(root, "killed"), expected);
     let (_, table, _) = run(&["status", "study.toml", "--out", "killed"]);
     assert_eq!(table.matches("finished").count(), 4, "{table}");
 
-    // Cell by cell, as a scheduler does, in any order and more than once.
+    // Single cells, as a scheduler runs them: in any order, and one of them twice.
     for cell in ["2", "0", "3", "1", "0"] {
-        let (code, _, said) = run(&["study.toml", "--out", "single", "--cell", cell]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, _, stderr) = run(&["study.toml", "--out", "single", "--cell", cell]);
+        assert_eq!(code, Some(0), "{stderr}");
     }
-    let (code, _, said) = run(&["collect", "study.toml", "--out", "single"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, _, stderr) = run(&["collect", "study.toml", "--out", "single"]);
+    assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(results(root, "single"), expected);
-    let (code, _, said) = run(&["study.toml", "--out", "single", "--cell", "4"]);
+    let (code, _, stderr) = run(&["study.toml", "--out", "single", "--cell", "4"]);
     assert!(
-        code == Some(2) && said.contains("there is no cell 4, expected one of 0 to 3, or an id"),
-        "{said}"
+        code == Some(2)
+            && stderr.contains("there is no cell 4, expected a number from 0 to 3, or an id"),
+        "{stderr}"
     );
 
-    // What was a half of it has results of that half.
+    // The report of a study that was run cell by cell is complete; that of one without any cell is empty.
     let page = std::fs::read_to_string(root.join("single/report.html")).unwrap();
-    assert!(page.contains("Does it matter?") && page.contains("While they trained"));
+    assert!(page.contains("Does it matter?") && page.contains("Training curves"));
     let text = std::fs::read_to_string(root.join("single/report.md")).unwrap();
     assert!(
         text.contains("4 of 4 cells") && text.contains("| slow | "),
@@ -246,19 +249,19 @@ fn a_study_that_is_killed_ends_as_one_that_is_not() {
     );
     let plot = std::fs::read_to_string(root.join("single/plots/test_accuracy.svg")).unwrap();
     assert!(plot.contains("slow"));
-    let (code, table, said) = run(&["collect", "study.toml", "--out", "nothing"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, table, stderr) = run(&["collect", "study.toml", "--out", "nothing"]);
+    assert_eq!(code, Some(0), "{stderr}");
     assert!(table.contains("0 of 4 cells finished"), "{table}");
 }
 
-/// The processes that this one began and that still run.
+/// Returns the child processes of a process that are still running.
 #[cfg(target_os = "linux")]
 fn children(parent: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |id: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        // After the name in brackets: the state, then the parent.
+        // The state and the parent's id follow the name, which is in brackets and may contain spaces.
         let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
         let is_running = fields.next().is_some_and(|state| state != "Z");
         is_running && fields.next() == Some(&parent.to_string())
@@ -268,7 +271,7 @@ fn children(parent: u32) -> Vec<u32> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_study_whose_workers_are_killed_ends_as_one_whose_are_not() {
+fn killed_workers_do_not_change_the_results() {
     let directory = TestDir::new();
     let root = directory.path();
     write(root, STUDY);
@@ -282,8 +285,9 @@ fn a_study_whose_workers_are_killed_ends_as_one_whose_are_not() {
     .stdout(std::process::Stdio::null())
     .spawn()
     .unwrap();
-    // Each cell may lose its process three times, so three kills are survived whichever they hit.
+    // A cell is resumed after each of up to three kills, so three kills are survived whichever processes they hit.
     let mut n_kills = 0;
+    // Random moments, so that repeated test runs cover different phases of a run.
     let clock = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
@@ -299,18 +303,20 @@ fn a_study_whose_workers_are_killed_ends_as_one_whose_are_not() {
     }
     assert!(n_kills > 0);
     let output = process.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert_eq!(
-        said.matches("was killed, and is gone on with").count(),
+        stderr
+            .matches("was killed; resuming it from its checkpoint")
+            .count(),
         n_kills,
-        "{said}"
+        "{stderr}"
     );
     assert_eq!(results(root, "killed"), results(root, "whole"));
 }
 
 #[test]
-fn a_study_that_fills_the_disk_ends_as_one_with_room() {
+fn a_full_disk_does_not_change_the_results() {
     let directory = TestDir::new();
     let root = directory.path();
     write(root, STUDY);
@@ -330,24 +336,24 @@ fn a_study_that_fills_the_disk_ends_as_one_with_room() {
     let Some(output) = in_own_mounts(root, script) else {
         return;
     };
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    let shown = String::from_utf8_lossy(&output.stdout);
-    let codes: Vec<&str> = shown.lines().collect();
-    assert!(codes.len() > 1, "{shown} {told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let codes: Vec<&str> = stdout.lines().collect();
+    assert!(codes.len() > 1, "{stdout} {stderr}");
     assert!(
         codes.iter().all(|code| ["code 1", "code 2"].contains(code)),
-        "{shown} {told}"
+        "{stdout} {stderr}"
     );
     assert!(
-        told.contains("No space left on device") && !told.contains("panicked"),
-        "{told}"
+        stderr.contains("No space left on device") && !stderr.contains("panicked"),
+        "{stderr}"
     );
     assert_eq!(results(root, "rescued"), results(root, "whole"));
 }
 
 #[test]
-fn slurm_is_asked_for_where_there_is_none_and_its_options_are_its_own() {
+fn missing_slurm_and_misplaced_options_are_reported() {
     let directory = TestDir::new();
     let root = directory.path();
     write(root, STUDY);
@@ -356,15 +362,15 @@ fn slurm_is_asked_for_where_there_is_none_and_its_options_are_its_own() {
         assert_eq!(output.status.code(), Some(2));
         String::from_utf8(output.stderr).unwrap()
     };
-    let said = refused(&["ablate", "study.toml", "--launcher", "slurm"], "/nowhere");
+    let stderr = refused(&["ablate", "study.toml", "--launcher", "slurm"], "/nowhere");
     assert!(
-        said.contains("`scontrol` cannot be run") && said.lines().count() == 1,
-        "{said}"
+        stderr.contains("`scontrol` cannot be run") && stderr.lines().count() == 1,
+        "{stderr}"
     );
-    let said = refused(&["ablate", "study.toml", "--", "--time=5"], "/nowhere");
+    let stderr = refused(&["ablate", "study.toml", "--", "--time=5"], "/nowhere");
     assert!(
-        said.contains("options after `--` are for --launcher slurm"),
-        "{said}"
+        stderr.contains("options after `--` are for --launcher slurm"),
+        "{stderr}"
     );
     let two = [
         "ablate",
@@ -378,7 +384,7 @@ fn slurm_is_asked_for_where_there_is_none_and_its_options_are_its_own() {
 }
 
 #[test]
-fn a_factor_is_drawn_over_its_levels_with_a_baseline_that_has_none() {
+fn factor_plots_include_a_baseline_without_the_factor() {
     let directory = TestDir::new();
     let factor = r#"
 [[factor]]
@@ -404,6 +410,32 @@ arms = ["slow"]
         means.contains("plain: ") && means.contains("slow: "),
         "{means}"
     );
-    let differences = plot("test_accuracy_by_rate_less_baseline.svg");
+    let differences = plot("test_accuracy_by_rate_difference_from_baseline.svg");
     assert!(differences.contains("slow: ") && !differences.contains("plain: "));
+}
+
+#[test]
+fn a_factor_addresses_a_penalty_by_name() {
+    let directory = TestDir::new();
+    let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;
+    tiny_config(directory.path(), Some(weight));
+    let read_with_key = |key: &str| {
+        let factor = format!(
+            "\n[[factor]]\nname = \"share\"\nkeys = [\"{key}\"]\nlevels = [[0.2], [0.3]]\n"
+        );
+        let path = directory.path().join("study.toml");
+        std::fs::write(&path, format!("{STUDY}{factor}")).unwrap();
+        Study::read(&path)
+    };
+    let by_name = read_with_key("topology.h0_layers.weight.share").unwrap();
+    let by_index = read_with_key("topology.0.weight.share").unwrap();
+    let ids =
+        |study: &Study| -> Vec<String> { study.cells.iter().map(|cell| cell.id.clone()).collect() };
+    assert_eq!(ids(&by_name), ids(&by_index));
+    let error = read_with_key("topology.h1_layers.weight.share").unwrap_err();
+    assert!(error.contains("no penalty is named `h1_layers`"), "{error}");
+    assert!(
+        error.contains("expected one of `h0_layers`, or an index"),
+        "{error}"
+    );
 }

@@ -1,4 +1,4 @@
-//! The command, on pictures of every kind.
+//! The commands `analyze` and `anomaly`, on images of every kind.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
 
 use crate::util::{TestDir, run_program};
 
-/// A model of digits, barely trained.
+/// Trains a small digit classifier for one epoch.
 fn train(directory: &Path) {
     let config = r#"
         data = { kind = "digits" }
@@ -27,21 +27,27 @@ fn train(directory: &Path) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// Runs `analyze` and returns its exit code and the last line of stderr.
 fn analyze(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let start = ["analyze", "--model", "run", "--report", "out"];
     let all: Vec<&str> = start.iter().chain(arguments).copied().collect();
     let output = run_program(directory, &all);
-    let said = String::from_utf8(output.stderr).unwrap();
-    // The parser of arguments adds where to find help.
-    let mut lines = said.lines().rev();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    // The argument parser appends a hint on how to get help.
+    let mut lines = stderr.lines().rev();
     let last = lines.find(|line| !line.is_empty() && !line.starts_with("For more"));
     let last = last.unwrap_or_default().to_owned();
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
     (output.status.code(), last)
 }
 
+fn read_analysis(directory: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(directory.join("out/analysis.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 #[test]
-fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
+fn images_of_every_kind_are_read_or_refused_with_a_reason() {
     let directory = TestDir::new();
     let root = directory.path();
     train(root);
@@ -61,7 +67,7 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
         Rgba([r, g, b, (8 * y) as u8])
     });
     alpha.save(at("alpha.png")).unwrap();
-    // As large as cameras make them.
+    // The size of a photograph.
     let large = image::GrayImage::from_fn(4000, 3000, |x, y| image::Luma([((x ^ y) % 256) as u8]));
     large.save(at("large.jpg")).unwrap();
     drop(large);
@@ -70,8 +76,8 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
     let frame = |k: u8| image::Frame::new(RgbaImage::from_pixel(9, 9, Rgba([k, k, k, 255])));
     gif.encode_frames([frame(10), frame(200)]).unwrap();
     drop(gif);
-    // Four inks, as printers have them; made with Pillow.
-    std::fs::write(at("inks.jpg"), include_bytes!("../data_files/cmyk.jpg")).unwrap();
+    // CMYK, written by Pillow.
+    std::fs::write(at("cmyk.jpg"), include_bytes!("../data_files/cmyk.jpg")).unwrap();
     let images = [
         "one.png",
         "wide.jpg",
@@ -79,38 +85,38 @@ fn pictures_of_every_kind_are_looked_at_or_refused_in_a_sentence() {
         "alpha.png",
         "large.jpg",
         "moving.gif",
-        "inks.jpg",
+        "cmyk.jpg",
     ];
-    let (code, said) = analyze(root, &[&["--images"][..], &images].concat());
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("report: out/report.html"), "{said}");
+    let (code, stderr) = analyze(root, &[&["--images"][..], &images].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.starts_with("report: out/report.html"), "{stderr}");
 
-    std::fs::write(at("words.png"), "no picture").unwrap();
-    let whole = std::fs::read(at("grey.png")).unwrap();
-    std::fs::write(at("cut.png"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(at("text.png"), "not an image").unwrap();
+    let bytes = std::fs::read(at("grey.png")).unwrap();
+    std::fs::write(at("truncated.png"), &bytes[..bytes.len() / 2]).unwrap();
     std::fs::write(at("empty.jpg"), "").unwrap();
-    // A header that promises more pixels than any machine holds.
-    let mut vast = std::fs::read(at("one.png")).unwrap();
-    vast[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
-    std::fs::write(at("vast.png"), vast).unwrap();
+    // A header that announces more pixels than fit into memory.
+    let mut oversized = std::fs::read(at("one.png")).unwrap();
+    oversized[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+    std::fs::write(at("oversized.png"), oversized).unwrap();
     for bad in [
-        "words.png",
-        "cut.png",
+        "text.png",
+        "truncated.png",
         "empty.jpg",
-        "vast.png",
+        "oversized.png",
         "missing.png",
     ] {
-        let (code, said) = analyze(root, &["--images", "one.png", bad]);
-        assert_eq!(code, Some(2), "{said}");
+        let (code, stderr) = analyze(root, &["--images", "one.png", bad]);
+        assert_eq!(code, Some(2), "{stderr}");
         assert!(
-            said.starts_with(&format!("burn-topology: {bad}: cannot be decoded")),
-            "{said}"
+            stderr.starts_with(&format!("burn-topology: {bad}: cannot be decoded")),
+            "{stderr}"
         );
     }
 }
 
 #[test]
-fn words_of_the_config_are_understood_and_others_refused() {
+fn settings_are_accepted_or_refused_with_a_reason() {
     let directory = TestDir::new();
     let root = directory.path();
     train(root);
@@ -128,11 +134,11 @@ fn words_of_the_config_are_understood_and_others_refused() {
         &["--heads", "mean", "--max-homology-dim", "2"],
         &["--max-homology-dim", "0"],
     ] {
-        let (code, said) = analyze(
+        let (code, stderr) = analyze(
             root,
             &[&["--split", "test", "--n-images", "2"], good].concat(),
         );
-        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(code, Some(0), "{stderr}");
     }
     for (bad, code, expected) in [
         (
@@ -166,17 +172,17 @@ fn words_of_the_config_are_understood_and_others_refused() {
             "expected a number above 0 and up to 1",
         ),
     ] {
-        let (found, said) = analyze(
+        let (actual, stderr) = analyze(
             root,
             &[&["--split", "test", "--n-images", "1"], bad].concat(),
         );
-        assert_eq!(found, Some(code), "{said}");
-        assert!(said.contains(expected), "{said}");
+        assert_eq!(actual, Some(code), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
     }
 }
 
 #[test]
-fn pictures_are_set_beside_themselves_attacked_and_changed_at_random() {
+fn images_are_compared_with_their_perturbed_versions() {
     let directory = TestDir::new();
     let root = directory.path();
     train(root);
@@ -191,36 +197,38 @@ fn pictures_are_set_beside_themselves_attacked_and_changed_at_random() {
         (&["--images", "a.png", "a.png"], ["a.png", "a.png"]),
     ] {
         let attack = ["--attack", "fgsm", "--epsilon", "0.2"];
-        let (code, said) = analyze(root, &[source, &attack].concat());
-        assert_eq!(code, Some(0), "{said}");
-        let found = std::fs::read_to_string(root.join("out/analysis.json")).unwrap();
-        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
-        let pictures = found["pictures"].as_array().unwrap();
+        let (code, stderr) = analyze(root, &[source, &attack].concat());
+        assert_eq!(code, Some(0), "{stderr}");
+        let analysis = read_analysis(root);
+        let images = analysis["images"].as_array().unwrap();
         let n_samples = if source.len() == 4 { 20 } else { 2 };
-        assert_eq!(pictures.len(), 3 * n_samples);
-        for (place, picture) in pictures.iter().enumerate() {
-            let [sample, kind] = [place / 3, place % 3];
-            let change = &picture["change"];
-            assert_eq!(picture["clip"], place);
-            match kind {
-                0 => assert!(change.is_null()),
-                _ => assert_eq!(change["of"], 3 * sample),
+        assert_eq!(images.len(), 3 * n_samples);
+        for (index, image) in images.iter().enumerate() {
+            let (sample, version) = (index / 3, index % 3);
+            let perturbation = &image["perturbation"];
+            assert_eq!(image["clip"], index);
+            if version == 0 {
+                assert!(perturbation.is_null());
+            } else {
+                assert_eq!(perturbation["original_clip"], 3 * sample);
             }
         }
-        assert!(pictures[0]["name"].as_str().unwrap().starts_with(names[0]));
-        let changes = ["FGSM by 0.2", "a random change by 0.2"];
-        let name = pictures[0]["name"].as_str().unwrap();
-        for (place, by) in changes.iter().enumerate() {
-            assert_eq!(pictures[1 + place]["name"], format!("{name}, {by}"));
+        assert!(images[0]["name"].as_str().unwrap().starts_with(names[0]));
+        let perturbations = ["FGSM with epsilon 0.2", "a random change with epsilon 0.2"];
+        let name = images[0]["name"].as_str().unwrap();
+        for (index, perturbation) in perturbations.iter().enumerate() {
+            assert_eq!(images[1 + index]["name"], format!("{name}, {perturbation}"));
         }
-        let curves = found["between_pictures"][0]["by_layer"].as_array().unwrap();
+        let curves = analysis["between_images"][0]["by_layer"]
+            .as_array()
+            .unwrap();
         let titles: Vec<&str> = curves
             .iter()
             .map(|c| c["title"].as_str().unwrap())
             .collect();
-        let before = changes.map(|by| format!("before and after {by}"));
-        assert_eq!(titles[..2], before);
-        assert_eq!(titles.last(), Some(&"a picture and its rows shuffled"));
+        let expected = perturbations.map(|perturbation| format!("before and after {perturbation}"));
+        assert_eq!(titles[..2], expected);
+        assert_eq!(titles.last(), Some(&"an image and its shuffled rows"));
         let n_compared = (3 * n_samples).min(32);
         assert_eq!(curves[0]["n_pairs"], n_compared.div_ceil(3));
         assert_eq!(curves[0]["by_head"].as_array().unwrap().len(), 2 * 2);
@@ -245,20 +253,23 @@ fn anomalies_are_fitted_and_scored() {
         )
     };
     let split = ["--split", "train", "--label", "3", "--n-images", "200"];
-    let (code, _, said) = run(&[&fit[..], &split].concat());
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("fit.json: means of "), "{said}");
+    let (code, _, stderr) = run(&[&fit[..], &split].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.starts_with("fit.json: Frechet means of "),
+        "{stderr}"
+    );
     let score = ["anomaly", "score", "fit.json"];
     let split = ["--split", "test", "--label", "3", "--n-images", "40"];
-    let (code, table, said) = run(&[&score[..], &split].concat());
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("area under the ROC curve: "), "{said}");
+    let (code, table, stderr) = run(&[&score[..], &split].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.starts_with("area under the ROC curve: "), "{stderr}");
     let mut lines = table.lines();
     assert_eq!(
         lines.next(),
         Some("image,group,layer,homology_dim,value,fence,is_beyond")
     );
-    // The score, and two dimensions of two layers.
+    // The score, and two homology dimensions of two layers.
     assert_eq!(lines.count(), 40 * 5);
     let groups =
         ["normal", "anomalous"].map(|group| table.matches(&format!(",{group},all,all,")).count());
@@ -268,18 +279,18 @@ fn anomalies_are_fitted_and_scored() {
     RgbImage::from_pixel(8, 8, Rgb([9; 3]))
         .save(root.join("flat.png"))
         .unwrap();
-    let (code, table, said) = run(&[
+    let (code, table, stderr) = run(&[
         &score[..],
         &["--images", "flat.png", "--anomalous", "flat.png"],
     ]
     .concat());
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{stderr}");
     assert!(
         table.contains("\nflat.png,normal,all,all,")
             && table.contains("\nflat.png,anomalous,all,all,")
     );
     assert_eq!(
-        said,
+        stderr,
         "area under the ROC curve: 0.500 (1 normal, 1 anomalous)"
     );
     let (code, table, _) = run(&[&score[..], &["--images", "flat.png"]].concat());
@@ -288,28 +299,28 @@ fn anomalies_are_fitted_and_scored() {
         "{table}"
     );
 
-    let (code, _, said) = run(&[&fit[..], &["--images", "flat.png", "flat.png"]].concat());
-    assert_eq!(code, Some(2), "{said}");
+    let (code, _, stderr) = run(&[&fit[..], &["--images", "flat.png", "flat.png"]].concat());
+    assert_eq!(code, Some(2), "{stderr}");
     assert!(
-        said.contains("there are 2 normal pictures, expected at least 8"),
-        "{said}"
+        stderr.contains("2 normal images were given, expected at least 8"),
+        "{stderr}"
     );
     std::fs::write(root.join("fit.json"), "{}").unwrap();
-    let (code, _, said) = run(&[&score[..], &["--images", "flat.png"]].concat());
-    assert_eq!(code, Some(2), "{said}");
+    let (code, _, stderr) = run(&[&score[..], &["--images", "flat.png"]].concat());
+    assert_eq!(code, Some(2), "{stderr}");
     assert!(
-        said.contains("expected a file that `anomaly fit` wrote"),
-        "{said}"
+        stderr.contains("expected a file that `anomaly fit` wrote"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn pretrained_weights_are_looked_into_as_their_files_say() {
+fn pretrained_weights_are_analysed_as_described_in_their_files() {
     let directory = TestDir::new();
     let root = directory.path();
-    let picture = RgbImage::from_fn(60, 40, |x, y| Rgb([(x * 4) as u8, (y * 6) as u8, 90]));
-    picture.save(root.join("a.png")).unwrap();
-    let look = |weights: &str, more: &[&str]| {
+    let image = RgbImage::from_fn(60, 40, |x, y| Rgb([(x * 4) as u8, (y * 6) as u8, 90]));
+    image.save(root.join("a.png")).unwrap();
+    let analyze = |weights: &str, more: &[&str]| {
         let path = format!(
             "{}/tests/data_files/pretrained/{weights}",
             env!("CARGO_MANIFEST_DIR")
@@ -317,40 +328,46 @@ fn pretrained_weights_are_looked_into_as_their_files_say() {
         let start = ["analyze", "--weights", &path, "--report", "out"];
         let all: Vec<&str> = start.iter().chain(more).copied().collect();
         let output = run_program(root, &all);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!said.contains("panicked"), "{said}");
-        (output.status.code(), said)
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        (output.status.code(), stderr)
     };
-    // A class by its name, features of which none is a class, register tokens, another library.
+    // Named classes; features without a classifier; register tokens; a file of another library.
     for (weights, is_classified) in [
         ("vit", true),
         ("dinov2_bare", false),
         ("dinov2_registers", true),
         ("timm_vit", true),
     ] {
-        let (code, said) = look(weights, &["--images", "a.png"]);
-        assert_eq!(code, Some(0), "{weights}: {said}");
-        let found = std::fs::read_to_string(root.join("out/analysis.json")).unwrap();
-        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
-        let said = found["pictures"][0]["said"].as_str().unwrap();
-        assert_eq!(!said.is_empty(), is_classified, "{weights}: {said}");
-        assert!(weights != "vit" || said.starts_with("LABEL_"), "{said}");
+        let (code, stderr) = analyze(weights, &["--images", "a.png"]);
+        assert_eq!(code, Some(0), "{weights}: {stderr}");
+        let analysis = read_analysis(root);
+        let prediction = analysis["images"][0]["prediction"].as_str().unwrap();
+        assert_eq!(
+            !prediction.is_empty(),
+            is_classified,
+            "{weights}: {prediction}"
+        );
+        assert!(
+            weights != "vit" || prediction.starts_with("LABEL_"),
+            "{prediction}"
+        );
     }
-    let (code, said) = look("timesformer", &["--images", "a.png"]);
+    let (code, stderr) = analyze("timesformer", &["--images", "a.png"]);
     assert!(
-        code == Some(2) && said.contains("a model of clips of"),
-        "{said}"
+        code == Some(2) && stderr.contains("found one for clips of"),
+        "{stderr}"
     );
-    let (code, said) = look("vit", &["--split", "test"]);
+    let (code, stderr) = analyze("vit", &["--split", "test"]);
     assert!(
-        code == Some(2) && said.contains("cannot be used with"),
-        "{said}"
+        code == Some(2) && stderr.contains("cannot be used with"),
+        "{stderr}"
     );
-    let (code, said) = look("vit", &["--images", "a.png", "--attack", "pgd"]);
+    let (code, stderr) = analyze("vit", &["--images", "a.png", "--attack", "pgd"]);
     assert!(
-        code == Some(2) && said.contains("weights by themselves have no right classes"),
-        "{said}"
+        code == Some(2) && stderr.contains("pretrained weights come without labels"),
+        "{stderr}"
     );
-    let (code, said) = look("nothing", &["--images", "a.png"]);
-    assert!(code == Some(2) && said.lines().count() == 1, "{said}");
+    let (code, stderr) = analyze("nothing", &["--images", "a.png"]);
+    assert!(code == Some(2) && stderr.lines().count() == 1, "{stderr}");
 }

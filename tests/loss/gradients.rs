@@ -1,8 +1,8 @@
-//! The whole chain against central differences, in 64 bits.
+//! Gradients of the whole chain, from weights of a model to the loss, against central differences in 64 bits.
 
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
-use burn_topology::distance::{Metric, RowDistance};
+use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
     Activations, Clock, Comparison, Direction, Normalize, Source, TopologyPenalty,
     TopologyRegularizer,
@@ -14,12 +14,13 @@ use crate::util::{assert_gradient, attention, numbers};
 
 const LAYERS: usize = 3;
 
-/// Every layer from query and key weights, `[layer, query or key, d, d]`: attention
-/// `[batch, head, n, n]`, and the queries as hidden states `[batch, n, d]`.
+/// Computes every layer from query and key weights, `[layer, query or key, d, d]`.
+///
+/// The attention is `[batch, head, n, n]`; the queries are the hidden states, `[batch, n, d]`.
 fn layers(weights: Tensor<4>) -> Activations {
     let tokens = numbers([2, 11, 6], 8) * 2.0;
-    let project = |layer: usize, which: usize| -> Tensor<4> {
-        let matrix = weights.clone().slice([layer..layer + 1, which..which + 1]);
+    let project = |layer: usize, part: usize| -> Tensor<4> {
+        let matrix = weights.clone().slice([layer..layer + 1, part..part + 1]);
         tokens
             .clone()
             .matmul(matrix.reshape([1, 6, 6]).expand([2, 6, 6]))
@@ -27,18 +28,18 @@ fn layers(weights: Tensor<4>) -> Activations {
     };
     let heads = |projected: Tensor<4>| projected.reshape([2, 11, 2, 3]).swap_dims(1, 2);
     let attention = |layer: usize| {
-        let [queries, keys] = [0, 1].map(|which| heads(project(layer, which)));
+        let [queries, keys] = [0, 1].map(|part| heads(project(layer, part)));
         softmax(queries.matmul(keys.swap_dims(2, 3)), 3)
     };
     Activations {
         hidden: (0..LAYERS)
             .map(|layer| project(layer, 0).squeeze_dim(0))
             .collect(),
-        ..Activations::of_attention((0..LAYERS).map(attention).collect(), 1)
+        ..Activations::from_attention((0..LAYERS).map(attention).collect(), 1)
     }
 }
 
-fn assert_chain(penalty: TopologyPenalty) {
+fn assert_gradient_of_chain(penalty: TopologyPenalty) {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_gradient(numbers([LAYERS, 2, 6, 6], 2), |weights| {
         let output = regularizer
@@ -55,7 +56,7 @@ fn assert_chain(penalty: TopologyPenalty) {
 }
 
 #[test]
-fn every_distance_normalisation_and_dimension_has_the_slope_of_central_differences() {
+fn gradients_of_diagram_distances_equal_central_differences() {
     let wasserstein = |order, power| DiagramDistance::Wasserstein {
         order,
         ground_norm: GroundNorm::Infinity,
@@ -77,7 +78,7 @@ fn every_distance_normalisation_and_dimension_has_the_slope_of_central_differenc
     for distance in distances {
         for normalize in [Normalize::None, Normalize::SpanningTree] {
             for homology_dim in 0..2 {
-                assert_chain(TopologyPenalty {
+                assert_gradient_of_chain(TopologyPenalty {
                     comparison: Comparison::Diagrams(distance),
                     normalize,
                     ..TopologyPenalty::new(homology_dim)
@@ -88,19 +89,19 @@ fn every_distance_normalisation_and_dimension_has_the_slope_of_central_differenc
 }
 
 #[test]
-fn every_source_metric_and_exponent_has_the_slope_of_central_differences() {
+fn gradients_of_sources_and_metrics_equal_central_differences() {
     for (source, metric) in [
-        (Source::Attention, Metric::JensenShannon),
-        (Source::Attention, Metric::Hellinger),
-        (Source::Attention, Metric::Cosine),
-        (Source::Attention, Metric::Attention),
-        (Source::DoubleSoftmax, Metric::JensenShannon),
-        (Source::DoubleSoftmax, Metric::Euclidean),
-        (Source::Hidden, Metric::Cosine),
-        (Source::Hidden, Metric::Euclidean),
+        (Source::Attention, RowMetric::JensenShannon),
+        (Source::Attention, RowMetric::Hellinger),
+        (Source::Attention, RowMetric::Cosine),
+        (Source::Attention, RowMetric::Attention),
+        (Source::DoubleSoftmax, RowMetric::JensenShannon),
+        (Source::DoubleSoftmax, RowMetric::Euclidean),
+        (Source::Hidden, RowMetric::Cosine),
+        (Source::Hidden, RowMetric::Euclidean),
     ] {
         for exponent in [1.0, 2.0] {
-            assert_chain(TopologyPenalty {
+            assert_gradient_of_chain(TopologyPenalty {
                 source,
                 distance: RowDistance { metric, exponent },
                 ..TopologyPenalty::new(0)
@@ -110,7 +111,7 @@ fn every_source_metric_and_exponent_has_the_slope_of_central_differences() {
 }
 
 #[test]
-fn every_comparison_has_the_slope_of_central_differences() {
+fn gradients_of_comparisons_equal_central_differences() {
     let total = DiagramSummary::TotalPersistence {
         order: 2.0,
         window: [0.1, 5.0],
@@ -134,7 +135,7 @@ fn every_comparison_has_the_slope_of_central_differences() {
         (0, Comparison::RtdLite),
         (1, Comparison::Rtd),
     ] {
-        assert_chain(TopologyPenalty {
+        assert_gradient_of_chain(TopologyPenalty {
             comparison,
             ..TopologyPenalty::new(homology_dim)
         });
@@ -142,8 +143,8 @@ fn every_comparison_has_the_slope_of_central_differences() {
 }
 
 #[test]
-fn each_head_and_all_tokens_have_the_slope_of_central_differences() {
-    assert_chain(TopologyPenalty {
+fn gradients_of_single_heads_equal_central_differences() {
+    assert_gradient_of_chain(TopologyPenalty {
         heads: Heads::Each,
         tokens: Tokens::All,
         ..TopologyPenalty::new(1)
@@ -151,10 +152,10 @@ fn each_head_and_all_tokens_have_the_slope_of_central_differences() {
 }
 
 #[test]
-fn a_side_that_is_held_constant_receives_no_gradient() {
+fn a_constant_side_receives_no_gradient() {
     let first = attention([2, 1, 9, 9], 1).require_grad();
     let second = attention([2, 1, 9, 9], 2).require_grad();
-    for (direction, moved) in [
+    for (direction, expected) in [
         (Direction::TowardsFirst, [false, true]),
         (Direction::TowardsSecond, [true, false]),
         (Direction::Symmetric, [true; 2]),
@@ -167,15 +168,15 @@ fn a_side_that_is_held_constant_receives_no_gradient() {
         let layers = [first.clone(), second.clone()];
         let output = regularizer
             .forward(
-                &Activations::of_attention(layers.to_vec(), 0),
+                &Activations::from_attention(layers.to_vec(), 0),
                 Clock::default(),
             )
             .unwrap();
         let gradients = output.loss.backward();
-        let found = layers.map(|layer| {
+        let has_gradient = layers.map(|layer| {
             let gradient = layer.grad(&gradients).expect("a gradient");
             gradient.abs().max().into_scalar::<f64>() > 0.0
         });
-        assert_eq!(found, moved, "{direction:?}");
+        assert_eq!(has_gradient, expected, "{direction:?}");
     }
 }

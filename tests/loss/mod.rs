@@ -1,4 +1,4 @@
-//! The penalties and the regulariser.
+//! Tests of the penalties and the regulariser.
 
 mod collapse;
 mod controls;

@@ -1,9 +1,9 @@
-//! Values, weights, schedules and errors.
+//! Regulariser: values, weights, schedules and errors.
 
 use burn_topology::burn::nn::LinearConfig;
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
-use burn_topology::distance::{Metric, RowDistance};
+use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
     Activations, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
     TopologyPenalty, TopologyRegularizer, Weight,
@@ -24,7 +24,7 @@ fn value(penalty: TopologyPenalty, attention: &[Tensor<4>]) -> f64 {
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let output = regularizer
         .forward(
-            &Activations::of_attention(attention.to_vec(), 0),
+            &Activations::from_attention(attention.to_vec(), 0),
             Clock::default(),
         )
         .unwrap();
@@ -75,13 +75,13 @@ fn value_is_the_mean_over_items_and_pairs() {
 }
 
 #[test]
-fn equal_layers_have_penalty_zero() {
+fn equal_layers_have_zero_penalty() {
     let layer = attention([2, 1, 12, 12], 4);
     assert_eq!(value(fixed(1.0, 1), &[layer.clone(), layer]), 0.0);
 }
 
 #[test]
-fn a_permutation_of_tokens_leaves_the_penalty_alone() {
+fn penalties_are_invariant_to_a_permutation_of_tokens() {
     let layers = [attention([1, 1, 9, 9], 1), attention([1, 1, 9, 9], 2)];
     let (device, _) = device();
     let order = Tensor::<1, Int>::from_data([4, 2, 7, 0, 8, 1, 6, 3, 5], &device);
@@ -100,7 +100,7 @@ fn collapsed_attention_is_gated_and_counted() {
     let regularizer = TopologyRegularizer::new(vec![fixed(1.0, 0)]).unwrap();
     let output = regularizer
         .forward(
-            &Activations::of_attention(layers.to_vec(), 0),
+            &Activations::from_attention(layers.to_vec(), 0),
             Clock::default(),
         )
         .unwrap();
@@ -120,7 +120,7 @@ fn weight_zero_switches_a_penalty_off() {
     let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
     let output = regularizer
         .forward(
-            &Activations::of_attention(layers.to_vec(), 0),
+            &Activations::from_attention(layers.to_vec(), 0),
             Clock::default(),
         )
         .unwrap();
@@ -139,7 +139,7 @@ fn gradient_share_sets_the_ratio_of_norms() {
         let second = softmax(keys.clone().matmul(keys.clone().swap_dims(1, 2)), 2);
         (
             keys.square().mean(),
-            Activations::of_attention(vec![first.unsqueeze_dim(1), second.unsqueeze_dim(1)], 0),
+            Activations::from_attention(vec![first.unsqueeze_dim(1), second.unsqueeze_dim(1)], 0),
         )
     };
     let share = -0.3;
@@ -168,7 +168,7 @@ fn gradient_share_sets_the_ratio_of_norms() {
 }
 
 #[test]
-fn a_schedule_turns_the_penalty_on() {
+fn penalties_are_on_at_the_steps_of_their_schedule() {
     let schedule = Schedule {
         start_epoch: 1,
         warmup_steps: 2,
@@ -192,18 +192,18 @@ fn a_schedule_turns_the_penalty_on() {
 
 #[test]
 fn bad_penalties_are_refused_in_one_sentence() {
-    let refuse = |penalty| {
+    let refusal = |penalty| {
         TopologyRegularizer::new(vec![penalty])
             .unwrap_err()
             .to_string()
     };
     assert_eq!(
-        refuse(TopologyPenalty::new(9)),
-        "penalty 0: homology_dim is 9, expected at most 8"
+        refusal(TopologyPenalty::new(9)),
+        "penalty h9_layers: homology_dim is 9, expected at most 8"
     );
     assert_eq!(
-        refuse(fixed(f64::NAN, 0)),
-        "penalty 0: weight is NaN, expected a finite number"
+        refusal(fixed(f64::NAN, 0)),
+        "penalty h0_layers: weight is NaN, expected a finite number"
     );
     let hidden = |metric| TopologyPenalty {
         source: Source::Hidden,
@@ -214,47 +214,47 @@ fn bad_penalties_are_refused_in_one_sentence() {
         ..TopologyPenalty::new(0)
     };
     assert_eq!(
-        refuse(hidden(Metric::JensenShannon)),
-        "penalty 0: hidden states are vectors, expected the distance Cosine or Euclidean, \
-         found JensenShannon"
+        refusal(hidden(RowMetric::JensenShannon)),
+        "penalty h0_layers: hidden states are vectors, expected the distance Cosine or Euclidean, found \
+         JensenShannon"
     );
-    let comparing = |comparison, homology_dim| TopologyPenalty {
+    let with = |comparison, homology_dim| TopologyPenalty {
         comparison,
         ..TopologyPenalty::new(homology_dim)
     };
     assert_eq!(
-        refuse(comparing(Comparison::RtdLite, 1)),
-        "penalty 0: RTD-Lite compares dimension 0, found homology_dim 1"
+        refusal(with(Comparison::RtdLite, 1)),
+        "penalty h1_layers: RTD-Lite is defined for homology_dim 0, found 1"
     );
     let sorted = DiagramDistance::SortedWasserstein {
         order: 2.0,
         power: Power::P,
     };
-    assert!(refuse(comparing(Comparison::Diagrams(sorted), 1)).contains("births are equal"));
+    assert!(refusal(with(Comparison::Diagrams(sorted), 1)).contains("needs equal births"));
     let directed = TopologyPenalty {
         direction: Direction::TowardsFirst,
-        ..comparing(Comparison::Summary(DiagramSummary::PersistentEntropy), 0)
+        ..with(Comparison::Summary(DiagramSummary::PersistentEntropy), 0)
     };
-    assert!(refuse(directed).contains("has no direction"));
+    assert!(refusal(directed).contains("has no direction"));
     let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
-    let regularizer = TopologyRegularizer::new(vec![hidden(Metric::Cosine)]).unwrap();
-    let activations = Activations::of_attention(layers.to_vec(), 0);
+    let regularizer = TopologyRegularizer::new(vec![hidden(RowMetric::Cosine)]).unwrap();
+    let activations = Activations::from_attention(layers.to_vec(), 0);
     assert_eq!(
         regularizer
             .forward(&activations, Clock::default())
             .unwrap_err()
             .to_string(),
-        "a penalty reads hidden states, but none was passed, expected that of each layer"
+        "a penalty uses hidden states, but none was passed, expected one tensor per layer"
     );
     let penalty = TopologyPenalty {
-        layers: Layers::Of(vec![0, 2]),
+        layers: Layers::Indices(vec![0, 2]),
         ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_eq!(
         regularizer
             .forward(
-                &Activations::of_attention(layers.to_vec(), 0),
+                &Activations::from_attention(layers.to_vec(), 0),
                 Clock::default()
             )
             .unwrap_err()
@@ -277,12 +277,12 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
         ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
-    // As many matrices in both, but not of the same images and heads.
+    // Some of these have the same number of matrices, but other images and heads.
     for other in [[3, 2], [2, 4], [1, 3]] {
         let layers = [[2, 3], other].map(|[images, heads]| attention([images, heads, 5, 5], 1));
         let error = regularizer
             .forward(
-                &Activations::of_attention(layers.to_vec(), 0),
+                &Activations::from_attention(layers.to_vec(), 0),
                 Clock::default(),
             )
             .unwrap_err();
@@ -290,7 +290,7 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
         assert_eq!(
             error.to_string(),
             format!(
-                "layer 0 has 2 images of 3 heads and layer 1 has {} of {}, expected as many of both",
+                "layer 0 has 2 images of 3 heads and layer 1 has {} of {}, expected the same numbers",
                 other[0], other[1]
             )
         );
@@ -298,7 +298,7 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
 }
 
 #[test]
-fn a_loss_that_is_off_adds_to_a_task_loss_in_64_bits() {
+fn a_loss_without_penalties_has_the_precision_of_the_attention() {
     let penalty = TopologyPenalty {
         weight: Weight::Fixed(0.0),
         ..TopologyPenalty::new(0)
@@ -308,7 +308,7 @@ fn a_loss_that_is_off_adds_to_a_task_loss_in_64_bits() {
     let task = layers[0].clone().sum();
     let off = regularizer
         .forward(
-            &Activations::of_attention(layers.to_vec(), 0),
+            &Activations::from_attention(layers.to_vec(), 0),
             Clock::default(),
         )
         .unwrap()
@@ -316,8 +316,9 @@ fn a_loss_that_is_off_adds_to_a_task_loss_in_64_bits() {
     assert_eq!(off.dtype(), task.dtype());
     assert_eq!(values(task.clone() + off), values(task));
 }
+
 #[test]
-fn start_far_beyond_any_step_is_never_reached() {
+fn a_huge_start_epoch_does_not_overflow() {
     let schedule = Schedule {
         start_epoch: usize::MAX,
         ..Schedule::default()

@@ -3,7 +3,7 @@
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::loss::{
-    Activations, Between, Clock, Comparison, Direction, Normalize, Pairs, Partners, Schedule,
+    Activations, Between, Clock, Comparison, Direction, Normalize, Pairs, PartnerChoice, Schedule,
     TopologyPenalty, TopologyRegularizer, TopologyTerm,
 };
 use burn_topology::nn::Heads;
@@ -18,8 +18,8 @@ fn between_views(homology_dim: usize) -> TopologyPenalty {
     }
 }
 
-/// Of each way of comparing.
-fn kinds() -> Vec<TopologyPenalty> {
+/// One penalty of every kind.
+fn penalties() -> Vec<TopologyPenalty> {
     let with = |comparison, normalize| TopologyPenalty {
         comparison,
         normalize,
@@ -36,19 +36,19 @@ fn kinds() -> Vec<TopologyPenalty> {
 
 fn evaluate(penalty: &TopologyPenalty, activations: &Activations) -> (Tensor<1>, TopologyTerm) {
     let regularizer = TopologyRegularizer::new(vec![penalty.clone()]).unwrap();
-    let found = regularizer.forward(activations, Clock::default()).unwrap();
-    (found.loss, found.terms[0])
+    let topology = regularizer.forward(activations, Clock::default()).unwrap();
+    (topology.loss, topology.terms[0].clone())
 }
 
 fn views(layers: Vec<Tensor<4>>, n_views: usize) -> Activations {
-    Activations::of_attention(layers, 0).with_views(n_views)
+    Activations::from_attention(layers, 0).with_views(n_views)
 }
 
 #[test]
-fn views_are_compared_as_layers_that_hold_them_would_be() {
+fn views_are_compared_like_layers_with_the_same_attention() {
     let (n_views, n_images) = (3, 2);
     let all = attention([n_views * n_images, 2, 9, 9], 3).require_grad();
-    for penalty in kinds() {
+    for penalty in penalties() {
         for pairs in [Pairs::Consecutive, Pairs::ToFirst, Pairs::All] {
             let penalty = TopologyPenalty {
                 pairs,
@@ -59,12 +59,12 @@ fn views_are_compared_as_layers_that_hold_them_would_be() {
                 let first = view * n_images;
                 all.clone().slice_dim(0, first..first + n_images)
             });
-            let of_layers = TopologyPenalty {
+            let between_layers = TopologyPenalty {
                 between: Between::Layers,
                 ..penalty.clone()
             };
-            let as_layers = Activations::of_attention(as_layers.collect(), 0);
-            let (layer_loss, layer_term) = evaluate(&of_layers, &as_layers);
+            let as_layers = Activations::from_attention(as_layers.collect(), 0);
+            let (layer_loss, layer_term) = evaluate(&between_layers, &as_layers);
             assert_eq!(term.n_compared, layer_term.n_compared, "{penalty:?}");
             assert!(
                 term.value > 1e-4 && (term.value - layer_term.value).abs() < 1e-12,
@@ -72,20 +72,20 @@ fn views_are_compared_as_layers_that_hold_them_would_be() {
                 term.value,
                 layer_term.value
             );
-            let of_views = all.grad(&loss.backward()).unwrap();
-            let of_layers = all.grad(&layer_loss.backward()).unwrap();
-            let apart = values((of_views - of_layers).abs().max())[0];
-            assert!(apart < 1e-12, "{penalty:?}: {apart}");
+            let view_gradient = all.grad(&loss.backward()).unwrap();
+            let layer_gradient = all.grad(&layer_loss.backward()).unwrap();
+            let difference = values((view_gradient - layer_gradient).abs().max())[0];
+            assert!(difference < 1e-12, "{penalty:?}: {difference}");
         }
     }
 }
 
 #[test]
-fn penalties_between_layers_or_frames_see_the_first_view_alone() {
+fn penalties_between_layers_or_frames_use_the_first_view_only() {
     let clean: Vec<_> = (0..2)
         .map(|layer| attention([4, 2, 7, 7], layer).require_grad())
         .collect();
-    let with_others =
+    let with_second_view =
         |layer: &Tensor<4>| Tensor::cat(vec![layer.clone(), attention([4, 2, 7, 7], 9)], 0);
     let entropy = Comparison::EntropyBand {
         low: 0.0,
@@ -107,31 +107,31 @@ fn penalties_between_layers_or_frames_see_the_first_view_alone() {
             ..TopologyPenalty::new(0)
         },
     ] {
-        let alone = Activations::of_attention(clean.clone(), 0).with_frames(2);
-        let both = clean.iter().map(with_others).collect();
-        let both = views(both, 2).with_frames(2);
-        let [(alone, of_one), (both, of_both)] =
-            [alone, both].map(|activations| evaluate(&penalty, &activations));
-        assert_eq!(of_one, of_both, "{penalty:?}");
-        let [alone, both] = [alone, both].map(|loss| clean[0].grad(&loss.backward()).unwrap());
-        assert!(values((alone - both).abs().max())[0] < 1e-12);
+        let one_view = Activations::from_attention(clean.clone(), 0).with_frames(2);
+        let two_views = views(clean.iter().map(with_second_view).collect(), 2).with_frames(2);
+        let (loss, term) = evaluate(&penalty, &one_view);
+        let (loss_of_two, term_of_two) = evaluate(&penalty, &two_views);
+        assert_eq!(term, term_of_two, "{penalty:?}");
+        let gradient = clean[0].grad(&loss.backward()).unwrap();
+        let gradient_of_two = clean[0].grad(&loss_of_two.backward()).unwrap();
+        assert!(values((gradient - gradient_of_two).abs().max())[0] < 1e-12);
     }
 }
 
 #[test]
-fn a_view_that_changes_nothing_costs_nothing_and_other_partners_cost_something() {
+fn identical_views_have_zero_penalty_unless_shuffled() {
     let clean = attention([3, 2, 8, 8], 5);
     let same = clean.clone().repeat_dim(0, 2).require_grad();
-    for penalty in kinds() {
+    for penalty in penalties() {
         let (loss, term) = evaluate(&penalty, &views(vec![same.clone()], 2));
         assert!(term.value.abs() < 1e-12 && term.n_gated == 0, "{penalty:?}");
         let gradient = same.grad(&loss.backward()).unwrap();
         assert!(
             values(gradient.abs().max())[0] < 1e-12,
-            "{penalty:?}: at a minimum"
+            "{penalty:?}: the gradient at a minimum"
         );
         let shuffled = TopologyPenalty {
-            partners: Partners::Shuffled { seed: 1 },
+            partners: PartnerChoice::Shuffled { seed: 1 },
             ..penalty
         };
         assert!(evaluate(&shuffled, &views(vec![same.clone()], 2)).1.value > 1e-4);
@@ -153,7 +153,7 @@ fn the_clean_view_can_be_held_constant() {
 
 #[test]
 fn gradients_equal_central_differences() {
-    for penalty in kinds() {
+    for penalty in penalties() {
         let scores = numbers([4, 2, 7, 7], 12) * 2.0;
         assert_gradient(scores, |scores| {
             evaluate(&penalty, &views(vec![softmax(scores, 3)], 2)).0
@@ -162,29 +162,26 @@ fn gradients_equal_central_differences() {
 }
 
 #[test]
-fn a_batch_that_is_not_one_of_views_is_told() {
+fn batches_that_cannot_be_divided_into_views_are_refused() {
     let layers = vec![attention([3, 1, 6, 6], 2)];
     let error = |n_views| {
         let regularizer = TopologyRegularizer::new(vec![between_views(0)]).unwrap();
-        let found = regularizer.forward(&views(layers.clone(), n_views), Clock::default());
-        found.unwrap_err().to_string()
+        let topology = regularizer.forward(&views(layers.clone(), n_views), Clock::default());
+        topology.unwrap_err().to_string()
     };
+    let one_view = error(1);
+    assert!(one_view.contains("each image has 1 view"), "{one_view}");
+    let ragged = error(2);
     assert!(
-        error(1).contains("there are 1 of each image"),
-        "{}",
-        error(1)
+        ragged.contains("a batch of 3 cannot be divided into 2 views"),
+        "{ragged}"
     );
-    assert!(
-        error(2).contains("a batch of 3 is not one of 2 views"),
-        "{}",
-        error(2)
-    );
-    let alone = TopologyPenalty {
+    let summary = TopologyPenalty {
         comparison: Comparison::Summary(DiagramSummary::PersistentEntropy),
         ..between_views(0)
     };
-    let refused = TopologyRegularizer::new(vec![alone]).unwrap_err();
-    assert!(refused.to_string().contains("compares no frames or views"));
+    let error = TopologyRegularizer::new(vec![summary]).unwrap_err();
+    assert!(error.to_string().contains("compares no frames or views"));
 }
 
 #[test]
@@ -197,11 +194,11 @@ fn a_second_view_is_needed_while_the_penalty_is_on() {
         ..between_views(0)
     };
     let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(0), later]).unwrap();
-    let at = |step| {
+    let reads_views_at = |step| {
         regularizer.reads_views(Clock {
             step,
             steps_per_epoch: 10,
         })
     };
-    assert!(!at(19) && at(20));
+    assert!(!reads_views_at(19) && reads_views_at(20));
 }

@@ -1,4 +1,4 @@
-//! Gradients of outputs and attention in every parameter.
+//! Gradients of outputs and attention with respect to every parameter.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
@@ -7,12 +7,12 @@ use burn::tensor::Gradients;
 use super::layers::numbers;
 use super::{clips, configs, forward, network, noise};
 
-/// Names of the parameters that no gradient reaches.
+/// Visitor that collects the names of parameters without a finite, nonzero gradient.
 struct Unreached<'a> {
     gradients: &'a Gradients,
     path: Vec<String>,
     names: Vec<String>,
-    n_seen: usize,
+    n_visited: usize,
 }
 
 impl ModuleVisitor for Unreached<'_> {
@@ -25,7 +25,7 @@ impl ModuleVisitor for Unreached<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.n_seen += 1;
+        self.n_visited += 1;
         let gradient = param.val().grad(self.gradients);
         let is_reached = gradient.is_some_and(|gradient| {
             let slopes = numbers(gradient);
@@ -51,18 +51,18 @@ fn gradients_reach_every_parameter() {
         for weights in output.attention {
             loss = loss + weighted(weights.flatten(0, 3));
         }
-        for mass in output.mass {
-            loss = loss + weighted(mass.flatten(0, 1));
+        for fraction in output.within_frame_attention {
+            loss = loss + weighted(fraction.flatten(0, 1));
         }
         let gradients = loss.backward();
         let mut visitor = Unreached {
             gradients: &gradients,
             path: Vec::new(),
             names: Vec::new(),
-            n_seen: 0,
+            n_visited: 0,
         };
         network.visit(&mut visitor);
         assert_eq!(visitor.names, Vec::<String>::new(), "{config}");
-        assert!(visitor.n_seen > 20, "{config}");
+        assert!(visitor.n_visited > 20, "{config}");
     }
 }

@@ -1,32 +1,39 @@
-//! The layers of a transformer, one number after the other, in double precision.
+//! Layers of a transformer as plain loops in double precision, the reference for the tests.
 
 use burn::nn::{LayerNorm, Linear};
 use burn::prelude::*;
 use burn_topology::model::{Block, Mlp};
 use burn_topology::nn::SelfAttention;
 
-/// Tokens by their numbers.
+/// Matrix as a list of rows, such as tokens.
 pub type Rows = Vec<Vec<f64>>;
 
-/// Tokens after a block, and the weights of its heads.
-pub fn through(
+/// Applies a block; returns the tokens and the attention weights of every head.
+///
+/// `is_visible(query, key)` is false where attention is masked.
+pub fn apply_block(
     tokens: &Rows,
     block: &Block,
     n_heads: usize,
-    sees: impl Fn(usize, usize) -> bool,
+    is_visible: impl Fn(usize, usize) -> bool,
 ) -> (Rows, Vec<Rows>) {
-    let (mixed, weights) = attend(&normalize(tokens, &block.norm1), &block.attn, n_heads, sees);
+    let (mixed, weights) = attend(
+        &normalize(tokens, &block.norm1),
+        &block.attn,
+        n_heads,
+        is_visible,
+    );
     let tokens = sum(tokens, &mixed);
     let update = mlp(&normalize(&tokens, &block.norm2), &block.mlp);
     (sum(&tokens, &update), weights)
 }
 
-/// Mixed and projected tokens, and the weights of every head.
+/// Applies self-attention; returns the projected tokens and the attention weights of every head.
 pub fn attend(
     tokens: &Rows,
     attention: &SelfAttention,
     n_heads: usize,
-    sees: impl Fn(usize, usize) -> bool,
+    is_visible: impl Fn(usize, usize) -> bool,
 ) -> (Rows, Vec<Rows>) {
     let qkv = linear(tokens, &attention.qkv);
     let (n_tokens, d_model) = (tokens.len(), tokens[0].len());
@@ -34,10 +41,10 @@ pub fn attend(
     let mut mixed = vec![vec![0.0; d_model]; n_tokens];
     let mut weights = Vec::new();
     for head in 0..n_heads {
-        let mut of_head = Vec::new();
+        let mut head_weights = Vec::new();
         for query in 0..n_tokens {
             let mut row = vec![0.0; n_tokens];
-            for key in (0..n_tokens).filter(|key| sees(query, *key)) {
+            for key in (0..n_tokens).filter(|key| is_visible(query, *key)) {
                 let mut score = 0.0;
                 for x in head * d_head..(head + 1) * d_head {
                     score += qkv[query][x] * qkv[key][d_model + x];
@@ -51,17 +58,18 @@ pub fn attend(
                     mixed[query][x] += row[key] * qkv[key][2 * d_model + x];
                 }
             }
-            of_head.push(row);
+            head_weights.push(row);
         }
-        weights.push(of_head);
+        weights.push(head_weights);
     }
     (linear(&mixed, &attention.proj), weights)
 }
 
+/// Applies a linear layer to every token.
 pub fn linear(tokens: &Rows, layer: &Linear) -> Rows {
     let weight: Rows = matrix(layer.weight.val());
     let bias = numbers(layer.bias.as_ref().unwrap().val());
-    let of_token = |token: &Vec<f64>| {
+    let apply = |token: &Vec<f64>| {
         let mut output = bias.clone();
         for (x, row) in token.iter().zip(&weight) {
             for (output, weight) in output.iter_mut().zip(row) {
@@ -70,13 +78,14 @@ pub fn linear(tokens: &Rows, layer: &Linear) -> Rows {
         }
         output
     };
-    tokens.iter().map(of_token).collect()
+    tokens.iter().map(apply).collect()
 }
 
+/// Applies a layer norm with epsilon 1e-6 to every token.
 pub fn normalize(tokens: &[Vec<f64>], norm: &LayerNorm) -> Rows {
     let gamma = numbers(norm.gamma.val());
     let beta = numbers(norm.beta.as_ref().unwrap().val());
-    let of_token = |token: &Vec<f64>| {
+    let apply = |token: &Vec<f64>| {
         let n = token.len() as f64;
         let mean = token.iter().sum::<f64>() / n;
         let variance = token.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
@@ -87,9 +96,10 @@ pub fn normalize(tokens: &[Vec<f64>], norm: &LayerNorm) -> Rows {
             .map(|(x, (gamma, beta))| (x - mean) / (variance + 1e-6).sqrt() * gamma + beta);
         scaled.collect()
     };
-    tokens.iter().map(of_token).collect()
+    tokens.iter().map(apply).collect()
 }
 
+/// Applies an MLP with GELU to every token.
 pub fn mlp(tokens: &Rows, mlp: &Mlp) -> Rows {
     let mut inner = linear(tokens, &mlp.fc1);
     for x in inner.iter_mut().flatten() {
@@ -98,7 +108,7 @@ pub fn mlp(tokens: &Rows, mlp: &Mlp) -> Rows {
     linear(&inner, &mlp.fc2)
 }
 
-/// The series at 0, which is enough for what a small model computes.
+/// Error function by its series at 0, which converges for the small arguments of a small model.
 fn error_function(x: f64) -> f64 {
     if x.abs() > 4.0 {
         return x.signum();
@@ -113,6 +123,7 @@ fn error_function(x: f64) -> f64 {
     sum * 2.0 / std::f64::consts::PI.sqrt()
 }
 
+/// Sum of two matrices.
 pub fn sum(left: &[Vec<f64>], right: &[Vec<f64>]) -> Rows {
     assert_eq!(left.len(), right.len());
     let mut rows = left.to_vec();
@@ -122,12 +133,14 @@ pub fn sum(left: &[Vec<f64>], right: &[Vec<f64>]) -> Rows {
     rows
 }
 
+/// Adds a row to another one in place.
 pub fn add_to(row: &mut [f64], other: &[f64]) {
     for (x, y) in row.iter_mut().zip(other) {
         *x += y;
     }
 }
 
+/// Rows of a tensor `[1, n_rows, n_columns]`.
 pub fn rows(tensor: Tensor<3>) -> Rows {
     matrix(tensor.squeeze_dim(0))
 }
@@ -138,7 +151,7 @@ fn matrix(tensor: Tensor<2>) -> Rows {
     numbers.chunks(n_columns).map(<[f64]>::to_vec).collect()
 }
 
-/// The numbers of a tensor in order.
+/// Numbers of a tensor in row-major order.
 pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }

@@ -1,4 +1,4 @@
-//! The video transformers: against slow loops, and what must hold whatever their parameters.
+//! Video transformers: agreement with slow loops, and properties that hold for any parameters.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
@@ -17,7 +17,9 @@ mod reference;
 use layers::numbers;
 use reference::{Expected, expected};
 
+/// All heads of video models.
 const HEADS: [VideoHead; 3] = [VideoHead::Clip, VideoHead::Frames, VideoHead::NextFrame];
+/// All attention schemes of video models.
 const ATTENTIONS: [VideoAttention; 3] = [
     VideoAttention::Divided,
     VideoAttention::Factorised {
@@ -26,7 +28,7 @@ const ATTENTIONS: [VideoAttention; 3] = [
     VideoAttention::Joint,
 ];
 
-/// Every attention with every head; frames of 2 by 3 patches with two channels.
+/// Configurations with every attention scheme and every head; frames have 2 by 3 patches and two channels.
 fn configs() -> Vec<VideoConfig> {
     let config = |n_frames, n_heads| VideoConfig::new(n_frames, [4, 6], 2, 3, 2, 8, 2, n_heads);
     let mut configs = Vec::new();
@@ -45,42 +47,46 @@ fn configs() -> Vec<VideoConfig> {
     configs
 }
 
-/// Repeatable numbers between -1 and 1.
+/// Reproducible numbers between -1 and 1.
 fn noise<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let data = values(crate::util::numbers(shape, seed));
     Tensor::from_data(TensorData::new(data, shape), device)
 }
 
-/// Gives every parameter other numbers, so that none is at a special value.
+/// Mapper that replaces every parameter by noise, so that none keeps a special value such as 0.
 #[derive(Default)]
-struct Shake {
-    n_done: u64,
+struct Randomise {
+    n_replaced: u64,
 }
 
-impl ModuleMapper for Shake {
+impl ModuleMapper for Randomise {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.n_done += 1;
+        self.n_replaced += 1;
         param.map(|tensor| {
             let device = tensor.device();
-            let values = noise(tensor.dims(), self.n_done, &device) * 0.7;
-            match device.is_autodiff() {
-                true => values.detach().require_grad(),
-                false => values,
+            let values = noise(tensor.dims(), self.n_replaced, &device) * 0.7;
+            if device.is_autodiff() {
+                values.detach().require_grad()
+            } else {
+                values
             }
         })
     }
 }
 
+/// Model with random parameters.
 fn network(config: &VideoConfig, device: &Device) -> Network {
-    config.init(device).map(&mut Shake::default())
+    config.init(device).map(&mut Randomise::default())
 }
 
+/// Random clips of the shape of a model input.
 fn clips(config: &VideoConfig, n_clips: usize, device: &Device) -> Tensor<5> {
     let [height, width] = config.image_size;
     let shape = [n_clips, config.n_frames, config.n_channels, height, width];
     noise(shape, 1000, device)
 }
 
+/// One clip of a batch, as a batch of 1.
 fn clip(clips: &Tensor<5>, clip: usize) -> Tensor<5> {
     clips.clone().slice_dim(0, clip..clip + 1)
 }
@@ -89,23 +95,24 @@ fn forward(network: &Network, clips: Tensor<5>) -> ModelOutput {
     network.forward(clips, Capture::AttentionAndHidden)
 }
 
-fn assert_close(found: &[f64], expected: &[f64], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
+fn assert_close(actual: &[f64], expected: &[f64], name: &str) {
+    assert_eq!(actual.len(), expected.len(), "{name}");
     let scale = expected.iter().fold(1.0_f64, |most, x| most.max(x.abs()));
-    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+    for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
         assert!(
-            (found - expected).abs() <= 1e-5 * scale,
-            "{what}, place {place}: {found} instead of {expected} (scale {scale})"
+            (actual - expected).abs() <= 1e-5 * scale,
+            "{name}, index {index}: {actual} instead of {expected} (scale {scale})"
         );
     }
 }
 
+/// Numbers of each tensor in row-major order.
 fn by_layer<const D: usize>(tensors: Vec<Tensor<D>>) -> Vec<Vec<f64>> {
     tensors.into_iter().map(numbers).collect()
 }
 
 #[test]
-fn outputs_equal_those_of_plain_loops() {
+fn outputs_agree_with_plain_loops() {
     let device = Device::flex();
     for config in configs() {
         let network = network(&config, &device);
@@ -122,26 +129,30 @@ fn outputs_equal_those_of_plain_loops() {
             let one = expected(&network, &config, &numbers(clip(&clips, index)));
             all.output.extend(one.output);
             append(&mut all.attention, one.attention);
-            append(&mut all.mass, one.mass);
+            append(&mut all.within_frame_attention, one.within_frame_attention);
             append(&mut all.hidden, one.hidden);
         }
         assert_close(&numbers(output.output), &all.output, &format!("{config}"));
         let lists = [
             ("attention", by_layer(output.attention), all.attention),
-            ("mass", by_layer(output.mass), all.mass),
+            (
+                "within-frame attention",
+                by_layer(output.within_frame_attention),
+                all.within_frame_attention,
+            ),
             ("hidden", by_layer(output.hidden), all.hidden),
         ];
-        for (name, found, expected) in lists {
-            assert_eq!(found.len(), expected.len(), "{name} {config}");
-            for (found, expected) in found.iter().zip(&expected) {
-                assert_close(found, expected, &format!("{name} {config}"));
+        for (name, actual, expected) in lists {
+            assert_eq!(actual.len(), expected.len(), "{name} {config}");
+            for (actual, expected) in actual.iter().zip(&expected) {
+                assert_close(actual, expected, &format!("{name} {config}"));
             }
         }
     }
 }
 
 #[test]
-fn shapes_are_those_of_the_layout_and_rows_sum_to_one() {
+fn shapes_follow_the_layout_and_rows_sum_to_one() {
     let device = Device::flex();
     for config in configs() {
         let network = network(&config, &device);
@@ -177,29 +188,36 @@ fn shapes_are_those_of_the_layout_and_rows_sum_to_one() {
             }
         }
         let is_joint = config.attention == VideoAttention::Joint;
-        assert_eq!(output.mass.len(), if is_joint { 2 } else { 0 });
-        for mass in output.mass {
-            assert_eq!(mass.dims(), [n_images, config.n_heads]);
+        assert_eq!(
+            output.within_frame_attention.len(),
+            if is_joint { 2 } else { 0 }
+        );
+        for fraction in output.within_frame_attention {
+            assert_eq!(fraction.dims(), [n_images, config.n_heads]);
         }
     }
 }
 
 #[test]
-fn only_what_is_asked_for_is_kept() {
+fn only_captured_tensors_are_returned() {
     let device = Device::flex();
     for config in configs() {
         let network = network(&config, &device);
         let clips = clips(&config, 1, &device);
-        let bare = network.forward(clips.clone(), Capture::Logits);
-        assert!(bare.attention.is_empty() && bare.mass.is_empty() && bare.hidden.is_empty());
+        let logits_only = network.forward(clips.clone(), Capture::Logits);
+        assert!(
+            logits_only.attention.is_empty()
+                && logits_only.within_frame_attention.is_empty()
+                && logits_only.hidden.is_empty()
+        );
         let attention = network.forward(clips, Capture::Attention);
         assert_eq!((attention.attention.len(), attention.hidden.len()), (2, 0));
-        assert_eq!(numbers(bare.output), numbers(attention.output));
+        assert_eq!(numbers(logits_only.output), numbers(attention.output));
     }
 }
 
 #[test]
-fn a_clip_does_not_depend_on_the_others_or_their_order() {
+fn clips_do_not_depend_on_the_batch() {
     let device = Device::flex();
     for config in configs() {
         let network = network(&config, &device);
@@ -208,20 +226,20 @@ fn a_clip_does_not_depend_on_the_others_or_their_order() {
         let order = [2, 0, 1];
         let reordered = order.map(|index| clip(&batch, index)).to_vec();
         let reordered = forward(&network, Tensor::cat(reordered, 0));
-        for (place, index) in order.into_iter().enumerate() {
+        for (position, index) in order.into_iter().enumerate() {
             let alone = forward(&network, clip(&batch, index));
-            for (batch, place) in [(&all, index), (&reordered, place)] {
+            for (batch, position) in [(&all, index), (&reordered, position)] {
                 let part = |numbers: Vec<f64>| {
                     let size = numbers.len() / 3;
-                    numbers[place * size..(place + 1) * size].to_vec()
+                    numbers[position * size..(position + 1) * size].to_vec()
                 };
                 let name = format!("{config}");
-                let found = part(numbers(batch.output.clone()));
-                assert_close(&found, &numbers(alone.output.clone()), &name);
+                let actual = part(numbers(batch.output.clone()));
+                assert_close(&actual, &numbers(alone.output.clone()), &name);
                 for layer in 0..config.n_layers {
-                    let found = part(numbers(batch.attention[layer].clone()));
+                    let actual = part(numbers(batch.attention[layer].clone()));
                     let expected = numbers(alone.attention[layer].clone());
-                    assert_close(&found, &expected, &name);
+                    assert_close(&actual, &expected, &name);
                 }
             }
         }
@@ -229,7 +247,7 @@ fn a_clip_does_not_depend_on_the_others_or_their_order() {
 }
 
 #[test]
-fn no_prediction_knows_of_a_later_frame() {
+fn predictions_do_not_depend_on_later_frames() {
     let device = Device::flex();
     for attention in ATTENTIONS {
         let config = VideoConfig::new(4, [4, 6], 1, 3, 2, 8, 2, 2)
@@ -273,7 +291,7 @@ fn a_new_predictor_copies_the_last_frame() {
 }
 
 #[test]
-fn a_new_timesformer_sees_each_frame_by_itself() {
+fn a_new_timesformer_processes_frames_independently() {
     let device = Device::flex();
     let config = VideoConfig::new(3, [4, 6], 2, 3, 2, 8, 2, 2).with_head(VideoHead::Frames);
     let network = config.init(&device);
@@ -314,7 +332,7 @@ fn equal_frames_have_equal_attention_in_the_first_layer() {
 }
 
 #[test]
-fn networks_return_from_a_file() {
+fn networks_load_from_saved_files() {
     let device = Device::flex();
     let vit = VitConfig::new([4, 6], 2, 3, 2, 8, 2, 2);
     let probe = LinearProbeConfig::new(4, [4, 6], 2, 3);
@@ -323,7 +341,7 @@ fn networks_return_from_a_file() {
     for config in all {
         let directory = TestDir::new();
         let path = directory.path().join("model.bpk");
-        let saved = config.init(&device).map(&mut Shake::default());
+        let saved = config.init(&device).map(&mut Randomise::default());
         saved.clone().save_file(&path).unwrap();
         let loaded = config.init(&device).try_load_file(&path).unwrap();
         let n_frames = match &config {
@@ -341,7 +359,7 @@ fn networks_return_from_a_file() {
 }
 
 #[test]
-fn parts_are_named_as_the_model_names_them() {
+fn parameters_are_counted_by_part() {
     let device = Device::flex();
     let video = VideoConfig::new(3, [4, 6], 1, 3, 2, 8, 2, 2);
     let names = |config: NetworkConfig| -> Vec<(String, usize)> {
@@ -369,7 +387,7 @@ fn parts_are_named_as_the_model_names_them() {
 }
 
 #[test]
-fn to_a_vision_transformer_frames_are_images() {
+fn a_vision_transformer_takes_frames_as_images() {
     let device = Device::flex();
     let vit = VitConfig::new([4, 6], 1, 3, 2, 8, 2, 2).init(&device);
     let clips = noise([2, 3, 1, 4, 6], 1000, &device);

@@ -1,12 +1,12 @@
-//! Weights that transformers and timm wrote, against what PyTorch computes with them.
+//! Weights that transformers and timm wrote, compared with the outputs that PyTorch computes with them.
 //!
-//! `scripts/pretrained_goldens.py` makes the files, and checks in Python what is written here.
+//! `scripts/pretrained_goldens.py` creates the files, and checks in Python the files that this crate exports.
 
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use burn_topology::model::pretrained::{Changes, Family, Pretrained, open};
+use burn_topology::model::pretrained::{Family, ModelOverrides, Pretrained, open};
 use burn_topology::model::{
     Activation, BlockStyle, Capture, Distillation, ModelOutput, NetworkConfig, Pooling,
     VideoAttention, VideoConfig, VideoHead, VideoPositions, VitConfig,
@@ -16,13 +16,15 @@ use safetensors::SafeTensors;
 
 use crate::util::TestDir;
 
+/// Largest absolute difference from the outputs of PyTorch.
 const TOLERANCE: f32 = 1e-4;
 
+/// Directory of all cases.
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/pretrained")
 }
 
-/// What PyTorch computes.
+/// Inputs and outputs of PyTorch for one case.
 struct Expected {
     bytes: Vec<u8>,
 }
@@ -33,39 +35,42 @@ impl Expected {
         Self { bytes }
     }
 
+    /// Shape and numbers of a tensor; `None` if there is none of this name.
     fn get(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).ok()?;
-        let numbers = view.data().as_chunks().0.iter();
-        let numbers = numbers.map(|&bytes| f32::from_le_bytes(bytes));
+        let numbers = view
+            .data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes));
         Some((view.shape().to_vec(), numbers.collect()))
     }
 
-    /// Clips, `[batch_size, n_frames, n_channels, height, width]`, in [-1, 1].
+    /// Model input, in [-1, 1]: `[batch_size, n_frames, n_channels, height, width]`.
     fn clips(&self, device: &Device) -> Tensor<5> {
         let (shape, pixels) = self.get("pixels").unwrap();
         let pixels = pixels.into_iter().map(|x| 2.0 * x - 1.0).collect();
         let n_frames = if shape.len() == 5 { shape[1] } else { 1 };
-        let [batch, rest @ ..] = [
-            shape[0],
-            shape[shape.len() - 3],
-            shape[shape.len() - 2],
-            shape[shape.len() - 1],
-        ];
-        let shape = [batch, n_frames, rest[0], rest[1], rest[2]];
+        let &[n_channels, height, width] = shape.last_chunk().unwrap();
+        let shape = [shape[0], n_frames, n_channels, height, width];
         Tensor::from_data(TensorData::new(pixels, shape), device)
     }
 
-    fn assert_equal(&self, name: &str, found: TensorData, case: &str) {
+    fn assert_close(&self, name: &str, actual: TensorData, case: &str) {
         let (shape, expected) = self
             .get(name)
             .unwrap_or_else(|| panic!("{case} has no {name}"));
-        assert_eq!(found.shape().to_vec(), shape, "{case}: {name}");
-        let found: Vec<f32> = found.try_into_vec().unwrap();
+        assert_eq!(actual.shape().to_vec(), shape, "{case}: {name}");
+        let actual: Vec<f32> = actual.try_into_vec().unwrap();
         let mut largest = 0.0_f32;
-        for (found, expected) in found.iter().zip(&expected) {
-            let difference = (found - expected).abs();
-            assert!(difference <= TOLERANCE, "{case}: {name} {found} {expected}");
+        for (actual, expected) in actual.iter().zip(&expected) {
+            let difference = (actual - expected).abs();
+            assert!(
+                difference <= TOLERANCE,
+                "{case}: {name} {actual} {expected}"
+            );
             largest = largest.max(difference);
         }
         eprintln!("{case}: {name} {largest:.1e}");
@@ -78,56 +83,64 @@ fn outputs(model: &Pretrained, expected: &Expected, device: &Device) -> ModelOut
         .forward(expected.clips(device), Capture::Attention)
 }
 
+/// Asserts that a model computes the logits and attention maps of PyTorch.
 fn assert_computes(model: &Pretrained, expected: &Expected, case: &str, device: &Device) {
     let output = outputs(model, expected, device);
-    expected.assert_equal("logits", output.output.into_data(), case);
+    expected.assert_close("logits", output.output.into_data(), case);
     assert_eq!(output.attention.len(), 2);
     for (layer, attention) in output.attention.into_iter().enumerate() {
-        expected.assert_equal(&format!("attention.{layer}"), attention.into_data(), case);
+        expected.assert_close(&format!("attention.{layer}"), attention.into_data(), case);
     }
-    for (layer, mass) in output.mass.into_iter().enumerate() {
-        expected.assert_equal(&format!("mass.{layer}"), mass.into_data(), case);
+    for (layer, fraction) in output.within_frame_attention.into_iter().enumerate() {
+        expected.assert_close(&format!("mass.{layer}"), fraction.into_data(), case);
     }
 }
 
-/// A model, what is done to its directory, what is said then.
-type Refusal<'a> = (&'a str, Box<dyn Fn(&Path) + 'a>, &'a str);
+/// A defect of the files of a case, and the error message that it must cause.
+struct Defect<'a> {
+    case: &'a str,
+    /// Changes the files in a copy of the directory of the case.
+    spoil: Box<dyn Fn(&Path) + 'a>,
+    /// Start of the error message, without the directory.
+    message: &'a str,
+}
 
-/// The directories of all models, and their names.
+/// Names and directories of all cases.
 fn all_cases() -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(cases()).unwrap();
-    let named = entries.map(|entry| {
-        let directory = entry.unwrap().path();
-        let name = directory.file_name().unwrap().to_str().unwrap();
-        (name.to_owned(), directory)
-    });
-    named.collect()
+    std::fs::read_dir(cases())
+        .unwrap()
+        .map(|entry| {
+            let directory = entry.unwrap().path();
+            let name = directory.file_name().unwrap().to_str().unwrap();
+            (name.to_owned(), directory)
+        })
+        .collect()
 }
 
 #[test]
-fn every_architecture_computes_what_pytorch_does() {
+fn every_architecture_agrees_with_pytorch() {
     let device = Device::flex();
     let cases = all_cases();
     assert_eq!(cases.len(), 17);
     for (case, directory) in cases {
         let expected = Expected::read(&directory.join("expected.safetensors"));
-        let model = open(&directory, &Changes::default(), &device).unwrap();
+        let model = open(&directory, &ModelOverrides::default(), &device).unwrap();
         assert_computes(&model, &expected, &case, &device);
     }
 }
 
 #[test]
-fn position_embeddings_are_interpolated_as_the_library_does() {
+fn interpolated_position_embeddings_agree_with_pytorch() {
     let device = Device::flex();
     let mut n_cases = 0;
     for (case, directory) in all_cases() {
         let file = directory.join("expected_resized.safetensors");
         if file.exists() {
-            let changes = Changes {
+            let overrides = ModelOverrides {
                 image_size: Some([24, 12]),
-                ..Changes::default()
+                ..ModelOverrides::default()
             };
-            let model = open(&directory, &changes, &device).unwrap();
+            let model = open(&directory, &overrides, &device).unwrap();
             assert_eq!(model.preprocessing.crop, Some([24, 12]));
             assert_computes(&model, &Expected::read(&file), &case, &device);
             n_cases += 1;
@@ -136,6 +149,7 @@ fn position_embeddings_are_interpolated_as_the_library_does() {
     assert_eq!(n_cases, 6);
 }
 
+/// Copies the files of a case to another directory.
 fn copy(case: &str, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(cases().join(case)).unwrap() {
@@ -144,7 +158,7 @@ fn copy(case: &str, to: &Path) {
     }
 }
 
-/// Parameters by name, as bits.
+/// Bits of the exported tensors, sorted by name.
 fn parameters(model: &Pretrained) -> Vec<(String, Vec<u32>)> {
     let directory = TestDir::new();
     write(model, directory.path());
@@ -164,22 +178,23 @@ fn parameters(model: &Pretrained) -> Vec<(String, Vec<u32>)> {
     named
 }
 
+/// Writes the exported files of a model.
 fn write(model: &Pretrained, directory: &Path) {
-    for (name, bytes) in model.files().unwrap() {
-        std::fs::write(directory.join(name), bytes).unwrap();
+    for file in model.files().unwrap() {
+        std::fs::write(directory.join(file.name), file.bytes).unwrap();
     }
 }
 
 #[test]
-fn what_is_saved_loads_again_and_computes_the_same() {
+fn exported_models_load_again_and_compute_the_same() {
     let device = Device::flex();
     for (case, directory) in all_cases() {
-        let model = open(&directory, &Changes::default(), &device).unwrap();
+        let model = open(&directory, &ModelOverrides::default(), &device).unwrap();
         let saved = TestDir::new();
         write(&model, saved.path());
-        let again = open(saved.path(), &Changes::default(), &device).unwrap();
+        let again = open(saved.path(), &ModelOverrides::default(), &device).unwrap();
         assert_eq!(again.preprocessing, model.preprocessing, "{case}");
-        assert_eq!(again.labels, model.labels, "{case}");
+        assert_eq!(again.class_names, model.class_names, "{case}");
         assert_eq!(
             format!("{:?}", again.config),
             format!("{:?}", model.config),
@@ -187,7 +202,7 @@ fn what_is_saved_loads_again_and_computes_the_same() {
         );
         let expected = Expected::read(&directory.join("expected.safetensors"));
         assert_computes(&again, &expected, &case, &device);
-        // Mean and deviation of pixels are taken in and out; without any the bits stay.
+        // Folding in mean and deviation of pixels rounds; without them the bits are unchanged.
         if model.preprocessing.mean == [0.5; 3] && model.preprocessing.std == [0.5; 3] {
             assert!(parameters(&again) == parameters(&model), "{case}");
         }
@@ -195,7 +210,7 @@ fn what_is_saved_loads_again_and_computes_the_same() {
 }
 
 #[test]
-fn another_number_of_classes_gets_a_new_classifier_and_the_same_attention() {
+fn other_class_counts_replace_only_the_classifier() {
     let device = Device::flex();
     for case in [
         "vit",
@@ -205,23 +220,26 @@ fn another_number_of_classes_gets_a_new_classifier_and_the_same_attention() {
         "videomae",
         "timm_dinov2",
     ] {
-        let changes = Changes {
+        let overrides = ModelOverrides {
             n_classes: Some(7),
-            ..Changes::default()
+            ..ModelOverrides::default()
         };
         let directory = cases().join(case);
-        let model = open(&directory, &changes, &device).unwrap();
-        assert!(!model.has_trained_head && model.labels.is_none(), "{case}");
+        let model = open(&directory, &overrides, &device).unwrap();
+        assert!(
+            !model.has_trained_head && model.class_names.is_none(),
+            "{case}"
+        );
         let expected = Expected::read(&directory.join("expected.safetensors"));
         let output = outputs(&model, &expected, &device);
         assert_eq!(output.output.dims()[1], 7);
         for (layer, attention) in output.attention.into_iter().enumerate() {
-            expected.assert_equal(&format!("attention.{layer}"), attention.into_data(), case);
+            expected.assert_close(&format!("attention.{layer}"), attention.into_data(), case);
         }
-        // It is saved as a model with seven classes.
+        // The new classifier is exported, too.
         let saved = TestDir::new();
         write(&model, saved.path());
-        let again = open(saved.path(), &Changes::default(), &device).unwrap();
+        let again = open(saved.path(), &ModelOverrides::default(), &device).unwrap();
         assert_eq!(again.config.n_classes(), 7, "{case}");
         assert!(again.has_trained_head);
         let scores = |model| outputs(model, &expected, &device).output;
@@ -231,28 +249,28 @@ fn another_number_of_classes_gets_a_new_classifier_and_the_same_attention() {
 }
 
 #[test]
-fn without_a_configuration_timm_needs_to_be_told_the_number_of_heads() {
+fn timm_without_configuration_needs_the_number_of_heads() {
     let device = Device::flex();
     let directory = TestDir::new();
     copy("timm_vit", directory.path());
     std::fs::remove_file(directory.path().join("config.json")).unwrap();
     let file = directory.path().join("model.safetensors");
-    let refused = open(&file, &Changes::default(), &device).unwrap_err();
+    let error = open(&file, &ModelOverrides::default(), &device).unwrap_err();
     assert!(
-        refused.contains("no file tells the number of heads of a ViT 12 wide"),
-        "{refused}"
+        error.contains("no file states the number of heads of a ViT with d_model = 12"),
+        "{error}"
     );
-    let changes = Changes {
+    let overrides = ModelOverrides {
         n_heads: Some(3),
-        ..Changes::default()
+        ..ModelOverrides::default()
     };
-    let model = open(&file, &changes, &device).unwrap();
+    let model = open(&file, &overrides, &device).unwrap();
     let expected = Expected::read(&cases().join("timm_vit/expected.safetensors"));
     assert_computes(&model, &expected, "timm_vit", &device);
 }
 
 #[test]
-fn models_made_here_are_saved_as_the_libraries_have_them() {
+fn own_models_are_exported_in_a_matching_family() {
     let device = Device::flex();
     let image = VitConfig::new([8, 12], 3, 5, 4, 12, 2, 3);
     let video = VideoConfig::new(4, [8, 12], 3, 5, 4, 12, 2, 3);
@@ -260,7 +278,7 @@ fn models_made_here_are_saved_as_the_libraries_have_them() {
         .clone()
         .with_attention(VideoAttention::Joint)
         .with_tubelet_size(2);
-    let means = Pooling::MeanBeforeNorm {
+    let mean = Pooling::MeanBeforeNorm {
         has_class_token: false,
     };
     let epsilon = |value| BlockStyle::new().with_norm_epsilon(value);
@@ -321,7 +339,7 @@ fn models_made_here_are_saved_as_the_libraries_have_them() {
         (
             NetworkConfig::Video(
                 joint
-                    .with_pooling(means)
+                    .with_pooling(mean)
                     .with_positions(VideoPositions::Sinusoidal)
                     .with_style(BlockStyle::new().with_head_norm_epsilon(Some(1e-5))),
             ),
@@ -334,11 +352,11 @@ fn models_made_here_are_saved_as_the_libraries_have_them() {
         let shape = [2, n_frames, 3, 8, 12];
         let clips = Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
         let before = network.forward(clips.clone(), Capture::Attention);
-        let made = Pretrained::of(network, config, None).unwrap();
-        assert_eq!(made.family, family);
+        let exported = Pretrained::from_network(network, config, None).unwrap();
+        assert_eq!(exported.family, family);
         let saved = TestDir::new();
-        write(&made, saved.path());
-        let again = open(saved.path(), &Changes::default(), &device).unwrap();
+        write(&exported, saved.path());
+        let again = open(saved.path(), &ModelOverrides::default(), &device).unwrap();
         let after = again.network.forward(clips, Capture::Attention);
         let largest = |difference: Tensor<1>| difference.abs().max().into_scalar::<f32>();
         assert!(
@@ -350,26 +368,23 @@ fn models_made_here_are_saved_as_the_libraries_have_them() {
         }
     }
     let predictor = NetworkConfig::Video(video.with_head(VideoHead::NextFrame));
-    let refused = Pretrained::of(predictor.init(&device), predictor, None).unwrap_err();
-    assert!(refused.starts_with("neither transformers nor timm has such a model"));
+    let error = Pretrained::from_network(predictor.init(&device), predictor, None).unwrap_err();
+    assert!(error.starts_with("neither transformers nor timm has this architecture"));
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_with_one_sentence() {
+fn unusable_files_are_rejected_with_one_sentence() {
     let device = Device::flex();
     let weights = "model.safetensors";
-    let refuse = |case: &str, spoil: &dyn Fn(&Path)| {
+    let error_message = |case: &str, spoil: &dyn Fn(&Path)| {
         let directory = TestDir::new();
         copy(case, directory.path());
         spoil(directory.path());
-        let refused = open(directory.path(), &Changes::default(), &device).unwrap_err();
-        assert!(
-            !refused.contains('\n') && !refused.contains(". "),
-            "{refused}"
-        );
+        let error = open(directory.path(), &ModelOverrides::default(), &device).unwrap_err();
+        assert!(!error.contains('\n') && !error.contains(". "), "{error}");
         let root = directory.path().display().to_string();
-        assert!(refused.starts_with(&root), "{refused}");
-        refused[root.len()..].trim_start_matches('/').to_owned()
+        assert!(error.starts_with(&root), "{error}");
+        error[root.len()..].trim_start_matches('/').to_owned()
     };
     let edit = |name: &'static str, change: &'static dyn Fn(&mut Vec<u8>)| {
         move |directory: &Path| {
@@ -387,76 +402,81 @@ fn what_cannot_be_used_is_refused_with_one_sentence() {
             std::fs::write(path, text.replace(from, to)).unwrap();
         }
     };
-    let cases: Vec<Refusal<'_>> = vec![
-        (
+    let defect = |case, spoil: Box<dyn Fn(&Path)>, message| Defect {
+        case,
+        spoil,
+        message,
+    };
+    let defects: Vec<Defect<'_>> = vec![
+        defect(
             "vit",
             Box::new(edit(weights, &|bytes| bytes.clear())),
             "model.safetensors: the file is empty",
         ),
-        (
+        defect(
             "vit",
             Box::new(edit(weights, &|bytes| bytes.truncate(bytes.len() - 9))),
-            "model.safetensors: the file has not the length that its header says",
+            "model.safetensors: the file does not have the length that its header states",
         ),
-        (
+        defect(
             "vit",
             Box::new(edit(weights, &|bytes| bytes.truncate(40))),
-            "model.safetensors: the file has not the length that its header says",
+            "model.safetensors: the file does not have the length that its header states",
         ),
-        (
+        defect(
             "vit",
             Box::new(edit(weights, &|bytes| bytes[9] = 0xff)),
-            "model.safetensors: the header of safetensors cannot be read",
+            "model.safetensors: the safetensors header cannot be read",
         ),
-        (
+        defect(
             "vit",
             Box::new(edit(weights, &|bytes| bytes[..4].copy_from_slice(b"GIF8"))),
-            "model.safetensors: the header of safetensors cannot be read (header too large)",
+            "model.safetensors: the safetensors header cannot be read (header too large)",
         ),
-        (
+        defect(
             "vit",
             Box::new(edit(weights, &|bytes| {
                 *bytes = b"GIF89a, no weights".to_vec()
             })),
-            "model.safetensors: this is neither a safetensors file nor one that torch.save wrote",
+            "model.safetensors: the file is neither safetensors nor a PyTorch file",
         ),
-        (
+        defect(
             "vit_float64",
             Box::new(edit("pytorch_model.bin", &|bytes| bytes.truncate(20_000))),
-            "pytorch_model.bin: the form of torch.save cannot be read",
+            "pytorch_model.bin: the PyTorch file cannot be read",
         ),
-        (
+        defect(
             "vit",
             Box::new(|directory: &Path| {
                 std::fs::remove_file(directory.join("config.json")).unwrap()
             }),
-            "model.safetensors: no config.json beside it",
+            "model.safetensors: there is no config.json in the same directory",
         ),
-        (
+        defect(
             "vit",
             Box::new(|directory: &Path| std::fs::remove_file(directory.join(weights)).unwrap()),
             ": no weights in this directory, expected one of model.safetensors",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace("config.json", "\"vit\"", "\"bert\"")),
             "config.json: model_type is \"bert\", expected one of vit, deit, dinov2",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace("config.json", "\"vit\"", "\"dinov2\"")),
             "model.safetensors: 20 tensors are missing (vit.encoder.layer.0.norm1.weight",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "config.json",
                 "\"hidden_size\": 12",
                 "\"hidden_size\": 24",
             )),
-            "model.safetensors: 37 tensors are of another shape (vit.embeddings.cls_token is [1, 1, 12], expected [1, 1, 24]",
+            "model.safetensors: 37 tensors are of the wrong shape (vit.embeddings.cls_token is [1, 1, 12], expected [1, 1, 24]",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "config.json",
@@ -465,34 +485,34 @@ fn what_cannot_be_used_is_refused_with_one_sentence() {
             )),
             "config.json: hidden_size is \"wide\", expected a whole number",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "config.json",
                 "\"num_attention_heads\": 3",
                 "\"num_attention_heads\": 5",
             )),
-            "model.safetensors: 5 heads do not divide a width of 12",
+            "model.safetensors: 5 heads do not divide d_model = 12",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "config.json",
                 "\"num_hidden_layers\": 2",
                 "\"num_hidden_layers\": 1",
             )),
-            "model.safetensors: 16 tensors are without a place in the model (vit.encoder.layer.1.attention.attention.key.bias",
+            "model.safetensors: 16 tensors are not part of the model (vit.encoder.layer.1.attention.attention.key.bias",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "config.json",
                 "\"num_hidden_layers\": 2",
                 "\"num_hidden_layers\": 2000000000",
             )),
-            "model.safetensors: the model is said to have 2000000000 blocks",
+            "model.safetensors: the number of layers is 2000000000, expected at least 1",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "config.json",
@@ -501,12 +521,12 @@ fn what_cannot_be_used_is_refused_with_one_sentence() {
             )),
             "config.json: hidden_act is \"relu\", expected gelu",
         ),
-        (
+        defect(
             "vit",
             Box::new(edit("config.json", &|bytes| bytes.truncate(30))),
-            "config.json: no JSON object can be read",
+            "config.json: not a JSON object",
         ),
-        (
+        defect(
             "vit",
             Box::new(replace(
                 "preprocessor_config.json",
@@ -515,7 +535,7 @@ fn what_cannot_be_used_is_refused_with_one_sentence() {
             )),
             "preprocessor_config.json: mean or standard deviation of the pixels is [0.5, 0.0, 1.0]",
         ),
-        (
+        defect(
             "timesformer",
             Box::new(replace(
                 "config.json",
@@ -524,7 +544,7 @@ fn what_cannot_be_used_is_refused_with_one_sentence() {
             )),
             "config.json: attention_type is \"space_only\", expected \"divided_space_time\"",
         ),
-        (
+        defect(
             "timm_vit",
             Box::new(replace(
                 "config.json",
@@ -533,80 +553,88 @@ fn what_cannot_be_used_is_refused_with_one_sentence() {
             )),
             "config.json: architecture is \"vit_base_patch16_rpn_224\", expected a plain ViT",
         ),
-        (
+        defect(
             "timm_vit",
             Box::new(replace(
                 "config.json",
                 "\"architecture\"",
                 "\"no_architecture\"",
             )),
-            "config.json: neither model_type nor architecture is in it",
+            "config.json: neither model_type nor architecture is given",
         ),
-        (
+        defect(
             "timm_vit",
             Box::new(replace(
                 "config.json",
                 "\"img_size\": [\n      16,\n      16\n    ]",
                 "\"img_size\": 32",
             )),
-            "model.safetensors: 1 tensor is of another shape (pos_embed is [1, 17, 12], expected [1, 64, 12])",
+            "model.safetensors: 1 tensor is of the wrong shape (pos_embed is [1, 17, 12], expected [1, 64, 12])",
         ),
     ];
-    for (case, spoil, expected) in &cases {
-        let refused = refuse(case, &**spoil);
-        assert!(refused.starts_with(expected), "{refused}\n{expected}");
+    for Defect {
+        case,
+        spoil,
+        message,
+    } in &defects
+    {
+        let error = error_message(case, &**spoil);
+        assert!(error.starts_with(message), "{error}\n{message}");
     }
 }
 
 #[test]
-fn code_in_a_pickle_is_refused_and_not_run() {
+fn code_in_a_pickle_is_rejected_and_not_executed() {
     let device = Device::flex();
     let files = cases().with_file_name("pretrained_refused");
     let expected = [
         (
             "code.pth",
-            "this is a pickled posix.system, not tensors by their names; nothing in a pickle is run",
+            "the file is a pickled posix.system, expected named tensors; pickled code is never executed",
         ),
         (
             "code.pkl",
-            "this is a pickled posix.system, not tensors by their names",
+            "the file is a pickled posix.system, expected named tensors",
         ),
-        (
-            "module.pth",
-            "the names of the tensors, bias the first of 2, are not those",
-        ),
+        ("module.pth", "the 2 tensors, such as bias, are not those"),
     ];
     for (name, expected) in expected {
         let file = files.join(name);
-        let refused = open(&file, &Changes::default(), &device).unwrap_err();
-        let told = refused
+        let error = open(&file, &ModelOverrides::default(), &device).unwrap_err();
+        let message = error
             .strip_prefix(&format!("{}: ", file.display()))
             .unwrap();
-        assert!(told.starts_with(expected) && !told.contains('\n'), "{told}");
+        assert!(
+            message.starts_with(expected) && !message.contains('\n'),
+            "{message}"
+        );
     }
     assert!(!Path::new("THE_PICKLE_WAS_RUN").exists());
 }
 
 proptest! {
-    /// Whatever happens to the bytes of a file, it is read or refused.
+    /// A file with a changed byte, or a truncated one, is read or rejected.
     #[test]
-    fn damaged_files_never_panic(place in 0_usize..17_000, byte: u8, is_torch: bool, cut: bool) {
-        let (case, name) = match is_torch {
-            true => ("vit_float64", "pytorch_model.bin"),
-            false => ("vit", "model.safetensors"),
+    fn damaged_files_never_panic(position in 0_usize..17_000, byte: u8, is_torch: bool, cut: bool) {
+        let (case, name) = if is_torch {
+            ("vit_float64", "pytorch_model.bin")
+        } else {
+            ("vit", "model.safetensors")
         };
         let directory = TestDir::new();
         copy(case, directory.path());
         let path = directory.path().join(name);
         let mut bytes = std::fs::read(&path).unwrap();
-        let place = place % bytes.len().min(6_000);
-        match cut {
-            true => bytes.truncate(place),
-            false => bytes[place] = byte,
+        // Headers and pickles lie in the first bytes.
+        let position = position % bytes.len().min(6_000);
+        if cut {
+            bytes.truncate(position);
+        } else {
+            bytes[position] = byte;
         }
         std::fs::write(&path, bytes).unwrap();
-        if let Err(refused) = open(&path, &Changes::default(), &Device::flex()) {
-            prop_assert!(!refused.contains('\n'), "{refused}");
+        if let Err(error) = open(&path, &ModelOverrides::default(), &Device::flex()) {
+            prop_assert!(!error.contains('\n'), "{error}");
         }
     }
 }

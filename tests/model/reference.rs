@@ -1,34 +1,37 @@
-//! The video transformers once more, one number after the other, in double precision.
+//! Video transformers as plain loops in double precision, the reference for the tests.
 
 use burn::nn::{LayerNorm, Linear};
 use burn_topology::model::{
     JointVideoTransformer, Network, PatchEmbed, TimeSformer, VideoConfig, VideoHead, Vivit,
 };
 
-use super::layers::{Rows, add_to, attend, linear, mlp, normalize, numbers, rows, sum, through};
+use super::layers::{
+    Rows, add_to, apply_block, attend, linear, mlp, normalize, numbers, rows, sum,
+};
 
-/// What a model should return for one clip; lists by layer, numbers in the order of the tensors.
+/// Expected output of a model for one clip; lists by layer, numbers in the order of the tensors.
 #[derive(Default)]
 pub struct Expected {
     pub output: Vec<f64>,
     pub attention: Vec<Vec<f64>>,
-    pub mass: Vec<Vec<f64>>,
+    pub within_frame_attention: Vec<Vec<f64>>,
     pub hidden: Vec<Vec<f64>>,
 }
 
-/// One clip of a model's shape.
+/// Pixels of one clip and the configuration of a model for it.
 struct Clip<'a> {
     config: &'a VideoConfig,
     pixels: &'a [f64],
 }
 
+/// Computes the expected output for one clip.
 pub fn expected(network: &Network, config: &VideoConfig, pixels: &[f64]) -> Expected {
     let clip = Clip { config, pixels };
     match network {
         Network::TimeSformer(model) => timesformer(model, &clip),
         Network::Vivit(model) => vivit(model, &clip),
         Network::Joint(model) => joint(model, &clip),
-        Network::Vit(_) | Network::LinearProbe(_) => panic!("no video transformer"),
+        Network::Vit(_) | Network::LinearProbe(_) => panic!("not a video transformer"),
     }
 }
 
@@ -40,24 +43,25 @@ fn timesformer(model: &TimeSformer, clip: &Clip) -> Expected {
         clip,
         &model.patch_embed,
         model.cls_token.as_ref().map(|token| rows(token.val())),
-        [rows(model.pos_embed.val()), rows(model.time_embed.val())],
+        &rows(model.pos_embed.val()),
+        &rows(model.time_embed.val()),
     );
     let mut expected = Expected::default();
     for block in &model.blocks {
-        for place in 0..frames[0].len() {
-            let over_time: Rows = frames.iter().map(|frame| frame[place].clone()).collect();
+        for patch in 0..frames[0].len() {
+            let sequence: Rows = frames.iter().map(|frame| frame[patch].clone()).collect();
             let (mixed, _) = attend(
-                &normalize(&over_time, &block.temporal_norm1),
+                &normalize(&sequence, &block.temporal_norm1),
                 &block.temporal_attn,
                 n_heads,
                 |query, key| !is_causal || key <= query,
             );
             let update = linear(&mixed, &block.temporal_fc);
             for (frame, update) in frames.iter_mut().zip(update) {
-                add_to(&mut frame[place], &update);
+                add_to(&mut frame[patch], &update);
             }
         }
-        let mut of_class = vec![vec![0.0; config.d_model]; class.len()];
+        let mut class_update = vec![vec![0.0; config.d_model]; class.len()];
         let mut attention = Vec::new();
         for frame in &mut frames {
             let tokens = [class.clone(), frame.clone()].concat();
@@ -69,13 +73,13 @@ fn timesformer(model: &TimeSformer, clip: &Clip) -> Expected {
             );
             attention.extend(weights.concat().concat());
             let (mixed_class, mixed_frame) = mixed.split_at(class.len());
-            for (sum, mixed) in of_class.iter_mut().zip(mixed_class) {
+            for (sum, mixed) in class_update.iter_mut().zip(mixed_class) {
                 let part: Vec<f64> = mixed.iter().map(|x| x / config.n_frames as f64).collect();
                 add_to(sum, &part);
             }
             *frame = sum(frame, mixed_frame);
         }
-        class = sum(&class, &of_class);
+        class = sum(&class, &class_update);
         for tokens in frames.iter_mut().chain([&mut class]) {
             *tokens = sum(tokens, &mlp(&normalize(tokens, &block.norm2), &block.mlp));
         }
@@ -85,7 +89,7 @@ fn timesformer(model: &TimeSformer, clip: &Clip) -> Expected {
             .flat_map(|frame| [class.concat(), frame.concat()]);
         expected.hidden.push(with_class.flatten().collect());
     }
-    expected.output = read_out(clip, &class, &frames, &model.norm, &model.head);
+    expected.output = predict(clip, &class, &frames, &model.norm, &model.head);
     expected
 }
 
@@ -100,7 +104,7 @@ fn vivit(model: &Vivit, clip: &Clip) -> Expected {
     for block in &model.blocks {
         let mut attention = Vec::new();
         for frame in &mut frames {
-            let (tokens, weights) = through(frame, block, config.n_heads, |_, _| true);
+            let (tokens, weights) = apply_block(frame, block, config.n_heads, |_, _| true);
             *frame = tokens;
             attention.extend(weights.concat().concat());
         }
@@ -111,29 +115,29 @@ fn vivit(model: &Vivit, clip: &Clip) -> Expected {
         .iter()
         .map(|frame| normalize(frame, &model.norm))
         .collect();
-    let mut over_time: Rows = frames.iter().map(|frame| frame[0].clone()).collect();
+    let mut temporal: Rows = frames.iter().map(|frame| frame[0].clone()).collect();
     if let Some(token) = &model.temporal_cls_token {
-        over_time.splice(0..0, rows(token.val()));
+        temporal.splice(0..0, rows(token.val()));
     }
-    over_time = sum(&over_time, &time);
+    temporal = sum(&temporal, &time);
     let is_causal = config.head == VideoHead::NextFrame;
     for block in &model.temporal_blocks {
-        (over_time, _) = through(&over_time, block, config.n_heads, |query, key| {
+        (temporal, _) = apply_block(&temporal, block, config.n_heads, |query, key| {
             !is_causal || key <= query
         });
     }
-    let over_time = normalize(&over_time, &model.temporal_norm);
+    let temporal = normalize(&temporal, &model.temporal_norm);
     expected.output = match config.head {
-        VideoHead::Clip => linear(&over_time[..1].to_vec(), &model.head).concat(),
-        VideoHead::Frames => linear(&over_time, &model.head).concat(),
+        VideoHead::Clip => linear(&temporal[..1].to_vec(), &model.head).concat(),
+        VideoHead::Frames => linear(&temporal, &model.head).concat(),
         VideoHead::NextFrame => {
-            let changes = frames.iter().zip(&over_time).map(|(frame, over_time)| {
-                let with = |patch: &Vec<f64>| {
+            let changes = frames.iter().zip(&temporal).map(|(frame, temporal)| {
+                let add_temporal = |patch: &Vec<f64>| {
                     let mut patch = patch.clone();
-                    add_to(&mut patch, over_time);
+                    add_to(&mut patch, temporal);
                     patch
                 };
-                linear(&frame[1..].iter().map(with).collect(), &model.head)
+                linear(&frame[1..].iter().map(add_temporal).collect(), &model.head)
             });
             next_frames(clip, &changes.collect::<Vec<_>>())
         }
@@ -147,10 +151,8 @@ fn joint(model: &JointVideoTransformer, clip: &Clip) -> Expected {
         clip,
         &model.patch_embed,
         model.cls_token.as_ref().map(|token| rows(token.val())),
-        [
-            rows(model.pos_embed.val()),
-            rows(model.time_embed.as_ref().unwrap().val()),
-        ],
+        &rows(model.pos_embed.val()),
+        &rows(model.time_embed.as_ref().unwrap().val()),
     );
     let (n_prefix_tokens, n_patches) = (class.len(), frames[0].len());
     let n_steps = frames.len();
@@ -158,53 +160,54 @@ fn joint(model: &JointVideoTransformer, clip: &Clip) -> Expected {
     let mut tokens = [class, frames.concat()].concat();
     let mut expected = Expected::default();
     for block in &model.blocks {
-        let (after, weights) = through(&tokens, block, config.n_heads, |query, key| {
+        let (after, weights) = apply_block(&tokens, block, config.n_heads, |query, key| {
             !is_causal || key / n_patches <= query / n_patches
         });
         tokens = after;
-        let (mut attention, mut mass) = (Vec::new(), Vec::new());
+        let (mut attention, mut fractions) = (Vec::new(), Vec::new());
         for step in 0..n_steps {
             let own = n_prefix_tokens + step * n_patches..n_prefix_tokens + (step + 1) * n_patches;
             for head in &weights {
-                let mut share = 0.0;
+                let mut fraction = 0.0;
                 for row in &head[own.clone()] {
-                    let of_row: f64 = row[own.clone()].iter().sum();
-                    share += of_row / n_patches as f64;
-                    attention.extend(row[own.clone()].iter().map(|weight| weight / of_row));
+                    let row_sum: f64 = row[own.clone()].iter().sum();
+                    fraction += row_sum / n_patches as f64;
+                    attention.extend(row[own.clone()].iter().map(|weight| weight / row_sum));
                 }
-                mass.push(share);
+                fractions.push(fraction);
             }
         }
         expected.attention.push(attention);
-        expected.mass.push(mass);
+        expected.within_frame_attention.push(fractions);
         expected.hidden.push(tokens[n_prefix_tokens..].concat());
     }
     let (class, patches) = tokens.split_at(n_prefix_tokens);
     let frames: Vec<Rows> = patches.chunks(n_patches).map(<[_]>::to_vec).collect();
-    expected.output = read_out(clip, class, &frames, &model.norm, &model.head);
+    expected.output = predict(clip, class, &frames, &model.norm, &model.head);
     expected
 }
 
-/// The class token, if there is one, and the patches of every step, positions and times added.
+/// Class token, if any, and patches of every time step, with position and time embeddings.
 fn embedded(
     clip: &Clip,
     patch_embed: &PatchEmbed,
     class: Option<Rows>,
-    [position, time]: [Rows; 2],
+    position: &Rows,
+    time: &Rows,
 ) -> (Rows, Vec<Rows>) {
     let class = class.unwrap_or_default();
-    let (of_class, of_patches) = position.split_at(class.len());
+    let (class_position, patch_position) = position.split_at(class.len());
     let mut frames = patches(clip, patch_embed);
-    for (frame, time) in frames.iter_mut().zip(&time) {
-        *frame = sum(frame, of_patches);
+    for (frame, time) in frames.iter_mut().zip(time) {
+        *frame = sum(frame, patch_position);
         for patch in frame {
             add_to(patch, time);
         }
     }
-    (sum(&class, of_class), frames)
+    (sum(&class, class_position), frames)
 }
 
-/// Projected patches of every step.
+/// Projected patches of every time step.
 fn patches(clip: &Clip, patch_embed: &PatchEmbed) -> Vec<Rows> {
     let config = clip.config;
     let size = config.patch_size;
@@ -220,8 +223,8 @@ fn patches(clip: &Clip, patch_embed: &PatchEmbed) -> Vec<Rows> {
                     let frame = step * config.tubelet_size + channel / config.n_channels;
                     let plane = frame * config.n_channels + channel % config.n_channels;
                     let pixel = (plane * height + row * size + y) * width + column * size + x;
-                    let place = ((output * n_values + channel) * size + y) * size + x;
-                    value += weight[place] * clip.pixels[pixel];
+                    let index = ((output * n_values + channel) * size + y) * size + x;
+                    value += weight[index] * clip.pixels[pixel];
                 }
             }
         }
@@ -241,7 +244,8 @@ fn patches(clip: &Clip, patch_embed: &PatchEmbed) -> Vec<Rows> {
     steps
 }
 
-fn read_out(
+/// Applies norm, pooling and head to the tokens after the last block.
+fn predict(
     clip: &Clip,
     class: &[Vec<f64>],
     frames: &[Rows],
@@ -259,9 +263,9 @@ fn read_out(
                     let part: Vec<f64> = patch.iter().map(|x| x / frame.len() as f64).collect();
                     add_to(&mut mean, &part);
                 }
-                let of_frame = linear(&vec![mean], head).concat();
+                let frame_scores = linear(&vec![mean], head).concat();
                 for _ in 0..config.tubelet_size {
-                    scores.extend(of_frame.clone());
+                    scores.extend(frame_scores.clone());
                 }
             }
             scores
@@ -275,6 +279,7 @@ fn read_out(
     }
 }
 
+/// Adds predicted changes to the pixels of every frame.
 fn next_frames(clip: &Clip, changes: &[Rows]) -> Vec<f64> {
     let config = clip.config;
     let size = config.patch_size;

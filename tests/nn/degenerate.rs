@@ -1,4 +1,4 @@
-//! Inputs at the edge of what is allowed.
+//! Persistence layer on degenerate input: infinite distances, empty batches, bad rows.
 
 use burn_topology::burn::prelude::*;
 use burn_topology::distance::RowDistance;
@@ -6,7 +6,7 @@ use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens};
 
 use crate::util::values;
 
-/// A square whose diagonals are infinite, after a square whose diagonals are not.
+/// Distance matrices of two squares: the first with finite diagonals, the second with infinite ones.
 fn squares() -> Tensor<3> {
     let square = |diagonal: f32| {
         [
@@ -61,7 +61,7 @@ fn batches_without_points_have_no_bars_and_a_constant_surrogate() {
 }
 
 #[test]
-fn rows_without_outcomes_are_refused() {
+fn rows_without_columns_are_refused() {
     let rows = Tensor::<3>::zeros([1, 3, 0], &Device::flex());
     let error = Persistence::new(1)
         .unwrap()
@@ -71,13 +71,13 @@ fn rows_without_outcomes_are_refused() {
 }
 
 #[test]
-fn first_bad_item_is_the_one_reported() {
-    // The first item is bad at its end, so that whoever looks at the others is done before.
+fn the_first_bad_item_is_reported() {
+    // The first item is bad at its end, so that threads with other items find their error earlier.
     let (n_items, n_outcomes) = (8, 1 << 18);
     let mut rows = vec![0.5; n_items * n_outcomes];
     for item in 0..n_items {
-        let place = if item == 0 { n_outcomes - 1 } else { 0 };
-        rows[item * n_outcomes + place] = -1.0;
+        let column = if item == 0 { n_outcomes - 1 } else { 0 };
+        rows[item * n_outcomes + column] = -1.0;
     }
     let data = TensorData::new(rows, [n_items, 1, n_outcomes]);
     let rows = Tensor::<3>::from_data(data, &Device::flex());
@@ -89,7 +89,7 @@ fn first_bad_item_is_the_one_reported() {
 }
 
 #[test]
-fn rows_that_leave_nothing_for_the_patches_are_named() {
+fn rows_without_weight_on_the_patches_are_named() {
     let weights = Tensor::<4>::from_data([[[[0.2, 0.8], [1.0, 0.0]]]], &Device::flex());
     let rows = AttentionRows {
         heads: Heads::Each,

@@ -1,5 +1,6 @@
-//! The single nodes of the CPU backend against the same functions in double precision, which takes
-//! Burn's own operations.
+//! Fused operations of the CPU backend, against the same functions in double precision.
+//!
+//! Double precision runs on Burn's own operations.
 
 use burn::nn::LinearConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -12,7 +13,7 @@ use burn_topology::nn::{
 };
 use proptest::prelude::*;
 
-/// Outputs of a function and the gradients of its inputs, under fixed weights of the outputs.
+/// Returns the outputs of a function, then the gradients of its inputs for a weighted sum of the outputs.
 fn run<const D: usize>(
     inputs: &[Tensor<D>],
     dtype: DType,
@@ -26,22 +27,24 @@ fn run<const D: usize>(
         .collect();
     let weights = Tensor::<1>::from_data(weights.as_slice(), (&output.device(), dtype));
     let numbers = |tensor: Tensor<1>| -> Vec<f64> { tensor.into_data().iter::<f64>().collect() };
-    let mut found = vec![numbers(output.clone().inner())];
+    let mut results = vec![numbers(output.clone().inner())];
     let gradients = (output * weights).sum().backward();
     for input in &inputs {
         let gradient = input.grad(&gradients).expect("a gradient");
-        found.push(numbers(gradient.flatten(0, D - 1)));
+        results.push(numbers(gradient.flatten(0, D - 1)));
     }
-    found
+    results
 }
 
-/// Equal up to rounding in single precision, relative to the largest number and to 1.
-fn assert_close(found: &[Vec<f64>], expected: &[Vec<f64>]) -> Result<(), TestCaseError> {
-    prop_assert_eq!(found.len(), expected.len());
-    for (part, (found, expected)) in found.iter().zip(expected).enumerate() {
-        prop_assert_eq!(found.len(), expected.len());
-        let scale = expected.iter().fold(1.0_f64, |most, x| most.max(x.abs()));
-        for (x, y) in found.iter().zip(expected) {
+/// Asserts equality up to rounding in single precision, relative to the largest number and at least to 1.
+fn assert_close(actual: &[Vec<f64>], expected: &[Vec<f64>]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(actual.len(), expected.len());
+    for (part, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        prop_assert_eq!(actual.len(), expected.len());
+        let scale = expected
+            .iter()
+            .fold(1.0_f64, |largest, x| largest.max(x.abs()));
+        for (x, y) in actual.iter().zip(expected) {
             prop_assert!(
                 (x - y).abs() <= 4e-6 * scale,
                 "part {part}: {x} {y} (scale {scale})"
@@ -59,54 +62,59 @@ fn random<const D: usize>(shape: [usize; D], scale: f64) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, scale), &device())
 }
 
-fn both<const D: usize>(
+/// Asserts that values and gradients in single precision equal those in double precision, and that the gradients
+/// equal central differences.
+fn assert_both_precisions<const D: usize>(
     inputs: &[Tensor<D>],
     function: impl Fn(Vec<Tensor<D>>) -> Tensor<1>,
 ) -> Result<(), TestCaseError> {
-    let found = run(inputs, DType::F32, &function);
-    assert_close(&found, &run(inputs, DType::F64, &function))?;
-    assert_slope(inputs, &found[1..], function)
+    let actual = run(inputs, DType::F32, &function);
+    assert_close(&actual, &run(inputs, DType::F64, &function))?;
+    assert_slope(inputs, &actual[1..], function)
 }
 
-/// The derivative of the weighted outputs along a direction is that of the gradients: a central
-/// difference in double precision.
+/// Asserts that the slope of the weighted sum along one direction equals a central difference in double precision.
 fn assert_slope<const D: usize>(
     inputs: &[Tensor<D>],
     gradients: &[Vec<f64>],
     function: impl Fn(Vec<Tensor<D>>) -> Tensor<1>,
 ) -> Result<(), TestCaseError> {
     let direction = |k: usize| (0.3 + 1.1 * k as f64).sin();
-    let at = |step: f64| -> f64 {
-        let moved = inputs.iter().map(|input| {
+    let value_after = |step: f64| -> f64 {
+        let shifted = inputs.iter().map(|input| {
             let data = input.to_data();
             let values = data.iter::<f64>().enumerate();
             let values: Vec<f64> = values.map(|(k, x)| x + step * direction(k)).collect();
             let data = TensorData::new(values, input.dims());
             Tensor::<D>::from_data(data, (&input.device(), DType::F64))
         });
-        let output: Vec<f64> = function(moved.collect())
+        let output: Vec<f64> = function(shifted.collect())
             .into_data()
             .iter::<f64>()
             .collect();
-        let weighted = output.iter().enumerate();
-        weighted.map(|(k, y)| y * (0.7 * k as f64).sin()).sum()
+        output
+            .iter()
+            .enumerate()
+            .map(|(k, y)| y * (0.7 * k as f64).sin())
+            .sum()
     };
-    let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
-    let terms = gradients
+    let expected = (value_after(1e-5) - value_after(-1e-5)) / 2e-5;
+    let terms: Vec<f64> = gradients
         .iter()
-        .flat_map(|of_input| of_input.iter().enumerate());
-    let terms: Vec<f64> = terms.map(|(k, slope)| slope * direction(k)).collect();
+        .flat_map(|gradient| gradient.iter().enumerate())
+        .map(|(k, slope)| slope * direction(k))
+        .collect();
     let size: f64 = terms.iter().map(|term| term.abs()).sum();
-    let found: f64 = terms.iter().sum();
+    let actual: f64 = terms.iter().sum();
     prop_assert!(
-        (found - expected).abs() < 4e-6 * (1.0 + size),
-        "{found} {expected}"
+        (actual - expected).abs() < 4e-6 * (1.0 + size),
+        "{actual} {expected}"
     );
     Ok(())
 }
 
-/// A mask that hides a token in `hidden`, and everything from the first token of the second kind.
-fn mask_of(kind: usize, n: usize) -> Option<Tensor<4, Bool>> {
+/// Returns a mask: none (0), a causal one (1), or one with some hidden tokens and a fully masked row (2).
+fn mask(kind: usize, n: usize) -> Option<Tensor<4, Bool>> {
     let hides = |query: usize, key: usize| match kind {
         1 => key > query,
         2 => query == 0 || key % 3 == 1,
@@ -121,18 +129,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn attention_is_that_of_tensor_operations(
+    fn attention_equals_burns_operations(
         (batch_size, n_heads, n_tokens, d_head) in (1..3_usize, 1..4_usize, 1..40_usize, 1..20_usize),
         kind in 0..3_usize,
         drops in any::<bool>(),
         parts in 0..3_usize,
     ) {
         let qkv = random([batch_size, n_tokens, 3 * n_heads * d_head], 1.0);
-        both(&[qkv], |inputs| {
+        assert_both_precisions(&[qkv], |inputs| {
             let drop = |weights: Tensor<4>| if drops { weights * 0.5 } else { weights };
             let qkv = inputs[0].clone();
             let MixedTokens { mixed, weights } =
-                attention(qkv, n_heads, mask_of(kind, n_tokens), drop);
+                attention(qkv, n_heads, mask(kind, n_tokens), drop);
             match parts {
                 0 => mixed.flatten(0, 2),
                 1 => weights.flatten(0, 3),
@@ -142,40 +150,40 @@ proptest! {
     }
 
     #[test]
-    fn gelu_is_that_of_tensor_operations(n in 1..70_usize, scale in 0.1..6.0) {
+    fn gelu_equals_burns_operations(n in 1..70_usize, scale in 0.1..6.0) {
         for form in [Gelu::Erf, Gelu::Tanh] {
-            both(&[random([3, n], scale)], |inputs| gelu(inputs[0].clone(), form).flatten(0, 1))?;
+            assert_both_precisions(&[random([3, n], scale)], |inputs| gelu(inputs[0].clone(), form).flatten(0, 1))?;
         }
     }
 
     #[test]
-    fn layer_norm_is_that_of_tensor_operations(rows in 1..150_usize, width in 1..70_usize) {
+    fn layer_norm_equals_burns_operations(rows in 1..150_usize, width in 1..70_usize) {
         let scaled = random([1, width], 1.0);
-        both(&[random([rows, width], 2.0)], |inputs| {
+        assert_both_precisions(&[random([rows, width], 2.0)], |inputs| {
             let dtype = inputs[0].dtype();
             let [gamma, beta] = [1.0, 2.0].map(|shift| {
                 (scaled.clone().cast(dtype) + shift).reshape([width])
             });
-            // A few numbers can be nearly equal, and rounding then counts for what keeps them apart.
+            // Few values can be nearly equal, so that rounding dominates their small variance.
             let epsilon = if width < 16 { 1.0 } else { 1e-2 };
             layer_norm(inputs[0].clone(), gamma, beta, epsilon).flatten(0, 1)
         })?;
     }
 
     #[test]
-    fn selected_rows_are_those_of_tensor_operations(
+    fn selected_rows_equal_burns_operations(
         (batch_size, n_heads, n_tokens) in (1..4_usize, 1..4_usize, 2..40_usize),
         heads in prop_oneof![Just(Heads::Mean), Just(Heads::Each)],
         tokens in prop_oneof![Just(Tokens::All), Just(Tokens::Patches)],
     ) {
         let rows = AttentionRows { heads, tokens, n_prefix_tokens: 1 };
-        both(&[random([batch_size, n_heads, n_tokens, n_tokens], 1.0)], |inputs| {
+        assert_both_precisions(&[random([batch_size, n_heads, n_tokens, n_tokens], 1.0)], |inputs| {
             rows.select(softmax(inputs[0].clone(), 3)).unwrap().flatten(0, 2)
         })?;
     }
 
     #[test]
-    fn gradients_given_in_edges_are_those_of_tensor_operations(
+    fn surrogate_gradients_equal_burns_operations(
         (batch_size, n_points) in (1..4_usize, 3..40_usize),
     ) {
         let edges = |item: usize| vec![([0, 1], 0.5), ([1, 2], -0.7 + item as f64), ([0, 1], 0.25)];
@@ -185,21 +193,21 @@ proptest! {
             let rows = softmax(inputs[0].clone(), 2);
             let layer = Persistence::new(0).unwrap();
             let batch = layer.rows(rows, RowDistance::JENSEN_SHANNON).unwrap();
-            // Twice, so that the gradient that arrives is not 1.
+            // The factor 2 makes the gradient that arrives at the node differ from 1.
             Tensor::cat(vec![Tensor::zeros([1], (&inputs[0].device(), inputs[0].dtype())),
                 batch.surrogate(2.5, &gradient) * 2.0], 0)
         };
-        let found = run(&inputs, DType::F32, surrogate);
-        assert_close(&found, &run(&inputs, DType::F64, surrogate))?;
-        prop_assert_eq!(&found[0], &[0.0, 5.0]);
+        let actual = run(&inputs, DType::F32, surrogate);
+        assert_close(&actual, &run(&inputs, DType::F64, surrogate))?;
+        prop_assert_eq!(&actual[0], &[0.0, 5.0]);
     }
 
     #[test]
-    fn linear_is_that_of_tensor_operations(
+    fn linear_equals_burns_operations(
         (rows, d_input, d_output) in (1..230_usize, 1..40_usize, 1..40_usize),
     ) {
         let layer = LinearConfig::new(d_input, d_output).init(&device());
-        both(&[random([rows, d_input], 1.0)], |inputs| match inputs[0].dtype() {
+        assert_both_precisions(&[random([rows, d_input], 1.0)], |inputs| match inputs[0].dtype() {
             DType::F32 => linear(inputs[0].clone(), &layer).flatten(0, 1),
             dtype => {
                 let weight = layer.weight.val().cast(dtype);
@@ -211,7 +219,7 @@ proptest! {
 }
 
 #[test]
-fn parameters_of_linear_and_layer_norm_have_the_gradients_of_burns_layers() {
+fn parameter_gradients_equal_those_of_burns_layers() {
     let layer = LinearConfig::new(7, 5).init(&device());
     let norm = burn::nn::LayerNormConfig::new(5).init(&device());
     let x = random([130, 7], 1.0);
@@ -226,15 +234,15 @@ fn parameters_of_linear_and_layer_norm_have_the_gradients_of_burns_layers() {
     };
     let beta = norm.beta.as_ref().unwrap().val();
     let ours = layer_norm(linear(x.clone(), &layer), norm.gamma.val(), beta, 1e-5);
-    let found = gradients(ours);
+    let actual = gradients(ours);
     let expected = gradients(norm.forward(layer.forward(x)));
     let scale = expected.clone().abs().max().into_scalar::<f32>();
-    let difference = (found - expected).abs().max().into_scalar::<f32>();
+    let difference = (actual - expected).abs().max().into_scalar::<f32>();
     assert!(difference < 4e-6 * scale, "{difference} {scale}");
 }
 
 #[test]
-fn adamw_moves_parameters_as_burns_does() {
+fn adamw_equals_burns_optimiser() {
     let layer = LinearConfig::new(90, 100).init(&device());
     let decay = 0.02;
     let burns = AdamWConfig::new()
@@ -263,12 +271,15 @@ fn adamw_moves_parameters_as_burns_does() {
 }
 
 #[test]
-fn extreme_logits_look_at_one_token() {
+fn extreme_scores_give_weights_of_zero_and_one() {
     for size in [1e4_f32, -1e4] {
         let values = vec![100.0, size / 100.0, 1.0, 1.0, 0.0, 2.0];
         let qkv = Tensor::<3>::from_data(TensorData::new(values, [1, 2, 3]), &device());
-        let weights = attention(qkv, 1, None, |weights| weights).weights;
-        let weights = weights.into_data().iter::<f32>().collect::<Vec<_>>();
+        let weights: Vec<f32> = attention(qkv, 1, None, |weights| weights)
+            .weights
+            .into_data()
+            .iter::<f32>()
+            .collect();
         assert!(
             weights.iter().all(|w| (0.0..=1.0).contains(w)),
             "{weights:?}"
@@ -278,7 +289,7 @@ fn extreme_logits_look_at_one_token() {
 }
 
 #[test]
-fn what_is_no_number_stays_so() {
+fn nan_is_propagated() {
     let values = vec![f32::NAN, 1.0, 1.0, 1.0, 1.0, 1.0];
     let x = Tensor::<3>::from_data(TensorData::new(values, [1, 2, 3]), &device());
     let weights = attention(x.clone(), 1, None, |weights| weights).weights;
@@ -305,14 +316,14 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let output = gelu(linear(mixed, &layer), Gelu::Erf);
         let loss = output.square().sum() + weights.square().sum();
         let gradients = loss.backward();
-        let found = qkv.grad(&gradients).unwrap().flatten::<1>(0, 2);
-        let of_weight = layer
+        let qkv_gradient = qkv.grad(&gradients).unwrap().flatten::<1>(0, 2);
+        let weight_gradient = layer
             .weight
             .val()
             .grad(&gradients)
             .unwrap()
             .flatten::<1>(0, 1);
-        Tensor::cat(vec![found, of_weight], 0)
+        Tensor::cat(vec![qkv_gradient, weight_gradient], 0)
             .into_data()
             .iter::<f32>()
             .collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! The differentiable persistence layer.
+//! Tests of the persistence layer and of the fused operations.
 
 mod degenerate;
 mod fused;

@@ -1,3 +1,5 @@
+//! Persistence layer and attention rows: gradients, values and errors.
+
 use burn_topology::burn::prelude::*;
 use burn_topology::distance::RowDistance;
 use burn_topology::nn::{AttentionRows, Heads, Persistence, SelfAttentionConfig, Tokens};
@@ -13,9 +15,9 @@ fn rows(heads: Heads, tokens: Tokens, n_prefix_tokens: usize) -> AttentionRows {
 }
 
 #[test]
-fn births_and_deaths_have_the_slope_of_central_differences() {
-    // Symmetric in the bars: their order may change within the step of the difference.
-    let weigh = |births: Tensor<1>, deaths: Tensor<1>| (deaths.square() * 3.0 - births).sum();
+fn gradients_of_rows_equal_central_differences() {
+    // The loss is symmetric in the bars, whose order may change within a step of the difference.
+    let loss = |births: Tensor<1>, deaths: Tensor<1>| (deaths.square() * 3.0 - births).sum();
     for homology_dim in 0..2 {
         assert_gradient(attention([2, 1, 14, 14], 5).squeeze_dim::<3>(1), |rows| {
             let bars = Persistence::new(1)
@@ -24,18 +26,18 @@ fn births_and_deaths_have_the_slope_of_central_differences() {
                 .unwrap()
                 .bars(homology_dim);
             assert!(!bars.deaths.dims().contains(&0), "no bars to test");
-            weigh(bars.births, bars.deaths)
+            loss(bars.births, bars.deaths)
         });
     }
 }
 
 #[test]
-fn births_and_deaths_of_distances_have_the_slope_of_central_differences() {
+fn gradients_of_distances_equal_central_differences() {
     let points = numbers([2, 12, 3], 3);
     let distances = |points: Tensor<3>| {
         let difference = points.clone().unsqueeze_dim::<4>(1) - points.unsqueeze_dim::<4>(2);
         let squared = difference.square().sum_dim(3).squeeze_dim::<3>(3);
-        // The root has no slope at zero: the diagonal is added before and taken off after it.
+        // The root has an infinite slope at 0, so 1 is added to the diagonal before it and subtracted after.
         let eye = Tensor::<2>::eye(12, &squared.device())
             .cast(squared.dtype())
             .unsqueeze::<3>();
@@ -52,7 +54,7 @@ fn births_and_deaths_of_distances_have_the_slope_of_central_differences() {
 }
 
 #[test]
-fn tensors_carry_the_numbers_of_the_diagrams() {
+fn bar_tensors_equal_the_diagrams() {
     let batch = Persistence::new(1)
         .unwrap()
         .rows(
@@ -69,8 +71,8 @@ fn tensors_carry_the_numbers_of_the_diagrams() {
                 .map(|bar| (bar.birth, bar.death))
                 .collect();
             let range = bars.offsets[item]..bars.offsets[item + 1];
-            let found: Vec<(f64, f64)> = range.map(|k| (births[k], deaths[k])).collect();
-            assert_eq!(found, expected);
+            let actual: Vec<(f64, f64)> = range.map(|k| (births[k], deaths[k])).collect();
+            assert_eq!(actual, expected);
         }
     }
 }
@@ -117,13 +119,13 @@ fn only_the_rows_of_critical_edges_receive_gradient() {
     let gradient = input
         .grad(&batch.surrogate(0.0, &[vec![([2, 7], 1.0)]]).backward())
         .unwrap();
-    let rows_touched: Vec<usize> = values(gradient)
+    let rows_with_gradient: Vec<usize> = values(gradient)
         .chunks(9)
         .enumerate()
         .filter(|(_, row)| row.iter().any(|&g| g != 0.0))
         .map(|(row, _)| row)
         .collect();
-    assert_eq!(rows_touched, [2, 7]);
+    assert_eq!(rows_with_gradient, [2, 7]);
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn patches_are_renormalised_without_the_class_token() {
 }
 
 #[test]
-fn rows_that_are_no_distributions_are_named() {
+fn rows_that_are_not_distributions_are_named() {
     let mut broken = vec![1.0 / 3.0; 18];
     broken[15] = 0.2;
     let weights = Tensor::<4>::from_data(TensorData::new(broken, [1, 2, 3, 3]), &Device::flex());
@@ -187,7 +189,7 @@ fn bad_distances_are_named_with_their_item() {
 }
 
 #[test]
-fn attention_weights_are_those_before_dropout() {
+fn attention_weights_are_returned_from_before_dropout() {
     let device = Device::flex().autodiff();
     let module = SelfAttentionConfig::new(8, 2)
         .with_dropout(0.5)

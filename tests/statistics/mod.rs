@@ -1,4 +1,4 @@
-//! Statistics of paired experiments against scipy and statsmodels, and under their own laws.
+//! Statistics of paired experiments: agreement with scipy and statsmodels, and general properties.
 
 mod peers;
 mod properties;
@@ -6,8 +6,8 @@ mod simulations;
 
 use burn_topology::statistics::PairedDifferences;
 
-/// A table of one number per seed.
-fn of_seeds(by_seed: &[f64]) -> PairedDifferences {
+/// Creates a table with one number per seed.
+fn one_unit_table(by_seed: &[f64]) -> PairedDifferences {
     let rows: Vec<[f64; 1]> = by_seed.iter().map(|&x| [x]).collect();
     PairedDifferences::new(&rows).expect("finite differences")
 }

@@ -1,11 +1,11 @@
-//! Laws of the statistics, under random tables.
+//! Properties of the statistics, checked on random tables.
 
 use burn_topology::statistics::{
     Bootstrap, EffectSize, Interval, PairedDifferences, holm, sign_flip_test,
 };
 use proptest::prelude::*;
 
-/// Rows of differences; whole numbers among them, so that there are ties.
+/// Random rows of differences, some of them whole numbers, so that there are ties.
 fn rows() -> impl Strategy<Value = Vec<Vec<f64>>> {
     let difference = || prop_oneof![3 => -2.0..3.0f64, 1 => (-2i8..3).prop_map(f64::from)];
     (1usize..9, 1usize..5).prop_flat_map(move |(n_seeds, n_units)| {
@@ -13,7 +13,7 @@ fn rows() -> impl Strategy<Value = Vec<Vec<f64>>> {
     })
 }
 
-/// The same rows, and the same with seeds and units in another order.
+/// Random rows, and the same rows with seeds and units in another order.
 fn shuffled_rows() -> impl Strategy<Value = [Vec<Vec<f64>>; 2]> {
     let with_orders = |rows: Vec<Vec<f64>>| {
         let seeds = Just((0..rows.len()).collect::<Vec<_>>()).prop_shuffle();
@@ -39,14 +39,16 @@ fn scaled(rows: &[Vec<f64>], factor: f64) -> PairedDifferences {
 }
 
 fn interval(differences: &PairedDifferences) -> Option<Interval> {
-    let few = Bootstrap {
+    let bootstrap = Bootstrap {
         n_resamples: 300,
         ..Bootstrap::default()
     };
-    few.interval(differences).expect("parameters in range")
+    bootstrap
+        .interval(differences)
+        .expect("parameters in range")
 }
 
-/// Whether the order of seeds and units, and the sign of all, settle what is resampled.
+/// True if sorting and the sign of the mean determine the resampled table uniquely.
 fn is_generic(rows: &[Vec<f64>]) -> bool {
     let sorted = |mut list: Vec<f64>| {
         list.sort_by(f64::total_cmp);
@@ -70,60 +72,60 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn negated_differences_have_the_negated_interval_and_the_same_p(rows in rows()) {
-        let (found, negated) = (table(&rows), scaled(&rows, -1.0));
-        prop_assert_eq!(negated.mean(), -found.mean());
-        prop_assert_eq!(sign_flip_test(&negated), sign_flip_test(&found));
+    fn negation_negates_the_interval_and_keeps_the_p_value(rows in rows()) {
+        let (original, negated) = (table(&rows), scaled(&rows, -1.0));
+        prop_assert_eq!(negated.mean(), -original.mean());
+        prop_assert_eq!(sign_flip_test(&negated), sign_flip_test(&original));
         if is_generic(&rows) {
             let mirrored = interval(&negated).map(|interval| Interval {
                 low: -interval.high,
                 high: -interval.low,
                 ..interval
             });
-            prop_assert_eq!(mirrored, interval(&found));
+            prop_assert_eq!(mirrored, interval(&original));
         }
     }
 
     #[test]
     fn order_of_seeds_and_units_does_not_matter([rows, shuffled] in shuffled_rows()) {
-        let (found, other) = (table(&rows), table(&shuffled));
-        prop_assert!(near(found.mean(), other.mean()));
-        prop_assert_eq!(sign_flip_test(&found), sign_flip_test(&other));
-        match (EffectSize::of(&found), EffectSize::of(&other)) {
-            (Some(found), Some(other)) => prop_assert!(near(found.d_z, other.d_z)),
-            (found, other) => prop_assert_eq!(found, other),
+        let (original, other) = (table(&rows), table(&shuffled));
+        prop_assert!(near(original.mean(), other.mean()));
+        prop_assert_eq!(sign_flip_test(&original), sign_flip_test(&other));
+        match (EffectSize::from_differences(&original), EffectSize::from_differences(&other)) {
+            (Some(original), Some(other)) => prop_assert!(near(original.d_z, other.d_z)),
+            (original, other) => prop_assert_eq!(original, other),
         }
         if is_generic(&rows) {
-            prop_assert_eq!(interval(&found), interval(&other));
+            prop_assert_eq!(interval(&original), interval(&other));
         }
     }
 
     #[test]
-    fn effect_size_and_p_do_not_depend_on_the_unit_of_measurement(
+    fn effect_size_and_p_value_are_scale_invariant(
         rows in rows(), exponent in -200..200i32
     ) {
         let factor = 1.7 * 10f64.powi(exponent);
-        let (found, other) = (table(&rows), scaled(&rows, factor));
-        prop_assert_eq!(sign_flip_test(&found), sign_flip_test(&other));
-        match (EffectSize::of(&found), EffectSize::of(&other)) {
-            (Some(found), Some(other)) => prop_assert!(near(found.d_z, other.d_z)),
-            (found, other) => prop_assert_eq!(found, other),
+        let (original, other) = (table(&rows), scaled(&rows, factor));
+        prop_assert_eq!(sign_flip_test(&original), sign_flip_test(&other));
+        match (EffectSize::from_differences(&original), EffectSize::from_differences(&other)) {
+            (Some(original), Some(other)) => prop_assert!(near(original.d_z, other.d_z)),
+            (original, other) => prop_assert_eq!(original, other),
         }
     }
 
     #[test]
-    fn interval_lies_within_the_range_of_the_differences(rows in rows()) {
-        if let Some(found) = interval(&table(&rows)) {
+    fn interval_lies_within_the_range_of_differences(rows in rows()) {
+        if let Some(original) = interval(&table(&rows)) {
             let all = || rows.iter().flatten().copied();
             let low = all().fold(f64::INFINITY, f64::min);
             let high = all().fold(f64::NEG_INFINITY, f64::max);
-            prop_assert!(low - 1e-12 <= found.low && found.high <= high + 1e-12);
-            prop_assert!(found.low <= found.high);
+            prop_assert!(low - 1e-12 <= original.low && original.high <= high + 1e-12);
+            prop_assert!(original.low <= original.high);
         }
     }
 
     #[test]
-    fn sign_flips_are_those_of_all_assignments(by_seed in prop::collection::vec(-4i8..5, 1..11)) {
+    fn sign_flip_test_agrees_with_full_enumeration(by_seed in prop::collection::vec(-4i8..5, 1..11)) {
         let by_seed: Vec<f64> = by_seed.into_iter().map(f64::from).collect();
         let sum = |assignment: u32| {
             let sign = |k| if assignment >> k & 1 == 1 { -1.0 } else { 1.0 };
@@ -133,15 +135,15 @@ proptest! {
         let n_assignments = 1u32 << by_seed.len();
         let n_far = (0..n_assignments).filter(|&other| sum(other) >= sum(0)).count();
         let expected = n_far as f64 / f64::from(n_assignments);
-        // In tenths, which are not exact, the ties must remain.
+        // Tenths are not exact in binary; ties must be found among them all the same.
         let tenths: Vec<f64> = by_seed.iter().map(|x| x / 10.0).collect();
         for by_seed in [&by_seed, &tenths] {
-            prop_assert_eq!(sign_flip_test(&super::of_seeds(by_seed)).p_value, expected);
+            prop_assert_eq!(sign_flip_test(&super::one_unit_table(by_seed)).p_value, expected);
         }
     }
 
     #[test]
-    fn adjusted_p_values_are_larger_and_in_the_same_order(
+    fn adjusted_p_values_are_larger_and_keep_their_order(
         p_values in prop::collection::vec(0.0..=1.0f64, 0..12)
     ) {
         let adjusted = holm(&p_values).expect("p-values");

@@ -1,4 +1,4 @@
-//! Distances of persistence diagrams against published values.
+//! Distances of persistence diagrams and their gradients, compared with published and hand-computed values.
 
 use burn_topology::topology::{DiagramDistance, GroundNorm, Point, Power, bottleneck, wasserstein};
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
@@ -6,13 +6,15 @@ use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 const INF: f64 = f64::INFINITY;
 const NORMS: [GroundNorm; 3] = [GroundNorm::Infinity, GroundNorm::L2, GroundNorm::L1];
 
-/// Both diagrams, then W1 and W2 in either norm (infinity, L2) and the bottleneck distance in
-/// the infinity norm, all as the Hera and POT libraries and brute force give them.
+/// Two diagrams and their distances, on which Hera, POT and brute force agree.
 struct Row {
     first: &'static [Point],
     second: &'static [Point],
+    /// Wasserstein distance of order 1 in the norms L-infinity and L2.
     w1: [f64; 2],
+    /// Wasserstein distance of order 2 in the norms L-infinity and L2.
     w2: [f64; 2],
+    /// Bottleneck distance in the norm L-infinity.
     bottleneck: f64,
 }
 
@@ -103,13 +105,13 @@ const ROWS: [Row; 12] = [
     },
 ];
 
-fn assert_close(found: f64, expected: f64) {
-    let close = found == expected || (found - expected).abs() < 1e-6;
-    assert!(close, "found {found}, expected {expected}");
+fn assert_close(actual: f64, expected: f64) {
+    let close = actual == expected || (actual - expected).abs() < 1e-6;
+    assert!(close, "distance {actual}, expected {expected}");
 }
 
 #[test]
-fn distances_are_those_of_other_libraries_in_both_directions() {
+fn distances_agree_with_other_libraries_in_both_directions() {
     for Row {
         first,
         second,
@@ -132,7 +134,8 @@ fn distances_are_those_of_other_libraries_in_both_directions() {
 }
 
 #[test]
-fn published_peers_that_use_one_norm_off_the_diagonal_only_are_not_followed() {
+fn diagonal_is_measured_in_the_ground_norm_too() {
+    // Some libraries use L2 between bars but another norm to the diagonal, and give other values here.
     let l2 = |order: f64, first: Point, second: Point| {
         wasserstein(&[first], &[second], order, GroundNorm::L2)
             .unwrap()
@@ -144,7 +147,7 @@ fn published_peers_that_use_one_norm_off_the_diagonal_only_are_not_followed() {
 }
 
 #[test]
-fn bottleneck_tie_is_realised_by_the_first_pair() {
+fn bottleneck_ties_select_the_first_pair() {
     let (first, second) = ([[0.0, 2.0], [10.0, 12.0]], [[0.0, 3.0], [10.0, 13.0]]);
     let matching = bottleneck(&first, &second, GroundNorm::Infinity).unwrap();
     assert_eq!(matching.longest(), Some(0));
@@ -153,21 +156,21 @@ fn bottleneck_tie_is_realised_by_the_first_pair() {
 }
 
 #[test]
-fn unmatchable_diagrams_have_an_empty_matching() {
+fn different_numbers_of_essential_bars_have_an_empty_matching() {
     let matching = wasserstein(&[[0.0, INF]], &[], 1.0, GroundNorm::L2).unwrap();
     assert!(matching.pairs.is_empty());
     assert_eq!([matching.distance, matching.cost], [INF, INF]);
 }
 
 #[test]
-fn invalid_bars_are_reported_with_their_place() {
+fn errors_name_the_invalid_bar() {
     let error = bottleneck(&[[0.0, 1.0]], &[[0.0, 1.0], [3.0, 2.0]], GroundNorm::L2).unwrap_err();
     assert!(error.is_invalid_diagram());
     let expected = "second diagram: bar 1 [3, 2] dies before its birth, expected death >= birth";
     assert_eq!(error.to_string(), expected);
 }
 
-fn power_of(order: f64, ground_norm: GroundNorm, power: Power) -> DiagramDistance {
+fn wasserstein_distance(order: f64, ground_norm: GroundNorm, power: Power) -> DiagramDistance {
     DiagramDistance::Wasserstein {
         order,
         ground_norm,
@@ -175,20 +178,21 @@ fn power_of(order: f64, ground_norm: GroundNorm, power: Power) -> DiagramDistanc
     }
 }
 
+/// Gradient by the first diagram, after a check that exchanging the diagrams exchanges the gradients.
 fn first_gradient(distance: DiagramDistance, first: &[Point], second: &[Point]) -> Vec<[f64; 2]> {
-    let found = distance.value_and_gradient(first, second).unwrap();
+    let actual = distance.value_and_gradient(first, second).unwrap();
     let mirrored = distance.value_and_gradient(second, first).unwrap();
-    assert_eq!(found.first, mirrored.second);
-    assert_eq!(found.second, mirrored.first);
-    found.first
+    assert_eq!(actual.first, mirrored.second);
+    assert_eq!(actual.second, mirrored.first);
+    actual.first
 }
 
-fn assert_gradient(found: &[[f64; 2]], expected: &[[f64; 2]]) {
-    assert_eq!(found.len(), expected.len());
-    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+fn assert_gradient(actual: &[[f64; 2]], expected: &[[f64; 2]]) {
+    assert_eq!(actual.len(), expected.len());
+    for (actual, expected) in actual.iter().flatten().zip(expected.iter().flatten()) {
         assert!(
-            (found - expected).abs() < 1e-7,
-            "found {found}, expected {expected}"
+            (actual - expected).abs() < 1e-7,
+            "gradient {actual}, expected {expected}"
         );
     }
 }
@@ -203,7 +207,7 @@ fn identical_diagrams_have_gradient_exactly_zero() {
         for norm in NORMS {
             for order in [1.0, 1.5, 2.0] {
                 for power in [Power::P, Power::One] {
-                    let distance = power_of(order, norm, power);
+                    let distance = wasserstein_distance(order, norm, power);
                     assert_eq!(first_gradient(distance, &bars, &bars), zero);
                     assert_eq!(
                         distance.value_and_gradient(&bars, &bars).unwrap().value,
@@ -218,22 +222,22 @@ fn identical_diagrams_have_gradient_exactly_zero() {
 }
 
 #[test]
-fn bars_move_to_the_diagonal_along_its_normal() {
+fn gradient_to_the_diagonal_is_along_its_normal() {
     let (first, second) = ([[0.0, 1.0]], [[0.0, 100.0]]);
-    let w1 = power_of(1.0, GroundNorm::Infinity, Power::One);
+    let w1 = wasserstein_distance(1.0, GroundNorm::Infinity, Power::One);
     assert_eq!(first_gradient(w1, &first, &second), [[-0.5, 0.5]]);
-    let w2 = power_of(2.0, GroundNorm::L2, Power::One);
+    let w2 = wasserstein_distance(2.0, GroundNorm::L2, Power::One);
     assert_gradient(
         &first_gradient(w2, &first, &second),
         &[[-0.00707071, 0.00707071]],
     );
-    let squared = power_of(2.0, GroundNorm::L2, Power::P);
+    let squared = wasserstein_distance(2.0, GroundNorm::L2, Power::P);
     assert_gradient(&first_gradient(squared, &first, &second), &[[-1.0, 1.0]]);
 }
 
 #[test]
-fn matched_bars_move_towards_each_other() {
-    let w1 = power_of(1.0, GroundNorm::Infinity, Power::One);
+fn gradient_moves_matched_bars_towards_each_other() {
+    let w1 = wasserstein_distance(1.0, GroundNorm::Infinity, Power::One);
     assert_eq!(
         first_gradient(w1, &[[0.0, 2.0]], &[[0.0, 3.0]]),
         [[0.0, -1.0]]
@@ -245,8 +249,8 @@ fn matched_bars_move_towards_each_other() {
 }
 
 #[test]
-fn birth_takes_the_gradient_where_both_coordinates_differ_equally() {
-    let w1 = power_of(1.0, GroundNorm::Infinity, Power::One);
+fn birth_takes_the_gradient_at_ties_of_coordinates() {
+    let w1 = wasserstein_distance(1.0, GroundNorm::Infinity, Power::One);
     assert_eq!(
         first_gradient(w1, &[[1.0, 3.0]], &[[0.0, 4.0]]),
         [[1.0, 0.0]]
@@ -254,9 +258,9 @@ fn birth_takes_the_gradient_where_both_coordinates_differ_equally() {
 }
 
 #[test]
-fn pairs_share_the_gradient_of_w2_by_length() {
+fn w2_gradient_is_shared_in_proportion_to_length() {
     let (first, second) = ([[0.0, 2.0], [5.0, 9.0]], [[0.0, 3.0], [5.0, 10.0]]);
-    let w2 = power_of(2.0, GroundNorm::Infinity, Power::One);
+    let w2 = wasserstein_distance(2.0, GroundNorm::Infinity, Power::One);
     let expected = [[0.0, -FRAC_1_SQRT_2], [0.0, -FRAC_1_SQRT_2]];
     assert_gradient(&first_gradient(w2, &first, &second), &expected);
     let longest = DiagramDistance::Bottleneck {
@@ -269,20 +273,20 @@ fn pairs_share_the_gradient_of_w2_by_length() {
 }
 
 #[test]
-fn bottleneck_gradient_reaches_one_bar_that_goes_to_the_diagonal() {
+fn bottleneck_gradient_reaches_only_the_longest_pair() {
     let longest = DiagramDistance::Bottleneck {
         ground_norm: GroundNorm::Infinity,
     };
-    let found = first_gradient(longest, &[[0.0, 3.0], [0.0, 8.0]], &[]);
-    assert_eq!(found, [[0.0, 0.0], [-0.5, 0.5]]);
+    let actual = first_gradient(longest, &[[0.0, 3.0], [0.0, 8.0]], &[]);
+    assert_eq!(actual, [[0.0, 0.0], [-0.5, 0.5]]);
 }
 
 #[test]
 fn infinite_distance_has_gradient_zero() {
-    let w2 = power_of(2.0, GroundNorm::L2, Power::One);
-    let found = w2
+    let w2 = wasserstein_distance(2.0, GroundNorm::L2, Power::One);
+    let actual = w2
         .value_and_gradient(&[[0.0, INF], [0.0, 1.0]], &[])
         .unwrap();
-    assert_eq!(found.value, INF);
-    assert_eq!(found.first, [[0.0; 2]; 2]);
+    assert_eq!(actual.value, INF);
+    assert_eq!(actual.first, [[0.0; 2]; 2]);
 }

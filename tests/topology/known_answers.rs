@@ -1,4 +1,4 @@
-//! Diagrams known by hand, written out.
+//! Persistence diagrams of small point sets and graphs, compared with those computed by hand.
 
 use burn_topology::Real;
 use burn_topology::topology::{DistanceMatrix, VietorisRips};
@@ -6,7 +6,7 @@ use burn_topology::topology::{DistanceMatrix, VietorisRips};
 const SQRT_2: f64 = std::f64::consts::SQRT_2;
 const INF: f64 = f64::INFINITY;
 
-/// Sorted (birth, death) of one dimension.
+/// Sorted `(birth, death)` of the bars of one homology dimension.
 pub fn bars<T: Real>(distances: &[T], n: usize, homology_dim: usize) -> Vec<(f64, f64)> {
     let matrix = DistanceMatrix::new(distances, n).expect("a distance matrix");
     let mut rips = VietorisRips::new(1).expect("dimension 1");
@@ -21,7 +21,7 @@ pub fn bars<T: Real>(distances: &[T], n: usize, homology_dim: usize) -> Vec<(f64
     bars
 }
 
-/// The matrix of a function of two point numbers.
+/// Symmetric matrix of a function of two points, `i < j`.
 pub fn matrix(n: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     (0..n * n)
         .map(|index| match (index / n, index % n) {
@@ -31,6 +31,7 @@ pub fn matrix(n: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         .collect()
 }
 
+/// Distance matrix of points in the plane.
 fn planar(points: &[[f64; 2]]) -> Vec<f64> {
     matrix(points.len(), |i, j| {
         (points[i][0] - points[j][0]).hypot(points[i][1] - points[j][1])
@@ -38,7 +39,7 @@ fn planar(points: &[[f64; 2]]) -> Vec<f64> {
 }
 
 #[test]
-fn no_point_has_no_bar() {
+fn empty_matrix_has_no_bar() {
     assert_eq!(bars::<f64>(&[], 0, 0), []);
     assert_eq!(bars::<f64>(&[], 0, 1), []);
 }
@@ -66,7 +67,7 @@ fn unit_square_has_one_cycle() {
 }
 
 #[test]
-fn a_duplicate_point_adds_nothing_to_the_square() {
+fn duplicate_point_adds_no_bar_to_the_square() {
     let corners = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]];
     let square = planar(&corners);
     assert_eq!(
@@ -82,7 +83,7 @@ fn twelve_gon_has_one_cycle() {
     let points: Vec<_> = (0..12).map(|k| [angle(k).cos(), angle(k).sin()]).collect();
     let cycles = bars(&planar(&points), 12, 1);
     assert_eq!(cycles.len(), 1);
-    // Born with the sides; filled by the triangle of every fourth vertex.
+    // Born with the last side; filled by the triangle of every fourth vertex.
     assert!((cycles[0].0 - 2.0 * (std::f64::consts::PI / 12.0).sin()).abs() < 1e-12);
     assert!((cycles[0].1 - 3f64.sqrt()).abs() < 1e-12);
 }
@@ -98,7 +99,7 @@ fn equal_distances_have_no_cycle() {
 }
 
 #[test]
-fn zero_length_bars_are_left_out() {
+fn bars_of_persistence_zero_are_left_out() {
     let point = matrix(4, |_, _| 0.0);
     assert_eq!(bars(&point, 4, 0), [(0.0, INF)]);
     assert_eq!(bars(&point, 4, 1), []);
@@ -121,10 +122,10 @@ fn octahedron_has_no_cycle() {
 
 #[test]
 fn infinite_distances_are_never_edges() {
-    // Two pairs that never meet.
-    let apart = matrix(4, |i, j| if i / 2 == j / 2 { 1.0 } else { INF });
+    // Two pairs of points at infinite distance from each other.
+    let pairs = matrix(4, |i, j| if i / 2 == j / 2 { 1.0 } else { INF });
     assert_eq!(
-        bars(&apart, 4, 0),
+        bars(&pairs, 4, 0),
         [(0.0, 1.0), (0.0, 1.0), (0.0, INF), (0.0, INF)]
     );
     // A square whose diagonals are infinite: its cycle never dies.
@@ -133,13 +134,13 @@ fn infinite_distances_are_never_edges() {
 }
 
 #[test]
-fn negative_zero_is_zero() {
+fn negative_zero_counts_as_zero() {
     let pair = [0.0, -0.0, 1.0, -0.0, 0.0, 1.0, 1.0, 1.0, 0.0];
     assert_eq!(bars(&pair, 3, 0), [(0.0, 1.0), (0.0, INF)]);
 }
 
 #[test]
-fn single_precision_gives_its_own_numbers_exactly() {
+fn single_precision_deaths_are_exact_entries() {
     let values = [0.0f32, 0.1, 0.7, 0.1, 0.0, 0.3, 0.7, 0.3, 0.0];
     let deaths = [
         (0.0, f64::from(0.1f32)),
@@ -150,7 +151,7 @@ fn single_precision_gives_its_own_numbers_exactly() {
 }
 
 #[test]
-fn dimension_beyond_the_engine_is_refused() {
+fn too_large_homology_dimension_is_an_error() {
     let error = VietorisRips::<f64>::new(9).unwrap_err();
     assert!(error.is_invalid_parameter());
     assert_eq!(

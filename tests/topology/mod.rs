@@ -1,8 +1,15 @@
-//! The engine against hand computation, a slow oracle and the laws of persistence.
+//! Persistent homology and distances of diagrams: known answers, an independent oracle, other libraries,
+//! and mathematical properties.
 
+/// Distances of diagrams equal brute force, are metrics, and have the gradients of difference quotients.
 mod diagram_distance_properties;
+/// Distances of diagrams and their gradients equal published and hand-computed values.
 mod diagram_distances;
+/// Diagrams of small point sets equal those computed by hand.
 mod known_answers;
+/// Computes diagrams independently, by reducing the boundary matrix.
 mod oracle;
+/// Diagrams and their distances equal those of ripser.py, POT and Hera.
 mod peers;
+/// Diagrams of random matrices equal the oracle, and have the properties that theory demands.
 mod properties;

@@ -1,9 +1,11 @@
-//! An independent, slow engine: every simplex up to dimension 2, and the textbook reduction of the
-//! boundary matrix over Z/2. No enclosing radius, no clearing, no lunes.
+//! Independent, slow computation of persistence diagrams, with which the fast one is compared.
+//!
+//! It lists every simplex up to dimension 2 and reduces the boundary matrix over Z/2 as in textbooks: without
+//! the enclosing radius, clearing or lunes.
 
 use std::collections::HashMap;
 
-/// (birth, death) of the bars of positive length in one dimension, sorted; `inf` if essential.
+/// `(birth, death)` of the bars of positive persistence in one dimension, sorted; `inf` if essential.
 pub type Bars = Vec<(f64, f64)>;
 
 /// Bars in dimensions 0 and 1 of a row-major square matrix.
@@ -60,6 +62,7 @@ pub fn bars(distances: &[f64], n: usize) -> [Bars; 2] {
     })
 }
 
+/// Positions of the facets of a simplex in the order of the filtration.
 fn boundary(simplex: &[usize], position: &HashMap<Vec<usize>, usize>) -> Vec<usize> {
     if simplex.len() == 1 {
         return Vec::new();
@@ -75,6 +78,7 @@ fn boundary(simplex: &[usize], position: &HashMap<Vec<usize>, usize>) -> Vec<usi
     facets
 }
 
+/// Sum of two columns over Z/2.
 fn xor(a: &[usize], b: &[usize]) -> Vec<usize> {
     let mut out: Vec<usize> = a.iter().filter(|x| !b.contains(x)).copied().collect();
     out.extend(b.iter().filter(|x| !a.contains(x)));

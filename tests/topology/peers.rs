@@ -1,8 +1,8 @@
-//! The engine against other libraries on literal cases: bars by ripser.py, distances of diagrams by
-//! POT and hera.
+//! Agreement with other libraries on stored cases: bars with ripser.py, distances of diagrams with POT and
+//! Hera.
 //!
-//! Written by `scripts/fuzz_peers.py --write-fixtures`, which compares thousands of others. All numbers of
-//! matrices and diagrams are sixteenths, exact in either precision.
+//! `scripts/fuzz_peers.py --write-fixtures` writes the cases, and compares thousands more. All numbers of
+//! matrices and diagrams are multiples of 1/16, which are exact in both precisions.
 
 use burn_topology::Real;
 use burn_topology::topology::{
@@ -10,7 +10,7 @@ use burn_topology::topology::{
 };
 use serde_json::Value;
 
-/// Largest homology dimension that the file has bars of.
+/// Largest homology dimension for which the file has bars.
 const FILE_HOMOLOGY_DIM: usize = 2;
 
 fn cases(list: &str) -> Vec<Value> {
@@ -19,7 +19,7 @@ fn cases(list: &str) -> Vec<Value> {
     file[list].as_array().expect("a list").clone()
 }
 
-/// Numbers given in sixteenths, `null` for infinity.
+/// Numbers stored as multiples of 1/16, with `null` for infinity.
 fn sixteenths(list: &Value) -> Vec<f64> {
     let list = list.as_array().expect("a list");
     let number = |value: &Value| value.as_f64().map_or(f64::INFINITY, |value| value / 16.0);
@@ -31,7 +31,7 @@ fn points(list: &Value) -> Vec<Point> {
     sixteenths(list).as_chunks().0.to_vec()
 }
 
-/// A matrix from its upper triangle, row by row.
+/// Symmetric matrix of the entries above its diagonal, row by row.
 fn matrix<T: Real>(upper: &[f64], n: usize) -> Vec<T> {
     let mut values = vec![T::zero(); n * n];
     let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
@@ -47,7 +47,7 @@ fn sorted(mut bars: Vec<Point>) -> Vec<Point> {
     bars
 }
 
-fn assert_bars_of_ripser<T: Real>(max_homology_dim: usize) {
+fn assert_bars_agree_with_ripser<T: Real>(max_homology_dim: usize) {
     let mut rips = VietorisRips::new(max_homology_dim).expect("a dimension of the engine");
     let cases = cases("matrices");
     assert_eq!(cases.len(), 40);
@@ -59,18 +59,18 @@ fn assert_bars_of_ripser<T: Real>(max_homology_dim: usize) {
         assert_eq!(diagrams.len(), max_homology_dim + 1);
         for (dim, diagram) in diagrams.iter().enumerate() {
             let bars = diagram.bars.iter().map(|bar| bar.to_f64());
-            let found = sorted(bars.map(|bar| [bar.birth, bar.death]).collect());
+            let actual = sorted(bars.map(|bar| [bar.birth, bar.death]).collect());
             let expected = sorted(points(&case["bars"][dim]));
-            assert_eq!(found, expected, "dimension {dim} of {case}");
+            assert_eq!(actual, expected, "dimension {dim} of {case}");
         }
     }
 }
 
 #[test]
-fn bars_are_those_of_ripser() {
+fn bars_agree_with_ripser() {
     for max_homology_dim in 0..=MAX_HOMOLOGY_DIM.min(FILE_HOMOLOGY_DIM) {
-        assert_bars_of_ripser::<f32>(max_homology_dim);
-        assert_bars_of_ripser::<f64>(max_homology_dim);
+        assert_bars_agree_with_ripser::<f32>(max_homology_dim);
+        assert_bars_agree_with_ripser::<f64>(max_homology_dim);
     }
 }
 
@@ -84,7 +84,7 @@ fn ground_norm(name: &Value) -> GroundNorm {
 }
 
 #[test]
-fn distances_of_diagrams_are_those_of_pot_and_hera() {
+fn distances_of_diagrams_agree_with_pot_and_hera() {
     let cases = cases("pairs");
     assert_eq!(cases.len(), 30);
     for case in &cases {
@@ -95,10 +95,10 @@ fn distances_of_diagrams_are_those_of_pot_and_hera() {
                 Some(order) => wasserstein(&first, &second, order, norm),
                 None => bottleneck(&first, &second, norm),
             };
-            let found = matching.expect("diagrams").distance;
+            let actual = matching.expect("diagrams").distance;
             let distance = expected["distance"].as_f64().unwrap_or(f64::INFINITY);
-            let close = found == distance || (found - distance).abs() <= 1e-12 * distance;
-            assert!(close, "{found}, not {expected} of {case}");
+            let close = actual == distance || (actual - distance).abs() <= 1e-12 * distance;
+            assert!(close, "distance {actual}, expected {expected}, in {case}");
         }
     }
 }

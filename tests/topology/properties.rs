@@ -1,4 +1,5 @@
-//! Laws of persistence, under random matrices.
+//! Properties of persistence diagrams of random matrices: agreement with the oracle, critical edges,
+//! invariance under renumbering, scaling, thresholds, and reuse of buffers.
 
 use burn_topology::topology::{Diagram, DistanceMatrix, VietorisRips};
 use proptest::prelude::*;
@@ -6,7 +7,7 @@ use proptest::prelude::*;
 use super::known_answers::{bars, matrix};
 use super::oracle;
 
-/// A symmetric matrix whose entries are drawn by `entry`; no triangle inequality.
+/// Symmetric matrix whose entries are drawn by `entry`, without the triangle inequality.
 fn dissimilarities(
     sizes: std::ops::Range<usize>,
     entry: impl Strategy<Value = f64> + Clone,
@@ -17,7 +18,7 @@ fn dissimilarities(
     })
 }
 
-/// Few distinct values, zero and infinity among them: ties, duplicates, missing edges.
+/// A few distinct values, with zero and infinity among them: ties, duplicate points, missing edges.
 fn tied() -> impl Strategy<Value = f64> + Clone {
     prop_oneof![
         1 => Just(0.0),
@@ -49,14 +50,14 @@ proptest! {
     }
 
     #[test]
-    fn bars_equal_the_oracle_with_ties_duplicates_and_infinities(
+    fn bars_equal_the_oracle_with_ties_and_infinite_distances(
         (d, n) in dissimilarities(0..12, tied())
     ) {
         assert_equals_oracle(&d, n)?;
     }
 
     #[test]
-    fn critical_edges_have_the_length_they_realise((d, n) in dissimilarities(1..20, tied())) {
+    fn critical_edges_have_the_lengths_of_births_and_deaths((d, n) in dissimilarities(1..20, tied())) {
         for diagram in diagrams(&d, n) {
             for bar in &diagram.bars {
                 for (value, edge) in [(bar.birth, bar.birth_edge), (bar.death, bar.death_edge)] {
@@ -71,10 +72,12 @@ proptest! {
     }
 
     #[test]
-    fn components_alone_equal_components_beside_cycles((d, n) in dissimilarities(0..24, tied())) {
+    fn dimension_0_is_the_same_with_and_without_dimension_1((d, n) in dissimilarities(0..24, tied())) {
         let matrix = DistanceMatrix::new(&d, n).expect("a distance matrix");
-        let alone = VietorisRips::new(0).expect("dimension 0").diagrams(&matrix);
-        let alone = alone.expect("a small matrix");
+        let alone = VietorisRips::new(0)
+            .expect("dimension 0")
+            .diagrams(&matrix)
+            .expect("a small matrix");
         prop_assert_eq!(&alone[0], &diagrams(&d, n)[0]);
     }
 
@@ -102,25 +105,25 @@ proptest! {
     }
 
     #[test]
-    fn a_used_engine_gives_what_a_fresh_one_gives(
+    fn reused_buffers_give_the_same_diagrams(
         (first, n) in dissimilarities(0..20, 0.0..1.0f64),
         (second, m) in dissimilarities(0..20, tied()),
     ) {
         let mut rips = VietorisRips::new(1).expect("dimension 1");
-        let mut of = |d, n| rips.diagrams(&DistanceMatrix::new(d, n).expect("a distance matrix"));
-        of(&first, n).expect("a small matrix");
-        prop_assert_eq!(of(&second, m).expect("a small matrix"), diagrams(&second, m));
+        let mut reused = |d, n| rips.diagrams(&DistanceMatrix::new(d, n).expect("a distance matrix"));
+        reused(&first, n).expect("a small matrix");
+        prop_assert_eq!(reused(&second, m).expect("a small matrix"), diagrams(&second, m));
     }
 
     #[test]
-    fn a_threshold_takes_longer_edges_away((d, n) in dissimilarities(0..20, tied()), cut in 0u8..6) {
+    fn threshold_removes_longer_edges((d, n) in dissimilarities(0..20, tied()), cut in 0u8..6) {
         let cut = f64::from(cut);
         let short: Vec<f64> = d.iter().map(|&x| if x <= cut { x } else { f64::INFINITY }).collect();
         for dim in 0..2 {
             let rips = VietorisRips::new(dim).expect("a dimension").with_threshold(cut);
             let matrix = DistanceMatrix::new(&d, n).expect("a distance matrix");
-            let found = rips.expect("a threshold").diagrams(&matrix).expect("a small matrix");
-            prop_assert_eq!(&found[..], &diagrams(&short, n)[..=dim]);
+            let actual = rips.expect("a threshold").diagrams(&matrix).expect("a small matrix");
+            prop_assert_eq!(&actual[..], &diagrams(&short, n)[..=dim]);
         }
     }
 }

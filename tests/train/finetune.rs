@@ -1,4 +1,4 @@
-//! Trainings that start from the weights of another.
+//! Fine-tuning: trainings that start from pretrained weights.
 
 use std::path::Path;
 
@@ -9,15 +9,16 @@ use burn_topology::model::{Network, Vit};
 use super::TINY;
 use crate::util::{TestDir, run_program};
 
+/// Runs the program, asserts success, and returns its messages.
 fn expect_success(directory: &TestDir, arguments: &[&str]) -> String {
     let output = run_program(directory.path(), arguments);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
-    told
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{messages}");
+    messages
 }
 
-/// Trains a tiny model, saves it under the names of timm in `weights`, and writes a configuration
-/// `tuned.toml` that starts from there.
+/// Trains a tiny model, exports it for timm to `weights`, and writes a configuration `tuned.toml` that starts from
+/// these weights.
 fn pretrained(model: &str, optimizer: &str) -> TestDir {
     let directory = TestDir::new();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
@@ -36,7 +37,7 @@ fn pretrained(model: &str, optimizer: &str) -> TestDir {
     directory
 }
 
-/// The model of a run's checkpoint, its newest if no step is given.
+/// Model of a run's checkpoint: of a step, or the newest one.
 fn model(run: &Path, step: Option<usize>) -> Vit {
     let config = Config::read(&run.join("config.toml"), &[]).unwrap();
     let steps = std::fs::read_dir(run.join("checkpoints")).unwrap();
@@ -54,7 +55,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-/// Whether a part of the embedding, the blocks' and the classifier's weights are those of another.
+/// Equality of two models, part by part: embedding, first block, second block, classifier.
 fn equal_parts(a: &Vit, b: &Vit) -> [bool; 4] {
     let block = |layer: usize| {
         values(a.blocks[layer].mlp.fc1.weight.val()) == values(b.blocks[layer].mlp.fc1.weight.val())
@@ -73,16 +74,16 @@ fn equal_parts(a: &Vit, b: &Vit) -> [bool; 4] {
 }
 
 #[test]
-fn frozen_parts_stay_as_they_were_read_and_the_rest_learns() {
+fn frozen_parameters_do_not_change_and_others_do() {
     let directory = pretrained("init_from = \"weights\"\nfreeze = 1", "");
-    let told = expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
-    assert!(told.contains("starting from weights"), "{told}");
+    let messages = expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    assert!(messages.contains("starting from weights"), "{messages}");
     let root = directory.path();
     let before = model(&root.join("first"), None);
     let after = model(&root.join("tuned"), None);
     assert_eq!(equal_parts(&before, &after), [true, true, false, false]);
 
-    // A run that is taken up needs no weights, and ends as if it had not been stopped.
+    // A resumed run does not need the pretrained weights, and ends like an uninterrupted one.
     let reference = model(&root.join("tuned"), None);
     let metrics = std::fs::read(root.join("tuned/metrics.jsonl")).unwrap();
     for step in 9..100 {
@@ -90,30 +91,30 @@ fn frozen_parts_stay_as_they_were_read_and_the_rest_learns() {
     }
     std::fs::remove_file(root.join("tuned/summary.json")).unwrap();
     std::fs::remove_dir_all(root.join("weights")).unwrap();
-    let told = expect_success(&directory, &["train", "--resume", "tuned"]);
-    assert!(told.contains("going on from step 8"), "{told}");
+    let messages = expect_success(&directory, &["train", "--resume", "tuned"]);
+    assert!(messages.contains("resuming from step 8"), "{messages}");
     let resumed = model(&root.join("tuned"), None);
     assert_eq!(equal_parts(&reference, &resumed), [true; 4]);
     assert!(metrics == std::fs::read(root.join("tuned/metrics.jsonl")).unwrap());
 }
 
 #[test]
-fn without_freezing_all_learns_and_earlier_blocks_less() {
+fn layer_decay_slows_down_earlier_blocks() {
     let directory = pretrained("init_from = \"weights\"", ", layer_decay = 0.01");
     expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
     let before = model(&directory.path().join("first"), None);
     let after = model(&directory.path().join("tuned"), None);
     assert_eq!(equal_parts(&before, &after), [false; 4]);
-    let moved = |a: Vec<f32>, b: Vec<f32>| {
+    let distance = |a: Vec<f32>, b: Vec<f32>| {
         let squares = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2));
         (squares.sum::<f32>() / a.len() as f32).sqrt()
     };
-    let of = |part: fn(&Vit) -> Vec<f32>| moved(part(&before), part(&after));
+    let change = |part: fn(&Vit) -> Vec<f32>| distance(part(&before), part(&after));
     let distances = [
-        of(|vit| values(vit.patch_embed.proj.weight.val())),
-        of(|vit| values(vit.blocks[0].attn.qkv.weight.val())),
-        of(|vit| values(vit.blocks[1].attn.qkv.weight.val())),
-        of(|vit| values(vit.head.weight.val())),
+        change(|vit| values(vit.patch_embed.proj.weight.val())),
+        change(|vit| values(vit.blocks[0].attn.qkv.weight.val())),
+        change(|vit| values(vit.blocks[1].attn.qkv.weight.val())),
+        change(|vit| values(vit.head.weight.val())),
     ];
     for pair in distances.windows(2) {
         assert!(pair[0] < 0.05 * pair[1], "{distances:?}");
@@ -121,7 +122,7 @@ fn without_freezing_all_learns_and_earlier_blocks_less() {
 }
 
 #[test]
-fn a_model_that_is_not_that_of_the_file_is_refused_with_every_difference() {
+fn weights_of_another_architecture_are_rejected() {
     let directory = pretrained("init_from = \"weights\"", "");
     let settings = ["model.n_registers=2", "model.block.norm_epsilon=1e-12"];
     let arguments = [
@@ -135,11 +136,11 @@ fn a_model_that_is_not_that_of_the_file_is_refused_with_every_difference() {
     let output = run_program(directory.path(), &arguments);
     assert_eq!(output.status.code(), Some(2));
     assert!(!directory.path().join("runs").exists());
-    let told = String::from_utf8_lossy(&output.stderr);
-    let last = told.lines().last().unwrap();
+    let messages = String::from_utf8_lossy(&output.stderr);
+    let last = messages.lines().last().unwrap();
     assert_eq!(
         last,
-        "burn-topology: weights: the model of this file is another than [model] says: \
-         n_registers is 0, not 2, block.norm_epsilon is 1e-6, not 1e-12; expected the same"
+        "burn-topology: weights: the file's architecture differs from [model]: \
+         n_registers is 0, expected 2, block.norm_epsilon is 1e-6, expected 1e-12"
     );
 }

@@ -1,4 +1,4 @@
-//! Training runs, small and whole.
+//! Small training runs from start to end: files, logged numbers, reproducibility and errors.
 
 mod finetune;
 mod resume;
@@ -9,7 +9,7 @@ mod views;
 use std::path::Path;
 
 use burn_topology::config::Config;
-use burn_topology::train::Summary;
+use burn_topology::train::RunSummary;
 
 use crate::data::files::{Spelling, write_image_folder, write_mnist};
 use crate::util::{TestDir, run_program};
@@ -47,6 +47,7 @@ normalize = "spanning_tree"
 penalty = { kind = "wasserstein", order = 2, ground_norm = "infinity", power = "p" }
 "#;
 
+/// Writes `tiny.toml`, with one penalty if a weight is given; returns its name.
 pub fn tiny_config(directory: &Path, weight: Option<&str>) -> String {
     let table = weight.map_or(String::new(), |weight| {
         format!("{PENALTY}weight = {weight}\n")
@@ -56,7 +57,7 @@ pub fn tiny_config(directory: &Path, weight: Option<&str>) -> String {
     name
 }
 
-/// Trains, and returns the metrics.
+/// Trains the tiny configuration; returns the lines of `metrics.jsonl`.
 fn train(directory: &TestDir, weight: Option<&str>, out: &str) -> Vec<String> {
     let config = tiny_config(directory.path(), weight);
     let output = run_program(directory.path(), &["train", &config, "--out", out]);
@@ -71,16 +72,15 @@ fn train(directory: &TestDir, weight: Option<&str>, out: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_run_leaves_what_it_promises_and_can_be_evaluated() {
+fn a_run_writes_its_files_and_can_be_evaluated() {
     let directory = TestDir::new();
     let metrics = train(
         &directory,
         Some(r#"{ kind = "gradient_share", share = 0.1 }"#),
         "run",
     );
-    let run = TestDirNames(directory.path().join("run"));
     assert_eq!(
-        run.names(),
+        entry_names(&directory.path().join("run")),
         [
             "checkpoints",
             "config.toml",
@@ -98,7 +98,7 @@ fn a_run_leaves_what_it_promises_and_can_be_evaluated() {
         "loss_topology",
         "learning_rate",
         "gradient_norm",
-        "penalty0_full_weight",
+        "penalty/h0_layers/full_weight",
         "accuracy",
         "topology/h0_n_bars/layer00",
         "topology/h0_total_persistence/layer01",
@@ -120,14 +120,14 @@ fn a_run_leaves_what_it_promises_and_can_be_evaluated() {
     }
     let evaluated = run_program(directory.path(), &["evaluate", "run"]);
     assert!(evaluated.status.success());
-    let shown = String::from_utf8(evaluated.stdout).unwrap();
+    let stdout = String::from_utf8(evaluated.stdout).unwrap();
     let summary: serde_json::Value =
         serde_json::from_slice(&std::fs::read(directory.path().join("run/summary.json")).unwrap())
             .unwrap();
     let accuracy = summary["test_accuracy"].as_f64().unwrap();
     assert!(
-        shown.starts_with(&format!("test: accuracy {accuracy:.4}, ")),
-        "{shown}"
+        stdout.starts_with(&format!("test: accuracy {accuracy:.4}, ")),
+        "{stdout}"
     );
     // The resolved configuration repeats the run.
     let again = run_program(
@@ -138,6 +138,41 @@ fn a_run_leaves_what_it_promises_and_can_be_evaluated() {
     let repeated = std::fs::read_to_string(directory.path().join("again/metrics.jsonl")).unwrap();
     let repeated: Vec<&str> = repeated.lines().collect();
     assert_eq!(repeated, metrics);
+}
+
+#[test]
+fn tags_and_messages_have_the_names_of_penalties() {
+    let directory = TestDir::new();
+    let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;
+    let config = tiny_config(directory.path(), Some(weight));
+    let path = directory.path().join(&config);
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let table = text[text.find("[[topology]]").unwrap()..].to_owned();
+    text += &table;
+    text += &table.replace("homology_dim", "name = \"clusters\"\nhomology_dim");
+    std::fs::write(&path, text).unwrap();
+    let output = run_program(directory.path(), &["train", &config, "--out", "run"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("h0_layers, h0_layers_2, clusters"),
+        "{stderr}"
+    );
+    let message = "penalty clusters: weight set to ";
+    assert!(stderr.contains(message), "{stderr}");
+    let metrics = std::fs::read_to_string(directory.path().join("run/metrics.jsonl")).unwrap();
+    for name in ["h0_layers", "h0_layers_2", "clusters"] {
+        for number in ["value", "weight", "gated", "full_weight"] {
+            let tag = format!("\"name\":\"penalty/{name}/{number}\"");
+            assert!(metrics.contains(&tag), "{tag}");
+        }
+    }
+    let resolved = std::fs::read_to_string(directory.path().join("run/config.toml")).unwrap();
+    assert_eq!(
+        resolved.matches("name = ").count(),
+        2,
+        "run and clusters: {resolved}"
+    );
 }
 
 #[test]
@@ -159,10 +194,10 @@ fn weight_zero_equals_no_penalty_bit_for_bit() {
 }
 
 #[test]
-fn a_collapse_is_told_of_or_stops_the_training() {
+fn a_collapse_gives_a_warning_or_stops_the_training() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
-    // Every fall below the peak is an alarm, which training reaches soon.
+    // With fraction 1, any decrease below the peak counts as collapse, which happens soon.
     let settings = ["training.epochs=4", "collapse.fraction_of_peak=1.0"];
     for (action, code) in [("off", 0), ("warn", 0), ("stop", 1)] {
         let action_key = format!("collapse.action=\"{action}\"");
@@ -170,35 +205,42 @@ fn a_collapse_is_told_of_or_stops_the_training() {
         arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
         let output = run_program(directory.path(), &arguments);
         assert_eq!(output.status.code(), Some(code), "{action}");
-        let told = String::from_utf8(output.stderr).unwrap();
-        let sentence = "attention is collapsing at step ";
-        assert_eq!(told.contains(sentence), action != "off", "{told}");
+        let messages = String::from_utf8(output.stderr).unwrap();
+        let warning = "attention is collapsing at step ";
+        assert_eq!(messages.contains(warning), action != "off", "{messages}");
         if action == "stop" {
-            let last = told.lines().last().unwrap();
+            let last = messages.lines().last().unwrap();
             assert!(
-                last.starts_with(&format!("burn-topology: {sentence}")),
+                last.starts_with(&format!("burn-topology: {warning}")),
                 "{last}"
             );
-            assert!(last.contains("mean distance between its rows below 1 of its peak in layer "));
+            assert!(last.contains("between attention rows fell below 1 of its peak in layer "));
             let checkpoints = directory.path().join("stop/checkpoints");
             assert!(std::fs::read_dir(checkpoints).unwrap().count() > 0);
         }
         let metrics = directory.path().join(action).join("metrics.jsonl");
         let metrics = std::fs::read_to_string(metrics).unwrap();
-        let is_low = |line: &str| line.contains("collapse/n_layers") && !line.ends_with(":0.0}");
+        let is_collapsed =
+            |line: &str| line.contains("collapse/n_layers") && !line.ends_with(":0.0}");
         assert!(
-            metrics.lines().any(is_low),
+            metrics.lines().any(is_collapsed),
             "{action}: nothing was recorded"
         );
     }
 }
 
-/// A tag as the README writes it: `<k>` for a layer, `<d>` for a dimension, `<i>` for a penalty.
+/// Tag as written in docs/tensorboard.md: `<k>` for a layer, `<d>` for a dimension, `<name>` for a penalty.
 fn as_documented(tag: &str) -> String {
+    if let Some((_, number)) = tag
+        .strip_prefix("penalty/")
+        .and_then(|rest| rest.split_once('/'))
+    {
+        return format!("penalty/<name>/{number}");
+    }
     let mut out = String::new();
     let mut rest = tag;
     'tag: while let Some(next) = rest.chars().next() {
-        for (before, name) in [("layer", "k"), ("h", "d"), ("penalty", "i"), ("pair", "t")] {
+        for (before, name) in [("layer", "k"), ("h", "d"), ("pair", "t")] {
             let Some(after) = rest.strip_prefix(before) else {
                 continue;
             };
@@ -215,30 +257,32 @@ fn as_documented(tag: &str) -> String {
     out
 }
 
-/// Asserts that the README has a tag.
+/// Asserts that a tag is documented in docs/tensorboard.md.
 fn assert_documented(tag: &str) {
     let documented = format!("`{}`", as_documented(tag));
     assert!(
-        include_str!("../../README.md").contains(&documented),
-        "{documented} is not in the README"
+        include_str!("../../docs/tensorboard.md").contains(&documented),
+        "{documented} is not in docs/tensorboard.md"
     );
 }
 
-/// Asserts that the README has the tags of all numbers in a `metrics.jsonl`, and how many they are.
+/// Asserts that the tags of all numbers in a `metrics.jsonl` are documented in docs/tensorboard.md; returns their
+/// number.
 fn assert_all_documented<'a>(metrics: impl Iterator<Item = &'a str>) -> usize {
     let tags = metrics.map(|line| {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
         let name = record["name"].as_str().unwrap();
-        match name.contains('/') {
-            true => name.to_owned(),
-            false => format!("{}/{name}", record["split"].as_str().unwrap()),
+        if name.contains('/') {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", record["split"].as_str().unwrap())
         }
     });
     tags.map(|tag| assert_documented(&tag)).count()
 }
 
 #[test]
-fn the_readme_names_every_tag() {
+fn every_tag_is_documented() {
     let directory = TestDir::new();
     let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;
     let metrics = train(&directory, Some(weight), "run");
@@ -256,14 +300,14 @@ fn the_readme_names_every_tag() {
             }
             _ => Vec::new(),
         };
-        for tag in Summary::tags(&Config::read(Path::new(&path), &set).unwrap()) {
+        for tag in RunSummary::tags(&Config::read(Path::new(&path), &set).unwrap()) {
             assert_documented(&tag);
         }
     }
 }
 
-/// The value of a number at the first step.
-fn first(metrics: &[String], name: &str) -> f64 {
+/// First logged value of a number.
+fn first_value(metrics: &[String], name: &str) -> f64 {
     let quoted = format!("\"name\":\"{name}\"");
     let line = metrics.iter().find(|line| line.contains(&quoted)).unwrap();
     let record: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -271,7 +315,7 @@ fn first(metrics: &[String], name: &str) -> f64 {
 }
 
 #[test]
-fn a_batch_in_parts_has_the_gradient_of_the_whole() {
+fn gradient_accumulation_equals_one_large_batch() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.5 }"#));
     let metrics = |parts: &str| -> Vec<String> {
@@ -299,18 +343,18 @@ fn a_batch_in_parts_has_the_gradient_of_the_whole() {
         "loss_task",
         "loss_topology",
         "gradient_norm",
-        "penalty0_value",
+        "penalty/h0_layers/value",
     ] {
-        let (expected, found) = (first(&whole, name), first(&in_parts, name));
+        let (expected, actual) = (first_value(&whole, name), first_value(&in_parts, name));
         assert!(
-            (found - expected).abs() < 1e-4 * expected.abs(),
-            "{name}: {found} in parts, {expected} as a whole"
+            (actual - expected).abs() < 1e-4 * expected.abs(),
+            "{name}: {actual} in parts, {expected} as a whole"
         );
     }
 }
 
 #[test]
-fn a_loss_that_is_not_finite_stops_with_the_step() {
+fn a_diverged_loss_stops_with_the_step() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     let settings = [
@@ -336,7 +380,7 @@ const MNIST: &str = r#"data={ kind = "mnist", path = "mnist", validation_fractio
 const FOLDER: &str = r#"data={ kind = "image_folder", path = "images", image_size = 8, n_classes = 2, validation_fraction = 0.2 }"#;
 
 #[test]
-fn models_train_on_files() {
+fn models_train_on_data_from_files() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
     write_mnist(&directory.path().join("mnist"), Spelling::DotCompressed);
@@ -352,16 +396,16 @@ fn models_train_on_files() {
         let message = String::from_utf8_lossy(&trained.stderr);
         assert!(trained.status.success(), "{message}");
         let evaluated = run_program(directory.path(), &["evaluate", name]);
-        let shown = String::from_utf8(evaluated.stdout).unwrap();
+        let stdout = String::from_utf8(evaluated.stdout).unwrap();
         assert!(
-            shown.contains(&format!(", {n_test} images (checkpoint of step 1)")),
-            "{shown}"
+            stdout.contains(&format!(", {n_test} images (checkpoint of step 1)")),
+            "{stdout}"
         );
     }
 }
 
 #[test]
-fn data_that_cannot_be_opened_leaves_no_run_behind() {
+fn unreadable_data_creates_no_run_directory() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     write_mnist(&directory.path().join("mnist"), Spelling::Dash);
@@ -389,15 +433,12 @@ fn data_that_cannot_be_opened_leaves_no_run_behind() {
     }
 }
 
-struct TestDirNames(std::path::PathBuf);
-
-impl TestDirNames {
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
+/// Sorted names of the entries of a directory.
+fn entry_names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }

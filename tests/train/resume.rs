@@ -1,4 +1,4 @@
-//! Runs that are stopped, damaged and taken up again.
+//! Resuming: interrupted, killed and damaged runs end like an uninterrupted one.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -16,10 +16,10 @@ keep_last = 4
 fraction_of_peak = 0.5
 ";
 
-/// A configuration of 27 steps with a checkpoint every four, and its reference run, trained once
-/// for all tests.
+/// Directory with a configuration of 27 steps, a checkpoint every four, and its finished reference run, which is
+/// trained once for all tests.
 fn reference() -> (TestDir, Finished) {
-    static TRAINED: LazyLock<TestDir> = LazyLock::new(trained);
+    static TRAINED: LazyLock<TestDir> = LazyLock::new(train_reference);
     let directory = TestDir::new();
     for name in ["tiny.toml", "reference"] {
         copy(&TRAINED.path().join(name), &directory.path().join(name));
@@ -28,6 +28,7 @@ fn reference() -> (TestDir, Finished) {
     (directory, finished)
 }
 
+/// Copies a file or a directory.
 fn copy(from: &Path, to: &Path) {
     if from.is_file() {
         std::fs::copy(from, to).unwrap();
@@ -40,7 +41,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn trained() -> TestDir {
+/// Trains the reference run.
+fn train_reference() -> TestDir {
     let directory = TestDir::new();
     let weight = "weight = { kind = \"gradient_share\", share = 0.1 }";
     let text = format!("{TINY}{SETTINGS}{PENALTY}{weight}\nschedule = {{ start_epoch = 1 }}\n");
@@ -71,7 +73,7 @@ fn summary(run: &Path) -> serde_json::Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// What a run must end with, however it came there.
+/// Results of a finished run that must not depend on interruptions.
 #[derive(Debug, PartialEq)]
 struct Finished {
     metrics: String,
@@ -98,8 +100,8 @@ impl Finished {
     }
 }
 
-/// Starts a training and sends it a signal once it has checkpoints.
-fn stopped(directory: &TestDir, out: &str, signal: &str) -> Output {
+/// Starts a training, and sends it a signal once it has a checkpoint.
+fn train_and_signal(directory: &TestDir, out: &str, signal: &str) -> Output {
     let child = program(directory.path(), &["train", "tiny.toml", "--out", out])
         .stderr(Stdio::piped())
         .spawn()
@@ -112,6 +114,7 @@ fn stopped(directory: &TestDir, out: &str, signal: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Waits until a path exists.
 fn wait_for(path: &Path) {
     let started = Instant::now();
     while !path.exists() {
@@ -121,10 +124,10 @@ fn wait_for(path: &Path) {
 }
 
 #[test]
-fn a_run_that_was_stopped_ends_like_one_that_was_not() {
+fn interrupted_runs_end_like_uninterrupted_ones() {
     let (directory, expected) = reference();
     for (signal, code) in [("TERM", Some(75)), ("USR1", Some(75)), ("KILL", None)] {
-        let output = stopped(&directory, signal, signal);
+        let output = train_and_signal(&directory, signal, signal);
         assert_eq!(output.status.code(), code, "{}", stderr(&output));
         if code.is_some() {
             let message = stderr(&output);
@@ -142,18 +145,18 @@ fn a_run_that_was_stopped_ends_like_one_that_was_not() {
         expect_success(&resume(&directory, signal));
         assert_eq!(Finished::read(&directory.path().join(signal)), expected);
     }
-    // A finished run is left alone and told again.
+    // A finished run is not changed, and its metrics are printed again.
     let before = std::fs::metadata(directory.path().join("TERM/metrics.jsonl")).unwrap();
     let again = resume(&directory, "TERM");
     expect_success(&again);
-    assert!(stderr(&again).contains("TERM is finished, nothing is left to do"));
+    assert!(stderr(&again).contains("TERM is already finished"));
     assert!(String::from_utf8_lossy(&again.stdout).starts_with("test accuracy "));
     let after = std::fs::metadata(directory.path().join("TERM/metrics.jsonl")).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
 }
 
 #[test]
-fn a_damaged_newest_checkpoint_falls_back_to_the_one_before() {
+fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     let (directory, expected) = reference();
     let run = directory.path().join("reference");
     std::fs::remove_file(run.join("summary.json")).unwrap();
@@ -164,10 +167,10 @@ fn a_damaged_newest_checkpoint_falls_back_to_the_one_before() {
     std::fs::write(&model, bytes).unwrap();
     let output = resume(&directory, "reference");
     expect_success(&output);
-    let told = stderr(&output);
-    let damaged = "checkpoint not used: reference/checkpoints/27/model.bpk is not what was written (its SHA-256 differs)";
-    assert!(told.contains(damaged), "{told}");
-    assert!(told.contains("going on from step 24"), "{told}");
+    let messages = stderr(&output);
+    let damaged = "checkpoint not used: reference/checkpoints/27/model.bpk has changed since it was written (its SHA-256 differs)";
+    assert!(messages.contains(damaged), "{messages}");
+    assert!(messages.contains("resuming from step 24"), "{messages}");
     assert_eq!(Finished::read(&run), expected);
     assert!(run.join("checkpoints/27.unusable").is_dir(), "set aside");
     let log = std::fs::read_to_string(run.join("log.txt")).unwrap();
@@ -175,7 +178,7 @@ fn a_damaged_newest_checkpoint_falls_back_to_the_one_before() {
 }
 
 #[test]
-fn a_damaged_best_checkpoint_is_told_of_when_evaluating() {
+fn evaluation_reports_a_damaged_best_checkpoint() {
     let (directory, _) = reference();
     let best = summary(&directory.path().join("reference"))["best_step"].clone();
     let model = format!("reference/checkpoints/{best}/model.bpk");
@@ -186,16 +189,18 @@ fn a_damaged_best_checkpoint_is_told_of_when_evaluating() {
     ] {
         let output = run_program(directory.path(), command);
         expect_success(&output);
-        let told = stderr(&output);
+        let messages = stderr(&output);
         assert!(
-            told.starts_with(&format!("checkpoint not used: {model} is not what")),
-            "{told}"
+            messages.starts_with(&format!(
+                "checkpoint not used: {model} has changed since it was written"
+            )),
+            "{messages}"
         );
     }
 }
 
 #[test]
-fn missing_files_are_made_anew_or_named() {
+fn missing_files_are_recreated_or_reported() {
     let (directory, expected) = reference();
     let run = directory.path().join("reference");
     std::fs::remove_file(run.join("summary.json")).unwrap();
@@ -208,16 +213,16 @@ fn missing_files_are_made_anew_or_named() {
     std::fs::remove_file(run.join("metrics.jsonl")).unwrap();
     let output = resume(&directory, "reference");
     assert_eq!(output.status.code(), Some(2));
-    let told = stderr(&output);
-    let last = told.lines().last().unwrap();
+    let messages = stderr(&output);
+    let last = messages.lines().last().unwrap();
     assert!(
         last.starts_with("burn-topology: reference/metrics.jsonl: No such file"),
-        "{told}"
+        "{messages}"
     );
 }
 
 #[test]
-fn lines_that_were_lost_fall_back_too() {
+fn a_truncated_log_falls_back_to_an_earlier_checkpoint() {
     let (directory, expected) = reference();
     let run = directory.path().join("reference");
     std::fs::remove_file(run.join("summary.json")).unwrap();
@@ -236,43 +241,43 @@ fn lines_that_were_lost_fall_back_too() {
 }
 
 #[test]
-fn what_cannot_be_resumed_is_refused_with_one_sentence() {
+fn runs_that_cannot_be_resumed_give_one_clear_message() {
     let (directory, _) = reference();
     let run = directory.path().join("reference");
     std::fs::remove_file(run.join("summary.json")).unwrap();
-    let refused = |expected: &str| {
+    let assert_error = |expected: &str| {
         let output = resume(&directory, "reference");
         assert_eq!(output.status.code(), Some(2));
-        let told = stderr(&output);
-        let last = told.lines().last().unwrap();
+        let messages = stderr(&output);
+        let last = messages.lines().last().unwrap();
         assert!(
             last.contains(expected),
-            "\n   found {told}\nexpected {expected}"
+            "\n  actual {messages}\nexpected {expected}"
         );
     };
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     std::fs::write(run.join("config.toml"), config.replace("0.001", "0.002")).unwrap();
-    refused(
-        "reference/checkpoints/27 was taken under another configuration than reference/config.toml, expected the same; put the file back, or train anew with `--out DIR`",
+    assert_error(
+        "reference/checkpoints/27 was written with a configuration other than reference/config.toml, expected the same; restore the file, or start a new run with `--out DIR`",
     );
     std::fs::write(run.join("config.toml"), config).unwrap();
 
     let manifest = std::fs::read_to_string(run.join("manifest.json")).unwrap();
     let other_data = manifest.replacen("\"data_sha256\": \"", "\"data_sha256\": \"0", 1);
     std::fs::write(run.join("manifest.json"), other_data).unwrap();
-    refused("the data set is not the one that reference was begun with");
+    assert_error("the data set has changed since reference was started");
     std::fs::write(run.join("manifest.json"), manifest).unwrap();
 
     for checkpoint in std::fs::read_dir(run.join("checkpoints")).unwrap() {
         std::fs::write(checkpoint.unwrap().path().join("state.json"), "{").unwrap();
     }
-    refused(
-        "reference/checkpoints: no checkpoint can be used; start over in another directory with `--out DIR`",
+    assert_error(
+        "reference/checkpoints: no checkpoint can be used; start a new run in another directory with `--out DIR`",
     );
 
     let lock = std::fs::File::open(run.join("lock")).unwrap();
     lock.try_lock().unwrap();
-    refused("reference: another process is training in this directory");
+    assert_error("reference: another process is training in this directory");
     drop(lock);
     let nothing = resume(&directory, "nowhere");
     assert_eq!(
@@ -282,7 +287,7 @@ fn what_cannot_be_resumed_is_refused_with_one_sentence() {
 }
 
 #[test]
-fn a_run_directory_that_goes_away_stops_the_training() {
+fn a_deleted_run_directory_stops_the_training() {
     let (directory, _) = reference();
     let child = program(
         directory.path(),
@@ -303,16 +308,16 @@ fn a_run_directory_that_goes_away_stops_the_training() {
     std::fs::rename(&run, directory.path().join("elsewhere")).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let told = stderr(&output);
-    let last = told.lines().last().unwrap();
-    assert!(last.starts_with("burn-topology: gone: the run directory is gone, so nothing more can be kept; stopped at step "), "{told}");
-    assert!(!run.exists(), "it must not be made anew");
+    let messages = stderr(&output);
+    let last = messages.lines().last().unwrap();
+    assert!(last.starts_with("burn-topology: gone: the run directory no longer exists, so nothing more can be saved; stopped at step "), "{messages}");
+    assert!(!run.exists(), "it must not be created again");
 }
 
 #[test]
-fn a_full_disk_is_told_once_and_training_goes_on_until_there_is_room() {
+fn a_full_disk_is_reported_once_and_training_continues() {
     let (directory, expected) = reference();
-    // Training fills the disk; the results are looked at once there is room again.
+    // Training fills the disk; once there is room again, resuming must give the same results.
     let script = "
         mkdir disk && mount -t tmpfs -o size=4m none disk
         head -c 4060000 /dev/zero > disk/ballast
@@ -323,28 +328,30 @@ fn a_full_disk_is_told_once_and_training_goes_on_until_there_is_room() {
     let Some(output) = in_own_mounts(directory.path(), script) else {
         return;
     };
-    let told = stderr(&output);
-    assert!(output.status.success(), "{told}");
-    let shown = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(shown, "code 2\n", "{told}");
+    let messages = stderr(&output);
+    assert!(output.status.success(), "{messages}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout, "code 2\n", "{messages}");
     assert!(
-        told.contains("cannot write the checkpoint of step ")
-            || told.contains("metrics.jsonl cannot be written"),
-        "{told}"
+        messages.contains("cannot write the checkpoint of step ")
+            || messages.contains("metrics.jsonl cannot be written"),
+        "{messages}"
     );
-    assert!(told.contains("No space left on device"), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    let n_told = told.matches("training goes on, and tries again").count();
-    assert_eq!(n_told, 1, "{told}");
-    let warnings = told
+    assert!(messages.contains("No space left on device"), "{messages}");
+    assert!(!messages.contains("panicked"), "{messages}");
+    let n_reports = messages
+        .matches("training continues, and tries again at the next checkpoint")
+        .count();
+    assert_eq!(n_reports, 1, "{messages}");
+    let warnings = messages
         .matches("the TensorBoard event file cannot be written")
         .count();
-    assert!(warnings <= 2, "once a process: {told}");
+    assert!(warnings <= 2, "once per process: {messages}");
     assert_eq!(Finished::read(&directory.path().join("rescued")), expected);
 }
 
 #[test]
-fn a_read_only_directory_is_refused_with_one_sentence() {
+fn a_read_only_directory_gives_one_clear_message() {
     let (directory, _) = reference();
     let script = "
         rm reference/summary.json
@@ -355,12 +362,12 @@ fn a_read_only_directory_is_refused_with_one_sentence() {
         return;
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout), "code 2\ncode 2\n");
-    let told = stderr(&output);
-    let lines: Vec<&str> = told.lines().collect();
+    let messages = stderr(&output);
+    let lines: Vec<&str> = messages.lines().collect();
     assert_eq!(
         lines,
         [
-            "burn-topology: cannot make the run directory disk/new: Read-only file system (os error 30)",
+            "burn-topology: cannot create the run directory disk/new: Read-only file system (os error 30)",
             "burn-topology: cannot write in disk/run: Read-only file system (os error 30)",
         ]
     );

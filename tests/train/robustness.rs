@@ -1,14 +1,14 @@
-//! Attacks, corruptions and what the summary says of them.
+//! Attacks and corruptions: their strength, the metrics in the summary, and the command `robustness`.
 
 use std::sync::atomic::AtomicBool;
 
-use burn_topology::analysis::robustness::distances;
+use burn_topology::analysis::robustness::topology_distances;
 use burn_topology::burn::prelude::*;
 use burn_topology::config::Config;
 use burn_topology::data::{Attack, Corruption, DIGITS_SPEC, Perturbation, SampleBatcher, digits};
 use burn_topology::model::{Capture, NetworkConfig, VitConfig};
 use burn_topology::run::RunDirectory;
-use burn_topology::train::{AttackedModel, Silent};
+use burn_topology::train::{AttackedModel, SilentObserver};
 
 use crate::util::{TestDir, assert_refused, run_program};
 
@@ -37,8 +37,8 @@ epsilon = 0.1
 pgd_steps = 5
 "#;
 
-/// A model that has learned something.
-fn trained(directory: &TestDir) {
+/// Trains a model to an accuracy far above chance.
+fn train_model(directory: &TestDir) {
     std::fs::write(directory.path().join("robust.toml"), CONFIG).unwrap();
     let output = run_program(directory.path(), &["train", "robust.toml", "--out", "run"]);
     assert!(
@@ -49,16 +49,16 @@ fn trained(directory: &TestDir) {
 }
 
 #[test]
-fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
+fn attacks_have_the_expected_strength_and_are_summarised() {
     let directory = TestDir::new();
-    trained(&directory);
+    train_model(&directory);
     let run = RunDirectory::open(&directory.path().join("run")).unwrap();
     let config = Config::read(&run.config(), &[]).unwrap();
     let data = config.spec.open_data().unwrap();
-    let model = AttackedModel::load(&run, &config, &Device::flex(), &mut Silent).unwrap();
-    let read = |perturbation, n_watched| {
+    let model = AttackedModel::load(&run, &config, &Device::flex(), &mut SilentObserver).unwrap();
+    let evaluate = |perturbation, n_watched| {
         let stop = AtomicBool::new(false);
-        let found = model.read(
+        let result = model.evaluate(
             &data.test,
             perturbation,
             &model,
@@ -66,15 +66,15 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
             &stop,
             &mut |_| {},
         );
-        found.unwrap().unwrap()
+        result.unwrap().unwrap()
     };
-    let found = |perturbation| read(perturbation, 0).predictions.calibration().unwrap();
-    let attacked = |attack, epsilon| found(Perturbation::Attack { attack, epsilon });
+    let scores = |perturbation| evaluate(perturbation, 0).predictions.calibration().unwrap();
+    let attacked = |attack, epsilon| scores(Perturbation::Attack { attack, epsilon });
     let pgd = Attack::Pgd {
         n_steps: 5,
         n_starts: 2,
     };
-    let clean = found(Perturbation::None);
+    let clean = scores(Perturbation::None);
     assert!(clean.accuracy > 0.7, "{clean:?}");
     let [fgsm, strong, random] =
         [Attack::Fgsm, pgd, Attack::Random].map(|attack| attacked(attack, 0.1));
@@ -83,7 +83,7 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
         "{strong:?} {fgsm:?}"
     );
     assert!(random.accuracy > fgsm.accuracy + 0.1, "{random:?} {fgsm:?}");
-    // Nothing is hidden from the gradient: with room enough the model is beaten everywhere.
+    // Gradients are not masked: with a large epsilon, PGD finds an error for nearly every sample.
     assert!(attacked(pgd, 0.5).accuracy < 0.02);
     assert!(attacked(pgd, 1e-6).accuracy == clean.accuracy);
     let attacked = Perturbation::Attack {
@@ -91,14 +91,14 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
         epsilon: 0.1,
     };
     let [clean_topology, attacked] =
-        [Perturbation::None, attacked].map(|perturbation| read(perturbation, 130).topology);
-    // More than a batch of samples are watched, and no others.
+        [Perturbation::None, attacked].map(|perturbation| evaluate(perturbation, 130).topology);
+    // Topology of exactly the first 130 samples, more than one batch.
     assert!(attacked.len() == 2 && attacked.iter().all(|layer| layer.len() == 130));
-    let moved = distances(&clean_topology, &attacked, 0).unwrap();
-    assert!(moved.iter().all(|layer| layer[0] > 0.0), "{moved:?}");
-    let same = distances(&clean_topology, &clean_topology, 0).unwrap();
+    let changes = topology_distances(&clean_topology, &attacked, 0).unwrap();
+    assert!(changes.iter().all(|layer| layer[0] > 0.0), "{changes:?}");
+    let same = topology_distances(&clean_topology, &clean_topology, 0).unwrap();
     assert!(same.iter().all(|layer| layer[0] == 0.0), "{same:?}");
-    assert!(distances(&clean_topology, &attacked[..1], 0).is_err());
+    assert!(topology_distances(&clean_topology, &attacked[..1], 0).is_err());
 
     let summary = std::fs::read_to_string(run.summary()).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
@@ -113,12 +113,12 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
         ("test_fgsm_accuracy", fgsm.accuracy),
         ("test_pgd_accuracy", strong.accuracy),
         ("test_random_accuracy", random.accuracy),
-        ("test_noise_accuracy", found(noise).accuracy),
+        ("test_noise_accuracy", scores(noise).accuracy),
     ] {
-        let found = summary[name].as_f64().unwrap();
+        let actual = summary[name].as_f64().unwrap();
         assert!(
-            (found - expected).abs() < 1e-12,
-            "{name}: {found}, expected {expected}"
+            (actual - expected).abs() < 1e-12,
+            "{name}: {actual}, expected {expected}"
         );
     }
     let nll = summary["test_loss"].as_f64().unwrap();
@@ -126,15 +126,15 @@ fn attacks_are_as_strong_as_they_say_and_the_summary_has_them() {
 }
 
 #[test]
-fn a_change_of_pixels_is_bounded_and_follows_the_gradient() {
+fn attacks_are_bounded_and_follow_the_gradient() {
     let device = Device::flex().autodiff();
     let config = VitConfig::new([8, 8], 1, 10, 4, 8, 1, 2);
     let model = NetworkConfig::Vit(config).init(&device).no_grad();
     let samples: Vec<_> = (0..6)
-        .map(|place| digits().test.get(place).unwrap())
+        .map(|index| digits().test.get(index).unwrap())
         .collect();
     let clips = SampleBatcher { spec: DIGITS_SPEC }.clips(&samples, &device);
-    // Of the first class, by sample.
+    // Score of the first class, for each sample.
     let losses = |clips: Tensor<5>| {
         let scores = model.forward(clips, Capture::Logits).output;
         scores.slice_dim(1, 0..1).squeeze_dim::<1>(1)
@@ -169,7 +169,7 @@ fn a_change_of_pixels_is_bounded_and_follows_the_gradient() {
             "{attack:?}: {after:?} from {clean:?}"
         );
     }
-    // A clip is changed in the same way whatever batch it is in.
+    // The perturbation of a clip does not depend on its batch.
     let all = pgd.apply(&clips, 0.05, 3, 10, &losses);
     let last = pgd.apply(&clips.clone().slice_dim(0, 4..6), 0.05, 3, 14, &losses);
     let gap = (all.slice_dim(0, 4..6) - last)
@@ -177,7 +177,7 @@ fn a_change_of_pixels_is_bounded_and_follows_the_gradient() {
         .max()
         .into_scalar::<f64>();
     assert!(gap < 1e-6, "{gap}");
-    // The gradient is that of the losses: along it, a small step raises the loss by its norm.
+    // The gradient is that of the losses: the slope along it equals its squared norm.
     let tracked = clips.clone().require_grad();
     let gradient = tracked
         .grad(&losses(tracked.clone()).sum().backward())
@@ -185,8 +185,9 @@ fn a_change_of_pixels_is_bounded_and_follows_the_gradient() {
     let gradient: Tensor<5> = Tensor::from_data(gradient.into_data(), &device);
     let norm = gradient.clone().square().sum().into_scalar::<f64>();
     let step = 1e-2;
-    let sum = |at: Tensor<5>| values(losses(at)).iter().sum::<f64>();
-    let slope = (sum(clips.clone() + gradient.clone() * step) - sum(clips - gradient * step))
+    let total_loss = |clips: Tensor<5>| values(losses(clips)).iter().sum::<f64>();
+    let slope = (total_loss(clips.clone() + gradient.clone() * step)
+        - total_loss(clips - gradient * step))
         / (2.0 * step);
     assert!(
         (slope - norm).abs() < 2e-3 * norm,
@@ -195,7 +196,7 @@ fn a_change_of_pixels_is_bounded_and_follows_the_gradient() {
 }
 
 #[test]
-fn a_section_that_makes_no_sense_is_one_sentence() {
+fn invalid_robustness_tables_give_one_clear_message() {
     let directory = TestDir::new();
     for (from, to, expected) in [
         (
@@ -225,15 +226,15 @@ fn a_section_that_makes_no_sense_is_one_sentence() {
 }
 
 #[test]
-fn the_command_measures_every_condition_and_tells_what_does_not_fit() {
+fn the_command_measures_every_condition_and_rejects_bad_input() {
     let directory = TestDir::new();
-    trained(&directory);
+    train_model(&directory);
     let run = |arguments: &[&str]| {
         let mut all = vec!["robustness", "run", "--n-samples", "60", "--pgd-steps", "4"];
         all.extend(arguments);
         run_program(directory.path(), &all)
     };
-    let found = run(&[
+    let output = run(&[
         "--epsilons",
         "0.05,0.5",
         "--transfer-from",
@@ -241,22 +242,22 @@ fn the_command_measures_every_condition_and_tells_what_does_not_fit() {
         "--out",
         "report",
     ]);
-    let shown = String::from_utf8(found.stdout).unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(
-        found.status.success(),
+        output.status.success(),
         "{}",
-        String::from_utf8_lossy(&found.stderr)
+        String::from_utf8_lossy(&output.stderr)
     );
-    assert!(shown.contains("between different images"), "{shown}");
+    assert!(stdout.contains("between different images"), "{stdout}");
     let numbers = std::fs::read(directory.path().join("report/robustness.json")).unwrap();
     let numbers: serde_json::Value = serde_json::from_slice(&numbers).unwrap();
     let conditions = numbers["conditions"].as_array().unwrap();
     assert_eq!(conditions.len(), 1 + 2 * 4 + 1 + 20);
     let accuracy = |name: &str| {
-        let mut of_name = conditions.iter().filter(|c| c["condition"] == name);
-        of_name.next().unwrap()["accuracy"].clone()
+        let condition = conditions.iter().find(|c| c["condition"] == name);
+        condition.unwrap()["accuracy"].clone()
     };
-    // Attacks found on the model itself transfer to it, all of them.
+    // Attacks transferred from the model itself have the strength of direct attacks.
     let white_box = accuracy("PGD, epsilon 0.05");
     assert_eq!(
         white_box,
@@ -271,22 +272,22 @@ fn the_command_measures_every_condition_and_tells_what_does_not_fit() {
     }
     let page = std::fs::read_to_string(directory.path().join("report/report.html")).unwrap();
     assert!(page.contains("Accuracy under attack"));
-    // The same again, in the run's directory.
+    // The same again, with the report in the run directory.
     let again = run(&["--epsilons", "0.05,0.5", "--transfer-from", "run"]);
-    assert_eq!(shown, String::from_utf8(again.stdout).unwrap());
+    assert_eq!(stdout, String::from_utf8(again.stdout).unwrap());
     for (arguments, expected) in [
         (
             &["--epsilons", "0.5,0.05"][..],
-            "expected rising numbers above 0",
+            "expected ascending numbers above 0",
         ),
         (
             &["--epsilons", "0.1,1.5"],
-            "expected rising numbers above 0",
+            "expected ascending numbers above 0",
         ),
-        (&["--epsilons", "nan"], "expected rising numbers above 0"),
+        (&["--epsilons", "nan"], "expected ascending numbers above 0"),
         (&["--pgd-starts", "0"], "20 steps and 0 starts"),
         (&["--transfer-from", "nowhere"], "nowhere"),
-        (&["--out", "robust.toml/report"], "cannot be made"),
+        (&["--out", "robust.toml/report"], "cannot be created"),
     ] {
         let arguments = [&["robustness", "run"], arguments].concat();
         assert_refused(directory.path(), &arguments, expected);

@@ -9,10 +9,11 @@ use crate::util::{TestDir, program, run_program};
 
 const N_FRAMES: usize = 4;
 
-/// Clips of two classes from the disk, 8 pixels a side: a bar that goes right, and one that goes down.
+/// Data set of clips in files, 8 by 8 pixels, of two classes: a bar that moves right, and one that moves down.
 const FOLDER: &str =
     r#"{ kind = "clip_folder", path = "clips", n_frames = 4, image_size = 8, n_classes = 2 }"#;
 
+/// Writes the clips of [`FOLDER`].
 fn write_clips(directory: &Path) {
     for (split, n_clips) in [("train", 5), ("val", 3), ("test", 2)] {
         for (class, axis) in [("down", 1), ("right", 0)] {
@@ -22,8 +23,8 @@ fn write_clips(directory: &Path) {
                 std::fs::create_dir_all(&folder).unwrap();
                 for frame in 0..N_FRAMES as u32 + 1 {
                     let image = RgbImage::from_fn(8, 8, |x, y| {
-                        let place = [x, y][axis];
-                        let is_bar = place == (frame + clip) % 8;
+                        let coordinate = [x, y][axis];
+                        let is_bar = coordinate == (frame + clip) % 8;
                         Rgb([if is_bar { 255 } else { 10 * (x + y) as u8 }; 3])
                     });
                     image.save(folder.join(format!("{frame}.png"))).unwrap();
@@ -33,6 +34,7 @@ fn write_clips(directory: &Path) {
     }
 }
 
+/// Kinds of models and their heads.
 const MODELS: [(&str, &str); 6] = [
     ("timesformer", "clip"),
     ("vivit", "frames"),
@@ -42,6 +44,7 @@ const MODELS: [(&str, &str); 6] = [
     ("linear_probe", "frames"),
 ];
 
+/// Configuration with a small model.
 fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
     let shape = match kind {
         "linear_probe" => String::new(),
@@ -66,6 +69,7 @@ fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
     )
 }
 
+/// Penalty between consecutive frames.
 const BETWEEN_FRAMES: &str = r#"
     [[topology]]
     between = "frames"
@@ -80,7 +84,7 @@ fn text(path: impl AsRef<Path>) -> String {
 }
 
 #[test]
-fn every_model_trains_on_clips_and_tells_what_its_task_promises() {
+fn every_model_trains_on_clips_and_logs_its_metrics() {
     let directory = TestDir::new();
     write_clips(directory.path());
     for (kind, head) in MODELS {
@@ -118,14 +122,14 @@ fn every_model_trains_on_clips_and_tells_what_its_task_promises() {
         if kind != "linear_probe" {
             expected.extend(["test_h0_distance_to_next", "test_h0_distance_to_next_frame"]);
             let mut logged = vec![
-                "penalty0_value",
+                "penalty/h0_frames/value",
                 "topology/h1_wasserstein_next/layer00",
                 "frames/h1_wasserstein_next_normalized/layer01",
                 "frame_pairs/h0_wasserstein/layer01_pair01",
                 "frame_pairs/gated/layer00_pair00",
             ];
             if kind == "joint" {
-                logged.push("attention/mass_in_frame/layer01");
+                logged.push("attention/within_frame/layer01");
             }
             for name in logged {
                 assert!(
@@ -143,25 +147,25 @@ fn every_model_trains_on_clips_and_tells_what_its_task_promises() {
         }
         assert_all_documented(metrics.lines());
         let evaluated = run_program(directory.path(), &["evaluate", &name]);
-        let shown = String::from_utf8(evaluated.stdout).unwrap();
+        let stdout = String::from_utf8(evaluated.stdout).unwrap();
         let first = ["accuracy", "mse"].iter().find_map(|metric| {
             let value = summary[format!("test_{metric}")].as_f64()?;
             Some(format!("test: {metric} {value:.4}, "))
         });
-        assert!(shown.starts_with(&first.unwrap()), "{shown}");
+        assert!(stdout.starts_with(&first.unwrap()), "{stdout}");
 
         let clip = "clips/test/right/clip0";
         let predicted = run_program(directory.path(), &["predict", &name, clip, "--top", "2"]);
-        let shown = String::from_utf8(predicted.stdout).unwrap();
+        let stdout = String::from_utf8(predicted.stdout).unwrap();
         match head {
             "next_frame" => assert_eq!(predicted.status.code(), Some(2)),
-            _ => assert_eq!(shown.lines().count(), 3, "{shown}"),
+            _ => assert_eq!(stdout.lines().count(), 3, "{stdout}"),
         }
     }
 }
 
 #[test]
-fn a_clip_that_plays_is_in_the_event_file() {
+fn the_event_file_contains_an_animated_clip() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let written = config(FOLDER, "timesformer", "next_frame", "");
@@ -171,19 +175,19 @@ fn a_clip_that_plays_is_in_the_event_file() {
     let events = directory.path().join("run/tensorboard");
     let file = std::fs::read_dir(events).unwrap().next().unwrap().unwrap();
     let bytes = std::fs::read(file.path()).unwrap();
-    let find = |from: usize, what: &[u8]| {
-        let found = bytes[from..]
-            .windows(what.len())
-            .position(|part| part == what);
-        found.map(|place| from + place)
+    let find = |from: usize, pattern: &[u8]| {
+        bytes[from..]
+            .windows(pattern.len())
+            .position(|part| part == pattern)
+            .map(|offset| from + offset)
     };
     let tag = find(0, b"clip/layer01").expect("a clip of the last layer");
-    let gif = find(tag, b"GIF89a").expect("an animated picture after its tag");
+    let gif = find(tag, b"GIF89a").expect("an animation after its tag");
     assert!(gif - tag < 100);
 }
 
 #[test]
-fn runs_on_clips_are_the_same_on_one_thread_and_on_three_and_after_a_stop() {
+fn runs_on_clips_do_not_depend_on_threads_or_interruptions() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let written = config(FOLDER, "vivit", "clip", BETWEEN_FRAMES);
@@ -219,7 +223,7 @@ fn runs_on_clips_are_the_same_on_one_thread_and_on_three_and_after_a_stop() {
 }
 
 #[test]
-fn frames_are_aligned_by_the_flow_of_made_clips() {
+fn frame_penalties_can_follow_the_true_flow() {
     let directory = TestDir::new();
     let data = r#"{ kind = "moving_digits", clips = ["constant"], n_frames = 3, side = 12 }"#;
     let penalty = BETWEEN_FRAMES.replace(
@@ -242,14 +246,14 @@ fn frames_are_aligned_by_the_flow_of_made_clips() {
     let metrics = text(directory.path().join("run/metrics.jsonl"));
     let value = metrics
         .lines()
-        .find(|line| line.contains("penalty0_value"))
+        .find(|line| line.contains("penalty/h0_frames/value"))
         .unwrap();
     let record: serde_json::Value = serde_json::from_str(value).unwrap();
     assert!(record["value"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
-fn what_does_not_fit_clips_is_one_sentence() {
+fn invalid_clip_configurations_give_one_clear_message() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let digits = r#"{ kind = "digits" }"#;
@@ -285,7 +289,7 @@ fn what_does_not_fit_clips_is_one_sentence() {
                     "\"rtd_lite\"",
                 ),
             ),
-            "needs clips whose flow is known",
+            "needs clips with known flow",
         ),
         (
             config(
@@ -294,14 +298,14 @@ fn what_does_not_fit_clips_is_one_sentence() {
                 "clip",
                 &BETWEEN_FRAMES.replace("between", "pairs = { stride = 4 }\n    between"),
             ),
-            "clips have 4 of them",
+            "clips have 4 frames",
         ),
         (
             config(FOLDER, "timesformer", "next_frame", "").replace(
                 "batch_size = 4",
                 "batch_size = 4\n        label_smoothing = 0.1",
             ),
-            "knows no classes",
+            "has no classes",
         ),
         (
             config(FOLDER, "timesformer", "clip", "")
@@ -335,10 +339,10 @@ fn what_does_not_fit_clips_is_one_sentence() {
     for (written, expected) in cases {
         std::fs::write(directory.path().join("run.toml"), &written).unwrap();
         let output = run_program(directory.path(), &["train", "run.toml", "--out", "bad"]);
-        let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{expected}: {shown}");
-        let last = shown.lines().last().unwrap_or_default();
-        assert!(last.contains(expected), "expected {expected}: {shown}");
+        let stdout = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{expected}: {stdout}");
+        let last = stdout.lines().last().unwrap_or_default();
+        assert!(last.contains(expected), "expected {expected}: {stdout}");
         let _ = std::fs::remove_dir_all(directory.path().join("bad"));
     }
 }

@@ -12,7 +12,7 @@ penalty = { kind = "wasserstein", order = 2, ground_norm = "infinity", power = "
 weight = { kind = "WEIGHT" }
 "#;
 
-/// The lines of the metrics of a run; of no view and no penalty if `view` is empty.
+/// Trains, and returns the lines of `metrics.jsonl`; without a view and a penalty if `view` is empty.
 fn train(directory: &TestDir, view: &str, weight: &str, out: &str) -> Vec<String> {
     let config = tiny_config(directory.path(), None);
     let path = directory.path().join(&config);
@@ -35,8 +35,8 @@ fn train(directory: &TestDir, view: &str, weight: &str, out: &str) -> Vec<String
 
 const FIXED: &str = r#"kind = "fixed", value = 0.5"#;
 
-/// Values of a metric, in order.
-fn of(metrics: &[String], name: &str) -> Vec<f64> {
+/// Logged values of a metric, in order.
+fn values(metrics: &[String], name: &str) -> Vec<f64> {
     let quoted = format!("\"name\":\"{name}\"");
     let lines = metrics.iter().filter(|line| line.contains(&quoted));
     lines
@@ -48,7 +48,7 @@ fn of(metrics: &[String], name: &str) -> Vec<f64> {
 }
 
 #[test]
-fn views_are_penalised_and_repeat_and_the_task_sees_none_of_them() {
+fn views_are_penalised_reproducibly_and_leave_the_task_alone() {
     let directory = TestDir::new();
     let plain = train(&directory, "", "", "plain");
     let off = train(
@@ -63,18 +63,18 @@ fn views_are_penalised_and_repeat_and_the_task_sees_none_of_them() {
         ("fgsm", r#"{ kind = "fgsm", epsilon = 0.1 }"#),
         ("pgd", r#"{ kind = "pgd", epsilon = 0.1, steps = 2 }"#),
     ] {
-        let found = train(&directory, view, FIXED, name);
+        let metrics = train(&directory, view, FIXED, name);
         assert_eq!(
-            found,
+            metrics,
             train(&directory, view, FIXED, &format!("{name}_again"))
         );
-        let penalties = of(&found, "penalty0_value");
+        let penalties = values(&metrics, "penalty/h0_views/value");
         assert!(
             !penalties.is_empty() && penalties.iter().all(|&value| value > 0.0),
             "{name}: {penalties:?}"
         );
-        let apart = (of(&found, "loss_topology")[0] - 0.5 * penalties[0]).abs();
-        assert!(apart < 1e-9, "{name}: {apart}");
+        let difference = (values(&metrics, "loss_topology")[0] - 0.5 * penalties[0]).abs();
+        assert!(difference < 1e-9, "{name}: {difference}");
     }
     let larger = train(
         &directory,
@@ -88,7 +88,10 @@ fn views_are_penalised_and_repeat_and_the_task_sees_none_of_them() {
         FIXED,
         "smaller",
     );
-    assert!(of(&larger, "penalty0_value")[0] > of(&smaller, "penalty0_value")[0]);
+    assert!(
+        values(&larger, "penalty/h0_views/value")[0]
+            > values(&smaller, "penalty/h0_views/value")[0]
+    );
     let shared = r#"kind = "gradient_share", share = 0.2"#;
     let shared = train(
         &directory,
@@ -96,18 +99,18 @@ fn views_are_penalised_and_repeat_and_the_task_sees_none_of_them() {
         shared,
         "shared",
     );
-    assert!(of(&shared, "penalty0_full_weight")[0] > 0.0);
+    assert!(values(&shared, "penalty/h0_views/full_weight")[0] > 0.0);
 }
 
 #[test]
-fn a_view_that_is_missing_or_makes_no_sense_is_one_sentence() {
+fn missing_and_invalid_views_give_one_clear_message() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     let path = directory.path().join(&config);
     let text =
         std::fs::read_to_string(&path).unwrap() + &PENALTY.replace(r#"kind = "WEIGHT""#, FIXED);
     for (view, expected) in [
-        ("", "say in training.view what makes the second"),
+        ("", "set training.view to make a second one"),
         (
             r#"view = { kind = "noise", severity = 9 }"#,
             "severity is 9, expected 1 to 5",

@@ -1,46 +1,47 @@
-//! Runs that differ in nothing but the seed.
+//! Grouping of runs into arms: runs that differ only in their seed.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::reading::Reading;
+use super::measurement::Measurement;
 use crate::config::Config;
 
-/// What runs are told apart by.
+/// Name, seed and settings of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunInfo {
-    /// What it is called: the name of its directory.
+    /// Name of the run directory.
     pub name: String,
-    /// Its seed.
+    /// Random seed.
     pub seed: u64,
-    /// Its configuration but for name and seed.
+    /// Values of the configuration by key, without the `[run]` table (name and seed).
     pub settings: BTreeMap<String, String>,
 }
 
-/// A run, and what its model did on the suite.
+/// A run and the measurement of its model on the suite.
 #[derive(Debug, Clone)]
-pub struct RunReading {
-    /// Which run.
+pub struct RunMeasurement {
+    /// Name, seed and settings.
     pub info: RunInfo,
-    /// What its model did.
-    pub reading: Reading,
+    /// Measured values of its model.
+    pub measurement: Measurement,
 }
 
 /// Runs of one configuration, one for each seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arm {
-    /// What the names of its runs have in common.
+    /// Common beginning of the names of its runs.
     pub name: String,
-    /// Places of its runs, by seed.
+    /// Index of each run in the list of runs, by seed.
     pub runs: BTreeMap<u64, usize>,
 }
 
 impl RunInfo {
-    /// Of the run of this name and configuration.
+    /// Reads seed and settings from a configuration.
     pub fn new(name: &str, config: &Config) -> Self {
-        let settings = config.settings().into_iter();
-        let settings = settings
+        let settings = config
+            .settings()
+            .into_iter()
             .filter(|(key, _)| key != "run" && !key.starts_with("run."))
             .map(|(key, value)| match value {
                 Value::String(text) => (key, text),
@@ -54,32 +55,32 @@ impl RunInfo {
     }
 }
 
-/// The arms, that of the first run first.
+/// Groups runs into arms by their settings, in the order of the runs.
 ///
 /// # Errors
 ///
-/// One sentence if two runs differ in nothing, or if an arm has no seed that the first has.
-pub fn arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
+/// One sentence if two runs have the same settings and seed, or if an arm has no seed in common with the first.
+pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
     let mut arms: Vec<Arm> = Vec::new();
-    for (place, run) in runs.iter().enumerate() {
-        let of_first = |arm: &&mut Arm| {
+    for (index, run) in runs.iter().enumerate() {
+        let has_same_settings = |arm: &&mut Arm| {
             let first = arm.runs.values().next();
             first.is_some_and(|&first| runs[first].settings == run.settings)
         };
-        let Some(arm) = arms.iter_mut().find(of_first) else {
+        let Some(arm) = arms.iter_mut().find(has_same_settings) else {
             arms.push(Arm {
                 name: run.name.clone(),
-                runs: BTreeMap::from([(run.seed, place)]),
+                runs: BTreeMap::from([(run.seed, index)]),
             });
             continue;
         };
-        if let Some(same) = arm.runs.insert(run.seed, place) {
+        if let Some(same) = arm.runs.insert(run.seed, index) {
             return Err(format!(
                 "{} and {} have the same configuration and the same seed {}; pass one of them",
                 runs[same].name, run.name, run.seed
             ));
         }
-        arm.name = in_common(&arm.name, &run.name);
+        arm.name = common_name(&arm.name, &run.name);
     }
     for arm in &arms[1..] {
         if arm.runs.keys().all(|seed| !arms[0].runs.contains_key(seed)) {
@@ -90,18 +91,18 @@ pub fn arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
         }
     }
     let n_arms = arms.len();
-    for place in 0..n_arms {
-        let is_taken = |arm: &Arm| arm.name == arms[place].name;
-        let is_poor = arms[place].name.is_empty() || arms[..place].iter().any(is_taken);
-        if is_poor {
-            arms[place].name = format!("arm {}", place + 1);
+    for index in 0..n_arms {
+        let has_same_name = |arm: &Arm| arm.name == arms[index].name;
+        let needs_name = arms[index].name.is_empty() || arms[..index].iter().any(has_same_name);
+        if needs_name {
+            arms[index].name = format!("arm {}", index + 1);
         }
     }
     Ok(arms)
 }
 
-/// What two names begin with, without what stood before a seed.
-fn in_common(a: &str, b: &str) -> String {
+/// Common beginning of two names, without trailing digits, separators and the word `seed`.
+fn common_name(a: &str, b: &str) -> String {
     let pairs = a.chars().zip(b.chars());
     let common: String = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
     let trimmed = common.trim_end_matches(|c: char| c.is_ascii_digit() || "-_. ".contains(c));
@@ -111,18 +112,35 @@ fn in_common(a: &str, b: &str) -> String {
         .to_owned()
 }
 
-/// Settings of two runs that differ: key, value of the first, value of the second; a dash where there is
-/// none.
-pub fn differences(first: &RunInfo, second: &RunInfo) -> Vec<[String; 3]> {
-    let keys = first.settings.keys().chain(second.settings.keys());
-    let mut keys: Vec<&String> = keys.collect();
+/// A setting that differs between two runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingDifference {
+    /// Key in the configuration.
+    pub key: String,
+    /// Value of the first run; a dash if it does not have the key.
+    pub first: String,
+    /// Value of the second run; a dash if it does not have the key.
+    pub second: String,
+}
+
+/// Lists the settings that differ between two runs, sorted by key.
+pub fn setting_differences(first: &RunInfo, second: &RunInfo) -> Vec<SettingDifference> {
+    let mut keys: Vec<&String> = first
+        .settings
+        .keys()
+        .chain(second.settings.keys())
+        .collect();
     keys.sort();
     keys.dedup();
-    let of =
+    let value =
         |run: &RunInfo, key: &String| run.settings.get(key).map_or("-".to_owned(), String::clone);
     keys.into_iter()
         .filter(|key| first.settings.get(*key) != second.settings.get(*key))
-        .map(|key| [key.clone(), of(first, key), of(second, key)])
+        .map(|key| SettingDifference {
+            key: key.clone(),
+            first: value(first, key),
+            second: value(second, key),
+        })
         .collect()
 }
 
@@ -139,26 +157,31 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_told_apart_by_their_settings_and_named_by_what_they_share() {
+    fn runs_are_grouped_by_settings_and_named_by_prefix() {
         let runs = [
             run("plain_10", 10, "0"),
             run("penalised-seed10", 10, "1"),
             run("plain_11", 11, "0"),
             run("penalised-seed11", 11, "1"),
         ];
-        let found = arms(&runs).unwrap();
-        let names: Vec<&str> = found.iter().map(|arm| &*arm.name).collect();
+        let arms = group_into_arms(&runs).unwrap();
+        let names: Vec<&str> = arms.iter().map(|arm| &*arm.name).collect();
         assert_eq!(names, ["plain", "penalised"]);
-        assert_eq!(found[1].runs, BTreeMap::from([(10, 1), (11, 3)]));
+        assert_eq!(arms[1].runs, BTreeMap::from([(10, 1), (11, 3)]));
         assert_eq!(
-            differences(&runs[0], &runs[1]),
-            [["topology.0.weight", "0", "1"].map(str::to_owned)]
+            setting_differences(&runs[0], &runs[1]),
+            [SettingDifference {
+                key: "topology.0.weight".to_owned(),
+                first: "0".to_owned(),
+                second: "1".to_owned(),
+            }]
         );
-        let same = arms(&[run("a", 3, "0"), run("b", 3, "0")]).unwrap_err();
+        let same = group_into_arms(&[run("a", 3, "0"), run("b", 3, "0")]).unwrap_err();
         assert!(same.starts_with("a and b have the same configuration and the same seed 3"));
-        let apart = arms(&[run("a", 3, "0"), run("b", 4, "1")]).unwrap_err();
+        let apart = group_into_arms(&[run("a", 3, "0"), run("b", 4, "1")]).unwrap_err();
         assert!(apart.starts_with("a and b have no seed in common"));
-        let unnamed = arms(&[run("1", 1, "0"), run("2", 2, "0"), run("1", 1, "1")]).unwrap();
+        let unnamed =
+            group_into_arms(&[run("1", 1, "0"), run("2", 2, "0"), run("1", 1, "1")]).unwrap();
         assert_eq!(unnamed[0].name, "arm 1");
     }
 }

@@ -1,10 +1,10 @@
-//! Clip by clip: frames, what was made of them, and their topology.
+//! The section that shows single clips: frames, predictions and topology.
 
 use maud::{Markup, html};
 
-use super::arms::RunReading;
-use super::comparison::Comparisons;
-use super::reading::ShownClip;
+use super::arms::RunMeasurement;
+use super::comparison::ArmComparisons;
+use super::measurement::{Measurement, ReportedClip};
 use super::suite::Suite;
 use crate::coherence::most_probable;
 use crate::model::Task;
@@ -14,62 +14,80 @@ use crate::report::page::{
 };
 use crate::report::plot::{LinePlot, PlotPoint, Series, diagram_plot};
 
-/// Classes listed for a frame, the most probable first.
+/// Number of classes listed for a frame, the most probable first.
 const N_CLASSES: usize = 3;
 
 /// Width of a frame on the page, in pixels.
 const FRAME_WIDTH: u32 = 176;
 
+/// Time between two frames while a clip plays.
 const MILLISECONDS_PER_FRAME: u32 = 450;
 
-/// What the first run of each arm made of the clips that are shown.
-pub(super) fn browser(suite: &Suite, runs: &[RunReading], comparisons: &Comparisons) -> Markup {
-    let arms = comparisons.arms.iter().filter_map(|arm| {
-        let (seed, &run) = arm.runs.iter().next()?;
-        Some((format!("{}, seed {seed}", arm.name), &runs[run]))
-    });
-    let arms: Vec<(String, &RunReading)> = arms.collect();
-    let shown: &[ShownClip] = &arms[0].1.reading.shown;
+/// First run of an arm, with its title on the page.
+struct ArmRun<'a> {
+    title: String,
+    measurement: &'a Measurement,
+}
+
+/// Frames, predictions and topology of the reported clips, for the first run of each arm.
+pub(super) fn browser(
+    suite: &Suite,
+    runs: &[RunMeasurement],
+    comparisons: &ArmComparisons,
+) -> Markup {
+    let arms: Vec<ArmRun> = comparisons
+        .arms
+        .iter()
+        .filter_map(|arm| {
+            let (seed, &run) = arm.runs.iter().next()?;
+            Some(ArmRun {
+                title: format!("{}, seed {seed}", arm.name),
+                measurement: &runs[run].measurement,
+            })
+        })
+        .collect();
+    let reported: &[ReportedClip] = &arms[0].measurement.reported_clips;
     let n_frames = suite.spec.n_frames;
-    let n_layers = shown.first().map_or(0, |clip| clip.layers.len());
-    let clips = shown.iter().map(|clip| &*suite.clips[clip.index].name);
+    let n_layers = reported.first().map_or(0, |clip| clip.layers.len());
+    let clips = reported.iter().map(|clip| &*suite.clips[clip.index].name);
     let mut bar = vec![Control::choice("clip", "Clip", clips)];
     if n_layers > 1 {
         let layers = (0..n_layers).map(|layer| layer.to_string());
         bar.push(Control::choice("layer", "Layer", layers));
     }
     let frames = Control::range("frame", "Frame", Steps::Fixed(n_frames));
-    bar.push(frames.played(MILLISECONDS_PER_FRAME));
+    bar.push(frames.with_play_button(MILLISECONDS_PER_FRAME));
     html! {
         (controls(&bar))
-        @for (place, clip) in shown.iter().enumerate() {
-            (shown_when(&Condition::of("clip", place), html! {
+        @for (position, clip) in reported.iter().enumerate() {
+            (shown_when(&Condition::equals("clip", position), html! {
                 (side_by_side(
                     [true_frames(suite, clip.index)]
                         .into_iter()
-                        .chain(arms.iter().map(|(arm, run)| answers(suite, arm, run, place)))
+                        .chain(arms.iter().map(|arm| predictions(suite, arm, position)))
                 ))
                 @for layer in 0..n_layers {
                     @let when = match n_layers {
                         1 => Condition::always(),
-                        _ => Condition::of("layer", layer),
+                        _ => Condition::equals("layer", layer),
                     };
-                    (shown_when(&when, topology(&arms, place, layer, n_frames)))
+                    (shown_when(&when, topology(&arms, position, layer, n_frames)))
                 }
             }))
         }
     }
 }
 
+/// The frames of a clip.
 fn true_frames(suite: &Suite, index: usize) -> Markup {
     let clip = &suite.clips[index];
     let frames = clip.sample.pixels.chunks_exact(suite.spec.frame_len());
     let alt = |frame| format!("frame {frame} of {}", clip.name);
-    figure(pictures(suite, frames, 0, alt), "The clip")
+    figure(frame_images(suite, frames, 0, alt), "The clip")
 }
 
-/// Frames of which the first belongs to frame `first` of the clip.
-fn pictures<'a>(
+/// Images of consecutive frames, each shown with its frame of the clip; `first` is the index of the first.
+fn frame_images<'a>(
     suite: &Suite,
     frames: impl Iterator<Item = &'a [f32]>,
     first: usize,
@@ -77,9 +95,9 @@ fn pictures<'a>(
 ) -> Markup {
     let spec = suite.spec;
     html! {
-        @for (place, pixels) in frames.enumerate() {
-            @let frame = first + place;
-            (shown_when(&Condition::of("frame", frame), PixelImage {
+        @for (offset, pixels) in frames.enumerate() {
+            @let frame = first + offset;
+            (shown_when(&Condition::equals("frame", frame), PixelImage {
                 pixels,
                 shape: [spec.n_channels, spec.height, spec.width],
                 alt: &alt(frame),
@@ -89,40 +107,47 @@ fn pictures<'a>(
     }
 }
 
-/// What a run says of each frame, or predicts of it.
-fn answers(suite: &Suite, arm: &str, run: &RunReading, place: usize) -> Markup {
+/// Predicted frames or classes of one run.
+fn predictions(suite: &Suite, arm: &ArmRun<'_>, position: usize) -> Markup {
     let spec = suite.spec;
-    let Some(shown) = run.reading.shown.get(place) else {
+    let title = &*arm.title;
+    let Some(clip) = arm.measurement.reported_clips.get(position) else {
         return html! {};
     };
-    if run.reading.task == Task::PredictNextFrame {
-        let frames = shown.predicted.chunks_exact(spec.frame_len());
-        let alt = |frame| format!("{arm}: prediction of frame {frame}");
+    if arm.measurement.task == Task::PredictNextFrame {
+        let frames = clip.predicted.chunks_exact(spec.frame_len());
+        let alt = |frame| format!("{title}: prediction of frame {frame}");
         let body = html! {
-            (shown_when(&Condition::of("frame", 0), html! { p { "Nothing precedes the first frame." } }))
-            (pictures(suite, frames, 1, alt))
+            (shown_when(&Condition::equals("frame", 0), html! { p { "The first frame is not predicted." } }))
+            (frame_images(suite, frames, 1, alt))
         };
-        return figure(body, arm);
+        return figure(body, title);
     }
-    let label = suite.clips[shown.index].label;
-    let rows: Vec<&[f64]> = shown.probabilities.chunks_exact(spec.n_classes).collect();
+    let label = suite.clips[clip.index].label;
+    let rows: Vec<&[f64]> = clip.probabilities.chunks_exact(spec.n_classes).collect();
     if let [row] = rows[..] {
-        return figure(classes(row, label), &format!("{arm}, of the clip"));
+        return figure(class_table(row, label), &format!("{title}, whole clip"));
     }
-    let said: Vec<String> = rows
+    let predicted: Vec<String> = rows
         .iter()
         .map(|row| most_probable(row).to_string())
         .collect();
     let body = html! {
         @for (frame, row) in rows.iter().enumerate() {
-            (shown_when(&Condition::of("frame", frame), classes(row, label)))
+            (shown_when(&Condition::equals("frame", frame), class_table(row, label)))
         }
     };
-    figure(body, &format!("{arm}; frame by frame: {}", said.join(" ")))
+    figure(
+        body,
+        &format!(
+            "{title}; predicted class of each frame: {}",
+            predicted.join(" ")
+        ),
+    )
 }
 
-/// The most probable classes.
-fn classes(row: &[f64], label: Option<usize>) -> Table {
+/// Table of the most probable classes.
+fn class_table(row: &[f64], label: Option<usize>) -> Table {
     let mut order: Vec<usize> = (0..row.len()).collect();
     order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
     let columns = vec![Column::text("Class"), Column::number("Probability", "%")];
@@ -131,70 +156,77 @@ fn classes(row: &[f64], label: Option<usize>) -> Table {
         .into_iter()
         .take(N_CLASSES)
         .fold(table, |table, class| {
-            let name = match label == Some(class) {
-                true => format!("{class} (true)"),
-                false => class.to_string(),
+            let name = if label == Some(class) {
+                format!("{class} (label)")
+            } else {
+                class.to_string()
             };
             table.row([name, format!("{:.0}", 100.0 * row[class])])
         })
 }
 
-/// Diagrams of the frame, and the distance from frame to frame.
-fn topology(arms: &[(String, &RunReading)], place: usize, layer: usize, n_frames: usize) -> Markup {
-    let of_arms: Vec<(&String, &ShownClip)> = arms
+/// Diagrams of each frame, and the distance from frame to frame, for one clip and layer.
+fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize) -> Markup {
+    let with_topology: Vec<(&String, &ReportedClip)> = arms
         .iter()
-        .filter_map(|(arm, run)| Some((arm, run.reading.shown.get(place)?)))
-        .filter(|(_, shown)| {
-            shown
-                .layers
+        .filter_map(|arm| {
+            let clip = arm.measurement.reported_clips.get(position)?;
+            Some((&arm.title, clip))
+        })
+        .filter(|(_, clip)| {
+            clip.layers
                 .get(layer)
                 .is_some_and(|steps| !steps.is_empty())
         })
         .collect();
-    let Some((_, first)) = of_arms.first() else {
+    let Some((_, first)) = with_topology.first() else {
         return html! {};
     };
-    let steps = of_arms.iter().flat_map(|(_, shown)| &shown.layers[layer]);
+    let steps = with_topology
+        .iter()
+        .flat_map(|(_, clip)| &clip.layers[layer]);
     let diagrams = steps.flat_map(|step| &step.diagrams);
     let deaths = diagrams.flat_map(|diagram| diagram.finite().map(|bar| bar.death));
+    // All diagrams of a layer share their axes; the margin keeps the last point off the frame.
     let largest = 1.05 * deaths.fold(0.0, f64::max);
-    // A tubelet of several frames has one diagram; the last frame none if the model was not shown it.
+    // All frames of a tubelet share one diagram. The last frame has none if it was not part of the model input.
     let frames_per_step = (n_frames / first.layers[layer].len()).max(1);
-    let diagrams = of_arms.iter().map(|(arm, shown)| {
-        let steps = shown.layers[layer].iter().enumerate();
-        let plots = steps.map(|(step, found)| {
+    let diagrams = with_topology.iter().map(|(title, clip)| {
+        let steps = clip.layers[layer].iter().enumerate();
+        let plots = steps.map(|(step, topology)| {
             let first = step * frames_per_step;
             let when = Condition::between("frame", first, first + frames_per_step - 1);
             let title = format!("layer {layer}, frame {first}");
             shown_when(
                 &when,
-                diagram_plot(&found.diagrams, &title, "Jensen-Shannon", largest),
+                diagram_plot(&topology.diagrams, &title, "Jensen-Shannon", largest),
             )
         });
         let plots: Vec<Markup> = plots.collect();
         let last = Condition::between("frame", plots.len() * frames_per_step, n_frames);
         let body = html! {
             @for plot in &plots { (plot) }
-            (shown_when(&last, html! { p { "The model is not shown this frame." } }))
+            (shown_when(&last, html! { p { "This frame is not part of the model input." } }))
         };
-        figure(body, arm)
+        figure(body, title)
     });
     let mut plot = LinePlot::new(
         format!("Distance to the next frame, layer {layer}"),
         "frame",
         "2-Wasserstein (mean tree edge)",
     );
-    for (arm, shown) in &of_arms {
-        for (dim, distances) in shown.distances[layer].iter().enumerate() {
+    for (title, clip) in &with_topology {
+        for (dim, distances) in clip.distances[layer].iter().enumerate() {
             let points = distances.iter().enumerate().map(|(step, distance)| {
+                // Halfway between the two steps that are compared.
                 let between = (step + 1) * frames_per_step;
                 PlotPoint::new(between as f64 - 0.5, distance.unwrap_or(f64::NAN))
             });
-            plot = plot.series(Series::new(format!("{arm}, H{dim}"), points.collect()));
+            plot = plot.series(Series::new(format!("{title}, H{dim}"), points.collect()));
         }
     }
     for frame in 0..n_frames {
-        plot = plot.marker(frame as f64, Condition::of("frame", frame));
+        plot = plot.marker(frame as f64, Condition::equals("frame", frame));
     }
     html! {
         (side_by_side(diagrams))

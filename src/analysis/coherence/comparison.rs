@@ -1,197 +1,224 @@
-//! Arm beside arm: means with their intervals, and differences seed by seed and clip by clip.
+//! Comparison of arms: means with intervals, and paired differences from the first arm.
 
-use super::arms::{Arm, RunReading};
-use super::paired::Tables;
-use super::reading::mean;
+use super::arms::{Arm, RunMeasurement};
+use super::guards::Guard;
+use super::measurement::{GapCurve, mean};
+use super::metric_tables::MetricTables;
 use super::suite::Suite;
-use crate::coherence::Metric;
+use crate::coherence::ClipMetric;
 use crate::error::Result;
 use crate::statistics::PairedComparison;
 
-/// Differences of shares of frames that make no difference.
-pub const MARGIN: f64 = 0.015;
+/// Equivalence margin for metrics that are fractions of frames: smaller differences would not matter.
+pub const EQUIVALENCE_MARGIN: f64 = 0.015;
 
-/// Metrics that are shares of frames.
-pub(super) const SHARES: [&str; 3] = ["accuracy", "flip_rate", "flip_rate_to_first"];
+/// Names of the metrics that are fractions of frames.
+pub(super) const FRACTION_METRICS: [&str; 3] = ["accuracy", "flip_rate", "flip_rate_to_first"];
 
-/// What was found of all arms.
+/// Means, guards and differences of all arms.
 #[derive(Debug, Clone)]
-pub struct Comparisons {
-    /// The arms; the others are compared with the first.
+pub struct ArmComparisons {
+    /// Arms; the others are compared with the first.
     pub arms: Vec<Arm>,
-    /// What was measured.
-    pub metrics: Vec<Metric>,
-    /// By arm and metric.
-    pub levels: Vec<Vec<Level>>,
-    /// By metric, of the true frames; empty for classifiers.
+    /// Metrics, in the order of all values.
+    pub metrics: Vec<ClipMetric>,
+    /// Mean and interval by arm and metric.
+    pub means: Vec<Vec<ArmMean>>,
+    /// Mean over the clips by metric, for the true frames; empty for classifiers.
     pub truth: Vec<f64>,
-    /// Groups of the clips.
+    /// Groups of clips; empty if there is only one.
     pub groups: Vec<String>,
-    /// By arm, group and metric; not a number where no clip has one.
+    /// Mean by arm, group and metric; NaN where no clip has a value.
     pub by_group: Vec<Vec<Vec<f64>>>,
-    /// By arm: title, and mean over seeds and clips by gap.
-    pub curves: Vec<Vec<(&'static str, Vec<f64>)>>,
-    /// Title, and mean over the clips by gap, of the true frames.
-    pub truth_curves: Vec<(&'static str, Vec<f64>)>,
-    /// By arm, those of all runs.
+    /// Curves of each arm: mean over seeds and clips by gap between frames.
+    pub curves: Vec<Vec<MeanCurve>>,
+    /// Curves of the true frames: mean over the clips by gap; empty for classifiers.
+    pub truth_curves: Vec<MeanCurve>,
+    /// Guards by arm, over all of its runs.
     pub guards: Vec<Vec<ArmGuard>>,
-    /// Of every arm but the first.
+    /// Differences from the first arm, for every other arm.
     pub differences: Vec<ArmDifferences>,
 }
 
-/// A mean, and where it lies with a confidence of 95 %.
+/// A quantity of two frames by the gap between them, as a mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeanCurve {
+    /// Name of the quantity.
+    pub title: &'static str,
+    /// Mean at gaps of 1, 2, ... frames.
+    pub by_gap: Vec<f64>,
+}
+
+/// Mean of a metric over seeds and clips, with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
-    /// Over seeds and clips; not a number if no clip has one.
+pub struct ArmMean {
+    /// Mean over seeds and clips; NaN if no clip has a value.
     pub mean: f64,
-    /// Over both; of one seed over the clips alone. `None` below two.
+    /// Interval `[low, high]` over seeds and clips, or over clips if there is one seed; `None` with a single value.
     pub interval: Option<[f64; 2]>,
-    /// Clips that have a number in every run.
+    /// Number of clips with a value in every run.
     pub n_clips: usize,
 }
 
-/// A guard of an arm's runs.
+/// A guard over all runs of an arm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArmGuard {
-    /// As people read it.
+    /// Displayed name.
     pub title: &'static str,
-    /// What it should be.
+    /// Required range, as text.
     pub expected: String,
-    /// Mean over the runs.
+    /// Mean of the value over the runs.
     pub mean: f64,
-    /// Runs in which it holds.
+    /// Number of runs in which the guard holds.
     pub n_holding: usize,
-    /// Runs.
+    /// Number of runs.
     pub n_runs: usize,
 }
 
-/// An arm against the first, of the seeds that both have.
+/// Paired differences of an arm from the first arm, over their common seeds.
 #[derive(Debug, Clone)]
 pub struct ArmDifferences {
-    /// Place of the arm.
+    /// Index of the arm.
     pub arm: usize,
-    /// The seeds that both have.
+    /// Seeds that both arms have.
     pub seeds: Vec<u64>,
-    /// By metric; `None` where no clip has a number in every run.
-    pub of_metrics: Vec<Option<Difference>>,
-    /// By group and metric.
-    pub of_groups: Vec<Vec<Option<Difference>>>,
+    /// Difference by metric; `None` where no clip has a value in every run.
+    pub by_metric: Vec<Option<Difference>>,
+    /// Difference by group and metric.
+    pub by_group: Vec<Vec<Option<Difference>>>,
 }
 
-/// One difference; of what should be as in the true frames, of the distances from that.
+/// Paired difference of one metric.
+///
+/// Metrics with a true value are compared by their distance from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Over seeds and clips; of one seed its clips stand in for seeds, and the training is not tested.
-    pub found: PairedComparison,
-    /// The p-value adjusted by Holm's method for all metrics that are evidence; `None` of others.
+    /// Comparison over seeds and clips. With one seed the clips take the place of the seeds, so that nothing can be
+    /// concluded about another training.
+    pub comparison: PairedComparison,
+    /// P-value adjusted by Holm's method over all metrics that are evidence; `None` for other metrics.
     pub adjusted_p_value: Option<f64>,
 }
 
 impl ArmDifferences {
-    /// Whether there is one seed alone, and nothing can be said of another training.
-    pub fn is_of_one_seed(&self) -> bool {
+    /// True if the arms have only one seed in common; nothing can then be concluded about another training.
+    pub fn has_one_seed(&self) -> bool {
         self.seeds.len() == 1
     }
 }
 
-impl Comparisons {
-    /// Compares.
-    ///
+impl ArmComparisons {
+    /// Computes means, guards and differences from the first arm.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if an arm has no run, or none of
-    /// the first arm's seeds.
-    pub fn new(runs: &[RunReading], arms: &[Arm], suite: &Suite) -> Result<Self> {
-        let metrics = runs[0].reading.metrics.clone();
+    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if an arm has no runs, or no
+    /// seed in common with the first arm.
+    pub fn new(runs: &[RunMeasurement], arms: &[Arm], suite: &Suite) -> Result<Self> {
+        let metrics = runs[0].measurement.metrics.clone();
+        // With a single group, its means would repeat those of all clips.
         let groups: Vec<String> = match suite.groups()[..] {
             [_] => Vec::new(),
             ref groups => groups.iter().map(|&group| group.to_owned()).collect(),
         };
-        let tables = Tables { runs, suite };
-        let levels = |arm: &Arm| -> Result<Vec<Level>> {
-            let of_metric = |metric| tables.level(arm, metric);
-            (0..metrics.len()).map(of_metric).collect()
-        };
-        let levels = arms.iter().map(levels).collect::<Result<_>>()?;
+        let tables = MetricTables { runs, suite };
+        let means = arms
+            .iter()
+            .map(|arm| {
+                (0..metrics.len())
+                    .map(|metric| tables.mean(arm, metric))
+                    .collect()
+            })
+            .collect::<Result<_>>()?;
         let by_group = arms.iter().map(|arm| {
-            let of_group = |group: &String| {
+            let group_means = |group: &String| {
                 (0..metrics.len())
                     .map(|metric| tables.mean_of_group(arm, metric, group))
                     .collect()
             };
-            groups.iter().map(of_group).collect()
+            groups.iter().map(group_means).collect()
         });
         let differences = (1..arms.len())
             .map(|arm| tables.differences(&arms[0], arm, &arms[arm], &metrics, &groups));
         Ok(Self {
             by_group: by_group.collect(),
             differences: differences.collect::<Result<_>>()?,
-            truth: truth_of(runs, metrics.len()),
+            truth: true_means(runs, metrics.len()),
             truth_curves: runs[0]
-                .reading
+                .measurement
                 .curves
                 .iter()
                 .filter(|curve| !curve.truth.is_empty())
-                .map(|curve| (curve.title, curve.means_of_truth()))
+                .map(|curve| MeanCurve {
+                    title: curve.title,
+                    by_gap: curve.true_means(),
+                })
                 .collect(),
-            curves: arms.iter().map(|arm| curves_of(runs, arm)).collect(),
-            guards: arms.iter().map(|arm| guards_of(runs, arm)).collect(),
+            curves: arms.iter().map(|arm| mean_curves(runs, arm)).collect(),
+            guards: arms.iter().map(|arm| arm_guards(runs, arm)).collect(),
             arms: arms.to_vec(),
             metrics,
-            levels,
+            means,
             groups,
         })
     }
 }
 
-fn truth_of(runs: &[RunReading], n_metrics: usize) -> Vec<f64> {
-    let truth = &runs[0].reading.truth;
+/// Mean of each metric over the true frames of all clips.
+fn true_means(runs: &[RunMeasurement], n_metrics: usize) -> Vec<f64> {
+    let truth = &runs[0].measurement.truth;
     if truth.is_empty() {
         return Vec::new();
     }
-    // The topology of attention has no truth.
-    let of = |metric: usize| mean(truth.iter().map(|clip| clip.get(metric).copied().flatten()));
-    (0..n_metrics).map(of).collect()
+    // Metrics of attention have no true values: the lists of the true frames end before them.
+    let true_mean =
+        |metric: usize| mean(truth.iter().map(|clip| clip.get(metric).copied().flatten()));
+    (0..n_metrics).map(true_mean).collect()
 }
 
-fn curves_of(runs: &[RunReading], arm: &Arm) -> Vec<(&'static str, Vec<f64>)> {
-    let of_runs: Vec<_> = arm
+/// Mean over runs of the curves of an arm.
+fn mean_curves(runs: &[RunMeasurement], arm: &Arm) -> Vec<MeanCurve> {
+    let by_run: Vec<&Vec<GapCurve>> = arm
         .runs
         .values()
-        .map(|&run| &runs[run].reading.curves)
+        .map(|&run| &runs[run].measurement.curves)
         .collect();
-    let titles = of_runs.first().into_iter().flat_map(|curves| curves.iter());
-    titles
+    let first_run = by_run.first().into_iter().flat_map(|curves| curves.iter());
+    first_run
         .map(|curve| {
             let title = curve.title;
-            let same = of_runs
+            let means: Vec<Vec<f64>> = by_run
                 .iter()
-                .filter_map(|curves| curves.iter().find(|curve| curve.title == title));
-            let means: Vec<Vec<f64>> = same.map(super::reading::GapCurve::means).collect();
+                .filter_map(|curves| curves.iter().find(|curve| curve.title == title))
+                .map(GapCurve::means)
+                .collect();
             let n_gaps = means.iter().map(Vec::len).min().unwrap_or_default();
-            let at = |gap: usize| mean(means.iter().map(|means| Some(means[gap])));
-            (title, (0..n_gaps).map(at).collect())
+            let mean_at = |gap: usize| mean(means.iter().map(|means| Some(means[gap])));
+            MeanCurve {
+                title,
+                by_gap: (0..n_gaps).map(mean_at).collect(),
+            }
         })
         .collect()
 }
 
-fn guards_of(runs: &[RunReading], arm: &Arm) -> Vec<ArmGuard> {
-    let of_runs: Vec<_> = arm
+/// Guards of an arm, each over all runs.
+fn arm_guards(runs: &[RunMeasurement], arm: &Arm) -> Vec<ArmGuard> {
+    let by_run: Vec<&Vec<Guard>> = arm
         .runs
         .values()
-        .map(|&run| &runs[run].reading.guards)
+        .map(|&run| &runs[run].measurement.guards)
         .collect();
-    let n_guards = of_runs.first().map_or(0, |guards| guards.len());
+    let n_guards = by_run.first().map_or(0, |guards| guards.len());
     (0..n_guards)
-        .map(|place| {
-            let same = || of_runs.iter().map(|guards| &guards[place]);
+        .map(|index| {
+            let over_runs = || by_run.iter().map(|guards| &guards[index]);
             ArmGuard {
-                title: of_runs[0][place].title,
-                expected: of_runs[0][place].expected.clone(),
-                mean: mean(same().map(|guard| guard.value)),
-                n_holding: same().filter(|guard| guard.holds).count(),
-                n_runs: of_runs.len(),
+                title: by_run[0][index].title,
+                expected: by_run[0][index].expected.clone(),
+                mean: mean(over_runs().map(|guard| guard.value)),
+                n_holding: over_runs().filter(|guard| guard.holds).count(),
+                n_runs: by_run.len(),
             }
         })
         .collect()

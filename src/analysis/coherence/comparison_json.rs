@@ -1,16 +1,16 @@
-//! Comparisons for other programs.
+//! Comparisons of arms as JSON.
 
 use serde_json::{Value, json};
 
-use super::comparison::{Comparisons, Difference};
+use super::comparison::{ArmComparisons, Difference};
 use crate::statistics::PairedComparison;
 
-impl Comparisons {
-    /// All of it, for other programs.
+impl ArmComparisons {
+    /// The comparisons as a JSON array with one object for each arm.
     pub fn to_json(&self) -> Value {
         let finite = |value: f64| Some(value).filter(|value| value.is_finite());
-        let difference = |found: &Option<Difference>| {
-            found.as_ref().map(|difference| {
+        let difference = |difference: &Option<Difference>| {
+            difference.as_ref().map(|difference| {
                 let PairedComparison {
                     n_seeds,
                     n_units,
@@ -21,7 +21,7 @@ impl Comparisons {
                     effect_size,
                     n_seeds_for_80_percent_power,
                     ref equivalence,
-                } = difference.found;
+                } = difference.comparison;
                 json!({
                     "n_pairs": n_seeds,
                     "n_clips": n_units,
@@ -33,7 +33,7 @@ impl Comparisons {
                     "effect_size": effect_size.map(|size| size.d_z),
                     "corrected_effect_size": effect_size.and_then(|size| size.corrected),
                     "n_seeds_for_80_percent_power": n_seeds_for_80_percent_power,
-                    "equivalence_p_value": equivalence.as_ref().map(|found| found.p_value),
+                    "equivalence_p_value": equivalence.as_ref().map(|test| test.p_value),
                 })
             })
         };
@@ -45,30 +45,30 @@ impl Comparisons {
                 .zip(values);
             Value::Object(named.collect())
         };
-        let arms = self.arms.iter().enumerate().map(|(place, arm)| {
-            let levels = self.levels[place].iter().map(|level| {
-                json!({ "mean": finite(level.mean), "interval": level.interval, "n_clips": level.n_clips })
+        let arms = self.arms.iter().enumerate().map(|(index, arm)| {
+            let means = self.means[index].iter().map(|mean| {
+                json!({ "mean": finite(mean.mean), "interval": mean.interval, "n_clips": mean.n_clips })
             });
-            let groups = self.groups.iter().zip(&self.by_group[place]).map(|(group, means)| {
+            let groups = self.groups.iter().zip(&self.by_group[index]).map(|(group, means)| {
                 let means = means.iter().map(|&mean| json!(finite(mean))).collect();
                 (group.clone(), by_name(means))
             });
-            let against_first = self.differences.iter().find(|found| found.arm == place).map(|found| {
-                let groups = self.groups.iter().zip(&found.of_groups).map(|(group, of_group)| {
-                    (group.clone(), by_name(of_group.iter().map(|d| json!(difference(d))).collect()))
+            let against_first = self.differences.iter().find(|differences| differences.arm == index).map(|differences| {
+                let groups = self.groups.iter().zip(&differences.by_group).map(|(group, by_metric)| {
+                    (group.clone(), by_name(by_metric.iter().map(|d| json!(difference(d))).collect()))
                 });
                 json!({
-                    "seeds": found.seeds,
-                    "metrics": by_name(found.of_metrics.iter().map(|d| json!(difference(d))).collect()),
+                    "seeds": differences.seeds,
+                    "metrics": by_name(differences.by_metric.iter().map(|d| json!(difference(d))).collect()),
                     "groups": groups.collect::<serde_json::Map<_, _>>(),
                 })
             });
             json!({
                 "name": arm.name,
                 "seeds": arm.runs.keys().collect::<Vec<_>>(),
-                "levels": by_name(levels.collect()),
+                "means": by_name(means.collect()),
                 "groups": groups.collect::<serde_json::Map<_, _>>(),
-                "less_the_first": against_first,
+                "difference_from_first": against_first,
             })
         });
         arms.collect()

@@ -1,4 +1,4 @@
-//! What a report leaves beside its page: numbers, TensorBoard, clips that play.
+//! Files of a coherence report: page, numbers, TensorBoard events and animated clips.
 
 use std::fmt::Display;
 use std::io;
@@ -6,35 +6,43 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::arms::RunReading;
-use super::comparison::Comparisons;
+use super::arms::RunMeasurement;
+use super::comparison::ArmComparisons;
 use super::page::page;
 use super::suite::Suite;
 use crate::coherence::most_probable;
 use crate::model::Task;
-use crate::report::{ClipPanel, Picture, clip_animation};
+use crate::report::{ClipPanel, EncodedImage, clip_animation};
 use crate::run::{EventWriter, write_atomically};
 
-/// Clips of each group that are shown.
-const N_SHOWN_OF_GROUP: usize = 2;
+/// Number of clips of each group that the report shows.
+const N_REPORTED_OF_GROUP: usize = 2;
 
-/// Clips shown in all.
-const MAX_SHOWN: usize = 40;
+/// Largest number of clips that the report shows.
+const MAX_REPORTED: usize = 40;
 
-/// Places of the clips of a suite that are shown: the first of each group, a group after the other.
-pub fn shown_clips(suite: &Suite) -> Vec<usize> {
+/// Indices of the clips that the report shows: the first of each group, one group after another.
+pub fn reported_clips(suite: &Suite) -> Vec<usize> {
     let groups = suite.groups();
     let n_of_group = match groups.len() {
-        0 | 1 => MAX_SHOWN / 2,
-        _ => N_SHOWN_OF_GROUP,
+        0 | 1 => MAX_REPORTED / 2,
+        _ => N_REPORTED_OF_GROUP,
     };
-    let of_group = |group: &&str| {
-        let clips = suite.clips.iter().enumerate();
-        let of_group = clips.filter(|(_, clip)| clip.group == *group);
-        let of_group = of_group.map(|(place, _)| place).take(n_of_group);
-        of_group.collect::<Vec<_>>()
+    let first_of_group = |group: &&str| -> Vec<usize> {
+        suite
+            .clips
+            .iter()
+            .enumerate()
+            .filter(|(_, clip)| clip.group == *group)
+            .map(|(index, _)| index)
+            .take(n_of_group)
+            .collect()
     };
-    groups.iter().flat_map(of_group).take(MAX_SHOWN).collect()
+    groups
+        .iter()
+        .flat_map(first_of_group)
+        .take(MAX_REPORTED)
+        .collect()
 }
 
 /// Writes the report: `report.html`, `coherence.json`, `clips/*.gif` and `tensorboard/`.
@@ -46,44 +54,52 @@ pub fn write_report(
     directory: &Path,
     command: &str,
     suite: &Suite,
-    runs: &[RunReading],
-    comparisons: &Comparisons,
+    runs: &[RunMeasurement],
+    comparisons: &ArmComparisons,
 ) -> Result<(), String> {
     let clips = directory.join("clips");
     std::fs::create_dir_all(&clips).map_err(cannot_write(&clips))?;
     let write =
         |path: &Path, bytes: &[u8]| write_atomically(path, bytes).map_err(cannot_write(path));
-    let pictures = pictures(suite, runs, comparisons);
-    for (name, picture) in &pictures {
-        write(&clips.join(format!("{name}.gif")), &picture.bytes)?;
+    let animations = animations(suite, runs, comparisons);
+    for (name, animation) in &animations {
+        write(&clips.join(format!("{name}.gif")), &animation.bytes)?;
     }
     let events = directory.join("tensorboard");
-    write_events(&events, comparisons, &pictures).map_err(cannot_write(&events))?;
+    write_events(&events, comparisons, &animations).map_err(cannot_write(&events))?;
     let numbers = json(command, suite, runs, comparisons);
-    let numbers = serde_json::to_vec_pretty(&numbers).expect("numbers can be written");
+    let numbers = serde_json::to_vec_pretty(&numbers).expect("JSON values can always be written");
     write(&directory.join("coherence.json"), &numbers)?;
     let page = page(command, suite, runs, comparisons).to_html();
     write(&directory.join("report.html"), page.as_bytes())
 }
 
-/// All numbers, for other programs.
-fn json(command: &str, suite: &Suite, runs: &[RunReading], comparisons: &Comparisons) -> Value {
+/// All numbers, for `coherence.json`.
+fn json(
+    command: &str,
+    suite: &Suite,
+    runs: &[RunMeasurement],
+    comparisons: &ArmComparisons,
+) -> Value {
     let finite = |value: &Option<f64>| value.filter(|value| value.is_finite());
-    let of_run = |run: &RunReading| {
-        let reading = &run.reading;
-        let columns = reading.metrics.iter().enumerate();
+    let run_json = |run: &RunMeasurement| {
+        let measurement = &run.measurement;
+        let columns = measurement.metrics.iter().enumerate();
         let clips: serde_json::Map<String, Value> = columns
-            .map(|(place, metric)| {
-                let column = reading.values.iter().map(|values| finite(&values[place]));
+            .map(|(index, metric)| {
+                let column = measurement
+                    .values
+                    .iter()
+                    .map(|values| finite(&values[index]));
                 (metric.name.to_owned(), json!(column.collect::<Vec<_>>()))
             })
             .collect();
-        let curves = reading.curves.iter().map(|curve| {
+        let curves = measurement.curves.iter().map(|curve| {
             let means = curve.means().into_iter().map(Some);
             let means: Vec<Option<f64>> = means.map(|mean| finite(&mean)).collect();
             json!({ "title": curve.title, "by_gap": means })
         });
-        let guards = reading.guards.iter().map(|guard| {
+        let guards = measurement.guards.iter().map(|guard| {
             json!({
                 "name": guard.name,
                 "value": guard.value,
@@ -117,7 +133,7 @@ fn json(command: &str, suite: &Suite, runs: &[RunReading], comparisons: &Compari
         "clips": clips.collect::<Vec<_>>(),
         "source": suite.source,
         "metrics": metrics.collect::<Vec<_>>(),
-        "runs": runs.iter().map(of_run).collect::<Vec<_>>(),
+        "runs": runs.iter().map(run_json).collect::<Vec<_>>(),
         "arms": comparisons.to_json(),
     })
 }
@@ -126,43 +142,46 @@ fn cannot_write<E: Display>(path: &Path) -> impl Fn(E) -> String {
     move |error| format!("{}: cannot be written: {error}", path.display())
 }
 
-/// A folder of event files for each arm: means and their intervals' ends, by group too, and the clips.
+/// Writes the event files, one directory for each arm: means, means by group, curves and clips.
 fn write_events(
     directory: &Path,
-    comparisons: &Comparisons,
-    pictures: &[(String, Picture)],
+    comparisons: &ArmComparisons,
+    animations: &[(String, EncodedImage)],
 ) -> io::Result<()> {
+    // Events of an older report would be drawn together with the new ones.
     if directory.is_dir() {
         std::fs::remove_dir_all(directory)?;
     }
-    for (place, arm) in comparisons.arms.iter().enumerate() {
+    for (index, arm) in comparisons.arms.iter().enumerate() {
         let mut events = EventWriter::create(&directory.join(&arm.name))?;
-        for (metric, level) in comparisons.metrics.iter().zip(&comparisons.levels[place]) {
-            if level.mean.is_finite() {
-                events.scalar(&format!("coherence/{}", metric.name), level.mean, 0)?;
+        for (metric, mean) in comparisons.metrics.iter().zip(&comparisons.means[index]) {
+            if mean.mean.is_finite() {
+                events.scalar(&format!("coherence/{}", metric.name), mean.mean, 0)?;
             }
         }
-        for (group, levels) in comparisons.groups.iter().zip(&comparisons.by_group[place]) {
-            for (metric, mean) in comparisons.metrics.iter().zip(levels) {
+        for (group, means) in comparisons.groups.iter().zip(&comparisons.by_group[index]) {
+            for (metric, mean) in comparisons.metrics.iter().zip(means) {
                 if mean.is_finite() {
                     events.scalar(&format!("coherence_of_{group}/{}", metric.name), *mean, 0)?;
                 }
             }
         }
-        for (title, curve) in &comparisons.curves[place] {
+        for curve in &comparisons.curves[index] {
             for (gap, mean) in curve
+                .by_gap
                 .iter()
                 .enumerate()
                 .filter(|(_, mean)| mean.is_finite())
             {
-                let tag = format!("coherence_by_gap/{}", title.replace(' ', "_"));
+                let tag = format!("coherence_by_gap/{}", curve.title.replace(' ', "_"));
                 events.scalar(&tag, *mean, gap + 1)?;
             }
         }
-        if place == 0 {
-            for (name, picture) in pictures {
-                let size = [picture.width, picture.height];
-                events.image(&format!("clips/{name}"), size, &picture.bytes, 0)?;
+        // The clips show all arms side by side, so they are logged only once.
+        if index == 0 {
+            for (name, animation) in animations {
+                let size = [animation.width, animation.height];
+                events.image(&format!("clips/{name}"), size, &animation.bytes, 0)?;
             }
         }
         events.flush()?;
@@ -170,45 +189,47 @@ fn write_events(
     Ok(())
 }
 
-/// The first clip of each group as the first run of every arm has it, side by side: what it predicts, or
-/// what it says of each frame.
-fn pictures(
+/// Class predicted by one arm, or its predicted frames, for an animation.
+struct ArmPanel<'a> {
+    arm: &'a str,
+    run: &'a RunMeasurement,
+    /// Predicted class of each frame, as text; empty for frame predictors.
+    captions: Vec<String>,
+}
+
+/// Animations of the first clip of each group, by name: predictions of the first run of every arm, side by side.
+fn animations(
     suite: &Suite,
-    runs: &[RunReading],
-    comparisons: &Comparisons,
-) -> Vec<(String, Picture)> {
+    runs: &[RunMeasurement],
+    comparisons: &ArmComparisons,
+) -> Vec<(String, EncodedImage)> {
     let spec = suite.spec;
-    let mut seen: Vec<&str> = Vec::new();
-    let mut pictures = Vec::new();
-    let n_shown = runs.first().map_or(0, |run| run.reading.shown.len());
-    for place in 0..n_shown {
-        let clip = &suite.clips[runs[0].reading.shown[place].index];
-        if seen.contains(&&*clip.group) {
+    let mut groups: Vec<&str> = Vec::new();
+    let mut animations = Vec::new();
+    let n_reported = runs
+        .first()
+        .map_or(0, |run| run.measurement.reported_clips.len());
+    for position in 0..n_reported {
+        let clip = &suite.clips[runs[0].measurement.reported_clips[position].index];
+        if groups.contains(&&*clip.group) {
             continue;
         }
-        seen.push(&clip.group);
-        let of_arms: Vec<(&str, &RunReading, Vec<String>)> = comparisons
+        groups.push(&clip.group);
+        let arms: Vec<ArmPanel> = comparisons
             .arms
             .iter()
             .filter_map(|arm| {
                 let run = &runs[*arm.runs.values().next()?];
-                let rows = run.reading.shown[place]
-                    .probabilities
-                    .chunks_exact(spec.n_classes);
-                let said = rows.map(|row| {
-                    let class = most_probable(row);
-                    format!("says {class} ({:.0} %)", 100.0 * row[class])
-                });
-                let mut said: Vec<String> = said.collect();
-                if said.len() == 1 {
-                    said = vec![said.remove(0); spec.n_frames];
-                }
-                Some((&*arm.name, run, said))
+                Some(ArmPanel {
+                    arm: &arm.name,
+                    run,
+                    captions: captions(suite, run, position),
+                })
             })
             .collect();
         let mut panels = Vec::new();
-        for (arm, run, said) in &of_arms {
-            if run.reading.task == Task::PredictNextFrame {
+        for ArmPanel { arm, run, captions } in &arms {
+            if run.measurement.task == Task::PredictNextFrame {
                 if panels.is_empty() {
                     panels.push(ClipPanel {
                         title: "true",
@@ -219,7 +240,7 @@ fn pictures(
                 }
                 panels.push(ClipPanel {
                     title: arm,
-                    pixels: &run.reading.shown[place].predicted,
+                    pixels: &run.measurement.reported_clips[position].predicted,
                     first_frame: 1,
                     captions: &[],
                 });
@@ -228,7 +249,7 @@ fn pictures(
                     title: arm,
                     pixels: &clip.sample.pixels,
                     first_frame: 0,
-                    captions: said,
+                    captions,
                 });
             }
         }
@@ -237,7 +258,24 @@ fn pictures(
             group => group,
         };
         let shape = [spec.n_channels, spec.height, spec.width];
-        pictures.push((name.to_owned(), clip_animation(&panels, shape, &[], "", "")));
+        animations.push((name.to_owned(), clip_animation(&panels, shape, &[], "", "")));
     }
-    pictures
+    animations
+}
+
+/// Predicted class of each frame of a reported clip, as text.
+fn captions(suite: &Suite, run: &RunMeasurement, position: usize) -> Vec<String> {
+    let probabilities = &run.measurement.reported_clips[position].probabilities;
+    let mut captions: Vec<String> = probabilities
+        .chunks_exact(suite.spec.n_classes)
+        .map(|row| {
+            let class = most_probable(row);
+            format!("predicted {class} ({:.0} %)", 100.0 * row[class])
+        })
+        .collect();
+    // One class for the whole clip stands below every frame.
+    if captions.len() == 1 {
+        captions = vec![captions.remove(0); suite.spec.n_frames];
+    }
+    captions
 }

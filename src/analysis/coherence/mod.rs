@@ -1,21 +1,25 @@
-//! Temporal coherence of what models make of clips.
+//! Temporal coherence of models on clips: how steady predicted frames, classes and attention are over time.
 
 mod arms;
 mod browser;
-mod clip_reading;
+mod clip_measurement;
 mod comparison;
 mod comparison_json;
 mod files;
 mod frame_distances;
-mod guard;
+mod guards;
+mod measurement;
+mod metric_tables;
 mod page;
-mod paired;
-mod reading;
 mod suite;
 
-pub use arms::{Arm, RunInfo, RunReading, arms, differences};
-pub use comparison::{ArmDifferences, ArmGuard, Comparisons, Difference, Level, MARGIN};
-pub use files::{shown_clips, write_report};
-pub use guard::Guard;
-pub use reading::{GapCurve, Reading, ShownClip, TRAINED, Watch, read};
+pub use arms::{
+    Arm, RunInfo, RunMeasurement, SettingDifference, group_into_arms, setting_differences,
+};
+pub use comparison::{
+    ArmComparisons, ArmDifferences, ArmGuard, ArmMean, Difference, EQUIVALENCE_MARGIN, MeanCurve,
+};
+pub use files::{reported_clips, write_report};
+pub use guards::Guard;
+pub use measurement::{FRAME_DISTANCE_METRICS, GapCurve, Measurement, ReportedClip, measure};
 pub use suite::{Suite, SuiteClip};

@@ -1,46 +1,54 @@
-//! The report's page.
+//! The page of a coherence report.
 
 use maud::{Markup, html};
 
-use super::arms::{RunReading, differences};
+use super::arms::{RunMeasurement, setting_differences};
 use super::browser::browser;
-use super::comparison::{ArmDifferences, Comparisons, Difference, Level, MARGIN};
+use super::comparison::{
+    ArmComparisons, ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN, MeanCurve,
+};
 use super::suite::Suite;
-use crate::coherence::{Better, Metric, Role};
+use crate::coherence::{Better, ClipMetric, Role};
+use crate::counted::counted;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
     side_by_side,
 };
 use crate::report::plot::{IntervalPlot, IntervalRow, LinePlot, PlotPoint, Series};
 
-/// The page.
+/// Builds the page with all its sections.
 pub(super) fn page(
     command: &str,
     suite: &Suite,
-    runs: &[RunReading],
-    comparisons: &Comparisons,
+    runs: &[RunMeasurement],
+    comparisons: &ArmComparisons,
 ) -> Page {
     let names: Vec<&str> = comparisons.arms.iter().map(|arm| &*arm.name).collect();
     let lead = format!(
-        "{} clips of {} frames ({}), {} run{}.",
-        suite.clips.len(),
-        suite.spec.n_frames,
+        "{} of {} ({}), {}.",
+        counted(suite.clips.len(), "clip"),
+        counted(suite.spec.n_frames, "frame"),
         suite.source,
-        runs.len(),
-        if runs.len() == 1 { "" } else { "s" }
+        counted(runs.len(), "run"),
     );
     let title = format!("Temporal coherence: {}", names.join(", "));
     let mut page = Page::new(title, lead)
-        .section(Section::new("Steady, or frozen?", guards(comparisons)))
-        .section(Section::new("Means", levels(comparisons)));
-    for of_arm in &comparisons.differences {
+        .section(Section::new(
+            "Guards against constant outputs",
+            guards(comparisons),
+        ))
+        .section(Section::new("Means", means(comparisons)));
+    for arm_differences in &comparisons.differences {
         let heading = match comparisons.differences.len() {
             1 => "Differences".to_owned(),
-            _ => format!("Differences of {}", comparisons.arms[of_arm.arm].name),
+            _ => format!(
+                "Differences: {}",
+                comparisons.arms[arm_differences.arm].name
+            ),
         };
         page = page.section(Section::new(
             heading,
-            difference_section(comparisons, of_arm),
+            difference_section(comparisons, arm_differences),
         ));
     }
     if !comparisons.groups.is_empty() {
@@ -57,10 +65,11 @@ pub(super) fn page(
         "Runs",
         runs_section(command, runs, comparisons),
     ))
-    .section(Section::new("What the numbers are", glossary(comparisons)))
+    .section(Section::new("Metrics", metric_table(comparisons)))
 }
 
-fn guards(comparisons: &Comparisons) -> Markup {
+/// Table of the guards.
+fn guards(comparisons: &ArmComparisons) -> Markup {
     let columns = vec![
         Column::text("Arm"),
         Column::text("Guard"),
@@ -71,10 +80,17 @@ fn guards(comparisons: &Comparisons) -> Markup {
     let mut table = Table::new("Guards", columns);
     for (arm, guards) in comparisons.arms.iter().zip(&comparisons.guards) {
         for guard in guards {
-            let holds = match guard.n_holding == guard.n_runs {
-                true => format!("yes, in {} of {}", guard.n_holding, guard.n_runs),
-                false => format!("NO, in {} of {}", guard.n_holding, guard.n_runs),
+            // Capitals make a failed guard stand out in a long table.
+            let verdict = if guard.n_holding == guard.n_runs {
+                "yes"
+            } else {
+                "NO"
             };
+            let holds = format!(
+                "{verdict}, in {} of {}",
+                guard.n_holding,
+                counted(guard.n_runs, "run")
+            );
             let cells = [
                 &*arm.name,
                 guard.title,
@@ -87,163 +103,174 @@ fn guards(comparisons: &Comparisons) -> Markup {
     }
     html! {
         p {
-            "An output that never changes is perfectly steady, and useless. What follows counts only where "
-            "these hold."
+            "An output that never changes is perfectly steady, but useless. The numbers below are meaningful only for "
+            "arms whose guards hold."
         }
         (table)
     }
 }
 
-fn levels(comparisons: &Comparisons) -> Markup {
+/// Table of means and intervals, one column for each arm.
+fn means(comparisons: &ArmComparisons) -> Markup {
     let mut columns = vec![Column::text("Metric")];
-    columns.extend(comparisons.arms.iter().map(|arm| {
-        let unit = match arm.runs.len() {
-            1 => "1 seed".to_owned(),
-            n => format!("{n} seeds"),
-        };
-        Column::number(&*arm.name, unit)
-    }));
+    columns.extend(
+        comparisons
+            .arms
+            .iter()
+            .map(|arm| Column::number(&*arm.name, counted(arm.runs.len(), "seed"))),
+    );
     let has_truth = !comparisons.truth.is_empty();
     if has_truth {
         columns.push(Column::number("True frames", ""));
     }
-    columns.push(Column::text("Good is"));
-    let mut table = Table::new("Mean over seeds and clips, and its 95 % interval", columns);
-    for (place, metric) in comparisons.metrics.iter().enumerate() {
-        let mut row = vec![named(metric)];
+    columns.push(Column::text("Better"));
+    let mut table = Table::new(
+        "Mean over seeds and clips, with 95 % confidence interval",
+        columns,
+    );
+    for (index, metric) in comparisons.metrics.iter().enumerate() {
+        let mut row = vec![title_with_unit(metric)];
         row.extend(
             comparisons
-                .levels
+                .means
                 .iter()
-                .map(|levels| level(&levels[place])),
+                .map(|means| mean_and_interval(&means[index])),
         );
         if has_truth {
-            row.push(number(comparisons.truth[place]));
+            row.push(number(comparisons.truth[index]));
         }
         row.push(direction(metric).to_owned());
         table = table.row(row);
     }
     html! {
-        p { "For the intervals seeds and clips are both drawn anew; the clips alone where there is one seed. Of "
-            "two to five seeds they are Student's, over the seeds." }
+        p { "With six or more seeds, intervals come from a bootstrap over seeds and clips; with two to five seeds, "
+            "from Student's t over the seeds. With one seed, the clips take the place of the seeds." }
         (table)
     }
 }
 
-fn level(level: &Level) -> String {
-    match level.interval {
-        Some([low, high]) => format!(
-            "{}\n{} to {}",
-            number(level.mean),
-            number(low),
-            number(high)
-        ),
-        None => number(level.mean),
+fn mean_and_interval(mean: &ArmMean) -> String {
+    match mean.interval {
+        Some([low, high]) => format!("{}\n{} to {}", number(mean.mean), number(low), number(high)),
+        None => number(mean.mean),
     }
 }
 
-/// What people call it, with its unit.
-fn named(metric: &Metric) -> String {
+/// Title of a metric with its unit.
+fn title_with_unit(metric: &ClipMetric) -> String {
     match metric.unit {
         "" => metric.title.to_owned(),
         unit => format!("{} ({unit})", metric.title),
     }
 }
 
-fn direction(metric: &Metric) -> &'static str {
+/// Direction in which a metric is better.
+fn direction(metric: &ClipMetric) -> &'static str {
     match (metric.role, metric.better) {
-        (Role::Trained, _) => "no evidence",
-        (_, Better::Lower) => "low",
-        (_, Better::Higher) => "high",
-        (_, Better::LikeTruth) => "as in the true frames",
+        (Role::Trained, _) => "not evidence",
+        (_, Better::Lower) => "lower",
+        (_, Better::Higher) => "higher",
+        (_, Better::LikeTruth) => "near the true frames",
     }
 }
 
-fn difference_section(comparisons: &Comparisons, of_arm: &ArmDifferences) -> Markup {
-    let [other, first] = [of_arm.arm, 0].map(|arm| &*comparisons.arms[arm].name);
+/// Table of the differences of one arm from the first.
+fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDifferences) -> Markup {
+    let [other, first] = [arm_differences.arm, 0].map(|arm| &*comparisons.arms[arm].name);
     let columns = vec![
         Column::text("Metric"),
         Column::number("Difference", "95 % interval"),
-        Column::number("p", "sign flips"),
-        Column::number("p", "Holm"),
-        Column::number("Effect size", "of the seeds"),
-        Column::number("Seeds needed", "80 % power"),
-        Column::number("p, equivalence", format!("±{MARGIN}")),
+        Column::number("p", "sign-flip test"),
+        Column::number("p", "Holm-adjusted"),
+        Column::number("Effect size", "d_z over seeds"),
+        Column::number("Seeds needed", "for 80 % power"),
+        Column::number(
+            "p, equivalence test",
+            format!("margin ±{EQUIVALENCE_MARGIN}"),
+        ),
     ];
-    let mut table = Table::new(format!("{other} less {first}"), columns);
+    let mut table = Table::new(format!("{other} minus {first}"), columns);
     let mut smallest = None;
-    for (metric, difference) in comparisons.metrics.iter().zip(&of_arm.of_metrics) {
+    for (metric, difference) in comparisons.metrics.iter().zip(&arm_differences.by_metric) {
         if let Some(difference) = difference {
-            smallest = Some(difference.found.smallest_p_value);
+            smallest = Some(difference.comparison.smallest_p_value);
             table = table.row(difference_row(metric, difference));
         }
     }
     html! {
         p {
-            @if of_arm.is_of_one_seed() {
-                strong { "One seed: " }
-                "intervals and p-values are over clips, and say nothing of another training."
+            @if arm_differences.has_one_seed() {
+                strong { "Only one seed: " }
+                "intervals and p-values are over clips, so nothing can be concluded about another training."
             } @else {
-                (of_arm.seeds.len()) " pairs of seeds on the same clips."
+                (counted(arm_differences.seeds.len(), "pair")) " of runs with the same seed, on the same clips."
                 @if let Some(smallest) = smallest {
-                    " With so many, no p-value is below " (number(smallest)) "."
+                    " With " (counted(arm_differences.seeds.len(), "pair")) ", no p-value can be below "
+                    (number(smallest)) "."
                 }
             }
-            " Of what should be as in the true frames, the distances from that are compared."
+            " Metrics with a true value are compared by their distance from it."
         }
         (table)
     }
 }
 
-fn difference_row(metric: &Metric, difference: &Difference) -> Vec<String> {
-    let found = &difference.found;
+/// Cells of one row of the table of differences.
+fn difference_row(metric: &ClipMetric, difference: &Difference) -> Vec<String> {
+    let comparison = &difference.comparison;
     let optional = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let interval = found
+    let interval = comparison
         .interval
         .map(|interval| format!("\n{} to {}", signed(interval.low), signed(interval.high)));
     vec![
         match metric.role {
             Role::Evidence => metric.title.to_owned(),
-            Role::Guard | Role::Trained => format!("{} (no evidence)", metric.title),
+            Role::Guard | Role::Trained => format!("{} (not evidence)", metric.title),
         },
-        signed(found.mean) + &interval.unwrap_or_default(),
-        probability(found.p_value),
+        signed(comparison.mean) + &interval.unwrap_or_default(),
+        probability(comparison.p_value),
         optional(difference.adjusted_p_value.map(probability)),
         optional(
-            found
+            comparison
                 .effect_size
                 .map(|size| format!("{:+.2}", size.d_z).replace('-', "−")),
         ),
-        optional(found.n_seeds_for_80_percent_power.map(|n| n.to_string())),
         optional(
-            found
+            comparison
+                .n_seeds_for_80_percent_power
+                .map(|n| n.to_string()),
+        ),
+        optional(
+            comparison
                 .equivalence
                 .as_ref()
-                .map(|found| probability(found.p_value)),
+                .map(|test| probability(test.p_value)),
         ),
     ]
 }
 
-/// The difference of each metric by kind of clip: where it depends on the kind, there is the answer to
-/// "when".
-fn groups(comparisons: &Comparisons) -> Markup {
+/// Means and differences of each metric by kind of clip.
+fn groups(comparisons: &ArmComparisons) -> Markup {
     let metrics = comparisons.metrics.iter().enumerate();
-    let metrics: Vec<(usize, &Metric)> = metrics
-        .filter(|(place, _)| {
-            let levels = comparisons.levels.iter();
-            levels.map(|levels| levels[*place].n_clips).any(|n| n > 0)
+    let metrics: Vec<(usize, &ClipMetric)> = metrics
+        .filter(|(index, _)| {
+            comparisons
+                .means
+                .iter()
+                .any(|means| means[*index].n_clips > 0)
         })
         .collect();
     let choices = metrics.iter().map(|(_, metric)| metric.title);
     html! {
         (controls(&[Control::choice("metric", "Metric", choices)]))
-        @for (choice, (place, metric)) in metrics.iter().enumerate() {
-            (shown_when(&Condition::of("metric", choice), of_groups(comparisons, *place, metric)))
+        @for (choice, (index, metric)) in metrics.iter().enumerate() {
+            (shown_when(&Condition::equals("metric", choice), metric_by_group(comparisons, *index, metric)))
         }
     }
 }
 
-fn of_groups(comparisons: &Comparisons, place: usize, metric: &Metric) -> Markup {
+/// Table and plots of one metric by kind of clip.
+fn metric_by_group(comparisons: &ArmComparisons, index: usize, metric: &ClipMetric) -> Markup {
     let mut columns = vec![Column::text("Kind")];
     let arms = comparisons.arms.iter();
     columns.extend(arms.map(|arm| Column::number(&*arm.name, metric.unit)));
@@ -252,29 +279,33 @@ fn of_groups(comparisons: &Comparisons, place: usize, metric: &Metric) -> Markup
         let means = comparisons
             .by_group
             .iter()
-            .map(|of_arm| number(of_arm[group][place]));
+            .map(|by_group| number(by_group[group][index]));
         table = table.row([name.clone()].into_iter().chain(means));
     }
-    let plots = comparisons.differences.iter().map(|of_arm| {
-        let [other, first] = [of_arm.arm, 0].map(|arm| &*comparisons.arms[arm].name);
+    let plots = comparisons.differences.iter().map(|arm_differences| {
+        let [other, first] = [arm_differences.arm, 0].map(|arm| &*comparisons.arms[arm].name);
         let mut plot =
-            IntervalPlot::new(metric.title, format!("{other} less {first}")).reference(0.0);
-        let all = ("all clips", &of_arm.of_metrics[place]);
-        let groups = comparisons.groups.iter().zip(&of_arm.of_groups);
-        let groups = groups.map(|(group, found)| (&**group, &found[place]));
+            IntervalPlot::new(metric.title, format!("{other} minus {first}")).reference(0.0);
+        let all = ("all clips", &arm_differences.by_metric[index]);
+        let groups = comparisons
+            .groups
+            .iter()
+            .zip(&arm_differences.by_group)
+            .map(|(group, by_metric)| (&**group, &by_metric[index]));
         for (label, difference) in [all].into_iter().chain(groups) {
-            let found = difference.as_ref().map(|difference| &difference.found);
-            let mean = found.map_or(f64::NAN, |found| found.mean);
-            let interval = found.and_then(|found| found.interval);
-            let interval = interval.map_or([mean; 2], |interval| [interval.low, interval.high]);
+            let comparison = difference.as_ref().map(|difference| &difference.comparison);
+            let mean = comparison.map_or(f64::NAN, |comparison| comparison.mean);
+            let interval = comparison
+                .and_then(|comparison| comparison.interval)
+                .map_or([mean; 2], |interval| [interval.low, interval.high]);
             plot = plot.row(IntervalRow::new(label, mean, interval));
-            if found.is_some_and(|found| found.equivalence.is_some()) {
-                plot = plot.equivalence([-MARGIN, MARGIN]);
+            if comparison.is_some_and(|comparison| comparison.equivalence.is_some()) {
+                plot = plot.equivalence([-EQUIVALENCE_MARGIN, EQUIVALENCE_MARGIN]);
             }
         }
         figure(
             plot.draw(),
-            "Mean difference and its 95 % interval; shaded: too small to matter.",
+            "Mean difference with 95 % confidence interval; differences in the shaded range are too small to matter.",
         )
     });
     let plots: Vec<Markup> = plots.collect();
@@ -284,32 +315,34 @@ fn of_groups(comparisons: &Comparisons, place: usize, metric: &Metric) -> Markup
     }
 }
 
-fn curves(comparisons: &Comparisons) -> Markup {
-    let titles = comparisons.curves[0].iter().map(|(title, _)| *title);
+/// Plots of the curves by gap between frames.
+fn curves(comparisons: &ArmComparisons) -> Markup {
+    let titles = comparisons.curves[0].iter().map(|curve| curve.title);
     let plots = titles.map(|title| {
-        let of_title = |name: &str, curves: &[(&'static str, Vec<f64>)]| {
-            let (_, curve) = curves.iter().find(|(known, _)| *known == title)?;
-            let points = curve.iter().enumerate();
+        let series = |name: &str, curves: &[MeanCurve]| {
+            let curve = curves.iter().find(|curve| curve.title == title)?;
+            let points = curve.by_gap.iter().enumerate();
             let points = points.map(|(gap, &mean)| PlotPoint::new((gap + 1) as f64, mean));
             Some(Series::new(name, points.collect()))
         };
         let arms = comparisons.arms.iter().zip(&comparisons.curves);
-        let series = arms.filter_map(|(arm, curves)| of_title(&arm.name, curves));
-        let truth = of_title("true frames", &comparisons.truth_curves);
-        let plot = LinePlot::new(title, "frames between the two", "mean over clips");
-        let plot = series.chain(truth).fold(plot, LinePlot::series);
+        let arms = arms.filter_map(|(arm, curves)| series(&arm.name, curves));
+        let truth = series("true frames", &comparisons.truth_curves);
+        let plot = LinePlot::new(title, "gap between frames", "mean over clips");
+        let plot = arms.chain(truth).fold(plot, LinePlot::series);
         figure(plot.draw(), "")
     });
     html! {
         p {
-            "Neighbours may be alike while a clip drifts away from where it began. Distances of attention are "
-            "what penalties may be trained on."
+            "Consecutive frames may be similar while a clip drifts away from its first frame. A penalty may have been "
+            "trained on distances of attention."
         }
         (side_by_side(plots))
     }
 }
 
-fn runs_section(command: &str, runs: &[RunReading], comparisons: &Comparisons) -> Markup {
+/// Table of the runs, their seeds and the settings in which the arms differ.
+fn runs_section(command: &str, runs: &[RunMeasurement], comparisons: &ArmComparisons) -> Markup {
     let columns = vec![
         Column::text("Arm"),
         Column::text("Run"),
@@ -323,28 +356,31 @@ fn runs_section(command: &str, runs: &[RunReading], comparisons: &Comparisons) -
     }
     let first = comparisons.arms[0].runs.values().next();
     let settings = comparisons.arms.iter().skip(1).filter_map(|arm| {
-        let pair = [*first?, *arm.runs.values().next()?];
+        let (first, other) = (*first?, *arm.runs.values().next()?);
         let names = ["Setting", &comparisons.arms[0].name, &arm.name];
         let table = Table::new("Settings that differ", names.map(Column::text).to_vec());
-        let found = differences(&runs[pair[0]].info, &runs[pair[1]].info);
-        Some(found.into_iter().fold(table, Table::row))
+        let differences = setting_differences(&runs[first].info, &runs[other].info);
+        Some(differences.into_iter().fold(table, |table, setting| {
+            table.row([setting.key, setting.first, setting.second])
+        }))
     });
     html! {
-        p { "Made by " code { (command) } }
+        p { "Command: " code { (command) } }
         (table)
         @for settings in settings { (settings) }
     }
 }
 
-fn glossary(comparisons: &Comparisons) -> Markup {
-    let columns = ["Name in files", "What", "Unit", "Good is", "Role"].map(Column::text);
+/// Table of the metrics, their units and roles.
+fn metric_table(comparisons: &ArmComparisons) -> Markup {
+    let columns = ["Name in files", "Metric", "Unit", "Better", "Role"].map(Column::text);
     let mut table = Table::new("Metrics", columns.to_vec());
     for metric in &comparisons.metrics {
         let role = match metric.role {
             Role::Evidence => "evidence",
-            Role::Guard => "guard: whether the rest means anything",
+            Role::Guard => "guard: detects constant or frozen outputs",
             Role::Trained => {
-                "what a penalty may be trained on: shows that it works, not that it helps"
+                "a penalty may be trained on it: it shows that the penalty works, not that it helps"
             }
         };
         table = table.row([
@@ -358,16 +394,20 @@ fn glossary(comparisons: &Comparisons) -> Markup {
     html! { (table) }
 }
 
+/// A number with its sign.
 fn signed(value: f64) -> String {
-    match value > 0.0 {
-        true => format!("+{}", number(value)),
-        false => number(value).replace('-', "−"),
+    if value > 0.0 {
+        format!("+{}", number(value))
+    } else {
+        number(value).replace('-', "−")
     }
 }
 
+/// A p-value with four digits.
 fn probability(p: f64) -> String {
-    match p < 1e-4 {
-        true => "<0.0001".to_owned(),
-        false => format!("{p:.4}"),
+    if p < 1e-4 {
+        "<0.0001".to_owned()
+    } else {
+        format!("{p:.4}")
     }
 }

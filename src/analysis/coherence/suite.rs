@@ -1,88 +1,92 @@
-//! The clips that models are judged on.
+//! Clips on which models are measured.
 
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::data::{
-    ClipCut, ClipKind, Crop, DataSpec, MovingDigits, Sample, SampleSpec, clips_in, read_clip,
+    ClipKind, ClipSampling, Crop, DataSpec, ListedClip, MovingDigits, Sample, SampleSpec,
+    list_clips, read_clip,
 };
 
-/// Frames of the clips that models of single images are shown, one by one.
+/// Number of frames of the clips for image models, which receive the frames one by one.
 const N_FRAMES_FOR_IMAGES: usize = 8;
 
-/// Standard deviation of the pixels' noise in built-in clips of kind `noise`.
+/// Standard deviation of the pixel noise in built-in clips of kind `noise`.
 const NOISE: f32 = 0.2;
 
-/// A clip to judge by.
+/// A clip of a suite.
 #[derive(Debug, Clone)]
 pub struct SuiteClip {
-    /// What it is called.
+    /// Displayed name.
     pub name: String,
-    /// Kind of a built-in clip, or folder; empty if neither.
+    /// Kind of a built-in clip, or folder of a clip from files; empty without a folder.
     pub group: String,
-    /// Its class where that is known.
+    /// Label; `None` if unknown.
     pub label: Option<usize>,
-    /// Whether its frames change by more than their motion.
+    /// True if frames change by more than their motion, for instance by noise.
     pub is_corrupted: bool,
-    /// Pixels, and what is known of them.
+    /// Pixels and ground truth.
     pub sample: Sample,
 }
 
-/// Clips of one shape.
+/// Clips of the same shape, on which models are measured.
 #[derive(Debug, Clone)]
 pub struct Suite {
-    /// Where they come from, for people.
+    /// Displayed origin of the clips.
     pub source: String,
-    /// The clips.
+    /// Clips, in order.
     pub clips: Vec<SuiteClip>,
-    /// Their shape.
+    /// Shape of the clips.
     pub spec: SampleSpec,
 }
 
 impl Suite {
-    /// The first clips of moving digits of all kinds that no training has seen, of the shape that a model
-    /// takes; for a model of images clips of eight frames.
+    /// Makes clips of moving digits of all kinds, in the shape of the model's input; eight frames for an image model.
     ///
-    /// They depend on the shape alone: not on the seed or the data of a run.
+    /// They come from the test split, which no model is trained on, and depend only on the shape, not on the seed or
+    /// the data of a run.
     ///
     /// # Errors
     ///
-    /// One sentence if the model cannot take them: it sees colours or a handful of pixels, or knows other
-    /// classes.
+    /// One sentence if the clips do not fit the model: its frames are coloured, not square or too small, or its
+    /// classes are not the ten digits.
     pub fn builtin(model: SampleSpec, n_clips: usize) -> Result<Self, String> {
-        let refuse = |found: String, expected: &str| {
+        let refuse = |input: String, expected: &str| {
             Err(format!(
-                "the built-in clips do not fit: the model takes {found}, expected {expected}; pass clips of your own with `--clips DIR`"
+                "the built-in clips do not fit: the model takes {input}, expected {expected}; pass other clips with \
+                 `--clips DIR`"
             ))
         };
         if (model.n_channels, model.n_classes) != (1, 10) {
-            let found = format!(
-                "{} channels and tells {} classes",
-                model.n_channels, model.n_classes
+            let input = format!(
+                "{} channel{} and predicts {} classes",
+                model.n_channels,
+                if model.n_channels == 1 { "" } else { "s" },
+                model.n_classes
             );
-            return refuse(found, "grey frames and the ten digits");
+            return refuse(input, "1 channel and the ten digits as classes");
         }
         if model.height != model.width {
-            let found = format!("frames of {} by {} pixels", model.height, model.width);
-            return refuse(found, "square ones");
+            let input = format!("frames of {} by {} pixels", model.height, model.width);
+            return refuse(input, "square frames");
         }
-        let n_frames = of_clips(model).n_frames;
-        let made = match MovingDigits::new(ClipKind::ALL.to_vec(), n_frames, model.width, 1, NOISE)
-        {
-            Ok(made) => made,
+        let n_frames = clip_spec(model).n_frames;
+        let kinds = ClipKind::ALL.to_vec();
+        let digits = match MovingDigits::new(kinds, n_frames, model.width, 1, NOISE) {
+            Ok(digits) => digits,
             Err(reason) => {
                 return refuse(
                     format!("frames in which no digits can move ({reason})"),
-                    "larger ones",
+                    "larger frames",
                 );
             }
         };
-        let samples = made.splits().test;
+        let samples = digits.splits().test;
         let clips = (0..n_clips.min(samples.len()))
             .into_par_iter()
             .map(|index| {
-                let kind = made.kind_of(index);
+                let kind = digits.clip_kind(index);
                 let sample = samples.get(index).map_err(|error| error.to_string())?;
                 Ok(SuiteClip {
                     name: format!("{index:03} {}, a {}", kind.name(), sample.label),
@@ -95,11 +99,11 @@ impl Suite {
         Ok(Self {
             source: "built-in moving digits, test split".to_owned(),
             clips: clips.collect::<Result<_, String>>()?,
-            spec: made.spec(),
+            spec: digits.spec(),
         })
     }
 
-    /// The groups, each once, in the order of the clips.
+    /// Distinct groups, in the order of the clips.
     pub fn groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();
         for clip in &self.clips {
@@ -110,27 +114,27 @@ impl Suite {
         groups
     }
 
-    /// The clips of a directory, cut and scaled to what a model takes: folders of frames, GIFs and video
-    /// files, or folders of those. No class is known of them.
+    /// Reads the clips of a directory, cropped and scaled to the model's input: folders of frames, GIFs and video
+    /// files, or folders of those. They have no labels.
     ///
     /// # Errors
     ///
-    /// One sentence: of the directory, or of the first clip that cannot be read or is too short.
+    /// One sentence about the directory, or about the first clip that cannot be read or is too short.
     pub fn from_directory(
         directory: &Path,
         data: &DataSpec,
         n_clips: usize,
     ) -> Result<Self, String> {
-        let spec = of_clips(data.samples());
-        let cut = match data {
-            DataSpec::ClipFolder(folder) => folder.cut.clone(),
+        let spec = clip_spec(data.sample_spec());
+        let sampling = match data {
+            DataSpec::ClipFolder(folder) => folder.sampling.clone(),
             _ if spec.height != spec.width => {
                 return Err(format!(
-                    "the model takes frames of {} by {} pixels, expected square ones to scale clips to",
+                    "the model takes frames of {} by {} pixels, expected square frames, to which clips can be scaled",
                     spec.height, spec.width
                 ));
             }
-            _ => ClipCut {
+            _ => ClipSampling {
                 n_frames: spec.n_frames,
                 stride: 1,
                 frame_rate: None,
@@ -138,10 +142,10 @@ impl Suite {
                 crop: Crop::Center,
             },
         };
-        let mut listed = clips_in(directory)?;
+        let mut listed = list_clips(directory)?;
         listed.truncate(n_clips);
-        let read = listed.into_par_iter().map(|(path, group)| {
-            let pixels = read_clip(&path, &cut)?;
+        let read = listed.into_par_iter().map(|ListedClip { path, group }| {
+            let pixels = read_clip(&path, &sampling)?;
             let name = path.strip_prefix(directory).unwrap_or(&path);
             Ok(SuiteClip {
                 name: name.display().to_string(),
@@ -151,18 +155,18 @@ impl Suite {
                 sample: Sample::new(with_channels(&pixels, spec), 0),
             })
         });
-        // By way of a list, so that of several bad clips the first is named, not the fastest.
-        let read: Vec<Result<SuiteClip, String>> = read.collect();
+        // Collected before errors are looked at, so that the first bad clip is reported, not the fastest.
+        let clips: Vec<Result<SuiteClip, String>> = read.collect();
         Ok(Self {
             source: directory.display().to_string(),
-            clips: read.into_iter().collect::<Result<_, String>>()?,
+            clips: clips.into_iter().collect::<Result<_, String>>()?,
             spec,
         })
     }
 }
 
-/// Shape of the clips that a model is shown.
-fn of_clips(model: SampleSpec) -> SampleSpec {
+/// Shape of the clips for a model: an image model receives the frames of a clip one by one.
+fn clip_spec(model: SampleSpec) -> SampleSpec {
     SampleSpec {
         n_frames: match model.n_frames {
             1 => N_FRAMES_FOR_IMAGES,
@@ -172,18 +176,18 @@ fn of_clips(model: SampleSpec) -> SampleSpec {
     }
 }
 
-/// Frames in colour as they are, or grey: the mean of red, green and blue.
+/// Converts colour frames to the channels of the model: unchanged, or grey as the mean of red, green and blue.
 fn with_channels(pixels: &[f32], spec: SampleSpec) -> Vec<f32> {
     if spec.n_channels == 3 {
         return pixels.to_vec();
     }
     let size = spec.height * spec.width;
-    let of_frame = |frame: &[f32]| -> Vec<f32> {
+    let grey = |frame: &[f32]| -> Vec<f32> {
         (0..size)
-            .map(|at| (frame[at] + frame[size + at] + frame[2 * size + at]) / 3.0)
+            .map(|pixel| (frame[pixel] + frame[size + pixel] + frame[2 * size + pixel]) / 3.0)
             .collect()
     };
-    pixels.chunks_exact(3 * size).flat_map(of_frame).collect()
+    pixels.chunks_exact(3 * size).flat_map(grey).collect()
 }
 
 #[cfg(test)]
@@ -199,7 +203,7 @@ mod tests {
     };
 
     #[test]
-    fn built_in_clips_are_of_all_kinds_and_models_of_images_get_eight_frames() {
+    fn built_in_clips_have_all_kinds_and_eight_frames_for_images() {
         let suite = Suite::builtin(MODEL, 20).unwrap();
         assert_eq!((suite.clips.len(), suite.spec.n_frames), (20, 8));
         for (index, clip) in suite.clips.iter().enumerate() {
@@ -212,21 +216,21 @@ mod tests {
     }
 
     #[test]
-    fn models_that_cannot_take_them_are_told_why() {
+    fn models_that_do_not_fit_are_refused_with_a_reason() {
         for (model, expected) in [
             (
                 SampleSpec {
                     n_channels: 3,
                     ..MODEL
                 },
-                "takes 3 channels and tells 10 classes",
+                "takes 3 channels and predicts 10 classes",
             ),
             (
                 SampleSpec {
                     n_classes: 7,
                     ..MODEL
                 },
-                "tells 7 classes",
+                "predicts 7 classes",
             ),
             (
                 SampleSpec {

@@ -1,4 +1,4 @@
-//! What lies beside the page: numbers for other programs.
+//! Files of the report, for people and for other programs.
 
 use std::fmt::{Display, Write as _};
 use std::path::Path;
@@ -6,34 +6,38 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::compare::{Comparisons, DiagramDistances};
+use super::diagram_comparisons::{DiagramComparisons, DiagramDistances};
+use super::image_pairs::Spread;
 use super::inspection::Inspection;
-use super::item::Item;
+use super::matrix_topology::MatrixTopology;
 use super::page::{page, persistent_entropy};
 use crate::report::{Npz, csv_field, encode_diagrams};
 use crate::run::write_atomically;
 use crate::topology::Diagram;
 
-/// What was written.
+/// Size of the page and time taken by [`write_report`].
 #[derive(Debug, Clone, Copy)]
-pub struct Written {
-    /// Bytes of the page.
+pub struct WrittenReport {
+    /// Size of the page in bytes.
     pub page_bytes: usize,
-    /// Time it took to draw the page and to write everything.
-    pub writing: Duration,
+    /// Time to draw the page and to write all files.
+    pub elapsed: Duration,
 }
 
 /// Writes `report.html`, `diagrams.npz`, `distances.npz`, `summary.csv` and `analysis.json`.
+///
+/// `title` names the model and `command` is the command line that made the report.
 ///
 /// # Errors
 ///
 /// One sentence if a file cannot be written.
 pub fn write_report(
     directory: &Path,
-    [title, command]: [&str; 2],
+    title: &str,
+    command: &str,
     inspection: &Inspection,
-    comparisons: &Comparisons,
-) -> Result<Written, String> {
+    comparisons: &DiagramComparisons,
+) -> Result<WrittenReport, String> {
     let started = Instant::now();
     std::fs::create_dir_all(directory).map_err(cannot_write(directory))?;
     let write = |name: &str, bytes: &[u8]| {
@@ -41,13 +45,15 @@ pub fn write_report(
         write_atomically(&path, bytes).map_err(cannot_write(&path))
     };
     let analysis = json(title, command, inspection, comparisons);
-    let text = |value: &Value| serde_json::to_vec_pretty(value).expect("numbers can be written");
+    let text = |value: &Value| {
+        serde_json::to_vec_pretty(value).expect("JSON values can always be written")
+    };
     write("analysis.json", &text(&analysis))?;
     let meta = json!({ "items": analysis["items"], "settings": analysis["settings"] });
     let diagrams: Vec<Vec<Diagram<f64>>> = inspection
-        .items
+        .matrices
         .iter()
-        .map(|item| item.diagrams.clone())
+        .map(|matrix| matrix.diagrams.clone())
         .collect();
     let in_diagrams = |error| format!("{}: {error}", directory.join("diagrams.npz").display());
     let archive = encode_diagrams(&diagrams, &meta.to_string()).map_err(in_diagrams)?;
@@ -56,75 +62,79 @@ pub fn write_report(
     write("summary.csv", summary(inspection).as_bytes())?;
     let page = page(title, command, inspection, comparisons).to_html();
     write("report.html", page.as_bytes())?;
-    Ok(Written {
+    Ok(WrittenReport {
         page_bytes: page.len(),
-        writing: started.elapsed(),
+        elapsed: started.elapsed(),
     })
 }
 
+/// Turns an error into a sentence with the path.
 fn cannot_write<E: Display>(path: &Path) -> impl Fn(E) -> String {
     move |error| format!("{}: cannot be written: {error}", path.display())
 }
 
-/// `layers_wasserstein_h0` and the like: `[n_pictures, n_layers, n_layers]`; `heads_...`: of the first
-/// pictures, `[n_pictures, n_layers * n_heads, n_layers * n_heads]`.
-fn distances(inspection: &Inspection, comparisons: &Comparisons) -> Result<Vec<u8>, String> {
+/// Encodes the pairwise distances as an NPZ archive.
+///
+/// ```text
+/// layers_<metric>_h<dim>   [n_images, n_layers, n_layers]
+/// heads_<metric>_h<dim>    [first images, n_layers * n_heads, n_layers * n_heads]
+/// ```
+fn distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Result<Vec<u8>, String> {
     let mut archive = Npz::default();
     let n_layers = inspection.layers.len();
-    let sides = [n_layers, n_layers * inspection.heads.len()];
-    let all = [
-        ("layers", &comparisons.layers),
-        ("heads", &comparisons.heads),
-    ];
-    for ((of, pictures), side) in all.into_iter().zip(sides) {
-        let kinds = pictures.first().map_or(0, Vec::len);
+    let n_heads = n_layers * inspection.heads.len();
+    for (prefix, images, side) in [
+        ("layers", &comparisons.layers, n_layers),
+        ("heads", &comparisons.heads, n_heads),
+    ] {
+        let kinds = images.first().map_or(0, Vec::len);
         for kind in 0..kinds {
             let DiagramDistances {
-                comparer,
+                metric,
                 homology_dim,
                 ..
-            } = pictures[0][kind];
-            let name = format!("{of}_{}_h{homology_dim}", comparer.name());
-            let values = pictures.iter().flat_map(|kinds| &kinds[kind].values);
-            archive.add(&name, &[pictures.len(), side, side], values.copied())?;
+            } = images[0][kind];
+            let name = format!("{prefix}_{}_h{homology_dim}", metric.name());
+            let values = images.iter().flat_map(|kinds| &kinds[kind].values);
+            archive.add(&name, &[images.len(), side, side], values.copied())?;
         }
     }
     archive.finish()
 }
 
-/// By name, the numbers of an item's diagram of a dimension.
-fn numbers(item: &Item, dim: usize) -> [(&'static str, f64); 4] {
-    let diagram = &item.diagrams[dim];
+/// Named summaries of the diagram of one homology dimension.
+fn diagram_summaries(matrix: &MatrixTopology, dim: usize) -> [(&'static str, f64); 4] {
+    let diagram = &matrix.diagrams[dim];
     [
         ("n_bars", diagram.bars.len() as f64),
         ("total_persistence", diagram.total_persistence()),
         ("largest_persistence", diagram.largest_persistence()),
-        ("persistent_entropy", persistent_entropy(item, dim)),
+        ("persistent_entropy", persistent_entropy(matrix, dim)),
     ]
 }
 
-/// Long form: one number a line.
+/// Writes all summaries as CSV, one number per line.
 fn summary(inspection: &Inspection) -> String {
-    let mut text = "picture,name,layer,head,homology_dim,metric,value\n".to_owned();
-    for item in &inspection.items {
-        let place = item.place;
-        let head = place
+    let mut text = "image,name,layer,head,homology_dim,metric,value\n".to_owned();
+    for matrix in &inspection.matrices {
+        let index = matrix.index;
+        let head = index
             .head
             .map_or("mean".to_owned(), |head| head.to_string());
-        let name = csv_field(&inspection.pictures[place.picture].name);
-        let start = format!("{},{name},{},{head}", place.picture, place.layer);
-        let whole = [
-            ("mean_distance", Some(item.mean_distance)),
-            ("enclosing_radius", Some(item.enclosing_radius)),
-            ("row_entropy", item.entropy),
+        let name = csv_field(&inspection.images[index.image].name);
+        let start = format!("{},{name},{},{head}", index.image, index.layer);
+        let matrix_summaries = [
+            ("mean_distance", Some(matrix.mean_distance)),
+            ("enclosing_radius", Some(matrix.enclosing_radius)),
+            ("row_entropy", matrix.entropy),
         ];
-        for (metric, value) in whole {
+        for (metric, value) in matrix_summaries {
             if let Some(value) = value {
                 let _ = writeln!(text, "{start},,{metric},{value}");
             }
         }
-        for dim in 0..item.diagrams.len() {
-            for (metric, value) in numbers(item, dim) {
+        for dim in 0..matrix.diagrams.len() {
+            for (metric, value) in diagram_summaries(matrix, dim) {
                 let _ = writeln!(text, "{start},{dim},{metric},{value}");
             }
         }
@@ -132,38 +142,47 @@ fn summary(inspection: &Inspection) -> String {
     text
 }
 
-fn json(title: &str, command: &str, inspection: &Inspection, comparisons: &Comparisons) -> Value {
+/// Settings, images and comparisons between images, for `analysis.json`.
+fn json(
+    title: &str,
+    command: &str,
+    inspection: &Inspection,
+    comparisons: &DiagramComparisons,
+) -> Value {
     let spec = &inspection.spec;
-    let items = inspection.items.iter().map(|item| {
-        let place = item.place;
-        json!({ "picture": place.picture, "layer": place.layer, "head": place.head })
+    let items = inspection.matrices.iter().map(|matrix| {
+        let index = matrix.index;
+        json!({ "image": index.image, "layer": index.layer, "head": index.head })
     });
-    let pictures = inspection.pictures.iter().map(|picture| {
+    let images = inspection.images.iter().map(|image| {
         json!({
-            "name": picture.name,
-            "clip": picture.clip,
-            "label": picture.label,
-            "said": picture.said,
-            "change": picture.change.as_ref().map(|change| json!({ "of": change.of, "by": change.by })),
+            "name": image.name,
+            "clip": image.clip,
+            "label": image.label,
+            "prediction": image.prediction,
+            "perturbation": image.perturbation.as_ref().map(|perturbation| json!({
+                "original_clip": perturbation.original_clip,
+                "description": perturbation.description,
+            })),
         })
     });
-    let compared = comparisons.pictures.iter().map(|(comparer, dim, curves)| {
-        let curves = curves.iter().map(|curve| {
-            let column = |place: usize| -> Vec<f64> {
-                curve.by_layer.iter().map(|spread| spread[place]).collect()
+    let between_images = comparisons.images.iter().map(|comparison| {
+        let curves = comparison.curves.iter().map(|curve| {
+            let column = |value: fn(&Spread) -> f64| -> Vec<f64> {
+                curve.by_layer.iter().map(value).collect()
             };
             json!({
                 "title": curve.title,
                 "n_pairs": curve.n_pairs,
-                "least": column(0),
-                "mean": column(1),
-                "largest": column(2),
+                "least": column(|spread| spread.least),
+                "mean": column(|spread| spread.mean),
+                "largest": column(|spread| spread.largest),
                 "by_head": curve.by_head,
             })
         });
         json!({
-            "comparer": comparer.name(),
-            "homology_dim": dim,
+            "metric": comparison.metric.name(),
+            "homology_dim": comparison.homology_dim,
             "by_layer": curves.collect::<Vec<_>>(),
         })
     });
@@ -181,8 +200,8 @@ fn json(title: &str, command: &str, inspection: &Inspection, comparisons: &Compa
             "grid": inspection.layout.grid,
             "n_prefix_tokens": inspection.layout.n_prefix_tokens,
         },
-        "pictures": pictures.collect::<Vec<_>>(),
+        "images": images.collect::<Vec<_>>(),
         "items": items.collect::<Vec<_>>(),
-        "between_pictures": compared.collect::<Vec<_>>(),
+        "between_images": between_images.collect::<Vec<_>>(),
     })
 }

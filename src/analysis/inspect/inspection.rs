@@ -1,68 +1,77 @@
-//! All matrices of all pictures, read one batch after the other.
+//! Analysis of every matrix of all images, one batch after another.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::item::{Item, Place, Rows, WholeItem};
-use super::pack::pack_cosines;
-use super::seen::{Picture, Seen};
+use super::forward_pass::{ForwardPass, InspectedImage};
+use super::matrix_topology::{MatrixData, MatrixIndex, MatrixRows, MatrixTopology};
+use super::page_data::pack_cosines;
 use super::spec::InspectSpec;
 use crate::error::{Error, Result};
 use crate::loss::Source;
 use crate::model::TokenLayout;
-use crate::nn::{AttentionRows, Heads};
+use crate::nn::{AttentionRows, Heads, Tokens};
 use crate::report::Npz;
 use crate::run::write_atomically;
 use crate::topology::Point;
 
-/// Shuffles of each layer that say what no structure would give.
+/// Number of shuffled copies of each layer; they show what rows without common structure would give.
 pub const N_SHUFFLES: u64 = 4;
 
-/// Pictures whose matrices are kept as files.
+/// Number of images whose matrices are written to files.
 pub(super) const MAX_MATRIX_FILES: usize = 8;
 
-/// Bytes of packed matrices on the page, which keeps it below 15 MB.
+/// Budget for the packed matrices on the page, in bytes. It keeps the page below 15 MB.
 const PAGE_BYTES: usize = 11_500_000;
 
-/// What was found.
+/// Topology of all matrices that have been analysed so far.
 #[derive(Debug)]
 pub struct Inspection {
-    /// What was looked for.
+    /// Settings of the analysis.
     pub spec: InspectSpec,
-    /// How tokens lie over each picture.
+    /// Arrangement of the tokens of an image.
     pub layout: TokenLayout,
-    /// The pictures.
-    pub pictures: Vec<Picture>,
-    /// The layers that were read.
+    /// Images, in the order in which they were added.
+    pub images: Vec<InspectedImage>,
+    /// Indices of the analysed layers.
     pub layers: Vec<usize>,
-    /// The heads that were read, beside their mean.
+    /// Indices of the heads that are analysed in addition to their mean.
     pub heads: Vec<usize>,
-    /// By picture, layer, and mean of the heads first, then head.
-    pub items: Vec<Item>,
-    /// For each picture and layer the shuffled means of the heads.
-    pub shuffled: Vec<Vec<Item>>,
-    /// For the page, by item; `None` where the page would be too large.
+    /// Topology by image, then layer, then head; the mean of the heads comes before the first head.
+    pub matrices: Vec<MatrixTopology>,
+    /// Topology of the shuffled copies of the mean of the heads, by image and layer, then copy.
+    pub shuffled: Vec<Vec<MatrixTopology>>,
+    /// Data of each matrix for the page; `None` where the page would become too large.
     pub(super) packed: Vec<Option<String>>,
-    /// For the page, by picture and layer; `None` without hidden states, or where the page would be too
-    /// large.
+    /// Cosines of hidden states for the page, by image and layer; `None` without hidden states, or where the page
+    /// would become too large.
     pub(super) cosines: Vec<Option<String>>,
-    /// Where matrices are kept.
+    /// Directory of the report.
     directory: PathBuf,
     n_packed_bytes: usize,
-    /// Time in distances, persistence, cycles and coordinates, and in files of matrices.
-    pub reading: Duration,
+    /// Time spent on distances, persistence, cycles, coordinates and the files of matrices.
+    pub elapsed: Duration,
+}
+
+/// A matrix with everything that is derived from it.
+struct AnalyzedMatrix {
+    data: MatrixData,
+    packed: String,
+    /// Topology of the shuffled copies; empty for single heads.
+    shuffled: Vec<MatrixTopology>,
 }
 
 impl Inspection {
-    /// Nothing found yet; the matrices of the first pictures will lie in `directory`, as
-    /// `matrices/<picture>.npz`.
+    /// An inspection without images. The matrices of the first images will be written to
+    /// `<directory>/matrices/<image>.npz`.
     ///
     /// # Errors
     ///
-    /// As [`InspectSpec::validate`].
+    /// The errors of [`InspectSpec::validate`].
     pub fn new(spec: InspectSpec, directory: PathBuf) -> Result<Self> {
         spec.validate()?;
         Ok(Self {
@@ -72,295 +81,342 @@ impl Inspection {
                 n_prefix_tokens: 0,
                 grid: [0; 2],
             },
-            pictures: Vec::new(),
+            images: Vec::new(),
             layers: Vec::new(),
             heads: Vec::new(),
-            items: Vec::new(),
+            matrices: Vec::new(),
             shuffled: Vec::new(),
             packed: Vec::new(),
             cosines: Vec::new(),
             directory,
             n_packed_bytes: 0,
-            reading: Duration::ZERO,
+            elapsed: Duration::ZERO,
         })
     }
 
-    /// Matrices of each picture.
-    pub fn items_per_picture(&self) -> usize {
+    /// Number of matrices of each image.
+    pub fn matrices_per_image(&self) -> usize {
         self.layers.len() * (1 + self.heads.len())
     }
 
-    /// A matrix by the places of its picture, layer and head in the lists above; head 0 is the mean.
-    pub fn item(&self, picture: usize, layer: usize, head: usize) -> &Item {
-        &self.items[self.index(picture, layer, head)]
+    /// Topology of a matrix, by positions in [`Self::images`] and [`Self::layers`]; `head` is 0 for the mean of the
+    /// heads, and one more than the position in [`Self::heads`] otherwise.
+    pub fn matrix(&self, image: usize, layer: usize, head: usize) -> &MatrixTopology {
+        &self.matrices[self.index(image, layer, head)]
     }
 
-    pub(super) fn index(&self, picture: usize, layer: usize, head: usize) -> usize {
-        (picture * self.layers.len() + layer) * (1 + self.heads.len()) + head
+    pub(super) fn index(&self, image: usize, layer: usize, head: usize) -> usize {
+        (image * self.layers.len() + layer) * (1 + self.heads.len()) + head
     }
 
-    /// Reads what a model made of a batch; `progress` is told how many matrices are done and how many a
-    /// picture has.
+    /// Analyses the matrices of a batch. `progress` is called with the number of matrices done, over all batches,
+    /// and the number of matrices of each image.
     ///
     /// # Errors
     ///
-    /// As [`AttentionRows::select`] and [`InspectSpec::layers_of`]; [`Error::is_invalid_parameter`] if a
-    /// file cannot be written.
-    pub fn add(&mut self, seen: Seen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+    /// The errors of [`AttentionRows::select`] and [`InspectSpec::layer_indices`];
+    /// [`Error::is_invalid_parameter`] if a file cannot be written.
+    pub fn add(
+        &mut self,
+        forward_pass: ForwardPass,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<()> {
         let started = Instant::now();
-        self.layers = self.spec.layers_of(self.spec.n_layers_of(&seen)?)?;
-        let n_heads = seen.attention.first().map_or(0, |layer| layer.dims()[1]);
-        self.heads = self.spec.heads_of(n_heads)?;
-        self.layout = seen.layout;
-        let layers = self.layers.iter();
-        let layers = layers.map(|&layer| HostLayer::new(&seen, layer, &self.spec));
-        let layers: Vec<HostLayer> = layers.collect::<Result<_>>()?;
-        let n_batch = seen.pictures.len();
-        for (place, picture) in seen.pictures.into_iter().enumerate() {
-            let number = self.pictures.len();
-            self.pictures.push(picture);
-            let places: Vec<(usize, Option<usize>)> = (0..layers.len())
-                .flat_map(|layer| {
-                    let heads = self.heads.iter().map(move |&head| (layer, Some(head)));
-                    std::iter::once((layer, None)).chain(heads)
-                })
-                .collect();
-            let n_done = std::sync::atomic::AtomicUsize::new(0);
-            let read = places.par_iter().map(|&(layer, head)| {
-                let at = Place {
-                    picture: number,
+        let n_layers = self.spec.n_layers(&forward_pass)?;
+        self.layers = self.spec.layer_indices(n_layers)?;
+        let attention = forward_pass.attention.first();
+        let n_heads = attention.map_or(0, |layer| layer.dims()[1]);
+        self.heads = self.spec.head_indices(n_heads)?;
+        self.layout = forward_pass.layout;
+        let layers = self
+            .layers
+            .iter()
+            .map(|&layer| HostLayer::new(&forward_pass, layer, &self.spec))
+            .collect::<Result<Vec<_>>>()?;
+        let n_batch = forward_pass.images.len();
+        for (in_batch, image) in forward_pass.images.into_iter().enumerate() {
+            let image_index = self.images.len();
+            self.images.push(image);
+            let matrices = self.analyze_image(&layers, image_index, in_batch, n_batch, progress)?;
+            if image_index < MAX_MATRIX_FILES {
+                self.write_matrices(image_index, &matrices)?;
+            }
+            for matrix in matrices {
+                if matrix.data.topology.index.head.is_none() {
+                    self.shuffled.push(matrix.shuffled);
+                }
+                self.matrices.push(matrix.data.topology);
+                self.packed.push(Some(matrix.packed));
+            }
+            let cosines = layers.iter().map(|layer| layer.cosines(in_batch, n_batch));
+            self.cosines.extend(cosines);
+            self.keep_page_small(image_index);
+        }
+        self.elapsed += started.elapsed();
+        Ok(())
+    }
+
+    /// Analyses the matrices of one image in parallel, in the order of [`Self::matrices`].
+    fn analyze_image(
+        &self,
+        layers: &[HostLayer],
+        image_index: usize,
+        in_batch: usize,
+        n_batch: usize,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Vec<AnalyzedMatrix>> {
+        let layers_and_heads: Vec<(usize, Option<usize>)> = (0..layers.len())
+            .flat_map(|layer| {
+                let heads = self.heads.iter().map(move |&head| (layer, Some(head)));
+                std::iter::once((layer, None)).chain(heads)
+            })
+            .collect();
+        let n_matrices = layers_and_heads.len();
+        let n_done = AtomicUsize::new(0);
+        layers_and_heads
+            .par_iter()
+            .map(|&(layer, head)| {
+                let index = MatrixIndex {
+                    image: image_index,
                     layer: self.layers[layer],
                     head,
                 };
-                let rows = layers[layer].rows(at, [place, n_batch], &self.spec);
+                let rows = layers[layer].rows(index, in_batch, n_batch, self.spec.source);
                 let shuffled = match head {
                     Some(_) => Vec::new(),
+                    // Only the mean of the heads is compared with shuffled rows.
                     None => (0..N_SHUFFLES)
                         .map(|draw| rows.shuffled(&self.spec, draw))
                         .collect::<Result<_>>()?,
                 };
-                let whole = rows.read(&self.spec)?;
-                let packed = whole.pack();
-                let done = 1 + n_done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                progress(number * places.len() + done, places.len());
-                Ok((whole, packed, shuffled))
-            });
-            let read: Vec<(WholeItem, String, Vec<Item>)> = read.collect::<Result<_>>()?;
-            if number < MAX_MATRIX_FILES {
-                self.write_matrices(number, &read)?;
-            }
-            for (whole, packed, shuffled) in read {
-                if whole.item.place.head.is_none() {
-                    self.shuffled.push(shuffled);
-                }
-                self.items.push(whole.item);
-                self.packed.push(Some(packed));
-            }
-            let cosines = layers.iter().map(|layer| layer.cosines(place, n_batch));
-            self.cosines.extend(cosines);
-            self.keep_page_small(number);
-        }
-        self.reading += started.elapsed();
-        Ok(())
+                let data = rows.analyze(&self.spec)?;
+                let packed = data.pack();
+                // Relaxed: the number is only displayed.
+                let done = 1 + n_done.fetch_add(1, Ordering::Relaxed);
+                progress(image_index * n_matrices + done, n_matrices);
+                Ok(AnalyzedMatrix {
+                    data,
+                    packed,
+                    shuffled,
+                })
+            })
+            .collect()
     }
 
-    /// Forgets what of a picture goes beyond the size of a page: heads from the last one on, then
-    /// likenesses, then means. Means of pictures to come are worth more than heads of this one only from
-    /// the second picture on, so the first has all the room it needs.
-    fn keep_page_small(&mut self, picture: usize) {
-        let items = self.index(picture, 0, 0)..self.items.len();
-        let layers = picture * self.layers.len()..self.cosines.len();
-        let all = self.packed[items.clone()]
+    /// Drops data of an image that would make the page too large: heads from the last one on, then cosines, then
+    /// means of heads.
+    ///
+    /// Only what the images before have left over is available, so the first image gets all the room it needs.
+    fn keep_page_small(&mut self, image: usize) {
+        let matrices = self.index(image, 0, 0)..self.matrices.len();
+        let layers = image * self.layers.len()..self.cosines.len();
+        let all = self.packed[matrices.clone()]
             .iter()
             .chain(&self.cosines[layers.clone()]);
         let mut n_bytes: usize = all.flatten().map(String::len).sum();
         let room = PAGE_BYTES.saturating_sub(self.n_packed_bytes);
-        let mut forget = |slot: &mut Option<String>| {
+        let mut drop_if_needed = |slot: &mut Option<String>| {
             if n_bytes > room {
                 n_bytes -= slot.take().map_or(0, |packed| packed.len());
             }
         };
         let per_layer = 1 + self.heads.len();
-        for index in items.clone().rev() {
+        for index in matrices.clone().rev() {
+            // The mean of the heads comes first in each layer and is kept for now.
             if index % per_layer != 0 {
-                forget(&mut self.packed[index]);
+                drop_if_needed(&mut self.packed[index]);
             }
         }
-        self.cosines[layers].iter_mut().rev().for_each(&mut forget);
-        self.packed[items].iter_mut().rev().for_each(&mut forget);
+        self.cosines[layers]
+            .iter_mut()
+            .rev()
+            .for_each(&mut drop_if_needed);
+        self.packed[matrices]
+            .iter_mut()
+            .rev()
+            .for_each(&mut drop_if_needed);
         self.n_packed_bytes += n_bytes;
     }
 
-    /// `matrices/<picture>.npz`: `distances` `[n_layers, 1 + n_heads, n_points, n_points]`, the mean of
-    /// the heads first, and `attention` `[n_layers, 1 + n_heads, n_tokens, n_tokens]`, as the model gave
-    /// it.
-    fn write_matrices(
-        &self,
-        picture: usize,
-        read: &[(WholeItem, String, Vec<Item>)],
-    ) -> Result<()> {
+    /// Writes `matrices/<image>.npz` with `distances`, `[n_layers, 1 + n_heads, n_points, n_points]`, and
+    /// `attention`, `[n_layers, 1 + n_heads, n_tokens, n_tokens]`, unchanged; the mean of the heads comes first.
+    fn write_matrices(&self, image: usize, matrices: &[AnalyzedMatrix]) -> Result<()> {
         let directory = self.directory.join("matrices");
-        let path = directory.join(format!("{picture}.npz"));
-        let [n_layers, n_views] = [self.layers.len(), 1 + self.heads.len()];
-        let encoded = || -> std::result::Result<(), String> {
+        let path = directory.join(format!("{image}.npz"));
+        let (n_layers, n_views) = (self.layers.len(), 1 + self.heads.len());
+        let first = matrices.first().map(|matrix| &matrix.data);
+        let write = || -> std::result::Result<(), String> {
             let mut archive = Npz::default();
-            let n_points = read
-                .first()
-                .map_or(0, |(whole, ..)| whole.distances.len().isqrt());
+            let n_points = first.map_or(0, |data| data.distances.len().isqrt());
             let shape = [n_layers, n_views, n_points, n_points];
-            let distances = read.iter().flat_map(|(whole, ..)| &whole.distances);
+            let distances = matrices.iter().flat_map(|matrix| &matrix.data.distances);
             archive.add("distances", &shape, distances.map(|&x| x as f32))?;
-            let n_tokens = read
-                .first()
-                .map_or(0, |(whole, ..)| whole.attention.len().isqrt());
+            let n_tokens = first.map_or(0, |data| data.attention.len().isqrt());
             if n_tokens > 0 {
                 let shape = [n_layers, n_views, n_tokens, n_tokens];
-                let attention = read.iter().flat_map(|(whole, ..)| &whole.attention);
+                let attention = matrices.iter().flat_map(|matrix| &matrix.data.attention);
                 archive.add("attention", &shape, attention.copied())?;
             }
             let bytes = archive.finish()?;
             std::fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
             write_atomically(&path, &bytes).map_err(|e| e.to_string())
         };
-        encoded().map_err(|e| {
+        write().map_err(|e| {
             Error::invalid_parameter(format!("{}: cannot be written: {e}", path.display()))
         })
     }
 }
 
-/// Diagrams of a picture, by layer and homology dimension, without essential bars.
-pub type PictureDiagrams = Vec<Vec<Vec<Point>>>;
+/// Births and deaths of the finite bars of one image, by layer and homology dimension.
+pub type ImageDiagrams = Vec<Vec<Vec<Point>>>;
 
-/// The diagrams of the means of the heads, by picture, layer and homology dimension, and the numbers of the
-/// layers; essential bars are left out.
+/// Diagrams of the mean of the heads, for all images of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeadMeanDiagrams {
+    /// Indices of the layers.
+    pub layers: Vec<usize>,
+    /// Diagrams of each image.
+    pub images: Vec<ImageDiagrams>,
+}
+
+/// Computes the diagrams of the mean of the heads of every chosen layer; essential bars are left out.
 ///
 /// # Errors
 ///
-/// As [`Inspection::add`].
-pub fn mean_diagrams(
-    seen: &Seen,
+/// The errors of [`Inspection::add`].
+pub fn head_mean_diagrams(
+    forward_pass: &ForwardPass,
     spec: &InspectSpec,
-) -> Result<(Vec<usize>, Vec<PictureDiagrams>)> {
+) -> Result<HeadMeanDiagrams> {
     spec.validate()?;
-    let numbers = spec.layers_of(spec.n_layers_of(seen)?)?;
-    let layers = numbers
+    let layers = spec.layer_indices(spec.n_layers(forward_pass)?)?;
+    let host_layers = layers
         .iter()
-        .map(|&layer| HostLayer::new(seen, layer, spec));
-    let layers: Vec<HostLayer> = layers.collect::<Result<_>>()?;
-    let n_batch = seen.pictures.len();
-    let pictures = (0..n_batch).into_par_iter().map(|picture| {
-        let of_layers = layers.iter().zip(&numbers).map(|(host, &layer)| {
-            let place = Place {
-                picture,
-                layer,
-                head: None,
-            };
-            host.rows(place, [picture, n_batch], spec).points(spec)
-        });
-        of_layers.collect::<Result<_>>()
-    });
-    let pictures = pictures.collect::<Result<_>>()?;
-    Ok((numbers, pictures))
+        .map(|&layer| HostLayer::new(forward_pass, layer, spec))
+        .collect::<Result<Vec<_>>>()?;
+    let n_batch = forward_pass.images.len();
+    let images = (0..n_batch)
+        .into_par_iter()
+        .map(|image| {
+            let by_layer = host_layers.iter().zip(&layers).map(|(host, &layer)| {
+                let index = MatrixIndex {
+                    image,
+                    layer,
+                    head: None,
+                };
+                host.rows(index, image, n_batch, spec.source).points(spec)
+            });
+            by_layer.collect::<Result<_>>()
+        })
+        .collect::<Result<_>>()?;
+    Ok(HeadMeanDiagrams { layers, images })
 }
 
-/// A layer of a batch on the host.
+/// Rows, attention and hidden states of one layer of a batch, in host memory.
 struct HostLayer {
-    /// Of every head, or of the hidden states: `[n_pictures * n_heads, n_points, n_columns]`.
+    /// Rows of every head, or of the hidden states: `[n_images * n_heads, n_points, n_columns]`.
     rows: Vec<f32>,
-    /// `[n_pictures, n_points, n_points]`; empty for hidden states.
+    /// Rows of the mean of the heads, `[n_images, n_points, n_points]`; empty for hidden states.
     mean_rows: Vec<f32>,
+    /// Length of a row.
     n_columns: usize,
+    /// Number of heads; 1 for hidden states.
     n_heads: usize,
-    /// `[n_pictures, n_heads, n_tokens, n_tokens]`
+    /// Attention between all tokens, `[n_images, n_heads, n_tokens, n_tokens]`; empty for hidden states.
     attention: Vec<f32>,
-    /// `[n_pictures, n_tokens, d_model]`
+    /// Hidden states, `[n_images, n_tokens, d_model]`; empty if the model does not return them.
     hidden: Vec<f32>,
     n_tokens: usize,
 }
 
 impl HostLayer {
-    fn new(seen: &Seen, layer: usize, spec: &InspectSpec) -> Result<Self> {
-        let n_prefix_tokens = seen.layout.n_prefix_tokens;
-        let hidden = match seen.hidden.get(layer) {
-            Some(hidden) => on_host(hidden.clone())?,
+    fn new(forward_pass: &ForwardPass, layer: usize, spec: &InspectSpec) -> Result<Self> {
+        let n_prefix_tokens = forward_pass.layout.n_prefix_tokens;
+        let hidden = match forward_pass.hidden.get(layer) {
+            Some(hidden) => read_to_host(hidden.clone())?,
             None => Vec::new(),
         };
-        let n_tokens = seen.layout.n_tokens();
-        let mut found = Self {
+        let mut host = Self {
             rows: Vec::new(),
             mean_rows: Vec::new(),
             n_columns: 0,
             n_heads: 1,
             attention: Vec::new(),
             hidden,
-            n_tokens,
+            n_tokens: forward_pass.layout.n_tokens(),
         };
         if spec.source == Source::Hidden {
-            let [_, n_tokens, d_model] = seen.hidden[layer].dims();
+            let [_, n_tokens, d_model] = forward_pass.hidden[layer].dims();
             let first = match spec.tokens {
-                crate::nn::Tokens::All => 0,
-                crate::nn::Tokens::Patches => n_prefix_tokens,
+                Tokens::All => 0,
+                Tokens::Patches => n_prefix_tokens,
             };
-            let of_pictures = found.hidden.chunks_exact(n_tokens * d_model);
-            let points = of_pictures.flat_map(|tokens| &tokens[first * d_model..]);
-            found.rows = points.copied().collect();
-            found.n_columns = d_model;
-            return Ok(found);
+            let by_image = host.hidden.chunks_exact(n_tokens * d_model);
+            let points = by_image.flat_map(|tokens| &tokens[first * d_model..]);
+            host.rows = points.copied().collect();
+            host.n_columns = d_model;
+            return Ok(host);
         }
-        let weights = seen.attention[layer].clone().without_autodiff();
-        found.n_heads = weights.dims()[1];
+        let weights = forward_pass.attention[layer].clone().without_autodiff();
+        host.n_heads = weights.dims()[1];
         for (heads, values) in [
-            (Heads::Each, &mut found.rows),
-            (Heads::Mean, &mut found.mean_rows),
+            (Heads::Each, &mut host.rows),
+            (Heads::Mean, &mut host.mean_rows),
         ] {
             let rows = AttentionRows {
                 heads,
                 tokens: spec.tokens,
                 n_prefix_tokens,
-            };
-            let rows = rows.select(weights.clone())?;
-            found.n_columns = rows.dims()[2];
-            *values = on_host(rows)?;
+            }
+            .select(weights.clone())?;
+            host.n_columns = rows.dims()[2];
+            *values = read_to_host(rows)?;
         }
-        found.attention = on_host(weights)?;
-        Ok(found)
+        host.attention = read_to_host(weights)?;
+        Ok(host)
     }
 
-    /// The rows of a picture of the batch.
-    fn rows(&self, at: Place, [picture, n_pictures]: [usize; 2], spec: &InspectSpec) -> Rows {
-        let (values, index, n_items) = match (at.head, self.mean_rows.is_empty()) {
+    /// Rows of one matrix of the image at position `in_batch` of the batch.
+    fn rows(
+        &self,
+        index: MatrixIndex,
+        in_batch: usize,
+        n_batch: usize,
+        source: Source,
+    ) -> MatrixRows {
+        // Hidden states have one matrix per image, stored in `rows`.
+        let (values, position, n_matrices) = match (index.head, self.mean_rows.is_empty()) {
             (Some(head), _) => (
                 &self.rows,
-                picture * self.n_heads + head,
-                n_pictures * self.n_heads,
+                in_batch * self.n_heads + head,
+                n_batch * self.n_heads,
             ),
-            (None, true) => (&self.rows, picture, n_pictures),
-            (None, false) => (&self.mean_rows, picture, n_pictures),
+            (None, true) => (&self.rows, in_batch, n_batch),
+            (None, false) => (&self.mean_rows, in_batch, n_batch),
         };
-        let size = values.len() / n_items;
-        let attention = self.attention_of(picture, at.head);
-        Rows::new(
-            at,
-            &values[index * size..][..size],
+        let size = values.len() / n_matrices;
+        MatrixRows::new(
+            index,
+            &values[position * size..][..size],
             self.n_columns,
-            attention,
-            spec.source,
+            self.attention_of(in_batch, index.head),
+            source,
         )
     }
 
-    /// As the model gave it, of one head or the mean of all.
-    fn attention_of(&self, picture: usize, head: Option<usize>) -> Vec<f32> {
+    /// Attention of one image as the model returned it, of one head or the mean of all.
+    fn attention_of(&self, in_batch: usize, head: Option<usize>) -> Vec<f32> {
         if self.attention.is_empty() {
             return Vec::new();
         }
         let size = self.n_tokens * self.n_tokens;
-        let of_head = |head| &self.attention[(picture * self.n_heads + head) * size..][..size];
+        let by_head = |head| &self.attention[(in_batch * self.n_heads + head) * size..][..size];
         match head {
-            Some(head) => of_head(head).to_vec(),
+            Some(head) => by_head(head).to_vec(),
             None => {
                 let mut mean = vec![0.0; size];
                 for head in 0..self.n_heads {
-                    for (sum, x) in mean.iter_mut().zip(of_head(head)) {
+                    for (sum, x) in mean.iter_mut().zip(by_head(head)) {
                         *sum += x / self.n_heads as f32;
                     }
                 }
@@ -369,13 +425,14 @@ impl HostLayer {
         }
     }
 
-    fn cosines(&self, picture: usize, n_pictures: usize) -> Option<String> {
-        let size = self.hidden.len() / n_pictures;
-        (size > 0).then(|| pack_cosines(&self.hidden[picture * size..][..size], self.n_tokens))
+    /// Packed cosines of the hidden states of one image; `None` without hidden states.
+    fn cosines(&self, in_batch: usize, n_batch: usize) -> Option<String> {
+        let size = self.hidden.len() / n_batch;
+        (size > 0).then(|| pack_cosines(&self.hidden[in_batch * size..][..size], self.n_tokens))
     }
 }
 
-fn on_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+fn read_to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let values = tensor.without_autodiff().try_into_vec_as();
     values.map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))
 }

@@ -1,27 +1,31 @@
-//! Looking inside a model: the topology of every layer and head on given pictures, as a page and as
-//! files.
+//! Inspection of a model: the topology of every layer and head on given images, as a page and as files.
 //!
-//! [`Seen`] is all that is known of a model; [`Inspection`] reads every matrix of it; [`Comparisons`]
-//! sets their diagrams beside each other; [`write_report`] writes what was found.
+//! A [`ForwardPass`] holds the attention and hidden states of a batch of images, which is all that the analysis
+//! needs of a model. [`Inspection`] computes the topology of each of its matrices, [`DiagramComparisons`] the
+//! distances between their diagrams, and [`write_report`] writes the results.
 
-mod compare;
+mod diagram_comparisons;
 mod files;
+mod forward_pass;
+mod image_pairs;
 mod inspection;
-mod item;
-mod pack;
+mod matrix_topology;
 mod page;
+mod page_data;
 mod page_heads;
-mod page_pairs;
+mod page_images;
 mod page_parts;
-mod pairs;
-mod seen;
 mod spec;
 mod viewer;
 
-pub use compare::{Comparer, Comparisons, DiagramDistances};
-pub use files::{Written, write_report};
-pub use inspection::{Inspection, N_SHUFFLES, PictureDiagrams, mean_diagrams};
-pub use item::{Item, Place};
-pub use pairs::PairCurve;
-pub use seen::{Change, ClassNames, Picture, Seen, Shown};
+pub use diagram_comparisons::{
+    DiagramComparisons, DiagramDistances, DiagramMetric, ImageComparison,
+};
+pub use files::{WrittenReport, write_report};
+pub use forward_pass::{
+    AppliedPerturbation, ClassNames, ForwardPass, InspectedImage, InspectionInput,
+};
+pub use image_pairs::{PairCurve, Spread};
+pub use inspection::{HeadMeanDiagrams, ImageDiagrams, Inspection, N_SHUFFLES, head_mean_diagrams};
+pub use matrix_topology::{MatrixIndex, MatrixTopology};
 pub use spec::{HeadChoice, InspectSpec};

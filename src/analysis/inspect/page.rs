@@ -1,134 +1,134 @@
-//! The page.
+//! The page of an inspection.
 
 use maud::{Markup, html};
 
-use super::compare::Comparisons;
+use super::diagram_comparisons::DiagramComparisons;
 use super::inspection::{Inspection, MAX_MATRIX_FILES};
-use super::item::Item;
+use super::matrix_topology::MatrixTopology;
 use super::page_heads::heads;
-use super::page_pairs::pictures;
+use super::page_images::images;
 use super::page_parts::{
-    MAX_DRAWN, distances, kinds_control, layer_labels, picture_control, when_picture,
+    MAX_DRAWN, distance_heatmap, image_control, layer_labels, metric_control, when_image,
 };
 use super::viewer::{SCRIPT, STYLE, viewer};
-use crate::distance::Metric;
+use crate::counted::counted;
+use crate::distance::RowMetric;
 use crate::loss::Source;
+use crate::nn::Tokens;
 use crate::report::page::{
     Column, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
 use crate::report::plot::{Heatmap, LinePlot, Plot, PlotPoint, Series};
 use crate::topology::DiagramSummary;
 
-/// Diameters at which Betti numbers are drawn.
+/// Number of diameters at which Betti numbers are drawn.
 const N_BETTI: usize = 72;
 
-/// The page.
+/// Builds the page with all its sections.
 pub(super) fn page(
     title: &str,
     command: &str,
     inspection: &Inspection,
-    comparisons: &Comparisons,
+    comparisons: &DiagramComparisons,
 ) -> Page {
     let unit = unit(inspection);
-    let n_pictures = inspection.pictures.len();
+    let layout = &inspection.layout;
+    let points = match inspection.spec.tokens {
+        Tokens::Patches => counted(layout.n_tokens() - layout.n_prefix_tokens, "patch"),
+        Tokens::All => counted(layout.n_tokens(), "token"),
+    };
     let lead = format!(
-        "{n_pictures} picture{}, {} layer{}, {} matrices of {} tokens: {}.",
-        if n_pictures == 1 { "" } else { "s" },
-        inspection.layers.len(),
-        if inspection.layers.len() == 1 {
-            ""
-        } else {
-            "s"
-        },
-        inspection.items.len(),
-        inspection.layout.n_tokens(),
-        unit,
+        "{}, {}, {} between {points}: {unit}.",
+        counted(inspection.images.len(), "image"),
+        counted(inspection.layers.len(), "layer"),
+        counted(inspection.matrices.len(), "distance matrix"),
     );
-    let mut page = Page::new(format!("Inside {title}"), lead)
-        .drawn_by(STYLE, SCRIPT)
+    let mut page = Page::new(format!("Attention topology of {title}"), lead)
+        .with_style_and_script(STYLE, SCRIPT)
         .section(Section::new(
-            "The complex over the picture",
+            "Simplicial complex on the image",
             viewer(inspection, &unit),
         ))
-        .section(Section::new("Through the depth", depth(inspection)));
+        .section(Section::new("By layer", by_layer(inspection)));
     if inspection.layers.len() > 1 {
         page = page.section(Section::new(
-            "Between layers",
-            layers(inspection, comparisons),
+            "Distances between layers",
+            layer_distances(inspection, comparisons),
         ));
     }
     if !inspection.heads.is_empty() {
         page = page.section(Section::new("Heads", heads(inspection, comparisons, &unit)));
     }
     page.section(Section::new(
-        "Between pictures, and a null",
-        pictures(inspection, comparisons, &unit),
+        "Distances between images",
+        images(inspection, comparisons, &unit),
     ))
     .section(Section::new(
-        "What was done",
-        done(command, inspection, &unit),
+        "Settings and files",
+        settings_and_files(command, inspection, &unit),
     ))
 }
 
-/// What distances are measured in.
+/// Name of the row distance, as the unit of lengths.
 fn unit(inspection: &Inspection) -> String {
     let spec = &inspection.spec;
     let metric = match spec.distance.metric {
-        Metric::JensenShannon => "Jensen-Shannon distance",
-        Metric::Hellinger => "Hellinger distance",
-        Metric::Cosine => "cosine distance",
-        Metric::Euclidean => "Euclidean distance",
-        Metric::Attention => "1 - max(a_ij, a_ji)",
+        RowMetric::JensenShannon => "Jensen-Shannon distance",
+        RowMetric::Hellinger => "Hellinger distance",
+        RowMetric::Cosine => "cosine distance",
+        RowMetric::Euclidean => "Euclidean distance",
+        RowMetric::Attention => "1 - max(a_ij, a_ji)",
     };
-    let of = match spec.source {
-        Source::Attention => "rows of attention",
-        Source::DoubleSoftmax => "the softmax of rows of attention",
+    let rows = match spec.source {
+        Source::Attention => "attention rows",
+        Source::DoubleSoftmax => "the softmax of attention rows",
         Source::Hidden => "hidden states",
     };
     match spec.distance.exponent {
-        1.0 => format!("{metric} of {of}"),
-        exponent => format!("{metric} to the power {exponent} of {of}"),
+        1.0 => format!("{metric} of {rows}"),
+        exponent => format!("{metric} to the power {exponent} of {rows}"),
     }
 }
 
-/// Betti curves and summaries of the means of the heads.
-fn depth(inspection: &Inspection) -> Markup {
-    let n_drawn = inspection.pictures.len().min(MAX_DRAWN);
+/// Betti numbers and summaries of the mean of the heads, by layer.
+fn by_layer(inspection: &Inspection) -> Markup {
+    let n_drawn = inspection.images.len().min(MAX_DRAWN);
     html! {
-        @if let Some(control) = picture_control("depth", inspection) { (controls(&[control])) }
-        @for picture in 0..n_drawn {
-            (shown_when(&when_picture("depth", inspection, picture), html! {
+        @if let Some(control) = image_control("layer_image", inspection) { (controls(&[control])) }
+        @for image in 0..n_drawn {
+            (shown_when(&when_image("layer_image", inspection, image), html! {
                 @for dim in 0..=inspection.spec.max_homology_dim {
-                    (figure(betti(inspection, picture, dim), match dim {
-                        0 => "Components at each diameter, of the mean of the heads: how the tokens of a layer \
-                              come together.",
-                        1 => "Cycles that are open at each diameter.",
-                        _ => "Voids that are open at each diameter.",
+                    (figure(betti(inspection, image, dim), match dim {
+                        0 => "Number of connected components at each diameter, for the mean of the heads.",
+                        1 => "Number of cycles at each diameter, for the mean of the heads.",
+                        _ => "Number of voids at each diameter, for the mean of the heads.",
                     }))
                 }
-                (figure(summaries(inspection, picture), "Of the mean of the heads of each layer: the sum of all \
-                    finite persistences in each dimension, and the mean distance of two tokens, each over its \
-                    largest. Numbers: summary.csv."))
+                (figure(summaries(inspection, image), "For the mean of the heads of each layer: total persistence of \
+                    each dimension and mean distance between two tokens, each divided by its largest value. The \
+                    numbers are in summary.csv."))
             }))
         }
     }
 }
 
-fn betti(inspection: &Inspection, picture: usize, dim: usize) -> Plot {
-    let items: Vec<&Item> = (0..inspection.layers.len())
-        .map(|layer| inspection.item(picture, layer, 0))
+/// Heatmap of Betti numbers, one row for each layer.
+fn betti(inspection: &Inspection, image: usize, dim: usize) -> Plot {
+    let matrices: Vec<&MatrixTopology> = (0..inspection.layers.len())
+        .map(|layer| inspection.matrix(image, layer, 0))
         .collect();
-    // Beyond the last death nothing changes.
-    let bars = items.iter().flat_map(|item| &item.diagrams);
+    // Beyond the last death the Betti numbers are constant.
+    let bars = matrices.iter().flat_map(|matrix| &matrix.diagrams);
     let deaths = bars.flat_map(|diagram| diagram.finite().map(|bar| bar.death));
     let largest = deaths.fold(0.0, f64::max);
+    // The middle of each cell of the heatmap.
     let diameter = |k: usize| largest * (k as f64 + 0.5) / N_BETTI as f64;
-    let values = items
+    let values = matrices
         .iter()
-        .flat_map(|item| (0..N_BETTI).map(move |k| item.betti(dim, diameter(k)) as f64));
+        .flat_map(|matrix| (0..N_BETTI).map(move |k| matrix.betti(dim, diameter(k)) as f64));
     let labels = (0..N_BETTI).map(|k| number(diameter(k)));
     let title = format!("Betti number {dim} by layer and diameter");
-    let unit = "number of classes alive".to_owned();
+    let unit = "Betti number".to_owned();
     Heatmap::new(
         title,
         unit,
@@ -139,18 +139,20 @@ fn betti(inspection: &Inspection, picture: usize, dim: usize) -> Plot {
     .draw()
 }
 
-fn summaries(inspection: &Inspection, picture: usize) -> Plot {
-    let layers = inspection.layers.iter().enumerate();
-    let series = |label: String, of: &dyn Fn(&Item) -> f64| {
-        let values = layers
-            .clone()
-            .map(|(place, layer)| (*layer as f64, of(inspection.item(picture, place, 0))));
-        let values: Vec<(f64, f64)> = values.collect();
+/// Line plot of summaries, each divided by its largest value so that they share an axis.
+fn summaries(inspection: &Inspection, image: usize) -> Plot {
+    let series = |label: String, summary: &dyn Fn(&MatrixTopology) -> f64| {
+        let layers = inspection.layers.iter().enumerate();
+        let values: Vec<(f64, f64)> = layers
+            .map(|(position, layer)| {
+                (
+                    *layer as f64,
+                    summary(inspection.matrix(image, position, 0)),
+                )
+            })
+            .collect();
         let largest = values.iter().fold(0.0_f64, |most, (_, y)| most.max(*y));
-        let scale = match largest > 0.0 {
-            true => largest,
-            false => 1.0,
-        };
+        let scale = if largest > 0.0 { largest } else { 1.0 };
         let points = values
             .into_iter()
             .map(|(x, y)| PlotPoint::new(x, y / scale));
@@ -159,37 +161,46 @@ fn summaries(inspection: &Inspection, picture: usize) -> Plot {
             points.collect(),
         )
     };
-    let mut plot = LinePlot::new("Summaries by layer", "layer", "over the largest");
+    let mut plot = LinePlot::new(
+        "Summaries by layer",
+        "layer",
+        "fraction of the largest value",
+    );
     for dim in 0..=inspection.spec.max_homology_dim {
-        plot = plot.series(series(format!("total persistence, H{dim}"), &move |item| {
-            item.diagrams[dim].total_persistence()
-        }));
+        plot = plot.series(series(
+            format!("total persistence, H{dim}"),
+            &move |matrix| matrix.diagrams[dim].total_persistence(),
+        ));
     }
-    plot.series(series("mean distance".to_owned(), &|item| {
-        item.mean_distance
+    plot.series(series("mean distance".to_owned(), &|matrix| {
+        matrix.mean_distance
     }))
     .y_range([0.0, 1.0])
     .draw()
 }
 
-fn layers(inspection: &Inspection, comparisons: &Comparisons) -> Markup {
-    let mut bar: Vec<Control> = picture_control("between", inspection).into_iter().collect();
-    bar.push(kinds_control("layers_by", &comparisons.layers[0]));
+/// Heatmaps of the distances between layers.
+fn layer_distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Markup {
+    let mut bar: Vec<Control> = image_control("distance_image", inspection)
+        .into_iter()
+        .collect();
+    bar.push(metric_control("layers_metric", &comparisons.layers[0]));
     html! {
         (controls(&bar))
-        @for (picture, kinds) in comparisons.layers.iter().enumerate().take(MAX_DRAWN) {
-            @for (place, kind) in kinds.iter().enumerate() {
+        @for (image, kinds) in comparisons.layers.iter().enumerate().take(MAX_DRAWN) {
+            @for (index, kind) in kinds.iter().enumerate() {
                 @let labels = layer_labels(inspection);
-                @let when = when_picture("between", inspection, picture).and("layers_by", place);
-                (shown_when(&when, figure(distances(kind, labels, "layers"), "Between the diagrams of the \
-                    means of the heads; bars that never die are left out. A block along the diagonal is a run of \
-                    layers of like topology.")))
+                @let when = when_image("distance_image", inspection, image).and("layers_metric", index);
+                (shown_when(&when, figure(distance_heatmap(kind, labels, "layers"), "Distances between the \
+                    diagrams of the means of the heads, without essential bars. A block along the diagonal stands \
+                    for consecutive layers of similar topology.")))
             }
         }
     }
 }
 
-fn done(command: &str, inspection: &Inspection, unit: &str) -> Markup {
+/// Tables of the settings and of the files of the report.
+fn settings_and_files(command: &str, inspection: &Inspection, unit: &str) -> Markup {
     let spec = &inspection.spec;
     let [rows, columns] = inspection.layout.grid;
     let settings = [
@@ -198,11 +209,11 @@ fn done(command: &str, inspection: &Inspection, unit: &str) -> Markup {
         (
             "Tokens",
             format!(
-                "{rows} by {columns} patches and {} before them; points are {}",
-                inspection.layout.n_prefix_tokens,
+                "{rows} by {columns} patch tokens and {}; points are {}",
+                counted(inspection.layout.n_prefix_tokens, "prefix token"),
                 match spec.tokens {
-                    crate::nn::Tokens::Patches => "the patches",
-                    crate::nn::Tokens::All => "all",
+                    Tokens::Patches => "the patch tokens",
+                    Tokens::All => "all tokens",
                 }
             ),
         ),
@@ -216,47 +227,51 @@ fn done(command: &str, inspection: &Inspection, unit: &str) -> Markup {
         (
             "Heads",
             match inspection.heads.len() {
-                0 => "their mean".to_owned(),
-                n => format!("their mean, and {n} by themselves"),
+                0 => "the mean of all heads".to_owned(),
+                n => format!("the mean of all heads, and {}", counted(n, "single head")),
             },
         ),
     ];
     let mut table = Table::new(
         "Settings",
-        vec![Column::text("What"), Column::text("Set to")],
+        vec![Column::text("Setting"), Column::text("Value")],
     );
-    for (what, value) in settings {
-        table = table.row([what.to_owned(), value]);
+    for (setting, value) in settings {
+        table = table.row([setting.to_owned(), value]);
     }
     let files = [
         (
             "diagrams.npz",
-            "all diagrams: dgm0, dgm1, ..., offsets, critical edges; meta_json names the items",
+            "all diagrams with their critical edges: dgm0, dgm1, ..., offsets; meta_json describes the items",
         ),
-        ("distances.npz", "the heatmaps of distances, by picture"),
+        ("distances.npz", "distances between diagrams, by image"),
         ("matrices/", "distance matrices and attention"),
-        ("summary.csv", "numbers of each diagram, in long form"),
+        (
+            "summary.csv",
+            "summaries of each diagram, one number per line",
+        ),
         (
             "analysis.json",
-            "settings, pictures, summaries and comparisons",
+            "settings, images, items and distances between images",
         ),
     ];
-    let mut beside = Table::new(
+    let mut file_table = Table::new(
         "Files beside this page",
-        vec![Column::text("File"), Column::text("Holds")],
+        vec![Column::text("File"), Column::text("Contents")],
     );
-    for (file, holds) in files {
-        let holds = match file {
-            "matrices/" => format!("{holds} of the first {MAX_MATRIX_FILES} pictures"),
-            _ => holds.to_owned(),
+    for (file, contents) in files {
+        let contents = match file {
+            "matrices/" => format!("{contents} of the first {MAX_MATRIX_FILES} images"),
+            _ => contents.to_owned(),
         };
-        beside = beside.row([file.to_owned(), holds]);
+        file_table = file_table.row([file.to_owned(), contents]);
     }
-    html! { (table) (beside) }
+    html! { (table) (file_table) }
 }
 
-/// Persistent entropy of the finite bars, in nats.
-pub(super) fn persistent_entropy(item: &Item, dim: usize) -> f64 {
-    let found = DiagramSummary::PersistentEntropy.value_and_gradient(&item.points(dim));
-    found.map_or(f64::NAN, |summary| summary.value)
+/// Persistent entropy of the finite bars, in nats; NaN without finite bars.
+pub(super) fn persistent_entropy(matrix: &MatrixTopology, dim: usize) -> f64 {
+    DiagramSummary::PersistentEntropy
+        .value_and_gradient(&matrix.points(dim))
+        .map_or(f64::NAN, |summary| summary.value)
 }

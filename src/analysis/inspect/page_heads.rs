@@ -1,72 +1,85 @@
-//! The section of heads.
+//! The section on single heads.
 
 use maud::{Markup, html};
 
-use super::compare::Comparisons;
+use super::diagram_comparisons::DiagramComparisons;
 use super::inspection::Inspection;
-use super::item::Item;
+use super::matrix_topology::MatrixTopology;
 use super::page_parts::{
-    MAX_DRAWN, capitalized, distances, kinds_control, layer_labels, picture_control, when_picture,
+    MAX_DRAWN, capitalized, distance_heatmap, image_control, layer_labels, metric_control,
+    when_image,
 };
+use crate::counted::counted;
 use crate::report::page::{Control, controls, figure, shown_when};
 use crate::report::plot::{Heatmap, Plot};
 
-/// A number of each head.
+/// A number that is drawn for every head.
 struct HeadSummary {
     name: String,
     unit: String,
-    of: Box<dyn Fn(&Item) -> f64>,
+    value: Box<dyn Fn(&MatrixTopology) -> f64>,
 }
 
+/// The numbers of each head, longest bars of the highest dimension first.
 fn head_summaries(inspection: &Inspection, unit: &str) -> Vec<HeadSummary> {
-    let summary = |name: &str, unit: &str, of: Box<dyn Fn(&Item) -> f64>| HeadSummary {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        of,
-    };
-    let mut found = Vec::new();
+    let summary =
+        |name: &str, unit: &str, value: Box<dyn Fn(&MatrixTopology) -> f64>| HeadSummary {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            value,
+        };
+    let mut summaries = Vec::new();
     for dim in (0..=inspection.spec.max_homology_dim).rev() {
-        found.push(summary(
+        summaries.push(summary(
             &format!("total persistence, H{dim}"),
             unit,
-            Box::new(move |item| item.diagrams[dim].total_persistence()),
+            Box::new(move |matrix| matrix.diagrams[dim].total_persistence()),
         ));
-        found.push(summary(
+        summaries.push(summary(
             &format!("longest bar, H{dim}"),
             unit,
-            Box::new(move |item| item.diagrams[dim].largest_persistence()),
+            Box::new(move |matrix| matrix.diagrams[dim].largest_persistence()),
         ));
-        found.push(summary(
+        summaries.push(summary(
             &format!("number of bars, H{dim}"),
             "bars",
-            Box::new(move |item| item.diagrams[dim].bars.len() as f64),
+            Box::new(move |matrix| matrix.diagrams[dim].bars.len() as f64),
         ));
     }
-    found.push(summary(
+    summaries.push(summary(
         "mean distance",
         unit,
-        Box::new(|item| item.mean_distance),
+        Box::new(|matrix| matrix.mean_distance),
     ));
-    if inspection.items.iter().any(|item| item.entropy.is_some()) {
-        found.push(summary(
-            "entropy of rows",
-            "over that of uniform rows",
-            Box::new(|item| item.entropy.unwrap_or(f64::NAN)),
+    let has_entropy = inspection
+        .matrices
+        .iter()
+        .any(|matrix| matrix.entropy.is_some());
+    if has_entropy {
+        summaries.push(summary(
+            "entropy of attention rows",
+            "fraction of the entropy of uniform rows",
+            Box::new(|matrix| matrix.entropy.unwrap_or(f64::NAN)),
         ));
     }
-    found
+    summaries
 }
 
-pub(super) fn heads(inspection: &Inspection, comparisons: &Comparisons, unit: &str) -> Markup {
+/// Plots of single heads and of the distances between them.
+pub(super) fn heads(
+    inspection: &Inspection,
+    comparisons: &DiagramComparisons,
+    unit: &str,
+) -> Markup {
     let summaries = head_summaries(inspection, unit);
-    let n_drawn = inspection.pictures.len().min(MAX_DRAWN);
+    let n_drawn = inspection.images.len().min(MAX_DRAWN);
     let names = summaries.iter().map(|summary| summary.name.clone());
     let head_labels: Vec<String> = inspection
         .heads
         .iter()
         .map(|head| format!("head {head}"))
         .collect();
-    let all_labels: Vec<String> = inspection
+    let layer_and_head_labels: Vec<String> = inspection
         .layers
         .iter()
         .flat_map(|layer| {
@@ -76,48 +89,52 @@ pub(super) fn heads(inspection: &Inspection, comparisons: &Comparisons, unit: &s
                 .map(move |head| format!("{layer}.{head}"))
         })
         .collect();
-    let mut bar: Vec<Control> = picture_control("heads_of", inspection)
+    let mut bar: Vec<Control> = image_control("heads_image", inspection)
         .into_iter()
         .collect();
     bar.push(Control::choice("summary", "Number", names));
     let kinds = comparisons.heads.first();
-    if let Some(kinds) = kinds.filter(|_| all_labels.len() > 1) {
-        bar.push(kinds_control("heads_by", kinds));
+    if let Some(kinds) = kinds.filter(|_| layer_and_head_labels.len() > 1) {
+        bar.push(metric_control("heads_metric", kinds));
     }
     html! {
         (controls(&bar))
-        @for picture in 0..n_drawn {
-            @for (place, summary) in summaries.iter().enumerate() {
-                @let when = when_picture("heads_of", inspection, picture).and("summary", place);
+        @for image in 0..n_drawn {
+            @for (index, summary) in summaries.iter().enumerate() {
+                @let when = when_image("heads_image", inspection, image).and("summary", index);
                 (shown_when(&when, figure(
-                    by_head(inspection, picture, summary, &head_labels),
-                    "Each head of each layer by itself.",
+                    summary_heatmap(inspection, image, summary, &head_labels),
+                    "Each head of each layer.",
                 )))
             }
-            @for (place, kind) in comparisons.heads.get(picture).into_iter().flatten().enumerate() {
-                @let when = when_picture("heads_of", inspection, picture).and("heads_by", place);
+            @for (index, kind) in comparisons.heads.get(image).into_iter().flatten().enumerate() {
+                @let when = when_image("heads_image", inspection, image).and("heads_metric", index);
                 (shown_when(&when, figure(
-                    distances(kind, all_labels.clone(), "all heads"),
-                    "Heads as layer.head; numbers: distances.npz.",
+                    distance_heatmap(kind, layer_and_head_labels.clone(), "all heads"),
+                    "Labels are layer.head. The numbers are in distances.npz.",
                 )))
             }
-            @if picture >= comparisons.heads.len() {
-                (shown_when(&when_picture("heads_of", inspection, picture), html! {
-                    p.note { "All heads are compared with all for the first " (comparisons.heads.len()) " pictures." }
+            @if image >= comparisons.heads.len() {
+                (shown_when(&when_image("heads_image", inspection, image), html! {
+                    p.note {
+                        "Distances between all heads are computed only for the first "
+                        (counted(comparisons.heads.len(), "image")) "."
+                    }
                 }))
             }
         }
     }
 }
 
-fn by_head(
+/// Heatmap of one number, layers by heads.
+fn summary_heatmap(
     inspection: &Inspection,
-    picture: usize,
+    image: usize,
     summary: &HeadSummary,
     labels: &[String],
 ) -> Plot {
     let values = (0..inspection.layers.len()).flat_map(|layer| {
-        (1..=labels.len()).map(move |head| (summary.of)(inspection.item(picture, layer, head)))
+        (1..=labels.len()).map(move |head| (summary.value)(inspection.matrix(image, layer, head)))
     });
     let title = capitalized(&summary.name);
     Heatmap::new(

@@ -1,47 +1,65 @@
-//! What sections of the page have in common.
+//! Parts that several sections of the page share.
 
-use super::compare::DiagramDistances;
+use super::diagram_comparisons::DiagramDistances;
 use super::inspection::Inspection;
 use crate::report::page::{Condition, Control};
 use crate::report::plot::{Heatmap, Plot};
 
-/// Pictures with plots of their own.
+/// Number of images that have plots of their own.
 pub(super) const MAX_DRAWN: usize = 6;
 
-pub(super) fn picture_control(name: &str, inspection: &Inspection) -> Option<Control> {
-    let pictures = inspection.pictures.iter().take(MAX_DRAWN);
-    let names: Vec<String> = pictures.map(|picture| picture.name.clone()).collect();
-    (names.len() > 1).then(|| Control::choice(name, "Picture", names))
+/// A choice of the image; `None` if there is only one.
+pub(super) fn image_control(name: &str, inspection: &Inspection) -> Option<Control> {
+    let images = inspection.images.iter().take(MAX_DRAWN);
+    let names: Vec<String> = images.map(|image| image.name.clone()).collect();
+    (names.len() > 1).then(|| Control::choice(name, "Image", names))
 }
 
-pub(super) fn when_picture(name: &str, inspection: &Inspection, picture: usize) -> Condition {
-    match inspection.pictures.len() {
+/// Condition that an image is chosen in [`image_control`].
+pub(super) fn when_image(name: &str, inspection: &Inspection, image: usize) -> Condition {
+    match inspection.images.len() {
         1 => Condition::always(),
-        _ => Condition::of(name, picture),
+        _ => Condition::equals(name, image),
     }
 }
 
+/// Labels of the analysed layers.
 pub(super) fn layer_labels(inspection: &Inspection) -> Vec<String> {
     let layers = inspection.layers.iter();
     layers.map(|layer| format!("layer {layer}")).collect()
 }
 
-pub(super) fn kinds_control(name: &str, of: &[DiagramDistances]) -> Control {
-    let kinds = of.iter();
-    let kinds = kinds.map(|kind| format!("H{}, {}", kind.homology_dim, kind.comparer.title()));
-    Control::choice(name, "Compared", kinds)
+/// A choice of homology dimension and metric.
+pub(super) fn metric_control(name: &str, distances: &[DiagramDistances]) -> Control {
+    let options = distances
+        .iter()
+        .map(|distances| format!("H{}, {}", distances.homology_dim, distances.metric.title()));
+    Control::choice(name, "Distance", options)
 }
 
-pub(super) fn distances(kind: &DiagramDistances, labels: Vec<String>, of: &str) -> Plot {
+/// Heatmap of pairwise distances.
+pub(super) fn distance_heatmap(
+    distances: &DiagramDistances,
+    labels: Vec<String>,
+    noun: &str,
+) -> Plot {
     let title = format!(
-        "{} distance between {of}, H{}",
-        capitalized(kind.comparer.title()),
-        kind.homology_dim
+        "{} distance between {noun}, H{}",
+        capitalized(distances.metric.title()),
+        distances.homology_dim
     );
     let unit = "ground norm L-infinity".to_owned();
-    Heatmap::new(title, unit, labels.clone(), labels, kind.values.clone()).draw()
+    Heatmap::new(
+        title,
+        unit,
+        labels.clone(),
+        labels,
+        distances.values.clone(),
+    )
+    .draw()
 }
 
+/// The text with its first letter in upper case.
 pub(super) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);

@@ -1,48 +1,49 @@
-//! What is looked at, in the words of configurations.
+//! Settings of an inspection.
 
-use super::seen::Seen;
+use super::forward_pass::ForwardPass;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
 use crate::loss::{Layers, Source, TopologyPenalty};
 use crate::nn::Tokens;
 use crate::topology::VietorisRips;
 
-/// Which heads become matrices, beside the mean of all, which always does.
+/// Heads that are analysed one by one, in addition to the mean of all heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadChoice {
-    /// None: the mean alone.
+    /// No single head, only the mean of all.
     Mean,
-    /// Every head by itself.
+    /// Every head.
     Each,
-    /// These.
-    Of(Vec<usize>),
+    /// Heads with these indices, counted from 0.
+    Indices(Vec<usize>),
 }
 
-/// What of a model is looked at, and how.
+/// Choice of layers, heads, distance and tokens for an inspection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InspectSpec {
-    /// Layers that are read.
+    /// Layers that are analysed.
     pub layers: Layers,
-    /// Heads that are read.
+    /// Heads that are analysed in addition to their mean.
     pub heads: HeadChoice,
-    /// What is read of them.
+    /// Rows that are compared: attention, its softmax, or hidden states.
     pub source: Source,
-    /// What two tokens are compared by.
+    /// Distance between two rows.
     pub distance: RowDistance,
-    /// Which tokens are points.
+    /// Tokens that become points.
     pub tokens: Tokens,
-    /// Largest homology dimension.
+    /// Largest homology dimension that is computed.
     pub max_homology_dim: usize,
 }
 
 impl InspectSpec {
-    /// Refuses what contradicts itself.
+    /// Checks that the settings fit together.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if a choice does not go with another, or is
+    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if a setting contradicts another or is
     /// out of range.
     pub fn validate(&self) -> Result<()> {
+        // A penalty with the same settings has the same rules.
         let penalty = TopologyPenalty {
             source: self.source,
             distance: self.distance,
@@ -53,47 +54,51 @@ impl InspectSpec {
         VietorisRips::<f64>::new(self.max_homology_dim).map(|_| ())
     }
 
-    /// Layers of a model that show what is read.
-    pub(super) fn n_layers_of(&self, seen: &Seen) -> Result<usize> {
+    /// Number of layers of a forward pass that have the rows which the settings ask for.
+    pub(super) fn n_layers(&self, forward_pass: &ForwardPass) -> Result<usize> {
         let n_layers = match self.source {
-            Source::Hidden => seen.hidden.len(),
-            Source::Attention | Source::DoubleSoftmax => seen.attention.len(),
+            Source::Hidden => forward_pass.hidden.len(),
+            Source::Attention | Source::DoubleSoftmax => forward_pass.attention.len(),
         };
         if n_layers == 0 {
+            let missing = match self.source {
+                Source::Hidden => "hidden states",
+                Source::Attention | Source::DoubleSoftmax => "attention",
+            };
             return Err(Error::invalid_parameter(format!(
-                "the model shows no {}, expected that of each layer",
-                self.source_name()
+                "the model returns no {missing}, expected {missing} of each layer"
             )));
         }
         Ok(n_layers)
     }
 
-    /// The layers, by number, of a model with so many.
+    /// Indices of the chosen layers of a model with `n_layers` layers, in order and without repetition.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] if there is no such layer.
-    pub fn layers_of(&self, n_layers: usize) -> Result<Vec<usize>> {
+    /// [`Error::is_invalid_parameter`] if a chosen layer does not exist.
+    pub fn layer_indices(&self, n_layers: usize) -> Result<Vec<usize>> {
         match &self.layers {
             Layers::All => Ok((0..n_layers).collect()),
-            Layers::Of(layers) => chosen(layers, n_layers, "layer"),
+            Layers::Indices(layers) => sorted_indices(layers, n_layers, "layer"),
         }
     }
 
-    /// The heads that become matrices, by number, of a layer with so many; hidden states have none.
+    /// Indices of the chosen heads of a layer with `n_heads` heads, in order and without repetition; empty for
+    /// hidden states, which have no heads.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] if there is no such head.
-    pub fn heads_of(&self, n_heads: usize) -> Result<Vec<usize>> {
+    /// [`Error::is_invalid_parameter`] if a chosen head does not exist.
+    pub fn head_indices(&self, n_heads: usize) -> Result<Vec<usize>> {
         match (&self.heads, self.source) {
             (_, Source::Hidden) | (HeadChoice::Mean, _) => Ok(Vec::new()),
             (HeadChoice::Each, _) => Ok((0..n_heads).collect()),
-            (HeadChoice::Of(heads), _) => chosen(heads, n_heads, "head"),
+            (HeadChoice::Indices(heads), _) => sorted_indices(heads, n_heads, "head"),
         }
     }
 
-    /// What is read, in words.
+    /// Name of the source in files and command lines.
     pub fn source_name(&self) -> &'static str {
         match self.source {
             Source::Attention => "attention",
@@ -103,16 +108,16 @@ impl InspectSpec {
     }
 }
 
-/// Each once, in order.
-fn chosen(wanted: &[usize], n_all: usize, what: &str) -> Result<Vec<usize>> {
-    if let Some(bad) = wanted.iter().find(|&&place| place >= n_all) {
+/// Sorts the requested indices and removes duplicates; refuses indices that are not below `n`.
+fn sorted_indices(requested: &[usize], n: usize, noun: &str) -> Result<Vec<usize>> {
+    if let Some(index) = requested.iter().find(|&&index| index >= n) {
         return Err(Error::invalid_parameter(format!(
-            "there is no {what} {bad}, expected {what}s from 0 to {}",
-            n_all.saturating_sub(1)
+            "there is no {noun} {index}, expected {noun}s from 0 to {}",
+            n.saturating_sub(1)
         )));
     }
-    let mut found = wanted.to_vec();
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    let mut indices = requested.to_vec();
+    indices.sort_unstable();
+    indices.dedup();
+    Ok(indices)
 }

@@ -1,25 +1,25 @@
 "use strict";
-// Draws one matrix at a time: the complex over the picture, the points in space, the bars. Data lie in
-// the page, deflated, and are unpacked when they are first looked at.
+// Draws one matrix at a time: the complex on the image, the points in space, the bars and the diagram. The data are
+// in the page, deflated; a matrix is unpacked when it is first drawn.
 (() => {
   const NEVER = 255;
-  const MOST_TRIANGLES = 20000;
-  const MOST_KEPT = 24;
+  const MAX_TRIANGLES = 20000;
+  const MAX_CACHED = 24;
   const GOLDEN_ANGLE = 137.508;
   const LAST_ATTENTION_LEVEL = 31;
 
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
-  const kept = new Map();
+  const cache = new Map();
   let setup = null;
   let images = [];
   let item = null;
   let cosines = null;
-  let wanted = "";
+  let requested = "";
   let token = 0;
-  let chosen = null;
-  let turn = [0.5, -0.35];
-  let hasDrawn = false;
+  let selected = null;
+  let rotation = [0.5, -0.35];
+  let hasOpened = false;
 
   const control = (name) => document.querySelector(`[data-control=${name}]`);
   const value = (name) => Number(control(name)?.value ?? 0);
@@ -34,58 +34,61 @@
 
   async function unpack(kind, index) {
     const key = `${kind}${index}`;
-    if (kept.has(key)) return kept.get(key);
+    if (cache.has(key)) return cache.get(key);
     const element = document.querySelector(`script[data-${kind}="${index}"]`);
     if (!element) return null;
-    const bytes = Uint8Array.from(atob(element.textContent), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-    const whole = new Uint8Array(await new Response(stream).arrayBuffer());
-    const found = kind === "item" ? readItem(whole) : whole;
-    kept.set(key, found);
-    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
-    return found;
+    const packed = Uint8Array.from(atob(element.textContent), (c) => c.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    const data = kind === "item" ? readItem(bytes) : bytes;
+    cache.set(key, data);
+    // A Map iterates in order of insertion, so this is the oldest entry.
+    if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value);
+    return data;
   }
 
-  function readItem(whole) {
-    const length = new DataView(whole.buffer).getUint32(0, true);
-    const read = JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + length)));
-    const n = read.points;
-    const levels = whole.subarray(4 + length, 4 + length + (n * (n - 1)) / 2);
-    read.attention = whole.subarray(4 + length + levels.length);
-    // Edges by level: counted, then put in their places.
+  function readItem(bytes) {
+    const length = new DataView(bytes.buffer).getUint32(0, true);
+    const matrix = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+    const n = matrix.points;
+    const levels = bytes.subarray(4 + length, 4 + length + (n * (n - 1)) / 2);
+    matrix.attention = bytes.subarray(4 + length + levels.length);
+    // Counting sort of the edges by level.
     const counts = new Uint32Array(257);
     for (const level of levels) counts[level + 1] += 1;
     for (let level = 0; level < 256; level += 1) counts[level + 1] += counts[level];
-    read.before = counts.slice();
-    read.edges = new Uint16Array(2 * levels.length);
+    // Number of edges with a level below each level.
+    matrix.edgesBelow = counts.slice();
+    matrix.edges = new Uint16Array(2 * levels.length);
     for (let i = 0, k = 0; i < n; i += 1) {
       for (let j = i + 1; j < n; j += 1, k += 1) {
-        const place = counts[levels[k]]++;
-        read.edges[2 * place] = i;
-        read.edges[2 * place + 1] = j;
+        const position = counts[levels[k]]++;
+        matrix.edges[2 * position] = i;
+        matrix.edges[2 * position + 1] = j;
       }
     }
-    read.bars = read.bars.map((bars, dim) => bars.map(([birth, death, born, died, cycle], index) => ({
-      dim, index, birth, death: death ?? Infinity, born: born || null, died: died || null, cycle,
+    matrix.bars = matrix.bars.map((bars, dim) => bars.map(([birth, death, birthEdge, deathEdge, cycle], index) => ({
+      dim, index, birth, death: death ?? Infinity, birthEdge: birthEdge || null, deathEdge: deathEdge || null, cycle,
     })));
-    return read;
+    return matrix;
   }
 
   const diameter = (stop) => item.stops[stop];
   const lastDiameter = () => item.stops.at(-1);
-  // Ends of the axes: those of the bars that are shown.
+  // Ends of the axes: the smallest and largest birth or death of the drawn bars.
   function range() {
-    const bars = item.bars[dimShown()];
+    const bars = item.bars[currentDim()];
     const ends = bars.flatMap((bar) => [bar.birth, bar.death]).filter(Number.isFinite);
     const [low, high] = ends.length ? [Math.min(...ends), Math.max(...ends)] : [diameter(0), lastDiameter()];
     const margin = 0.03 * (high - low) || 1e-9;
     return [Math.max(0, low - margin), high + margin];
   }
 
-  // The complex at a stop: components by union-find, named after their smallest vertex.
+  // The complex at a stop. Components come from union-find; each is identified by its smallest vertex, so that its
+  // colour stays the same while it grows.
   function complexAt(stop) {
     const n = item.points;
-    const nEdges = item.before[Math.min(stop, NEVER - 1) + 1];
+    const nEdges = item.edgesBelow[Math.min(stop, NEVER - 1) + 1];
     const parent = Uint16Array.from({ length: n }, (_, i) => i);
     const find = (i) => { while (parent[i] !== i) { parent[i] = parent[parent[i]]; i = parent[i]; } return i; };
     const words = Math.ceil(n / 32);
@@ -107,12 +110,13 @@
       const i = item.edges[2 * e], j = item.edges[2 * e + 1];
       for (let w = j >> 5; w < words; w += 1) {
         let both = near[i * words + w] & near[j * words + w];
+        // Keeps only vertices after j, so that each triangle i < j < k is found once.
         if (w === j >> 5) both &= (j & 31) === 31 ? 0 : -1 << ((j & 31) + 1);
         while (both) {
           const bit = 31 - Math.clz32(both & -both);
           both &= both - 1;
           nTriangles += 1;
-          if (nTriangles <= MOST_TRIANGLES) triangles.push(i, j, 32 * w + bit);
+          if (nTriangles <= MAX_TRIANGLES) triangles.push(i, j, 32 * w + bit);
         }
       }
     }
@@ -126,7 +130,7 @@
     return `hsl(${(name * GOLDEN_ANGLE) % 360} 85% ${isDark() ? 66 : 40}% / ${alpha})`;
   }
 
-  // A canvas in CSS pixels, as wide as its place and `ratio` times as high.
+  // Sizes a canvas to the width of its container and `ratio` times that height, in CSS pixels, and clears it.
   function prepare(canvas, ratio) {
     const width = Math.max(120, canvas.clientWidth);
     const height = Math.round(width * ratio);
@@ -141,7 +145,7 @@
     return { pen, width, height };
   }
 
-  function say(pen, width, height, text) {
+  function drawMessage(pen, width, height, text) {
     pen.fillStyle = ink("--soft");
     pen.textAlign = "center";
     const words = text.split(" ");
@@ -155,17 +159,17 @@
     pen.textAlign = "start";
   }
 
-  const hasPrefixShown = () => setup.prefix > 0 && (setup.allTokens || value("over") > 0);
+  const showsPrefix = () => setup.prefix > 0 && (setup.allTokens || value("overlay") > 0);
 
-  // Where tokens lie: patches over the picture, those before them in a column at its left.
-  function layoutOf(width) {
+  // Positions of the tokens: patches on the image, prefix tokens in a column to its left.
+  function tokenLayout(width) {
     const [rows, columns] = setup.grid;
-    const image = images[value("picture")];
-    const strip = hasPrefixShown() ? Math.max(26, width * 0.07) : 0;
+    const image = images[value("image")];
+    const strip = showsPrefix() ? Math.max(26, width * 0.07) : 0;
     const across = width - strip;
     const ratio = image?.naturalWidth ? image.naturalHeight / image.naturalWidth : rows / columns;
     const height = across * ratio;
-    const place = (t) => {
+    const position = (t) => {
       if (t < setup.prefix) return [strip / 2, 18 + t * Math.min(26, (height - 36) / Math.max(1, setup.prefix))];
       const patch = t - setup.prefix;
       return [
@@ -173,7 +177,7 @@
         height * (Math.floor(patch / columns) + 0.5) / rows,
       ];
     };
-    return { strip, across, height, place, image, rows, columns };
+    return { strip, across, height, position, image, rows, columns };
   }
 
   const tokenOf = (point) => setup.allTokens ? point : point + setup.prefix;
@@ -191,7 +195,7 @@
     pen.stroke();
   }
 
-  // Twice, so that it stands out from any ground.
+  // Draws a line on a wider one in the colour of the background, so that it is visible on any image.
   function drawStrong(pen, points, color, width, dash = []) {
     for (const [style, extra] of [[ink("--surface"), 3], [color, 0]]) {
       pen.strokeStyle = style;
@@ -202,26 +206,26 @@
     pen.setLineDash([]);
   }
 
-  function drawChosen(pen, place) {
-    if (!chosen) return;
-    const at = (edge) => edge.map(place);
-    if (chosen.cycle.length) drawStrong(pen, [...chosen.cycle, chosen.cycle[0]].map(place), ink("--c2"), 3);
-    if (chosen.born) drawStrong(pen, at(chosen.born), ink("--c0"), 3.5);
-    if (chosen.died) drawStrong(pen, at(chosen.died), ink("--c1"), 3.5, [7, 6]);
+  function drawSelection(pen, position) {
+    if (!selected) return;
+    const at = (edge) => edge.map(position);
+    if (selected.cycle.length) drawStrong(pen, [...selected.cycle, selected.cycle[0]].map(position), ink("--c2"), 3);
+    if (selected.birthEdge) drawStrong(pen, at(selected.birthEdge), ink("--c0"), 3.5);
+    if (selected.deathEdge) drawStrong(pen, at(selected.deathEdge), ink("--c1"), 3.5, [7, 6]);
   }
 
-  function drawComplex(pen, complex, place, size) {
+  function drawComplex(pen, complex, position, size) {
     const byColor = new Map();
-    const of = (vertex) => {
+    const pathsOf = (vertex) => {
       const name = complex.component[vertex];
       if (!byColor.has(name)) byColor.set(name, { edges: new Path2D(), faces: new Path2D() });
       return byColor.get(name);
     };
-    const places = Array.from(complex.degree, (_, vertex) => place(vertex));
-    if (complex.nTriangles <= MOST_TRIANGLES) {
+    const positions = Array.from(complex.degree, (_, vertex) => position(vertex));
+    if (complex.nTriangles <= MAX_TRIANGLES) {
       for (let k = 0; k < complex.triangles.length; k += 3) {
-        const [a, b, c] = [0, 1, 2].map((l) => places[complex.triangles[k + l]]);
-        const path = of(complex.triangles[k]).faces;
+        const [a, b, c] = [0, 1, 2].map((l) => positions[complex.triangles[k + l]]);
+        const path = pathsOf(complex.triangles[k]).faces;
         path.moveTo(a[0], a[1]);
         path.lineTo(b[0], b[1]);
         path.lineTo(c[0], c[1]);
@@ -229,11 +233,12 @@
     }
     for (let e = 0; e < complex.nEdges; e += 1) {
       const i = item.edges[2 * e], j = item.edges[2 * e + 1];
-      const path = of(i).edges;
-      path.moveTo(places[i][0], places[i][1]);
-      path.lineTo(places[j][0], places[j][1]);
+      const path = pathsOf(i).edges;
+      path.moveTo(positions[i][0], positions[i][1]);
+      path.lineTo(positions[j][0], positions[j][1]);
     }
     const alpha = Math.min(0.95, Math.max(0.05, 7 / Math.sqrt(complex.nEdges + 1)));
+    // Many edges are drawn thinner and fainter.
     pen.lineWidth = complex.nEdges > 2500 ? 0.7 : 1.5;
     for (const [name, { edges, faces }] of byColor) {
       pen.fillStyle = componentColor(name, 0.14);
@@ -241,7 +246,7 @@
       pen.strokeStyle = componentColor(name, alpha);
       pen.stroke(edges);
     }
-    places.forEach(([x, y], vertex) => {
+    positions.forEach(([x, y], vertex) => {
       pen.beginPath();
       pen.arc(x, y, size(vertex), 0, 7);
       if (complex.degree[vertex]) {
@@ -255,19 +260,19 @@
     });
   }
 
-  function drawOverPicture(complex) {
-    const canvas = $("over_picture");
-    const { across, strip, height, place, image, rows, columns } = layoutOf(Math.max(120, canvas.clientWidth));
+  function drawComplexOnImage(complex) {
+    const canvas = $("over_image");
+    const { across, strip, height, position, image, rows, columns } = tokenLayout(Math.max(120, canvas.clientWidth));
     const { pen, width } = prepare(canvas, height / Math.max(120, canvas.clientWidth));
     pen.imageSmoothingEnabled = image?.naturalWidth >= 100;
     if (image?.naturalWidth) pen.drawImage(image, strip, 0, across, height);
     if (!item) {
-      say(pen, width, height, "This head is left out to keep the page small; a choice of layers, heads or pictures shows it.");
+      drawMessage(pen, width, height, "This matrix was left out to keep the page small. Inspect fewer layers, heads or images to include it.");
       return;
     }
-    const over = value("over");
-    if (over === 0) {
-      // The picture steps back, so that any colour can be told from it.
+    const overlay = value("overlay");
+    if (overlay === 0) {
+      // Fades the image, so that every colour stands out from it.
       pen.globalAlpha = 0.45;
       pen.fillStyle = ink("--surface");
       pen.fillRect(strip, 0, across, height);
@@ -280,31 +285,31 @@
     for (let c = 1; c < columns; c += 1) drawLine(pen, [[strip + across * c / columns, 0], [strip + across * c / columns, height]]);
     pen.globalAlpha = 1;
     const cell = Math.min(across / columns, height / rows);
-    if (over === 0) {
-      const at = (point) => place(tokenOf(point));
+    if (overlay === 0) {
+      const at = (point) => position(tokenOf(point));
       const size = Math.min(5, Math.max(2, cell * 0.16));
       drawComplex(pen, complex, at, () => size);
-      drawChosen(pen, at);
+      drawSelection(pen, at);
     } else {
-      drawMap(pen, over, place, [across / columns, height / rows], Math.min(18, strip));
+      drawMap(pen, overlay, position, [across / columns, height / rows], Math.min(18, strip));
     }
-    if (token < setup.prefix && !hasPrefixShown()) return;
-    const [x, y] = place(token);
+    if (token < setup.prefix && !showsPrefix()) return;
+    const [x, y] = position(token);
     const side = token < setup.prefix ? Math.min(18, strip) : cell;
     pen.lineWidth = 2;
     pen.strokeStyle = ink("--ink");
     pen.strokeRect(x - side / 2, y - side / 2, side, side);
-    if (hasPrefixShown()) {
+    if (showsPrefix()) {
       pen.fillStyle = ink("--soft");
       pen.font = "10px system-ui, sans-serif";
       pen.fillText("cls", 2, 8);
     }
   }
 
-  // Weight of each token for the chosen one, from 0 to 1.
-  function weightsOf(over) {
+  // Attention of the selected token to each token, or cosine to it, from 0 to 1; null without data.
+  function overlayWeights(overlay) {
     const n = setup.prefix + setup.grid[0] * setup.grid[1];
-    if (over === 1) {
+    if (overlay === 1) {
       const row = item.attention.subarray(token * n, (token + 1) * n);
       return row.length ? Array.from(row, (level) => level / LAST_ATTENTION_LEVEL) : null;
     }
@@ -313,15 +318,15 @@
     return Array.from({ length: n }, (_, t) => t === token ? 1 : at(Math.min(t, token), Math.max(t, token)) / 255);
   }
 
-  function drawMap(pen, over, place, [cellWidth, cellHeight], before) {
-    const weights = weightsOf(over);
+  function drawMap(pen, overlay, position, [cellWidth, cellHeight], before) {
+    const weights = overlayWeights(overlay);
     if (!weights) return;
-    // Cosines seldom leave the upper half.
-    const least = over === 2 ? Math.min(...weights) : 0;
+    // Cosines of hidden states are rarely small, so their smallest value becomes the lower end of the colours.
+    const least = overlay === 2 ? Math.min(...weights) : 0;
     weights.forEach((weight, t) => {
       const share = (weight - least) / Math.max(1e-9, 1 - least);
       const [w, h] = t < setup.prefix ? [before, before] : [cellWidth, cellHeight];
-      const [x, y] = place(t);
+      const [x, y] = position(t);
       pen.globalAlpha = 0.72;
       pen.fillStyle = setup.colors[Math.min(15, Math.floor(share * 16))];
       pen.fillRect(x - w / 2, y - h / 2, w, h);
@@ -332,10 +337,10 @@
   function drawInSpace(complex) {
     const { pen, width, height } = prepare($("in_space"), 0.8);
     if (!item) return;
-    const [cy, sy, cx, sx] = [Math.cos(turn[0]), Math.sin(turn[0]), Math.cos(turn[1]), Math.sin(turn[1])];
+    const [cy, sy, cx, sx] = [Math.cos(rotation[0]), Math.sin(rotation[0]), Math.cos(rotation[1]), Math.sin(rotation[1])];
     const reach = 0.42 * Math.min(width, height) / 1000;
     const depth = [];
-    const place = (vertex) => {
+    const position = (vertex) => {
       const [x, y, z] = [0, 1, 2].map((axis) => item.space[3 * vertex + axis]);
       const [x1, z1] = [cy * x + sy * z, cy * z - sy * x];
       const [y1, z2] = [cx * y - sx * z1, cx * z1 + sx * y];
@@ -343,11 +348,11 @@
       depth[vertex] = near;
       return [width / 2 + reach * x1 * near, height / 2 - reach * y1 * near];
     };
-    drawComplex(pen, complex, place, (vertex) => 3.2 * depth[vertex] ** 2);
-    drawChosen(pen, place);
+    drawComplex(pen, complex, position, (vertex) => 3.2 * depth[vertex] ** 2);
+    drawSelection(pen, position);
     const point = pointOf(token);
     if (point >= 0 && point < item.points) {
-      const [x, y] = place(point);
+      const [x, y] = position(point);
       pen.strokeStyle = ink("--ink");
       pen.lineWidth = 2;
       pen.beginPath();
@@ -359,10 +364,10 @@
     pen.fillText(`${Math.round(100 * share)} % of the variance`, 8, height - 9);
   }
 
-  const dimShown = () => setup.dims[value("bars")] ?? 0;
-  // As they are drawn: longest first in any dimension.
-  function barsShown() {
-    const bars = [...(item?.bars[dimShown()] ?? [])];
+  const currentDim = () => setup.dims[value("bars")] ?? 0;
+  // Bars of the chosen dimension, longest first.
+  function sortedBars() {
+    const bars = [...(item?.bars[currentDim()] ?? [])];
     const length = (bar) => bar.death - bar.birth;
     return bars.sort((a, b) => (length(a) === length(b) ? a.index - b.index : length(b) - length(a)));
   }
@@ -392,25 +397,25 @@
     const { pen, width, height } = prepare($("as_bars"), 0.8);
     if (!item) return;
     const x = across(width);
-    const bars = barsShown();
+    const bars = sortedBars();
     const step = Math.min(14, (height - SIDES.top - SIDES.bottom) / Math.max(1, bars.length));
     drawAxis(pen, x, width, height);
     bars.forEach((bar, row) => {
       const y = SIDES.top + step * (row + 0.5);
-      const isChosen = bar === chosen;
-      pen.strokeStyle = isChosen ? ink("--ink") : ink(`--c${bar.dim}`);
-      pen.lineWidth = isChosen ? Math.max(3, 0.8 * step) : Math.max(0.8, 0.6 * step);
+      const isSelected = bar === selected;
+      pen.strokeStyle = isSelected ? ink("--ink") : ink(`--c${bar.dim}`);
+      pen.lineWidth = isSelected ? Math.max(3, 0.8 * step) : Math.max(0.8, 0.6 * step);
       pen.lineCap = "butt";
       drawLine(pen, [[x(bar.birth), y], [Math.max(x(bar.death), x(bar.birth) + 1), y]]);
     });
-    if (!bars.length) say(pen, width, height, `There is no bar in H${dimShown()}.`);
+    if (!bars.length) drawMessage(pen, width, height, `There is no bar in H${currentDim()}.`);
     pen.strokeStyle = ink("--ink");
     pen.lineWidth = 1.5;
-    const at = x(diameter(value("scale")));
+    const at = x(diameter(value("diameter")));
     drawLine(pen, [[at, SIDES.top - 6], [at, height - SIDES.bottom]]);
   }
 
-  function diagramPlaces(width, height) {
+  function diagramAxes(width, height) {
     const x = across(width);
     const [low, high] = range();
     const top = SIDES.top + 22;
@@ -422,20 +427,20 @@
   function drawAsPoints() {
     const { pen, width, height } = prepare($("as_points"), 0.8);
     if (!item) return;
-    const { x, y, top } = diagramPlaces(width, height);
+    const { x, y, top } = diagramAxes(width, height);
     drawAxis(pen, x, width, height);
     pen.strokeStyle = ink("--axis");
     drawLine(pen, [[SIDES.left, height - SIDES.bottom], [width - SIDES.right, top]]);
     drawLine(pen, [[SIDES.left, top], [SIDES.left, height - SIDES.bottom]]);
     pen.setLineDash([4, 3]);
     drawLine(pen, [[SIDES.left, SIDES.top + 4], [width - SIDES.right, SIDES.top + 4]]);
-    const scale = diameter(value("scale"));
+    const shown = diameter(value("diameter"));
     pen.strokeStyle = ink("--soft");
-    drawLine(pen, [[x(scale), height - SIDES.bottom], [x(scale), y(scale)], [SIDES.left, y(scale)]]);
+    drawLine(pen, [[x(shown), height - SIDES.bottom], [x(shown), y(shown)], [SIDES.left, y(shown)]]);
     pen.setLineDash([]);
-    for (const bar of item.bars[dimShown()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
-    if (chosen) mark(pen, x(chosen.birth), y(chosen.death), chosen.dim, ink("--ink"), 6);
-    const [line, dim] = [height - SIDES.bottom - 12, dimShown()];
+    for (const bar of item.bars[currentDim()]) mark(pen, x(bar.birth), y(bar.death), bar.dim, ink(`--c${bar.dim}`), 3.2);
+    if (selected) mark(pen, x(selected.birth), y(selected.death), selected.dim, ink("--ink"), 6);
+    const [line, dim] = [height - SIDES.bottom - 12, currentDim()];
     const n_bars = item.bars[dim].length;
     const legend = `H${dim}: ${n_bars} bar${n_bars === 1 ? "" : "s"}`;
     const left = width - SIDES.right - pen.measureText(legend).width;
@@ -446,7 +451,7 @@
     pen.fillText(legend, left, line);
   }
 
-  // Told apart by shape too: discs, squares, triangles.
+  // Marker of a homology dimension. Shapes differ as well as colours: disc, square, triangle.
   function mark(pen, x, y, dim, color, size) {
     pen.fillStyle = color;
     pen.globalAlpha = 0.85;
@@ -458,57 +463,59 @@
     pen.globalAlpha = 1;
   }
 
-  function tell(complex) {
+  function writeState(complex) {
     if (!item) { $("state").textContent = ""; return; }
-    const scale = diameter(value("scale"));
+    const shown = diameter(value("diameter"));
     const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-    const alive = item.bars.map((bars) => bars.filter((bar) => bar.birth <= scale && scale < bar.death).length);
+    const alive = item.bars.map((bars) => bars.filter((bar) => bar.birth <= shown && shown < bar.death).length);
     const betti = alive.map((n, dim) => `β${dim}\u00a0=\u00a0${n}`).slice(1).join(", ");
-    const hidden = complex.nTriangles > MOST_TRIANGLES ? " (too many to draw)" : "";
-    $("state").textContent = `Scale ${digits(scale)}: ${count(complex.nComponents, "component")} `
+    const hidden = complex.nTriangles > MAX_TRIANGLES ? " (too many to draw)" : "";
+    $("state").textContent = `Diameter ${digits(shown)}: ${count(complex.nComponents, "component")} `
       + `(${count(complex.nIsolated, "isolated vertex", "isolated vertices")}), ${count(complex.nEdges, "edge")}, `
       + `${count(complex.nTriangles, "triangle")}${hidden}${betti ? `, ${betti}` : ""}. Token: ${nameOf(token)}.`;
   }
 
-  function tellChosen() {
+  function writeSelection() {
     const edge = (ends) => ends.map((point) => nameOf(tokenOf(point))).join(" to ");
-    const bars = barsShown();
-    if (!chosen) {
-      $("chosen").textContent = item && !bars.length ? `There is no bar in H${dimShown()}.` : "No bar is chosen.";
+    const bars = sortedBars();
+    if (!selected) {
+      $("selected").textContent = item && !bars.length ? `There is no bar in H${currentDim()}.` : "No bar is selected.";
       return;
     }
-    const born = chosen.born ? ` with the edge ${edge(chosen.born)}` : "";
-    const died = chosen.died ? `dies at ${digits(chosen.death)} with the edge ${edge(chosen.died)}` : "never dies";
-    const cycle = chosen.cycle.length ? `; a cycle of ${chosen.cycle.length} tokens` : "";
-    $("chosen").textContent = `Bar ${bars.indexOf(chosen) + 1} of ${bars.length} in H${chosen.dim}, longest first: `
-      + `born at ${digits(chosen.birth)}${born}, ${died}${cycle}.`;
+    const birthText = selected.birthEdge ? ` with the edge ${edge(selected.birthEdge)}` : "";
+    const deathText = selected.deathEdge ? `dies at ${digits(selected.death)} with the edge ${edge(selected.deathEdge)}` : "never dies";
+    const cycle = selected.cycle.length ? `; a cycle of ${selected.cycle.length} tokens` : "";
+    $("selected").textContent = `Bar ${bars.indexOf(selected) + 1} of ${bars.length} in H${selected.dim}, longest first: `
+      + `born at ${digits(selected.birth)}${birthText}, ${deathText}${cycle}.`;
   }
 
-  // A bar of cycles is seen where it is born; two components just before they meet.
-  function choose(bar) {
-    chosen = bar ?? null;
-    if (chosen) {
+  // Selects a bar and moves the diameter: to its birth, where a cycle appears, or, in dimension 0, to the stop before its
+  // death, where its two components are still apart.
+  function select(bar) {
+    selected = bar ?? null;
+    if (selected) {
       let stop = 0;
-      if (chosen.dim === 0) {
-        while (stop + 1 < setup.stops && diameter(stop + 1) < chosen.death) stop += 1;
+      if (selected.dim === 0) {
+        while (stop + 1 < setup.stops && diameter(stop + 1) < selected.death) stop += 1;
       } else {
-        while (stop + 1 < setup.stops && diameter(stop) < chosen.birth * (1 - 1e-5)) stop += 1;
+        while (stop + 1 < setup.stops && diameter(stop) < selected.birth * (1 - 1e-5)) stop += 1;
       }
-      set("scale", stop);
+      set("diameter", stop);
     }
-    tellChosen();
+    writeSelection();
     draw();
   }
 
   function draw() {
-    const complex = item ? complexAt(value("scale")) : null;
-    drawOverPicture(complex);
+    const complex = item ? complexAt(value("diameter")) : null;
+    drawComplexOnImage(complex);
     drawInSpace(complex);
     drawAsBars();
     drawAsPoints();
-    tell(complex);
+    writeState(complex);
   }
 
+  // At most one drawing per animation frame, however many events arrive.
   let pending = false;
   function drawSoon() {
     if (pending) return;
@@ -516,42 +523,42 @@
     requestAnimationFrame(() => { pending = false; draw(); });
   }
 
-  async function follow() {
-    const layer = value("picture") * setup.layers + value("layer");
+  async function update() {
+    const layer = value("image") * setup.layers + value("layer");
     const index = layer * setup.views + value("head");
     const key = `${index} ${value("bars")}`;
-    if (key !== wanted) {
-      wanted = key;
-      const [found, likeness] = await Promise.all([unpack("item", index), unpack("cosines", layer)]);
-      // Another one may have been asked for meanwhile.
-      if (key !== wanted) return;
-      const isOther = found !== item || (chosen && chosen.dim !== dimShown());
-      [item, cosines] = [found, likeness];
-      if (isOther) chosen = null;
-      if (!hasDrawn && item) start();
-      tellChosen();
+    if (key !== requested) {
+      requested = key;
+      const [nextItem, nextCosines] = await Promise.all([unpack("item", index), unpack("cosines", layer)]);
+      // Another matrix may have been requested while this one was unpacked.
+      if (key !== requested) return;
+      const isOther = nextItem !== item || (selected && selected.dim !== currentDim());
+      [item, cosines] = [nextItem, nextCosines];
+      if (isOther) selected = null;
+      if (!hasOpened && item) selectFirstBar();
+      writeSelection();
     }
     drawSoon();
   }
 
-  // Without a scale in the address the first view is that of the longest bar that dies, of components
-  // where there is no cycle.
-  function start() {
-    hasDrawn = true;
-    if (location.hash.includes("scale=")) return;
-    if (!barsShown().length) set("bars", setup.dims.findIndex((dim) => item.bars[dim].length));
-    const bars = barsShown();
-    choose(bars.find((bar) => bar.death < Infinity) ?? bars[0]);
+  // Selects the longest finite bar when the page opens, unless the address sets the diameter. If the chosen dimension has no
+  // bars, the first dimension that has some is chosen.
+  function selectFirstBar() {
+    hasOpened = true;
+    if (location.hash.includes("diameter=")) return;
+    if (!sortedBars().length) set("bars", setup.dims.findIndex((dim) => item.bars[dim].length));
+    const bars = sortedBars();
+    select(bars.find((bar) => bar.death < Infinity) ?? bars[0]);
   }
 
-  function pickAt(event) {
-    const box = $("over_picture").getBoundingClientRect();
-    const { place } = layoutOf(box.width);
+  function selectTokenAt(event) {
+    const box = $("over_image").getBoundingClientRect();
+    const { position } = tokenLayout(box.width);
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const n = setup.prefix + setup.grid[0] * setup.grid[1];
-    const far = (t) => { const [a, b] = place(t); return (a - x) ** 2 + (b - y) ** 2; };
-    const first = hasPrefixShown() ? 0 : setup.prefix;
-    token = Array.from({ length: n - first }, (_, t) => t + first).reduce((best, t) => far(t) < far(best) ? t : best);
+    const squaredDistance = (t) => { const [a, b] = position(t); return (a - x) ** 2 + (b - y) ** 2; };
+    const first = showsPrefix() ? 0 : setup.prefix;
+    token = Array.from({ length: n - first }, (_, t) => t + first).reduce((best, t) => squaredDistance(t) < squaredDistance(best) ? t : best);
     draw();
   }
 
@@ -564,36 +571,36 @@
       return;
     }
     const [row, column] = [Math.floor(patch / columns) + down, (patch % columns) + right];
-    if (column < 0 && hasPrefixShown()) token = 0;
+    if (column < 0 && showsPrefix()) token = 0;
     else if (row >= 0 && row < rows && column >= 0 && column < columns) token = setup.prefix + row * columns + column;
   }
 
-  function chooseAt(event) {
+  function selectBarAt(event) {
     const box = $("as_bars").getBoundingClientRect();
-    const bars = barsShown();
+    const bars = sortedBars();
     const step = Math.min(14, (box.height - SIDES.top - SIDES.bottom) / Math.max(1, bars.length));
     const row = Math.floor((event.clientY - box.top - SIDES.top) / step);
-    choose(bars[Math.min(Math.max(0, row), bars.length - 1)]);
+    select(bars[Math.min(Math.max(0, row), bars.length - 1)]);
   }
 
-  function choosePoint(event) {
+  function selectBarNear(event) {
     const box = $("as_points").getBoundingClientRect();
-    const { x, y } = diagramPlaces(box.width, box.height);
-    const far = (bar) => (x(bar.birth) - event.clientX + box.left) ** 2 + (y(bar.death) - event.clientY + box.top) ** 2;
-    const bars = item.bars[dimShown()];
-    if (bars.length) choose(bars.reduce((best, bar) => far(bar) < far(best) ? bar : best));
+    const { x, y } = diagramAxes(box.width, box.height);
+    const squaredDistance = (bar) => (x(bar.birth) - event.clientX + box.left) ** 2 + (y(bar.death) - event.clientY + box.top) ** 2;
+    const bars = item.bars[currentDim()];
+    if (bars.length) select(bars.reduce((best, bar) => squaredDistance(bar) < squaredDistance(best) ? bar : best));
   }
 
-  function onBarKey(event) {
-    const bars = barsShown();
-    const at = bars.indexOf(chosen);
+  function selectBarByKey(event) {
+    const bars = sortedBars();
+    const at = bars.indexOf(selected);
     const last = bars.length - 1;
     const next = {
       ArrowDown: Math.min(last, at + 1), ArrowUp: Math.max(0, at - 1), Home: 0, End: last,
       PageDown: Math.min(last, at + 10), PageUp: Math.max(0, at - 10),
     }[event.key];
-    if (event.key === "Escape") choose(null);
-    else if (next !== undefined && last >= 0) choose(bars[next]);
+    if (event.key === "Escape") select(null);
+    else if (next !== undefined && last >= 0) select(bars[next]);
     else return;
     event.preventDefault();
   }
@@ -609,37 +616,37 @@
   }
 
   function listen() {
-    $("over_picture").addEventListener("pointerdown", (event) => { if (item) pickAt(event); });
-    onArrows($("over_picture"), moveToken);
-    onArrows($("in_space"), (right, down) => { turn = [turn[0] + 0.12 * right, turn[1] + 0.12 * down]; });
+    $("over_image").addEventListener("pointerdown", (event) => { if (item) selectTokenAt(event); });
+    onArrows($("over_image"), moveToken);
+    onArrows($("in_space"), (right, down) => { rotation = [rotation[0] + 0.12 * right, rotation[1] + 0.12 * down]; });
     const space = $("in_space");
     space.addEventListener("pointerdown", (event) => space.setPointerCapture(event.pointerId));
     space.addEventListener("pointermove", (event) => {
       if (!space.hasPointerCapture(event.pointerId)) return;
-      turn = [turn[0] + 0.01 * event.movementX, turn[1] + 0.01 * event.movementY];
+      rotation = [rotation[0] + 0.01 * event.movementX, rotation[1] + 0.01 * event.movementY];
       drawSoon();
     });
-    for (const [id, action] of [["as_bars", chooseAt], ["as_points", choosePoint]]) {
+    for (const [id, action] of [["as_bars", selectBarAt], ["as_points", selectBarNear]]) {
       $(id).addEventListener("pointerdown", (event) => { if (item) action(event); });
-      $(id).addEventListener("keydown", (event) => { if (item) onBarKey(event); });
+      $(id).addEventListener("keydown", (event) => { if (item) selectBarByKey(event); });
     }
-    document.addEventListener("page-shown", follow);
+    document.addEventListener("page-shown", update);
     new MutationObserver(drawSoon).observe(root, { attributeFilter: ["data-theme"] });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
-    new ResizeObserver(drawSoon).observe($("looking"));
+    new ResizeObserver(drawSoon).observe($("viewer"));
   }
 
   document.addEventListener("DOMContentLoaded", () => {
     if (!$("setup")) return;
     if (typeof DecompressionStream === "undefined") {
-      $("state").textContent = "This browser cannot unpack the data; one from 2023 or later can.";
+      $("state").textContent = "This browser cannot decompress the data. Use a browser from 2023 or later.";
       return;
     }
     setup = JSON.parse($("setup").textContent);
-    images = [...$("pictures").querySelectorAll("img")];
+    images = [...$("images").querySelectorAll("img")];
     token = setup.prefix + Math.floor(setup.grid[0] / 2) * setup.grid[1] + Math.floor(setup.grid[1] / 2);
     for (const image of images) image.decode().then(drawSoon, () => {});
     listen();
-    follow();
+    update();
   });
 })();

@@ -1,12 +1,12 @@
-//! Whether attacks are what they say: a gradient that is hidden makes a weak attack, not a strong model.
+//! Checks of the attacks: if gradients are hidden, attacks are weak and a model only seems robust.
 
-use super::condition::Kind;
-use super::measured::{Measured, Robustness};
+use super::condition::ConditionKind;
+use super::results::{ConditionResult, Robustness};
 
-/// More steps that find this much more had too few.
-const CONVERGED: f64 = 0.015;
+/// Decrease of the accuracy with five times the steps from which on the usual number of steps is too small.
+const CONVERGENCE_TOLERANCE: f64 = 0.015;
 
-/// One check.
+/// Check that an attack is as strong as it should be.
 ///
 /// # Source
 ///
@@ -14,99 +14,114 @@ const CONVERGED: f64 = 0.015;
 /// Evaluating Adversarial Robustness", 2019.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What should be so.
+    /// Expected property.
     pub title: &'static str,
-    /// What was found.
-    pub found: String,
-    /// Whether it is.
+    /// Measured values, as text.
+    pub actual: String,
+    /// True if the property holds.
     pub holds: bool,
 }
 
-/// All checks.
+/// Runs all checks.
 pub(super) fn checks(robustness: &Robustness) -> Vec<Check> {
-    let accuracies = |kind: Kind| -> Vec<f64> {
-        let of_kind = robustness.of(kind);
-        of_kind.map(|measured| measured.scores.accuracy).collect()
+    let accuracies = |kind: ConditionKind| -> Vec<f64> {
+        let results = robustness.by_kind(kind);
+        results.map(|result| result.scores.accuracy).collect()
     };
-    let pgd = accuracies(Kind::Pgd);
+    let pgd = accuracies(ConditionKind::Pgd);
     let mut checks = vec![
         at_least_as_strong(
             "PGD is at least as strong as FGSM",
             robustness,
-            Kind::Pgd,
-            Kind::Fgsm,
+            ConditionKind::Pgd,
+            ConditionKind::Fgsm,
         ),
         at_least_as_strong(
-            "random changes of the same size are no stronger than PGD",
+            "PGD is at least as strong as random changes of the same size",
             robustness,
-            Kind::Pgd,
-            Kind::Random,
+            ConditionKind::Pgd,
+            ConditionKind::Random,
         ),
     ];
     if robustness.plan.has_other {
         checks.push(at_least_as_strong(
-            "attacks found on another model are no stronger",
+            "PGD is at least as strong as PGD against the other model",
             robustness,
-            Kind::Pgd,
-            Kind::Transfer,
+            ConditionKind::Pgd,
+            ConditionKind::Transfer,
         ));
     }
     let mut with_clean = vec![robustness.clean().scores.accuracy];
     with_clean.extend(&pgd);
     checks.push(Check {
-        title: "accuracy falls as PGD may change more",
-        found: with_clean
+        title: "accuracy decreases as epsilon of PGD increases",
+        actual: with_clean
             .iter()
             .map(|accuracy| format!("{accuracy:.3}"))
             .collect::<Vec<_>>()
             .join(", "),
-        holds: with_clean.is_sorted_by(|less, more| less >= more),
+        holds: with_clean.is_sorted_by(|smaller, larger| smaller >= larger),
     });
     let chance = 1.0 / robustness.n_classes as f64;
     let last = pgd.last().copied().unwrap_or(f64::NAN);
     checks.push(Check {
-        title: "the strongest PGD leaves no more than chance",
-        found: format!("{last:.3}, chance {chance:.3}"),
+        title: "accuracy under the strongest PGD is at most that by chance",
+        actual: format!("accuracy {last:.3}, by chance {chance:.3}"),
         holds: last <= chance,
     });
-    if let Some(longer) = robustness.of(Kind::LongPgd).next() {
-        let usual = same_strength(robustness, Kind::Pgd, longer);
+    if let Some(longer) = robustness.by_kind(ConditionKind::LongPgd).next() {
+        let usual = accuracy_at_same_strength(robustness, ConditionKind::Pgd, longer);
         checks.push(Check {
-            title: "5 times the steps find hardly more",
-            found: format!(
-                "{:.3} in place of {usual:.3} at epsilon {}",
+            title: "5 times the steps of PGD lower the accuracy by less than 0.015",
+            actual: format!(
+                "accuracy {:.3} instead of {usual:.3} at epsilon {}",
                 longer.scores.accuracy, longer.condition.strength
             ),
-            holds: usual - longer.scores.accuracy < CONVERGED,
+            holds: usual - longer.scores.accuracy < CONVERGENCE_TOLERANCE,
         });
     }
     checks
 }
 
-fn same_strength(robustness: &Robustness, kind: Kind, other: &Measured) -> f64 {
-    let mut of_kind = robustness.of(kind);
-    let same = of_kind.find(|measured| measured.condition.strength == other.condition.strength);
-    same.map_or(f64::NAN, |measured| measured.scores.accuracy)
+/// Accuracy under a kind of perturbation with the same strength as another result; NaN if there is none.
+fn accuracy_at_same_strength(
+    robustness: &Robustness,
+    kind: ConditionKind,
+    other: &ConditionResult,
+) -> f64 {
+    robustness
+        .by_kind(kind)
+        .find(|result| result.condition.strength == other.condition.strength)
+        .map_or(f64::NAN, |result| result.scores.accuracy)
 }
 
-/// At every strength the first leaves no more accuracy than the second.
+/// Checks that the accuracy under `strong` is at most that under `weak`, at every strength.
 fn at_least_as_strong(
     title: &'static str,
     robustness: &Robustness,
-    strong: Kind,
-    weak: Kind,
+    strong: ConditionKind,
+    weak: ConditionKind,
 ) -> Check {
-    let gaps = robustness.of(weak).map(|weak| {
-        let strong = same_strength(robustness, strong, weak);
-        (weak.scores.accuracy - strong, weak.condition.strength)
+    let gaps = robustness.by_kind(weak).map(|weak| {
+        let accuracy = accuracy_at_same_strength(robustness, strong, weak);
+        (weak.scores.accuracy - accuracy, weak.condition.strength)
     });
     let least = gaps.min_by(|a, b| a.0.total_cmp(&b.0));
     let (gap, epsilon) = least.unwrap_or((f64::NAN, f64::NAN));
     Check {
         title,
-        found: match gap >= 0.0 {
-            true => format!("by {gap:.3} or more, least at epsilon {epsilon}"),
-            false => format!("at epsilon {epsilon} it leaves {:.3} more", -gap),
+        actual: if gap >= 0.0 {
+            format!(
+                "accuracy under {} is lower by {gap:.3} or more; the difference is smallest at epsilon {epsilon}",
+                strong.name()
+            )
+        } else {
+            // NaN, if there is nothing to compare, ends here too and does not hold.
+            format!(
+                "accuracy under {} is higher by {:.3} at epsilon {epsilon}",
+                strong.name(),
+                -gap
+            )
         },
         holds: gap >= 0.0,
     }

@@ -1,31 +1,31 @@
-//! What a model is put to.
+//! Conditions under which a model is measured: clean samples, attacks and corruptions.
 
 use crate::data::{Attack, Corruption, N_SEVERITIES, Perturbation};
 
-/// Times as many steps as usual, of the attack that tells whether more would find more.
-const LONGER: usize = 5;
+/// Factor by which the long attack has more steps; it shows whether more steps would find more errors.
+const LONG_PGD_FACTOR: usize = 5;
 
-/// What is done, whatever its strength.
+/// Kind of perturbation, without its strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Nothing.
+pub enum ConditionKind {
+    /// No perturbation.
     Clean,
-    /// A random corner of the bound.
+    /// Every pixel moves up or down by epsilon, at random.
     Random,
     /// One step along the sign of the gradient.
     Fgsm,
     /// Projected gradient descent.
     Pgd,
-    /// The same with five times the steps.
+    /// Projected gradient descent with five times the steps.
     LongPgd,
-    /// Projected gradient descent against another model.
+    /// Projected gradient descent against another model; the samples are then given to this one.
     Transfer,
-    /// A corruption.
+    /// Corruption that does not depend on the model.
     Corrupted(Corruption),
 }
 
-impl Kind {
-    /// As in tables and legends.
+impl ConditionKind {
+    /// Name in tables and legends.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clean => "clean",
@@ -39,23 +39,24 @@ impl Kind {
     }
 }
 
-/// One way of changing all samples.
+/// A perturbation of all samples, with its strength.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Condition {
-    /// What is done.
-    pub kind: Kind,
-    /// Largest change of a pixel, a fraction of the range of pixels, or severity from 1 to 5; 0 of what is clean.
+pub struct RobustnessCondition {
+    /// Kind of perturbation.
+    pub kind: ConditionKind,
+    /// Epsilon of an attack, as a fraction of the range of pixels, or severity of a corruption from 1 to 5; 0 for clean
+    /// samples.
     pub strength: f64,
-    /// The same for the samples.
+    /// Perturbation with all of its settings.
     pub perturbation: Perturbation,
 }
 
-impl Condition {
-    /// As in tables.
+impl RobustnessCondition {
+    /// Name in tables, with the strength.
     pub fn name(&self) -> String {
         match self.kind {
-            Kind::Clean => "clean".to_owned(),
-            Kind::Corrupted(corruption) => {
+            ConditionKind::Clean => "clean".to_owned(),
+            ConditionKind::Corrupted(corruption) => {
                 format!("{}, severity {}", corruption.name(), self.strength)
             }
             kind => format!("{}, epsilon {}", kind.name(), self.strength),
@@ -63,55 +64,55 @@ impl Condition {
     }
 }
 
-/// What is measured: clean samples, attacks of growing strength, corruptions of all severities.
+/// Plan of the conditions: clean samples, attacks of increasing strength, corruptions of all severities.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::analysis::robustness::{Kind, Plan};
+/// use burn_topology::analysis::robustness::{ConditionKind, RobustnessPlan};
 ///
-/// let plan = Plan::new(vec![0.05, 0.1], 20, 2, false)?;
+/// let plan = RobustnessPlan::new(vec![0.05, 0.1], 20, 2, false)?;
 /// let conditions = plan.conditions();
 /// assert_eq!(conditions.len(), 1 + 2 * 3 + 1 + 4 * 5);
-/// assert_eq!(conditions[0].kind, Kind::Clean);
-/// assert!(Plan::new(vec![0.1, 0.05], 20, 2, false).is_err());
+/// assert_eq!(conditions[0].kind, ConditionKind::Clean);
+/// assert!(RobustnessPlan::new(vec![0.1, 0.05], 20, 2, false).is_err());
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// Largest changes of a pixel by the attacks, rising.
+pub struct RobustnessPlan {
+    /// Epsilons of the attacks, in ascending order.
     pub epsilons: Vec<f64>,
-    /// Steps of projected gradient descent from each start.
+    /// Number of steps of projected gradient descent from each start.
     pub pgd_steps: usize,
-    /// Its starts.
+    /// Number of starts of projected gradient descent.
     pub pgd_starts: usize,
-    /// Whether there is another model whose attacks are tried.
+    /// True if attacks on another model are tried too.
     pub has_other: bool,
 }
 
-impl Plan {
-    /// A plan.
+impl RobustnessPlan {
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// One sentence if the strengths are not rising numbers above 0 and at most 1, or there are no steps or starts.
+    /// One sentence if the epsilons are not ascending numbers above 0 and at most 1, or there are no steps or starts.
     pub fn new(
         epsilons: Vec<f64>,
         pgd_steps: usize,
         pgd_starts: usize,
         has_other: bool,
     ) -> Result<Self, String> {
-        let is_rising = epsilons.is_sorted_by(|a, b| a < b);
+        let is_ascending = epsilons.is_sorted_by(|a, b| a < b);
         let are_fractions = epsilons.iter().all(|&e| 0.0 < e && e <= 1.0);
-        if epsilons.is_empty() || !is_rising || !are_fractions {
+        if epsilons.is_empty() || !is_ascending || !are_fractions {
             return Err(format!(
-                "the strengths of attacks are {epsilons:?}, expected rising numbers above 0 and at most 1"
+                "the epsilons of the attacks are {epsilons:?}, expected ascending numbers above 0 and at most 1"
             ));
         }
         if pgd_steps == 0 || pgd_starts == 0 {
             return Err(format!(
-                "projected gradient descent has {pgd_steps} steps and {pgd_starts} starts, expected at least 1 of \
-                 each"
+                "projected gradient descent has {pgd_steps} steps and {pgd_starts} starts, expected at least 1 \
+                 of each"
             ));
         }
         Ok(Self {
@@ -122,40 +123,41 @@ impl Plan {
         })
     }
 
-    /// Everything that is measured, the clean samples first.
-    pub fn conditions(&self) -> Vec<Condition> {
+    /// All conditions, clean samples first.
+    pub fn conditions(&self) -> Vec<RobustnessCondition> {
         let pgd = |n_steps| Attack::Pgd {
             n_steps,
             n_starts: self.pgd_starts,
         };
         let mut attacks = vec![
-            (Kind::Random, Attack::Random),
-            (Kind::Fgsm, Attack::Fgsm),
-            (Kind::Pgd, pgd(self.pgd_steps)),
+            (ConditionKind::Random, Attack::Random),
+            (ConditionKind::Fgsm, Attack::Fgsm),
+            (ConditionKind::Pgd, pgd(self.pgd_steps)),
         ];
         if self.has_other {
-            attacks.push((Kind::Transfer, pgd(self.pgd_steps)));
+            attacks.push((ConditionKind::Transfer, pgd(self.pgd_steps)));
         }
-        let attacked = |kind, attack, epsilon| Condition {
+        let attacked = |kind, attack, epsilon| RobustnessCondition {
             kind,
             strength: epsilon,
             perturbation: Perturbation::Attack { attack, epsilon },
         };
-        let mut conditions = vec![Condition {
-            kind: Kind::Clean,
+        let mut conditions = vec![RobustnessCondition {
+            kind: ConditionKind::Clean,
             strength: 0.0,
             perturbation: Perturbation::None,
         }];
         for (kind, attack) in attacks {
-            let of_kind = self.epsilons.iter();
-            conditions.extend(of_kind.map(|&epsilon| attacked(kind, attack, epsilon)));
+            let epsilons = self.epsilons.iter();
+            conditions.extend(epsilons.map(|&epsilon| attacked(kind, attack, epsilon)));
         }
+        // The long attack checks convergence, for which one strength is enough.
         let middle = self.epsilons[(self.epsilons.len() - 1) / 2];
-        let longer = pgd(LONGER * self.pgd_steps);
-        conditions.push(attacked(Kind::LongPgd, longer, middle));
+        let long = pgd(LONG_PGD_FACTOR * self.pgd_steps);
+        conditions.push(attacked(ConditionKind::LongPgd, long, middle));
         for corruption in Corruption::ALL {
-            conditions.extend((1..=N_SEVERITIES).map(|severity| Condition {
-                kind: Kind::Corrupted(corruption),
+            conditions.extend((1..=N_SEVERITIES).map(|severity| RobustnessCondition {
+                kind: ConditionKind::Corrupted(corruption),
                 strength: severity as f64,
                 perturbation: Perturbation::Corrupt {
                     corruption,

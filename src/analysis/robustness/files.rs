@@ -1,11 +1,11 @@
-//! What a report leaves on disk.
+//! Files of a robustness report.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::measured::{Measured, Robustness};
 use super::page::page;
+use super::results::{ConditionResult, Robustness};
 use crate::run::write_atomically;
 use crate::statistics::Interval;
 
@@ -19,58 +19,64 @@ pub fn write_report(
     command: &str,
     robustness: &Robustness,
 ) -> Result<(), String> {
-    let cannot = |path: &Path, error| format!("{} cannot be written: {error}", path.display());
-    std::fs::create_dir_all(directory).map_err(|error| cannot(directory, error))?;
+    let cannot_write =
+        |path: &Path, error| format!("{}: cannot be written: {error}", path.display());
+    std::fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| cannot(&path, error))
+        write_atomically(&path, bytes).map_err(|error| cannot_write(&path, error))
     };
     let numbers = serde_json::to_vec_pretty(&json(command, robustness));
-    write("robustness.json", &numbers.expect("numbers can be written"))?;
+    write(
+        "robustness.json",
+        &numbers.expect("JSON values can always be written"),
+    )?;
     write(
         "report.html",
         page(command, robustness).to_html().as_bytes(),
     )
 }
 
+/// All numbers, for `robustness.json`.
 fn json(command: &str, robustness: &Robustness) -> Value {
     let checks = robustness.checks().into_iter().map(
-        |check| json!({ "expected": check.title, "found": check.found, "holds": check.holds }),
+        |check| json!({ "expected": check.title, "found": check.actual, "holds": check.holds }),
     );
     json!({
         "command": command,
         "run": robustness.run,
         "other_run": robustness.other,
         "samples": robustness.samples,
-        "n_samples": robustness.n_samples[0],
-        "n_samples_with_topology": robustness.n_samples[1],
+        "n_samples": robustness.n_samples,
+        "n_samples_with_topology": robustness.n_topology_samples,
         "pgd_steps": robustness.plan.pgd_steps,
         "pgd_starts": robustness.plan.pgd_starts,
         "checks": checks.collect::<Vec<_>>(),
-        "conditions": robustness.measured.iter().map(of_condition).collect::<Vec<_>>(),
+        "conditions": robustness.results.iter().map(condition_json).collect::<Vec<_>>(),
         "distances_between_images": by_layer(&robustness.between_images),
     })
 }
 
-fn of_condition(measured: &Measured) -> Value {
+/// Numbers of one condition.
+fn condition_json(result: &ConditionResult) -> Value {
     let with_interval = |value: f64, interval: Interval| json!({ "value": value, "interval": [interval.low, interval.high] });
-    let (scores, intervals) = (&measured.scores, &measured.intervals);
+    let (scores, intervals) = (&result.scores, &result.intervals);
     json!({
-        "condition": measured.condition.name(),
-        "kind": measured.condition.kind.name(),
-        "strength": measured.condition.strength,
+        "condition": result.condition.name(),
+        "kind": result.condition.kind.name(),
+        "strength": result.condition.strength,
         "accuracy": with_interval(scores.accuracy, intervals.accuracy),
         "calibration_error": with_interval(scores.calibration_error, intervals.calibration_error),
         "brier": with_interval(scores.brier, intervals.brier),
         "nll": with_interval(scores.nll, intervals.nll),
-        "flip_rate": measured.flip_rate,
-        "distances": by_layer(&measured.distances),
+        "flip_rate": result.flip_rate,
+        "distances": by_layer(&result.distances),
     })
 }
 
-/// What has no scale is `null`.
+/// Distances by homology dimension, then layer; `null` where there is no scale.
 fn by_layer(layers: &[[f64; 2]]) -> Value {
-    let of_dim =
+    let by_dim =
         |dim: usize| -> Vec<Value> { layers.iter().map(|layer| json!(layer[dim])).collect() };
-    json!({ "h0": of_dim(0), "h1": of_dim(1) })
+    json!({ "h0": by_dim(0), "h1": by_dim(1) })
 }

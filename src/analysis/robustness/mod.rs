@@ -1,12 +1,12 @@
-//! How a model holds against attacks and corruptions, and what they do to the topology of its attention.
+//! Robustness of a classifier against attacks and corruptions, and their effect on the topology of its attention.
 
 mod check;
 mod condition;
 mod files;
-mod measured;
 mod page;
+mod results;
 
 pub use check::Check;
-pub use condition::{Condition, Kind, Plan};
+pub use condition::{ConditionKind, RobustnessCondition, RobustnessPlan};
 pub use files::write_report;
-pub use measured::{Measured, Robustness, distances};
+pub use results::{ConditionResult, Robustness, topology_distances};

@@ -1,8 +1,8 @@
-//! A small specification, and what becomes of texts that are wrong.
+//! Errors of a small configuration with mistakes.
 
+mod messages;
 mod overrides;
-mod places;
-mod wording;
+mod positions;
 
 use serde::Deserialize;
 
@@ -132,13 +132,13 @@ fn load(text: &str, overrides: &[&str]) -> Result<Spec, String> {
         .map_err(|error| error.to_string())
 }
 
-/// The error of [`TEXT`] with `from` replaced by `to`.
+/// Returns the error of [`TEXT`] with `from` replaced by `to`.
 fn edited(from: &str, to: &str) -> String {
     assert!(TEXT.contains(from), "{from} is not in the text");
     load(&TEXT.replacen(from, to, 1), &[]).unwrap_err()
 }
 
-/// The error of [`TEXT`] under one override.
+/// Returns the error of [`TEXT`] with one override.
 fn overridden(text: &str) -> String {
     load(TEXT, &[text]).unwrap_err()
 }

@@ -1,89 +1,91 @@
-//! `[data]`
+//! `[data]`: the data set.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[data]`
+/// `[data]`: the data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawData {
-    /// The 1,797 embedded handwritten digits, 8 by 8 pixels.
+    /// 1,797 handwritten digits of 8 by 8 pixels, embedded in the program.
     // With braces: serde lets a variant without them take any key.
     Digits {},
-    /// MNIST, or a data set of the same shape in the same files.
+    /// MNIST, or a data set in the same file format, such as Fashion-MNIST.
     Mnist {
-        /// Directory of the four IDX files, plain or compressed; absent: fetched from the network.
+        /// Directory of the four IDX files, plain or compressed; absent: downloaded.
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<String>,
-        /// Fraction of every class of the training images that is for validation.
+        /// Fraction of every class of the training images that is set aside for validation.
         validation_fraction: f64,
     },
     /// CIFAR-10.
     Cifar10 {
-        /// Directory of the binary files.
+        /// Directory of the files of the binary version.
         path: String,
-        /// Fraction of every class of the training images that is for validation.
+        /// Fraction of every class of the training images that is set aside for validation.
         validation_fraction: f64,
     },
-    /// CIFAR-100, its 100 fine classes.
+    /// CIFAR-100, with its 100 fine classes.
     Cifar100 {
-        /// Directory of the binary files.
+        /// Directory of the files of the binary version.
         path: String,
-        /// Fraction of every class of the training images that is for validation.
+        /// Fraction of every class of the training images that is set aside for validation.
         validation_fraction: f64,
     },
-    /// PNG and JPEG images in `<split>/<class>/`.
+    /// PNG and JPEG images in folders `<split>/<class>/`.
     ImageFolder {
-        /// Directory of the folders `train`, `test` and perhaps `val` or `validation`.
+        /// Directory with the folders `train` and `test`, and `val` or `validation` if there is one.
         path: String,
-        /// Side that images are cut and scaled to, in pixels.
+        /// Height and width that images are cropped and scaled to, in pixels.
         image_size: usize,
         /// Number of classes.
         n_classes: usize,
-        /// Fraction of every class of `train` that is for validation; absent: there is a folder.
+        /// Fraction of every class of `train` that is set aside for validation; absent: there is a
+        /// folder for validation.
         #[serde(skip_serializing_if = "Option::is_none")]
         validation_fraction: Option<f64>,
     },
-    /// The embedded digits moving over a dark frame, whose motion and topology are known.
+    /// Clips of the embedded digits, moving over a black frame, with known motion and topology.
     MovingDigits {
-        /// What happens in the clips, one kind after the other.
+        /// Kinds of clips, assigned to the clips in turn.
         clips: Vec<RawClip>,
-        /// Frames of a clip.
+        /// Number of frames of a clip.
         n_frames: usize,
-        /// Side of a frame, in pixels.
+        /// Height and width of a frame, in pixels.
         side: usize,
-        /// Clips made of each digit.
+        /// Number of clips that are made of each digit.
         #[serde(default = "one")]
         repeats: usize,
-        /// Standard deviation of the pixels' noise in clips of the kind `noise`.
+        /// Standard deviation of the pixel noise in clips of the kind `noise`; pixels lie in 0 to 1.
         #[serde(default = "fifth")]
         noise: f64,
     },
-    /// Clips in `<split>/<class>/`: folders of frames, animated GIFs, video files through ffmpeg.
+    /// Clips in `<split>/<class>/`: folders of frames, animated GIFs, or video files (needs ffmpeg).
     ClipFolder {
-        /// Directory of the folders `train`, `test` and perhaps `val` or `validation`.
+        /// Directory with the folders `train` and `test`, and `val` or `validation` if there is one.
         path: String,
-        /// Frames of a clip.
+        /// Number of frames of a clip.
         n_frames: usize,
-        /// Every so many frames of the source are taken.
+        /// Distance between two frames that are used, in frames of the source; 1 uses every frame.
         #[serde(default = "one")]
         stride: usize,
-        /// Frames per second that the source is resampled to before; absent: as it is.
+        /// Frames per second that the source is resampled to first; absent: it is not resampled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         frame_rate: Option<f64>,
-        /// Side that frames are scaled to, in pixels.
+        /// Height and width that frames are scaled to, in pixels.
         image_size: usize,
-        /// What of a frame is scaled.
+        /// Part of a frame that is used.
         #[serde(default)]
         crop: RawCrop,
         /// Number of classes.
         n_classes: usize,
-        /// Fraction of every class of `train` that is for validation; absent: there is a folder.
+        /// Fraction of every class of `train` that is set aside for validation; absent: there is a
+        /// folder for validation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         validation_fraction: Option<f64>,
-        /// What becomes of clips that cannot be read.
+        /// Action for clips that cannot be read.
         #[serde(default)]
-        unreadable: RawUnreadable,
+        unreadable_clips: RawUnreadable,
     },
 }
 
@@ -95,50 +97,50 @@ fn fifth() -> f64 {
     0.2
 }
 
-/// `data.clips`
+/// `data.clips`: a kind of clips of moving digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawClip {
-    /// A digit at constant velocity.
+    /// One digit with constant velocity.
     Constant,
-    /// A digit reflected at the borders.
+    /// One digit that bounces off the borders.
     Bounce,
-    /// A digit that turns and swells.
+    /// One digit that rotates and changes its size.
     RotateScale,
-    /// A digit that passes behind a still bar.
+    /// One digit that passes behind a bar that does not move.
     Occlusion,
-    /// A digit at constant velocity under noise that is new in every frame.
+    /// One digit with constant velocity, with new noise in every frame.
     Noise,
-    /// A digit at constant velocity, blurred by another width in every frame.
+    /// One digit with constant velocity, blurred with another width in every frame.
     Blur,
-    /// Two digits of a class that never touch.
+    /// Two digits of one class that never touch.
     TwoDigits,
-    /// Two digits of a class that come together: the topology changes.
+    /// Two digits of one class that meet, which changes the topology.
     Merge,
-    /// Two digits of a class that part: the topology changes.
+    /// Two digits of one class that separate, which changes the topology.
     Split,
-    /// A digit, and later a second one: the topology changes.
+    /// One digit, then a second one, which changes the topology.
     Appear,
 }
 
-/// `data.crop`
+/// `data.crop`: the part of a frame that is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawCrop {
-    /// The largest square in the middle.
+    /// Largest square in the centre.
     #[default]
     Center,
-    /// The whole frame, whatever its proportions.
+    /// Whole frame, stretched to a square.
     Stretch,
 }
 
-/// `data.unreadable`
+/// `data.unreadable_clips`: the action for clips that cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawUnreadable {
-    /// They end the training.
+    /// Training ends with an error.
     #[default]
     Error,
-    /// They are left out, and counted.
+    /// Such clips are left out, and their number is reported.
     Skip,
 }

@@ -1,6 +1,8 @@
-//! The configuration file as it is written: names, types and defaults, no judgement.
+//! Types of a configuration file: its keys, their types and their defaults, without checks.
 //!
-//! Every struct refuses unknown keys. What a paper would report has no default.
+//! Documentation comments of these types are also the descriptions in the JSON schema, which
+//! editors show for each key. Every struct refuses unknown keys. A setting that a paper would
+//! report has no default.
 
 mod data;
 mod model;
@@ -24,45 +26,45 @@ pub use topology::{
 };
 pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining, RawView};
 
-/// A whole file.
+/// Configuration file of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(
     title = "burn-topology configuration",
-    description = "A training run; see reference.toml for every key."
+    description = "Configuration of one training run; reference.toml explains every key."
 )]
 pub struct RawConfig {
-    /// `[run]`
+    /// `[run]`: name and seed.
     pub run: RawRun,
-    /// `[data]`
+    /// `[data]`: data set.
     pub data: RawData,
-    /// `[model]`
+    /// `[model]`: architecture, and pretrained weights to start from.
     pub model: RawModel,
-    /// `[training]`
+    /// `[training]`: epochs, batches, optimiser, learning-rate schedule and augmentation.
     pub training: RawTraining,
-    /// `[logging]`
+    /// `[logging]`: how often metrics and images are logged.
     #[serde(default)]
     pub logging: RawLogging,
-    /// `[checkpoint]`
+    /// `[checkpoint]`: how often checkpoints are written, and how many are kept.
     #[serde(default)]
     pub checkpoint: RawCheckpoint,
-    /// `[collapse]`
+    /// `[collapse]`: action when the attention of a layer collapses.
     #[serde(default)]
     pub collapse: RawCollapse,
-    /// `[robustness]`; absent: not measured
+    /// `[robustness]`: attacks and corruptions on the test split after training; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robustness: Option<RawRobustness>,
-    /// `[[topology]]`, as many as wanted
+    /// `[[topology]]`: one table for each topological penalty; absent: no penalty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topology: Vec<RawTopology>,
 }
 
-/// `[run]`
+/// `[run]`: name and seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRun {
-    /// Name of the run; its directory is `runs/<name>` unless `--out` says otherwise.
+    /// Name of the run; its directory is `runs/<name>` unless `--out` gives another.
     pub name: String,
-    /// Seed of initialisation, order, augmentation and dropout.
+    /// Seed of initialisation, order of samples, augmentation, mixup and dropout.
     pub seed: u64,
 }

@@ -1,132 +1,137 @@
-//! `[model]`
+//! `[model]`: architecture, and pretrained weights to start from.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[model]`
+/// `[model]`: architecture, and pretrained weights to start from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawModel {
-    /// A vision transformer.
+    /// Vision transformer, for images.
     Vit {
-        /// A standard size; gives `d_model`, `n_layers` and `n_heads`.
+        /// Standard size, in place of `d_model`, `n_layers` and `n_heads`.
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<RawSize>,
-        /// Width of the tokens.
+        /// Width of the tokens; required unless `size` is set.
         #[serde(skip_serializing_if = "Option::is_none")]
         d_model: Option<usize>,
-        /// Number of blocks.
+        /// Number of layers; required unless `size` is set.
         #[serde(skip_serializing_if = "Option::is_none")]
         n_layers: Option<usize>,
-        /// Number of heads.
+        /// Number of attention heads of a layer, a divisor of `d_model`; required unless `size` is set.
         #[serde(skip_serializing_if = "Option::is_none")]
         n_heads: Option<usize>,
-        /// Side of a patch, in pixels.
+        /// Height and width of a patch, in pixels; a divisor of height and width of the images.
         patch_size: usize,
-        /// Width of the MLP over `d_model`.
+        /// Width of the hidden layer of the MLP, as a multiple of `d_model`.
         #[serde(default = "four")]
         mlp_ratio: usize,
-        /// What the classifier looks at.
+        /// Tokens that the classifier uses.
         #[serde(default)]
         pooling: RawPooling,
-        /// Learned tokens that stand for nothing.
+        /// Number of register tokens, between the class token and the patch tokens.
         #[serde(default)]
         n_registers: usize,
         /// Dropout probability.
         #[serde(default)]
         dropout: f64,
-        /// Stochastic depth at the last block.
+        /// Probability of dropping the residual branches of the last layer (stochastic depth); it rises
+        /// linearly from 0 at the first layer.
         #[serde(default)]
         drop_path: f64,
-        /// A token that learns from a teacher, as published models have.
+        /// Distillation token, which some published models (DeiT) have.
         #[serde(default, skip_serializing_if = "is_default")]
         distillation: RawDistillation,
-        /// What its blocks have of their own, as those of published models.
+        /// Details of a layer in which published models differ.
         #[serde(default, skip_serializing_if = "is_default")]
         block: RawBlock,
         /// Pretrained weights to start from: a file of transformers or timm, or its directory.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init_from: Option<String>,
-        /// So many first blocks, and all before them, stay as they are in `init_from`.
+        /// Number of first layers that keep the weights of `init_from`, with the embedding of patches;
+        /// absent: everything is trained.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         freeze: Option<usize>,
     },
-    /// Divided space-time attention: over the frames at each place, then over the places of a frame.
+    /// TimeSformer: each layer attends over the frames at one position, then over one frame.
     Timesformer(RawVideo),
-    /// Factorised encoder: over the places of each frame, then over the frames.
+    /// ViViT with a factorised encoder: layers within frames, then layers over frames.
     Vivit(RawVideo),
-    /// Joint attention of all tokens of a clip.
+    /// Joint space-time attention: every token of a clip attends to every other.
     Joint(RawVideo),
-    /// A linear classifier of single frames, the mean of their scores: what to be better than.
+    /// Linear classifier of single frames, a simple model to compare with.
     LinearProbe(RawLinearProbe),
 }
 
-/// A video transformer.
+/// Video transformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawVideo {
-    /// What is told of a clip.
+    /// Quantity that the model predicts.
     pub head: RawHead,
-    /// A standard size; gives `d_model`, `n_layers` and `n_heads`.
+    /// Standard size, in place of `d_model`, `n_layers` and `n_heads`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<RawSize>,
-    /// Width of the tokens.
+    /// Width of the tokens; required unless `size` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_model: Option<usize>,
-    /// Number of blocks; of `vivit` those within frames.
+    /// Number of layers, in `vivit` of those within frames; required unless `size` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_layers: Option<usize>,
-    /// Number of heads.
+    /// Number of attention heads of a layer, a divisor of `d_model`; required unless `size` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_heads: Option<usize>,
-    /// Side of a patch, in pixels.
+    /// Height and width of a patch, in pixels; a divisor of height and width of the frames.
     pub patch_size: usize,
-    /// Blocks over the frames, of `vivit`.
+    /// Number of layers over frames, of `vivit` only; 2 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_temporal_layers: Option<usize>,
-    /// Frames of a tubelet, of `joint`.
+    /// Number of consecutive frames in one token, of `joint` only; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tubelet_size: Option<usize>,
-    /// Width of the MLP over `d_model`.
+    /// Width of the hidden layer of the MLP, as a multiple of `d_model`.
     #[serde(default = "four")]
     pub mlp_ratio: usize,
     /// Dropout probability.
     #[serde(default)]
     pub dropout: f64,
-    /// Stochastic depth at the last block.
+    /// Probability of dropping the residual branches of the last layer (stochastic depth); it rises
+    /// linearly from 0 at the first layer.
     #[serde(default)]
     pub drop_path: f64,
-    /// What the classifier looks at, of `joint`: `cls` or `mean_before_norm`.
+    /// Tokens that the classifier uses, of `joint` only: `cls` or `mean_before_norm`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pooling: RawPooling,
-    /// How the tokens know their place, of `joint`.
+    /// Position embedding, of `joint` only.
     #[serde(default, skip_serializing_if = "is_default")]
     pub positions: RawPositions,
-    /// What its blocks have of their own, as those of published models.
+    /// Details of a layer in which published models differ.
     #[serde(default, skip_serializing_if = "is_default")]
     pub block: RawBlock,
     /// Pretrained weights to start from: a file of transformers, or its directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<String>,
-    /// So many first blocks, and all before them, stay as they are in `init_from`.
+    /// Number of first layers that keep the weights of `init_from`, with the embedding of patches;
+    /// absent: everything is trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<usize>,
 }
 
-/// `model.block`
+/// `model.block`: details of a layer in which published models differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawBlock {
-    /// Added to the variance by every norm.
+    /// Number added to the variance by every layer normalisation.
     #[serde(default = "norm_epsilon")]
     pub norm_epsilon: f64,
-    /// The same of the norm before the head, where it is another.
+    /// `norm_epsilon` of the normalisation before the classifier; absent: the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_norm_epsilon: Option<f64>,
-    /// Between the two layers of the MLP.
+    /// Activation function of the MLP.
     #[serde(default)]
     pub activation: RawActivation,
-    /// Factor of each residual branch at first, learned channel by channel; absent: none.
+    /// Initial value of the learned factors of residual branches, one per channel (LayerScale);
+    /// absent: no such factors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_scale: Option<f64>,
     /// Width of the hidden layer of the MLP, in place of `mlp_ratio`.
@@ -146,41 +151,41 @@ impl Default for RawBlock {
     }
 }
 
-/// `model.block.activation`
+/// `model.block.activation`: activation function of the MLP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawActivation {
-    /// The GELU.
+    /// GELU.
     #[default]
     Gelu,
-    /// Its approximation by a hyperbolic tangent.
+    /// GELU in its approximation by a hyperbolic tangent.
     GeluTanh,
-    /// One half of the hidden layer, through a SiLU, times the other.
+    /// SwiGLU: SiLU of one half of the hidden layer, times the other half.
     Swiglu,
 }
 
-/// `model.distillation`
+/// `model.distillation`: distillation token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawDistillation {
-    /// There is no such token.
+    /// No distillation token.
     #[default]
     None,
-    /// A token whose output nothing looks at.
+    /// Distillation token whose output is not used.
     Token,
-    /// A token with a classifier of its own; the scores are the mean of both.
+    /// Distillation token with its own classifier; logits are the mean of both classifiers.
     Head,
 }
 
-/// `model.positions`
+/// `model.positions`: position embedding of a joint video transformer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPositions {
-    /// The place and the time step have an embedding each, which are added.
+    /// Sum of a learned embedding of the position in the frame and one of the time step.
     #[default]
     Sum,
-    /// Each place at each time step has its own, as in the published ViViT.
-    Each,
+    /// One learned embedding for every token of a clip, as in the published ViViT.
+    PerToken,
     /// Sines and cosines that are not learned, as in VideoMAE.
     Sinusoidal,
 }
@@ -193,23 +198,23 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// A linear classifier of frames.
+/// Linear classifier of single frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawLinearProbe {
-    /// What is told of a clip.
+    /// Quantity that the model predicts: `clip` or `frames`.
     pub head: RawHead,
 }
 
-/// `model.head`
+/// `model.head`: quantity that a video model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawHead {
-    /// The class of a clip.
+    /// Class of a clip.
     Clip,
-    /// The class of every frame.
+    /// Class of every frame.
     Frames,
-    /// The frame after each frame.
+    /// Next frame after every frame, as pixels.
     NextFrame,
 }
 
@@ -217,30 +222,34 @@ fn four() -> usize {
     4
 }
 
-/// `model.size`
+/// `model.size`: standard size of a transformer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
 pub enum RawSize {
+    /// `d_model` 192, 12 layers, 3 heads.
     Tiny,
+    /// `d_model` 384, 12 layers, 6 heads.
     Small,
+    /// `d_model` 768, 12 layers, 12 heads.
     Base,
+    /// `d_model` 1024, 24 layers, 16 heads.
     Large,
 }
 
-/// `model.pooling`
+/// `model.pooling`: tokens that the classifier uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPooling {
-    /// A class token.
+    /// Class token.
     #[default]
     Cls,
-    /// The mean of the patches, without a class token.
+    /// Mean of the patch tokens; there is no class token.
     Mean,
-    /// A class token and the mean of the patches, as in DINOv2.
+    /// Class token and mean of the patch tokens, as in DINOv2.
     ClsAndMean,
-    /// The mean of the patches before the norm, without a class token.
+    /// Mean of the patch tokens before the last normalisation; there is no class token.
     MeanBeforeNorm,
-    /// The same beside a class token that is not looked at.
-    MeanBesideCls,
+    /// Mean of the patch tokens before the last normalisation; there is a class token, which is not
+    /// used.
+    MeanBeforeNormWithCls,
 }

@@ -1,23 +1,24 @@
-//! The sections that say what is kept and watched.
+//! `[logging]`, `[checkpoint]`, `[robustness]` and `[collapse]`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[logging]`
+/// `[logging]`: how often metrics and images are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawLogging {
-    /// Steps between two records of the training loss.
+    /// Number of steps between two records of the training loss and the penalties.
     #[serde(default = "ten")]
     pub log_every_steps: usize,
-    /// Epochs between two sets of pictures of diagrams and barcodes in TensorBoard.
+    /// Number of epochs between two sets of TensorBoard images of diagrams and barcodes.
     #[serde(default = "ten")]
-    pub pictures_every_epochs: usize,
-    /// Epochs between two records of the temporal coherence of what a model says of the frames of
+    pub images_every_epochs: usize,
+    /// Number of epochs between two records of the temporal coherence of predictions for the frames of
     /// validation clips.
     #[serde(default = "one")]
     pub coherence_every_epochs: usize,
-    /// Images of a split whose topology is measured in an evaluation, the first ones.
+    /// Number of images or frames of a split whose topology is measured in an evaluation; the first
+    /// ones are taken.
     #[serde(default = "thousand")]
     pub topology_images: usize,
 }
@@ -26,7 +27,7 @@ impl Default for RawLogging {
     fn default() -> Self {
         Self {
             log_every_steps: ten(),
-            pictures_every_epochs: ten(),
+            images_every_epochs: ten(),
             coherence_every_epochs: one(),
             topology_images: thousand(),
         }
@@ -45,14 +46,14 @@ fn ten() -> usize {
     10
 }
 
-/// `[checkpoint]`
+/// `[checkpoint]`: how often checkpoints are written, and how many are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawCheckpoint {
-    /// Steps between two checkpoints within an epoch; absent: only at the end of every epoch.
+    /// Number of steps between two checkpoints within an epoch; absent: only at the end of every epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_steps: Option<usize>,
-    /// Newest checkpoints kept; the best on the validation split is kept besides.
+    /// Number of newest checkpoints that are kept; the best one on the validation split is kept too.
     #[serde(default = "two")]
     pub keep_last: usize,
 }
@@ -70,18 +71,18 @@ fn two() -> usize {
     2
 }
 
-/// `[robustness]`
+/// `[robustness]`: attacks and corruptions on the test split after training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRobustness {
-    /// Largest change of a pixel by an attack, a fraction of the range of pixels.
+    /// Largest change of a pixel by an attack, as a fraction of the range of pixels.
     pub epsilon: f64,
-    /// Steps of projected gradient descent from each start.
+    /// Number of steps of projected gradient descent from each start.
     pub pgd_steps: usize,
-    /// Starts of projected gradient descent.
+    /// Number of starts of projected gradient descent: the image itself, then random ones.
     #[serde(default = "two")]
     pub pgd_starts: usize,
-    /// How much images are corrupted, 1 to 5.
+    /// Severity of the corruptions noise, blur, contrast and occlusion, 1 to 5.
     #[serde(default = "three")]
     pub severity: usize,
 }
@@ -90,15 +91,15 @@ fn three() -> usize {
     3
 }
 
-/// `[collapse]`
+/// `[collapse]`: action when the attention of a layer collapses.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawCollapse {
-    /// What happens when a layer's attention collapses.
+    /// Action when the attention of a layer collapses.
     #[serde(default)]
     pub action: RawCollapseAction,
-    /// A layer is in alarm while its mean distance between attention rows, on the validation split,
-    /// is below this fraction of the largest it has had.
+    /// Fraction below which a layer counts as collapsed: of its mean distance between attention rows
+    /// on the validation split, relative to the largest that it had.
     #[serde(default = "tenth")]
     pub fraction_of_peak: f64,
 }
@@ -116,15 +117,15 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// `collapse.action`
+/// `collapse.action`: action when the attention of a layer collapses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawCollapseAction {
-    /// Nothing beside the number in the records.
+    /// The number of collapsed layers is logged, nothing else.
     Off,
-    /// A line for the person watching.
+    /// A warning is printed too.
     #[default]
     Warn,
-    /// The end of the training, with exit code 1.
+    /// Training ends with exit code 1.
     Stop,
 }

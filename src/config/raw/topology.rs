@@ -1,119 +1,125 @@
-//! `[[topology]]`
+//! `[[topology]]`: one topological penalty.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[[topology]]`
+/// `[[topology]]`: one topological penalty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTopology {
-    /// What is compared.
+    /// Name in logs, messages and `--set topology.<name>.<key>`: letters, digits and `_`, and no digit
+    /// first. Absent: made of what is compared, such as `h1_layers`, `h1_total_persistence` or
+    /// `cosine_consistency_layers`, with `_2`, `_3`, ... if an earlier penalty has that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Kind of things that are compared: layers, frames or views.
     pub between: RawBetween,
-    /// Which pairs are compared.
+    /// Pairs of layers, frames or views that are compared.
     #[serde(default)]
     pub pairs: RawPairs,
-    /// Which tokens of two frames are taken for the same, where tokens are compared one by one.
+    /// Correspondence between the tokens of two frames, for penalties that compare token by token.
     #[serde(default)]
     pub alignment: RawAlignment,
-    /// Which layers are read.
+    /// Layers that the penalty uses.
     #[serde(default)]
     pub layers: RawLayers,
-    /// What is read of each layer.
+    /// Rows of a layer between which distances are computed.
     #[serde(default)]
     pub source: RawSource,
-    /// The distance between two rows.
+    /// Distance between two rows.
     #[serde(default)]
     pub distance: RawDistance,
-    /// The power that the distance is raised to.
+    /// Power that every distance is raised to.
     #[serde(default = "unchanged")]
     pub exponent: f64,
-    /// Which heads are read.
+    /// Attention heads that the penalty uses.
     #[serde(default)]
     pub heads: RawHeads,
-    /// Which tokens are read.
+    /// Tokens that the penalty uses.
     #[serde(default)]
     pub tokens: RawTokens,
-    /// Homology dimension; left out by the penalties that compare no topology.
+    /// Homology dimension: 0 for connected components, 1 for cycles; absent for penalties that compute
+    /// no diagrams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub homology_dim: Option<usize>,
-    /// Scale removed from each diagram.
+    /// Scale that each distance matrix is divided by.
     pub normalize: RawNormalize,
-    /// Which side is moved.
+    /// Side of a pair that receives a gradient.
     #[serde(default)]
     pub direction: RawDirection,
-    /// What is made of two layers, or of one.
+    /// Number that is computed for a pair, or for one layer.
     pub penalty: RawPenalty,
-    /// Which distances are taken for births and deaths.
+    /// Edges whose lengths serve as births and deaths.
     #[serde(default)]
     pub edges: RawEdges,
-    /// Who is compared with whom.
+    /// Images or clips of a batch that are compared with each other.
     #[serde(default)]
     pub partners: RawPartners,
-    /// Factor in the loss.
+    /// Factor of the penalty in the loss.
     pub weight: RawWeight,
-    /// When it is on.
+    /// Steps at which the penalty is part of the loss.
     #[serde(default)]
     pub schedule: RawSchedule,
 }
 
-/// `topology.between`
+/// `topology.between`: kind of things that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawBetween {
-    /// Layers, of every image or frame by itself.
+    /// Layers, for each image or frame on its own.
     Layers,
-    /// Frames of a clip, in every layer by itself.
+    /// Frames of a clip, for each layer on its own.
     Frames,
-    /// What is clean and what `training.view` makes of it, in every layer by itself.
+    /// The samples and their perturbed version from `training.view`, for each layer on its own.
     Views,
 }
 
-/// `topology.pairs`
+/// `topology.pairs`: pairs that are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPairs {
-    /// Each with the next.
+    /// Each one with the next.
     #[default]
     Consecutive,
-    /// The first with each later one.
+    /// The first one with each later one.
     ToFirst,
-    /// Each earlier one with the last.
+    /// Each one with the last.
     ToLast,
-    /// Each with each later one.
+    /// Each one with each later one.
     All,
-    /// Each with the one so many places later.
+    /// Each one with the one this many positions later.
     Stride(usize),
 }
 
-/// `topology.alignment`
+/// `topology.alignment`: correspondence between the tokens of two frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawAlignment {
-    /// Tokens at the same place.
+    /// Tokens at the same position.
     #[default]
     Position,
-    /// Tokens that show the same, as the known flow tells.
+    /// Tokens that show the same content, according to the known flow; needs `moving_digits`.
     Flow,
 }
 
-/// `topology.layers`
+/// `topology.layers`: layers that the penalty uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected \"all\" or a list of layer numbers counted from 0"
 )]
 pub enum RawLayers {
-    /// `"all"`
+    /// All layers: `"all"`.
     All(All),
-    /// `[0, 2]`
-    Of(Vec<usize>),
+    /// Listed layers, counted from 0, such as `[0, 2]`.
+    Indices(Vec<usize>),
 }
 
 /// The word `all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum All {
-    /// `"all"`
+    /// All layers.
     All,
 }
 
@@ -123,221 +129,223 @@ impl Default for RawLayers {
     }
 }
 
-/// `topology.source`
+/// `topology.source`: rows of a layer between which distances are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawSource {
-    /// Rows of attention.
+    /// Attention rows.
     #[default]
     Attention,
-    /// The softmax of rows of attention.
+    /// Softmax of the attention rows, which are then nearly uniform.
     DoubleSoftmax,
-    /// Tokens after the layer, as vectors.
+    /// Hidden states: tokens after the layer, as vectors.
     Hidden,
 }
 
-/// `topology.distance`
+/// `topology.distance`: distance between two rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawDistance {
-    /// Square root of the Jensen-Shannon divergence, natural logarithm.
+    /// Square root of the Jensen-Shannon divergence, with the natural logarithm.
     #[default]
     JensenShannon,
-    /// Hellinger distance of distributions.
+    /// Hellinger distance of two distributions.
     Hellinger,
-    /// One less the cosine of the angle.
+    /// One minus the cosine similarity.
     Cosine,
     /// Euclidean distance.
     Euclidean,
-    /// One less the larger of the two weights between two tokens.
+    /// One minus the larger of the two attention weights between two tokens.
     Attention,
 }
 
-/// `topology.heads`
+/// `topology.heads`: attention heads that the penalty uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawHeads {
-    /// Their mean.
+    /// Mean of all heads.
     #[default]
     Mean,
-    /// Each by itself.
+    /// Each head on its own.
     Each,
 }
 
-/// `topology.tokens`
+/// `topology.tokens`: tokens that the penalty uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawTokens {
-    /// The patches.
+    /// Patch tokens.
     #[default]
     Patches,
-    /// All, the class token too.
+    /// All tokens, class token and register tokens included.
     All,
 }
 
-/// `topology.normalize`
+/// `topology.normalize`: scale that each distance matrix is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawNormalize {
-    /// Nothing.
+    /// No normalisation.
     None,
-    /// The mean finite death in dimension 0.
+    /// Mean edge length of the minimum spanning tree, which is the mean finite death in dimension 0.
     SpanningTree,
 }
 
-/// `topology.direction`
+/// `topology.direction`: side of a pair that receives a gradient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawDirection {
-    /// Both sides move.
+    /// Both sides receive a gradient.
     #[default]
     Symmetric,
-    /// The later layer or frame moves.
+    /// Only the later layer, frame or view receives a gradient; the earlier one is held constant.
     TowardsFirst,
-    /// The earlier layer or frame moves.
+    /// Only the earlier layer, frame or view receives a gradient; the later one is held constant.
     TowardsSecond,
 }
 
-/// `topology.edges`
+/// `topology.edges`: edges whose lengths serve as births and deaths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawEdges {
-    /// Those that make the topology.
+    /// Critical edges, which create and destroy the topological features.
     #[default]
     Critical,
-    /// A control: as many, drawn at random.
+    /// Control: the same number of random edges, drawn again at every step.
     Random,
 }
 
-/// `topology.partners`
+/// `topology.partners`: images or clips of a batch that are compared with each other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPartners {
     /// Layers of the same image, frames of the same clip.
     #[default]
     Same,
-    /// A control: the later layer or frame of another image or clip of the batch.
+    /// Control: the later layer, frame or view is that of another image or clip of the batch.
     Shuffled,
 }
 
-/// `topology.penalty`
+/// `topology.penalty`: number that is computed for a pair, or for one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawPenalty {
-    /// The Wasserstein distance.
+    /// Wasserstein distance between two diagrams.
     Wasserstein {
-        /// Its order, at least 1.
+        /// Order of the distance, at least 1.
         order: f64,
-        /// Norm of the plane.
+        /// Norm in the plane of births and deaths.
         ground_norm: RawGroundNorm,
-        /// `p`: to the power of the order; `one`: the distance itself.
+        /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
         power: RawPower,
     },
-    /// Bars matched in order of death, none with the diagonal; dimension 0.
+    /// Sorted Wasserstein distance: bars matched in order of their deaths, in dimension 0.
     SortedWasserstein {
-        /// Its order, at least 1.
+        /// Order of the distance, at least 1.
         order: f64,
-        /// `p`: to the power of the order; `one`: the distance itself.
+        /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
         power: RawPower,
     },
-    /// The mean over lines of the distance of projections.
+    /// Sliced Wasserstein distance: mean distance of projections to lines.
     SlicedWasserstein {
-        /// Its order, at least 1.
+        /// Order of the distance, at least 1.
         order: f64,
-        /// Lines, at least 1.
-        directions: usize,
-        /// `p`: to the power of the order; `one`: the distance itself.
+        /// Number of lines, at least 1.
+        n_directions: usize,
+        /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
         power: RawPower,
     },
-    /// The bottleneck distance.
+    /// Bottleneck distance between two diagrams.
     Bottleneck {
-        /// Norm of the plane.
+        /// Norm in the plane of births and deaths.
         ground_norm: RawGroundNorm,
     },
-    /// Sum of powers of persistence, of each layer by itself.
+    /// Summary of each layer on its own: sum of powers of persistence.
     TotalPersistence {
-        /// The power, at least 1.
+        /// Power of each persistence, at least 1.
         order: f64,
-        /// Smallest persistence counted, after normalisation.
+        /// Smallest persistence that is counted, after normalisation.
         #[serde(default)]
         min_persistence: f64,
-        /// Largest persistence counted, after normalisation; left out: all.
+        /// Largest persistence that is counted, after normalisation; absent: no limit.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_persistence: Option<f64>,
     },
-    /// Entropy of the persistences, of each layer by itself.
+    /// Summary of each layer on its own: persistent entropy, in nats.
     PersistentEntropy,
-    /// Lengths of each layer's critical edges in the other layer, token by token.
+    /// Topological signature loss: lengths of the critical edges of one side in the other, token by
+    /// token.
     Signature,
-    /// Representation topology divergence of clusters, token by token; dimension 0.
+    /// RTD-Lite: representation topology divergence of connected components, token by token, in
+    /// dimension 0.
     RtdLite,
-    /// Representation topology divergence, token by token; dimension 1.
+    /// Representation topology divergence (RTD), token by token, in dimension 1.
     Rtd,
-    /// A control: all distances, token by token.
+    /// Control without topology: mean difference of all distances, token by token.
     DistanceMatrix {
-        /// Power of their differences, at least 1.
+        /// Power of the absolute differences, at least 1.
         order: f64,
     },
-    /// A control: one less the cosine of rows, token by token.
+    /// Control without topology: one minus the cosine similarity of rows, token by token.
     CosineConsistency,
-    /// A control: the entropy of each layer's attention outside of a band, squared.
+    /// Control without topology: squared distance of each layer's attention entropy from a band.
     EntropyBand {
-        /// Lower end, over the entropy of uniform attention.
+        /// Lower end of the band, as a fraction of the entropy of uniform attention.
         low: f64,
-        /// Upper end.
+        /// Upper end of the band, as a fraction of the entropy of uniform attention.
         high: f64,
     },
 }
 
-/// `ground_norm`
+/// `topology.penalty.ground_norm`: norm in the plane of births and deaths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawGroundNorm {
-    /// The largest coordinate.
+    /// Larger absolute coordinate (L-infinity).
     Infinity,
-    /// Euclidean.
+    /// Euclidean norm.
     L2,
-    /// The sum of the coordinates.
+    /// Sum of the absolute coordinates.
     L1,
 }
 
-/// `power`
+/// `topology.penalty.power`: power of the distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPower {
-    /// `W_p^p`
+    /// `W_p^p`, which is smooth at 0.
     P,
-    /// `W_p`
+    /// `W_p`.
     One,
 }
 
-/// `topology.weight`
+/// `topology.weight`: factor of the penalty in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawWeight {
-    /// This factor.
+    /// Fixed factor.
     Fixed {
-        /// The factor; negative is legal.
+        /// Factor; it may be negative.
         value: f64,
     },
-    /// The factor at which the penalty's gradient has this share of the task's.
+    /// Factor found from a gradient share, once, when the penalty begins.
     GradientShare {
-        /// The share, a fraction; negative is legal.
+        /// Norm of the weighted penalty's gradient over that of the task loss; it may be negative.
         share: f64,
     },
 }
 
-/// `topology.schedule`
+/// `topology.schedule`: steps at which the penalty is part of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawSchedule {
-    /// First epoch, counted from 0.
+    /// First epoch with the penalty, counted from 0.
     #[serde(default)]
     pub start_epoch: usize,
-    /// Steps of the linear rise.
+    /// Number of steps over which the weight rises linearly.
     #[serde(default)]
     pub warmup_steps: usize,
-    /// Steps between two evaluations.
+    /// Number of steps between two evaluations of the penalty; 1 evaluates it at every step.
     #[serde(default = "one")]
     pub every_steps: usize,
 }

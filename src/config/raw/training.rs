@@ -1,40 +1,43 @@
-//! `[training]`
+//! `[training]`: epochs, batches, optimiser, learning-rate schedule and augmentation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[training]`
+/// `[training]`: epochs, batches, optimiser, learning-rate schedule and augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTraining {
-    /// Passes over the training split.
+    /// Number of passes over the training split.
     pub epochs: usize,
-    /// Images per step.
+    /// Number of images or clips per optimiser step.
     pub batch_size: usize,
-    /// Samples of each class that are learned from, drawn by the seed; absent: all.
+    /// Number of training samples of each class that are used, drawn by the seed; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples_per_class: Option<usize>,
-    /// Largest norm of the gradient over all parameters; absent: no clipping.
+    /// Largest norm of the gradient in all parameters, above which it is scaled down; absent: no
+    /// clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// Parts that a batch is cut into, one after the other; the gradient is that of the whole.
+    /// Number of parts that a batch is split into to save memory; the gradient is that of the whole
+    /// batch.
     #[serde(default = "one_part")]
     pub gradient_accumulation: usize,
-    /// Share of each target that is spread over all classes, a fraction.
+    /// Fraction of each target that is spread evenly over all classes.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Both parameters of the beta distribution that images are mixed by; 0 is off.
+    /// Both parameters of the beta distribution of mixup; 0 is off.
     #[serde(default)]
     pub mixup_alpha: f64,
-    /// Random motions and crops of the training images.
+    /// Random shifts, rotations, crops and flips of the training samples.
     #[serde(default)]
     pub augment: RawAugment,
-    /// A second view of every batch, for the penalties between views; nothing else is trained on it.
+    /// Perturbation that makes a second view of every batch, which only penalties between views use;
+    /// absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<RawView>,
-    /// The optimiser.
+    /// Optimiser.
     pub optimizer: RawOptimizer,
-    /// The learning-rate schedule.
+    /// Learning-rate schedule.
     pub schedule: RawLearningRate,
 }
 
@@ -42,20 +45,20 @@ fn one_part() -> usize {
     1
 }
 
-/// `training.augment`
+/// `training.augment`: random changes of the training samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawAugment {
-    /// Largest shift, in pixels.
+    /// Largest shift along each axis, in pixels; the border is filled with black.
     #[serde(default)]
     pub shift: usize,
-    /// Largest rotation, in degrees.
+    /// Largest rotation in either direction, in degrees.
     #[serde(default)]
     pub rotation: f32,
-    /// Smallest area of a random crop, a fraction; 1 is off.
+    /// Smallest area of a random crop, as a fraction of the image; 1 is off.
     #[serde(default = "whole_image")]
     pub min_crop_area: f32,
-    /// Whether half of the images are mirrored.
+    /// True if half of the images are mirrored left to right.
     #[serde(default)]
     pub flip: bool,
 }
@@ -75,60 +78,60 @@ impl Default for RawAugment {
     }
 }
 
-/// `training.view`
+/// `training.view`: perturbation that makes the second view of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawView {
     /// Gaussian noise.
     Noise {
-        /// How much, 1 to 5.
+        /// Severity, 1 to 5.
         severity: usize,
     },
-    /// A Gaussian blur.
+    /// Gaussian blur.
     Blur {
-        /// How much, 1 to 5.
+        /// Severity, 1 to 5.
         severity: usize,
     },
-    /// Less contrast.
+    /// Lower contrast.
     Contrast {
-        /// How much, 1 to 5.
+        /// Severity, 1 to 5.
         severity: usize,
     },
-    /// A grey square.
+    /// Grey square at a random position.
     Occlusion {
-        /// How much, 1 to 5.
+        /// Severity, 1 to 5.
         severity: usize,
     },
-    /// A random corner of the bound.
+    /// Random change of every pixel by plus or minus `epsilon`.
     Random {
-        /// Largest change of a pixel, a fraction of the range of pixels.
+        /// Largest change of a pixel, as a fraction of the range of pixels.
         epsilon: f64,
     },
-    /// One step along the sign of the gradient of the task's loss.
+    /// Fast gradient sign method: one step along the sign of the gradient of the task loss.
     Fgsm {
-        /// Largest change of a pixel, a fraction of the range of pixels.
+        /// Largest change of a pixel, as a fraction of the range of pixels.
         epsilon: f64,
     },
-    /// Projected gradient ascent of the task's loss from the sample.
+    /// Projected gradient descent: several steps that raise the task loss, from the sample itself.
     Pgd {
-        /// Largest change of a pixel, a fraction of the range of pixels.
+        /// Largest change of a pixel, as a fraction of the range of pixels.
         epsilon: f64,
-        /// Steps.
+        /// Number of steps.
         steps: usize,
     },
 }
 
-/// `training.optimizer`
+/// `training.optimizer`: the optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawOptimizer {
-    /// Adam with decoupled weight decay.
+    /// AdamW: Adam with decoupled weight decay.
     Adamw {
         /// Largest learning rate.
         lr: f64,
-        /// Weight decay.
+        /// Weight decay, decoupled from the gradient.
         weight_decay: f64,
-        /// Factor of the learning rate from each block to the one before; 1 is off.
+        /// Factor of the learning rate from each layer to the one before it; 1 is off.
         #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
         layer_decay: f64,
     },
@@ -143,16 +146,16 @@ fn is_everywhere(layer_decay: &f64) -> bool {
     *layer_decay == everywhere()
 }
 
-/// `training.schedule`
+/// `training.schedule`: the learning-rate schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawLearningRate {
-    /// The same at every step.
+    /// Constant learning rate.
     // With braces: serde lets a variant without them take any key.
     Constant {},
-    /// A linear rise over `warmup_steps`, then half a cosine down to zero at the last step.
+    /// Linear rise over `warmup_steps`, then half a cosine down to 0 at the last step.
     Cosine {
-        /// Steps of the rise.
+        /// Number of steps of the rise.
         warmup_steps: usize,
     },
 }

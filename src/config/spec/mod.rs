@@ -1,4 +1,4 @@
-//! What a run needs, checked: the file's words turned into the values they stand for.
+//! Checked configuration: values that a run uses, made from the keys of a file.
 
 mod data;
 mod model;
@@ -7,49 +7,86 @@ mod start;
 mod topology;
 mod training;
 
+use self::topology::PenaltyContext;
 use super::document::Document;
 use super::error::ConfigError;
 use super::raw::RawConfig;
 use crate::data::{
-    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, few_of_each_class, open_data,
+    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, subset_per_class,
 };
-use crate::loss::{Alignment, TopologyPenalty};
+use crate::loss::{Alignment, TopologyPenalty, distinct_names};
 use crate::model::NetworkConfig;
 
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use start::Start;
 pub use training::{LearningRate, TrainingSpec};
 
-/// A checked configuration.
+/// Checked configuration of a run.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// Name of the run.
     pub name: String,
-    /// Seed of everything random.
+    /// Seed of everything that is random.
     pub seed: u64,
-    /// The data set, not yet opened.
+    /// Data set, not opened yet.
     pub data: DataSpec,
-    /// Shape of its samples.
+    /// Shape of the samples, and number of classes.
     pub samples: SampleSpec,
-    /// The model.
+    /// Architecture of the model.
     pub model: NetworkConfig,
-    /// Where it starts from.
+    /// Pretrained weights and frozen layers to start from.
     pub start: Start,
-    /// The training.
+    /// Checked `[training]` section.
     pub training: TrainingSpec,
-    /// Attacks and corruptions at the end; `None` if there are none.
+    /// Checked `[robustness]` section; `None` if robustness is not measured.
     pub robustness: Option<RobustnessSpec>,
-    /// The penalties.
+    /// Penalties, in the order of the `[[topology]]` tables.
     pub penalties: Vec<TopologyPenalty>,
-    /// What is logged.
+    /// Checked `[logging]` section.
     pub logging: LoggingSpec,
-    /// What is kept.
+    /// Checked `[checkpoint]` section.
     pub checkpoint: CheckpointSpec,
-    /// What is watched.
+    /// Checked `[collapse]` section.
     pub collapse: CollapseSpec,
 }
 
-/// Whether a condition that the file must meet holds; the message is built only if not.
+/// Condition on the value of a key, and the message if it does not hold.
+struct Condition {
+    key: String,
+    holds: bool,
+    message: String,
+}
+
+impl Condition {
+    fn new(key: impl Into<String>, holds: bool, message: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            holds,
+            message: message.into(),
+        }
+    }
+
+    /// Condition that a count is not 0; the message has the last part of `key`.
+    fn at_least_one(key: impl Into<String>, value: usize) -> Self {
+        let key = key.into();
+        let name = key.rsplit('.').next().unwrap_or(&key);
+        let message = format!("{name} is 0, expected at least 1");
+        Self::new(key, value > 0, message)
+    }
+}
+
+/// Checks conditions in order; the error is that of the first one that does not hold.
+fn require_all(
+    document: &Document,
+    conditions: impl IntoIterator<Item = Condition>,
+) -> Result<(), ConfigError> {
+    match conditions.into_iter().find(|condition| !condition.holds) {
+        Some(failed) => Err(document.error_at(&failed.key, failed.message)),
+        None => Ok(()),
+    }
+}
+
+/// Checks one condition; the message is built only if it does not hold.
 fn require(
     document: &Document,
     holds: bool,
@@ -63,7 +100,7 @@ fn require(
     }
 }
 
-/// Checks how much samples are corrupted.
+/// Checks the severity of a corruption.
 fn require_severity(document: &Document, severity: usize, key: &str) -> Result<(), ConfigError> {
     require(
         document,
@@ -73,35 +110,58 @@ fn require_severity(document: &Document, severity: usize, key: &str) -> Result<(
     )
 }
 
-/// Checks how much an attack may change a pixel.
+/// Checks the largest change of a pixel by an attack.
 fn require_epsilon(document: &Document, epsilon: f64, key: &str) -> Result<(), ConfigError> {
     require(document, 0.0 < epsilon && epsilon <= 1.0, key, || {
         format!("epsilon is {epsilon}, expected a number above 0 and at most 1")
     })
 }
 
+/// Converts an enum of the file into one of the library that has variants of the same names.
+macro_rules! same_variants {
+    ($raw:ident => $value:ty: $($variant:ident),+) => {
+        impl From<$raw> for $value {
+            fn from(raw: $raw) -> Self {
+                match raw {
+                    $($raw::$variant => Self::$variant),+
+                }
+            }
+        }
+    };
+}
+use same_variants;
+
 impl Spec {
-    /// The samples; of those to learn from as many as the training asks for.
+    /// Opens the data set; the training split is reduced to `training.samples_per_class`.
     ///
     /// # Errors
     ///
-    /// As [`open_data`]; samples that must be read to know their classes and cannot be.
+    /// As for [`open_data`]; a sample that must be read for its label cannot be read.
     pub fn open_data(&self) -> Result<Splits, String> {
         let mut splits = open_data(&self.data)?;
         if let Some(n) = self.training.samples_per_class {
-            splits.train = few_of_each_class(&splits.train, n, self.seed)?;
+            splits.train = subset_per_class(&splits.train, n, self.seed)?;
         }
         Ok(splits)
     }
 
-    /// Checks what a file says against itself and against the shape of the data, which need not be
-    /// at hand.
+    /// Name of each penalty, all different; see [`TopologyPenalty::effective_name`].
+    pub fn penalty_names(&self) -> Vec<String> {
+        let names: Vec<_> = self
+            .penalties
+            .iter()
+            .map(TopologyPenalty::name_or_default)
+            .collect();
+        distinct_names(&names)
+    }
+
+    /// Checks a file without opening the data set, whose shape follows from the file.
     pub(super) fn new(document: &Document, raw: &RawConfig) -> Result<Self, ConfigError> {
         let name = raw.run.name.clone();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         require(
             document,
-            name.chars().all(plain) && name.starts_with(char::is_alphanumeric),
+            name.chars().all(is_plain) && name.starts_with(char::is_alphanumeric),
             "run.name",
             || {
                 format!(
@@ -111,36 +171,30 @@ impl Spec {
         )?;
         let (logging, checkpoint, collapse) = records::records(document, raw)?;
         let data = data::data(document, &raw.data)?;
-        let samples = data.samples();
+        let samples = data.sample_spec();
         let model = model::model(document, &raw.model, samples)?;
         let robustness = records::robustness(document, raw, &model)?;
         let start = start::start(document, &raw.model, &model)?;
         let training = training::training(document, &raw.training, samples, &model)?;
-        let penalties = raw
-            .topology
+        let context = PenaltyContext {
+            document,
+            model: &model,
+            data: &data,
+            seed: raw.run.seed,
+            has_view: training.view.is_some(),
+        };
+        let penalties = context.penalties(&raw.topology)?;
+        let uses_flow = penalties
             .iter()
-            .enumerate()
-            .map(|(index, table)| {
-                let has_view = training.view.is_some();
-                topology::penalty(
-                    document,
-                    index,
-                    table,
-                    raw.run.seed,
-                    &model,
-                    &data,
-                    has_view,
-                )
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let is_aligned = |penalty: &TopologyPenalty| penalty.alignment == Alignment::Flow;
+            .any(|penalty| penalty.alignment == Alignment::Flow);
         require(
             document,
-            training.augment == Augment::default() || !penalties.iter().any(is_aligned),
+            training.augment == Augment::default() || !uses_flow,
             "training.augment",
             || {
-                "augmented clips do not move as their flow says; leave it out, or align by position"
-                    .into()
+                "the known flow is not that of augmented clips; leave augment out, or set \
+                 alignment = \"position\""
+                    .to_owned()
             },
         )?;
         Ok(Self {

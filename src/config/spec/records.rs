@@ -1,67 +1,70 @@
-//! The checked sections that say what is kept and watched.
+//! `[logging]`, `[checkpoint]`, `[robustness]` and `[collapse]`, checked.
 
-use super::{require, require_epsilon, require_severity};
+use super::{Condition, require, require_all, require_epsilon, require_severity, same_variants};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawCollapseAction, RawConfig};
 use crate::model::{NetworkConfig, VideoHead};
 
-/// The checked `[logging]` section.
+/// Checked `[logging]` section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoggingSpec {
-    /// Steps between two records of the training loss, at least 1.
+    /// Number of steps between two records of the training loss, at least 1.
     pub log_every_steps: usize,
-    /// Epochs between two sets of pictures, at least 1.
-    pub pictures_every_epochs: usize,
-    /// Epochs between two records of temporal coherence, at least 1.
+    /// Number of epochs between two sets of images of diagrams and barcodes, at least 1.
+    pub images_every_epochs: usize,
+    /// Number of epochs between two records of temporal coherence, at least 1.
     pub coherence_every_epochs: usize,
-    /// Images of a split whose topology is measured, at least 1.
+    /// Number of images or frames of a split whose topology is measured, at least 1.
     pub topology_images: usize,
 }
 
-/// The checked `[checkpoint]` section.
+/// Checked `[checkpoint]` section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointSpec {
-    /// Steps between two checkpoints within an epoch.
+    /// Number of steps between two checkpoints within an epoch; `None` if there are none.
     pub every_steps: Option<usize>,
-    /// Newest checkpoints kept, at least 1.
+    /// Number of newest checkpoints that are kept, at least 1.
     pub keep_last: usize,
 }
 
-/// The checked `[collapse]` section.
+/// Checked `[collapse]` section.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CollapseSpec {
-    /// What happens at an alarm.
+    /// Action when the attention of a layer collapses.
     pub action: CollapseAction,
-    /// Fraction of the largest mean distance below which a layer is in alarm, 0 to 1.
+    /// Fraction of the largest mean distance below which a layer counts as collapsed, 0 to 1.
     pub fraction_of_peak: f64,
 }
 
-/// What happens when a layer's attention collapses.
+/// Action when the attention of a layer collapses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CollapseAction {
-    /// Nothing beside the number in the records.
+    /// Logs the number of collapsed layers, nothing else.
     Off,
-    /// The person watching is told.
+    /// Prints a warning too.
     Warn,
-    /// Training ends.
+    /// Ends training.
     Stop,
 }
 
-/// The checked `[robustness]` section.
+same_variants!(RawCollapseAction => CollapseAction: Off, Warn, Stop);
+
+/// Checked `[robustness]` section.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RobustnessSpec {
-    /// Largest change of a pixel by an attack, a fraction of the range of pixels, above 0 and at most 1.
+    /// Largest change of a pixel by an attack, as a fraction of the range of pixels; above 0 and at
+    /// most 1.
     pub epsilon: f64,
-    /// Steps of projected gradient descent, at least 1.
+    /// Number of steps of projected gradient descent, at least 1.
     pub pgd_steps: usize,
-    /// Its starts, at least 1.
+    /// Number of starts of projected gradient descent, at least 1.
     pub pgd_starts: usize,
-    /// How much images are corrupted, 1 to 5.
+    /// Severity of the corruptions, 1 to 5.
     pub severity: usize,
 }
 
-/// Checks `[robustness]`.
+/// Checks `[robustness]`; `None` if there is no such section.
 pub(super) fn robustness(
     document: &Document,
     raw: &RawConfig,
@@ -75,16 +78,19 @@ pub(super) fn robustness(
         model.head() != VideoHead::NextFrame,
         "robustness",
         || {
-            "robustness is that of classes, and the model predicts frames; leave the section out"
+            "robustness is measured for classifiers, and the model predicts frames; leave the \
+             section out"
                 .to_owned()
         },
     )?;
     require_epsilon(document, raw.epsilon, "robustness.epsilon")?;
-    for (key, value) in [("pgd_steps", raw.pgd_steps), ("pgd_starts", raw.pgd_starts)] {
-        require(document, value > 0, &format!("robustness.{key}"), || {
-            format!("{key} is 0, expected at least 1")
-        })?;
-    }
+    require_all(
+        document,
+        [
+            Condition::at_least_one("robustness.pgd_steps", raw.pgd_steps),
+            Condition::at_least_one("robustness.pgd_starts", raw.pgd_starts),
+        ],
+    )?;
     require_severity(document, raw.severity, "robustness.severity")?;
     Ok(Some(RobustnessSpec {
         epsilon: raw.epsilon,
@@ -99,46 +105,43 @@ pub(super) fn records(
     document: &Document,
     raw: &RawConfig,
 ) -> Result<(LoggingSpec, CheckpointSpec, CollapseSpec), ConfigError> {
-    let at_least_one = |key: &str, value: usize| {
-        require(document, value > 0, key, || {
-            let name = key.rsplit('.').next().unwrap_or(key);
-            format!("{name} is 0, expected at least 1")
-        })
-    };
-    at_least_one("logging.log_every_steps", raw.logging.log_every_steps)?;
-    let every_epochs = raw.logging.pictures_every_epochs;
-    at_least_one("logging.pictures_every_epochs", every_epochs)?;
-    let coherence_every_epochs = raw.logging.coherence_every_epochs;
-    at_least_one("logging.coherence_every_epochs", coherence_every_epochs)?;
-    at_least_one("logging.topology_images", raw.logging.topology_images)?;
-    at_least_one("checkpoint.keep_last", raw.checkpoint.keep_last)?;
-    if let Some(every_steps) = raw.checkpoint.every_steps {
-        at_least_one("checkpoint.every_steps", every_steps)?;
-    }
-    let fraction_of_peak = raw.collapse.fraction_of_peak;
-    require(
+    let (logging, checkpoint, collapse) = (raw.logging, raw.checkpoint, raw.collapse);
+    let fraction = collapse.fraction_of_peak;
+    require_all(
         document,
-        (0.0..=1.0).contains(&fraction_of_peak),
-        "collapse.fraction_of_peak",
-        || format!("fraction_of_peak is {fraction_of_peak}, expected a number from 0 to 1"),
+        [
+            Condition::at_least_one("logging.log_every_steps", logging.log_every_steps),
+            Condition::at_least_one("logging.images_every_epochs", logging.images_every_epochs),
+            Condition::at_least_one(
+                "logging.coherence_every_epochs",
+                logging.coherence_every_epochs,
+            ),
+            Condition::at_least_one("logging.topology_images", logging.topology_images),
+            Condition::at_least_one("checkpoint.keep_last", checkpoint.keep_last),
+            Condition::at_least_one(
+                "checkpoint.every_steps",
+                checkpoint.every_steps.unwrap_or(1),
+            ),
+            Condition::new(
+                "collapse.fraction_of_peak",
+                (0.0..=1.0).contains(&fraction),
+                format!("fraction_of_peak is {fraction}, expected a number from 0 to 1"),
+            ),
+        ],
     )?;
     let logging = LoggingSpec {
-        log_every_steps: raw.logging.log_every_steps,
-        pictures_every_epochs: every_epochs,
-        coherence_every_epochs,
-        topology_images: raw.logging.topology_images,
+        log_every_steps: logging.log_every_steps,
+        images_every_epochs: logging.images_every_epochs,
+        coherence_every_epochs: logging.coherence_every_epochs,
+        topology_images: logging.topology_images,
     };
     let checkpoint = CheckpointSpec {
-        every_steps: raw.checkpoint.every_steps,
-        keep_last: raw.checkpoint.keep_last,
+        every_steps: checkpoint.every_steps,
+        keep_last: checkpoint.keep_last,
     };
     let collapse = CollapseSpec {
-        action: match raw.collapse.action {
-            RawCollapseAction::Off => CollapseAction::Off,
-            RawCollapseAction::Warn => CollapseAction::Warn,
-            RawCollapseAction::Stop => CollapseAction::Stop,
-        },
-        fraction_of_peak,
+        action: collapse.action.into(),
+        fraction_of_peak: fraction,
     };
     Ok((logging, checkpoint, collapse))
 }

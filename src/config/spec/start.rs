@@ -1,4 +1,4 @@
-//! Where a model starts from.
+//! Pretrained weights and frozen layers that training starts from.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,17 @@ use crate::config::error::ConfigError;
 use crate::config::raw::RawModel;
 use crate::model::NetworkConfig;
 
-/// Where a model starts from.
+/// Pretrained weights and frozen layers that training starts from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Start {
-    /// Pretrained weights.
+    /// File or directory of pretrained weights; `None` for random weights.
     pub init_from: Option<PathBuf>,
-    /// First blocks that do not learn, with all that comes before them; `None`: everything learns.
+    /// Number of first layers that are not trained, with the embedding of patches; `None` if
+    /// everything is trained.
     pub n_frozen: Option<usize>,
 }
 
-/// Checks where the model starts from.
+/// Checks `model.init_from` and `model.freeze`.
 pub(super) fn start(
     document: &Document,
     raw: &RawModel,
@@ -37,27 +38,21 @@ pub(super) fn start(
         init_from.is_none() || !matches!(raw, RawModel::Vivit(_)),
         "model.init_from",
         || {
-            "no library has this model, a factorised encoder; the published ViViT is of the kind `joint`".into()
+            "there are no pretrained weights of a factorised encoder; the published ViViT is of \
+             the kind `joint`"
+                .to_owned()
         },
     )?;
     require(
         document,
         freeze.is_none() || init_from.is_some(),
         "model.freeze",
-        || "freeze keeps parts of a model as they were read, expected `init_from` beside it".into(),
+        || "freeze keeps pretrained weights as they are, expected `init_from` beside it".to_owned(),
     )?;
-    let n_layers = model.n_layers();
-    require(
-        document,
-        freeze.is_none_or(|n| n <= n_layers),
-        "model.freeze",
-        || {
-            format!(
-                "freeze is {}, expected at most the {n_layers} blocks",
-                freeze.unwrap_or(0)
-            )
-        },
-    )?;
+    let (n_frozen, n_layers) = (freeze.unwrap_or(0), model.n_layers());
+    require(document, n_frozen <= n_layers, "model.freeze", || {
+        format!("freeze is {n_frozen}, expected at most {n_layers}, the number of layers")
+    })?;
     Ok(Start {
         init_from: init_from.as_ref().map(PathBuf::from),
         n_frozen: freeze,

@@ -1,6 +1,6 @@
-//! The penalties.
+//! `[[topology]]`: checked penalties.
 
-use super::require;
+use super::{require, same_variants};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{
@@ -9,185 +9,185 @@ use crate::config::raw::{
     RawTopology, RawWeight,
 };
 use crate::data::DataSpec;
-use crate::distance::{Metric, RowDistance};
+use crate::distance::{RowDistance, RowMetric};
 use crate::loss::{
-    Alignment, Between, Comparison, Direction, Edges, Layers, Normalize, Pairs, Partners, Schedule,
-    Source, TopologyPenalty, TopologyRegularizer, Weight,
+    Alignment, Between, Comparison, Direction, EdgeChoice, Layers, Normalize, Pairs, PartnerChoice,
+    Schedule, Source, TopologyPenalty, Weight, repeated_name,
 };
 use crate::model::NetworkConfig;
 use crate::nn::{Heads, Tokens};
 use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
 
-/// Checks one `[[topology]]` table against the model and the data; `seed` is that of the run.
-pub(super) fn penalty(
-    document: &Document,
-    index: usize,
-    raw: &RawTopology,
-    seed: u64,
-    model: &NetworkConfig,
-    data: &DataSpec,
-    has_view: bool,
-) -> Result<TopologyPenalty, ConfigError> {
-    let at = |key: &str| format!("topology[{index}].{key}");
-    let penalty = TopologyPenalty {
-        homology_dim: homology_dim(document, index, raw)?,
-        between: match raw.between {
-            RawBetween::Layers => Between::Layers,
-            RawBetween::Frames => Between::Frames,
-            RawBetween::Views => Between::Views,
-        },
-        pairs: match raw.pairs {
-            RawPairs::Consecutive => Pairs::Consecutive,
-            RawPairs::ToFirst => Pairs::ToFirst,
-            RawPairs::ToLast => Pairs::ToLast,
-            RawPairs::All => Pairs::All,
-            RawPairs::Stride(gap) => Pairs::Stride(gap),
-        },
-        alignment: match raw.alignment {
-            RawAlignment::Position => Alignment::Position,
-            RawAlignment::Flow => Alignment::Flow,
-        },
-        layers: match &raw.layers {
-            RawLayers::All(_) => Layers::All,
-            RawLayers::Of(layers) => Layers::Of(layers.clone()),
-        },
-        source: match raw.source {
-            RawSource::Attention => Source::Attention,
-            RawSource::DoubleSoftmax => Source::DoubleSoftmax,
-            RawSource::Hidden => Source::Hidden,
-        },
-        distance: RowDistance {
-            metric: match raw.distance {
-                RawDistance::JensenShannon => Metric::JensenShannon,
-                RawDistance::Hellinger => Metric::Hellinger,
-                RawDistance::Cosine => Metric::Cosine,
-                RawDistance::Euclidean => Metric::Euclidean,
-                RawDistance::Attention => Metric::Attention,
-            },
-            exponent: raw.exponent,
-        },
-        heads: match raw.heads {
-            RawHeads::Mean => Heads::Mean,
-            RawHeads::Each => Heads::Each,
-        },
-        tokens: match raw.tokens {
-            RawTokens::Patches => Tokens::Patches,
-            RawTokens::All => Tokens::All,
-        },
-        normalize: match raw.normalize {
-            RawNormalize::None => Normalize::None,
-            RawNormalize::SpanningTree => Normalize::SpanningTree,
-        },
-        direction: match raw.direction {
-            RawDirection::Symmetric => Direction::Symmetric,
-            RawDirection::TowardsFirst => Direction::TowardsFirst,
-            RawDirection::TowardsSecond => Direction::TowardsSecond,
-        },
-        comparison: comparison(raw.penalty),
-        // Another stream for each table.
-        edges: match raw.edges {
-            RawEdges::Critical => Edges::Critical,
-            RawEdges::Random => Edges::Random {
-                seed: seed ^ (index as u64) << 32,
-            },
-        },
-        partners: match raw.partners {
-            RawPartners::Same => Partners::Same,
-            RawPartners::Shuffled => Partners::Shuffled {
-                seed: seed ^ (index as u64) << 32,
-            },
-        },
-        weight: match raw.weight {
-            RawWeight::Fixed { value } => Weight::Fixed(value),
-            RawWeight::GradientShare { share } => Weight::GradientShare(share),
-        },
-        schedule: Schedule {
-            start_epoch: raw.schedule.start_epoch,
-            warmup_steps: raw.schedule.warmup_steps,
-            every_steps: raw.schedule.every_steps,
-        },
-    };
-    TopologyRegularizer::new(vec![penalty.clone()])
-        .map_err(|e| document.error_at(&format!("topology[{index}]"), e.to_string()))?;
-    if model.n_layers() == 0 {
-        return Err(document.error_at(
-            &format!("topology[{index}]"),
-            "the model has no layers, expected a transformer to penalise",
-        ));
-    }
-    penalty
-        .layer_pairs(model.n_layers())
-        .map_err(|e| document.error_at(&at("layers"), e.to_string()))?;
-    let layout = model.token_layout();
-    penalty
-        .frame_pairs(layout.n_frames)
-        .map_err(|e| document.error_at(&at("between"), e.to_string()))?;
-    require(
-        document,
-        has_view || penalty.between != Between::Views,
-        &at("between"),
-        || {
-            "a penalty compares views, but there is one of each sample; say in training.view what makes the second"
-                .to_owned()
-        },
-    )?;
-    penalty
-        .view_pairs(2)
-        .map_err(|e| document.error_at(&at("pairs"), e.to_string()))?;
-    require(
-        document,
-        penalty.alignment == Alignment::Position || knows_motion(model, data),
-        &at("alignment"),
-        || {
-            "alignment by flow needs clips whose flow is known, `moving_digits`, and a model with one \
-             time step for each frame"
-                .into()
-        },
-    )?;
-    Ok(penalty)
+/// Settings outside of `[[topology]]` that penalties depend on.
+pub(super) struct PenaltyContext<'a> {
+    pub(super) document: &'a Document,
+    pub(super) model: &'a NetworkConfig,
+    pub(super) data: &'a DataSpec,
+    /// Seed of the run.
+    pub(super) seed: u64,
+    /// True if `training.view` makes a second view of every batch.
+    pub(super) has_view: bool,
 }
 
-/// The dimension, where topology is compared; 0 where none is.
-fn homology_dim(
-    document: &Document,
-    index: usize,
-    raw: &RawTopology,
-) -> Result<usize, ConfigError> {
-    let has_none = matches!(
-        raw.penalty,
-        RawPenalty::DistanceMatrix { .. }
-            | RawPenalty::CosineConsistency
-            | RawPenalty::EntropyBand { .. }
-    );
-    match (raw.homology_dim, has_none) {
-        (Some(homology_dim), false) => Ok(homology_dim),
-        (None, true) => Ok(0),
-        (Some(_), true) => Err(document.error_at(
-            &format!("topology[{index}].homology_dim"),
-            "this penalty compares no topology and has no dimension; leave homology_dim out",
-        )),
-        (None, false) => Err(document.error_at(
-            &format!("topology[{index}]"),
-            "missing key `homology_dim`, expected the dimension that is compared",
-        )),
+impl PenaltyContext<'_> {
+    /// Checks all `[[topology]]` tables against the model and the data.
+    pub(super) fn penalties(
+        &self,
+        tables: &[RawTopology],
+    ) -> Result<Vec<TopologyPenalty>, ConfigError> {
+        let penalties = tables
+            .iter()
+            .enumerate()
+            .map(|(index, table)| self.penalty(index, table))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(index) = repeated_name(&penalties) {
+            let name = penalties[index].effective_name();
+            return Err(self.document.error_at(
+                &format!("topology[{index}].name"),
+                format!("an earlier penalty is named `{name}` too, expected a name of its own"),
+            ));
+        }
+        Ok(penalties)
+    }
+
+    /// Checks one table.
+    fn penalty(&self, index: usize, raw: &RawTopology) -> Result<TopologyPenalty, ConfigError> {
+        let refuse = |path: &str, message: String| self.document.error_at(path, message);
+        let table = format!("topology[{index}]");
+        let at = |key: &str| format!("{table}.{key}");
+        let penalty = self.convert(index, raw)?;
+        penalty
+            .validate_name()
+            .map_err(|e| refuse(&at("name"), e.to_string()))?;
+        penalty
+            .validate()
+            .map_err(|e| refuse(&table, e.to_string()))?;
+        if self.model.n_layers() == 0 {
+            let message = "the model has no layers, expected a transformer";
+            return Err(refuse(&table, message.to_owned()));
+        }
+        penalty
+            .layer_pairs(self.model.n_layers())
+            .map_err(|e| refuse(&at("layers"), e.to_string()))?;
+        penalty
+            .frame_pairs(self.model.token_layout().n_frames)
+            .map_err(|e| refuse(&at("between"), e.to_string()))?;
+        require(
+            self.document,
+            self.has_view || penalty.between != Between::Views,
+            &at("between"),
+            || {
+                "the penalty compares views, but there is only one view of each sample; set \
+                 training.view to make a second one"
+                    .to_owned()
+            },
+        )?;
+        penalty
+            .view_pairs(2)
+            .map_err(|e| refuse(&at("pairs"), e.to_string()))?;
+        require(
+            self.document,
+            penalty.alignment == Alignment::Position || self.has_known_flow(),
+            &at("alignment"),
+            || {
+                "alignment by flow needs clips with known flow, `moving_digits`, and a model with \
+                 one time step for each frame"
+                    .to_owned()
+            },
+        )?;
+        Ok(penalty)
+    }
+
+    fn convert(&self, index: usize, raw: &RawTopology) -> Result<TopologyPenalty, ConfigError> {
+        // Each table draws from its own random stream.
+        let seed = self.seed ^ ((index as u64) << 32);
+        Ok(TopologyPenalty {
+            name: raw.name.clone(),
+            homology_dim: self.homology_dim(index, raw)?,
+            between: raw.between.into(),
+            pairs: match raw.pairs {
+                RawPairs::Consecutive => Pairs::Consecutive,
+                RawPairs::ToFirst => Pairs::ToFirst,
+                RawPairs::ToLast => Pairs::ToLast,
+                RawPairs::All => Pairs::All,
+                RawPairs::Stride(gap) => Pairs::Stride(gap),
+            },
+            alignment: raw.alignment.into(),
+            layers: match &raw.layers {
+                RawLayers::All(_) => Layers::All,
+                RawLayers::Indices(layers) => Layers::Indices(layers.clone()),
+            },
+            source: raw.source.into(),
+            distance: RowDistance {
+                metric: raw.distance.into(),
+                exponent: raw.exponent,
+            },
+            heads: raw.heads.into(),
+            tokens: raw.tokens.into(),
+            normalize: raw.normalize.into(),
+            direction: raw.direction.into(),
+            comparison: comparison(raw.penalty),
+            edges: match raw.edges {
+                RawEdges::Critical => EdgeChoice::Critical,
+                RawEdges::Random => EdgeChoice::Random { seed },
+            },
+            partners: match raw.partners {
+                RawPartners::Same => PartnerChoice::Same,
+                RawPartners::Shuffled => PartnerChoice::Shuffled { seed },
+            },
+            weight: match raw.weight {
+                RawWeight::Fixed { value } => Weight::Fixed(value),
+                RawWeight::GradientShare { share } => Weight::GradientShare(share),
+            },
+            schedule: Schedule {
+                start_epoch: raw.schedule.start_epoch,
+                warmup_steps: raw.schedule.warmup_steps,
+                every_steps: raw.schedule.every_steps,
+            },
+        })
+    }
+
+    /// Homology dimension of a penalty that computes diagrams; 0 for one that does not.
+    fn homology_dim(&self, index: usize, raw: &RawTopology) -> Result<usize, ConfigError> {
+        let has_diagrams = !matches!(
+            raw.penalty,
+            RawPenalty::DistanceMatrix { .. }
+                | RawPenalty::CosineConsistency
+                | RawPenalty::EntropyBand { .. }
+        );
+        match (raw.homology_dim, has_diagrams) {
+            (Some(homology_dim), true) => Ok(homology_dim),
+            (None, false) => Ok(0),
+            (Some(_), false) => Err(self.document.error_at(
+                &format!("topology[{index}].homology_dim"),
+                "this penalty computes no diagrams and has no dimension; leave homology_dim out",
+            )),
+            (None, true) => Err(self.document.error_at(
+                &format!("topology[{index}]"),
+                "missing key `homology_dim`, expected the homology dimension that is compared",
+            )),
+        }
+    }
+
+    /// True if the flow between all frames of the model's input is known.
+    fn has_known_flow(&self) -> bool {
+        matches!(self.data, DataSpec::MovingDigits(_))
+            && self.model.n_frames() == self.model.token_layout().n_frames
     }
 }
 
-/// Whether the flow between the frames that the model looks at is known.
-fn knows_motion(model: &NetworkConfig, data: &DataSpec) -> bool {
-    matches!(data, DataSpec::MovingDigits(_)) && model.n_frames() == model.token_layout().n_frames
-}
+same_variants!(RawBetween => Between: Layers, Frames, Views);
+same_variants!(RawAlignment => Alignment: Position, Flow);
+same_variants!(RawSource => Source: Attention, DoubleSoftmax, Hidden);
+same_variants!(RawDistance => RowMetric: JensenShannon, Hellinger, Cosine, Euclidean, Attention);
+same_variants!(RawHeads => Heads: Mean, Each);
+same_variants!(RawTokens => Tokens: Patches, All);
+same_variants!(RawNormalize => Normalize: None, SpanningTree);
+same_variants!(RawDirection => Direction: Symmetric, TowardsFirst, TowardsSecond);
+same_variants!(RawGroundNorm => GroundNorm: Infinity, L2, L1);
+same_variants!(RawPower => Power: P, One);
 
 fn comparison(raw: RawPenalty) -> Comparison {
-    let norm = |raw| match raw {
-        RawGroundNorm::Infinity => GroundNorm::Infinity,
-        RawGroundNorm::L2 => GroundNorm::L2,
-        RawGroundNorm::L1 => GroundNorm::L1,
-    };
-    let of_sum = |raw| match raw {
-        RawPower::P => Power::P,
-        RawPower::One => Power::One,
-    };
     match raw {
         RawPenalty::Wasserstein {
             order,
@@ -195,27 +195,27 @@ fn comparison(raw: RawPenalty) -> Comparison {
             power,
         } => Comparison::Diagrams(DiagramDistance::Wasserstein {
             order,
-            ground_norm: norm(ground_norm),
-            power: of_sum(power),
+            ground_norm: ground_norm.into(),
+            power: power.into(),
         }),
         RawPenalty::SortedWasserstein { order, power } => {
             Comparison::Diagrams(DiagramDistance::SortedWasserstein {
                 order,
-                power: of_sum(power),
+                power: power.into(),
             })
         }
         RawPenalty::SlicedWasserstein {
             order,
-            directions,
+            n_directions,
             power,
         } => Comparison::Diagrams(DiagramDistance::SlicedWasserstein {
             order,
-            n_directions: directions,
-            power: of_sum(power),
+            n_directions,
+            power: power.into(),
         }),
         RawPenalty::Bottleneck { ground_norm } => {
             Comparison::Diagrams(DiagramDistance::Bottleneck {
-                ground_norm: norm(ground_norm),
+                ground_norm: ground_norm.into(),
             })
         }
         RawPenalty::TotalPersistence {

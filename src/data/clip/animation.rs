@@ -1,4 +1,4 @@
-//! A clip as an animated GIF.
+//! Clips stored as animated GIFs.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,55 +7,59 @@ use std::path::Path;
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, Limits};
 
-use super::ClipCut;
+use super::ClipSampling;
 
-/// Delays below `SHORTEST_MS` are files that ask for "as fast as possible"; `USUAL_MS` is what
-/// browsers and `ffmpeg` make of them.
+/// Shortest delay that is taken literally, in milliseconds; shorter ones ask for "as fast as possible".
 const SHORTEST_MS: u64 = 20;
-const USUAL_MS: u64 = 100;
 
-/// The frames of a clip; what is transparent to the last is black.
+/// Delay that replaces a shorter one, in milliseconds, as in browsers and `ffmpeg`.
+const DEFAULT_MS: u64 = 100;
+
+/// Reads the frames of a clip, cropped and scaled; pixels that no frame has painted are black.
 ///
 /// # Errors
 ///
-/// One sentence if any frame of the file cannot be decoded, or if there are too few.
-pub(super) fn read_animation(path: &Path, cut: &ClipCut) -> Result<Vec<Vec<u8>>, String> {
-    let refuse = |error: String| {
+/// If any frame of the file cannot be decoded, or if there are too few.
+pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>, String> {
+    let describe = |error: String| {
         format!(
-            "{}: cannot be decoded ({error}), expected a whole GIF",
+            "{}: cannot be decoded ({error}), expected a complete GIF",
             path.display()
         )
     };
-    // Once for the times and once for the pixels: frames as large as in the file are many bytes.
+    // The file is decoded twice, first for the times and then for the pixels: all frames at their full
+    // size would take too much memory.
     let mut ends = Vec::new();
     let mut time = 0;
-    for frame in decoder(path).map_err(refuse)? {
-        time += shown_ms(&frame.map_err(|error| refuse(error.to_string()))?);
+    for frame in decoder(path).map_err(describe)? {
+        time += display_ms(&frame.map_err(|error| describe(error.to_string()))?);
         ends.push(time);
     }
-    let shown = match cut.frame_rate {
+    let source_frames = match sampling.frame_rate {
         None => (0..ends.len()).collect(),
-        Some(rate) => at_ticks(&ends, rate),
+        Some(rate) => resample(&ends, rate),
     };
-    let wanted: Vec<usize> = cut
-        .places(path, shown.len())?
-        .map(|place| shown[place])
+    let selected: Vec<usize> = sampling
+        .frame_indices(path, source_frames.len())?
+        .map(|index| source_frames[index])
         .collect();
-    let mut clip = Vec::with_capacity(wanted.len());
-    for (index, frame) in decoder(path).map_err(refuse)?.enumerate() {
-        let n_times = wanted.iter().filter(|&&place| place == index).count();
+    let mut clip = Vec::with_capacity(selected.len());
+    for (index, frame) in decoder(path).map_err(describe)?.enumerate() {
+        // A frame that is displayed for long can occur several times.
+        let n_times = selected.iter().filter(|&&frame| frame == index).count();
         if n_times > 0 {
-            let frame = frame.map_err(|error| refuse(error.to_string()))?;
+            let frame = frame.map_err(|error| describe(error.to_string()))?;
             let colour = DynamicImage::from(frame.into_buffer()).into_rgb8();
-            clip.extend(std::iter::repeat_n(cut.scaled(&colour), n_times));
+            clip.extend(std::iter::repeat_n(sampling.scale_frame(&colour), n_times));
         }
-        if clip.len() == wanted.len() {
+        if clip.len() == selected.len() {
             break;
         }
     }
     Ok(clip)
 }
 
+/// Opens a GIF for decoding frame by frame, within the memory limits of the decoder.
 fn decoder(path: &Path) -> Result<Frames<'static>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut decoder = GifDecoder::new(BufReader::new(file)).map_err(|error| error.to_string())?;
@@ -65,19 +69,21 @@ fn decoder(path: &Path) -> Result<Frames<'static>, String> {
     Ok(decoder.into_frames())
 }
 
-fn shown_ms(frame: &Frame) -> u64 {
+/// Time for which a frame is displayed, in milliseconds.
+fn display_ms(frame: &Frame) -> u64 {
     let (numerator, denominator) = frame.delay().numer_denom_ms();
     match u64::from(numerator / denominator.max(1)) {
-        delay if delay < SHORTEST_MS => USUAL_MS,
+        delay if delay < SHORTEST_MS => DEFAULT_MS,
         delay => delay,
     }
 }
 
-/// The frame that is shown at each tick, given when each frame ends, in milliseconds.
-fn at_ticks(ends: &[u64], rate: f64) -> Vec<usize> {
-    let tick = |number: usize| number as f64 * 1000.0 / rate;
+/// Indices of the frames that are displayed at multiples of `1 / rate` seconds, given the time at which
+/// each frame ends, in milliseconds.
+fn resample(ends: &[u64], rate: f64) -> Vec<usize> {
+    let time = |tick: usize| tick as f64 * 1000.0 / rate;
     (0..)
-        .map(|number| ends.partition_point(|&end| end as f64 <= tick(number)))
+        .map(|tick| ends.partition_point(|&end| end as f64 <= time(tick)))
         .take_while(|&frame| frame < ends.len())
         .collect()
 }
@@ -87,12 +93,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tick_shows_the_newest_frame() {
+    fn resampling_takes_the_frame_displayed_at_each_tick() {
         // Frames begin at 0, 100, 150 and 400 ms.
         let ends = [100, 150, 400, 500];
-        assert_eq!(at_ticks(&ends, 10.0), [0, 1, 2, 2, 3]);
-        assert_eq!(at_ticks(&ends, 20.0), [0, 0, 1, 2, 2, 2, 2, 2, 3, 3]);
-        assert_eq!(at_ticks(&ends, 1.0), [0]);
-        assert_eq!(at_ticks(&[], 1.0), [0; 0]);
+        assert_eq!(resample(&ends, 10.0), [0, 1, 2, 2, 3]);
+        assert_eq!(resample(&ends, 20.0), [0, 0, 1, 2, 2, 2, 2, 2, 3, 3]);
+        assert_eq!(resample(&ends, 1.0), [0]);
+        assert_eq!(resample(&[], 1.0), [0; 0]);
     }
 }

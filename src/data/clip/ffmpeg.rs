@@ -1,4 +1,4 @@
-//! The program `ffmpeg` as a child process that writes frames into a pipe.
+//! Video decoding by the program `ffmpeg`, as a child process that writes frames into a pipe.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -6,19 +6,24 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// What is looked for on the search path.
+/// Name of the program on the search path.
 pub(super) const FFMPEG: &str = "ffmpeg";
 
-/// Rate that frames are written with, one for each that the filters let through: stated as equally
-/// spaced, they are neither repeated nor dropped. The option that says so has two names, and no
-/// version of the program knows both for good.
-const WRITTEN: (&str, &str) = ("settb=1/25,setpts=N", "25");
+/// Filter that numbers the frames at 25 per second, whatever their times.
+///
+/// Together with [`OUTPUT_RATE`] it makes `ffmpeg` write each frame that the other filters let through
+/// exactly once. The option for that is called `-vsync` in old versions and `-fps_mode` in new ones, and
+/// no spelling works in all of them.
+const EQUAL_SPACING: &str = "settb=1/25,setpts=N";
 
-/// Whether there is such a program.
+/// Frame rate of the output that matches [`EQUAL_SPACING`].
+const OUTPUT_RATE: &str = "25";
+
+/// Checks that the program can be started.
 ///
 /// # Errors
 ///
-/// One sentence that says what to do if there is not.
+/// If it cannot; the message tells how to install it.
 pub(super) fn check(program: &str) -> Result<(), String> {
     let started = Command::new(program)
         .arg("-version")
@@ -27,20 +32,22 @@ pub(super) fn check(program: &str) -> Result<(), String> {
     started.map(|_| ()).map_err(|error| not_started(&error))
 }
 
+/// Message for a program that did not start.
 fn not_started(error: &std::io::Error) -> String {
     match error.kind() {
-        ErrorKind::NotFound => "ffmpeg is not on PATH; it decodes video files; install it (Debian: apt-get install ffmpeg), or give folders of frames or GIFs".to_owned(),
+        ErrorKind::NotFound => "ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs".to_owned(),
         _ => format!("ffmpeg cannot be started: {error}"),
     }
 }
 
-/// Decodes the first video stream of a file, puts it through `filters` and hands over frame by
-/// frame, `frame.len()` bytes each, until `visit` breaks. Covers of audio files are no video.
+/// Decodes the first video stream of a file, applies `filters` and calls `visit` with each frame of
+/// `frame.len()` bytes until it breaks.
+///
+/// Cover images of audio files are not treated as video.
 ///
 /// # Errors
 ///
-/// One sentence with the file if the program complains of anything, even if it goes on; it then has
-/// come upon a part of the file that is missing or damaged.
+/// If the program reports any error, even if it continues: a part of the file is then missing or damaged.
 pub(super) fn each_frame(
     program: &str,
     path: &Path,
@@ -48,17 +55,18 @@ pub(super) fn each_frame(
     frame: &mut [u8],
     mut visit: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Result<(), String> {
-    let named = |message: String| format!("{}: {message}", path.display());
-    let started = start(program, path, filters).map_err(|error| named(not_started(&error)))?;
+    let with_path = |message: String| format!("{}: {message}", path.display());
+    let started = start(program, path, filters).map_err(|error| with_path(not_started(&error)))?;
     let mut running = Running(started);
     let (Some(mut pixels), Some(errors)) = (running.0.stdout.take(), running.0.stderr.take())
     else {
-        return Err(named("ffmpeg was started without pipes".to_owned()));
+        return Err(with_path("ffmpeg was started without pipes".to_owned()));
     };
-    // Read beside the frames: the program would wait forever on a full pipe.
-    let listener = std::thread::spawn(move || complaint(errors));
+    // Errors are read on a thread of their own: the program would wait forever on a full error pipe while
+    // this thread waits for pixels.
+    let error_reader = std::thread::spawn(move || first_line(errors));
     let end = loop {
-        match filled(&mut pixels, frame) {
+        match fill(&mut pixels, frame) {
             Ok(n) if n == frame.len() => {
                 if visit(frame).is_break() {
                     return Ok(());
@@ -68,19 +76,20 @@ pub(super) fn each_frame(
         }
     };
     let status = running.0.wait();
-    let said = listener.join().unwrap_or_default();
-    let complaint = match (said, status, end) {
+    let reported = error_reader.join().unwrap_or_default();
+    let reason = match (reported, status, end) {
+        // 0 bytes after the last frame: the stream ended at a frame boundary.
         (None, Ok(status), Ok(0)) if status.success() => return Ok(()),
-        (Some(line), ..) => plain(&line, path),
+        (Some(line), ..) => strip_line(&line, path),
         (None, Ok(status), Ok(_)) => format!("ffmpeg ended early, {status}"),
         (None, Err(error), _) | (None, _, Err(error)) => format!("ffmpeg: {error}"),
     };
-    Err(named(format!(
-        "cannot be decoded ({complaint}), expected a whole video file"
+    Err(with_path(format!(
+        "cannot be decoded ({reason}), expected a complete video file"
     )))
 }
 
-/// A child process that ends with this value at the latest, and leaves no zombie.
+/// Child process that is killed and waited for when this value is dropped, so that no zombie remains.
 struct Running(Child);
 
 impl Drop for Running {
@@ -90,26 +99,34 @@ impl Drop for Running {
     }
 }
 
+/// Starts the decoding of a file.
 fn start(program: &str, path: &Path, filters: &str) -> std::io::Result<Child> {
-    // With the protocol named, no name of a file is taken for an option or an address.
+    // With an explicit protocol, no file name is taken for an option or a network address.
     let mut input = OsString::from("file:");
     input.push(path);
-    let (spaced, rate) = WRITTEN;
     Command::new(program)
         .args(["-v", "error", "-nostdin", "-xerror"])
         .args(["-protocol_whitelist", "file", "-threads", "1", "-i"])
         .arg(input)
         .args(["-map", "0:V:0", "-vf"])
-        .arg(format!("{filters},{spaced}"))
-        .args(["-r", rate, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+        .arg(format!("{filters},{EQUAL_SPACING}"))
+        .args([
+            "-r",
+            OUTPUT_RATE,
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
 }
 
-/// Fills the buffer as far as the bytes go.
-fn filled(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+/// Fills a buffer and returns the number of bytes read, which is smaller only at the end of the source.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut n = 0;
     while n < buffer.len() {
         match source.read(&mut buffer[n..]) {
@@ -122,8 +139,8 @@ fn filled(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(n)
 }
 
-/// The first line that is not empty; the rest is read and forgotten.
-fn complaint(errors: impl Read) -> Option<String> {
+/// Returns the first line that is not empty; reads the source to its end.
+fn first_line(errors: impl Read) -> Option<String> {
     let mut first = None;
     for line in BufReader::new(errors).split(b'\n') {
         let Ok(line) = line else { break };
@@ -135,20 +152,22 @@ fn complaint(errors: impl Read) -> Option<String> {
     first
 }
 
-/// A line of the program without the path, which the caller says, and without addresses in memory,
-/// so that the same file always gives the same sentence.
-fn plain(line: &str, path: &Path) -> String {
+/// Shortens an error line of the program to its reason.
+///
+/// The path is removed because the caller adds it. Memory addresses are removed so that the same file
+/// always gives the same message.
+fn strip_line(line: &str, path: &Path) -> String {
     if line.contains("matches no streams") {
         return "no video stream".to_owned();
     }
-    let said = line
+    let reason = line
         .strip_prefix(&format!("file:{}: ", path.display()))
         .unwrap_or(line);
-    match (said.find(" @ 0x"), said.find(']')) {
+    match (reason.find(" @ 0x"), reason.find(']')) {
         (Some(start), Some(end)) if start < end => {
-            format!("{}{}", &said[..start], &said[end..])
+            format!("{}{}", &reason[..start], &reason[end..])
         }
-        _ => said.to_owned(),
+        _ => reason.to_owned(),
     }
 }
 
@@ -157,17 +176,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_program_says_what_to_do() {
-        let expected = "ffmpeg is not on PATH; it decodes video files; install it (Debian: apt-get install ffmpeg), or give folders of frames or GIFs";
+    fn a_missing_program_is_reported_with_advice() {
+        let expected = "ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs";
         assert_eq!(check("no-such-program").unwrap_err(), expected);
-        let found = each_frame("no-such-program", Path::new("a"), "null", &mut [0], |_| {
+        let result = each_frame("no-such-program", Path::new("a"), "null", &mut [0], |_| {
             ControlFlow::Continue(())
         });
-        assert_eq!(found.unwrap_err(), format!("a: {expected}"));
+        assert_eq!(result.unwrap_err(), format!("a: {expected}"));
     }
 
     #[test]
-    fn complaints_lose_paths_and_addresses() {
+    fn error_lines_lose_paths_and_addresses() {
         let path = Path::new("a b.mp4");
         for (line, expected) in [
             (
@@ -178,10 +197,10 @@ mod tests {
             ("Stream map '0:V:0' matches no streams.", "no video stream"),
             ("Conversion failed!", "Conversion failed!"),
         ] {
-            assert_eq!(plain(line, path), expected);
+            assert_eq!(strip_line(line, path), expected);
         }
         let many = "\n first \n".to_owned() + &"more\n".repeat(100_000);
-        assert_eq!(complaint(many.as_bytes()), Some("first".to_owned()));
-        assert_eq!(complaint(&b""[..]), None);
+        assert_eq!(first_line(many.as_bytes()), Some("first".to_owned()));
+        assert_eq!(first_line(&b""[..]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Clips in folders named after their classes.
+//! Data sets of clips stored as `<split>/<class>/<clip>`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,99 +6,106 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::class_folder::{
-    Decoded, LabelledPath, Medium, class_folders, entries, enumerated, listing_digest, size_of,
-    unreadable,
+    DecodedOnAccess, LabelledPath, SampleFormat, class_folders, entries, enumerated,
+    listing_digest, size_of, unreadable,
 };
 use super::super::image_folder::folder_spec;
 use super::super::{Sample, SampleSpec, Samples, Splits};
 use super::ffmpeg::{FFMPEG, check};
-use super::{ClipCut, Kind, frames, kind, read_clip};
+use super::{ClipSampling, Kind, frames, kind, read_clip};
 
-/// File endings that are taken for clips; other files are passed over.
-const ENDINGS: [&str; 17] = [
+/// Extensions of files that are read as clips; other files are ignored.
+const EXTENSIONS: [&str; 17] = [
     "gif", "mp4", "m4v", "mov", "webm", "mkv", "avi", "mpg", "mpeg", "m2v", "ts", "mts", "wmv",
     "flv", "ogv", "3gp", "y4m",
 ];
 
-/// Clips in `<split>/<class>/`: what is opened, and how.
+/// Settings of a data set of clips in `<split>/<class>/`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipFolder {
-    /// Directory of the folders `train`, `test` and perhaps `val` or `validation`.
+    /// Directory that holds `train`, `test` and optionally `val` or `validation`.
     pub path: PathBuf,
-    /// Number of folders in `train`.
+    /// Number of class folders in `train`.
     pub n_classes: usize,
-    /// Fraction of every class of `train` that is for validation where there is no folder.
+    /// Fraction of every class of `train` that is set aside for validation; `None` if there is a
+    /// validation folder.
     pub validation_fraction: Option<f64>,
-    /// How clips are cut.
-    pub cut: ClipCut,
-    /// Whether clips that cannot be decoded are looked for at once and left out.
+    /// Frames that a clip takes from its source, and their size.
+    pub sampling: ClipSampling,
+    /// True to decode all clips when the data set is opened and to leave out those that cannot be decoded.
     pub skip_unreadable: bool,
 }
 
 impl ClipFolder {
-    /// Shape of the clips: square and in colour.
+    /// Shape of the clips: square, with three channels.
     pub fn spec(&self) -> SampleSpec {
         SampleSpec {
-            n_frames: self.cut.n_frames,
-            ..folder_spec(self.cut.image_size, self.n_classes)
+            n_frames: self.sampling.n_frames,
+            ..folder_spec(self.sampling.image_size, self.n_classes)
         }
     }
 
-    /// Lists `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. Folders in
-    /// them are clips, and so are GIFs and video files, known by their endings.
+    /// Opens the data set: lists its clips and divides them into splits.
     ///
-    /// Classes are the sorted names of the folders in `train`. Without a validation folder
-    /// `validation_fraction` of `train` is set aside, the same clips whatever can be decoded.
+    /// Clips lie in `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. A clip
+    /// is a folder of frames, a GIF or a video file, recognised by its extension. Classes are the sorted
+    /// names of the folders in `train`. Without a validation folder `validation_fraction` of `train` is
+    /// set aside; the choice does not depend on which clips can be decoded.
     ///
     /// # Errors
     ///
-    /// One sentence if a folder is missing or holds no clip, if `train` has not `n_classes` folders, if
+    /// If a folder is missing or holds no clip, if the number of folders in `train` is not `n_classes`, if
     /// another split has a class that `train` lacks, if there is not exactly one source of validation
-    /// clips, if there are video files but no `ffmpeg`, or if no clip is left of a class of `train` or
-    /// of another split. Other clips that cannot be decoded are
-    /// [`DatasetError`](burn::data::dataset::DatasetError)s when they are asked for.
+    /// clips, if there are video files but no `ffmpeg`, or if `skip_unreadable` leaves no clip of a class
+    /// of `train` or of another split. Other clips that cannot be decoded are
+    /// [`DatasetError`](burn::data::dataset::DatasetError)s on access.
     ///
     /// # Cost
     ///
     /// Every file is listed, frames in folders too; with `skip_unreadable` every clip is decoded.
     pub fn open(&self) -> Result<Splits, String> {
-        opened(self, FFMPEG)
+        open_with(self, FFMPEG)
     }
 }
 
-fn opened(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits, String> {
-    settings.cut.check()?;
+/// Opens a data set, with `ffmpeg` as the name of the program that decodes videos.
+fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits, String> {
+    settings.sampling.check()?;
     let root = &settings.path;
-    let medium = Medium {
+    let format = SampleFormat {
         plural: "clips",
         expected: format!(
-            "folders of frames, or files that end in {}",
-            enumerated(&ENDINGS)
+            "folders of frames, or files with the extension {}",
+            enumerated(&EXTENSIONS)
         ),
-        content,
+        fingerprint,
     };
     let mut splits = class_folders(
         root,
         settings.n_classes,
         settings.validation_fraction,
-        &medium,
+        &format,
     )?;
     let is_video = |clip: &LabelledPath| kind(&clip.path) == Ok(Kind::Video);
+    // Once here instead of once for every video: a missing program would otherwise make all of them
+    // unreadable, and `skip_unreadable` would leave them out.
     if splits.iter().flatten().any(is_video) {
         check(ffmpeg)?;
     }
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     if settings.skip_unreadable {
         for (clips, split) in splits.iter_mut().zip(["train", "validation", "test"]) {
-            complaints.extend(leave_out_unreadable(clips, split, &settings.cut)?);
+            messages.extend(leave_out_unreadable(clips, split, &settings.sampling)?);
         }
     }
+    // Over the clips that are left, so that two runs with the same digest used the same clips.
     let sha256 = listing_digest(root, splits.iter().flatten());
     let [train, validation, test] = splits.map(|files| -> Samples {
-        let cut = settings.cut.clone();
-        let read =
-            move |clip: &LabelledPath| Ok(Sample::new(read_clip(&clip.path, &cut)?, clip.label));
-        Arc::new(Decoded { files, read })
+        let sampling = settings.sampling.clone();
+        let read = move |clip: &LabelledPath| {
+            Ok(Sample::new(read_clip(&clip.path, &sampling)?, clip.label))
+        };
+        Arc::new(DecodedOnAccess { files, read })
     });
     Ok(Splits {
         spec: settings.spec(),
@@ -106,102 +113,120 @@ fn opened(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits, String> {
         validation,
         test,
         sha256,
-        unreadable: complaints,
+        unreadable: messages,
     })
 }
 
-/// The clips in a directory, sorted: folders of frames, GIFs and video files, each with the name of the
-/// folder that groups it where the directory holds folders of clips.
+/// A clip found in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedClip {
+    /// Folder of frames, GIF or video file.
+    pub path: PathBuf,
+    /// Name of the folder that groups the clip; `None` for a clip that lies directly in the directory.
+    pub group: Option<String>,
+}
+
+/// Lists the clips in a directory and in its folders of clips, sorted by path.
+///
+/// A clip is a folder of frames, a GIF or a video file.
 ///
 /// # Errors
 ///
-/// One sentence if the directory cannot be listed, or holds no clip.
-pub fn clips_in(directory: &Path) -> Result<Vec<(PathBuf, Option<String>)>, String> {
+/// If the directory cannot be listed or holds no clip.
+pub fn list_clips(directory: &Path) -> Result<Vec<ListedClip>, String> {
     let mut clips = Vec::new();
     for path in listed(directory)? {
         if is_clip(&path)? {
-            clips.push((path, None));
+            clips.push(ListedClip { path, group: None });
         } else if path.is_dir() {
-            let group = path.file_name().unwrap_or_default();
-            let group = group.to_string_lossy().into_owned();
+            let name = path.file_name().unwrap_or_default();
+            let group = name.to_string_lossy().into_owned();
             for path in listed(&path)? {
                 if is_clip(&path)? {
-                    clips.push((path, Some(group.clone())));
+                    clips.push(ListedClip {
+                        path,
+                        group: Some(group.clone()),
+                    });
                 }
             }
         }
     }
-    match clips.is_empty() {
-        true => Err(format!(
-            "{}: no clips, expected folders of frames, or files that end in {}",
+    if clips.is_empty() {
+        return Err(format!(
+            "{}: no clips, expected folders of frames, or files with the extension {}",
             directory.display(),
-            enumerated(&ENDINGS)
-        )),
-        false => Ok(clips),
+            enumerated(&EXTENSIONS)
+        ));
     }
+    Ok(clips)
 }
 
+/// Sorted entries of a directory, without hidden ones.
 fn listed(directory: &Path) -> Result<Vec<PathBuf>, String> {
     entries(directory).map_err(|error| unreadable(directory, &error))
 }
 
+/// True for folders that contain a frame, and for files with the extension of a clip.
 fn is_clip(path: &Path) -> Result<bool, String> {
-    match path.is_dir() {
-        true => frames::is_any(path),
-        false => Ok(size_of(path, &ENDINGS)?.is_some()),
+    if path.is_dir() {
+        frames::has_frames(path)
+    } else {
+        Ok(size_of(path, &EXTENSIONS)?.is_some())
     }
 }
 
-/// What stands for a clip in the digest.
-fn content(path: &Path) -> Result<Option<String>, String> {
+/// Text that represents the content of a clip in the digest of a data set; `None` for other files.
+fn fingerprint(path: &Path) -> Result<Option<String>, String> {
     if path.is_dir() {
         return frames::digest(path).map(Some);
     }
-    Ok(size_of(path, &ENDINGS)?.map(|n_bytes| n_bytes.to_string()))
+    Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string()))
 }
 
-/// Decodes the clips of a split, keeps those that can be and returns what is said of the others.
+/// Decodes the clips of a split, keeps those that can be decoded and returns a message for each of the
+/// others.
 fn leave_out_unreadable(
     clips: &mut Vec<LabelledPath>,
     split: &str,
-    cut: &ClipCut,
+    sampling: &ClipSampling,
 ) -> Result<Vec<String>, String> {
-    let complaints: Vec<Option<String>> = clips
+    let errors: Vec<Option<String>> = clips
         .par_iter()
-        .map(|clip| read_clip(&clip.path, cut).err())
+        .map(|clip| read_clip(&clip.path, sampling).err())
         .collect();
-    let tried: Vec<_> = std::mem::take(clips).into_iter().zip(complaints).collect();
-    // Every class is learned from; what choices are made on may lack one, as long as it is not empty.
-    let together = |a: usize, b: usize| a == b || split != "train";
-    for part in tried.chunk_by(|a, b| together(a.0.label, b.0.label)) {
-        let (clip, first) = &part[0];
+    let tried: Vec<(LabelledPath, Option<String>)> =
+        std::mem::take(clips).into_iter().zip(errors).collect();
+    // Training needs clips of every class. The other splits may lose a class, but not all of their clips.
+    let is_one_group = |a: usize, b: usize| a == b || split != "train";
+    for group in tried.chunk_by(|a, b| is_one_group(a.0.label, b.0.label)) {
+        let (clip, first) = &group[0];
         if let Some(first) = first
-            && part.iter().all(|(_, complaint)| complaint.is_some())
+            && group.iter().all(|(_, error)| error.is_some())
         {
             return Err(format!(
-                "{}: the first of {} {split} clips of which none can be read; {first}",
+                "{}: none of {} {split} clips can be read, this is the first of them; {first}",
                 clip.path.display(),
-                part.len()
+                group.len()
             ));
         }
     }
-    let mut said = Vec::new();
-    for (clip, complaint) in tried {
-        match complaint {
+    let mut messages = Vec::new();
+    for (clip, error) in tried {
+        match error {
             None => clips.push(clip),
-            Some(complaint) => said.push(complaint),
+            Some(error) => messages.push(error),
         }
     }
-    Ok(said)
+    Ok(messages)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cut;
+    use super::super::tests::sampling;
     use super::*;
 
     #[test]
-    fn videos_without_ffmpeg_are_refused_at_once_and_other_clips_are_not() {
+    fn only_videos_need_ffmpeg() {
         let root = std::env::temp_dir().join(format!("clips-{}", std::process::id()));
         for class in ["train/a", "val/a", "test/a"] {
             std::fs::create_dir_all(root.join(class).join("frames")).unwrap();
@@ -210,14 +235,14 @@ mod tests {
             path: root.clone(),
             n_classes: 1,
             validation_fraction: None,
-            cut: cut(1, 1),
+            sampling: sampling(1, 1),
             skip_unreadable,
         };
-        let found = opened(&settings(false), "no-such-program");
-        assert_eq!(found.unwrap().train.len(), 1);
+        let opened = open_with(&settings(false), "no-such-program");
+        assert_eq!(opened.unwrap().train.len(), 1);
         std::fs::write(root.join("test/a/b.MP4"), "x").unwrap();
         for skip_unreadable in [false, true] {
-            let Err(message) = opened(&settings(skip_unreadable), "no-such-program") else {
+            let Err(message) = open_with(&settings(skip_unreadable), "no-such-program") else {
                 panic!("opened without the program");
             };
             assert!(message.starts_with("ffmpeg is not on PATH"), "{message}");

@@ -1,66 +1,76 @@
-//! A clip as a folder of frames.
+//! Clips stored as folders of frames.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::super::class_folder::{digest_of_lines, entries, line, size_of, unreadable};
-use super::super::image_file::{ENDINGS, decoded};
-use super::ClipCut;
+use super::super::class_folder::{digest_line, digest_of_lines, entries, size_of, unreadable};
+use super::super::image_file::{EXTENSIONS, decoded};
+use super::ClipSampling;
 
-/// The frames of a clip, each cropped and scaled by itself.
+/// Reads the frames of a clip, each cropped and scaled: `[n_frames][image_size, image_size, 3]`.
 ///
 /// # Errors
 ///
-/// One sentence if a frame of the clip cannot be decoded, if there are too few, or if a frame rate
-/// is asked for.
-pub(super) fn read_frames(folder: &Path, cut: &ClipCut) -> Result<Vec<Vec<u8>>, String> {
-    if cut.frame_rate.is_some() {
+/// If a frame of the clip cannot be decoded, if there are too few, or if `sampling` has a frame rate.
+pub(super) fn read_frames(folder: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>, String> {
+    if sampling.frame_rate.is_some() {
         return Err(format!(
-            "{}: a folder of frames has no frame rate to resample from; leave frame_rate out, or give video files or GIFs",
+            "{}: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or GIFs",
             folder.display()
         ));
     }
     let frames = list(folder)?;
-    cut.places(folder, frames.len())?
-        .map(|place| Ok(cut.scaled(&decoded(&frames[place].0)?.into_rgb8())))
+    sampling
+        .frame_indices(folder, frames.len())?
+        .map(|index| Ok(sampling.scale_frame(&decoded(&frames[index].path)?.into_rgb8())))
         .collect()
 }
 
-/// Paths and sizes of the frames, in their order.
-fn list(folder: &Path) -> Result<Vec<(PathBuf, u64)>, String> {
+/// File of one frame.
+struct FrameFile {
+    path: PathBuf,
+    n_bytes: u64,
+}
+
+/// Lists the frames of a folder in the order of the numbers in their names.
+fn list(folder: &Path) -> Result<Vec<FrameFile>, String> {
     let mut frames = Vec::new();
     for path in entries(folder).map_err(|error| unreadable(folder, &error))? {
-        if let Some(n_bytes) = size_of(&path, &ENDINGS)? {
-            frames.push((path, n_bytes));
+        if let Some(n_bytes) = size_of(&path, &EXTENSIONS)? {
+            frames.push(FrameFile { path, n_bytes });
         }
     }
-    frames.sort_by_cached_key(|(path, _)| parts(path.file_name().unwrap_or_default()));
+    // By number, because cameras and tools write `frame9` and `frame10` without leading zeros.
+    frames.sort_by_cached_key(|frame| sort_key(frame.path.file_name().unwrap_or_default()));
     Ok(frames)
 }
 
-/// Whether there is a frame in the folder.
-pub(super) fn is_any(folder: &Path) -> Result<bool, String> {
+/// True if the folder contains at least one frame.
+pub(super) fn has_frames(folder: &Path) -> Result<bool, String> {
     Ok(!list(folder)?.is_empty())
 }
 
-/// SHA-256 of the names and sizes of the frames.
+/// SHA-256 over the names and sizes of the frames, in hexadecimal.
 pub(super) fn digest(folder: &Path) -> Result<String, String> {
     let lines = list(folder)?
         .into_iter()
-        .map(|(path, n_bytes)| line(folder, &path, &n_bytes.to_string()));
+        .map(|frame| digest_line(folder, &frame.path, &frame.n_bytes.to_string()));
     Ok(digest_of_lines(lines.collect()))
 }
 
-/// A piece of a name; numbers come before text.
+/// Part of a file name: a run of digits or of other characters. Numbers sort before text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
-    /// Count of digits and digits, without leading zeros: however long, it compares as the number.
+    /// Number of digits and the digits, both without leading zeros. Compared in this order, they sort as
+    /// the number does, however long it is.
     Number(usize, Vec<u8>),
     Text(Vec<u8>),
 }
 
-/// What names are sorted by. Names that differ only in leading zeros keep the order of the listing.
-fn parts(name: &OsStr) -> Vec<Part> {
+/// Key by which names are sorted: numbers in them compare as numbers.
+///
+/// Names that differ only in leading zeros have equal keys and keep the order of the listing.
+fn sort_key(name: &OsStr) -> Vec<Part> {
     name.as_encoded_bytes()
         .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
         .map(|piece| {
@@ -92,7 +102,7 @@ mod tests {
         ];
         let mut names = sorted;
         names.reverse();
-        names.sort_by_cached_key(|name| parts(OsStr::new(name)));
+        names.sort_by_cached_key(|name| sort_key(OsStr::new(name)));
         assert_eq!(names, sorted);
     }
 }

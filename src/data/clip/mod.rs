@@ -1,4 +1,4 @@
-//! Clips from the disk: folders of frames, animated GIFs, and whatever `ffmpeg` decodes.
+//! Clips from files: folders of frames, animated GIFs, and videos decoded by `ffmpeg`.
 
 mod animation;
 mod ffmpeg;
@@ -14,44 +14,48 @@ use image::RgbImage;
 use image::imageops::{FilterType, crop_imm, resize};
 
 use super::class_folder::unreadable;
-use super::image_file::{centred_square, planes};
+use super::image_file::{Square, centred_square, planes};
 
-pub use folder::{ClipFolder, clips_in};
+pub use folder::{ClipFolder, ListedClip, list_clips};
 
-/// Largest side of a frame, in pixels, and largest frame rate; beyond them is a slip of the pen.
+/// Largest accepted side of a frame, in pixels. A larger one is taken for a typing error.
 const LARGEST_SIZE: usize = 4096;
+
+/// Largest accepted frame rate, in frames per second. A larger one is taken for a typing error.
 const LARGEST_RATE: f64 = 1000.0;
 
-/// How clips are cut out of what is on the disk.
+/// Frames that a clip takes from its source, and their size.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ClipCut {
+pub struct ClipSampling {
     /// Number of frames of a clip.
     pub n_frames: usize,
-    /// Every how many frames of the source, after resampling, one is taken.
+    /// Distance between consecutive frames of a clip, in frames of the source after resampling.
     pub stride: usize,
-    /// Frames per second that the source is resampled to before the stride; frames as they are
-    /// stored where absent. Folders of frames have no rate, and it is an error there.
+    /// Frame rate to which the source is resampled before the stride, in frames per second; `None` to use
+    /// the frames as they are stored.
+    ///
+    /// Folders of frames have no frame rate; asking for one is an error there.
     pub frame_rate: Option<f64>,
-    /// Side that frames are scaled to, in pixels.
+    /// Side of the square frames of a clip, in pixels.
     pub image_size: usize,
-    /// What is scaled.
+    /// Part of a source frame that is scaled to the square.
     pub crop: Crop,
 }
 
-/// What of a frame is scaled to a square.
+/// Part of a frame that is scaled to a square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crop {
     /// The largest centred square.
     Center,
-    /// The whole frame, whatever its proportions.
+    /// The whole frame; its proportions are not preserved.
     Stretch,
 }
 
-impl ClipCut {
-    /// Refuses numbers that no clip can be cut with.
+impl ClipSampling {
+    /// Checks the ranges of the settings.
     fn check(&self) -> Result<(), String> {
-        let refuse = |name, found: String, expected: String| {
-            Err(format!("{name} is {found}, expected {expected}"))
+        let refuse = |name, actual: String, expected: String| {
+            Err(format!("{name} is {actual}, expected {expected}"))
         };
         if self.n_frames == 0 {
             return refuse("n_frames", "0".into(), "at least 1".into());
@@ -72,47 +76,60 @@ impl ClipCut {
         }
     }
 
-    /// Number of source frames from the first to the last of a clip.
+    /// Number of source frames from the first to the last frame of a clip: `(n_frames - 1) * stride + 1`.
     fn span(&self) -> usize {
+        // Saturating: settings may be arbitrarily large, and no source is as long as the largest number.
         (self.n_frames - 1)
             .saturating_mul(self.stride)
             .saturating_add(1)
     }
 
-    /// Place of the first frame of a clip in a source; it never falls as the source grows.
-    fn first_of(&self, n_source_frames: usize) -> usize {
+    /// Index of the first frame of a clip within its source: the clip lies in the middle.
+    ///
+    /// It never decreases as the source grows, which lets the reader of videos discard earlier frames
+    /// before it knows the length of the source.
+    fn first_frame(&self, n_source_frames: usize) -> usize {
         n_source_frames.saturating_sub(self.span()) / 2
     }
 
-    /// Places of the frames of a clip in a source, around its middle.
-    fn places(&self, path: &Path, n_source_frames: usize) -> Result<StepBy<Range<usize>>, String> {
+    /// Indices of the frames of a clip within its source, around its middle.
+    fn frame_indices(
+        &self,
+        path: &Path,
+        n_source_frames: usize,
+    ) -> Result<StepBy<Range<usize>>, String> {
         let span = self.span();
         if n_source_frames < span {
-            let rate = self.frame_rate;
+            let unit = if n_source_frames == 1 {
+                "frame"
+            } else {
+                "frames"
+            };
             return Err(format!(
-                "{}: {n_source_frames} frames{}, expected at least {span} for n_frames = {} and stride = {}; lower one of them, or take the clip out",
+                "{}: {n_source_frames} {unit}{}, expected at least {span} for n_frames = {} and stride = {}; lower one of them, or remove the clip",
                 path.display(),
-                rate.map_or(String::new(), |rate| format!(" at {rate} per second")),
+                self.frame_rate
+                    .map_or(String::new(), |rate| format!(" at {rate} per second")),
                 self.n_frames,
                 self.stride
             ));
         }
-        let first = self.first_of(n_source_frames);
+        let first = self.first_frame(n_source_frames);
         Ok((first..first + span).step_by(self.stride))
     }
 
-    /// Bytes of one frame: red, green and blue of each pixel, row by row.
+    /// Number of bytes of a scaled frame, which holds red, green and blue of each pixel, row by row.
     fn n_bytes(&self) -> usize {
         3 * self.image_size * self.image_size
     }
 
-    /// The bytes of a frame that is as large as in its file.
-    fn scaled(&self, frame: &RgbImage) -> Vec<u8> {
+    /// Crops and scales a frame of the source; returns its bytes.
+    fn scale_frame(&self, frame: &RgbImage) -> Vec<u8> {
         let (width, height) = frame.dimensions();
         let (left, top, width, height) = match self.crop {
             Crop::Stretch => (0, 0, width, height),
             Crop::Center => {
-                let (left, top, side) = centred_square(width, height);
+                let Square { left, top, side } = centred_square(width, height);
                 (left, top, side, side)
             }
         };
@@ -122,53 +139,63 @@ impl ClipCut {
     }
 }
 
-/// Frames of one clip: `[n_frames, 3, image_size, image_size]`, in `[0, 1]`.
+/// Reads one clip: `[n_frames, 3, image_size, image_size]`, pixels in `[0, 1]`.
 ///
-/// The source is a folder of PNG or JPEG frames, which are sorted by name with the numbers in names
-/// compared as numbers; a GIF; or a file with a video stream, decoded by the program `ffmpeg` from
-/// the search path. Of its N frames, `(n_frames - 1) * stride + 1` around the middle are spanned:
-/// those from `(N - span) / 2`, rounded down.
+/// The source is a folder of PNG or JPEG frames, sorted by name with numbers compared as numbers; a GIF;
+/// or a file with a video stream, which the program `ffmpeg` on the search path decodes. The clip lies
+/// in the middle of the N frames of its source:
 ///
-/// With a `frame_rate` a video or GIF is looked at once per tick of that rate from its first frame
-/// on. A GIF then shows its newest frame; delays below 0.02 s are 0.1 s, as browsers take them.
-/// Times of video frames are rounded to the nearest tick first.
+/// ```text
+/// span = (n_frames - 1) * stride + 1
+/// frames floor((N - span) / 2) + k * stride,  k = 0 to n_frames - 1
+/// ```
+///
+/// With a `frame_rate` a video or GIF is sampled at multiples of `1 / frame_rate` seconds from its first
+/// frame on. A GIF contributes the frame that is displayed at that time; delays below 0.02 s count as
+/// 0.1 s, as in browsers. Times of video frames are first rounded to the nearest multiple.
 ///
 /// # Errors
 ///
-/// One sentence with the file if there are fewer frames than that, if any frame cannot be decoded,
-/// also one outside the clip, or if `ffmpeg` is needed and missing. A truncated file is told
-/// wherever its format says how long it should be, which a bare MPEG transport stream does not.
+/// If there are fewer than `span` frames, if any frame of the source cannot be decoded (even outside of
+/// the clip), or if `ffmpeg` is needed and missing. Truncated files are detected if their format states
+/// their length, which a bare MPEG transport stream does not.
 ///
 /// # Cost
 ///
-/// The whole source is decoded once, and twice if it is a GIF or a video whose scaled frames do not
-/// fit the memory set aside for them.
-pub fn read_clip(path: &Path, cut: &ClipCut) -> Result<Vec<f32>, String> {
-    cut.check()?;
+/// The whole source is decoded once; twice if it is a GIF or a video whose scaled frames do not fit into
+/// 128 MiB.
+pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>, String> {
+    sampling.check()?;
+    // Every reader returns scaled frames with interleaved colours, the tensor needs planes.
     let frames = match kind(path)? {
-        Kind::Frames => frames::read_frames(path, cut)?,
-        Kind::Animation => animation::read_animation(path, cut)?,
-        Kind::Video => video::read_video(path, cut)?,
+        Kind::Frames => frames::read_frames(path, sampling)?,
+        Kind::Animation => animation::read_animation(path, sampling)?,
+        Kind::Video => video::read_video(path, sampling)?,
     };
     Ok(frames.iter().flat_map(|frame| planes(frame, 3)).collect())
 }
 
-/// How a clip is stored.
+/// Storage format of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// Folder of images.
     Frames,
+    /// Animated GIF.
     Animation,
+    /// File that `ffmpeg` decodes.
     Video,
 }
 
+/// Determines the storage format of a clip from its path.
 fn kind(path: &Path) -> Result<Kind, String> {
     let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
-    let ending = path.extension().unwrap_or_default();
+    let extension = path.extension().unwrap_or_default();
     Ok(if metadata.is_dir() {
         Kind::Frames
-    } else if ending.eq_ignore_ascii_case("gif") {
+    } else if extension.eq_ignore_ascii_case("gif") {
         Kind::Animation
     } else if metadata.len() == 0 {
+        // Checked here to give a clearer message than that of `ffmpeg`.
         return Err(format!("{}: empty, expected a video file", path.display()));
     } else {
         Kind::Video
@@ -179,8 +206,8 @@ fn kind(path: &Path) -> Result<Kind, String> {
 mod tests {
     use super::*;
 
-    pub(super) fn cut(n_frames: usize, stride: usize) -> ClipCut {
-        ClipCut {
+    pub(super) fn sampling(n_frames: usize, stride: usize) -> ClipSampling {
+        ClipSampling {
             n_frames,
             stride,
             frame_rate: None,
@@ -190,54 +217,54 @@ mod tests {
     }
 
     #[test]
-    fn the_window_lies_in_the_middle_and_moves_only_forward() {
-        let places = |cut: &ClipCut, n: usize| -> Vec<usize> {
-            cut.places(Path::new("a"), n).unwrap().collect()
+    fn clips_lie_in_the_middle_of_their_source() {
+        let indices = |sampling: &ClipSampling, n: usize| -> Vec<usize> {
+            sampling.frame_indices(Path::new("a"), n).unwrap().collect()
         };
-        assert_eq!(places(&cut(3, 2), 5), [0, 2, 4]);
-        assert_eq!(places(&cut(3, 2), 6), [0, 2, 4]);
-        assert_eq!(places(&cut(3, 2), 7), [1, 3, 5]);
-        assert_eq!(places(&cut(1, 9), 5), [2]);
-        let firsts: Vec<usize> = (0..9).map(|n| cut(3, 2).first_of(n)).collect();
+        assert_eq!(indices(&sampling(3, 2), 5), [0, 2, 4]);
+        assert_eq!(indices(&sampling(3, 2), 6), [0, 2, 4]);
+        assert_eq!(indices(&sampling(3, 2), 7), [1, 3, 5]);
+        assert_eq!(indices(&sampling(1, 9), 5), [2]);
+        let firsts: Vec<usize> = (0..9).map(|n| sampling(3, 2).first_frame(n)).collect();
         assert_eq!(firsts, [0, 0, 0, 0, 0, 0, 0, 1, 1]);
     }
 
     #[test]
-    fn impossible_cuts_give_one_sentence() {
-        let mut resampled = cut(3, 2);
+    fn impossible_samplings_are_refused() {
+        let mut resampled = sampling(3, 2);
         resampled.frame_rate = Some(8.0);
         assert_eq!(
-            resampled.places(Path::new("a"), 4).unwrap_err(),
-            "a: 4 frames at 8 per second, expected at least 5 for n_frames = 3 and stride = 2; lower one of them, or take the clip out"
+            resampled.frame_indices(Path::new("a"), 4).unwrap_err(),
+            "a: 4 frames at 8 per second, expected at least 5 for n_frames = 3 and stride = 2; lower one of them, or remove the clip"
         );
         assert!(
-            cut(usize::MAX, usize::MAX)
-                .places(Path::new("a"), 9)
+            sampling(usize::MAX, usize::MAX)
+                .frame_indices(Path::new("a"), 9)
                 .is_err()
         );
-        let of_size = |image_size| ClipCut {
+        let with_size = |image_size| ClipSampling {
             image_size,
-            ..cut(1, 1)
+            ..sampling(1, 1)
         };
-        let of_rate = |rate| ClipCut {
+        let with_rate = |rate| ClipSampling {
             frame_rate: Some(rate),
-            ..cut(1, 1)
+            ..sampling(1, 1)
         };
         let cases = [
-            (cut(0, 1), "n_frames is 0, expected at least 1"),
-            (cut(1, 0), "stride is 0, expected at least 1"),
-            (of_size(0), "image_size is 0, expected 1 to 4096 pixels"),
+            (sampling(0, 1), "n_frames is 0, expected at least 1"),
+            (sampling(1, 0), "stride is 0, expected at least 1"),
+            (with_size(0), "image_size is 0, expected 1 to 4096 pixels"),
             (
-                of_rate(f64::NAN),
+                with_rate(f64::NAN),
                 "frame_rate is NaN, expected above 0 and at most 1000 frames per second",
             ),
             (
-                of_rate(0.0),
+                with_rate(0.0),
                 "frame_rate is 0, expected above 0 and at most 1000 frames per second",
             ),
         ];
-        for (cut, expected) in cases {
-            assert_eq!(read_clip(Path::new("a"), &cut).unwrap_err(), expected);
+        for (sampling, expected) in cases {
+            assert_eq!(read_clip(Path::new("a"), &sampling).unwrap_err(), expected);
         }
     }
 }

@@ -1,41 +1,45 @@
-//! A clip as a video file.
+//! Clips stored as video files.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::ffmpeg::{FFMPEG, each_frame};
-use super::{ClipCut, Crop};
+use super::{ClipSampling, Crop};
 
-/// Bytes of scaled frames that are kept while the length of a video is not yet known.
+/// Largest size of the scaled frames kept in memory before the length of a video is known, in bytes.
 const MEMORY: usize = 128 << 20;
 
-/// The frames of a clip; turned as the file says, and in colour.
+/// Reads the frames of a clip, rotated as the file specifies, cropped and scaled, in colour.
 ///
 /// # Errors
 ///
-/// One sentence if any part of the file is missing or damaged, if it has no video stream, if there
-/// are too few frames, or if there is no `ffmpeg`.
-pub(super) fn read_video(path: &Path, cut: &ClipCut) -> Result<Vec<Vec<u8>>, String> {
-    middle(FFMPEG, path, cut, MEMORY)
+/// If any part of the file is missing or damaged, if it has no video stream, if there are too few frames,
+/// or if there is no `ffmpeg`.
+pub(super) fn read_video(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>, String> {
+    read_middle(FFMPEG, path, sampling, MEMORY)
 }
 
-/// Only the last frame says where the middle was. Those that may belong to it are kept; where they
-/// become too many, the file is decoded again up to the end of the clip.
-fn middle(
+/// Reads the frames of a clip from the middle of a video whose length is not known in advance.
+///
+/// Frames that may belong to the clip are kept while the video is decoded. If they take more than
+/// `memory` bytes, only the number of frames is counted, and the file is decoded a second time, up to the
+/// end of the clip.
+fn read_middle(
     program: &str,
     path: &Path,
-    cut: &ClipCut,
+    sampling: &ClipSampling,
     memory: usize,
 ) -> Result<Vec<Vec<u8>>, String> {
-    let filters = filters(cut);
-    let mut frame = vec![0; cut.n_bytes()];
+    let filters = filters(sampling);
+    let mut frame = vec![0; sampling.n_bytes()];
     let (mut n_frames, mut kept, mut fits) = (0, VecDeque::new(), true);
     each_frame(program, path, &filters, &mut frame, |frame| {
         n_frames += 1;
         if fits {
             kept.push_back(frame.to_vec());
-            while n_frames - kept.len() < cut.first_of(n_frames) {
+            // A longer video never has an earlier first frame, so frames before it are not needed again.
+            while n_frames - kept.len() < sampling.first_frame(n_frames) {
                 kept.pop_front();
             }
             fits = kept.len() * frame.len() <= memory;
@@ -44,21 +48,21 @@ fn middle(
         }
         ControlFlow::Continue(())
     })?;
-    let mut places = cut.places(path, n_frames)?;
+    let mut indices = sampling.frame_indices(path, n_frames)?;
     if fits {
         let n_dropped = n_frames - kept.len();
-        return Ok(places
-            .map(|place| std::mem::take(&mut kept[place - n_dropped]))
+        return Ok(indices
+            .map(|index| std::mem::take(&mut kept[index - n_dropped]))
             .collect());
     }
-    let (mut clip, mut next) = (Vec::with_capacity(cut.n_frames), places.next());
-    let mut place = 0;
+    let (mut clip, mut next) = (Vec::with_capacity(sampling.n_frames), indices.next());
+    let mut index = 0;
     each_frame(program, path, &filters, &mut frame, |frame| {
-        if next == Some(place) {
+        if next == Some(index) {
             clip.push(frame.to_vec());
-            next = places.next();
+            next = indices.next();
         }
-        place += 1;
+        index += 1;
         match next {
             Some(_) => ControlFlow::Continue(()),
             None => ControlFlow::Break(()),
@@ -67,20 +71,21 @@ fn middle(
     Ok(clip)
 }
 
-/// What is done to frames before they go through the pipe: resampled, cut and scaled, with rounding
-/// that does not depend on the processor.
-fn filters(cut: &ClipCut) -> String {
-    let rate = cut.frame_rate.map(|rate| format!("fps={rate}"));
-    // Square as it is seen, also where pixels are not square.
-    let crop = match cut.crop {
+/// Filters of `ffmpeg` that resample, crop and scale the frames before they enter the pipe.
+///
+/// The flags of the scaler make its rounding independent of the processor.
+fn filters(sampling: &ClipSampling) -> String {
+    let rate = sampling.frame_rate.map(|rate| format!("fps={rate}"));
+    // The crop is square as displayed: `sar` is the ratio of the sides of a pixel.
+    let crop = match sampling.crop {
         Crop::Center => Some("crop=w='min(iw,ih/sar)':h='min(ih,iw*sar)'".to_owned()),
         Crop::Stretch => None,
     };
-    // Bilinear averages over the pixels that fall together, as the filter for images does; only at
-    // the border do they differ, where this one repeats the outermost pixels.
+    // `bilinear` averages over all source pixels of an output pixel, as the filter for images does. They
+    // differ only at the border, where this one repeats the outermost pixels.
     let scale = format!(
         "scale=w={0}:h={0}:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
-        cut.image_size
+        sampling.image_size
     );
     let parts: Vec<String> = rate.into_iter().chain(crop).chain([scale]).collect();
     parts.join(",")
@@ -90,11 +95,11 @@ fn filters(cut: &ClipCut) -> String {
 mod tests {
     use std::process::Command;
 
-    use super::super::tests::cut;
+    use super::super::tests::sampling;
     use super::*;
 
     #[test]
-    fn a_video_that_does_not_fit_the_memory_gives_the_same_clip() {
+    fn the_memory_limit_does_not_change_the_clip() {
         let path = std::env::temp_dir().join(format!("long-{}.mkv", std::process::id()));
         let status = Command::new(FFMPEG)
             .args(["-v", "error", "-y", "-f", "lavfi", "-i"])
@@ -103,12 +108,12 @@ mod tests {
             .status()
             .expect("ffmpeg, which this test needs");
         assert!(status.success());
-        let cut = cut(3, 4);
-        let kept = middle(FFMPEG, &path, &cut, MEMORY).unwrap();
+        let sampling = sampling(3, 4);
+        let kept = read_middle(FFMPEG, &path, &sampling, MEMORY).unwrap();
         assert_eq!(kept.len(), 3);
         assert_ne!(kept[0], kept[2]);
-        for memory in [0, 10 * cut.n_bytes()] {
-            assert_eq!(middle(FFMPEG, &path, &cut, memory).unwrap(), kept);
+        for memory in [0, 10 * sampling.n_bytes()] {
+            assert_eq!(read_middle(FFMPEG, &path, &sampling, memory).unwrap(), kept);
         }
         std::fs::remove_file(path).unwrap();
     }

@@ -1,6 +1,6 @@
-//! Clips of handwritten digits that move, of which everything is known: class, masks, flow, topology.
+//! Generated clips of moving handwritten digits with complete ground truth: label, masks, flow, topology.
 
-mod plan;
+mod clip_generator;
 mod scene;
 
 use std::sync::Arc;
@@ -11,33 +11,34 @@ use rand::seq::IndexedRandom;
 use rand_distr::{Distribution, Normal, Uniform};
 use rayon::prelude::*;
 
-use self::plan::Plan;
+use self::clip_generator::ClipGenerator;
+use self::scene::RenderedClip;
 use super::batch::random_stream;
 use super::digits::{DIGITS_SPEC, digits};
 use super::{Sample, SampleSpec, Samples, Splits};
 
-/// What happens in a clip.
+/// Kind of a generated clip: the motion of its digits, and how its frames are corrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClipKind {
-    /// A digit at constant velocity.
+    /// One digit at constant velocity.
     Constant,
-    /// A digit at constant speed, thrown back at the borders.
+    /// One digit at constant speed that bounces off the border.
     Bounce,
-    /// A digit, larger, that turns and swells or shrinks while it drifts.
+    /// One enlarged digit that rotates, grows or shrinks, and drifts.
     RotateScale,
-    /// A digit at constant velocity behind a still grey bar.
+    /// One digit at constant velocity behind a static grey bar.
     Occlusion,
-    /// A digit at constant velocity under independent Gaussian noise in every frame.
+    /// One digit at constant velocity, with independent Gaussian noise in every frame.
     Noise,
-    /// A digit at constant velocity, each frame blurred by its own width.
+    /// One digit at constant velocity, with a Gaussian blur of random width in every frame.
     Blur,
-    /// Two digits of a class that never touch.
+    /// Two digits of one class that never touch.
     TwoDigits,
-    /// Two digits of a class that come together.
+    /// Two separate digits of one class that end on top of each other.
     Merge,
-    /// Two digits of a class that part.
+    /// Two digits of one class that start on top of each other and separate.
     Split,
-    /// A digit, and from some frame on a second one of its class.
+    /// One digit, joined at some frame by a second one of its class.
     Appear,
 }
 
@@ -56,7 +57,7 @@ impl ClipKind {
         Self::Appear,
     ];
 
-    /// As configurations spell it.
+    /// Name in configurations and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Constant => "constant",
@@ -72,15 +73,15 @@ impl ClipKind {
         }
     }
 
-    /// Whether what is seen changes from frame to frame by more than its motion.
+    /// True if frames change by more than the motion of the digits: for noise and blur.
     pub fn corrupts_frames(self) -> bool {
         matches!(self, Self::Noise | Self::Blur)
     }
 
-    /// Whether the Betti numbers of the foreground are the same in all frames of every clip.
+    /// True if the Betti numbers of the foreground are the same in all frames of every clip.
     ///
-    /// Those of [`ClipKind::Occlusion`] may be or not, as the bar cuts; those of the last three surely
-    /// are not.
+    /// Those of [`ClipKind::Occlusion`] change in some clips, depending on the bar. Those of
+    /// [`ClipKind::Merge`], [`ClipKind::Split`] and [`ClipKind::Appear`] change in every clip.
     pub fn keeps_topology(self) -> bool {
         !matches!(
             self,
@@ -88,6 +89,7 @@ impl ClipKind {
         )
     }
 
+    /// True for kinds with two digits.
     fn has_two(self) -> bool {
         matches!(
             self,
@@ -96,36 +98,42 @@ impl ClipKind {
     }
 }
 
-/// Digits in motion.
+/// Settings of a data set of generated clips of moving digits.
 ///
-/// Clip `k` of a split is of the kind `kinds[k % kinds.len()]` and of digit `k % n_digits` of that
-/// split of [`digits`]; its motion depends on the split and `k` alone, not on the seed of a run.
+/// Clip `k` of a split has the kind `kinds[k % kinds.len()]` and shows digit `k % n_digits` of that split
+/// of [`digits`]. Its motion depends only on the split and on `k`, not on the seed of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovingDigits {
     kinds: Vec<ClipKind>,
     n_frames: usize,
+    /// Side of a frame, in pixels.
     side: usize,
+    /// Number of clips of each digit.
     repeats: usize,
+    /// Standard deviation of the noise in clips of kind `Noise`.
     noise: f32,
 }
 
-/// Smallest side of a frame, in pixels: room to move.
+/// Smallest side of a frame, in pixels: a digit of 8 pixels needs room to move.
 const MIN_SIDE: usize = 12;
 
-/// Smallest side of a frame with two digits next to each other.
+/// Smallest side of a frame for kinds with two digits, in pixels: they must fit next to each other.
 const MIN_SIDE_OF_TWO: usize = 16;
 
 /// Largest standard deviation of a blur, in pixels.
 const MAX_BLUR: f32 = 1.0;
 
 impl MovingDigits {
-    /// Clips of these kinds: `n_frames` frames of `side` by `side` pixels, `repeats` clips of each
-    /// digit, `noise` the standard deviation of the pixels' noise in clips of kind `Noise`.
+    /// Checks and stores the settings: clips of these kinds with `n_frames` frames of `side` by `side`
+    /// pixels, `repeats` for each digit.
+    ///
+    /// `noise` is the standard deviation of the noise in clips of kind [`ClipKind::Noise`], for pixels in
+    /// `[0, 1]`.
     ///
     /// # Errors
     ///
-    /// One sentence if there is no kind, less than two frames or no repeat, the frames are too small, or
-    /// the noise is not between 0 and 1.
+    /// If there is no kind, fewer than two frames or no repeat, if the frames are too small, or if the
+    /// noise is not between 0 and 1.
     pub fn new(
         kinds: Vec<ClipKind>,
         n_frames: usize,
@@ -142,9 +150,10 @@ impl MovingDigits {
         if repeats == 0 {
             return Err("repeats is 0, expected at least 1".to_owned());
         }
-        let least = match kinds.iter().any(|kind| kind.has_two()) {
-            true => MIN_SIDE_OF_TWO,
-            false => MIN_SIDE,
+        let least = if kinds.iter().any(|kind| kind.has_two()) {
+            MIN_SIDE_OF_TWO
+        } else {
+            MIN_SIDE
         };
         if side < least {
             return Err(format!(
@@ -175,12 +184,14 @@ impl MovingDigits {
         }
     }
 
-    /// The kind of a clip.
-    pub fn kind_of(&self, index: usize) -> ClipKind {
+    /// Kind of the clip with this index.
+    pub fn clip_kind(&self, index: usize) -> ClipKind {
         self.kinds[index % self.kinds.len()]
     }
 
-    /// Clips of the three splits of the digits, no digit in two of them; made whenever one is asked for.
+    /// Returns clips of the three splits of the digits; no digit occurs in two splits.
+    ///
+    /// Clips are generated on access. The digest is that of the embedded digits.
     ///
     /// # Cost
     ///
@@ -188,17 +199,19 @@ impl MovingDigits {
     pub fn splits(&self) -> Splits {
         let digits = digits();
         let clips = |split: u64, digits: &Samples| -> Samples {
-            let digits = digits.iter().map(|digit| digit.expect("embedded digits"));
-            let digits: Vec<Sample> = digits.collect();
-            let mut of_class = vec![Vec::new(); DIGITS_SPEC.n_classes];
+            let digits: Vec<Sample> = digits
+                .iter()
+                .map(|digit| digit.expect("embedded digits"))
+                .collect();
+            let mut indices_by_class = vec![Vec::new(); DIGITS_SPEC.n_classes];
             for (index, digit) in digits.iter().enumerate() {
-                of_class[digit.label].push(index);
+                indices_by_class[digit.label].push(index);
             }
-            Arc::new(MadeClips {
+            Arc::new(GeneratedClips {
                 settings: self.clone(),
                 split,
                 digits,
-                of_class,
+                indices_by_class,
             })
         };
         Splits {
@@ -212,16 +225,17 @@ impl MovingDigits {
     }
 }
 
-/// The clips of one split.
-struct MadeClips {
+/// Clips of one split, generated on access.
+struct GeneratedClips {
     settings: MovingDigits,
+    /// Number of the split within the keys of random streams: 0, 1 or 2.
     split: u64,
     digits: Vec<Sample>,
-    /// Places of the digits of each class.
-    of_class: Vec<Vec<usize>>,
+    /// Indices of the digits of each class within `digits`.
+    indices_by_class: Vec<Vec<usize>>,
 }
 
-impl Dataset<Sample> for MadeClips {
+impl Dataset<Sample> for GeneratedClips {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
         let MovingDigits {
             n_frames,
@@ -229,18 +243,20 @@ impl Dataset<Sample> for MadeClips {
             noise,
             ..
         } = self.settings;
-        let kind = self.settings.kind_of(index);
+        let kind = self.settings.clip_kind(index);
         let digit = &self.digits[index % self.digits.len()];
         let mut random = random_stream(CLIP_SEED, &[self.split, index as u64]);
-        let partner = self.of_class[digit.label].choose(&mut random);
-        let plan = Plan {
+        // Drawn for every kind, so that the motion of a clip does not depend on whether it has a partner.
+        let partner = self.indices_by_class[digit.label].choose(&mut random);
+        let generator = ClipGenerator {
             kind,
             n_frames,
             side,
             digit: &digit.pixels,
             partner: partner.map_or(&digit.pixels, |&partner| &self.digits[partner].pixels),
         };
-        let (mut pixels, truth) = plan.clip(&mut random);
+        let RenderedClip { mut pixels, truth } = generator.generate(&mut random);
+        // After rendering: the ground truth is that of the clip before its corruption.
         match kind {
             ClipKind::Noise => add_noise(&mut pixels, noise, &mut random),
             ClipKind::Blur => blur(&mut pixels, side, &mut random),
@@ -265,9 +281,10 @@ impl Dataset<Sample> for MadeClips {
     }
 }
 
-/// Names the motions; changing it would make results incomparable.
+/// Seed of the motions; changing it would make results incomparable with earlier ones.
 const CLIP_SEED: u64 = 1;
 
+/// Adds independent Gaussian noise to every pixel and clamps the result to `[0, 1]`.
 fn add_noise(pixels: &mut [f32], deviation: f32, random: &mut impl Rng) {
     let normal = Normal::new(0.0, deviation).expect("checked when the clips were set up");
     for pixel in pixels {
@@ -275,28 +292,29 @@ fn add_noise(pixels: &mut [f32], deviation: f32, random: &mut impl Rng) {
     }
 }
 
-/// Each frame by a Gaussian of its own width.
+/// Blurs each frame with a Gaussian of its own random width; the background continues beyond the border.
 fn blur(pixels: &mut [f32], side: usize, random: &mut impl Rng) {
     let widths = Uniform::new_inclusive(0.0, MAX_BLUR).expect("a range of numbers");
     for frame in pixels.chunks_exact_mut(side * side) {
         let width = widths.sample(random).max(f32::MIN_POSITIVE);
         let weight = |gap: usize| (-0.5 * (gap as f32 / width).powi(2)).exp();
-        // Beyond three widths there is nothing left.
+        // Beyond three standard deviations the weights are negligible.
         let reach = (3.0 * width).ceil() as usize;
         let total = 1.0 + 2.0 * (1..=reach).map(weight).sum::<f32>();
+        // A Gaussian is separable: along rows, where neighbours are one pixel apart, then along columns.
         for stride in [1, side] {
             let source = frame.to_vec();
-            for (at, pixel) in frame.iter_mut().enumerate() {
-                let place = (at / stride) % side;
-                let mut sum = source[at];
+            for (index, pixel) in frame.iter_mut().enumerate() {
+                let position = (index / stride) % side;
+                let mut sum = source[index];
                 for gap in 1..=reach {
-                    let before = if place >= gap {
-                        source[at - gap * stride]
+                    let before = if position >= gap {
+                        source[index - gap * stride]
                     } else {
                         0.0
                     };
-                    let after = if place + gap < side {
-                        source[at + gap * stride]
+                    let after = if position + gap < side {
+                        source[index + gap * stride]
                     } else {
                         0.0
                     };

@@ -1,58 +1,69 @@
-//! Digits in their places, drawn frame by frame.
+//! Scenes of posed digits, rendered frame by frame with their ground truth.
 
-use crate::coherence::{FOREGROUND, betti_numbers};
+use std::ops::Range;
+
+use crate::coherence::{FOREGROUND_THRESHOLD, betti_numbers};
 use crate::data::ClipTruth;
 
-/// Side of a digit, in its own pixels.
+/// Side of the image of a digit, in its own pixels.
 pub(super) const DIGIT_SIDE: usize = 8;
 
-/// Brightness of a bar.
-const BAR: f32 = 0.5;
+/// Brightness of the occluding bar.
+const BAR_BRIGHTNESS: f32 = 0.5;
 
-/// Where a digit is.
+/// Position, rotation and size of a digit in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pose {
-    /// Row and column of its middle, in pixels of the frame.
+    /// Row and column of the centre of the digit, in pixels of the frame.
     pub(super) center: [f32; 2],
-    /// Turn, in radians.
+    /// Rotation, in radians.
     pub(super) angle: f32,
-    /// Pixels of the frame to a pixel of the digit.
+    /// Size of a pixel of the digit, in pixels of the frame.
     pub(super) scale: f32,
 }
 
-/// A digit and where it is in every frame; `None` where it is not there.
+/// A digit with its pose in every frame.
 #[derive(Debug, Clone)]
 pub(super) struct Actor {
-    /// `[DIGIT_SIDE, DIGIT_SIDE]`, between 0 and 1.
+    /// `[DIGIT_SIDE, DIGIT_SIDE]`, in `[0, 1]`.
     pub(super) pixels: Vec<f32>,
+    /// Pose in each frame; `None` where the digit is absent.
     pub(super) poses: Vec<Option<Pose>>,
 }
 
-/// Digits over a dark frame; later ones are nearer.
+/// Digits over a black background; later ones cover earlier ones.
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
+    /// Side of a frame, in pixels.
     pub(super) side: usize,
     pub(super) actors: Vec<Actor>,
-    /// A still bar in front of everything: first and last row, first and last column, the last ones
-    /// not included.
-    pub(super) bar: Option<[[usize; 2]; 2]>,
+    /// Static bar in front of all digits.
+    pub(super) bar: Option<Bar>,
+}
+
+/// Static rectangle that covers what lies behind it.
+#[derive(Debug, Clone)]
+pub(super) struct Bar {
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
 }
 
 impl Pose {
-    /// The digit as it lies in its own grid, its top left pixel there.
+    /// Unrotated pose at the digit's own size, with its top left pixel at this row and column.
     pub(super) fn upright(corner: [f32; 2]) -> Self {
         let half = (DIGIT_SIDE - 1) as f32 / 2.0;
         Self {
-            center: corner.map(|place| place + half),
+            center: corner.map(|coordinate| coordinate + half),
             angle: 0.0,
             scale: 1.0,
         }
     }
 
-    /// Where a place of the frame lies on the digit.
-    fn on_digit(self, [row, column]: [f32; 2]) -> [f32; 2] {
+    /// Maps a position in the frame to one on the digit.
+    fn frame_to_digit(self, [row, column]: [f32; 2]) -> [f32; 2] {
         let half = (DIGIT_SIDE - 1) as f32 / 2.0;
         let [y, x] = [row - self.center[0], column - self.center[1]];
+        // Most digits are neither rotated nor scaled; this saves their trigonometry.
         if self.angle == 0.0 && self.scale == 1.0 {
             return [y + half, x + half];
         }
@@ -63,8 +74,8 @@ impl Pose {
         ]
     }
 
-    /// Where a place on the digit lies in the frame.
-    fn in_frame(self, [row, column]: [f32; 2]) -> [f32; 2] {
+    /// Maps a position on the digit to one in the frame; the inverse of [`Pose::frame_to_digit`].
+    fn digit_to_frame(self, [row, column]: [f32; 2]) -> [f32; 2] {
         let half = (DIGIT_SIDE - 1) as f32 / 2.0;
         let [y, x] = [row - half, column - half];
         if self.angle == 0.0 && self.scale == 1.0 {
@@ -78,55 +89,68 @@ impl Pose {
     }
 }
 
-/// What is seen in a frame.
-struct Drawn {
+/// Pixels and mask of one frame.
+struct RenderedFrame {
+    /// Brightness: `[side, side]`.
     pixels: Vec<f32>,
+    /// Index of the object at each pixel, 0 for the background: `[side, side]`.
     mask: Vec<u8>,
 }
 
+/// Frames of a clip with their ground truth.
+pub(super) struct RenderedClip {
+    /// `[n_frames, side, side]`
+    pub(super) pixels: Vec<f32>,
+    pub(super) truth: ClipTruth,
+}
+
 impl Scene {
-    /// The frames, `[n_frames, side, side]`, and what is known of them.
-    pub(super) fn render(&self) -> (Vec<f32>, ClipTruth) {
+    /// Renders all frames together with masks, flow and Betti numbers.
+    pub(super) fn render(&self) -> RenderedClip {
         let n_frames = self.actors.first().map_or(0, |actor| actor.poses.len());
-        let frames: Vec<Drawn> = (0..n_frames).map(|frame| self.draw(frame)).collect();
-        let (mut flow, mut is_seen_next) = (Vec::new(), Vec::new());
+        let frames: Vec<RenderedFrame> = (0..n_frames)
+            .map(|frame| self.render_frame(frame))
+            .collect();
+        let (mut flow, mut is_visible_next) = (Vec::new(), Vec::new());
         for (frame, pair) in frames.windows(2).enumerate() {
-            let moved = self.moved(frame, &pair[0].mask);
-            is_seen_next.extend(self.is_seen(&moved, &pair[0].mask, &pair[1].mask));
+            let displacements = self.displacements(frame, &pair[0].mask);
+            is_visible_next.extend(self.visible_next(&displacements, &pair[0].mask, &pair[1].mask));
             for axis in 0..2 {
-                flow.extend(moved.iter().map(|moved| moved[axis]));
+                flow.extend(displacements.iter().map(|displacement| displacement[axis]));
             }
         }
-        let betti = frames.iter().map(|drawn| self.betti_of(drawn));
+        let betti = frames.iter().map(|frame| self.mask_betti(frame)).collect();
         let truth = ClipTruth {
-            betti: betti.collect(),
+            betti,
             masks: frames
                 .iter()
-                .flat_map(|drawn| &drawn.mask)
+                .flat_map(|frame| &frame.mask)
                 .copied()
                 .collect(),
             flow,
-            is_seen_next,
+            is_visible_next,
         };
-        (
-            frames.into_iter().flat_map(|drawn| drawn.pixels).collect(),
+        RenderedClip {
+            pixels: frames.into_iter().flat_map(|frame| frame.pixels).collect(),
             truth,
-        )
+        }
     }
 
-    /// Components and holes of the foreground of a frame.
+    /// Numbers of components and holes of the foreground of a frame.
     pub(super) fn betti(&self, frame: usize) -> [usize; 2] {
-        self.betti_of(&self.draw(frame))
+        self.mask_betti(&self.render_frame(frame))
     }
 
-    fn betti_of(&self, drawn: &Drawn) -> [usize; 2] {
-        let foreground: Vec<bool> = drawn.mask.iter().map(|&mask| mask > 0).collect();
+    /// Numbers of components and holes of the mask of a rendered frame.
+    fn mask_betti(&self, frame: &RenderedFrame) -> [usize; 2] {
+        let foreground: Vec<bool> = frame.mask.iter().map(|&object| object > 0).collect();
         betti_numbers(&foreground, [self.side; 2])
     }
 
-    fn draw(&self, frame: usize) -> Drawn {
+    /// Renders one frame: digits in their order, then the bar.
+    fn render_frame(&self, frame: usize) -> RenderedFrame {
         let n_pixels = self.side * self.side;
-        let mut drawn = Drawn {
+        let mut rendered = RenderedFrame {
             pixels: vec![0.0; n_pixels],
             mask: vec![0; n_pixels],
         };
@@ -134,65 +158,70 @@ impl Scene {
             let Some(pose) = actor.poses[frame] else {
                 continue;
             };
-            for at in 0..n_pixels {
-                let place = [(at / self.side) as f32, (at % self.side) as f32];
-                let brightness = sample(&actor.pixels, pose.on_digit(place));
-                if brightness >= FOREGROUND {
-                    drawn.pixels[at] = brightness;
-                    drawn.mask[at] = index as u8 + 1;
-                } else if drawn.mask[at] == 0 {
-                    drawn.pixels[at] = drawn.pixels[at].max(brightness);
+            for pixel in 0..n_pixels {
+                let position = [(pixel / self.side) as f32, (pixel % self.side) as f32];
+                let brightness = interpolate(&actor.pixels, pose.frame_to_digit(position));
+                if brightness >= FOREGROUND_THRESHOLD {
+                    rendered.pixels[pixel] = brightness;
+                    rendered.mask[pixel] = index as u8 + 1;
+                } else if rendered.mask[pixel] == 0 {
+                    // The dim edge of a digit must not darken the edge of another one.
+                    rendered.pixels[pixel] = rendered.pixels[pixel].max(brightness);
                 }
             }
         }
-        if let Some([rows, columns]) = self.bar {
-            for row in rows[0]..rows[1] {
-                for column in columns[0]..columns[1] {
-                    drawn.pixels[row * self.side + column] = BAR;
-                    drawn.mask[row * self.side + column] = self.actors.len() as u8 + 1;
+        if let Some(bar) = &self.bar {
+            for row in bar.rows.clone() {
+                for column in bar.columns.clone() {
+                    rendered.pixels[row * self.side + column] = BAR_BRIGHTNESS;
+                    rendered.mask[row * self.side + column] = self.actors.len() as u8 + 1;
                 }
             }
         }
-        drawn
+        rendered
     }
 
-    /// How far what is seen at each pixel goes, in rows and columns; nowhere if it vanishes.
-    fn moved(&self, frame: usize, mask: &[u8]) -> Vec<[f32; 2]> {
-        let moved = |(at, &mask): (usize, &u8)| {
-            let actor = self.actors.get(usize::from(mask).wrapping_sub(1))?;
-            let place = [(at / self.side) as f32, (at % self.side) as f32];
-            let on_digit = actor.poses[frame]?.on_digit(place);
-            let next = actor.poses[frame + 1]?.in_frame(on_digit);
-            Some([next[0] - place[0], next[1] - place[1]])
+    /// Displacement of each pixel's content to the next frame, in rows and columns.
+    ///
+    /// It is 0 for the background, for the bar and for a digit that is absent from the next frame.
+    fn displacements(&self, frame: usize, mask: &[u8]) -> Vec<[f32; 2]> {
+        let displacement = |(pixel, &object): (usize, &u8)| {
+            // The background wraps around to an index without an actor, as the bar has one.
+            let actor = self.actors.get(usize::from(object).wrapping_sub(1))?;
+            let position = [(pixel / self.side) as f32, (pixel % self.side) as f32];
+            let on_digit = actor.poses[frame]?.frame_to_digit(position);
+            let next = actor.poses[frame + 1]?.digit_to_frame(on_digit);
+            Some([next[0] - position[0], next[1] - position[1]])
         };
         mask.iter()
             .enumerate()
-            .map(|pixel| moved(pixel).unwrap_or_default())
+            .map(|pixel| displacement(pixel).unwrap_or_default())
             .collect()
     }
 
-    /// Whether what is seen at a pixel is seen where it goes, in one of the pixels around.
-    fn is_seen(&self, moved: &[[f32; 2]], mask: &[u8], next: &[u8]) -> Vec<bool> {
+    /// True where the content of a pixel is visible in the next frame: where one of the four pixels around
+    /// its target shows the same object.
+    fn visible_next(&self, displacements: &[[f32; 2]], mask: &[u8], next: &[u8]) -> Vec<bool> {
         let side = self.side as i64;
-        let is_there = |at: usize| {
-            let place = [at as i64 / side, at as i64 % side];
+        let is_visible = |pixel: usize| {
+            let position = [pixel as i64 / side, pixel as i64 % side];
             let around = [0, 1].map(|axis| {
-                let target = place[axis] as f32 + moved[at][axis];
+                let target = position[axis] as f32 + displacements[pixel][axis];
                 [target.floor() as i64, target.ceil() as i64]
             });
             around[0].iter().any(|&row| {
                 around[1].iter().any(|&column| {
                     let is_inside = (0..side).contains(&row) && (0..side).contains(&column);
-                    is_inside && next[(row * side + column) as usize] == mask[at]
+                    is_inside && next[(row * side + column) as usize] == mask[pixel]
                 })
             })
         };
-        (0..mask.len()).map(is_there).collect()
+        (0..mask.len()).map(is_visible).collect()
     }
 }
 
-/// Bilinear; dark outside.
-fn sample(digit: &[f32], [y, x]: [f32; 2]) -> f32 {
+/// Interpolates a digit bilinearly at a fractional position; black outside of it.
+fn interpolate(digit: &[f32], [y, x]: [f32; 2]) -> f32 {
     let pixel = |row: i64, column: i64| {
         let side = DIGIT_SIDE as i64;
         let is_inside = (0..side).contains(&row) && (0..side).contains(&column);
@@ -203,6 +232,7 @@ fn sample(digit: &[f32], [y, x]: [f32; 2]) -> f32 {
         }
     };
     let (top, left) = (y.floor(), x.floor());
+    // Weights of the lower and of the right neighbours.
     let (down, right) = (y - top, x - left);
     let (row, column) = (top as i64, left as i64);
     let upper = (1.0 - right) * pixel(row, column) + right * pixel(row, column + 1);

@@ -1,4 +1,4 @@
-//! What cells recorded while they trained.
+//! Reads the validation metrics that the cells of a study logged during training.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,11 +8,12 @@ use serde::Deserialize;
 use crate::experiment::study::Study;
 use crate::run::RunDirectory;
 
-/// What the cells of a variant recorded on the validation split, by name and epoch, one value a seed.
+/// Validation metrics of the cells of one variant: one value per seed, by metric and epoch.
 pub(super) struct Curves {
     pub(super) by_name: BTreeMap<String, BTreeMap<usize, Vec<f64>>>,
 }
 
+/// One line of a run's `metrics.jsonl`, without the fields that are not needed.
 #[derive(Deserialize)]
 struct Record {
     epoch: usize,
@@ -21,10 +22,11 @@ struct Record {
     value: Option<f64>,
 }
 
-/// Beside the task's metrics: whether attention collapses.
-const WATCHED: [&str; 2] = ["topology/mean_distance", "collapse/n_layers"];
+/// Tags of the metrics by layer that are drawn too, averaged over the layers: signs of a collapse of attention.
+const COLLAPSE_TAGS: [&str; 2] = ["topology/mean_distance", "collapse/n_layers"];
 
-pub(super) fn curves_of(study: &Study, out: &Path) -> Vec<Curves> {
+/// Returns the curves of every variant; cells without a log, and lines that cannot be read, are skipped.
+pub(super) fn read_curves(study: &Study, out: &Path) -> Vec<Curves> {
     let mut curves: Vec<Curves> = study
         .variants
         .iter()
@@ -37,8 +39,8 @@ pub(super) fn curves_of(study: &Study, out: &Path) -> Vec<Curves> {
             continue;
         };
         let text = std::fs::read_to_string(run.metrics()).unwrap_or_default();
-        // The mean over the layers of this cell, by name and epoch.
-        let mut sums: BTreeMap<(String, usize), (f64, f64)> = BTreeMap::new();
+        // The metrics of this cell by name and epoch, each with one value or, if logged by layer, several.
+        let mut values: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
         for record in text
             .lines()
             .filter_map(|line| serde_json::from_str::<Record>(line).ok())
@@ -46,21 +48,21 @@ pub(super) fn curves_of(study: &Study, out: &Path) -> Vec<Curves> {
             let Some(value) = record.value.filter(|_| record.split == "validation") else {
                 continue;
             };
-            let of_layers = WATCHED
+            let tag = COLLAPSE_TAGS
                 .iter()
-                .find(|watched| record.name.starts_with(**watched));
-            let name = match of_layers {
-                Some(watched) => (*watched).to_owned(),
+                .find(|tag| record.name.starts_with(**tag));
+            let name = match tag {
+                Some(tag) => (*tag).to_owned(),
+                // Other names with a slash are diagnostics of single layers and penalties.
                 None if record.name.contains('/') => continue,
                 None => record.name,
             };
-            let (sum, n) = sums.entry((name, record.epoch)).or_default();
-            *sum += value;
-            *n += 1.0;
+            values.entry((name, record.epoch)).or_default().push(value);
         }
-        for ((name, epoch), (sum, n)) in sums {
-            let of_name = curves[cell.variant].by_name.entry(name).or_default();
-            of_name.entry(epoch).or_default().push(sum / n);
+        for ((name, epoch), layers) in values {
+            let mean = layers.iter().sum::<f64>() / layers.len() as f64;
+            let epochs = curves[cell.variant].by_name.entry(name).or_default();
+            epochs.entry(epoch).or_default().push(mean);
         }
     }
     curves

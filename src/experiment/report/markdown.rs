@@ -1,29 +1,32 @@
-//! The tables as text, to be quoted.
+//! Writes the results of a study as Markdown tables, for quoting.
 
-use super::plots::spoken;
-use crate::experiment::collect::{Collected, MetricResult};
+use super::plots::readable_name;
+use crate::counted::counted;
+use crate::experiment::collect::{MetricResult, StudyResults};
 use crate::experiment::study::Study;
 use crate::report::page::number;
 
-/// The question, how much of it is run, and a table of each metric.
-pub(super) fn markdown(study: &Study, collected: &Collected, command: &str) -> String {
+/// Returns the question, the number of finished cells, and a table of results for each metric.
+pub(super) fn markdown(study: &Study, collected: &StudyResults, command: &str) -> String {
     let n_finished = collected.summaries.iter().flatten().count();
     let seconds = collected.summaries.iter().flatten().map(|s| s.seconds);
     let mut text = format!(
-        "# {}\n\n{n_finished} of {} cells, {:.2} hours of training in all, made by `{command}`.\n",
+        "# {}\n\n{n_finished} of {} finished; {:.2} hours of training in total; command: `{command}`.\n",
         study.question,
-        study.cells.len(),
+        counted(study.cells.len(), "cell"),
         seconds.sum::<f64>() / 3600.0
     );
-    for (place, (metric, results)) in study.metrics().zip(&collected.results).enumerate() {
-        let role = match place < study.primary.len() {
-            true => "primary",
-            false => "secondary",
+    for (index, (metric, results)) in study.metrics().zip(&collected.results).enumerate() {
+        let role = if index < study.primary.len() {
+            "primary"
+        } else {
+            "secondary"
         };
-        text.push_str(&format!("\n{} ({role})\n\n", capital(&spoken(metric))));
+        let name = capitalised(&readable_name(metric));
+        text.push_str(&format!("\n{name} ({role} metric)\n\n"));
         text.push_str(
-            "| variant | mean | seeds | less the baseline | p | p (Holm) | p (equivalence) | effect size | seeds needed \
-             |\n|---|---|---|---|---|---|---|---|---|\n",
+            "| variant | mean [95 % interval] | seeds | difference from the baseline [95 % interval] | p | p (Holm) | \
+             p (equivalence) | effect size | seeds for 80 % power |\n|---|---|---|---|---|---|---|---|---|\n",
         );
         for (variant, result) in study.variants.iter().zip(results) {
             text.push_str(&format!("| {} |{}\n", variant.name, row(result)));
@@ -32,21 +35,22 @@ pub(super) fn markdown(study: &Study, collected: &Collected, command: &str) -> S
     text
 }
 
+/// Returns the cells of a row after the first.
 fn row(result: &MetricResult) -> String {
     let optional = |value: Option<f64>| value.map_or(String::new(), number);
-    let found = result.difference.as_ref();
-    let difference = found.map_or(String::new(), |found| {
-        let interval = found.interval.map(|i| [i.low, i.high]);
-        with_interval(found.mean, interval)
+    let comparison = result.difference.as_ref();
+    let difference = comparison.map_or(String::new(), |comparison| {
+        let interval = comparison.interval.map(|i| [i.low, i.high]);
+        with_interval(comparison.mean, interval)
     });
-    let size = found.and_then(|found| found.effect_size.map(|size| size.d_z));
-    let needed = found.and_then(|found| found.n_seeds_for_80_percent_power);
-    let equivalence = found.and_then(|found| found.equivalence.as_ref());
+    let size = comparison.and_then(|comparison| comparison.effect_size.map(|size| size.d_z));
+    let needed = comparison.and_then(|comparison| comparison.n_seeds_for_80_percent_power);
+    let equivalence = comparison.and_then(|comparison| comparison.equivalence.as_ref());
     let cells = [
         with_interval(result.mean, result.interval),
         result.n_seeds.to_string(),
         difference,
-        optional(found.map(|found| found.p_value)),
+        optional(comparison.map(|comparison| comparison.p_value)),
         optional(result.adjusted_p_value),
         optional(equivalence.map(|equivalence| equivalence.p_value)),
         size.map_or(String::new(), |size| format!("{size:+.2}")),
@@ -62,7 +66,8 @@ fn with_interval(value: f64, interval: Option<[f64; 2]>) -> String {
     }
 }
 
-fn capital(text: &str) -> String {
+/// Returns the text with its first letter in upper case.
+fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| {
         first.to_uppercase().chain(letters).collect()

@@ -1,4 +1,4 @@
-//! The page of a study, its plots and its tables.
+//! Writes the report of a study: a page, tables and plots.
 
 mod curves;
 mod markdown;
@@ -8,87 +8,92 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use self::curves::{Curves, curves_of};
+use self::curves::{Curves, read_curves};
 use self::markdown::markdown;
-use self::plots::{factor_plots, forest, spoken};
-use super::collect::{Collected, MetricResult};
+use self::plots::{factor_plots, forest_plot, readable_name};
+use super::collect::{MetricResult, StudyResults};
 use super::study::Study;
+use crate::counted::counted;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
 use crate::report::plot::{LinePlot, PlotPoint, Series};
 use crate::run::write_atomically;
 
-/// Writes `report.html`, the tables as `report.md` and the plots that decide as `plots/*.svg`.
+/// Writes `report.html`, its tables as `report.md`, and the plots of the primary metrics as `plots/*.svg`.
+///
+/// Cells whose metrics file cannot be read are missing from the training curves.
 ///
 /// # Errors
 ///
-/// One sentence if one cannot be written. Of cells whose records cannot be read there are no curves.
+/// One sentence if a file cannot be written.
 pub fn write_report(
     study: &Study,
-    collected: &Collected,
+    collected: &StudyResults,
     out: &Path,
     command: &str,
 ) -> Result<(), String> {
     let plots = out.join("plots");
-    let cannot = |path: &Path, error| format!("{}: cannot be written: {error}", path.display());
-    std::fs::create_dir_all(&plots).map_err(|error| cannot(&plots, error))?;
+    let cannot_write =
+        |path: &Path, error| format!("{}: cannot be written: {error}", path.display());
+    std::fs::create_dir_all(&plots).map_err(|error| cannot_write(&plots, error))?;
     let write = |path: &Path, text: &str| {
-        write_atomically(path, text.as_bytes()).map_err(|error| cannot(path, error))
+        write_atomically(path, text.as_bytes()).map_err(|error| cannot_write(path, error))
     };
-    let html = page(study, collected, &curves_of(study, out), command).to_html();
+    let html = page(study, collected, &read_curves(study, out), command).to_html();
     write(&out.join("report.html"), &html)?;
     write(&out.join("report.md"), &markdown(study, collected, command))?;
     for (metric, results) in study.primary.iter().zip(&collected.results) {
-        if let Some(plot) = forest(study, metric, results) {
+        if let Some(plot) = forest_plot(study, metric, results) {
             write(
                 &plots.join(format!("{metric}.svg")),
                 &plot.draw().to_svg_file(),
             )?;
         }
     }
-    for of_factor in factor_plots(study, collected) {
-        let name = of_factor.name;
+    for factor in factor_plots(study, collected) {
+        let name = factor.name;
         write(
             &plots.join(format!("{name}.svg")),
-            &of_factor.means.draw().to_svg_file(),
+            &factor.means.draw().to_svg_file(),
         )?;
-        if let Some(differences) = of_factor.differences {
-            let path = plots.join(format!("{name}_less_baseline.svg"));
+        if let Some(differences) = factor.differences {
+            let path = plots.join(format!("{name}_difference_from_baseline.svg"));
             write(&path, &differences.draw().to_svg_file())?;
         }
     }
     Ok(())
 }
 
-fn page(study: &Study, collected: &Collected, curves: &[Curves], command: &str) -> Page {
+/// Builds the page.
+fn page(study: &Study, collected: &StudyResults, curves: &[Curves], command: &str) -> Page {
     let n_finished = collected.summaries.iter().flatten().count();
     let lead = format!(
-        "{} of {} cells finished: {} variants, {} seeds.",
-        n_finished,
-        study.cells.len(),
-        study.variants.len(),
-        study.seeds.len()
+        "{n_finished} of {} finished; {} with {} each.",
+        counted(study.cells.len(), "cell"),
+        counted(study.variants.len(), "variant"),
+        counted(study.seeds.len(), "seed")
     );
     let mut page = Page::new(&*study.question, lead).section(Section::new(
-        "What decides",
-        metrics(study, collected, "primary"),
+        "Primary metrics",
+        metrics(study, collected, MetricRole::Primary),
     ));
     if !study.secondary.is_empty() {
         page = page.section(Section::new(
-            "What else",
-            metrics(study, collected, "secondary"),
+            "Secondary metrics",
+            metrics(study, collected, MetricRole::Secondary),
         ));
     }
-    let of_factors = factor_plots(study, collected);
-    if !of_factors.is_empty() {
+    let factors = factor_plots(study, collected);
+    if !factors.is_empty() {
         let body = html! {
-            @for of_factor in &of_factors {
-                (figure(of_factor.means.draw(), "Mean over seeds and its 95 % interval."))
-                @if let Some(differences) = &of_factor.differences {
+            @for factor in &factors {
+                (figure(factor.means.draw(), "Mean over seeds, with 95 % confidence interval."))
+                @if let Some(differences) = &factor.differences {
                     (figure(
                         differences.draw(),
-                        "Mean over pairs of seeds and its 95 % interval. Lines that are not parallel interact."
+                        "Mean difference from the baseline with the same seed, with 95 % confidence interval. \
+                         Lines that are not parallel show an interaction of factors."
                     ))
                 }
             }
@@ -96,75 +101,85 @@ fn page(study: &Study, collected: &Collected, curves: &[Curves], command: &str) 
         page = page.section(Section::new("Factors", body));
     }
     if curves.iter().any(|curves| !curves.by_name.is_empty()) {
-        page = page.section(Section::new("While they trained", training(study, curves)));
+        page = page.section(Section::new("Training curves", training(study, curves)));
     }
     page.section(Section::new("Cells", cells(study, collected, command)))
 }
 
-/// Tables and forest plots of the metrics of a role.
-fn metrics(study: &Study, collected: &Collected, role: &str) -> Markup {
+/// MetricRole of a metric in a study.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MetricRole {
+    Primary,
+    Secondary,
+}
+
+/// Returns the tables and forest plots of the metrics of one role.
+fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup {
     let n_primary = study.primary.len();
-    let of_role: Vec<(&String, &Vec<MetricResult>)> = study
+    let selected: Vec<(&String, &Vec<MetricResult>)> = study
         .metrics()
         .zip(&collected.results)
         .enumerate()
-        .filter(|(place, _)| (role == "primary") == (*place < n_primary))
-        .map(|(_, found)| found)
+        .filter(|(index, _)| (role == MetricRole::Primary) == (*index < n_primary))
+        .map(|(_, metric)| metric)
         .collect();
     html! {
-        @if role == "primary" {
+        @if role == MetricRole::Primary {
             p {
-                "Declared before the runs. Differences are seed by seed, this variant less its baseline, with 95 % "
-                "intervals; p-values are exact sign-flip tests, adjusted by Holm's method over all primary "
-                "comparisons."
+                "The question is decided on these metrics, which were declared before the runs. A difference is the "
+                "value of a variant minus that of its baseline with the same seed; the table gives the mean over "
+                "seeds and its 95 % confidence interval. The p-values are those of exact sign-flip tests; "
+                "\u{201c}Holm\u{201d} means adjusted by Holm's method over all primary comparisons."
                 @if let Some(margin) = study.margin {
-                    " A difference within ±" (margin) " makes none."
+                    " A difference within ±" (margin) " would not matter: the p-value of equivalence tests whether "
+                    "the difference lies within this margin."
                 }
             }
         } @else {
-            p { "Looked at, not decided by: p-values are not adjusted." }
+            p { "Reported only: the question is not decided on these metrics, and their p-values are not adjusted." }
         }
-        @for (metric, results) in of_role {
-            (table_of(study, metric, results))
-            @if let Some(plot) = forest(study, metric, results) {
-                (figure(plot.draw(), "Mean difference and its 95 % interval."))
+        @for (metric, results) in selected {
+            (results_table(study, metric, results))
+            @if let Some(plot) = forest_plot(study, metric, results) {
+                (figure(plot.draw(), "Mean difference from the baseline, with 95 % confidence interval."))
             }
         }
     }
 }
 
-fn table_of(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
+/// Returns the table of one metric, a row for each variant.
+fn results_table(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
     let columns = vec![
         Column::text("Variant"),
         Column::number("Mean", "95 % interval"),
         Column::number("Seeds", ""),
-        Column::number("Less the baseline", "95 % interval"),
+        Column::number("Difference from the baseline", "95 % interval"),
         Column::number("p", ""),
         Column::number("p", "Holm"),
         Column::number("p", "equivalence"),
-        Column::number("Effect size", "seeds needed"),
+        Column::number("Effect size", "seeds for 80 % power"),
     ];
-    let mut table = Table::new(spoken(metric), columns);
+    let mut table = Table::new(readable_name(metric), columns);
     for (variant, result) in study.variants.iter().zip(results) {
         let with_interval = |mean: f64, interval: Option<[f64; 2]>| match interval {
             Some([low, high]) => format!("{}\n{} to {}", number(mean), number(low), number(high)),
             None => number(mean),
         };
-        let found = result.difference.as_ref();
+        let comparison = result.difference.as_ref();
         let optional = |value: Option<f64>| value.map_or("-".to_owned(), |p| format!("{p:.4}"));
-        let difference = found.map(|found| {
-            let interval = found.interval.map(|interval| [interval.low, interval.high]);
-            with_interval(found.mean, interval)
+        let difference = comparison.map(|comparison| {
+            let interval = comparison.interval.map(|i| [i.low, i.high]);
+            with_interval(comparison.mean, interval)
         });
-        let size = found.and_then(|found| found.effect_size);
-        let needed = found.and_then(|found| found.n_seeds_for_80_percent_power);
-        let equivalence = found.and_then(|found| found.equivalence.as_ref());
+        let size = comparison.and_then(|comparison| comparison.effect_size);
+        let needed = comparison.and_then(|comparison| comparison.n_seeds_for_80_percent_power);
+        let equivalence = comparison.and_then(|comparison| comparison.equivalence.as_ref());
         table = table.row([
             variant.name.clone(),
             with_interval(result.mean, result.interval),
             result.n_seeds.to_string(),
             difference.unwrap_or_else(|| "-".to_owned()),
-            optional(found.map(|found| found.p_value)),
+            optional(comparison.map(|comparison| comparison.p_value)),
             optional(result.adjusted_p_value),
             optional(equivalence.map(|equivalence| equivalence.p_value)),
             size.map_or("-".to_owned(), |size| {
@@ -176,6 +191,7 @@ fn table_of(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
     table
 }
 
+/// Returns the plots of the metrics logged during training, one of which is shown at a time.
 fn training(study: &Study, curves: &[Curves]) -> Markup {
     let mut names: Vec<&String> = curves
         .iter()
@@ -183,10 +199,10 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
         .collect();
     names.sort();
     names.dedup();
-    let titles = names.iter().map(|name| spoken(name));
+    let titles = names.iter().map(|name| readable_name(name));
     let plots = names.iter().map(|name| {
-        let title = format!("{} on the validation split", spoken(name));
-        let mut plot = LinePlot::new(title, "epoch", spoken(name));
+        let title = format!("{} on the validation split", readable_name(name));
+        let mut plot = LinePlot::new(title, "epoch", readable_name(name));
         for (variant, curves) in study.variants.iter().zip(curves) {
             let Some(epochs) = curves.by_name.get(*name) else {
                 continue;
@@ -195,36 +211,38 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
                 let mean = seeds.iter().sum::<f64>() / seeds.len() as f64;
                 let low = seeds.iter().copied().fold(f64::INFINITY, f64::min);
                 let high = seeds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                PlotPoint::new((epoch + 1) as f64, mean).between(low, high)
+                // A metric of epoch 0 is measured at its end, after one epoch of training.
+                PlotPoint::new((epoch + 1) as f64, mean).with_interval(low, high)
             });
             plot = plot.series(Series::new(&*variant.name, points.collect()));
         }
         figure(
             plot.draw(),
-            "Mean over the seeds, between the least and the greatest of them.",
+            "Mean over seeds; the band reaches from the smallest to the largest.",
         )
     });
     html! {
-        p { "A fall of the mean distance between rows of attention is a collapse." }
-        (controls(&[Control::choice("curve", "Curve", titles)]))
-        @for (place, plot) in plots.enumerate() {
-            (shown_when(&Condition::of("curve", place), plot))
+        p { "If the mean distance between attention rows falls towards 0, attention collapses." }
+        (controls(&[Control::choice("curve", "Metric", titles)]))
+        @for (index, plot) in plots.enumerate() {
+            (shown_when(&Condition::equals("curve", index), plot))
         }
     }
 }
 
-fn cells(study: &Study, collected: &Collected, command: &str) -> Markup {
+/// Returns the table of cells and the command that ran them.
+fn cells(study: &Study, collected: &StudyResults, command: &str) -> Markup {
     let columns = vec![
         Column::text("Cell"),
         Column::text("Variant"),
         Column::number("Seed", ""),
         Column::number("Steps", ""),
         Column::number("Time", "s"),
-        Column::number("In topology", "%"),
+        Column::number("Time in penalties", "%"),
     ];
     let mut table = Table::new("Cells", columns);
     for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
-        let of = |value: Option<f64>, decimals: usize| {
+        let optional = |value: Option<f64>, decimals: usize| {
             value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
         };
         let summary = summary.as_ref();
@@ -233,12 +251,12 @@ fn cells(study: &Study, collected: &Collected, command: &str) -> Markup {
             study.variants[cell.variant].name.clone(),
             cell.seed.to_string(),
             summary.map_or("-".to_owned(), |summary| summary.steps.to_string()),
-            of(summary.map(|summary| summary.seconds), 1),
-            of(summary.map(|summary| 100.0 * summary.topology_share), 1),
+            optional(summary.map(|summary| summary.seconds), 1),
+            optional(summary.map(|summary| 100.0 * summary.topology_share), 1),
         ]);
     }
     html! {
-        p { "Made by " code { (command) } ". Each cell is a run directory in " code { "cells" } ": "
+        p { "Command: " code { (command) } ". Each cell is a run directory in " code { "cells" } "; "
             code { "tensorboard --logdir cells" } " shows them side by side, with a table of their settings." }
         (table)
     }

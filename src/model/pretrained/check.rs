@@ -1,25 +1,29 @@
-//! Whether a file is what it says.
+//! Checks of a configuration and of the tensors of a file before a model is made from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::convert::{expected_shapes, is_optional};
-use super::entry::Entry;
 use super::layout::Layout;
+use super::mapping::ParameterMapping;
 use super::tensor_file::Tensors;
 use crate::model::{Activation, NetworkConfig};
 
-/// Names that are listed of each kind of complaint.
+/// Largest number of tensors that are listed by name for each kind of problem.
 const N_LISTED: usize = 5;
-/// More numbers in a position embedding than any model has.
+/// Largest size of a position embedding, more than any real model has.
+///
+/// It keeps a damaged configuration from allocating all memory.
 const MAX_POSITIONS: usize = 1 << 28;
 
-/// Whether the numbers of a configuration fit each other, so that a model can be made.
+/// Checks that a configuration is consistent, so that a model can be initialised without a panic.
+///
+/// `n_tensors` is the number of tensors in the file, which limits the number of layers.
 ///
 /// # Errors
 ///
-/// What does not.
+/// One sentence on the first inconsistency.
 pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(), String> {
     let (d_model, n_heads, image_size, patch_size) = match config {
         NetworkConfig::Vit(config) => (
@@ -37,9 +41,7 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
         NetworkConfig::LinearProbe(_) => return Ok(()),
     };
     if d_model == 0 || n_heads == 0 || !d_model.is_multiple_of(n_heads) {
-        return Err(format!(
-            "{n_heads} heads do not divide a width of {d_model}"
-        ));
+        return Err(format!("{n_heads} heads do not divide d_model = {d_model}"));
     }
     for side in image_size {
         if patch_size == 0 || side == 0 || !side.is_multiple_of(patch_size) {
@@ -48,9 +50,10 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
             ));
         }
     }
+    // Every layer has several tensors; a damaged number of layers must not allocate a huge model.
     if config.n_layers() == 0 || config.n_layers() > n_tensors {
         return Err(format!(
-            "the model is said to have {} blocks, expected what the file has",
+            "the number of layers is {}, expected at least 1 and not more than the file has tensors",
             config.n_layers()
         ));
     }
@@ -69,28 +72,31 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
         ));
     }
     if style.d_mlp == Some(0) && style.activation != Activation::SwiGlu {
-        return Err("the hidden layer of the MLP is 0 wide, expected at least 1".into());
+        return Err("the width of the hidden layer of the MLP is 0, expected at least 1".into());
     }
     let tokens = config.token_layout();
-    let n_positions = [tokens.n_frames, tokens.grid[0], tokens.grid[1], d_model];
-    let product = n_positions
+    let shape = [tokens.n_frames, tokens.grid[0], tokens.grid[1], d_model];
+    let size = shape
         .iter()
         .try_fold(1_usize, |product, &n| product.checked_mul(n));
-    match product {
-        Some(product) if product <= MAX_POSITIONS => Ok(()),
+    match size {
+        Some(size) if size <= MAX_POSITIONS => Ok(()),
         _ => Err(format!(
-            "position embeddings of {n_positions:?} numbers are no model's"
+            "the position embedding has the shape {shape:?}, expected at most {MAX_POSITIONS} numbers"
         )),
     }
 }
 
-/// Whether a file has the tensors of a model and no others.
+/// Checks that a file has all tensors of a model, in the right shapes, and no others.
+///
+/// `shapes` are those of the parameters of the model. The shape of a classifier that is not kept does not
+/// matter.
 ///
 /// # Errors
 ///
-/// Which are missing, of another shape or left over.
+/// One sentence on the tensors that are missing, of the wrong shape or not part of the model.
 pub(super) fn check_tensors(
-    entries: &[Entry],
+    mappings: &[ParameterMapping],
     tensors: &Tensors,
     shapes: &BTreeMap<String, Vec<usize>>,
     layout: &Layout,
@@ -99,51 +105,52 @@ pub(super) fn check_tensors(
     let mut missing = Vec::new();
     let mut misshaped = Vec::new();
     let mut known = BTreeSet::new();
-    for entry in entries {
-        known.extend(entry.theirs.iter());
-        let found: Vec<_> = entry.theirs.iter().map(|name| tensors.get(name)).collect();
-        if is_optional(entry) && found.iter().all(Option::is_none) {
+    for mapping in mappings {
+        known.extend(mapping.tensors.iter());
+        let actual: Vec<_> = mapping
+            .tensors
+            .iter()
+            .map(|name| tensors.get(name))
+            .collect();
+        // Either all optional tensors of a parameter are present or none is.
+        if is_optional(mapping) && actual.iter().all(Option::is_none) {
             continue;
         }
-        let is_new = entry.ours.starts_with("head") && !keeps_head;
-        let expected = expected_shapes(entry, &shapes[&entry.ours], layout);
-        for ((name, found), expected) in entry.theirs.iter().zip(found).zip(expected) {
-            match found {
+        let is_new = mapping.parameter.starts_with("head") && !keeps_head;
+        let expected = expected_shapes(mapping, &shapes[&mapping.parameter], layout);
+        for ((name, actual), expected) in mapping.tensors.iter().zip(actual).zip(expected) {
+            match actual {
                 None => missing.push(name.clone()),
-                Some(found) if found.shape != expected && !is_new => {
+                Some(actual) if actual.shape != expected && !is_new => {
                     misshaped.push(format!(
                         "{name} is {:?}, expected {expected:?}",
-                        found.shape
+                        actual.shape
                     ));
                 }
                 Some(_) => {}
             }
         }
     }
-    let has_place = |name: &String| known.contains(name) || layout.is_passenger(name);
-    let left: Vec<String> = tensors
-        .keys()
-        .filter(|name| !has_place(name))
-        .cloned()
-        .collect();
-    let complaints = [
+    let is_unknown = |name: &&String| !known.contains(name) && !layout.is_unused_tensor(name);
+    let unknown: Vec<String> = tensors.keys().filter(is_unknown).cloned().collect();
+    let problems: Vec<String> = [
         ("missing", missing),
-        ("of another shape", misshaped),
-        ("without a place in the model", left),
-    ];
-    let complaints: Vec<String> = complaints
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| counted(what, &names))
-        .collect();
-    match complaints.is_empty() {
-        true => Ok(()),
-        false => Err(complaints.join(", ")),
+        ("of the wrong shape", misshaped),
+        ("not part of the model", unknown),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(problem, names)| describe_problem(problem, &names))
+    .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join(", "))
     }
 }
 
-/// How many, and their names.
-fn counted(what: &str, names: &[String]) -> String {
+/// Number of tensors with a problem, and the names of the first few.
+fn describe_problem(problem: &str, names: &[String]) -> String {
     let n = names.len();
     let listed = names[..n.min(N_LISTED)].join(", ");
     let more = match n.saturating_sub(N_LISTED) {
@@ -155,39 +162,44 @@ fn counted(what: &str, names: &[String]) -> String {
     } else {
         ("tensors", "are")
     };
-    format!("{n} {noun} {verb} {what} ({listed}{more})")
+    format!("{n} {noun} {verb} {problem} ({listed}{more})")
 }
 
-/// What two configurations say differently, in the words of a configuration file. How layer scale begins
-/// does not count.
-pub(super) fn differences(found: &NetworkConfig, wanted: &NetworkConfig) -> Vec<String> {
+/// Differences between two configurations, such as `n_registers is 0, expected 2`, by the keys of a TOML file.
+///
+/// The initial value of layer scale is ignored, since the weights replace it.
+pub(super) fn differences(actual: &NetworkConfig, expected: &NetworkConfig) -> Vec<String> {
     let as_keys = |config| {
         let mut keys = BTreeMap::new();
         let json = serde_json::to_value(config).expect("a configuration can be written");
         flatten("", &json, &mut keys);
         keys
     };
-    let (found, wanted) = (as_keys(found), as_keys(wanted));
+    let (actual, expected) = (as_keys(actual), as_keys(expected));
     let value = |keys: &BTreeMap<String, Value>, key: &String| {
         keys.get(key).cloned().unwrap_or(Value::Null)
     };
-    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
-    let mut told = Vec::new();
+    let keys: BTreeSet<&String> = actual.keys().chain(expected.keys()).collect();
+    let mut differences = Vec::new();
     for key in keys {
-        let (found, wanted) = (value(&found, key), value(&wanted, key));
-        let differs = match key.ends_with("layer_scale") {
-            true => found.is_null() != wanted.is_null(),
-            false => found != wanted,
+        let (actual, expected) = (value(&actual, key), value(&expected, key));
+        let differs = if key.ends_with("layer_scale") {
+            actual.is_null() != expected.is_null()
+        } else {
+            actual != expected
         };
         if differs {
+            // The table `[model.block]` of a TOML file is the field `style` here.
             let key = key.replace("style.", "block.");
-            told.push(format!("{key} is {found}, not {wanted}"));
+            differences.push(format!("{key} is {actual}, expected {expected}"));
         }
     }
-    told
+    differences
 }
 
-/// The innermost values and the keys that lead to them, without the names of an enum's variants.
+/// Collects the innermost values of a JSON value by their dotted keys.
+///
+/// Variants of enums, which begin with a capital letter, are not part of the keys.
 fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
     let Value::Object(object) = value else {
         into.insert(path.to_owned(), value.clone());

@@ -1,16 +1,16 @@
-//! Whose names a file has.
+//! Families of published models, by which names and shapes of tensors differ.
 
 use crate::model::{
     Activation, Distillation, Pooling, VideoAttention, VideoConfig, VideoHead, VideoPositions,
     VitConfig,
 };
 
-/// Whose names and order of numbers a file has.
+/// Family of published models, which determines the names of tensors and their memory layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// `ViT*` of transformers; the first DeiT without distillation are stored as such.
+    /// `ViT*` of transformers; also DeiT without distillation, which is stored as such.
     Vit,
-    /// `DeiT*` of transformers, with a token that learned from a teacher.
+    /// `DeiT*` of transformers, with a distillation token.
     Deit,
     /// `Dinov2*` of transformers.
     Dinov2,
@@ -22,12 +22,12 @@ pub enum Family {
     Vivit,
     /// `VideoMAE*` of transformers.
     VideoMae,
-    /// `VisionTransformer` of timm, ViT, DeiT and DINOv2 alike, and their authors' own files.
+    /// `VisionTransformer` of timm: ViT, DeiT and DINOv2, also in the files of their authors.
     Timm,
 }
 
 impl Family {
-    /// `model_type` of transformers, or `timm`.
+    /// Name of the family: `model_type` of transformers, or `timm`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vit => "vit",
@@ -41,14 +41,15 @@ impl Family {
         }
     }
 
-    /// That which has such a model: timm, unless its norms have another epsilon or transformers alone looks
-    /// at the class token and the mean.
-    pub(super) fn of_image_model(config: &VitConfig) -> Option<Self> {
+    /// Returns the family in which an image model can be saved; `None` if there is none.
+    ///
+    /// That is timm, unless the norms have another epsilon, or the classifier takes class token and mean, which
+    /// only transformers has.
+    pub(super) fn for_image_model(config: &VitConfig) -> Option<Self> {
         let style = config.style;
-        let epsilons = [style.norm_epsilon, style.head_epsilon()];
         let is_plain = style.layer_scale.is_none() && style.activation != Activation::SwiGlu;
         match (config.pooling, config.distillation) {
-            _ if epsilons[0] != epsilons[1] => None,
+            _ if style.norm_epsilon != style.head_epsilon() => None,
             (Pooling::ClsAndMean, Distillation::None) => {
                 let has_ratio = dinov2_ratio(config).is_some() && style.layer_scale.is_some();
                 let family = match config.n_registers {
@@ -58,7 +59,7 @@ impl Family {
                 has_ratio.then_some(family)
             }
             (Pooling::ClsAndMean, _) => None,
-            _ if epsilons[0] == TIMM_EPSILON => Some(Self::Timm),
+            _ if style.norm_epsilon == TIMM_EPSILON => Some(Self::Timm),
             (Pooling::Cls, distillation) if is_plain && config.n_registers == 0 => {
                 Some(match distillation {
                     Distillation::None => Self::Vit,
@@ -69,8 +70,11 @@ impl Family {
         }
     }
 
-    /// The same of clips. The sum of two position embeddings becomes one for each place and step.
-    pub(super) fn of_video_model(config: &mut VideoConfig) -> Option<Self> {
+    /// Returns the family in which a video model can be saved; `None` if there is none.
+    ///
+    /// For a ViViT, the sum of position and time embeddings becomes one embedding for each patch at each time
+    /// step, in `config`, too.
+    pub(super) fn for_video_model(config: &mut VideoConfig) -> Option<Self> {
         let style = config.style;
         let is_plain = style.layer_scale.is_none() && style.activation != Activation::SwiGlu;
         if config.head != VideoHead::Clip || !is_plain {
@@ -85,29 +89,31 @@ impl Family {
                 is_learned.then_some(Self::Vivit)
             }
             (VideoAttention::Joint, Pooling::MeanBeforeNorm { .. }) => {
-                let is_theirs = config.positions == VideoPositions::Sinusoidal
+                let is_videomae = config.positions == VideoPositions::Sinusoidal
                     && style.head_epsilon() == FC_NORM_EPSILON;
-                is_theirs.then_some(Self::VideoMae)
+                is_videomae.then_some(Self::VideoMae)
             }
             _ => None,
         }
     }
 
+    /// True for DINOv2, with or without registers.
     pub(super) fn is_dinov2(self) -> bool {
         matches!(self, Self::Dinov2 | Self::Dinov2WithRegisters)
     }
 
+    /// True for models of clips.
     pub(super) fn is_video(self) -> bool {
         matches!(self, Self::Timesformer | Self::Vivit | Self::VideoMae)
     }
 }
 
-/// Of all norms of timm's vision transformers.
+/// Epsilon of all norms of timm's vision transformers.
 const TIMM_EPSILON: f64 = 1e-6;
-/// Of the norm of a classifier of VideoMAE, which its configuration does not tell.
+/// Epsilon of the norm before the classifier of VideoMAE, which its configuration does not state.
 pub(super) const FC_NORM_EPSILON: f64 = 1e-5;
 
-/// `mlp_ratio` of a DINOv2, if its MLP is as wide as one of these is.
+/// `mlp_ratio` of a DINOv2; `None` if no ratio gives the width of the MLP.
 pub(super) fn dinov2_ratio(config: &VitConfig) -> Option<usize> {
     let d_model = config.d_model;
     let d_mlp = config.style.d_mlp.unwrap_or(config.mlp_ratio * d_model);
@@ -115,11 +121,15 @@ pub(super) fn dinov2_ratio(config: &VitConfig) -> Option<usize> {
     (1..=16).find(|ratio| d_mlp == dinov2_width(ratio * d_model, is_gated))
 }
 
-/// Of the hidden layer of a DINOv2 from `mlp_ratio` times the width of its tokens; a gated one keeps two
-/// thirds, rounded up to a multiple of 8.
+/// Width of the hidden layer of a DINOv2 from `width = mlp_ratio * d_model`.
+///
+/// ```text
+/// d_mlp = 8 ceil(floor(2 width / 3) / 8)      if gated, otherwise width
+/// ```
 pub(super) fn dinov2_width(width: usize, is_gated: bool) -> usize {
-    match is_gated {
-        true => (width.saturating_mul(2) / 3).div_ceil(8) * 8,
-        false => width,
+    if is_gated {
+        (width.saturating_mul(2) / 3).div_ceil(8) * 8
+    } else {
+        width
     }
 }

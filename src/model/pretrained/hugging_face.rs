@@ -1,6 +1,6 @@
-//! The configuration of transformers' models, `config.json`.
+//! Models of transformers: their architecture and their `config.json`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::family::{FC_NORM_EPSILON, Family, dinov2_ratio, dinov2_width};
 use super::json::Json;
@@ -11,7 +11,7 @@ use crate::model::{
     VideoPositions, VitConfig,
 };
 
-/// The model types that are known, as `config.json` writes them.
+/// Supported families; their names are the values of `model_type`.
 const FAMILIES: [Family; 7] = [
     Family::Vit,
     Family::Deit,
@@ -22,25 +22,25 @@ const FAMILIES: [Family; 7] = [
     Family::VideoMae,
 ];
 
-/// The tensor whose name tells what stands before all others.
+/// Tensor that every model has; what precedes this in its name is the prefix of all names.
 const LANDMARK: &str = "embeddings.patch_embeddings.projection.weight";
 
-/// Whether a file has the names of transformers' vision models.
+/// True if the tensors have the names of vision models of transformers.
 pub(super) fn has_names(tensors: &Tensors) -> bool {
     tensors.keys().any(|name| name.ends_with(LANDMARK))
 }
 
-/// What the configuration and the names of the tensors say of a model.
+/// Determines the layout of a file from its configuration and the names of its tensors.
 ///
 /// # Errors
 ///
-/// One sentence if the model is not one of those known, or a key is missing or not understood.
+/// One sentence if the model is not supported, or if a key is missing or not understood.
 pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
     let family = family(json)?;
     let Some(landmark) = tensors.keys().find(|name| name.ends_with(LANDMARK)) else {
         return Err(format!(
-            "no tensor's name ends with {LANDMARK}, expected the weights of a model of type {}, as {} says; put \
-             the config.json beside the weights that was saved with them",
+            "no tensor has a name that ends with {LANDMARK}, expected the weights of a model of type {} as in {}; use \
+             the config.json that was saved with the weights",
             family.name(),
             json.file
         ));
@@ -54,19 +54,22 @@ pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
         .iter()
         .find_map(|head| tensors.get(*head))
         .and_then(|head| head.shape.first().copied());
-    let shape = Shape::read(json, n_classes)?;
-    let (config, n_positioned) = match family.is_video() {
-        true => video(json, family, &shape)?,
-        false => image(json, family, &shape, tensors)?,
+    let architecture = Architecture::read(json, n_classes)?;
+    let (config, n_positioned_prefix_tokens) = if family.is_video() {
+        let n_positioned = usize::from(family != Family::VideoMae);
+        (architecture.video_config(json, family)?, n_positioned)
+    } else {
+        let n_positioned = if family == Family::Deit { 2 } else { 1 };
+        let config = architecture.image_config(json, family, tensors)?;
+        (config, n_positioned)
     };
-    let norms = match family {
-        Family::VideoMae => vec!["fc_norm".to_owned(), format!("{prefix}layernorm")],
-        _ => vec![format!("{prefix}layernorm")],
-    };
-    let is_there = |norm: &String| tensors.contains_key(&format!("{norm}.weight"));
+    // Models of VideoMAE have one of two norms or none; all others have a norm.
+    let layernorm = format!("{prefix}layernorm");
     let norm = match family {
-        Family::VideoMae => norms.into_iter().find(is_there),
-        _ => norms.into_iter().next(),
+        Family::VideoMae => ["fc_norm".to_owned(), layernorm]
+            .into_iter()
+            .find(|norm| tensors.contains_key(&format!("{norm}.weight"))),
+        _ => Some(layernorm),
     };
     Ok(Layout {
         family,
@@ -74,43 +77,52 @@ pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
         config,
         has_head: n_classes.is_some(),
         norm,
-        n_positioned,
+        n_positioned_prefix_tokens,
     })
 }
 
+/// Family of a model, from `model_type`.
 fn family(json: &Json) -> Result<Family, String> {
-    let found = json.required("model_type", json.text("model_type")?)?;
-    let known = FAMILIES.iter().find(|family| family.name() == found);
-    known.copied().ok_or_else(|| {
-        let names = FAMILIES.map(Family::name).join(", ");
-        format!(
-            "{}: model_type is \"{found}\", expected one of {names}, or a config.json of timm",
-            json.file
-        )
-    })
+    let model_type = json.required("model_type", json.text("model_type")?)?;
+    FAMILIES
+        .into_iter()
+        .find(|family| family.name() == model_type)
+        .ok_or_else(|| {
+            let names = FAMILIES.map(Family::name).join(", ");
+            format!(
+                "{}: model_type is \"{model_type}\", expected one of {names}, or a config.json of timm",
+                json.file
+            )
+        })
 }
 
-/// What all models have.
-struct Shape {
+/// Settings that the models of all families have.
+struct Architecture {
     d_model: usize,
     n_layers: usize,
     n_heads: usize,
     n_channels: usize,
+    /// Height and width of images, in pixels.
     image_size: [usize; 2],
+    /// Side of a patch, in pixels.
     patch_size: usize,
-    /// Of the file's classifier; the width of the tokens if it has none.
+    /// Number of classes of the file's classifier; the width of the tokens if it has none.
     n_classes: usize,
+    /// True if the file has a classifier.
     has_head: bool,
     style: BlockStyle,
 }
 
-impl Shape {
+impl Architecture {
+    /// Reads the settings; `n_classes` is `None` if the file has no classifier.
     fn read(json: &Json, n_classes: Option<usize>) -> Result<Self, String> {
         let count = |key| json.required(key, json.count(key)?);
         let d_model = count("hidden_size")?;
-        // The tubelet of a ViViT has the side of its patches too.
-        let patch = match json.typed("tubelet_size", "one or three whole numbers", tubelet)? {
-            Some((_, Some(patch))) => patch,
+        // A ViViT states the side of its patches in `tubelet_size`.
+        let patch = match tubelet(json)? {
+            Some(Tubelet {
+                patch: Some(patch), ..
+            }) => patch,
             _ => json.required("patch_size", json.extents("patch_size")?)?,
         };
         if patch[0] != patch[1] {
@@ -120,6 +132,7 @@ impl Shape {
             ));
         }
         let style = BlockStyle::new()
+            // Default of transformers, which may leave keys with default values out.
             .with_norm_epsilon(json.number("layer_norm_eps")?.unwrap_or(1e-12))
             .with_activation(activation(json)?)
             .with_d_mlp(json.count("intermediate_size")?);
@@ -135,8 +148,105 @@ impl Shape {
             style,
         })
     }
+
+    /// Configuration of a model of images.
+    fn image_config(
+        &self,
+        json: &Json,
+        family: Family,
+        tensors: &Tensors,
+    ) -> Result<NetworkConfig, String> {
+        let mut style = self.style;
+        let mut config = VitConfig::new(
+            self.image_size,
+            self.n_channels,
+            self.n_classes,
+            self.patch_size,
+            self.d_model,
+            self.n_layers,
+            self.n_heads,
+        );
+        if family == Family::Deit {
+            let has_own_head = tensors.contains_key("distillation_classifier.weight");
+            config.distillation = if has_own_head {
+                Distillation::Head
+            } else {
+                Distillation::Token
+            };
+        }
+        if family.is_dinov2() {
+            let ratio = json.count("mlp_ratio")?.unwrap_or(4);
+            let width = ratio.saturating_mul(self.d_model);
+            let is_gated = json.flag("use_swiglu_ffn")?.unwrap_or(false);
+            let layer_scale = json.number("layerscale_value")?.unwrap_or(1.0);
+            style = style
+                .with_layer_scale(Some(layer_scale))
+                .with_d_mlp(Some(dinov2_width(width, is_gated)));
+            if is_gated {
+                style.activation = Activation::SwiGlu;
+            }
+            // The bare encoder of transformers returns the class token, its classifier also takes the mean.
+            if self.has_head {
+                config.pooling = Pooling::ClsAndMean;
+            }
+            if family == Family::Dinov2WithRegisters {
+                config.n_registers = json.count("num_register_tokens")?.unwrap_or(4);
+            }
+        }
+        Ok(NetworkConfig::Vit(config.with_style(style)))
+    }
+
+    /// Configuration of a model of clips.
+    fn video_config(&self, json: &Json, family: Family) -> Result<NetworkConfig, String> {
+        let config = VideoConfig::new(
+            json.required("num_frames", json.count("num_frames")?)?,
+            self.image_size,
+            self.n_channels,
+            self.n_classes,
+            self.patch_size,
+            self.d_model,
+            self.n_layers,
+            self.n_heads,
+        )
+        .with_style(self.style);
+        let require = |key, expected: &str, is_supported: bool| {
+            if is_supported {
+                return Ok(());
+            }
+            Err(format!(
+                "{}: {key} is {}, expected {expected}",
+                json.file,
+                json.get(key).unwrap_or(&Value::Null)
+            ))
+        };
+        if family == Family::Timesformer {
+            let is_divided = json
+                .text("attention_type")?
+                .is_none_or(|attention| attention == "divided_space_time");
+            require("attention_type", "\"divided_space_time\"", is_divided)?;
+            return Ok(NetworkConfig::Video(config));
+        }
+        let config = config
+            .with_attention(VideoAttention::Joint)
+            .with_tubelet_size(tubelet(json)?.map_or(2, |tubelet| tubelet.n_frames));
+        if family == Family::Vivit {
+            let config = config.with_positions(VideoPositions::Each);
+            return Ok(NetworkConfig::Video(config));
+        }
+        let takes_mean = json.flag("use_mean_pooling")?.unwrap_or(true);
+        require("use_mean_pooling", "true", takes_mean || !self.has_head)?;
+        Ok(NetworkConfig::Video(
+            config
+                .with_positions(VideoPositions::Sinusoidal)
+                .with_pooling(Pooling::MeanBeforeNorm {
+                    has_class_token: false,
+                })
+                .with_style(self.style.with_head_norm_epsilon(Some(FC_NORM_EPSILON))),
+        ))
+    }
 }
 
+/// Activation function of the MLP, from `hidden_act`.
 fn activation(json: &Json) -> Result<Activation, String> {
     match json.text("hidden_act")?.as_deref() {
         None | Some("gelu" | "gelu_python") => Ok(Activation::Gelu),
@@ -150,223 +260,185 @@ fn activation(json: &Json) -> Result<Activation, String> {
     }
 }
 
-/// Frames of a tubelet, and height and width where they are written.
-fn tubelet(value: &Value) -> Option<(usize, Option<[usize; 2]>)> {
-    let count = |value: &Value| usize::try_from(value.as_u64()?).ok();
-    match value {
-        Value::Array(sides) => match sides.as_slice() {
-            [frames, height, width] => {
-                Some((count(frames)?, Some([count(height)?, count(width)?])))
-            }
-            _ => None,
-        },
-        frames => Some((count(frames)?, None)),
-    }
+/// Size of a tubelet.
+struct Tubelet {
+    n_frames: usize,
+    /// Height and width in pixels; `None` if not given.
+    patch: Option<[usize; 2]>,
 }
 
-fn image(
-    json: &Json,
-    family: Family,
-    shape: &Shape,
-    tensors: &Tensors,
-) -> Result<(NetworkConfig, usize), String> {
-    let mut style = shape.style;
-    let mut config = VitConfig::new(
-        shape.image_size,
-        shape.n_channels,
-        shape.n_classes,
-        shape.patch_size,
-        shape.d_model,
-        shape.n_layers,
-        shape.n_heads,
-    );
-    let mut n_positioned = 1;
-    match family {
-        Family::Deit => {
-            n_positioned = 2;
-            config.distillation = match tensors.contains_key("distillation_classifier.weight") {
-                true => Distillation::Head,
-                false => Distillation::Token,
-            };
+/// Size of a tubelet, from `tubelet_size`; `None` if absent.
+fn tubelet(json: &Json) -> Result<Option<Tubelet>, String> {
+    json.typed("tubelet_size", "one or three whole numbers", |value| {
+        let count = |value: &Value| usize::try_from(value.as_u64()?).ok();
+        match value {
+            Value::Array(sides) => match sides.as_slice() {
+                [frames, height, width] => Some(Tubelet {
+                    n_frames: count(frames)?,
+                    patch: Some([count(height)?, count(width)?]),
+                }),
+                _ => None,
+            },
+            frames => Some(Tubelet {
+                n_frames: count(frames)?,
+                patch: None,
+            }),
         }
-        Family::Dinov2 | Family::Dinov2WithRegisters => {
-            let ratio = json.count("mlp_ratio")?.unwrap_or(4);
-            let width = ratio.saturating_mul(shape.d_model);
-            let is_gated = json.flag("use_swiglu_ffn")?.unwrap_or(false);
-            style = style.with_layer_scale(Some(json.number("layerscale_value")?.unwrap_or(1.0)));
-            style = style.with_d_mlp(Some(dinov2_width(width, is_gated)));
-            if is_gated {
-                style.activation = Activation::SwiGlu;
-            }
-            if shape.has_head {
-                config.pooling = Pooling::ClsAndMean;
-            }
-            if family == Family::Dinov2WithRegisters {
-                config.n_registers = json.count("num_register_tokens")?.unwrap_or(4);
-            }
-        }
-        _ => {}
-    }
-    Ok((NetworkConfig::Vit(config.with_style(style)), n_positioned))
+    })
 }
 
-fn video(json: &Json, family: Family, shape: &Shape) -> Result<(NetworkConfig, usize), String> {
-    let config = VideoConfig::new(
-        json.required("num_frames", json.count("num_frames")?)?,
-        shape.image_size,
-        shape.n_channels,
-        shape.n_classes,
-        shape.patch_size,
-        shape.d_model,
-        shape.n_layers,
-        shape.n_heads,
-    );
-    let config = config.with_style(shape.style);
-    let is_there = |key, expected: &str, holds: bool| match holds {
-        true => Ok(()),
-        false => Err(format!(
-            "{}: {key} is {}, expected {expected}",
-            json.file,
-            json.get(key).unwrap_or(&Value::Null)
-        )),
-    };
-    if family == Family::Timesformer {
-        let attention = json.text("attention_type")?;
-        let is_divided = attention.is_none_or(|found| found == "divided_space_time");
-        is_there("attention_type", "\"divided_space_time\"", is_divided)?;
-        return Ok((NetworkConfig::Video(config), 1));
-    }
-    let (n_frames, _) = json
-        .typed("tubelet_size", "one or three whole numbers", tubelet)?
-        .unwrap_or((2, None));
-    let config = config
-        .with_attention(VideoAttention::Joint)
-        .with_tubelet_size(n_frames);
-    if family == Family::Vivit {
-        return Ok((
-            NetworkConfig::Video(config.with_positions(VideoPositions::Each)),
-            1,
-        ));
-    }
-    let means = json.flag("use_mean_pooling")?.unwrap_or(true);
-    is_there("use_mean_pooling", "true", means || !shape.has_head)?;
-    let config = config
-        .with_positions(VideoPositions::Sinusoidal)
-        .with_pooling(Pooling::MeanBeforeNorm {
-            has_class_token: false,
-        })
-        .with_style(shape.style.with_head_norm_epsilon(Some(FC_NORM_EPSILON)));
-    Ok((NetworkConfig::Video(config), 0))
-}
-
-/// Names of the classes.
-pub(super) fn labels(json: &Json) -> Option<Vec<String>> {
+/// Names of the classes; `None` if the configuration does not state all of them.
+pub(super) fn class_names(json: &Json) -> Option<Vec<String>> {
     let names = json.get("id2label")?.as_object()?;
     let name = |class: usize| names.get(&class.to_string())?.as_str().map(str::to_owned);
     (0..names.len()).map(name).collect()
 }
 
-/// The configuration that was read, or none, changed to what the model is now.
+/// Contents of `config.json`: those of the file that was read, if any, with the values of the current model.
 pub(super) fn config_json(
     original: Option<&Json>,
     layout: &Layout,
-    labels: Option<&[String]>,
+    class_names: Option<&[String]>,
 ) -> Value {
     let mut object = original.map(|json| json.object.clone()).unwrap_or_default();
+    // The exported tensors have single precision, whatever the file had.
     for key in ["dtype", "torch_dtype"] {
         if let Some(dtype) = object.get_mut(key) {
             *dtype = json!("float32");
         }
     }
-    let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
     let family = layout.family;
-    set("model_type", json!(family.name()));
-    let (style, size, image_size) = match &layout.config {
-        NetworkConfig::Vit(config) => {
-            let sizes = (config.d_model, config.n_layers, config.n_heads);
-            (config.style, sizes, config.image_size)
-        }
-        NetworkConfig::Video(config) => {
-            let sizes = (config.d_model, config.n_layers, config.n_heads);
-            (config.style, sizes, config.image_size)
-        }
-        NetworkConfig::LinearProbe(_) => unreachable!("transformers has no linear probe"),
-    };
-    let (d_model, n_layers, n_heads) = size;
-    set("hidden_size", json!(d_model));
-    set("num_hidden_layers", json!(n_layers));
-    set("num_attention_heads", json!(n_heads));
-    set("layer_norm_eps", json!(style.norm_epsilon));
-    set("image_size", side(image_size));
-    set(
-        "hidden_act",
-        json!(match style.activation {
-            Activation::GeluTanh => "gelu_fast",
-            Activation::Gelu | Activation::SwiGlu => "gelu",
-        }),
-    );
-    let bias = match family {
-        Family::VideoMae => "qv_bias",
-        _ => "qkv_bias",
-    };
-    set(bias, json!(true));
-    let d_mlp = |ratio: usize| style.d_mlp.unwrap_or(ratio * d_model);
+    object.insert("model_type".into(), json!(family.name()));
     match &layout.config {
         NetworkConfig::Vit(config) => {
-            set("num_channels", json!(config.n_channels));
-            set("patch_size", json!(config.patch_size));
-            if family.is_dinov2() {
-                set(
-                    "use_swiglu_ffn",
-                    json!(style.activation == Activation::SwiGlu),
-                );
-                set("mlp_ratio", json!(dinov2_ratio(config)));
-            } else {
-                set("intermediate_size", json!(d_mlp(config.mlp_ratio)));
-            }
-            if config.n_registers > 0 {
-                set("num_register_tokens", json!(config.n_registers));
-            }
+            let sizes = ExportedSizes {
+                d_model: config.d_model,
+                n_layers: config.n_layers,
+                n_heads: config.n_heads,
+                image_size: config.image_size,
+                style: config.style,
+            };
+            set_common_keys(&mut object, family, &sizes);
+            set_image_keys(&mut object, family, config);
         }
         NetworkConfig::Video(config) => {
-            set("num_channels", json!(config.n_channels));
-            set("num_frames", json!(config.n_frames));
-            set("intermediate_size", json!(d_mlp(config.mlp_ratio)));
-            if family == Family::Vivit {
-                let patch = config.patch_size;
-                set("tubelet_size", json!([config.tubelet_size, patch, patch]));
-            } else {
-                set("patch_size", json!(config.patch_size));
-            }
-            if family == Family::VideoMae {
-                set("tubelet_size", json!(config.tubelet_size));
-            }
+            let sizes = ExportedSizes {
+                d_model: config.d_model,
+                n_layers: config.n_layers,
+                n_heads: config.n_heads,
+                image_size: config.image_size,
+                style: config.style,
+            };
+            set_common_keys(&mut object, family, &sizes);
+            set_video_keys(&mut object, family, config);
         }
-        NetworkConfig::LinearProbe(_) => {}
+        NetworkConfig::LinearProbe(_) => unreachable!("transformers has no linear probe"),
     }
-    if let Some(labels) = labels {
-        let names = labels.iter().enumerate();
-        let of_class = names
-            .clone()
-            .map(|(class, name)| (class.to_string(), json!(name)));
-        set("id2label", Value::Object(of_class.collect()));
-        let of_name = names.map(|(class, name)| (name.clone(), json!(class)));
-        set("label2id", Value::Object(of_name.collect()));
+    if let Some(names) = class_names {
+        set_class_names(&mut object, names);
     }
     let is_classifier = |json: &Json| {
-        let names = json.get("architectures").and_then(Value::as_array);
-        let mut names = names.into_iter().flatten().filter_map(Value::as_str);
-        names.any(|name| name.contains("Classification"))
+        json.get("architectures")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .any(|name| name.contains("Classification"))
     };
     if layout.has_head && !original.is_some_and(is_classifier) {
-        set("architectures", json!([architecture(layout)]));
+        object.insert("architectures".into(), json!([class_of_model(family)]));
     }
     Value::Object(object)
 }
 
-/// The class of transformers, where no file has told.
-fn architecture(layout: &Layout) -> &'static str {
-    match layout.family {
+/// Settings of a model that the configurations of all families have.
+struct ExportedSizes {
+    d_model: usize,
+    n_layers: usize,
+    n_heads: usize,
+    image_size: [usize; 2],
+    style: BlockStyle,
+}
+
+/// Sets the keys that the models of all families have.
+fn set_common_keys(object: &mut Map<String, Value>, family: Family, sizes: &ExportedSizes) {
+    let activation = match sizes.style.activation {
+        Activation::GeluTanh => "gelu_fast",
+        // A gated MLP is marked by another key.
+        Activation::Gelu | Activation::SwiGlu => "gelu",
+    };
+    let bias = match family {
+        Family::VideoMae => "qv_bias",
+        _ => "qkv_bias",
+    };
+    for (key, value) in [
+        ("hidden_size", json!(sizes.d_model)),
+        ("num_hidden_layers", json!(sizes.n_layers)),
+        ("num_attention_heads", json!(sizes.n_heads)),
+        ("layer_norm_eps", json!(sizes.style.norm_epsilon)),
+        ("image_size", side(sizes.image_size)),
+        ("hidden_act", json!(activation)),
+        (bias, json!(true)),
+    ] {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+/// Sets the keys of models of images.
+fn set_image_keys(object: &mut Map<String, Value>, family: Family, config: &VitConfig) {
+    let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    let style = config.style;
+    set("num_channels", json!(config.n_channels));
+    set("patch_size", json!(config.patch_size));
+    if family.is_dinov2() {
+        let is_gated = style.activation == Activation::SwiGlu;
+        set("use_swiglu_ffn", json!(is_gated));
+        set("mlp_ratio", json!(dinov2_ratio(config)));
+    } else {
+        let d_mlp = style.d_mlp.unwrap_or(config.mlp_ratio * config.d_model);
+        set("intermediate_size", json!(d_mlp));
+    }
+    if config.n_registers > 0 {
+        set("num_register_tokens", json!(config.n_registers));
+    }
+}
+
+/// Sets the keys of models of clips.
+fn set_video_keys(object: &mut Map<String, Value>, family: Family, config: &VideoConfig) {
+    let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    let style = config.style;
+    let d_mlp = style.d_mlp.unwrap_or(config.mlp_ratio * config.d_model);
+    set("num_channels", json!(config.n_channels));
+    set("num_frames", json!(config.n_frames));
+    set("intermediate_size", json!(d_mlp));
+    if family == Family::Vivit {
+        let patch = config.patch_size;
+        set("tubelet_size", json!([config.tubelet_size, patch, patch]));
+    } else {
+        set("patch_size", json!(config.patch_size));
+    }
+    if family == Family::VideoMae {
+        set("tubelet_size", json!(config.tubelet_size));
+    }
+}
+
+/// Sets the names of the classes, in both directions.
+fn set_class_names(object: &mut Map<String, Value>, names: &[String]) {
+    let names = names.iter().enumerate();
+    let id2label: Map<String, Value> = names
+        .clone()
+        .map(|(class, name)| (class.to_string(), json!(name)))
+        .collect();
+    let label2id: Map<String, Value> = names
+        .map(|(class, name)| (name.clone(), json!(class)))
+        .collect();
+    object.insert("id2label".into(), Value::Object(id2label));
+    object.insert("label2id".into(), Value::Object(label2id));
+}
+
+/// Name of the class of transformers for a classifier of a family, used if no file states it.
+fn class_of_model(family: Family) -> &'static str {
+    match family {
         Family::Timesformer => "TimesformerForVideoClassification",
         Family::Vivit => "VivitForVideoClassification",
         Family::VideoMae => "VideoMAEForVideoClassification",
@@ -377,22 +449,22 @@ fn architecture(layout: &Layout) -> &'static str {
     }
 }
 
-/// One number for a square.
+/// Height and width as JSON, a single number for a square; [`Json::extents`] reads it back.
 fn side([height, width]: [usize; 2]) -> Value {
-    match height == width {
-        true => json!(height),
-        false => json!([height, width]),
+    if height == width {
+        json!(height)
+    } else {
+        json!([height, width])
     }
 }
 
-/// Read back by [`Json::extents`].
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::pretrained::json::extents;
 
     #[test]
-    fn sides_are_read_as_they_are_written() {
+    fn written_sides_are_read_back() {
         for size in [[4, 4], [4, 6]] {
             assert_eq!(extents(&side(size)), Some(size));
         }

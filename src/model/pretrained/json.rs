@@ -1,23 +1,24 @@
-//! Values of a JSON file by their keys.
+//! Typed access to the values of a JSON file.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// An object of a JSON file; what is not in it, or null, is absent.
+/// Object of a JSON file; a key whose value is null counts as absent.
 #[derive(Debug, Clone)]
 pub(super) struct Json {
-    /// Name of the file in messages.
+    /// Path of the file, for error messages.
     pub(super) file: String,
+    /// Keys and values of the object.
     pub(super) object: Map<String, Value>,
 }
 
 impl Json {
-    /// The object of a file; `None` if there is no file.
+    /// Reads the object of a file; `None` if the file does not exist.
     ///
     /// # Errors
     ///
-    /// One sentence if it cannot be read or is none.
+    /// One sentence if the file cannot be read or is not a JSON object.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, String> {
         let file = path.display().to_string();
         let bytes = match std::fs::read(path) {
@@ -26,50 +27,62 @@ impl Json {
             Err(error) => return Err(format!("{file}: {error}")),
         };
         let object = serde_json::from_slice(&bytes)
-            .map_err(|error| format!("{file}: no JSON object can be read ({error})"))?;
+            .map_err(|error| format!("{file}: not a JSON object ({error})"))?;
         Ok(Some(Self { file, object }))
     }
 
+    /// Value of a key; `None` if absent.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
-    /// An object inside.
+    /// Object that is the value of a key; `None` if absent or not an object.
     pub(super) fn inner(&self, key: &str) -> Option<Self> {
-        let object = self.get(key)?.as_object()?.clone();
-        let file = self.file.clone();
-        Some(Self { file, object })
+        Some(Self {
+            file: self.file.clone(),
+            object: self.get(key)?.as_object()?.clone(),
+        })
     }
 
+    /// Non-negative integer; `None` if absent.
     pub(super) fn count(&self, key: &str) -> Result<Option<usize>, String> {
         self.typed(key, "a whole number of at least 0", |value| {
             value.as_u64().and_then(|count| usize::try_from(count).ok())
         })
     }
 
+    /// Number; `None` if absent.
     pub(super) fn number(&self, key: &str) -> Result<Option<f64>, String> {
         self.typed(key, "a number", Value::as_f64)
     }
 
+    /// Boolean; `None` if absent.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, String> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
+    /// String; `None` if absent.
     pub(super) fn text(&self, key: &str) -> Result<Option<String>, String> {
-        self.typed(key, "a text", |value| value.as_str().map(str::to_owned))
+        self.typed(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    /// Height and width, written as two numbers or as one that is both.
+    /// Height and width, given as two numbers or as one for a square; `None` if absent.
     pub(super) fn extents(&self, key: &str) -> Result<Option<[usize; 2]>, String> {
         self.typed(key, "one or two whole numbers", extents)
     }
 
+    /// List of numbers; `None` if absent.
     pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, String> {
         self.typed(key, "a list of numbers", |value| {
             value.as_array()?.iter().map(Value::as_f64).collect()
         })
     }
 
+    /// Value of a key, converted by `read`; `None` if absent.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if `read` returns `None`, which names the key, its value and what was `expected`.
     pub(super) fn typed<T>(
         &self,
         key: &str,
@@ -88,7 +101,11 @@ impl Json {
         }
     }
 
-    /// A key that must be there.
+    /// Unwraps the value of a key that must be present.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if the value is `None`.
     pub(super) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
         value.ok_or_else(|| {
             format!(
@@ -99,7 +116,7 @@ impl Json {
     }
 }
 
-/// Two whole numbers, or one twice.
+/// Converts two integers, or one integer that stands for both; `None` for other values.
 pub(super) fn extents(value: &Value) -> Option<[usize; 2]> {
     let count = |value: &Value| usize::try_from(value.as_u64()?).ok();
     match value {

@@ -1,72 +1,83 @@
-//! Published weights of vision and video transformers, in and out, by the names of transformers and timm.
+//! Import and export of published weights of vision and video transformers, in the formats of transformers and timm.
 
-mod changes;
 mod check;
 mod convert;
-mod entry;
 mod family;
 mod hugging_face;
 mod json;
 mod layout;
+mod mapping;
+mod overrides;
 mod parameters;
 mod preprocessing;
 mod save;
 mod tensor_file;
 mod timm;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 
-pub use changes::Changes;
 pub use family::Family;
+pub use overrides::ModelOverrides;
 pub use preprocessing::{Interpolation, Preprocessing, Resize};
 
 use self::check::{check_config, check_tensors, differences};
-use self::convert::{take_in_normalisation, to_ours};
+use self::convert::{fold_in_normalisation, to_parameter};
 use self::json::Json;
 use self::layout::Layout;
+use self::mapping::ParameterMapping;
 use self::tensor_file::{HostTensor, Tensors};
 use super::network::{Network, NetworkConfig};
 
-/// Names of the weights in a directory, in the order in which they are looked for.
+/// File names of the weights in a directory, in the order in which they are tried.
 const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.pth"];
 
-/// A model with weights from a file.
+/// Model with weights from a file, and what the file states about it.
 #[derive(Debug, Clone)]
 pub struct Pretrained {
-    /// The model, which takes pixels in [-1, 1].
+    /// Model, which takes pixels in [-1, 1].
     pub network: Network,
-    /// Its configuration.
+    /// Configuration of the model.
     pub config: NetworkConfig,
-    /// What is done to an image before.
+    /// Preprocessing of images for the model.
     pub preprocessing: Preprocessing,
-    /// Names of the classes, if the file tells them.
-    pub labels: Option<Vec<String>>,
-    /// Whether the classifier is that of the file. Without one the model returns what a classifier would
-    /// look at.
+    /// Names of the classes; `None` if the file does not state them.
+    pub class_names: Option<Vec<String>>,
+    /// True if the classifier is that of the file.
+    ///
+    /// If there is no classifier at all, the model returns the input of one.
     pub has_trained_head: bool,
-    /// Whose names the file has.
+    /// Family of the model, which determines the names of the tensors.
     pub family: Family,
     layout: Layout,
     json: Option<Json>,
     processor_json: Option<Json>,
-    passengers: Tensors,
+    /// Tensors of the file that no forward pass here uses, kept to be saved again.
+    unused_tensors: Tensors,
 }
 
-/// A file that [`Pretrained::files`] makes: its name, and what is in it.
-pub type NamedBytes = (&'static str, Vec<u8>);
+/// File that [`Pretrained::files`] creates, not yet written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedFile {
+    /// Name of the file, without a directory.
+    pub name: &'static str,
+    /// Contents of the file.
+    pub bytes: Vec<u8>,
+}
 
-/// Reads a model of transformers or timm: a file of weights, safetensors or what `torch.save` wrote of a
-/// `state_dict`, with `config.json` and `preprocessor_config.json` beside it; or the directory of these.
+/// Reads a model of transformers or timm from a file of weights or its directory.
 ///
-/// Kind and shape of the model come from the tensors and `config.json`, which only timm's may lack. Numbers
-/// of half or double precision become single ones. Nothing in a file is executed.
+/// The weights are safetensors, or a `state_dict` written by `torch.save`; `config.json` and
+/// `preprocessor_config.json` lie in the same directory. Architecture and shapes come from the tensors and
+/// `config.json`, which may be missing only for timm. Half and double precision become single precision.
+/// No code in a file is executed.
 ///
 /// # Errors
 ///
-/// One sentence if a file cannot be read, is damaged, or is of another kind of model; of tensors that are
-/// missing, left over or of another shape all, or the first of many.
+/// One sentence if a file cannot be read, is damaged, or holds another kind of model; if tensors are missing,
+/// superfluous or of the wrong shape, the sentence lists the first of each.
 ///
 /// # Source
 ///
@@ -80,11 +91,11 @@ pub type NamedBytes = (&'static str, Vec<u8>);
 ///
 /// use burn::prelude::*;
 /// use burn_topology::model::Capture;
-/// use burn_topology::model::pretrained::{Changes, open};
+/// use burn_topology::model::pretrained::{ModelOverrides, open};
 ///
 /// let device = Device::flex();
 /// let directory = Path::new("tests/data_files/pretrained/deit");
-/// let deit = open(directory, &Changes::default(), &device)?;
+/// let deit = open(directory, &ModelOverrides::default(), &device)?;
 /// let [height, width] = deit.preprocessing.image_size;
 /// let frames = Tensor::zeros([2, 1, 3, height, width], &device);
 /// let output = deit.network.forward(frames, Capture::Attention);
@@ -92,119 +103,196 @@ pub type NamedBytes = (&'static str, Vec<u8>);
 /// # }
 /// # Ok::<(), String>(())
 /// ```
-pub fn open(path: &Path, changes: &Changes, device: &Device) -> Result<Pretrained, String> {
-    let path = weights_in(path)?;
-    let beside = |name: &str| Json::read(&path.with_file_name(name));
-    let json = beside("config.json")?;
+pub fn open(
+    path: &Path,
+    overrides: &ModelOverrides,
+    device: &Device,
+) -> Result<Pretrained, String> {
+    let path = find_weights(path)?;
+    let json = Json::read(&path.with_file_name("config.json"))?;
     let tensors = tensor_file::read(&path)?;
-    let (mut layout, tensors) = described(&path, json.as_ref(), changes, tensors)?;
-    layout.use_mlp_ratio();
-    check_config(&layout.config, tensors.len()).map_err(|what| at(&path, &what))?;
-    let file_layout = layout.clone();
-    let has_trained_head = layout.change(changes).map_err(|what| at(&path, &what))?;
-    check_config(&layout.config, usize::MAX).map_err(|what| at(&path, &what))?;
+    let (mut file_layout, tensors) = read_layout(&path, json.as_ref(), overrides, tensors)?;
+    file_layout.use_mlp_ratio();
+    check_config(&file_layout.config, tensors.len()).map_err(|error| at(&path, &error))?;
+
+    let mut layout = file_layout.clone();
+    let keeps_head = layout.apply(overrides).map_err(|error| at(&path, &error))?;
+    check_config(&layout.config, usize::MAX).map_err(|error| at(&path, &error))?;
 
     let network = layout.config.init(device);
-    let shapes = parameters::shapes(&network);
-    let entries = file_layout.entries();
-    let source = match &json {
-        Some(json) => format!("{} describes", json.file),
-        None => "their names and shapes describe".to_owned(),
+    let conversion = FileConversion {
+        path: &path,
+        json: json.as_ref(),
+        tensors: &tensors,
+        file_layout: &file_layout,
+        layout: &layout,
+        keeps_head,
     };
-    check_tensors(&entries, &tensors, &shapes, &file_layout, has_trained_head).map_err(|what| {
-        at(
-            &path,
-            &format!("{what}, of what {source}; expected files that were saved together"),
-        )
-    })?;
-    let mut ours = Tensors::new();
-    for entry in &entries {
-        if entry.ours.starts_with("head") && !has_trained_head {
-            continue;
-        }
-        let theirs: Vec<&HostTensor> = entry
-            .theirs
-            .iter()
-            .filter_map(|name| tensors.get(name))
-            .collect();
-        let tensor = to_ours(
-            entry,
-            &theirs,
-            shapes[&entry.ours].clone(),
-            &file_layout,
-            &layout.config,
-        );
-        ours.insert(entry.ours.clone(), tensor);
-    }
-    if !layout.has_head {
-        let width = shapes["head.bias"][0];
-        ours.insert("head.weight".into(), timm::identity(width));
-        let values = vec![0.0; width];
-        ours.insert(
-            "head.bias".into(),
-            HostTensor {
-                shape: vec![width],
-                values,
-            },
-        );
-    }
-    let [image_size, target_size] =
-        [&file_layout.config, &layout.config].map(NetworkConfig::image_size);
-    let n_channels = layout.config.n_channels();
-    let mut preprocessing = Preprocessing::of_family(layout.family, image_size, n_channels);
-    let processor_json = match layout.family {
-        Family::Timm => {
-            if let Some(given) = json.as_ref().and_then(|json| json.inner("pretrained_cfg")) {
-                preprocessing.read_timm(&given)?;
-            }
-            None
-        }
-        _ => {
-            let json = beside("preprocessor_config.json")?;
-            if let Some(json) = &json {
-                preprocessing.read_hugging_face(json)?;
-            }
-            json
-        }
-    };
-    preprocessing.resized(target_size);
-    take_in_normalisation(&mut ours, &preprocessing);
-    let labels = json
-        .as_ref()
-        .filter(|_| has_trained_head)
-        .and_then(|json| match layout.family {
-            Family::Timm => timm::labels(json),
-            _ => hugging_face::labels(json),
-        });
-    let gained = layout
-        .prefix
-        .strip_prefix(&file_layout.prefix)
-        .unwrap_or("");
-    let passengers = tensors
-        .into_iter()
-        .filter(|(name, _)| file_layout.is_passenger(name))
-        .map(|(name, tensor)| (format!("{gained}{name}"), tensor));
+    let mut parameters = conversion.parameters(&network)?;
+    let (preprocessing, processor_json) = conversion.preprocessing()?;
+    fold_in_normalisation(&mut parameters, &preprocessing);
+    let class_names = conversion.class_names();
+    let unused_tensors = conversion.unused_tensors();
     Ok(Pretrained {
-        network: parameters::fill(network, ours),
+        network: parameters::fill(network, parameters),
         config: layout.config.clone(),
         preprocessing,
-        labels,
-        has_trained_head,
+        class_names,
+        has_trained_head: keeps_head,
         family: layout.family,
-        passengers: passengers.collect(),
+        unused_tensors,
         layout,
         json,
         processor_json,
     })
 }
 
-/// Reads a model that is to be this one, but for the number of its classes: the classifier is a new one
-/// where that is another.
+/// Files of a model and the layouts before and after overrides, from which a [`Pretrained`] is made.
+struct FileConversion<'a> {
+    path: &'a Path,
+    json: Option<&'a Json>,
+    tensors: &'a Tensors,
+    /// Layout of the file.
+    file_layout: &'a Layout,
+    /// Layout of the new model, after overrides.
+    layout: &'a Layout,
+    /// True if the new model has the classifier of the file.
+    keeps_head: bool,
+}
+
+impl FileConversion<'_> {
+    /// Checks the tensors and converts them to the parameters of the new model, except for a new classifier.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if tensors are missing, of the wrong shape or not part of the model.
+    fn parameters(&self, network: &Network) -> Result<Tensors, String> {
+        let shapes = parameters::shapes(network);
+        let mappings = self.file_layout.mappings();
+        self.check_tensors(&mappings, &shapes)?;
+        let mut parameters = Tensors::new();
+        for mapping in &mappings {
+            // A new classifier keeps its random initialisation.
+            if mapping.parameter.starts_with("head") && !self.keeps_head {
+                continue;
+            }
+            let tensors: Vec<&HostTensor> = mapping
+                .tensors
+                .iter()
+                .filter_map(|name| self.tensors.get(name))
+                .collect();
+            let parameter = to_parameter(
+                mapping,
+                &tensors,
+                shapes[&mapping.parameter].clone(),
+                self.file_layout,
+                &self.layout.config,
+            );
+            parameters.insert(mapping.parameter.clone(), parameter);
+        }
+        if !self.layout.has_head {
+            // Without a classifier, the model returns the pooled tokens: its linear layer is the identity.
+            let width = shapes["head.bias"][0];
+            let bias = HostTensor {
+                shape: vec![width],
+                values: vec![0.0; width],
+            };
+            parameters.insert("head.weight".into(), HostTensor::identity(width));
+            parameters.insert("head.bias".into(), bias);
+        }
+        Ok(parameters)
+    }
+
+    /// Checks that the file has exactly the tensors of its model.
+    fn check_tensors(
+        &self,
+        mappings: &[ParameterMapping],
+        shapes: &BTreeMap<String, Vec<usize>>,
+    ) -> Result<(), String> {
+        check_tensors(
+            mappings,
+            self.tensors,
+            shapes,
+            self.file_layout,
+            self.keeps_head,
+        )
+        .map_err(|error| {
+            let source = match self.json {
+                Some(json) => format!("{} describes", json.file),
+                None => "their names and shapes suggest".to_owned(),
+            };
+            at(
+                self.path,
+                &format!(
+                    "{error}, compared with the model that {source}; expected files that were saved together"
+                ),
+            )
+        })
+    }
+
+    /// Preprocessing of the new model, and the `preprocessor_config.json` that was read, if any.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if a setting is not supported.
+    fn preprocessing(&self) -> Result<(Preprocessing, Option<Json>), String> {
+        let mut preprocessing = Preprocessing::default_for(
+            self.layout.family,
+            self.file_layout.config.image_size(),
+            self.layout.config.n_channels(),
+        );
+        let mut processor_json = None;
+        if self.layout.family == Family::Timm {
+            if let Some(json) = self.json.and_then(|json| json.inner("pretrained_cfg")) {
+                preprocessing.read_timm(&json)?;
+            }
+        } else {
+            processor_json = Json::read(&self.path.with_file_name("preprocessor_config.json"))?;
+            if let Some(json) = &processor_json {
+                preprocessing.read_hugging_face(json)?;
+            }
+        }
+        preprocessing.set_image_size(self.layout.config.image_size());
+        Ok((preprocessing, processor_json))
+    }
+
+    /// Names of the classes; `None` if the file does not state them or has other classes.
+    fn class_names(&self) -> Option<Vec<String>> {
+        let json = self.json.filter(|_| self.keeps_head)?;
+        match self.layout.family {
+            Family::Timm => timm::class_names(json),
+            _ => hugging_face::class_names(json),
+        }
+    }
+
+    /// Tensors of the file that the model does not use, with the names under which they are saved again.
+    fn unused_tensors(&self) -> Tensors {
+        // An encoder that gained a classifier also gained a prefix in front of its names.
+        let new_prefix = self
+            .layout
+            .prefix
+            .strip_prefix(&self.file_layout.prefix)
+            .unwrap_or("");
+        self.tensors
+            .iter()
+            .filter(|(name, _)| self.file_layout.is_unused_tensor(name))
+            .map(|(name, tensor)| (format!("{new_prefix}{name}"), tensor.clone()))
+            .collect()
+    }
+}
+
+/// Reads a model whose architecture must be that of `config`, except for the number of classes.
+///
+/// If the file has another number of classes, the classifier is newly initialised.
 ///
 /// # Errors
 ///
-/// As [`open`], and one sentence on everything that the file's model has otherwise.
-pub fn open_as(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Network, String> {
+/// As [`open`], and one sentence that lists the differences if the architecture is another one.
+pub fn open_matching(
+    path: &Path,
+    config: &NetworkConfig,
+    device: &Device,
+) -> Result<Network, String> {
     let (n_heads, dropout, drop_path) = match config {
         NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
         NetworkConfig::Video(config) => (config.n_heads, config.dropout, config.drop_path),
@@ -215,7 +303,7 @@ pub fn open_as(path: &Path, config: &NetworkConfig, device: &Device) -> Result<N
             ));
         }
     };
-    let changes = Changes {
+    let overrides = ModelOverrides {
         image_size: Some(config.image_size()),
         n_frames: Some(config.n_frames()),
         n_classes: Some(config.n_classes()),
@@ -223,67 +311,77 @@ pub fn open_as(path: &Path, config: &NetworkConfig, device: &Device) -> Result<N
         dropout,
         drop_path,
     };
-    let pretrained = open(path, &changes, device)?;
+    let pretrained = open(path, &overrides, device)?;
     let differences = differences(&pretrained.config, config);
-    match differences.is_empty() {
-        true => Ok(pretrained.network),
-        false => Err(at(
+    if !differences.is_empty() {
+        return Err(at(
             path,
             &format!(
-                "the model of this file is another than [model] says: {}; expected the same",
+                "the file's architecture differs from [model]: {}",
                 differences.join(", ")
             ),
-        )),
+        ));
     }
+    Ok(pretrained.network)
 }
 
-fn at(path: &Path, what: &str) -> String {
-    format!("{}: {what}", path.display())
+/// Prefixes a message with the path of a file.
+fn at(path: &Path, message: &str) -> String {
+    format!("{}: {message}", path.display())
 }
 
-/// The file of weights, of one or of the directory that it is in.
-fn weights_in(path: &Path) -> Result<PathBuf, String> {
+/// Returns the path of the weights: the path itself, or that of a file in the directory.
+///
+/// # Errors
+///
+/// One sentence if the directory has no weights.
+fn find_weights(path: &Path) -> Result<PathBuf, String> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let found = WEIGHTS
+    WEIGHTS
         .iter()
         .map(|name| path.join(name))
-        .find(|file| file.exists());
-    found.ok_or_else(|| {
-        at(
-            path,
-            &format!(
-                "no weights in this directory, expected one of {}",
-                WEIGHTS.join(", ")
-            ),
-        )
-    })
+        .find(|file| file.exists())
+        .ok_or_else(|| {
+            at(
+                path,
+                &format!(
+                    "no weights in this directory, expected one of {}",
+                    WEIGHTS.join(", ")
+                ),
+            )
+        })
 }
 
-/// What the files say of their model, and the tensors with the names that this is told of.
-fn described(
+/// Determines the layout of a file, and returns it with the tensors, renamed to the names in timm if necessary.
+///
+/// # Errors
+///
+/// One sentence if the model is not supported, or if the configuration is missing or not understood.
+fn read_layout(
     path: &Path,
     json: Option<&Json>,
-    changes: &Changes,
+    overrides: &ModelOverrides,
     tensors: Tensors,
 ) -> Result<(Layout, Tensors), String> {
-    let has_key = |key| json.is_some_and(|json| json.get(key).is_some());
-    if has_key("model_type") {
-        let json = json.expect("it has a key");
-        return Ok((hugging_face::layout(json, &tensors)?, tensors));
-    }
-    if json.is_some() && !has_key("architecture") {
-        return Err(at(
-            &path.with_file_name("config.json"),
-            "neither model_type nor architecture is in it, expected what transformers or timm saved with the weights",
-        ));
-    }
-    if json.is_none() && hugging_face::has_names(&tensors) {
+    // Configurations of transformers have `model_type`, those of timm `architecture`.
+    if let Some(json) = json {
+        if json.get("model_type").is_some() {
+            return Ok((hugging_face::layout(json, &tensors)?, tensors));
+        }
+        if json.get("architecture").is_none() {
+            return Err(at(
+                &path.with_file_name("config.json"),
+                "neither model_type nor architecture is given, expected the configuration that transformers or timm \
+                 saved with the weights",
+            ));
+        }
+    } else if hugging_face::has_names(&tensors) {
         return Err(at(
             path,
-            "no config.json beside it, which tells the kind of model and the number of its heads; put the one there \
-             that transformers saved with the weights",
+            "there is no config.json in the same directory, which states the architecture and the number of heads; \
+             copy the one that transformers saved with the weights",
         ));
     }
     let tensors = timm::rename(tensors);
@@ -292,14 +390,12 @@ fn described(
         return Err(at(
             path,
             &format!(
-                "the names of the tensors, {first} the first of {}, are not those of a vision transformer of timm or \
-                 transformers, expected patch_embed.proj.weight or embeddings.patch_embeddings.projection.weight",
+                "the {} tensors, such as {first}, are not those of a vision transformer of timm or transformers, \
+                 expected patch_embed.proj.weight or embeddings.patch_embeddings.projection.weight",
                 tensors.len()
             ),
         ));
     }
-    Ok((
-        timm::layout(path, json, changes.n_heads, &tensors)?,
-        tensors,
-    ))
+    let layout = timm::layout(path, json, overrides.n_heads, &tensors)?;
+    Ok((layout, tensors))
 }

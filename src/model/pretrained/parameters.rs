@@ -1,4 +1,4 @@
-//! The parameters of a model by their names in it.
+//! Reading and replacing the parameters of a model by their names.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,40 @@ use burn::prelude::*;
 use super::tensor_file::{HostTensor, Tensors};
 use crate::model::parameters::ModulePath;
 
-/// The model with the parameters of these names replaced; the others are as they were.
+/// Replaces the parameters of a model that have the given names; the others are unchanged.
 ///
 /// # Panics
 ///
-/// If one has another shape, or there is no parameter of a name.
+/// If a tensor has another shape than the parameter, or if there is no parameter with its name.
 pub(super) fn fill<M: Module>(model: M, tensors: Tensors) -> M {
     let mut filler = Fill {
         path: ModulePath::default(),
         tensors,
     };
     let model = model.map(&mut filler);
-    let left: Vec<_> = filler.tensors.keys().collect();
-    assert!(left.is_empty(), "the model has no parameters {left:?}");
+    let unknown: Vec<_> = filler.tensors.keys().collect();
+    assert!(
+        unknown.is_empty(),
+        "the model has no parameters with the names {unknown:?}"
+    );
     model
 }
 
-/// Shapes of all parameters, none of which is made for it.
+/// Shapes of all parameters by name, without initialising lazy parameters.
 pub(super) fn shapes<M: Module>(model: &M) -> BTreeMap<String, Vec<usize>> {
     let mut shapes = Shapes::default();
     model.visit(&mut shapes);
     shapes.shapes
 }
 
-/// All parameters.
+/// Values of all parameters by name.
 pub(super) fn collect<M: Module>(model: &M) -> Tensors {
     let mut collector = Collect::default();
     model.visit(&mut collector);
     collector.tensors
 }
 
+/// Mapper that replaces parameters.
 struct Fill {
     path: ModulePath,
     tensors: Tensors,
@@ -57,13 +61,17 @@ impl ModuleMapper for Fill {
         let Some(HostTensor { shape, values }) = self.tensors.remove(&name) else {
             return param;
         };
-        let expected = param.lazy_shape();
-        assert_eq!(expected.to_vec(), shape, "shape of {name}");
+        let expected = param.lazy_shape().to_vec();
+        assert_eq!(
+            shape, expected,
+            "parameter {name} gets a tensor of shape {shape:?}, expected {expected:?}"
+        );
         let device = param.lazy_device();
         Param::from_data(TensorData::new(values, shape), &device)
     }
 }
 
+/// Visitor that collects the values of parameters.
 #[derive(Default)]
 struct Collect {
     path: ModulePath,
@@ -88,6 +96,7 @@ impl ModuleVisitor for Collect {
     }
 }
 
+/// Visitor that collects the shapes of parameters.
 #[derive(Default)]
 struct Shapes {
     path: ModulePath,

@@ -1,65 +1,74 @@
-//! What is done to an image before a pretrained model sees it.
+//! Preprocessing of images for a pretrained model: resizing, cropping and normalisation.
 
 use serde_json::{Map, Value, json};
 
 use super::family::Family;
 use super::json::{Json, extents};
 
-/// How pixels are taken between those of an image that is resized.
+/// Interpolation filter for resizing an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interpolation {
-    /// The nearest one.
+    /// Takes the nearest pixel.
     Nearest,
-    /// A triangle filter.
+    /// Bilinear interpolation, a triangle filter of width 2.
     Bilinear,
-    /// Cubic convolution.
+    /// Bicubic interpolation, by cubic convolution.
     Bicubic,
-    /// Windowed sinc of three lobes.
+    /// Lanczos filter, a windowed sinc with three lobes.
     Lanczos,
 }
 
-/// To which size an image is brought first.
+/// Size to which an image is resized before it is cropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resize {
-    /// Not at all.
+    /// Does not resize.
     None,
-    /// Its shorter side to so many pixels, the other in proportion.
+    /// Resizes the shorter side to this number of pixels, and the other in proportion.
     ShorterSide(usize),
-    /// To this height and width, whatever its own are.
+    /// Resizes to this height and width, which may change the aspect ratio.
     Exact([usize; 2]),
 }
 
-/// From an image to what a model wants.
+/// Steps from an image to the input of a pretrained model: resize, crop, normalise.
 ///
-/// The model that [`open`](super::open) returns takes pixels in [-1, 1], as all models here: mean and
-/// standard deviation are part of its projection of patches already.
+/// ```text
+/// normalised = (pixel - mean) / std          pixel in [0, 1], channel by channel
+/// ```
+///
+/// The model that [`open`](super::open) returns takes pixels in [-1, 1], like all models here: mean and
+/// standard deviation are already part of its projection of patches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocessing {
-    /// Height and width that the model takes, in pixels.
+    /// Height and width of the model input, in pixels.
     pub image_size: [usize; 2],
-    /// Done first.
+    /// Resizing, the first step.
     pub resize: Resize,
-    /// Height and width of the centre that is kept then, if it is cut out.
+    /// Height and width of the centre crop, in pixels, the second step; `None` without cropping.
     pub crop: Option<[usize; 2]>,
-    /// How it is resized.
+    /// Interpolation filter for resizing.
     pub interpolation: Interpolation,
-    /// Subtracted from pixels in [0, 1], for each channel.
+    /// Mean that is subtracted from pixels in [0, 1], for each channel.
     pub mean: Vec<f64>,
-    /// What the difference is divided by.
+    /// Standard deviation by which the difference is divided, for each channel.
     pub std: Vec<f64>,
 }
 
+/// Mean and standard deviation that map pixels to [-1, 1].
 const HALF: [f64; 3] = [0.5; 3];
+/// Mean of the pixels of ImageNet: red, green, blue.
 const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+/// Standard deviation of the pixels of ImageNet: red, green, blue.
 const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
-/// Of the video models' authors.
+/// Mean that the authors of TimeSformer use.
 const VIDEO_MEAN: [f64; 3] = [0.45; 3];
+/// Standard deviation that the authors of TimeSformer use.
 const VIDEO_STD: [f64; 3] = [0.225; 3];
 
 impl Preprocessing {
-    /// What the published models of a family have, where no file tells.
-    pub(super) fn of_family(family: Family, image_size: [usize; 2], n_channels: usize) -> Self {
-        let (mean, std, crop_share) = match family {
+    /// Preprocessing of the published models of a family, used for settings that no file states.
+    pub(super) fn default_for(family: Family, image_size: [usize; 2], n_channels: usize) -> Self {
+        // The crop is this fraction of the shorter side of the resized image.
+        let (mean, std, crop_fraction) = match family {
             Family::Vit => (HALF, HALF, None),
             Family::Vivit => (HALF, HALF, Some(0.875)),
             Family::Timesformer => (VIDEO_MEAN, VIDEO_STD, Some(1.0)),
@@ -73,18 +82,19 @@ impl Preprocessing {
             family,
             Family::Deit | Family::Dinov2 | Family::Dinov2WithRegisters | Family::Timm
         );
-        let statistics = |of_colour: [f64; 3]| match n_channels {
-            3 => of_colour.to_vec(),
+        // Published statistics are those of colour images.
+        let statistics = |colour: [f64; 3]| match n_channels {
+            3 => colour.to_vec(),
             _ => vec![0.5; n_channels],
         };
         let shorter = image_size[0].min(image_size[1]);
         Self {
             image_size,
-            resize: match crop_share {
-                Some(share) => Resize::ShorterSide((shorter as f64 / share) as usize),
+            resize: match crop_fraction {
+                Some(fraction) => Resize::ShorterSide((shorter as f64 / fraction) as usize),
                 None => Resize::Exact(image_size),
             },
-            crop: crop_share.map(|_| image_size),
+            crop: crop_fraction.map(|_| image_size),
             interpolation: if bicubic {
                 Interpolation::Bicubic
             } else {
@@ -95,14 +105,14 @@ impl Preprocessing {
         }
     }
 
-    /// Changes it to what `preprocessor_config.json` of transformers says.
+    /// Takes over the settings of `preprocessor_config.json` of transformers.
     ///
     /// # Errors
     ///
-    /// One sentence if a key is not understood.
+    /// One sentence if a value is not supported.
     pub(super) fn read_hugging_face(&mut self, json: &Json) -> Result<(), String> {
         if let Some(size) = json.get("size") {
-            self.resize = resize(size).ok_or_else(|| {
+            self.resize = parse_resize(size).ok_or_else(|| {
                 format!(
                     "{}: size is {size}, expected shortest_edge, or height and width",
                     json.file
@@ -112,7 +122,7 @@ impl Preprocessing {
         if json.flag("do_resize")? == Some(false) {
             self.resize = Resize::None;
         }
-        let crop = json.typed("crop_size", "height and width", sides)?;
+        let crop = json.typed("crop_size", "height and width", parse_sides)?;
         self.crop = match json.flag("do_center_crop")? {
             Some(true) => crop.or(self.crop),
             Some(false) => None,
@@ -133,49 +143,54 @@ impl Preprocessing {
             };
         }
         let normalises = json.flag("do_normalize")?.unwrap_or(true);
-        let of_bytes = match json.flag("do_rescale")?.unwrap_or(true) {
-            true => json.number("rescale_factor")?.unwrap_or(1.0 / 255.0) * 255.0,
-            false => 255.0,
+        // Value of a pixel of 1 before normalisation: images are stored as bytes from 0 to 255.
+        let white = if json.flag("do_rescale")?.unwrap_or(true) {
+            json.number("rescale_factor")?.unwrap_or(1.0 / 255.0) * 255.0
+        } else {
+            255.0
         };
-        // ViViT's own processor takes 1 away after scaling, if `offset` says so.
+        // The processor of ViViT subtracts 1 after scaling if `offset` is set.
         let offset = f64::from(u8::from(json.flag("offset")?.unwrap_or(false)));
-        let (mean, std) = match normalises {
-            true => (json.numbers("image_mean")?, json.numbers("image_std")?),
-            false => (Some(vec![0.0]), Some(vec![1.0])),
+        let (mean, std) = if normalises {
+            (json.numbers("image_mean")?, json.numbers("image_std")?)
+        } else {
+            (Some(vec![0.0]), Some(vec![1.0]))
         };
         self.set_statistics(&json.file, mean, std)?;
+        // (white x - offset - mean) / std, rewritten as (x - mean') / std'.
         for (mean, std) in self.mean.iter_mut().zip(&mut self.std) {
-            *mean = (*mean + offset) / of_bytes;
-            *std /= of_bytes;
+            *mean = (*mean + offset) / white;
+            *std /= white;
         }
         Ok(())
     }
 
-    /// Changes it to what `pretrained_cfg` of timm says.
+    /// Takes over the settings of `pretrained_cfg` of timm.
     ///
     /// # Errors
     ///
-    /// One sentence if a key is not understood.
+    /// One sentence if a value is not supported.
     pub(super) fn read_timm(&mut self, json: &Json) -> Result<(), String> {
-        let share = json.number("crop_pct")?.unwrap_or(0.875);
-        if !(share > 0.0 && share <= 1.0) {
+        let fraction = json.number("crop_pct")?.unwrap_or(0.875);
+        if !(fraction > 0.0 && fraction <= 1.0) {
             return Err(format!(
-                "{}: crop_pct is {share}, expected a fraction above 0",
+                "{}: crop_pct is {fraction}, expected a number above 0 and at most 1",
                 json.file
             ));
         }
         let shorter = self.image_size[0].min(self.image_size[1]);
-        self.resize = Resize::ShorterSide((shorter as f64 / share) as usize);
+        self.resize = Resize::ShorterSide((shorter as f64 / fraction) as usize);
         self.crop = Some(self.image_size);
         if let Some(name) = json.text("interpolation")? {
             self.interpolation = match name.as_str() {
                 "nearest" => Interpolation::Nearest,
                 "bilinear" => Interpolation::Bilinear,
+                // "random" lets timm draw between two filters in training; here one of them is fixed.
                 "bicubic" | "random" => Interpolation::Bicubic,
                 "lanczos" => Interpolation::Lanczos,
                 _ => {
                     return Err(format!(
-                        "{}: interpolation is \"{name}\", expected bilinear or bicubic",
+                        "{}: interpolation is \"{name}\", expected nearest, bilinear, bicubic or lanczos",
                         json.file
                     ));
                 }
@@ -184,6 +199,11 @@ impl Preprocessing {
         self.set_statistics(&json.file, json.numbers("mean")?, json.numbers("std")?)
     }
 
+    /// Sets mean and standard deviation; a single number is repeated for all channels, `None` changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if there is not one number per channel, or if a standard deviation is not above 0.
     fn set_statistics(
         &mut self,
         file: &str,
@@ -191,27 +211,26 @@ impl Preprocessing {
         std: Option<Vec<f64>>,
     ) -> Result<(), String> {
         let n_channels = self.n_channels();
-        for (found, statistics, is_std) in
-            [(mean, &mut self.mean, false), (std, &mut self.std, true)]
+        for (values, target, is_std) in [(mean, &mut self.mean, false), (std, &mut self.std, true)]
         {
-            let Some(mut found) = found else { continue };
-            if found.len() == 1 {
-                found.resize(n_channels, found[0]);
+            let Some(mut values) = values else { continue };
+            if values.len() == 1 {
+                values.resize(n_channels, values[0]);
             }
-            let is_right = |x: &f64| x.is_finite() && (!is_std || *x > 0.0);
-            if found.len() != n_channels || !found.iter().all(is_right) {
+            let is_valid = |x: &f64| x.is_finite() && (!is_std || *x > 0.0);
+            if values.len() != n_channels || !values.iter().all(is_valid) {
                 return Err(format!(
-                    "{file}: mean or standard deviation of the pixels is {found:?}, expected {n_channels} finite numbers, \
-                     the deviations above 0"
+                    "{file}: mean or standard deviation of the pixels is {values:?}, expected {n_channels} finite \
+                     numbers, and standard deviations above 0"
                 ));
             }
-            *statistics = found;
+            *target = values;
         }
         Ok(())
     }
 
-    /// The same for images of another size.
-    pub(super) fn resized(&mut self, to: [usize; 2]) {
+    /// Changes the size of the model input; resizing changes in proportion.
+    pub(super) fn set_image_size(&mut self, to: [usize; 2]) {
         if to == self.image_size {
             return;
         }
@@ -227,20 +246,19 @@ impl Preprocessing {
         self.image_size = to;
     }
 
+    /// Number of channels.
     pub(super) fn n_channels(&self) -> usize {
         self.mean.len()
     }
 
+    /// Mean and standard deviation of one channel.
     pub(super) fn channel(&self, channel: usize) -> (f64, f64) {
         (self.mean[channel], self.std[channel])
     }
 
-    /// `preprocessor_config.json`, from the one that was read if there is one.
+    /// Contents of `preprocessor_config.json`: those of the file that was read, if any, with the current sizes.
     pub(super) fn hugging_face_json(&self, original: Option<&Json>, family: Family) -> Value {
-        let mut object = match original {
-            Some(json) => json.object.clone(),
-            None => Map::new(),
-        };
+        let mut object = original.map_or_else(Map::new, |json| json.object.clone());
         let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
         let [height, width] = self.image_size;
         if original.is_none() {
@@ -289,7 +307,7 @@ impl Preprocessing {
         Value::Object(object)
     }
 
-    /// The keys of `pretrained_cfg` of timm.
+    /// Sets the keys of `pretrained_cfg` of timm that describe the preprocessing.
     pub(super) fn write_timm(&self, object: &mut Map<String, Value>) {
         let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
         set("mean", json!(self.mean));
@@ -310,17 +328,17 @@ impl Preprocessing {
     }
 }
 
-/// `size` of transformers: shortest edge, or height and width; a number is a square.
-fn resize(value: &Value) -> Option<Resize> {
+/// Converts `size` of transformers: shortest edge, or height and width; a single number is a square.
+fn parse_resize(value: &Value) -> Option<Resize> {
     let side = |key: &str| usize::try_from(value.get(key)?.as_u64()?).ok();
     match side("shortest_edge") {
         Some(side) => Some(Resize::ShorterSide(side)),
-        None => sides(value).map(Resize::Exact),
+        None => parse_sides(value).map(Resize::Exact),
     }
 }
 
-/// Height and width by name, or as numbers.
-fn sides(value: &Value) -> Option<[usize; 2]> {
+/// Converts height and width, given by name, as two numbers, or as one number for a square.
+fn parse_sides(value: &Value) -> Option<[usize; 2]> {
     let side = |key: &str| usize::try_from(value.get(key)?.as_u64()?).ok();
     match (side("height"), side("width")) {
         (Some(height), Some(width)) => Some([height, width]),

@@ -1,27 +1,27 @@
-//! Models as the files of transformers or timm.
+//! Export of a model to the files of transformers or timm.
 
 use serde_json::Value;
 
-use super::convert::{self, take_out_normalisation, to_theirs};
+use super::convert;
 use super::family::Family;
 use super::layout::Layout;
 use super::preprocessing::{Interpolation, Preprocessing, Resize};
 use super::tensor_file::{self, Tensors};
-use super::{NamedBytes, Pretrained, hugging_face, parameters, timm};
+use super::{ExportedFile, Pretrained, hugging_face, parameters, timm};
 use crate::model::network::{Network, NetworkConfig};
 
 impl Pretrained {
-    /// A model that was made here, to be saved as the library has it whose models are alike.
+    /// Wraps a model of this crate, to be exported in the format of the library that has its architecture.
     ///
     /// # Errors
     ///
     /// One sentence if neither transformers nor timm has such a model.
-    pub fn of(
+    pub fn from_network(
         network: Network,
         config: NetworkConfig,
-        labels: Option<Vec<String>>,
+        class_names: Option<Vec<String>>,
     ) -> Result<Self, String> {
-        let layout = Layout::of(&config)?;
+        let layout = Layout::from_config(&config)?;
         let (image_size, n_channels) = (config.image_size(), config.n_channels());
         let half = vec![0.5; n_channels];
         let preprocessing = Preprocessing {
@@ -30,87 +30,113 @@ impl Pretrained {
             resize: Resize::ShorterSide(image_size[0].min(image_size[1])),
             crop: Some(image_size),
             interpolation: Interpolation::Bilinear,
-            ..Preprocessing::of_family(layout.family, image_size, n_channels)
+            ..Preprocessing::default_for(layout.family, image_size, n_channels)
         };
         Ok(Self {
             network,
             config,
             preprocessing,
-            labels,
+            class_names,
             has_trained_head: true,
             family: layout.family,
             layout,
             json: None,
             processor_json: None,
-            passengers: Tensors::new(),
+            unused_tensors: Tensors::new(),
         })
     }
 
-    /// The files that transformers or timm reads: `model.safetensors`, `config.json` and, of transformers,
-    /// `preprocessor_config.json`. Names are those of the file that was read, numbers of single precision.
+    /// Creates the files that transformers or timm reads, without writing them.
+    ///
+    /// They are `model.safetensors`, `config.json` and, for transformers, `preprocessor_config.json`. Tensors
+    /// have the names of the file that was read, and single precision.
     ///
     /// # Errors
     ///
-    /// One sentence if the tensors do not fit a file.
-    pub fn files(&self) -> Result<Vec<NamedBytes>, String> {
+    /// One sentence if the tensors cannot be stored as safetensors.
+    pub fn files(&self) -> Result<Vec<ExportedFile>, String> {
         let mut layout = self.layout.clone();
-        if self.family == Family::Timm && layout.n_positioned < layout.prefix_tokens_total() {
-            // timm knows all or none; the authors' DINOv2 with registers has a position of its class token.
-            layout.n_positioned = 0;
+        if self.family == Family::Timm
+            && layout.n_positioned_prefix_tokens < layout.n_prefix_tokens()
+        {
+            // In timm, all prefix tokens have a position embedding or none has; in the authors' DINOv2 with
+            // registers only the class token has one.
+            layout.n_positioned_prefix_tokens = 0;
         }
-        let mut ours = parameters::collect(&self.network);
-        take_out_normalisation(&mut ours, &self.preprocessing);
-        layout.settle_positions(&mut ours);
-        convert::join_time(&mut ours, &layout);
-        let mut tensors = self.passengers.clone();
-        for entry in layout.entries() {
-            let parts = to_theirs(&entry, &ours[&entry.ours], &layout);
-            tensors.extend(entry.theirs.into_iter().zip(parts));
-        }
-        let labels = self.labels.clone().or_else(|| {
-            // Those of the file are of other classes.
-            let n_classes = self.config.n_classes();
-            let has_own = layout.has_head && !(self.has_trained_head && self.json.is_some());
-            has_own.then(|| {
-                (0..n_classes)
-                    .map(|class| format!("LABEL_{class}"))
-                    .collect()
-            })
-        });
+        let tensors = self.file_tensors(&layout);
         let json = self.json.as_ref();
         let config = match self.family {
-            Family::Timm => {
-                timm::config_json(json, &layout, &self.preprocessing, self.labels.as_deref())
-            }
-            _ => hugging_face::config_json(json, &layout, labels.as_deref()),
+            Family::Timm => timm::config_json(
+                json,
+                &layout,
+                &self.preprocessing,
+                self.class_names.as_deref(),
+            ),
+            _ => hugging_face::config_json(json, &layout, self.exported_class_names().as_deref()),
         };
+        let file = |name, bytes| ExportedFile { name, bytes };
         let mut files = vec![
-            ("model.safetensors", tensor_file::to_safetensors(&tensors)?),
-            ("config.json", pretty(&config)),
+            file("model.safetensors", tensor_file::to_safetensors(&tensors)?),
+            file("config.json", pretty(&config)),
         ];
         if self.family != Family::Timm {
             let processor = self
                 .preprocessing
                 .hugging_face_json(self.processor_json.as_ref(), self.family);
-            files.push(("preprocessor_config.json", pretty(&processor)));
+            files.push(file("preprocessor_config.json", pretty(&processor)));
         }
         Ok(files)
     }
 
-    /// Names of the tensors of the file that is written, and their shapes.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    /// Names and shapes of the tensors of the exported file, sorted by name.
+    pub fn tensor_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let shapes = parameters::shapes(&self.network);
-        let entries = self.layout.entries().into_iter();
-        let tensors = entries.flat_map(|entry| {
-            let shapes = convert::expected_shapes(&entry, &shapes[&entry.ours], &self.layout);
-            entry.theirs.into_iter().zip(shapes)
-        });
-        let mut tensors: Vec<_> = tensors.collect();
+        let mut tensors: Vec<_> = self
+            .layout
+            .mappings()
+            .into_iter()
+            .flat_map(|mapping| {
+                let parameter_shape = &shapes[&mapping.parameter];
+                let shapes = convert::expected_shapes(&mapping, parameter_shape, &self.layout);
+                mapping.tensors.into_iter().zip(shapes)
+            })
+            .collect();
         tensors.sort();
         tensors
     }
+
+    /// Converts the parameters to the tensors of a file, and adds those that the model does not use.
+    fn file_tensors(&self, layout: &Layout) -> Tensors {
+        let mut parameters = parameters::collect(&self.network);
+        convert::undo_normalisation(&mut parameters, &self.preprocessing);
+        convert::fold_positions_into_tokens(&mut parameters, layout);
+        convert::merge_time_embedding(&mut parameters, layout);
+        let mut tensors = self.unused_tensors.clone();
+        for mapping in layout.mappings() {
+            let parts = convert::to_tensors(&mapping, &parameters[&mapping.parameter], layout);
+            tensors.extend(mapping.tensors.into_iter().zip(parts));
+        }
+        tensors
+    }
+
+    /// Class names for transformers, `LABEL_0` and so on if the classifier is not that of the file that was read.
+    ///
+    /// `None` keeps what that file states.
+    fn exported_class_names(&self) -> Option<Vec<String>> {
+        let is_new_head = !(self.has_trained_head && self.json.is_some());
+        let generic_names = || {
+            (0..self.config.n_classes())
+                .map(|class| format!("LABEL_{class}"))
+                .collect()
+        };
+        // The class names of the file would be those of other classes.
+        self.class_names
+            .clone()
+            .or_else(|| (self.layout.has_head && is_new_head).then(generic_names))
+    }
 }
 
+/// Serialises a JSON value with indentation and a final line break.
 fn pretty(value: &Value) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(value).expect("JSON can be written");
     text.push(b'\n');

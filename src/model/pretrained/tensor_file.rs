@@ -1,4 +1,4 @@
-//! Tensors by name, in files of safetensors and PyTorch. Nothing in a file is executed.
+//! Named tensors in files of safetensors and PyTorch; no code in a file is executed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,18 +7,30 @@ use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 
-/// A tensor on the host.
+/// Tensor in host memory, in single precision.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct HostTensor {
+    /// Sizes of the axes.
     pub(super) shape: Vec<usize>,
-    /// In the order of the last axis first.
+    /// Numbers in row-major order: the last axis varies fastest.
     pub(super) values: Vec<f32>,
 }
 
-/// Tensors by the names of a file.
+impl HostTensor {
+    /// Identity matrix of this width.
+    pub(super) fn identity(width: usize) -> Self {
+        let values = (0..width * width).map(|index| f32::from(u8::from(index % (width + 1) == 0)));
+        Self {
+            shape: vec![width, width],
+            values: values.collect(),
+        }
+    }
+}
+
+/// Tensors by name, sorted by name.
 pub(super) type Tensors = BTreeMap<String, HostTensor>;
 
-/// Keys that trainers put the weights under, beside their own state.
+/// Keys under which training scripts store the weights, next to their own state.
 const NESTS: [&str; 5] = [
     "state_dict",
     "model",
@@ -27,49 +39,52 @@ const NESTS: [&str; 5] = [
     "model_state_dict",
 ];
 
-/// What the widths of numbers in a file are called in messages.
+/// Supported element types, for error messages.
 const FLOATS: &str = "float32, float16, bfloat16 or float64";
 
-/// All tensors of a file: safetensors, or what `torch.save` wrote, told by its first bytes.
+/// Reads all tensors of a file of safetensors or `torch.save`, which its first bytes distinguish.
 ///
 /// # Errors
 ///
-/// One sentence with the file.
+/// One sentence that begins with the path if the file cannot be read or is damaged.
 pub(super) fn read(path: &Path) -> Result<Tensors, String> {
-    let at = |what: String| format!("{}: {what}", path.display());
+    let at = |message: String| format!("{}: {message}", path.display());
     let bytes = std::fs::read(path).map_err(|error| at(error.to_string()))?;
     parse(path, &bytes).map_err(at)
 }
 
+/// Reads the tensors from the bytes of a file; `path` is read once more for a file of `torch.save`.
 fn parse(path: &Path, bytes: &[u8]) -> Result<Tensors, String> {
     if bytes.is_empty() {
-        return Err("the file is empty, expected weights in safetensors or PyTorch's form".into());
+        return Err("the file is empty, expected weights as safetensors or a PyTorch file".into());
     }
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(
-            "this is a pointer to a file of Git LFS, not the weights; fetch them with `git lfs pull`"
+            "the file is a Git LFS pointer, not the weights; download them with `git lfs pull`"
                 .into(),
         );
     }
+    // Safetensors begin with the length of a JSON header in 8 bytes; PyTorch writes a zip file or a pickle.
     let is_safetensors = bytes.get(8) == Some(&b'{');
     let is_torch = bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80);
     match (is_safetensors, is_torch) {
         (true, _) => from_safetensors(bytes),
         (false, true) => from_torch(path),
         (false, false) => Err(
-            "this is neither a safetensors file nor one that torch.save wrote, expected weights of transformers or timm"
+            "the file is neither safetensors nor a PyTorch file, expected weights of transformers or timm"
                 .into(),
         ),
     }
 }
 
+/// Reads the tensors of a safetensors file.
 fn from_safetensors(bytes: &[u8]) -> Result<Tensors, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| match error {
         SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
-            "the file has not the length that its header says: it is cut short or damaged, fetch it again"
+            "the file does not have the length that its header states: it is truncated or damaged, download it again"
                 .to_owned()
         }
-        error => format!("the header of safetensors cannot be read ({error}), fetch the file again"),
+        error => format!("the safetensors header cannot be read ({error}), download the file again"),
     })?;
     file.iter()
         .map(|(name, view)| {
@@ -78,7 +93,7 @@ fn from_safetensors(bytes: &[u8]) -> Result<Tensors, String> {
                 Dtype::F64 => decoded(view.data(), |bytes| f64::from_le_bytes(bytes) as f32),
                 Dtype::F16 => decoded(view.data(), |bytes| f16::from_le_bytes(bytes).to_f32()),
                 Dtype::BF16 => decoded(view.data(), |bytes| bf16::from_le_bytes(bytes).to_f32()),
-                other => return Err(other_numbers(name, &format!("{other:?}"))),
+                other => return Err(unsupported_type(name, &format!("{other:?}"))),
             };
             let shape = view.shape().to_vec();
             Ok((name.to_owned(), HostTensor { shape, values }))
@@ -86,16 +101,18 @@ fn from_safetensors(bytes: &[u8]) -> Result<Tensors, String> {
         .collect()
 }
 
+/// Reads the tensors of a PyTorch file.
 fn from_torch(path: &Path) -> Result<Tensors, String> {
-    let reader = PytorchReader::new(path).map_err(|error| refused(&error))?;
+    let reader = PytorchReader::new(path).map_err(|error| torch_error(&error))?;
     let tensors = reader.into_tensors();
     if tensors.is_empty() {
         return Err(
-            "the file has no tensors, only pickled Python objects, which are never run here; save the model's \
+            "the file has no tensors, only pickled Python objects, which are never executed here; save the model's \
              state_dict() with safetensors or torch.save"
                 .into(),
         );
     }
+    // The key that holds more than half of all tensors.
     let nest = NESTS.iter().map(|nest| format!("{nest}.")).find(|nest| {
         let inside = tensors
             .keys()
@@ -109,14 +126,14 @@ fn from_torch(path: &Path) -> Result<Tensors, String> {
         .filter(|(_, tensor)| is_float(tensor.dtype()))
         .map(|(name, tensor)| {
             let bytes = tensor.read().map_err(|error| {
-                format!("{error}: the file is cut short or damaged, fetch it again")
+                format!("{error}: the file is truncated or damaged, download it again")
             })?;
             let values = match tensor.dtype() {
                 DType::F32 => decoded(&bytes, f32::from_ne_bytes),
                 DType::F64 => decoded(&bytes, |bytes| f64::from_ne_bytes(bytes) as f32),
                 DType::F16 => decoded(&bytes, |bytes| f16::from_ne_bytes(bytes).to_f32()),
                 DType::BF16 => decoded(&bytes, |bytes| bf16::from_ne_bytes(bytes).to_f32()),
-                other => return Err(other_numbers(&name, &format!("{other:?}"))),
+                other => return Err(unsupported_type(&name, &format!("{other:?}"))),
             };
             let shape = tensor.shape().to_vec();
             Ok((name, HostTensor { shape, values }))
@@ -124,33 +141,38 @@ fn from_torch(path: &Path) -> Result<Tensors, String> {
         .collect()
 }
 
+/// True for the supported element types; others, such as step counters, are skipped.
 fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
 }
 
-fn refused(error: &PytorchError) -> String {
-    if let PytorchError::InvalidFormat(what) = error
-        && let Some((_, found)) =
-            what.split_once("dictionary at the root of the PyTorch file, found ")
+/// One sentence for an error of the reader of PyTorch files.
+fn torch_error(error: &PytorchError) -> String {
+    // The reader has no error of its own for this case, so it is recognised by its message.
+    if let PytorchError::InvalidFormat(message) = error
+        && let Some((_, object)) =
+            message.split_once("dictionary at the root of the PyTorch file, found ")
     {
         return format!(
-            "this is a pickled {found}, not tensors by their names; nothing in a pickle is run here, save \
-             the model's state_dict() with safetensors or torch.save"
+            "the file is a pickled {object}, expected named tensors; pickled code is never executed here, save the \
+             model's state_dict() with safetensors or torch.save"
         );
     }
-    // The reader's own messages have lines and advice for programmers.
+    // The reader's messages have several lines, with advice for programmers after the first.
     let error = error.to_string();
     let error = error.lines().next().unwrap_or_default();
     format!(
-        "the form of torch.save cannot be read ({error}), and nothing in it was run; fetch the file again, or \
-         save the model's state_dict() with safetensors"
+        "the PyTorch file cannot be read ({error}), and no code in it was executed; download it again, or save the \
+         model's state_dict() with safetensors"
     )
 }
 
-fn other_numbers(name: &str, found: &str) -> String {
-    format!("the tensor {name} has numbers of type {found}, expected {FLOATS}")
+/// One sentence for a tensor whose element type is not supported.
+fn unsupported_type(name: &str, element_type: &str) -> String {
+    format!("the tensor {name} has elements of type {element_type}, expected {FLOATS}")
 }
 
+/// Decodes consecutive numbers of `N` bytes.
 fn decoded<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes
         .as_chunks()
@@ -160,11 +182,11 @@ fn decoded<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec
         .collect()
 }
 
-/// The bytes of a safetensors file, marked as PyTorch's as transformers wants it.
+/// Encodes tensors as a safetensors file, marked as PyTorch's, which transformers requires.
 ///
 /// # Errors
 ///
-/// One sentence if the tensors do not fit such a file.
+/// One sentence if the tensors cannot be stored as safetensors.
 pub(super) fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>, String> {
     let bytes: Vec<Vec<u8>> = tensors
         .values()

@@ -1,38 +1,49 @@
-//! timm's vision transformers: their shape is in the tensors, the rest in the `config.json` of the hub.
+//! Models of timm: the architecture is read from the tensors, and the rest from `config.json` of the model hub.
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::family::Family;
 use super::json::{Json, extents};
-use super::layout::{Layout, n_blocks};
+use super::layout::Layout;
 use super::preprocessing::Preprocessing;
-use super::tensor_file::{HostTensor, Tensors};
+use super::tensor_file::Tensors;
 use crate::model::{Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VitConfig};
 
-/// Parts of the names of architectures that have the same tensors and another forward pass.
+/// Parts of the names of architectures with the same tensors but another forward pass.
 const OTHER_FORWARD: [&str; 4] = ["_rpn_", "siglip2", "quickgelu", "_rope_"];
 
-/// Width and heads of the published models, for files without a `config.json`.
-const HEADS: [(usize, usize); 9] = [
-    (192, 3),
-    (384, 6),
-    (768, 12),
-    (1024, 16),
-    (1152, 16),
-    (1280, 16),
-    (1408, 16),
-    (1536, 24),
-    (1664, 16),
-];
+/// Number of heads of a published model, by the width of its tokens.
+struct PublishedHeads {
+    d_model: usize,
+    n_heads: usize,
+}
 
-/// Whether a file has the names of timm.
+/// Numbers of heads of the published models, for files without a `config.json`.
+const PUBLISHED_HEADS: [PublishedHeads; 9] = {
+    const fn heads(d_model: usize, n_heads: usize) -> PublishedHeads {
+        PublishedHeads { d_model, n_heads }
+    }
+    [
+        heads(192, 3),
+        heads(384, 6),
+        heads(768, 12),
+        heads(1024, 16),
+        heads(1152, 16),
+        heads(1280, 16),
+        heads(1408, 16),
+        heads(1536, 24),
+        heads(1664, 16),
+    ]
+};
+
+/// True if the tensors have the names of timm.
 pub(super) fn has_names(tensors: &Tensors) -> bool {
     tensors.contains_key("patch_embed.proj.weight") && tensors.contains_key("blocks.0.norm1.weight")
 }
 
-/// Gives tensors of the authors' own files of DINOv2 the names of timm.
+/// Renames the tensors of the DINOv2 authors' own files to the names of timm; others are unchanged.
 pub(super) fn rename(tensors: Tensors) -> Tensors {
     let renamed = |name: String| match name.as_str() {
         "register_tokens" => "reg_token".to_owned(),
@@ -41,212 +52,341 @@ pub(super) fn rename(tensors: Tensors) -> Tensors {
             .replace(".mlp.w3.", ".mlp.fc2."),
         _ => name,
     };
-    let tensors = tensors.into_iter();
     tensors
+        .into_iter()
         .map(|(name, tensor)| (renamed(name), tensor))
         .collect()
 }
 
-/// What the tensors and, if there is one, the configuration say of a model.
+/// Determines the layout of a file from its tensors and, if given, its configuration.
 ///
 /// # Errors
 ///
-/// One sentence if a tensor is missing that tells the shape, or something is not known.
+/// One sentence if a tensor that determines the architecture is missing, or if a setting is not supported.
 pub(super) fn layout(
     path: &Path,
     json: Option<&Json>,
     n_heads: Option<usize>,
     tensors: &Tensors,
 ) -> Result<Layout, String> {
-    let at = |what: String| format!("{}: {what}", path.display());
-    let arguments = json.and_then(|json| json.inner("model_args"));
-    let given = json.and_then(|json| json.inner("pretrained_cfg"));
-    if let Some(json) = json {
-        let architecture = json.required("architecture", json.text("architecture")?)?;
-        if let Some(part) = OTHER_FORWARD
-            .iter()
-            .find(|part| architecture.contains(*part))
-        {
-            return Err(format!(
-                "{}: architecture is \"{architecture}\", expected a plain ViT, DeiT or DINOv2; those of {part} \
-                 compute something else with the same tensors",
-                json.file
-            ));
-        }
-    }
-    let shape = |name: &str| -> Result<&[usize], String> {
-        match tensors.get(name) {
-            Some(tensor) => Ok(&tensor.shape),
-            None => Err(at(format!(
-                "the tensor {name} is missing, expected the weights of a ViT of timm"
-            ))),
-        }
+    let file = TimmFile {
+        path,
+        json,
+        arguments: json.and_then(|json| json.inner("model_args")),
+        pretrained_cfg: json.and_then(|json| json.inner("pretrained_cfg")),
+        tensors,
     };
-    let &[d_model, n_channels, patch_size, patch_width] = shape("patch_embed.proj.weight")? else {
-        return Err(at(
-            "patch_embed.proj.weight has not four dimensions, expected a 2-D convolution".into(),
-        ));
-    };
-    if patch_size != patch_width || patch_size == 0 || d_model == 0 {
-        return Err(at(format!(
-            "patches are {patch_size} by {patch_width} pixels of {d_model} channels, expected squares"
-        )));
-    }
-    let written = arguments
-        .as_ref()
-        .map(|json| json.count("num_heads"))
-        .transpose()?;
-    let of_width = || {
-        HEADS
-            .iter()
-            .find(|(width, _)| *width == d_model)
-            .map(|(_, heads)| *heads)
-    };
-    let n_heads = written.flatten().or(n_heads).or_else(of_width).ok_or_else(|| {
-        at(format!(
-            "no file tells the number of heads of a ViT {d_model} wide; put timm's config.json beside the weights, \
-             with `num_heads` among its `model_args`"
-        ))
-    })?;
-    let rows = |name: &str, axis: usize| tensors.get(name).and_then(|t| t.shape.get(axis).copied());
-    let n_registers = rows("reg_token", 1).unwrap_or(0);
-    let has_class_token = tensors.contains_key("cls_token");
-    let has_fc_norm = tensors.contains_key("fc_norm.weight");
-    let distillation = match (
-        tensors.contains_key("dist_token"),
-        tensors.contains_key("head_dist.weight"),
-    ) {
-        (true, true) => Distillation::Head,
-        (true, false) => Distillation::Token,
-        (false, _) => Distillation::None,
-    };
-    let n_prefix_tokens = usize::from(has_class_token)
-        + usize::from(distillation != Distillation::None)
-        + n_registers;
-    let n_positions = rows("pos_embed", 1).ok_or_else(|| {
-        at(
-            "the tensor pos_embed is missing, expected a ViT with learned position embeddings"
-                .into(),
+    file.check_architecture()?;
+    let patches = file.patch_projection()?;
+    let n_heads = file.n_heads(patches.d_model, n_heads)?;
+    let tokens = file.prefix_tokens();
+    let n_positions = file.dimension("pos_embed", 1).ok_or_else(|| {
+        file.error(
+            "the tensor pos_embed is missing, expected a ViT with learned position embeddings",
         )
     })?;
-    let image_size = match written_image_size(arguments.as_ref(), given.as_ref())? {
-        Some(size) => size,
-        None => square(n_positions, n_prefix_tokens)
-            .map(|side| [side * patch_size; 2])
-            .ok_or_else(|| {
-                at(format!(
-                    "pos_embed has {n_positions} places, which are no square of patches; put timm's config.json beside \
-                     the weights"
-                ))
-            })?,
-    };
-    let n_patches = image_size
-        .iter()
-        .map(|side| side / patch_size)
-        .product::<usize>();
-    let n_positioned = n_positions.saturating_sub(n_patches).min(n_prefix_tokens);
-    let n_positioned = match n_positioned {
-        0 | 1 => n_positioned,
-        _ => n_prefix_tokens,
-    };
-    let pool = arguments
-        .as_ref()
-        .map(|json| json.text("global_pool"))
-        .transpose()?
-        .flatten();
-    let pool = match (pool, json) {
-        (None, Some(json)) => json.text("global_pool")?,
-        (pool, _) => pool,
-    };
-    let pooling = match (pool.as_deref(), has_class_token, has_fc_norm) {
-        (Some("token") | None, true, false) | (Some("token"), true, true) => Pooling::Cls,
-        (Some("avg") | None, false, false) => Pooling::Mean,
-        (Some("avg") | None, has_class_token, true) => Pooling::MeanBeforeNorm { has_class_token },
-        (pool, ..) => {
-            return Err(at(format!(
-                "the classifier looks at \"{}\" {} class token, expected \"token\" with one, \"avg\" without one, or \
-                 \"avg\" before the norm",
-                pool.unwrap_or_default(),
-                if has_class_token {
-                    "beside a"
-                } else {
-                    "without a"
-                }
-            )));
-        }
-    };
-    let activation = match arguments
-        .as_ref()
-        .map(|json| json.text("act_layer"))
-        .transpose()?
-        .flatten()
-        .as_deref()
-    {
-        None | Some("gelu") => Activation::Gelu,
-        Some("gelu_tanh") => Activation::GeluTanh,
-        Some(other) => {
-            return Err(at(format!(
-                "act_layer is \"{other}\", expected gelu or gelu_tanh"
-            )));
-        }
-    };
-    let d_hidden = shape("blocks.0.mlp.fc1.weight")?
-        .first()
-        .copied()
-        .unwrap_or(0);
-    let d_mlp = rows("blocks.0.mlp.fc2.weight", 1).unwrap_or(d_hidden);
-    let style = BlockStyle::new()
-        .with_d_mlp(Some(d_mlp))
-        .with_layer_scale(tensors.contains_key("blocks.0.ls1.gamma").then_some(1.0))
-        .with_activation(match d_hidden == 2 * d_mlp {
-            true => Activation::SwiGlu,
-            false => activation,
-        });
-    let n_classes = rows("head.weight", 0);
+    let image_size = file.image_size(patches.size, n_positions, tokens.count())?;
+    let pooling = file.pooling(tokens.has_class_token)?;
+    let style = file.style()?;
+    let n_classes = file.dimension("head.weight", 0);
     let config = VitConfig::new(
         image_size,
-        n_channels,
-        n_classes.unwrap_or(d_model),
-        patch_size,
-        d_model,
-        n_blocks(tensors, "blocks."),
+        patches.n_channels,
+        n_classes.unwrap_or(patches.d_model),
+        patches.size,
+        patches.d_model,
+        file.n_layers(),
         n_heads,
     )
-    .with_n_registers(n_registers)
-    .with_distillation(distillation)
+    .with_n_registers(tokens.n_registers)
+    .with_distillation(tokens.distillation)
     .with_pooling(pooling)
     .with_style(style);
+    let n_patches = image_size
+        .iter()
+        .map(|side| side / patches.size)
+        .product::<usize>();
+    let norm = if file.has_fc_norm() {
+        "fc_norm"
+    } else {
+        "norm"
+    };
     Ok(Layout {
         family: Family::Timm,
         prefix: String::new(),
         config: NetworkConfig::Vit(config),
         has_head: n_classes.is_some(),
-        norm: Some(if has_fc_norm { "fc_norm" } else { "norm" }.to_owned()),
-        n_positioned,
+        norm: Some(norm.to_owned()),
+        n_positioned_prefix_tokens: n_positioned_prefix_tokens(
+            n_positions,
+            n_patches,
+            tokens.count(),
+        ),
     })
 }
 
-fn written_image_size(
-    arguments: Option<&Json>,
-    given: Option<&Json>,
-) -> Result<Option<[usize; 2]>, String> {
-    if let Some(size) = arguments
-        .map(|json| json.extents("img_size"))
-        .transpose()?
-        .flatten()
-    {
-        return Ok(Some(size));
+/// Number of prefix tokens with a position embedding: none, the class token, or all.
+fn n_positioned_prefix_tokens(
+    n_positions: usize,
+    n_patches: usize,
+    n_prefix_tokens: usize,
+) -> usize {
+    match n_positions.saturating_sub(n_patches).min(n_prefix_tokens) {
+        n_positioned @ (0 | 1) => n_positioned,
+        _ => n_prefix_tokens,
     }
-    let after_channels = |value: &Value| match value.as_array()?.as_slice() {
-        [_, height, width] => extents(&json!([height, width])),
-        _ => None,
-    };
-    let read = |json: &Json| json.typed("input_size", "channels, height and width", after_channels);
-    Ok(given.map(read).transpose()?.flatten())
 }
 
-/// Side of the square of patches that a table is of, with all tokens before it, the class token or none.
-fn square(n_positions: usize, n_prefix_tokens: usize) -> Option<usize> {
+/// Tensors of a file of timm and the objects of its configuration.
+struct TimmFile<'a> {
+    path: &'a Path,
+    json: Option<&'a Json>,
+    /// Object `model_args` of the configuration.
+    arguments: Option<Json>,
+    /// Object `pretrained_cfg` of the configuration.
+    pretrained_cfg: Option<Json>,
+    tensors: &'a Tensors,
+}
+
+/// Sizes of the projection of patches.
+struct PatchProjection {
+    d_model: usize,
+    n_channels: usize,
+    /// Side of a patch, in pixels.
+    size: usize,
+}
+
+/// Prefix tokens of a model.
+struct PrefixTokens {
+    has_class_token: bool,
+    distillation: Distillation,
+    n_registers: usize,
+}
+
+impl PrefixTokens {
+    /// Number of prefix tokens.
+    fn count(&self) -> usize {
+        usize::from(self.has_class_token)
+            + usize::from(self.distillation != Distillation::None)
+            + self.n_registers
+    }
+}
+
+impl TimmFile<'_> {
+    /// Prefixes a message with the path of the file.
+    fn error(&self, message: &str) -> String {
+        format!("{}: {message}", self.path.display())
+    }
+
+    /// Size of one axis of a tensor; `None` if there is no such tensor or axis.
+    fn dimension(&self, name: &str, axis: usize) -> Option<usize> {
+        self.tensors.get(name)?.shape.get(axis).copied()
+    }
+
+    /// Shape of a tensor that must be present.
+    fn shape(&self, name: &str) -> Result<&[usize], String> {
+        match self.tensors.get(name) {
+            Some(tensor) => Ok(&tensor.shape),
+            None => Err(self.error(&format!(
+                "the tensor {name} is missing, expected the weights of a ViT of timm"
+            ))),
+        }
+    }
+
+    /// String among the arguments of the model; `None` if absent.
+    fn text_argument(&self, key: &str) -> Result<Option<String>, String> {
+        match &self.arguments {
+            Some(json) => json.text(key),
+            None => Ok(None),
+        }
+    }
+
+    /// Checks that the forward pass of the architecture is that of a plain vision transformer.
+    fn check_architecture(&self) -> Result<(), String> {
+        let Some(json) = self.json else {
+            return Ok(());
+        };
+        let architecture = json.required("architecture", json.text("architecture")?)?;
+        let other = OTHER_FORWARD
+            .iter()
+            .find(|part| architecture.contains(*part));
+        match other {
+            None => Ok(()),
+            Some(part) => Err(format!(
+                "{}: architecture is \"{architecture}\", expected a plain ViT, DeiT or DINOv2; architectures with {part} \
+                 have the same tensors but another forward pass",
+                json.file
+            )),
+        }
+    }
+
+    /// Sizes of the projection of patches, from the shape of its kernel.
+    fn patch_projection(&self) -> Result<PatchProjection, String> {
+        let shape = self.shape("patch_embed.proj.weight")?;
+        let &[d_model, n_channels, size, width] = shape else {
+            return Err(self.error(&format!(
+                "patch_embed.proj.weight has the shape {shape:?}, expected the four dimensions of a 2-D convolution"
+            )));
+        };
+        if size != width || size == 0 || d_model == 0 {
+            return Err(self.error(&format!(
+                "patches are {size} by {width} pixels with d_model = {d_model}, expected squares and a positive d_model"
+            )));
+        }
+        Ok(PatchProjection {
+            d_model,
+            n_channels,
+            size,
+        })
+    }
+
+    /// Number of heads: from the configuration, else `fallback`, else that of published models of this width.
+    fn n_heads(&self, d_model: usize, fallback: Option<usize>) -> Result<usize, String> {
+        let configured = match &self.arguments {
+            Some(json) => json.count("num_heads")?,
+            None => None,
+        };
+        let published = || {
+            PUBLISHED_HEADS
+                .iter()
+                .find(|heads| heads.d_model == d_model)
+                .map(|heads| heads.n_heads)
+        };
+        configured.or(fallback).or_else(published).ok_or_else(|| {
+            self.error(&format!(
+                "no file states the number of heads of a ViT with d_model = {d_model}; put timm's config.json beside the \
+                 weights, with `num_heads` among its `model_args`"
+            ))
+        })
+    }
+
+    /// Number of consecutive blocks, counted from block 0.
+    fn n_layers(&self) -> usize {
+        let has_block = |layer: usize| {
+            let prefix = format!("blocks.{layer}.");
+            // Names are sorted, so the first one from the prefix on has it if any has.
+            let first = self.tensors.range(prefix.clone()..).next();
+            first.is_some_and(|(name, _)| name.starts_with(&prefix))
+        };
+        (0..).take_while(|&layer| has_block(layer)).count()
+    }
+
+    /// Prefix tokens, from the tensors that hold them.
+    fn prefix_tokens(&self) -> PrefixTokens {
+        let has = |name| self.tensors.contains_key(name);
+        PrefixTokens {
+            has_class_token: has("cls_token"),
+            distillation: match (has("dist_token"), has("head_dist.weight")) {
+                (true, true) => Distillation::Head,
+                (true, false) => Distillation::Token,
+                (false, _) => Distillation::None,
+            },
+            n_registers: self.dimension("reg_token", 1).unwrap_or(0),
+        }
+    }
+
+    /// Height and width of images: from the configuration, else from a square position embedding.
+    fn image_size(
+        &self,
+        patch_size: usize,
+        n_positions: usize,
+        n_prefix_tokens: usize,
+    ) -> Result<[usize; 2], String> {
+        if let Some(size) = self.configured_image_size()? {
+            return Ok(size);
+        }
+        match side_of_square_grid(n_positions, n_prefix_tokens) {
+            Some(side) => Ok([side * patch_size; 2]),
+            None => Err(self.error(&format!(
+                "pos_embed has {n_positions} positions, which do not form a square grid of patches; put timm's \
+                 config.json beside the weights"
+            ))),
+        }
+    }
+
+    /// Height and width of images in the configuration; `None` if not given.
+    fn configured_image_size(&self) -> Result<Option<[usize; 2]>, String> {
+        if let Some(arguments) = &self.arguments
+            && let Some(size) = arguments.extents("img_size")?
+        {
+            return Ok(Some(size));
+        }
+        let after_channels = |value: &Value| match value.as_array()?.as_slice() {
+            [_, height, width] => extents(&json!([height, width])),
+            _ => None,
+        };
+        match &self.pretrained_cfg {
+            Some(json) => json.typed("input_size", "channels, height and width", after_channels),
+            None => Ok(None),
+        }
+    }
+
+    /// True if the norm follows pooling.
+    fn has_fc_norm(&self) -> bool {
+        self.tensors.contains_key("fc_norm.weight")
+    }
+
+    /// Pooling, from the configuration and the presence of class token and norm.
+    fn pooling(&self, has_class_token: bool) -> Result<Pooling, String> {
+        let pool = match (self.text_argument("global_pool")?, self.json) {
+            (None, Some(json)) => json.text("global_pool")?,
+            (pool, _) => pool,
+        };
+        match (pool.as_deref(), has_class_token, self.has_fc_norm()) {
+            (Some("token") | None, true, false) | (Some("token"), true, true) => Ok(Pooling::Cls),
+            (Some("avg") | None, false, false) => Ok(Pooling::Mean),
+            (Some("avg") | None, has_class_token, true) => {
+                Ok(Pooling::MeanBeforeNorm { has_class_token })
+            }
+            (pool, ..) => Err(self.error(&format!(
+                "global_pool is \"{}\" {} class token, expected \"token\" with one, \"avg\" without one, or \"avg\" \
+                 before the norm",
+                pool.unwrap_or_default(),
+                if has_class_token { "with a" } else { "without a" }
+            ))),
+        }
+    }
+
+    /// Options of the blocks, from the first block and the configuration.
+    fn style(&self) -> Result<BlockStyle, String> {
+        let activation = match self.text_argument("act_layer")?.as_deref() {
+            None | Some("gelu") => Activation::Gelu,
+            Some("gelu_tanh") => Activation::GeluTanh,
+            Some(other) => {
+                return Err(self.error(&format!(
+                    "act_layer is \"{other}\", expected gelu or gelu_tanh"
+                )));
+            }
+        };
+        let d_hidden = self
+            .shape("blocks.0.mlp.fc1.weight")?
+            .first()
+            .copied()
+            .unwrap_or(0);
+        let d_mlp = self
+            .dimension("blocks.0.mlp.fc2.weight", 1)
+            .unwrap_or(d_hidden);
+        // The first layer of a gated MLP is twice as wide as the input of the second.
+        let is_gated = d_hidden == 2 * d_mlp;
+        Ok(BlockStyle::new()
+            .with_d_mlp(Some(d_mlp))
+            .with_layer_scale(
+                self.tensors
+                    .contains_key("blocks.0.ls1.gamma")
+                    .then_some(1.0),
+            )
+            .with_activation(if is_gated {
+                Activation::SwiGlu
+            } else {
+                activation
+            }))
+    }
+}
+
+/// Side of the square grid of patches of a position embedding; `None` if there is no such grid.
+///
+/// The embedding may include all prefix tokens, only the class token, or none.
+fn side_of_square_grid(n_positions: usize, n_prefix_tokens: usize) -> Option<usize> {
     [n_prefix_tokens, 1, 0].into_iter().find_map(|n_before| {
         let n_patches = n_positions.checked_sub(n_before)?;
         let side = n_patches.isqrt();
@@ -254,113 +394,151 @@ fn square(n_positions: usize, n_prefix_tokens: usize) -> Option<usize> {
     })
 }
 
-/// Names of the classes.
-pub(super) fn labels(json: &Json) -> Option<Vec<String>> {
-    let given = json.inner("pretrained_cfg");
-    let names = json
-        .get("label_names")
-        .or_else(|| given.as_ref()?.get("label_names"))?;
-    names
+/// Names of the classes; `None` if the configuration does not state them.
+pub(super) fn class_names(json: &Json) -> Option<Vec<String>> {
+    let pretrained_cfg = json.inner("pretrained_cfg");
+    json.get("label_names")
+        .or_else(|| pretrained_cfg.as_ref()?.get("label_names"))?
         .as_array()?
         .iter()
         .map(|name| name.as_str().map(str::to_owned))
         .collect()
 }
 
-/// The configuration that was read, or none, changed to what the model is now.
+/// Contents of `config.json`: those of the file that was read, if any, with the values of the current model.
 pub(super) fn config_json(
     original: Option<&Json>,
     layout: &Layout,
     preprocessing: &Preprocessing,
-    labels: Option<&[String]>,
+    class_names: Option<&[String]>,
 ) -> Value {
     let NetworkConfig::Vit(config) = &layout.config else {
         unreachable!("timm's models are of images");
     };
-    let mut object = original.map(|json| json.object.clone()).unwrap_or_default();
-    let n_classes = if layout.has_head { config.n_classes } else { 0 };
     let inner = |key| {
         original
             .and_then(|json| json.inner(key))
             .map(|json| json.object)
+            .unwrap_or_default()
     };
-    let mut arguments = inner("model_args").unwrap_or_default();
-    let mut argument = |key: &str, value: Value| arguments.insert(key.to_owned(), value);
-    let style = config.style;
-    let is_gated = style.activation == Activation::SwiGlu;
-    let d_mlp = style.d_mlp.unwrap_or(config.mlp_ratio * config.d_model);
-    let d_hidden = if is_gated { 2 * d_mlp } else { d_mlp };
-    argument("img_size", json!(config.image_size));
-    argument("patch_size", json!(config.patch_size));
-    argument("in_chans", json!(config.n_channels));
-    argument("num_classes", json!(n_classes));
-    argument("embed_dim", json!(config.d_model));
-    argument("depth", json!(config.n_layers));
-    argument("num_heads", json!(config.n_heads));
-    argument("mlp_ratio", json!(d_hidden as f64 / config.d_model as f64));
-    argument("qkv_bias", json!(true));
-    argument("reg_tokens", json!(config.n_registers));
-    argument("no_embed_class", json!(layout.n_positioned == 0));
-    let pool = match config.pooling {
-        Pooling::Cls | Pooling::ClsAndMean => "token",
-        Pooling::Mean | Pooling::MeanBeforeNorm { .. } => "avg",
-    };
-    argument("global_pool", json!(pool));
-    argument("fc_norm", json!(layout.norm.as_deref() == Some("fc_norm")));
-    if let Some(value) = style.layer_scale {
-        argument("init_values", json!(value));
-    }
-    let is_distilled = config.distillation != Distillation::None;
-    if !is_distilled {
-        argument("class_token", json!(config.pooling.has_class_token()));
-    }
-    if style.activation == Activation::GeluTanh {
-        argument("act_layer", json!("gelu_tanh"));
-    }
-    let mut given = inner("pretrained_cfg").unwrap_or_default();
-    let [height, width] = config.image_size;
-    preprocessing.write_timm(&mut given);
-    given.insert(
-        "input_size".into(),
-        json!([config.n_channels, height, width]),
-    );
-    given.insert("num_classes".into(), json!(n_classes));
-    if given.get("first_conv").is_none() {
-        given.insert("first_conv".into(), json!("patch_embed.proj"));
-        given.insert(
-            "classifier".into(),
-            match is_distilled {
-                true => json!(["head", "head_dist"]),
-                false => json!("head"),
-            },
-        );
-    }
+    let arguments = model_arguments(inner("model_args"), layout, config);
+    let pretrained_cfg =
+        pretrained_settings(inner("pretrained_cfg"), layout, config, preprocessing);
+    let mut object = original.map(|json| json.object.clone()).unwrap_or_default();
     if original.is_none() {
-        object.insert(
-            "architecture".into(),
-            json!(match (is_distilled, is_gated) {
-                (true, _) => "deit_base_distilled_patch16_224",
-                (false, true) => "vit_giant_patch14_dinov2",
-                (false, false) => "vit_base_patch16_224",
-            }),
-        );
+        // Any architecture of the same kind will do: all sizes are among the arguments.
+        let is_gated = config.style.activation == Activation::SwiGlu;
+        let architecture = match (is_distilled(config), is_gated) {
+            (true, _) => "deit_base_distilled_patch16_224",
+            (false, true) => "vit_giant_patch14_dinov2",
+            (false, false) => "vit_base_patch16_224",
+        };
+        object.insert("architecture".into(), json!(architecture));
     }
-    object.insert("num_classes".into(), json!(n_classes));
-    object.insert("num_features".into(), json!(config.d_model));
-    object.insert("global_pool".into(), json!(pool));
-    object.insert("model_args".into(), Value::Object(arguments));
-    object.insert("pretrained_cfg".into(), Value::Object(given));
-    if let Some(labels) = labels {
-        object.insert("label_names".into(), json!(labels));
+    for (key, value) in [
+        ("num_classes", json!(n_exported_classes(layout, config))),
+        ("num_features", json!(config.d_model)),
+        ("global_pool", json!(global_pool(config.pooling))),
+        ("model_args", Value::Object(arguments)),
+        ("pretrained_cfg", Value::Object(pretrained_cfg)),
+    ] {
+        object.insert(key.into(), value);
+    }
+    if let Some(names) = class_names {
+        object.insert("label_names".into(), json!(names));
     }
     Value::Object(object)
 }
 
-/// The identity, for a model whose file has no classifier: its output is what one would look at.
-pub(super) fn identity(width: usize) -> HostTensor {
-    let values = (0..width * width).map(|place| f32::from(u8::from(place % (width + 1) == 0)));
-    HostTensor {
-        shape: vec![width, width],
-        values: values.collect(),
+/// Sets the arguments with which timm creates the model, `model_args`.
+fn model_arguments(
+    mut arguments: Map<String, Value>,
+    layout: &Layout,
+    config: &VitConfig,
+) -> Map<String, Value> {
+    let style = config.style;
+    let d_mlp = style.d_mlp.unwrap_or(config.mlp_ratio * config.d_model);
+    // timm counts the gate of a SwiGLU as part of the hidden layer.
+    let d_hidden = match style.activation {
+        Activation::SwiGlu => 2 * d_mlp,
+        Activation::Gelu | Activation::GeluTanh => d_mlp,
+    };
+    let has_fc_norm = layout.norm.as_deref() == Some("fc_norm");
+    for (key, value) in [
+        ("img_size", json!(config.image_size)),
+        ("patch_size", json!(config.patch_size)),
+        ("in_chans", json!(config.n_channels)),
+        ("num_classes", json!(n_exported_classes(layout, config))),
+        ("embed_dim", json!(config.d_model)),
+        ("depth", json!(config.n_layers)),
+        ("num_heads", json!(config.n_heads)),
+        ("mlp_ratio", json!(d_hidden as f64 / config.d_model as f64)),
+        ("qkv_bias", json!(true)),
+        ("reg_tokens", json!(config.n_registers)),
+        (
+            "no_embed_class",
+            json!(layout.n_positioned_prefix_tokens == 0),
+        ),
+        ("global_pool", json!(global_pool(config.pooling))),
+        ("fc_norm", json!(has_fc_norm)),
+    ] {
+        arguments.insert(key.to_owned(), value);
     }
+    if let Some(value) = style.layer_scale {
+        arguments.insert("init_values".into(), json!(value));
+    }
+    // The distilled architecture of timm always has a class token and takes no such argument.
+    if !is_distilled(config) {
+        let has_class_token = config.pooling.has_class_token();
+        arguments.insert("class_token".into(), json!(has_class_token));
+    }
+    if style.activation == Activation::GeluTanh {
+        arguments.insert("act_layer".into(), json!("gelu_tanh"));
+    }
+    arguments
+}
+
+/// Sets preprocessing, classes and the names of first and last layer, `pretrained_cfg`.
+fn pretrained_settings(
+    mut settings: Map<String, Value>,
+    layout: &Layout,
+    config: &VitConfig,
+    preprocessing: &Preprocessing,
+) -> Map<String, Value> {
+    let [height, width] = config.image_size;
+    let n_classes = n_exported_classes(layout, config);
+    preprocessing.write_timm(&mut settings);
+    settings.insert(
+        "input_size".into(),
+        json!([config.n_channels, height, width]),
+    );
+    settings.insert("num_classes".into(), json!(n_classes));
+    if settings.get("first_conv").is_none() {
+        let classifier = if is_distilled(config) {
+            json!(["head", "head_dist"])
+        } else {
+            json!("head")
+        };
+        settings.insert("first_conv".into(), json!("patch_embed.proj"));
+        settings.insert("classifier".into(), classifier);
+    }
+    settings
+}
+
+/// Number of classes in timm, where a model without a classifier has 0.
+fn n_exported_classes(layout: &Layout, config: &VitConfig) -> usize {
+    if layout.has_head { config.n_classes } else { 0 }
+}
+
+/// Name of a pooling in timm.
+fn global_pool(pooling: Pooling) -> &'static str {
+    match pooling {
+        Pooling::Cls | Pooling::ClsAndMean => "token",
+        Pooling::Mean | Pooling::MeanBeforeNorm { .. } => "avg",
+    }
+}
+
+/// True if the model has a distillation token.
+fn is_distilled(config: &VitConfig) -> bool {
+    config.distillation != Distillation::None
 }

@@ -1,16 +1,23 @@
-//! Adam with decoupled weight decay, in one pass.
+//! AdamW optimiser in one pass over each parameter.
 
 use burn::optim::{AdamWConfig, AdamWState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
-/// AdamW: adaptive moments, and weight decay apart from the gradient.
+/// AdamW optimiser: Adam with decoupled weight decay.
 ///
-/// The state, and the numbers up to rounding, are those of Burn's own `AdamW`.
+/// ```text
+/// m <- beta_1 m + (1 - beta_1) g
+/// v <- beta_2 v + (1 - beta_2) g^2
+/// x <- (1 - lr weight_decay) x - lr m' / (sqrt(v') + epsilon)
+/// m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t)      at step t = 1, 2, ...
+/// ```
+///
+/// The state is that of Burn's own `AdamW`, and so are the numbers up to rounding.
 ///
 /// # Cost
 ///
-/// On the CPU backend in single precision one vectorised, parallel pass over each parameter, in place
-/// where nothing else holds it; elsewhere Burn's own operations, some ten passes.
+/// On the CPU backend in single precision one vectorised, parallel pass over each parameter, in place unless
+/// something else holds it; elsewhere Burn's own operations, about ten passes.
 ///
 /// # Source
 ///
@@ -32,25 +39,25 @@ use burn::tensor::{Device, Tensor};
 /// let loss = layer.forward(Tensor::<2>::ones([1, 1], &device)).sum();
 /// let gradients = GradientsParams::from_grads(loss.backward(), &layer);
 /// let layer = optimizer.step(0.5, layer, gradients);
-/// // The first step is as long as the learning rate.
+/// // The length of the first step is the learning rate.
 /// let moved = layer.weight.val().into_scalar::<f32>() - before;
 /// assert!((moved + 0.5).abs() < 1e-5);
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
-    /// Decay of the mean of gradients.
+    /// Decay rate of the mean gradient, 0 to 1.
     pub beta_1: f32,
-    /// Decay of the mean of their squares.
+    /// Decay rate of the mean squared gradient, 0 to 1.
     pub beta_2: f32,
-    /// Added to the root of the mean square.
+    /// Number added to the root of the mean square, against division by 0.
     pub epsilon: f32,
-    /// Share of a parameter that a step at learning rate 1 takes off it.
+    /// Fraction of a parameter by which a step at learning rate 1 shrinks it.
     pub weight_decay: f32,
 }
 
 impl Default for AdamW {
-    /// Those of the paper, with the decay of PyTorch.
+    /// Returns the parameters of the paper, with PyTorch's default weight decay of 0.01.
     fn default() -> Self {
         Self {
             beta_1: 0.9,
@@ -99,30 +106,33 @@ mod on_flex {
     use rayon::prelude::*;
 
     use super::AdamW;
-    use crate::nn::fused::node::{Host, Input, contiguous, values};
+    use crate::nn::fused::node::{HostTensor, Input, contiguous, values};
 
-    /// Entries per task.
+    /// Number of values per task: 32 KiB of each of the four arrays.
     const BLOCK: usize = 1 << 13;
 
-    /// Whether all of it lies on the CPU backend in single precision.
+    /// True if all tensors are in single precision on the CPU backend.
     pub(super) fn holds<const D: usize>(
         tensor: &Tensor<D>,
         gradient: &Tensor<D>,
         state: Option<&AdamWState<D>>,
     ) -> bool {
         let moments = state.map(|state| [&state.momentum.moment_1, &state.momentum.moment_2]);
-        let all = [tensor, gradient].into_iter();
-        let mut all = all.chain(moments.into_iter().flatten());
-        all.all(|tensor| matches!(Input::of(tensor.clone()), Some(Input::Constant(_))))
+        [tensor, gradient]
+            .into_iter()
+            .chain(moments.into_iter().flatten())
+            .all(|tensor| matches!(Input::from_tensor(tensor.clone()), Some(Input::Constant(_))))
     }
 
-    fn host<const D: usize>(tensor: Tensor<D>) -> Host {
-        match Input::of(tensor) {
+    /// Takes a tensor from the CPU backend, with contiguous values.
+    fn into_host_tensor<const D: usize>(tensor: Tensor<D>) -> HostTensor {
+        match Input::from_tensor(tensor) {
             Some(Input::Constant(tensor)) => contiguous(tensor),
-            _ => unreachable!("looked at before"),
+            _ => unreachable!("`holds` has checked that the tensor is on the CPU backend"),
         }
     }
 
+    /// Updates the parameters and the state by one step.
     pub(super) fn step<const D: usize>(
         optimizer: &AdamW,
         lr: f64,
@@ -140,9 +150,11 @@ mod on_flex {
             },
         };
         momentum.time += 1;
-        let mut parameters = host(parameters);
-        let gradient = host(gradient);
-        let [mut first, mut second] = [momentum.moment_1, momentum.moment_2].map(host);
+        let mut parameters = into_host_tensor(parameters);
+        let gradient = into_host_tensor(gradient);
+        let mut first = into_host_tensor(momentum.moment_1);
+        let mut second = into_host_tensor(momentum.moment_2);
+        // Far beyond this number of steps the corrections are 1 anyway.
         let steps = i32::try_from(momentum.time).unwrap_or(i32::MAX);
         let length = values(&gradient).len();
         let pass = |parameters, first, second, gradient| Pass {
@@ -157,14 +169,15 @@ mod on_flex {
             second,
             gradient,
         };
-        // Copies only what something else holds too.
-        let blocks = parameters.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK);
-        let blocks = blocks.zip(first.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK));
-        let blocks = blocks.zip(second.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK));
-        let blocks = blocks.zip(values(&gradient).par_chunks(BLOCK));
-        blocks.for_each(|(((parameters, first), second), gradient)| {
-            Arch::new().dispatch(pass(parameters, first, second, gradient));
-        });
+        // `storage_mut` copies only if something else holds the tensor. Storage may be longer than the tensor.
+        parameters.storage_mut::<f32>()[..length]
+            .par_chunks_mut(BLOCK)
+            .zip(first.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK))
+            .zip(second.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK))
+            .zip(values(&gradient).par_chunks(BLOCK))
+            .for_each(|(((parameters, first), second), gradient)| {
+                Arch::new().dispatch(pass(parameters, first, second, gradient));
+            });
         momentum.moment_1 = Tensor::from_primitive::<Flex>(first);
         momentum.moment_2 = Tensor::from_primitive::<Flex>(second);
         (
@@ -173,11 +186,14 @@ mod on_flex {
         )
     }
 
+    /// Update of one block of values.
     struct Pass<'a> {
+        /// Decay rates of the first and of the second moment.
         beta: [f32; 2],
+        /// Factors that correct the bias of the first and of the second moment.
         correction: [f32; 2],
         epsilon: f32,
-        /// Share of a parameter that the decay leaves.
+        /// Factor of a parameter by weight decay: `1 - lr * weight_decay`.
         kept: f32,
         lr: f32,
         parameters: &'a mut [f32],
@@ -196,11 +212,12 @@ mod on_flex {
             let [keep_1, keep_2] = self.beta.map(splat);
             let [add_1, add_2] = self.beta.map(|beta| splat(1.0 - beta));
             let [correct_1, correct_2] = self.correction.map(splat);
-            let moments = self
+            let inputs = self
                 .first
                 .chunks_mut(lanes)
-                .zip(self.second.chunks_mut(lanes));
-            let inputs = moments.zip(self.gradient.chunks(lanes));
+                .zip(self.second.chunks_mut(lanes))
+                .zip(self.gradient.chunks(lanes));
+            // In the tail, partial loads fill up with zeros and partial stores drop what lies beyond it.
             for (parameters, ((first, second), gradient)) in
                 self.parameters.chunks_mut(lanes).zip(inputs)
             {

@@ -1,4 +1,4 @@
-//! Attention whose weights come back.
+//! Attention that also returns its weights.
 
 #[cfg(feature = "flex")]
 mod on_flex;
@@ -6,7 +6,7 @@ mod on_flex;
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
-/// What [`attention`] returns.
+/// Output of [`attention`]: the mixed values and the attention weights.
 ///
 /// # Example
 ///
@@ -22,32 +22,37 @@ use burn::tensor::activation::softmax;
 /// ```
 #[derive(Debug, Clone)]
 pub struct MixedTokens {
-    /// The values mixed by the weights, heads side by side: `[batch_size, n_tokens, d_model]`.
+    /// Values mixed by the weights, heads side by side: `[batch_size, n_tokens, d_model]`.
     pub mixed: Tensor<3>,
-    /// The weights, rows summing to one: `[batch_size, n_heads, n_tokens, n_tokens]`.
+    /// Attention weights before `drop`: `[batch_size, n_heads, n_tokens, n_tokens]`, rows sum to one.
     pub weights: Tensor<4>,
 }
 
-/// `softmax(q k^T / sqrt(d_head)) v` of every head, and the weights themselves.
+/// Computes scaled dot-product attention of every head, and returns the attention weights too.
 ///
-/// `drop` changes the weights that mix the values, as dropout does; those that are returned are as the
-/// softmax left them. Where `mask` is true a token does not look; a token that may look nowhere has
-/// weights 0.
+/// ```text
+/// weights = softmax(q k^T / sqrt(d_head))
+/// mixed   = drop(weights) v
+/// ```
+///
+/// `drop` is dropout, or any other change of the weights that mix the values; the weights that are returned
+/// are those of the softmax. A token does not attend to tokens for which `mask` is true; a token that may
+/// attend to none has weights 0.
 ///
 /// # Shapes
 ///
-/// - `qkv`: `[batch_size, n_tokens, 3 * d_model]`: queries, keys, values, each with its heads side by
-///   side
+/// - `qkv`: `[batch_size, n_tokens, 3 * d_model]`: queries, then keys, then values, each with its heads side
+///   by side
 /// - `mask`: `[batch_size or 1, n_heads or 1, n_tokens or 1, n_tokens]`
 ///
 /// # Gradient
 ///
-/// In `qkv`, through the mixed tokens, the weights or both.
+/// In `qkv`, through the mixed values, the weights or both.
 ///
 /// # Cost
 ///
-/// O(batch_size n_tokens^2 d_model). On the CPU backend in single precision two nodes of the graph that
-/// work on images and heads in parallel; elsewhere Burn's own operations.
+/// O(batch_size n_tokens^2 d_model). On the CPU backend in single precision there are two nodes of the graph,
+/// which work on images and heads in parallel; elsewhere Burn's own operations run.
 ///
 /// # Panics
 ///
@@ -66,7 +71,7 @@ pub struct MixedTokens {
 ///
 /// let device = Device::flex();
 /// let qkv = Tensor::<3>::ones([1, 2, 6], &device);
-/// // The first token does not see the second.
+/// // The first token does not attend to the second.
 /// let mask = Tensor::<2, Int>::from_ints([[0, 1], [0, 0]], &device).equal_elem(1);
 /// let weights = attention(qkv, 2, Some(mask.unsqueeze()), |weights| weights).weights;
 /// let first_head = weights.slice([0..1, 0..1]).into_data().try_into_vec::<f32>().unwrap();
@@ -82,22 +87,23 @@ pub fn attention(
     let [batch_size, n_tokens, width] = qkv.dims();
     assert!(
         n_heads > 0 && width.is_multiple_of(3 * n_heads),
-        "attention: {width} values per token are no queries, keys and values of {n_heads} heads"
+        "attention: {width} values per token cannot be divided into queries, keys and values of {n_heads} heads"
     );
     if let Some(mask) = &mask {
         let dims = mask.dims();
-        let fits = |(found, full): (usize, usize)| found == full || found == 1;
+        // Every dimension but the last may be 1, which stands for all images, heads or tokens.
+        let fits = |(actual, full): (usize, usize)| actual == full || actual == 1;
         let full = [batch_size, n_heads, n_tokens];
         assert!(
             dims[3] == n_tokens && dims.into_iter().zip(full).all(fits),
-            "attention: a mask of shape {dims:?} for weights of shape \
-             {:?}",
+            "attention: the mask has shape {dims:?}, which does not fit weights of shape {:?}",
             [batch_size, n_heads, n_tokens, n_tokens]
         );
     }
     #[cfg(feature = "flex")]
     if let Some(weights) = on_flex::weights(&qkv, n_heads, mask.as_ref()) {
         let dropped = drop(weights.clone());
+        // `drop` may return a tensor that the node does not accept.
         let mixed = match on_flex::mix(&dropped, &qkv) {
             Some(mixed) => mixed,
             None => mix(dropped, qkv),
@@ -111,7 +117,7 @@ pub fn attention(
     }
 }
 
-/// Queries, keys or values: `[batch_size, n_heads, n_tokens, d_head]`.
+/// Returns queries (0), keys (1) or values (2): `[batch_size, n_heads, n_tokens, d_head]`.
 fn part(qkv: &Tensor<3>, n_heads: usize, index: usize) -> Tensor<4> {
     let [batch_size, n_tokens, width] = qkv.dims();
     let d_model = width / 3;
@@ -121,7 +127,7 @@ fn part(qkv: &Tensor<3>, n_heads: usize, index: usize) -> Tensor<4> {
         .swap_dims(1, 2)
 }
 
-/// The weights in Burn's operations.
+/// Computes the weights with Burn's operations.
 fn weights(qkv: Tensor<3>, n_heads: usize, mask: Option<Tensor<4, Bool>>) -> Tensor<4> {
     let d_head = qkv.dims()[2] / (3 * n_heads);
     let query = part(&qkv, n_heads, 0) * (d_head as f64).powf(-0.5);
@@ -129,7 +135,7 @@ fn weights(qkv: Tensor<3>, n_heads: usize, mask: Option<Tensor<4, Bool>>) -> Ten
     let Some(mask) = mask else {
         return softmax(scores, 3);
     };
-    // Finite in place of infinite: a row that looks nowhere has no NaN in its gradient.
+    // The least finite number instead of minus infinity: a fully masked row would get NaN gradients.
     let least = scores
         .dtype()
         .finfo()
@@ -138,7 +144,7 @@ fn weights(qkv: Tensor<3>, n_heads: usize, mask: Option<Tensor<4, Bool>>) -> Ten
     softmax(scores.mask_fill(mask.clone(), least), 3).mask_fill(mask, 0.0)
 }
 
-/// The mixing in Burn's operations.
+/// Mixes the values with Burn's operations.
 fn mix(weights: Tensor<4>, qkv: Tensor<3>) -> Tensor<3> {
     let [batch_size, n_heads, n_tokens, _] = weights.dims();
     let mixed = weights.matmul(part(&qkv, n_heads, 2));

@@ -1,9 +1,9 @@
-//! The Gaussian error linear unit.
+//! Gaussian error linear unit (GELU), exact or with a hyperbolic tangent.
 
 use burn::prelude::*;
 use burn::tensor::activation;
 
-/// The form of a [`gelu`].
+/// Formula of a [`gelu`]: exact, or approximated with a hyperbolic tangent.
 ///
 /// # Example
 ///
@@ -20,17 +20,17 @@ use burn::tensor::activation;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gelu {
-    /// `x Phi(x)`, with the distribution function of the standard normal.
+    /// Exact GELU: `x Phi(x)`, with `Phi` the distribution function of the standard normal distribution.
     Erf,
-    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+    /// Approximate GELU: `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
     Tanh,
 }
 
-/// The Gaussian error linear unit of every entry.
+/// Applies the Gaussian error linear unit to every entry.
 ///
 /// # Gradient
 ///
-/// That of the same formula.
+/// Derivative of the same formula.
 ///
 /// # Cost
 ///
@@ -58,11 +58,11 @@ pub fn gelu<const D: usize>(x: Tensor<D>, form: Gelu) -> Tensor<D> {
     if let Some(output) = on_flex::gelu(&x, form) {
         return output;
     }
-    of_tensors(x, form)
+    with_burn_operations(x, form)
 }
 
-/// The same in Burn's operations.
-fn of_tensors<const D: usize>(x: Tensor<D>, form: Gelu) -> Tensor<D> {
+/// Does the same with Burn's operations.
+fn with_burn_operations<const D: usize>(x: Tensor<D>, form: Gelu) -> Tensor<D> {
     match form {
         Gelu::Erf => activation::gelu(x),
         Gelu::Tanh => activation::gelu_approximate(x),
@@ -76,24 +76,27 @@ mod on_flex {
 
     use super::Gelu;
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host_like, in_blocks, values,
+        HostTensor, Input, Operation, apply, contiguous, host_tensor_like, in_blocks, values,
     };
     use crate::nn::fused::simd::{erf, exp_of_negative};
 
-    /// Entries per task.
+    /// Number of values per task: 32 KiB, enough work to outweigh the cost of a task.
     const BLOCK: usize = 1 << 13;
 
+    /// Applies the function as one node of the graph; `None` if it has to run on Burn's operations.
     pub(super) fn gelu<const D: usize>(x: &Tensor<D>, form: Gelu) -> Option<Tensor<D>> {
-        apply(form, [Input::of(x.clone())?])
+        apply(form, [Input::from_tensor(x.clone())?])
     }
 
     impl Operation<1> for Gelu {
-        type Saved = Host;
+        /// The input: the derivative is cheaper to compute from it than to store.
+        type Saved = HostTensor;
 
-        fn forward(&self, [x]: [Host; 1]) -> (Host, Host) {
+        fn forward(&self, [x]: [HostTensor; 1]) -> (HostTensor, HostTensor) {
             let x = contiguous(x);
             let numbers = values(&x);
             let output = in_blocks(numbers.len(), BLOCK, |block, output| {
+                // Zeroing a block that stays in the cache is cheap, and spares an unsafe write.
                 let output = output.zeroed();
                 Arch::new().dispatch(Pass {
                     form: *self,
@@ -103,10 +106,15 @@ mod on_flex {
                 });
                 output
             });
-            (host_like(output, &x), x)
+            (host_tensor_like(output, &x), x)
         }
 
-        fn backward(&self, x: Host, gradient: Host, _is_wanted: [bool; 1]) -> [Option<Host>; 1] {
+        fn backward(
+            &self,
+            x: HostTensor,
+            gradient: HostTensor,
+            _is_wanted: [bool; 1],
+        ) -> [Option<HostTensor>; 1] {
             let gradient = contiguous(gradient);
             let (numbers, slopes) = (values(&x), values(&gradient));
             let output = in_blocks(numbers.len(), BLOCK, |block, output| {
@@ -119,11 +127,11 @@ mod on_flex {
                 });
                 output
             });
-            [Some(host_like(output, &x))]
+            [Some(host_tensor_like(output, &x))]
         }
     }
 
-    /// Values, or gradients where a gradient is given.
+    /// One pass over a block: values, or gradients where the gradient of the output is given.
     struct Pass<'a> {
         form: Gelu,
         x: &'a [f32],
@@ -136,13 +144,15 @@ mod on_flex {
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
+            // The last chunk may be shorter than a vector: partial loads fill it with zeros, and partial
+            // stores write only the part that exists.
             let outputs = self.output.chunks_mut(S::F32_LANES);
             let inputs = self.x.chunks(S::F32_LANES);
             match self.gradient {
                 None => outputs.zip(inputs).for_each(|(output, x)| {
                     let x = simd.partial_load_f32s(x);
-                    let share = share(simd, x, self.form);
-                    simd.partial_store_f32s(output, simd.mul_f32s(x, share));
+                    let factor = factor(simd, x, self.form);
+                    simd.partial_store_f32s(output, simd.mul_f32s(x, factor));
                 }),
                 Some(gradient) => {
                     let inputs = inputs.zip(gradient.chunks(S::F32_LANES));
@@ -156,9 +166,9 @@ mod on_flex {
         }
     }
 
-    /// The share of `x` that passes.
+    /// Factor of `x` in the output: `Phi(x)` or its approximation, 0 to 1.
     #[inline(always)]
-    fn share<S: Simd>(simd: S, x: S::f32s, form: Gelu) -> S::f32s {
+    fn factor<S: Simd>(simd: S, x: S::f32s, form: Gelu) -> S::f32s {
         let half = simd.splat_f32s(0.5);
         let odd = match form {
             Gelu::Erf => erf(
@@ -170,36 +180,39 @@ mod on_flex {
         simd.mul_add_f32s(odd, half, half)
     }
 
-    /// The derivative of `x share(x)`.
+    /// Derivative of the output: `factor(x) + x factor'(x)`.
     #[inline(always)]
     fn slope<S: Simd>(simd: S, x: S::f32s, form: Gelu) -> S::f32s {
         const FRAC_1_SQRT_TAU: f32 = 0.398_942_3;
-        let share = share(simd, x, form);
+        let factor = factor(simd, x, form);
         let square = simd.mul_f32s(x, x);
-        let of_share = match form {
+        let factor_slope = match form {
             Gelu::Erf => {
+                // The density of the standard normal distribution, exp(-x^2 / 2) / sqrt(2 pi).
                 let exponent = simd.mul_f32s(square, simd.splat_f32s(-0.5));
                 let density = exp_of_negative(simd, exponent);
                 simd.mul_f32s(density, simd.splat_f32s(FRAC_1_SQRT_TAU))
             }
             Gelu::Tanh => {
-                // d tanh(u) / 2 = (1 - tanh(u)^2) / 2 du = 2 share (1 - share) du.
-                let of_inner = simd.mul_add_f32s(
+                // With f = (1 + tanh(u)) / 2: df/dx = (1 - tanh(u)^2) / 2 du/dx = 2 f (1 - f) du/dx.
+                let inner_slope = simd.mul_add_f32s(
                     square,
                     simd.splat_f32s(3.0 * CUBE * SLOPE),
                     simd.splat_f32s(SLOPE),
                 );
-                let variance = simd.sub_f32s(share, simd.mul_f32s(share, share));
-                simd.mul_f32s(simd.add_f32s(variance, variance), of_inner)
+                let variance = simd.sub_f32s(factor, simd.mul_f32s(factor, factor));
+                simd.mul_f32s(simd.add_f32s(variance, variance), inner_slope)
             }
         };
-        simd.mul_add_f32s(x, of_share, share)
+        simd.mul_add_f32s(x, factor_slope, factor)
     }
 
-    /// sqrt(2 / pi).
+    /// Slope of the argument of the hyperbolic tangent at 0: `sqrt(2 / pi)`.
     const SLOPE: f32 = 0.797_884_6;
+    /// Coefficient of `x^3` in the argument of the hyperbolic tangent.
     const CUBE: f32 = 0.044_715;
 
+    /// Argument of the hyperbolic tangent: `sqrt(2 / pi) (x + 0.044715 x^3)`.
     #[inline(always)]
     fn inner<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
         let square = simd.mul_f32s(x, x);
@@ -211,9 +224,11 @@ mod on_flex {
         simd.mul_f32s(x, factor)
     }
 
+    /// Hyperbolic tangent: `sign(u) (1 - exp(-2 |u|)) / (1 + exp(-2 |u|))`.
     #[inline(always)]
     fn tanh<S: Simd>(simd: S, u: S::f32s) -> S::f32s {
         let one = simd.splat_f32s(1.0);
+        // With the absolute value the exponential cannot overflow.
         let size = simd.abs_f32s(u);
         let decay = exp_of_negative(simd, simd.mul_f32s(size, simd.splat_f32s(-2.0)));
         let value = simd.div_f32s(simd.sub_f32s(one, decay), simd.add_f32s(one, decay));

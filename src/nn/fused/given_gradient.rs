@@ -1,14 +1,16 @@
-//! Scalars whose gradient is known beforehand.
+//! Numbers whose gradient is computed outside of the graph.
 
 use burn::prelude::*;
 
-/// The value, with the derivatives of `linear`: their difference is exactly zero and keeps the
-/// graph, where adding the value to the sum itself would cancel digits.
+/// Returns a number with the given value and the derivatives of `linear`: `[1]`.
+///
+/// `linear - detach(linear)` is exactly 0 and keeps the graph. Adding `value - linear` instead would lose
+/// digits to cancellation.
 pub(in crate::nn) fn linearised(linear: Tensor<1>, value: f64) -> Tensor<1> {
     linear.clone() - linear.detach() + value
 }
 
-/// A scalar of this value whose gradient in `x` is the given one, of the same shape.
+/// Returns a number with the given value and the given gradient in `x`, which has the shape of `x`: `[1]`.
 pub(in crate::nn) fn with_gradient<const D: usize>(
     x: &Tensor<D>,
     value: f64,
@@ -18,11 +20,15 @@ pub(in crate::nn) fn with_gradient<const D: usize>(
     if let Some(input) = on_flex::input(x) {
         return on_flex::with_gradient(input, value, gradient);
     }
-    of_tensors(x, value, gradient)
+    with_burn_operations(x, value, gradient)
 }
 
-/// The same in Burn's operations.
-fn of_tensors<const D: usize>(x: &Tensor<D>, value: f64, gradient: TensorData) -> Tensor<1> {
+/// Does the same with Burn's operations.
+fn with_burn_operations<const D: usize>(
+    x: &Tensor<D>,
+    value: f64,
+    gradient: TensorData,
+) -> Tensor<1> {
     let constant = Tensor::<D>::from_data(gradient, (&x.device(), x.dtype()));
     linearised((x.clone() * constant).sum(), value)
 }
@@ -32,38 +38,47 @@ mod on_flex {
     use burn::tensor::{Tensor, TensorData};
 
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
+        HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
+        values,
     };
 
-    /// Entries per task.
+    /// Number of values per task: 32 KiB, enough work to outweigh the cost of a task.
     const BLOCK: usize = 1 << 13;
 
+    /// Returns the input of the node; `None` if the operation has to run on Burn's operations.
     pub(super) fn input<const D: usize>(x: &Tensor<D>) -> Option<Input> {
-        Input::of(x.clone())
+        Input::from_tensor(x.clone())
     }
 
+    /// Records the number as one node of the graph.
     pub(super) fn with_gradient(input: Input, value: f64, gradient: TensorData) -> Tensor<1> {
-        let gradient = Host::from_data(gradient);
+        let gradient = HostTensor::from_data(gradient);
         let value = value as f32;
-        apply(GivenGradient { value, gradient }, [input]).expect("one input is of one kind")
+        apply(GivenGradient { value, gradient }, [input]).expect("a single input is tracked or not")
     }
 
+    /// Operation with a constant value and a constant gradient.
     #[derive(Debug, Clone)]
     struct GivenGradient {
         value: f32,
-        gradient: Host,
+        gradient: HostTensor,
     }
 
     impl Operation<1> for GivenGradient {
         type Saved = ();
 
-        fn forward(&self, _: [Host; 1]) -> (Host, ()) {
-            (host(vec![self.value], [1]), ())
+        fn forward(&self, _: [HostTensor; 1]) -> (HostTensor, ()) {
+            (host_tensor(vec![self.value], [1]), ())
         }
 
-        fn backward(&self, (): (), upstream: Host, _is_wanted: [bool; 1]) -> [Option<Host>; 1] {
+        fn backward(
+            &self,
+            (): (),
+            upstream: HostTensor,
+            _is_wanted: [bool; 1],
+        ) -> [Option<HostTensor>; 1] {
             let upstream = values(&contiguous(upstream))[0];
-            // That of a term of a sum of losses.
+            // The usual case, a summand of the loss: the gradient is passed on without a copy.
             if upstream == 1.0 {
                 return [Some(self.gradient.clone())];
             }
@@ -75,7 +90,7 @@ mod on_flex {
                 }
                 output
             });
-            [Some(host_like(scaled, &self.gradient))]
+            [Some(host_tensor_like(scaled, &self.gradient))]
         }
     }
 }

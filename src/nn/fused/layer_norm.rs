@@ -1,11 +1,14 @@
-//! Layer normalisation.
+//! Layer normalisation of the last dimension of a tensor.
 
 use burn::prelude::*;
 
-/// Shifts and scales every vector of the last dimension to mean 0 and variance 1, then by `gamma` and
-/// `beta`.
+/// Applies layer normalisation to every vector of the last dimension.
 ///
-/// Takes the parameters of Burn's `LayerNorm`.
+/// ```text
+/// y = gamma (x - mean(x)) / sqrt(variance(x) + epsilon) + beta
+/// ```
+///
+/// The parameters are those of Burn's `LayerNorm`.
 ///
 /// # Shapes
 ///
@@ -22,7 +25,7 @@ use burn::prelude::*;
 ///
 /// # Source
 ///
-/// Ba et al., "Layer Normalization", 2016, section 3; the variance is that of the population.
+/// Ba et al., "Layer Normalization", 2016, section 3; the variance has `d` in the denominator.
 ///
 /// # Example
 ///
@@ -47,11 +50,11 @@ pub fn layer_norm<const D: usize>(
     if let Some(output) = on_flex::layer_norm([&gamma, &beta], &x, epsilon) {
         return output;
     }
-    of_tensors(x, gamma, beta, epsilon)
+    with_burn_operations(x, gamma, beta, epsilon)
 }
 
-/// The same in Burn's operations.
-fn of_tensors<const D: usize>(
+/// Does the same with Burn's operations.
+fn with_burn_operations<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
@@ -67,12 +70,14 @@ mod on_flex {
     use rayon::prelude::*;
 
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
+        HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
+        values,
     };
 
-    /// Vectors per task.
+    /// Number of vectors per task. It is fixed, so the sums over blocks do not depend on the number of threads.
     const BLOCK: usize = 64;
 
+    /// Applies the function as one node of the graph; `None` if it has to run on Burn's operations.
     pub(super) fn layer_norm<const D: usize>(
         [gamma, beta]: [&Tensor<1>; 2],
         x: &Tensor<D>,
@@ -82,15 +87,15 @@ mod on_flex {
         assert_eq!(
             (x.dims()[D - 1], beta.dims()[0]),
             (width, width),
-            "layer norm: the last dimension of x, and beta, are not as long as gamma"
+            "layer norm: the last dimension of x and the length of beta differ from the length of gamma"
         );
         if width == 0 {
             return None;
         }
         let inputs = [
-            Input::of(x.clone())?,
-            Input::of(gamma.clone())?,
-            Input::of(beta.clone())?,
+            Input::from_tensor(x.clone())?,
+            Input::from_tensor(gamma.clone())?,
+            Input::from_tensor(beta.clone())?,
         ];
         let epsilon = epsilon as f32;
         apply(LayerNorm { epsilon }, inputs)
@@ -101,20 +106,20 @@ mod on_flex {
         epsilon: f32,
     }
 
-    /// The inputs but `beta`.
-    type Saved = [Host; 2];
+    /// Tensors for the backward pass: `x` and `gamma`. The gradient does not depend on `beta`.
+    type Saved = [HostTensor; 2];
 
     impl Operation<3> for LayerNorm {
         type Saved = Saved;
 
-        fn forward(&self, inputs: [Host; 3]) -> (Host, Saved) {
+        fn forward(&self, inputs: [HostTensor; 3]) -> (HostTensor, Saved) {
             let [x, gamma, beta] = inputs.map(contiguous);
             let (numbers, scales) = (values(&x), values(&gamma));
             let block = BLOCK * scales.len();
-            let output = in_blocks(numbers.len(), block, |place, output| {
+            let output = in_blocks(numbers.len(), block, |index, output| {
                 let output = output.zeroed();
-                Arch::new().dispatch(Forward {
-                    x: &numbers[place * block..][..output.len()],
+                Arch::new().dispatch(ForwardPass {
+                    x: &numbers[index * block..][..output.len()],
                     gamma: scales,
                     beta: values(&beta),
                     epsilon: self.epsilon,
@@ -122,63 +127,74 @@ mod on_flex {
                 });
                 output
             });
-            (host_like(output, &x), [x, gamma])
+            (host_tensor_like(output, &x), [x, gamma])
         }
 
         fn backward(
             &self,
             [x, gamma]: Saved,
-            gradient: Host,
+            gradient: HostTensor,
             _is_wanted: [bool; 3],
-        ) -> [Option<Host>; 3] {
+        ) -> [Option<HostTensor>; 3] {
             let gradient = contiguous(gradient);
             let (numbers, slopes, scales) = (values(&x), values(&gradient), values(&gamma));
             let width = scales.len();
             let block = BLOCK * width;
             let n_blocks = numbers.len().div_ceil(block);
-            let mut parts = vec![0.0; n_blocks * 2 * width];
+            // Each block sums the gradients of `gamma` and `beta` of its own vectors, side by side.
+            let mut partial_sums = vec![0.0; n_blocks * 2 * width];
             let mut output = vec![0.0; numbers.len()];
-            let inputs = numbers.par_chunks(block).zip(slopes.par_chunks(block));
-            let blocks = output.par_chunks_mut(block).zip(inputs);
-            let blocks = blocks.zip(parts.par_chunks_mut(2 * width));
-            blocks.for_each(|((output, (x, gradient)), sums)| {
-                let (of_gamma, of_beta) = sums.split_at_mut(width);
-                Arch::new().dispatch(BackwardPass {
-                    x,
-                    gamma: scales,
-                    gradient,
-                    epsilon: self.epsilon,
-                    output,
-                    of_gamma,
-                    of_beta,
+            output
+                .par_chunks_mut(block)
+                .zip(numbers.par_chunks(block).zip(slopes.par_chunks(block)))
+                .zip(partial_sums.par_chunks_mut(2 * width))
+                .for_each(|((output, (x, gradient)), sums)| {
+                    let (gamma_gradient, beta_gradient) = sums.split_at_mut(width);
+                    Arch::new().dispatch(BackwardPass {
+                        x,
+                        gamma: scales,
+                        gradient,
+                        epsilon: self.epsilon,
+                        output,
+                        gamma_gradient,
+                        beta_gradient,
+                    });
                 });
-            });
+            // One thread adds the blocks in order, so the result does not depend on the number of threads.
             let mut sums = vec![0.0; 2 * width];
-            for part in parts.chunks_exact(2 * width) {
+            for part in partial_sums.chunks_exact(2 * width) {
                 for (sum, term) in sums.iter_mut().zip(part) {
                     *sum += term;
                 }
             }
-            let of_beta = sums.split_off(width);
+            let beta_gradient = sums.split_off(width);
             [
-                Some(host_like(output, &x)),
-                Some(host(sums, [width])),
-                Some(host(of_beta, [width])),
+                Some(host_tensor_like(output, &x)),
+                Some(host_tensor(sums, [width])),
+                Some(host_tensor(beta_gradient, [width])),
             ]
         }
     }
 
-    /// Mean and inverse standard deviation.
+    /// Moments of one vector.
+    struct Moments {
+        mean: f32,
+        inverse_deviation: f32,
+    }
+
+    /// Returns the mean and `1 / sqrt(variance + epsilon)` of a vector, in two passes.
     #[inline(always)]
-    fn moments<S: Simd>(simd: S, x: &[f32], epsilon: f32) -> [f32; 2] {
+    fn moments<S: Simd>(simd: S, x: &[f32], epsilon: f32) -> Moments {
         let lanes = S::F32_LANES;
         let count = x.len() as f32;
         let mut sum = simd.splat_f32s(0.0);
+        // The zeros that fill up the last vector do not change the sum.
         for part in x.chunks(lanes) {
             sum = simd.add_f32s(sum, simd.partial_load_f32s(part));
         }
         let mean = simd.reduce_sum_f32s(sum) / count;
         let mut squares = simd.splat_f32s(0.0);
+        // Zeros would change the sum of squared deviations, so the tail is added value by value.
         let (whole, rest) = x.split_at(x.len() / lanes * lanes);
         for part in whole.chunks_exact(lanes) {
             let deviation = simd.sub_f32s(simd.partial_load_f32s(part), simd.splat_f32s(mean));
@@ -188,10 +204,14 @@ mod on_flex {
         for x in rest {
             sum += (x - mean) * (x - mean);
         }
-        [mean, (sum / count + epsilon).sqrt().recip()]
+        Moments {
+            mean,
+            inverse_deviation: (sum / count + epsilon).sqrt().recip(),
+        }
     }
 
-    struct Forward<'a> {
+    /// Forward pass over one block.
+    struct ForwardPass<'a> {
         x: &'a [f32],
         gamma: &'a [f32],
         beta: &'a [f32],
@@ -199,7 +219,7 @@ mod on_flex {
         output: &'a mut [f32],
     }
 
-    impl WithSimd for Forward<'_> {
+    impl WithSimd for ForwardPass<'_> {
         type Output = ();
 
         #[inline(always)]
@@ -207,8 +227,9 @@ mod on_flex {
             let width = self.gamma.len();
             let lanes = S::F32_LANES;
             for (output, x) in self.output.chunks_mut(width).zip(self.x.chunks(width)) {
-                let [mean, scale] = moments(simd, x, self.epsilon);
-                let [mean, scale] = [mean, scale].map(|value| simd.splat_f32s(value));
+                let moments = moments(simd, x, self.epsilon);
+                let mean = simd.splat_f32s(moments.mean);
+                let scale = simd.splat_f32s(moments.inverse_deviation);
                 let parameters = self.gamma.chunks(lanes).zip(self.beta.chunks(lanes));
                 let parts = output.chunks_mut(lanes).zip(x.chunks(lanes));
                 for ((output, x), (gamma, beta)) in parts.zip(parameters) {
@@ -222,14 +243,21 @@ mod on_flex {
         }
     }
 
+    /// Backward pass over one block.
+    ///
+    /// ```text
+    /// n  = (x - mean) / deviation,  h = gradient * gamma
+    /// dx = (h - mean(h) - n mean(h n)) / deviation
+    /// d gamma = sum of gradient * n,  d beta = sum of gradient
+    /// ```
     struct BackwardPass<'a> {
         x: &'a [f32],
         gamma: &'a [f32],
         gradient: &'a [f32],
         epsilon: f32,
         output: &'a mut [f32],
-        of_gamma: &'a mut [f32],
-        of_beta: &'a mut [f32],
+        gamma_gradient: &'a mut [f32],
+        beta_gradient: &'a mut [f32],
     }
 
     impl WithSimd for BackwardPass<'_> {
@@ -242,28 +270,31 @@ mod on_flex {
             let load = |values: &[f32]| simd.partial_load_f32s(values);
             let rows = self.x.chunks(width).zip(self.gradient.chunks(width));
             for (output, (x, gradient)) in self.output.chunks_mut(width).zip(rows) {
-                let [mean, scale] = moments(simd, x, self.epsilon);
-                let (means, scales) = (simd.splat_f32s(mean), simd.splat_f32s(scale));
+                // The moments are computed again: that is cheaper than storing them for the backward pass.
+                let moments = moments(simd, x, self.epsilon);
+                let means = simd.splat_f32s(moments.mean);
+                let scales = simd.splat_f32s(moments.inverse_deviation);
                 let normal = |x: &[f32]| simd.mul_f32s(simd.sub_f32s(load(x), means), scales);
                 let mut sum = simd.splat_f32s(0.0);
                 let mut moment = simd.splat_f32s(0.0);
                 let sums = self
-                    .of_gamma
+                    .gamma_gradient
                     .chunks_mut(lanes)
-                    .zip(self.of_beta.chunks_mut(lanes));
+                    .zip(self.beta_gradient.chunks_mut(lanes));
                 let inputs = x.chunks(lanes).zip(gradient.chunks(lanes));
-                for (((x, gradient), gamma), (of_gamma, of_beta)) in
+                for (((x, gradient), gamma), (gamma_gradient, beta_gradient)) in
                     inputs.zip(self.gamma.chunks(lanes)).zip(sums)
                 {
                     let (normal, gradient) = (normal(x), load(gradient));
-                    // Behind the end of a row the gradient is 0, and so is all it multiplies.
-                    let of_normal = simd.mul_f32s(gradient, load(gamma));
-                    sum = simd.add_f32s(sum, of_normal);
-                    moment = simd.mul_add_f32s(of_normal, normal, moment);
-                    let grown = simd.mul_add_f32s(gradient, normal, load(of_gamma));
-                    simd.partial_store_f32s(of_gamma, grown);
-                    let grown = simd.add_f32s(gradient, load(of_beta));
-                    simd.partial_store_f32s(of_beta, grown);
+                    // Beyond the end of the vector the gradient is filled up with 0, and so is every
+                    // product with it.
+                    let normal_gradient = simd.mul_f32s(gradient, load(gamma));
+                    sum = simd.add_f32s(sum, normal_gradient);
+                    moment = simd.mul_add_f32s(normal_gradient, normal, moment);
+                    let updated = simd.mul_add_f32s(gradient, normal, load(gamma_gradient));
+                    simd.partial_store_f32s(gamma_gradient, updated);
+                    let updated = simd.add_f32s(gradient, load(beta_gradient));
+                    simd.partial_store_f32s(beta_gradient, updated);
                 }
                 let count = width as f32;
                 let sum = simd.splat_f32s(simd.reduce_sum_f32s(sum) / count);
@@ -271,10 +302,10 @@ mod on_flex {
                 let inputs = x.chunks(lanes).zip(gradient.chunks(lanes));
                 let parts = output.chunks_mut(lanes).zip(inputs);
                 for ((output, (x, gradient)), gamma) in parts.zip(self.gamma.chunks(lanes)) {
-                    let of_normal = simd.mul_f32s(load(gradient), load(gamma));
-                    let centred = simd.sub_f32s(of_normal, sum);
-                    let free = simd.sub_f32s(centred, simd.mul_f32s(normal(x), moment));
-                    simd.partial_store_f32s(output, simd.mul_f32s(free, scales));
+                    let normal_gradient = simd.mul_f32s(load(gradient), load(gamma));
+                    let centred = simd.sub_f32s(normal_gradient, sum);
+                    let projected = simd.sub_f32s(centred, simd.mul_f32s(normal(x), moment));
+                    simd.partial_store_f32s(output, simd.mul_f32s(projected, scales));
                 }
             }
         }

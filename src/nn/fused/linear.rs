@@ -1,9 +1,9 @@
-//! A linear layer with its bias.
+//! Linear layer with its bias.
 
 use burn::nn;
 use burn::prelude::*;
 
-/// `x weight + bias`, with the parameters of Burn's `Linear`.
+/// Applies a linear layer: `x weight + bias`, with the parameters of Burn's `Linear`.
 ///
 /// # Shapes
 ///
@@ -15,8 +15,8 @@ use burn::prelude::*;
 ///
 /// # Cost
 ///
-/// On the CPU backend in single precision the bias is part of the product, and blocks of rows are
-/// multiplied in parallel; elsewhere, and without a bias, Burn's own layer.
+/// On the CPU backend in single precision blocks of rows are multiplied in parallel, and the bias is added
+/// within the product; elsewhere, and without a bias, Burn's own layer runs.
 ///
 /// # Example
 ///
@@ -50,14 +50,19 @@ mod on_flex {
 
     use crate::nn::fused::matmul::{Matrix, add_product, product};
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
+        HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
+        values,
     };
 
-    /// Rows per task: enough that packing the weights pays, few enough to stay in a cache.
+    /// Number of rows per task.
+    ///
+    /// Each task packs the weights again, which pays off with many rows; with too many, the rows no longer
+    /// fit the cache.
     const ROWS: usize = 96;
-    /// Rows of the weights per task of their gradient, each of which reads the whole batch.
+    /// Number of rows of the weight per task of its gradient; each task reads the whole batch.
     const WEIGHT_ROWS: usize = 16;
 
+    /// Applies the layer as one node of the graph; `None` if it has to run on Burn's operations.
     pub(super) fn linear<const D: usize>(x: &Tensor<D>, layer: &nn::Linear) -> Option<Tensor<D>> {
         let bias = layer.bias.as_ref()?.val();
         let weight = layer.weight.val();
@@ -70,23 +75,29 @@ mod on_flex {
         if x.shape().num_elements() == 0 || d_output == 0 {
             return None;
         }
-        let inputs = [Input::of(x.clone())?, Input::of(weight)?, Input::of(bias)?];
+        let inputs = [
+            Input::from_tensor(x.clone())?,
+            Input::from_tensor(weight)?,
+            Input::from_tensor(bias)?,
+        ];
         apply(Linear, inputs)
     }
 
+    /// Operation `x weight + bias` on the inputs `x`, `weight`, `bias`.
     #[derive(Debug, Clone, Copy)]
     struct Linear;
 
     impl Operation<3> for Linear {
-        /// The inputs but the bias.
-        type Saved = [Host; 2];
+        /// `x` and `weight`: the gradient does not depend on the bias.
+        type Saved = [HostTensor; 2];
 
-        fn forward(&self, inputs: [Host; 3]) -> (Host, [Host; 2]) {
+        fn forward(&self, inputs: [HostTensor; 3]) -> (HostTensor, [HostTensor; 2]) {
             let [x, weight, bias] = inputs.map(contiguous);
             let [d_input, d_output] = weight.shape().dims();
             let bias = values(&bias);
             let length = values(&x).len() / d_input * d_output;
             let output = in_blocks(length, ROWS * d_output, |block, output| {
+                // The product is added to copies of the bias, which saves a pass over the output.
                 let output = output.rows_of(bias);
                 let x = Matrix::rows(&values(&x)[block * ROWS * d_input..], d_input);
                 let weight = Matrix::rows(values(&weight), d_output);
@@ -97,30 +108,34 @@ mod on_flex {
             let mut shape = x.shape();
             let last = shape.num_dims() - 1;
             shape[last] = d_output;
-            (host(output, shape), [x, weight])
+            (host_tensor(output, shape), [x, weight])
         }
 
         fn backward(
             &self,
-            [x, weight]: [Host; 2],
-            gradient: Host,
-            [of_x, of_weight, of_bias]: [bool; 3],
-        ) -> [Option<Host>; 3] {
+            [x, weight]: [HostTensor; 2],
+            gradient: HostTensor,
+            [wants_x, wants_weight, wants_bias]: [bool; 3],
+        ) -> [Option<HostTensor>; 3] {
             let gradient = contiguous(gradient);
             let [d_input, d_output] = weight.shape().dims();
             let (numbers, gradient) = (values(&x), values(&gradient));
             [
-                of_x.then(|| host_like(gradient_of_input(gradient, values(&weight), d_output), &x)),
-                of_weight.then(|| {
-                    let output = gradient_of_weight(numbers, gradient, [d_input, d_output]);
-                    host_like(output, &weight)
+                wants_x.then(|| {
+                    let output = input_gradient(gradient, values(&weight), d_output);
+                    host_tensor_like(output, &x)
                 }),
-                of_bias.then(|| host(column_sums(gradient, d_output), [d_output])),
+                wants_weight.then(|| {
+                    let output = weight_gradient(numbers, gradient, d_input, d_output);
+                    host_tensor_like(output, &weight)
+                }),
+                wants_bias.then(|| host_tensor(column_sums(gradient, d_output), [d_output])),
             ]
         }
     }
 
-    fn gradient_of_input(gradient: &[f32], weight: &[f32], d_output: usize) -> Vec<f32> {
+    /// Returns the gradient of the input: `gradient weight^T`.
+    fn input_gradient(gradient: &[f32], weight: &[f32], d_output: usize) -> Vec<f32> {
         let d_input = weight.len() / d_output;
         let length = gradient.len() / d_output * d_input;
         in_blocks(length, ROWS * d_input, |block, output| {
@@ -131,15 +146,13 @@ mod on_flex {
         })
     }
 
-    fn gradient_of_weight(
-        x: &[f32],
-        gradient: &[f32],
-        [d_input, d_output]: [usize; 2],
-    ) -> Vec<f32> {
+    /// Returns the gradient of the weight: `x^T gradient`.
+    fn weight_gradient(x: &[f32], gradient: &[f32], d_input: usize, d_output: usize) -> Vec<f32> {
         in_blocks(
             d_input * d_output,
             WEIGHT_ROWS * d_output,
             |block, output| {
+                // A slice that starts at a column of `x` still has rows of the same stride.
                 let x = Matrix::rows(&x[block * WEIGHT_ROWS..], d_input).transposed();
                 let gradient = Matrix::rows(gradient, d_output);
                 let extents = [
@@ -152,18 +165,21 @@ mod on_flex {
         )
     }
 
-    /// Sums in blocks of fixed size, so that they do not depend on the number of threads.
+    /// Sums each column, in blocks of fixed size, so that sums do not depend on the number of threads.
     fn column_sums(rows: &[f32], width: usize) -> Vec<f32> {
         let add = |mut sums: Vec<f32>, row: &[f32]| {
-            sums.iter_mut()
-                .zip(row)
-                .for_each(|(sum, term)| *sum += term);
+            for (sum, term) in sums.iter_mut().zip(row) {
+                *sum += term;
+            }
             sums
         };
-        let blocks = rows.par_chunks(ROWS * width);
-        let parts: Vec<_> = blocks
+        let partial_sums: Vec<_> = rows
+            .par_chunks(ROWS * width)
             .map(|block| block.chunks_exact(width).fold(vec![0.0; width], add))
             .collect();
-        parts.iter().map(Vec::as_slice).fold(vec![0.0; width], add)
+        partial_sums
+            .iter()
+            .map(Vec::as_slice)
+            .fold(vec![0.0; width], add)
     }
 }

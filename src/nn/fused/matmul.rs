@@ -1,4 +1,4 @@
-//! Products of matrices that lie in slices.
+//! Products of matrices that are stored in slices.
 
 #![allow(
     unsafe_code,
@@ -9,7 +9,7 @@ use gemm::{Parallelism, gemm};
 
 use super::node::Unwritten;
 
-/// A matrix within a slice: entry `(i, j)` at `i * strides[0] + j * strides[1]`.
+/// Matrix within a slice: entry `(i, j)` has the index `i * strides[0] + j * strides[1]`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub(super) values: &'a [f32],
@@ -17,7 +17,7 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// A matrix whose rows begin every `width` values.
+    /// Creates a matrix whose rows begin every `width` values.
     pub(super) fn rows(values: &'a [f32], width: usize) -> Self {
         Self {
             values,
@@ -25,6 +25,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Returns the transposed matrix on the same slice.
     pub(super) fn transposed(self) -> Self {
         let [row, column] = self.strides;
         Self {
@@ -33,18 +34,22 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    fn assert_holds(&self, n_rows: usize, n_columns: usize) {
+    /// Checks that a matrix of this size, at least 1 by 1, lies within the slice.
+    fn assert_contains(&self, n_rows: usize, n_columns: usize) {
+        // Strides are not negative, so the last entry has the largest index.
         let last = (n_rows - 1) * self.strides[0] + (n_columns - 1) * self.strides[1];
-        assert!(last < self.values.len(), "a matrix ends behind its slice");
+        assert!(last < self.values.len(), "a matrix ends beyond its slice");
     }
 }
 
-/// `output = scale * left * right`; one thread. The output's rows lie end to end, `left` is `n_rows` by
-/// `depth`, `right` is `depth` by `n_columns`.
+/// Computes `output = scale * left * right` on one thread, and returns the output.
+///
+/// `extents` is `[n_rows, depth, n_columns]`: `left` is `n_rows` by `depth`, `right` is `depth` by
+/// `n_columns`, and the output is `n_rows` by `n_columns`, row-major.
 ///
 /// # Panics
 ///
-/// If a matrix ends behind its slice, or the output has another size.
+/// If a matrix ends beyond its slice, or the output has another size.
 pub(super) fn product<'a>(
     output: Unwritten<'a>,
     extents: [usize; 3],
@@ -52,11 +57,13 @@ pub(super) fn product<'a>(
     right: Matrix<'_>,
     scale: f32,
 ) -> &'a mut [f32] {
+    // A sum of no products is 0, but `multiply` would leave the output unwritten.
     if is_empty(output.len(), extents, left, right) {
         return output.zeroed();
     }
-    // SAFETY: the last entry of each matrix lies within its slice, as checked above, and the output,
-    // which is borrowed alone, is written and not read.
+    // SAFETY: `is_empty` has checked that the matrices lie within their slices and that the output has
+    // `n_rows * n_columns` values. The output is borrowed exclusively, written completely and, without
+    // `is_added`, not read.
     unsafe {
         multiply(
             output.0.as_mut_ptr().cast(),
@@ -70,7 +77,7 @@ pub(super) fn product<'a>(
     }
 }
 
-/// The same in memory of its own.
+/// Computes `scale * left * right` in new memory, see [`product`].
 pub(super) fn new_product(
     extents: [usize; 3],
     left: Matrix<'_>,
@@ -82,7 +89,7 @@ pub(super) fn new_product(
     output
 }
 
-/// `output += scale * left * right`, see [`product`].
+/// Computes `output += scale * left * right`, see [`product`].
 ///
 /// # Panics
 ///
@@ -97,29 +104,36 @@ pub(super) fn add_product(
     if is_empty(output.len(), extents, left, right) {
         return;
     }
-    // SAFETY: as in `product`, and the output was written before.
+    // SAFETY: as in `product`; the output is read too, and it is initialised.
     unsafe { multiply(output.as_mut_ptr(), extents, left, right, scale, true) }
 }
 
-/// Whether nothing is summed up; checks that everything holds the extents.
+/// True if there are no products to sum; otherwise checks that the slices contain the matrices.
 fn is_empty(
     output: usize,
     [n_rows, depth, n_columns]: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) -> bool {
-    assert_eq!(output, n_rows * n_columns, "another output");
+    assert_eq!(
+        output,
+        n_rows * n_columns,
+        "the output has another size than the product"
+    );
     if output * depth == 0 {
         return true;
     }
-    left.assert_holds(n_rows, depth);
-    right.assert_holds(depth, n_columns);
+    left.assert_contains(n_rows, depth);
+    right.assert_contains(depth, n_columns);
     false
 }
 
+/// Computes `output = scale * left * right`, or adds the product to the output if `is_added`.
+///
 /// # Safety
 ///
-/// The matrices and the output must hold the extents; with `is_added` the output is read.
+/// The slices must contain matrices of these extents, `output` must be valid for `n_rows * n_columns` values
+/// that nothing else refers to, and with `is_added` these values must be initialised.
 unsafe fn multiply(
     output: *mut f32,
     [n_rows, depth, n_columns]: [usize; 3],
@@ -130,7 +144,7 @@ unsafe fn multiply(
 ) {
     let [left_row, left_column] = left.strides.map(usize::cast_signed);
     let [right_row, right_column] = right.strides.map(usize::cast_signed);
-    // SAFETY: that of this function.
+    // SAFETY: the caller guarantees what `gemm` needs, with these strides.
     unsafe {
         gemm(
             n_rows,
@@ -151,6 +165,7 @@ unsafe fn multiply(
             false,
             false,
             false,
+            // Callers already run one product per task.
             Parallelism::None,
         );
     }

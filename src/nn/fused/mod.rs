@@ -1,9 +1,10 @@
-//! The operations that take most of a transformer's step, each as one node of the graph on the CPU.
+//! Fused operations: the costly operations of a transformer, each as one node of the graph on the CPU.
 //!
-//! Burn's CPU backend computes softmax and GELU value by value on one thread, and differentiates them
-//! and layer norm in parts. Each file here has the function, the same in Burn's operations for every
-//! other device, precision and recomputed graph, and the vectorised form with its own backward pass.
-//! Sums run in blocks of fixed size: results do not depend on the number of threads.
+//! Burn's CPU backend computes softmax and GELU value by value on one thread, and records them and layer
+//! norm as several operations. Each file here holds one function in two forms: a vectorised one with its own
+//! backward pass for the CPU backend in single precision, and one in Burn's operations for every other
+//! device, precision and graph. Sums run in blocks of fixed size, so results do not depend on the number of
+//! threads.
 
 mod adamw;
 mod attention;

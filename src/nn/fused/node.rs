@@ -1,8 +1,8 @@
-//! Operations of the CPU backend with a backward pass of their own.
+//! Nodes of the graph with a hand-written backward pass, on the CPU backend.
 
 #![allow(
     unsafe_code,
-    reason = "memory that is about to be written is not zeroed by one thread before"
+    reason = "output buffers are left uninitialised until their blocks are written in parallel"
 )]
 
 use std::fmt::Debug;
@@ -19,35 +19,44 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 use rayon::prelude::*;
 
-/// A tensor of the CPU backend.
-pub(super) type Host = FloatTensor<Flex>;
+/// Tensor of the CPU backend, of any rank.
+pub(super) type HostTensor = FloatTensor<Flex>;
 
-/// A function of `N` tensors and its derivative.
+/// Function of `N` tensors, with its derivative.
 pub(super) trait Operation<const N: usize>: Debug + Clone + Send + 'static {
-    /// What the backward pass needs.
+    /// Tensors that are kept from the forward pass for the backward pass.
+    ///
+    /// Only a node in a graph keeps them: without a graph they are dropped at once.
     type Saved: Debug + Clone + Send + 'static;
 
-    /// The output, and what its derivative needs.
-    fn forward(&self, inputs: [Host; N]) -> (Host, Self::Saved);
+    /// Computes the output, and the tensors to keep for the backward pass.
+    fn forward(&self, inputs: [HostTensor; N]) -> (HostTensor, Self::Saved);
 
-    /// Gradients of those inputs that want one.
+    /// Computes the gradients of the inputs from that of the output.
+    ///
+    /// `is_wanted` is false for inputs without gradient; their result may be `None`.
     fn backward(
         &self,
         saved: Self::Saved,
-        gradient: Host,
+        gradient: HostTensor,
         is_wanted: [bool; N],
-    ) -> [Option<Host>; N];
+    ) -> [Option<HostTensor>; N];
 }
 
-/// A tensor of single precision on the CPU backend, of whatever rank.
+/// Input of an operation: a tensor of single precision on the CPU backend, of any rank.
 pub(super) enum Input {
-    Constant(Host),
+    /// Tensor on a device without gradients.
+    Constant(HostTensor),
+    /// Tensor on an autodiff device, with its node of the graph.
     Tracked(FloatTensor<Autodiff<Flex>>),
 }
 
 impl Input {
-    /// `None` if the tensor is not there, or keeps its graph for recomputation.
-    pub(super) fn of<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
+    /// Returns the tensor as an input of an operation; `None` if the operation cannot take it.
+    ///
+    /// That is so if it has another precision, lies on another backend, or is part of a graph with checkpointing,
+    /// which recomputes its operations.
+    pub(super) fn from_tensor<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
         }
@@ -60,7 +69,7 @@ impl Input {
     }
 }
 
-/// The operation as one node of the graph; `None` if the inputs are not all of one kind.
+/// Applies an operation as one node of the graph; `None` if only some of the inputs are tracked.
 pub(super) fn apply<O: Operation<N>, const N: usize, const R: usize>(
     operation: O,
     inputs: [Input; N],
@@ -73,16 +82,18 @@ pub(super) fn apply<O: Operation<N>, const N: usize, const R: usize>(
             Input::Tracked(tensor) => tracked.push(tensor),
         }
     }
-    if let Ok(inputs) = <[Host; N]>::try_from(constants) {
+    if let Ok(inputs) = <[HostTensor; N]>::try_from(constants) {
         let (output, _) = operation.forward(inputs);
         return Some(Tensor::from_primitive::<Flex>(output));
     }
     let inputs = <[FloatTensor<Autodiff<Flex>>; N]>::try_from(tracked).ok()?;
     let nodes = inputs.each_ref().map(|input| input.node());
     let inputs = inputs.map(|input| input.into_primitive());
+    // Preparing consumes the node, but the operation is still needed for the forward pass.
     let node = Node(operation.clone());
     let output = match node
         .prepare::<NoCheckpointing>(nodes)
+        // The output is kept instead of being recomputed in the backward pass.
         .compute_bound()
         .stateful()
     {
@@ -90,11 +101,13 @@ pub(super) fn apply<O: Operation<N>, const N: usize, const R: usize>(
             let (output, saved) = operation.forward(inputs);
             prepared.finish(saved, output)
         }
+        // No input has a gradient, so nothing is kept for a backward pass.
         OpsKind::UnTracked(prepared) => prepared.finish(operation.forward(inputs).0),
     };
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
 }
 
+/// Node of Burn's graph that runs the backward pass of an operation.
 #[derive(Debug)]
 struct Node<O>(O);
 
@@ -109,8 +122,8 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Node<O> {
     ) {
         let gradient = gradients.consume::<Flex>(&ops.node);
         let is_wanted = ops.parents.each_ref().map(Option::is_some);
-        let found = self.0.backward(ops.state, gradient, is_wanted);
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+        let parent_gradients = self.0.backward(ops.state, gradient, is_wanted);
+        for (parent, gradient) in ops.parents.into_iter().zip(parent_gradients) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient);
             }
@@ -118,45 +131,46 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Node<O> {
     }
 }
 
-/// A tensor of these values.
-pub(super) fn host(values: Vec<f32>, shape: impl Into<Shape>) -> Host {
-    Host::from_data(TensorData::new(values, shape))
+/// Creates a tensor from values, the last dimension varying fastest.
+pub(super) fn host_tensor(values: Vec<f32>, shape: impl Into<Shape>) -> HostTensor {
+    HostTensor::from_data(TensorData::new(values, shape))
 }
 
-/// The values of a tensor, its last dimension fastest; copies only if they do not lie so.
-pub(super) fn contiguous(tensor: Host) -> Host {
+/// Returns the tensor with its values contiguous, the last dimension varying fastest; copies only if needed.
+pub(super) fn contiguous(tensor: HostTensor) -> HostTensor {
     match tensor.as_slice::<f32>() {
         Some(_) => tensor,
         None => tensor.to_contiguous(),
     }
 }
 
-/// The values of a [`contiguous`] tensor.
-pub(super) fn values(tensor: &Host) -> &[f32] {
+/// Returns the values of a [`contiguous`] tensor.
+pub(super) fn values(tensor: &HostTensor) -> &[f32] {
     tensor.as_slice().expect("the tensor is contiguous")
 }
 
-/// A tensor of these values with the shape of another.
-pub(super) fn host_like(values: Vec<f32>, other: &Host) -> Host {
-    host(values, other.shape())
+/// Creates a tensor from values, with the shape of another.
+pub(super) fn host_tensor_like(values: Vec<f32>, other: &HostTensor) -> HostTensor {
+    host_tensor(values, other.shape())
 }
 
-/// Memory of a block of numbers that nothing was written to yet.
+/// Uninitialised memory of one block of an output.
 pub(super) struct Unwritten<'a>(pub(super) &'a mut [MaybeUninit<f32>]);
 
 impl<'a> Unwritten<'a> {
+    /// Number of values in the block.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Zeros.
+    /// Fills the block with zeros.
     pub(super) fn zeroed(self) -> &'a mut [f32] {
         self.0.fill(MaybeUninit::new(0.0));
-        // SAFETY: all of it was written.
+        // SAFETY: `fill` has just written every value.
         unsafe { self.assume_written() }
     }
 
-    /// The same row over and over.
+    /// Fills the block with copies of one row.
     ///
     /// # Panics
     ///
@@ -168,23 +182,31 @@ impl<'a> Unwritten<'a> {
                 number.write(*value);
             }
         }
-        // SAFETY: all of it was written, as rows cover the length.
+        // SAFETY: the length is a multiple of the row's, so the chunks covered and wrote every value.
         unsafe { self.assume_written() }
     }
 
+    /// Returns the block as initialised values.
+    ///
     /// # Safety
     ///
-    /// Every number must have been written.
+    /// Every value must have been written.
     pub(super) unsafe fn assume_written(self) -> &'a mut [f32] {
-        // SAFETY: the layout is that of the numbers, which were written.
+        // SAFETY: `MaybeUninit<f32>` has the layout of `f32`, the caller has written every value, and the
+        // exclusive borrow for `'a` is passed on.
         unsafe { &mut *(from_mut(self.0) as *mut [f32]) }
     }
 }
 
-/// Numbers made in parallel, so many at a time: `fill` gets the number of the block and its memory, and
-/// returns that memory, written.
+/// Computes an output in parallel, block by block, without zeroing it first.
 ///
-/// Pages are first touched where they are needed, not zeroed by one thread before.
+/// `fill` gets the index of a block and its uninitialised memory, and returns that memory initialised. The
+/// last block may be shorter. Zeroing the whole output first would cost a pass over the memory by one
+/// thread, and would place all pages near that thread.
+///
+/// # Panics
+///
+/// If `fill` returns other memory than it got.
 pub(super) fn in_blocks(
     length: usize,
     block: usize,
@@ -192,15 +214,17 @@ pub(super) fn in_blocks(
 ) -> Vec<f32> {
     let mut numbers = Vec::with_capacity(length);
     let blocks = numbers.spare_capacity_mut()[..length].par_chunks_mut(block.max(1));
-    blocks.enumerate().for_each(|(place, block)| {
+    blocks.enumerate().for_each(|(index, block)| {
         let memory = (block.as_ptr().cast::<f32>(), block.len());
-        let written = fill(place, Unwritten(block));
+        let written = fill(index, Unwritten(block));
+        // The types alone do not force `fill` to initialise this block: it could return another slice.
         assert!(
             (written.as_ptr(), written.len()) == memory,
-            "the memory of a block was not given back"
+            "the memory of a block was not returned"
         );
     });
-    // SAFETY: the blocks cover the whole length, and each was given back as written numbers.
+    // SAFETY: the blocks cover the whole length, and each was returned as initialised values; a panic in
+    // a block leaves the length at 0.
     unsafe { numbers.set_len(length) };
     numbers
 }

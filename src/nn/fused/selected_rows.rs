@@ -1,21 +1,22 @@
-//! The graph of rows of attention that are read, averaged over heads, cut out and made sum to one.
+//! Selection of attention rows (mean of heads, patches, renormalisation) as one node of the graph.
 
 use burn::prelude::*;
 
-/// What was made of attention weights, without a graph.
+/// Selected rows of attention, and the sums by which they were divided.
 pub(in crate::nn) struct SelectedRows {
-    /// `[n_items, n_points, n_points]`, rows summing to one; with every head by itself, heads vary
-    /// fastest.
+    /// Rows that sum to one: `[n_items, n_points, n_points]`.
+    ///
+    /// Where each head is an item, heads vary faster than images.
     pub(in crate::nn) rows: Tensor<3>,
-    /// What they were divided by: `[n_items, n_points, 1]`.
+    /// Sums of the rows before renormalisation: `[n_items, n_points, 1]`.
     pub(in crate::nn) sums: Tensor<3>,
 }
 
-/// The rows as one node of the graph of `weights`, `[batch_size, n_heads, n_tokens, n_tokens]`: the
-/// last tokens of it, averaged over heads if there are fewer items than matrices.
+/// Selects rows as one node of the graph of `weights`, `[batch_size, n_heads, n_tokens, n_tokens]`.
 ///
-/// `select` makes them, of the weights without their graph. `None` where it has to run on the weights
-/// themselves: elsewhere than on the CPU backend, or without a graph.
+/// `select` selects rows of the weights without their graph: the last tokens, averaged over heads if there
+/// are fewer items than matrices. `None` if it has to run on the weights themselves, because they lie on
+/// another backend or have no graph.
 pub(in crate::nn) fn as_one_node<E>(
     weights: &Tensor<4>,
     select: impl FnOnce(Tensor<4>) -> Result<SelectedRows, E>,
@@ -29,9 +30,11 @@ pub(in crate::nn) fn as_one_node<E>(
     }
 }
 
-/// The rows of weights without a graph, and the sums of all rows of all tokens, `[n_items, n_tokens]`:
-/// of each head or their mean, from the token `first` on. One pass, items in parallel; `None` elsewhere
-/// than on the CPU backend in single precision.
+/// Selects rows of weights without a graph, in one pass, items in parallel.
+///
+/// Also returns the sums of the rows of all tokens, `[n_items, n_tokens]`. Rows are those of the tokens from
+/// `first` on, of the mean of the heads or of each head. `None` if the weights are not in single precision on
+/// the CPU backend.
 pub(in crate::nn) fn select_on_host(
     weights: &Tensor<4>,
     takes_mean: bool,
@@ -46,7 +49,7 @@ pub(in crate::nn) fn select_on_host(
     }
 }
 
-/// The numbers of a tensor of single precision on the CPU backend, copied once.
+/// Copies a tensor of single precision from the CPU backend, once and in parallel; `None` for other tensors.
 pub(in crate::nn) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
     #[cfg(feature = "flex")]
     return on_flex::copy_to_host(tensor);
@@ -67,19 +70,21 @@ mod on_flex {
 
     use super::SelectedRows;
     use crate::nn::fused::node::{
-        Host, Input, Operation, apply, contiguous, host, in_blocks, values,
+        HostTensor, Input, Operation, apply, contiguous, host_tensor, in_blocks, values,
     };
     use crate::nn::fused::simd::inner_product;
 
-    /// Numbers copied per task.
+    /// Number of values copied per task: 64 KiB.
     const COPY_BLOCK: usize = 1 << 14;
 
+    /// Copies a tensor, see [`super::copy_to_host`].
     pub(super) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
-        match Input::of(tensor.clone().without_autodiff())? {
+        match Input::from_tensor(tensor.clone().without_autodiff())? {
             Input::Constant(tensor) => {
                 let tensor = contiguous(tensor);
                 let numbers = values(&tensor);
                 let blocks: Vec<&[f32]> = numbers.chunks(COPY_BLOCK).collect();
+                // A block is filled with one copy of its source.
                 Some(in_blocks(numbers.len(), COPY_BLOCK, |block, output| {
                     output.rows_of(blocks[block])
                 }))
@@ -88,19 +93,21 @@ mod on_flex {
         }
     }
 
+    /// Selects rows, see [`super::select_on_host`].
     pub(super) fn select(
         weights: &Tensor<4>,
         takes_mean: bool,
         first: usize,
     ) -> Option<(SelectedRows, Vec<f64>)> {
         let [batch_size, n_heads, n_tokens, _] = weights.dims();
-        let Input::Constant(weights) = Input::of(weights.clone())? else {
+        let Input::Constant(weights) = Input::from_tensor(weights.clone())? else {
             return None;
         };
         let weights = contiguous(weights);
-        let (n_items, n_averaged) = match takes_mean {
-            true => (batch_size, n_heads),
-            false => (batch_size * n_heads, 1),
+        let (n_items, n_averaged) = if takes_mean {
+            (batch_size, n_heads)
+        } else {
+            (batch_size * n_heads, 1)
         };
         let (n_points, size) = (n_tokens - first, n_tokens * n_tokens);
         if n_items * n_points == 0 {
@@ -109,25 +116,26 @@ mod on_flex {
         let mut rows = vec![0.0; n_items * n_points * n_points];
         let mut sums = vec![0.0; n_items * n_points];
         let mut totals = vec![0.0; n_items * n_tokens];
-        let inputs = values(&weights).par_chunks_exact(n_averaged * size);
-        let outputs = rows.par_chunks_exact_mut(n_points * n_points);
-        let outputs = outputs.zip(sums.par_chunks_exact_mut(n_points));
-        let outputs = outputs.zip(totals.par_chunks_exact_mut(n_tokens));
-        outputs.zip(inputs).for_each_init(
-            || vec![0.0; n_tokens],
-            |mean, (((rows, sums), totals), heads)| {
-                Arch::new().dispatch(Select {
-                    heads,
-                    mean,
-                    first,
-                    rows,
-                    sums,
-                    totals,
-                });
-            },
-        );
+        rows.par_chunks_exact_mut(n_points * n_points)
+            .zip(sums.par_chunks_exact_mut(n_points))
+            .zip(totals.par_chunks_exact_mut(n_tokens))
+            .zip(values(&weights).par_chunks_exact(n_averaged * size))
+            .for_each_init(
+                // One buffer per task, reused from item to item.
+                || vec![0.0; n_tokens],
+                |mean, (((rows, sums), totals), heads)| {
+                    Arch::new().dispatch(Select {
+                        heads,
+                        mean,
+                        first,
+                        rows,
+                        sums,
+                        totals,
+                    });
+                },
+            );
         let tensor =
-            |values, shape: [usize; 3]| Tensor::from_primitive::<Flex>(host(values, shape));
+            |values, shape: [usize; 3]| Tensor::from_primitive::<Flex>(host_tensor(values, shape));
         let selected = SelectedRows {
             rows: tensor(rows, [n_items, n_points, n_points]),
             sums: tensor(sums, [n_items, n_points, 1]),
@@ -135,21 +143,26 @@ mod on_flex {
         Some((selected, totals))
     }
 
-    /// The rows of one item.
+    /// Selection of the rows of one item.
     struct Select<'a> {
-        /// `[n_averaged, n_tokens, n_tokens]`
+        /// Weights of the heads to average: `[n_averaged, n_tokens, n_tokens]`.
         heads: &'a [f32],
-        /// Memory for a row.
+        /// Buffer for the mean of one row: `[n_tokens]`.
         mean: &'a mut [f32],
+        /// First token that is selected.
         first: usize,
+        /// Output: `[n_points, n_points]`.
         rows: &'a mut [f32],
+        /// Output, sums over the selected columns: `[n_points]`.
         sums: &'a mut [f32],
+        /// Output, sums over all columns: `[n_tokens]`.
         totals: &'a mut [f64],
     }
 
     impl WithSimd for Select<'_> {
         type Output = ();
 
+        // Plain loops: the dispatch lets the compiler vectorise them for the processor at hand.
         #[inline(always)]
         fn with_simd<S: Simd>(self, _simd: S) {
             let n_tokens = self.mean.len();
@@ -165,19 +178,20 @@ mod on_flex {
                     }
                 }
                 if n_averaged > 1 {
-                    self.mean
-                        .iter_mut()
-                        .for_each(|sum| *sum /= n_averaged as f32);
+                    for sum in self.mean.iter_mut() {
+                        *sum /= n_averaged as f32;
+                    }
                 }
                 self.totals[token] = f64::from(sum(self.mean));
+                // Rows of prefix tokens are only checked, not selected.
                 if token < self.first {
                     continue;
                 }
                 let patches = &self.mean[self.first..];
                 let total = sum(patches);
-                let place = token - self.first;
-                self.sums[place] = total;
-                let outputs = &mut self.rows[place * n_points..][..n_points];
+                let point = token - self.first;
+                self.sums[point] = total;
+                let outputs = &mut self.rows[point * n_points..][..n_points];
                 for (output, weight) in outputs.iter_mut().zip(patches) {
                     *output = weight / total;
                 }
@@ -185,7 +199,10 @@ mod on_flex {
         }
     }
 
-    /// In lanes, the same on every processor.
+    /// Returns the sum of a row, added in 16 lanes.
+    ///
+    /// The number of lanes is fixed, unlike that of the processor's vectors, so every processor adds in the
+    /// same order and gets the same bits.
     #[inline(always)]
     fn sum(row: &[f32]) -> f32 {
         let (chunks, rest) = row.as_chunks::<16>();
@@ -206,11 +223,12 @@ mod on_flex {
         lanes[0]
     }
 
+    /// Selects rows as one node, see [`super::as_one_node`].
     pub(super) fn as_one_node<E>(
         weights: &Tensor<4>,
         select: impl FnOnce(Tensor<4>) -> Result<SelectedRows, E>,
     ) -> Option<Result<Tensor<3>, E>> {
-        let input = match Input::of(weights.clone())? {
+        let input = match Input::from_tensor(weights.clone())? {
             Input::Constant(_) => return None,
             tracked => tracked,
         };
@@ -218,9 +236,10 @@ mod on_flex {
             Ok(selected) => selected,
             Err(error) => return Some(Err(error)),
         };
-        let [Input::Constant(rows), Input::Constant(sums)] =
-            [Input::of(selected.rows)?, Input::of(selected.sums)?]
-        else {
+        let [Input::Constant(rows), Input::Constant(sums)] = [
+            Input::from_tensor(selected.rows)?,
+            Input::from_tensor(selected.sums)?,
+        ] else {
             return None;
         };
         let operation = Selected {
@@ -231,29 +250,38 @@ mod on_flex {
         apply(operation, [input]).map(Ok)
     }
 
+    /// Operation whose output, the selected rows, is already computed.
     #[derive(Debug, Clone)]
     struct Selected {
+        /// Shape of the weights.
         dims: [usize; 4],
-        rows: Host,
-        sums: Host,
+        rows: HostTensor,
+        sums: HostTensor,
     }
 
     impl Operation<1> for Selected {
+        /// Nothing: the backward pass uses the rows and sums of the operation itself.
         type Saved = ();
 
-        fn forward(&self, _: [Host; 1]) -> (Host, ()) {
+        fn forward(&self, _: [HostTensor; 1]) -> (HostTensor, ()) {
             (self.rows.clone(), ())
         }
 
-        fn backward(&self, (): (), gradient: Host, _is_wanted: [bool; 1]) -> [Option<Host>; 1] {
+        fn backward(
+            &self,
+            (): (),
+            gradient: HostTensor,
+            _is_wanted: [bool; 1],
+        ) -> [Option<HostTensor>; 1] {
             let gradient = contiguous(gradient);
             let [batch_size, n_heads, n_tokens, _] = self.dims;
             let [n_items, n_points, _] = self.rows.shape().dims();
             let size = n_tokens * n_tokens;
-            // Heads that were averaged share one gradient.
+            // Heads that were averaged have the same gradient.
             let n_shared = batch_size * n_heads / n_items;
             let first = n_tokens - n_points;
             let numbers = in_blocks(n_items * size, size, |item, output| {
+                // Rows and columns of prefix tokens keep the gradient 0.
                 let output = output.zeroed();
                 let start = item * n_points * n_points;
                 Arch::new().dispatch(Gradient {
@@ -266,21 +294,27 @@ mod on_flex {
                 });
                 output
             });
-            // One matrix in memory stands for all heads that share it.
-            let of_items = [batch_size, n_heads / n_shared, n_tokens, n_tokens];
-            let gradient = host(numbers, of_items);
+            // `float_expand` repeats the matrix for all averaged heads without copying it.
+            let shape = [batch_size, n_heads / n_shared, n_tokens, n_tokens];
+            let gradient = host_tensor(numbers, shape);
             [Some(Flex::float_expand(gradient, Shape::from(self.dims)))]
         }
     }
 
-    /// From the gradient of `w / s`, with `s` the sum of `w`, to that of `w`: `(g - <w / s, g>) / s`.
+    /// Gradient of the weights of one item.
+    ///
+    /// ```text
+    /// r = w / s with s = sum of w:   dw = (g - <r, g>) / s,  with g the gradient of r
+    /// ```
     struct Gradient<'a> {
         rows: &'a [f32],
         gradient: &'a [f32],
         sums: &'a [f32],
+        /// Fraction of the gradient that goes to each averaged head.
         share: f32,
-        /// Rows of all tokens, of which the first are left alone.
+        /// Output: rows of the selected tokens, `[n_points, first + n_points]`.
         output: &'a mut [f32],
+        /// First column that is selected; those before it are left unchanged.
         first: usize,
     }
 
@@ -291,8 +325,10 @@ mod on_flex {
         fn with_simd<S: Simd>(self, simd: S) {
             let n_points = self.sums.len();
             let lanes = S::F32_LANES;
-            let inputs = self.rows.chunks_exact(n_points);
-            let inputs = inputs.zip(self.gradient.chunks_exact(n_points));
+            let inputs = self
+                .rows
+                .chunks_exact(n_points)
+                .zip(self.gradient.chunks_exact(n_points));
             let outputs = self.output.chunks_exact_mut(self.first + n_points);
             for ((output, (row, gradient)), sum) in outputs.zip(inputs).zip(self.sums) {
                 let mean = simd.splat_f32s(inner_product(simd, row, gradient));

@@ -1,8 +1,8 @@
-//! Functions of whole vectors.
+//! Functions of whole SIMD vectors of single precision.
 
 use pulp::Simd;
 
-/// `exp(x)` for `x <= 0`, exactly 0 below -87; a relative error of 2e-7, and not a number stays so.
+/// Returns `exp(x)` for `x <= 0`, with a relative error of 2e-7; exactly 0 below -87. NaN stays NaN.
 ///
 /// # Source
 ///
@@ -12,7 +12,8 @@ use pulp::Simd;
 pub(super) fn exp_of_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
+    // From 2^23 on, single precision has no fraction: adding 1.5 * 2^23 rounds to the nearest integer and
+    // leaves it in the low bits.
     const ROUNDER: f32 = 12_582_912.0;
     const COEFFICIENTS: [f32; 6] = [
         1.0 / 5040.0,
@@ -25,6 +26,7 @@ pub(super) fn exp_of_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
     let shifted = simd.mul_add_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUNDER));
     let k = simd.sub_f32s(shifted, splat(ROUNDER));
+    // The high part of ln 2 has few bits, so that k times it is exact.
     let r = simd.mul_add_f32s(k, splat(-LN_2_HIGH), x);
     let r = simd.mul_add_f32s(k, splat(-LN_2_LOW), r);
     let mut polynomial = splat(COEFFICIENTS[0]);
@@ -33,18 +35,21 @@ pub(super) fn exp_of_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     }
     let polynomial = simd.mul_add_f32s(polynomial, r, splat(1.0));
     let polynomial = simd.mul_add_f32s(polynomial, r, splat(1.0));
+    // 2^k: the low bits of `shifted` plus the bias 127, moved into the exponent field. The bits of the
+    // rounder above them are shifted out.
     let biased = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(127));
     let power = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(biased, simd.splat_u32s(23)));
+    // Shortly below -87 results are subnormal, which the exponent field cannot express.
     let vanishes = simd.less_than_f32s(x, splat(-87.0));
     simd.select_f32s(vanishes, splat(0.0), simd.mul_f32s(polynomial, power))
 }
 
-/// The error function, to 5e-7.
+/// Returns the error function of `x`, with an error of at most 5e-7.
 ///
 /// # Source
 ///
-/// The rational approximation of Eigen's `generic_fast_erf_float` on [-4, 4], beyond which the
-/// function is 1 in single precision up to 2e-8.
+/// Eigen, `generic_fast_erf_float`: a rational approximation on [-4, 4]. Beyond it the function is 1 or -1 up
+/// to 2e-8.
 #[inline(always)]
 pub(super) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const NUMERATOR: [f32; 7] = [
@@ -76,7 +81,9 @@ pub(super) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(simd.mul_f32s(x, horner(&NUMERATOR)), horner(&DENOMINATOR))
 }
 
-/// The inner product of two slices of one length.
+/// Returns the inner product of two slices of the same length.
+///
+/// The tail of both slices is filled up with zeros, which do not change the sum.
 #[inline(always)]
 pub(super) fn inner_product<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
     let mut sums = simd.splat_f32s(0.0);

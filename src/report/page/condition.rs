@@ -1,17 +1,17 @@
-//! When something is shown.
+//! Conditions on the controls of a page, under which parts of it are shown.
 
 use std::fmt;
 
-/// States of a page's controls in which something is shown: all parts must hold.
+/// Condition on the values of a page's controls: a conjunction of `control = value` and `control in range`.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::report::page::Condition;
 ///
-/// let when = Condition::of("clip", 3).and("frame", 2);
-/// assert_eq!(when.to_string(), "clip=3 frame=2");
-/// // A tubelet is of two frames.
+/// let condition = Condition::equals("clip", 3).and("frame", 2);
+/// assert_eq!(condition.to_string(), "clip=3 frame=2");
+/// // A tubelet covers two frames.
 /// assert_eq!(Condition::between("frame", 2, 3).to_string(), "frame=2-3");
 /// assert!(Condition::always().is_always());
 /// ```
@@ -20,6 +20,7 @@ pub struct Condition {
     parts: Vec<Part>,
 }
 
+/// Range of values of one control, both ends included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Part {
     control: String,
@@ -28,17 +29,17 @@ struct Part {
 }
 
 impl Condition {
-    /// Nothing is asked for.
+    /// Creates a condition that always holds.
     pub fn always() -> Self {
         Self::default()
     }
 
-    /// A control has a value: the place of its option, or the step of its range, from 0.
-    pub fn of(control: &str, value: usize) -> Self {
+    /// Creates the condition that a control has a value: the index of its option, or the step of its range, from 0.
+    pub fn equals(control: &str, value: usize) -> Self {
         Self::between(control, value, value)
     }
 
-    /// A control's value lies between two, both included.
+    /// Creates the condition that a control's value lies between two values, both included.
     pub fn between(control: &str, first: usize, last: usize) -> Self {
         let control = control_name(control);
         Self {
@@ -50,20 +51,20 @@ impl Condition {
         }
     }
 
-    /// And another control has a value.
+    /// Adds the condition that another control has a value.
     #[must_use]
     pub fn and(self, control: &str, value: usize) -> Self {
-        self.and_all(Self::of(control, value))
+        self.and_all(Self::equals(control, value))
     }
 
-    /// And everything that another condition asks for.
+    /// Adds all parts of another condition.
     #[must_use]
     pub fn and_all(mut self, other: Self) -> Self {
         self.parts.extend(other.parts);
         self
     }
 
-    /// Whether nothing is asked for.
+    /// True if the condition holds for all values of the controls.
     pub fn is_always(&self) -> bool {
         self.parts.is_empty()
     }
@@ -71,8 +72,8 @@ impl Condition {
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, part) in self.parts.iter().enumerate() {
-            let space = if place == 0 { "" } else { " " };
+        for (index, part) in self.parts.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
             write!(f, "{space}{}={}", part.control, part.first)?;
             if part.last != part.first {
                 write!(f, "-{}", part.last)?;
@@ -82,8 +83,8 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A name that needs no escaping in conditions and links: what is not a letter, digit or underscore
-/// of ASCII becomes a hyphen.
+/// Replaces all but ASCII letters, digits and underscores by hyphens, so that a name needs no escaping in conditions
+/// and links.
 pub(super) fn control_name(name: &str) -> String {
     let kept = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.chars()

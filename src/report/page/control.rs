@@ -1,10 +1,10 @@
-//! What a reader sets, and everything else on the page follows.
+//! Choosers and sliders, which determine what a page shows.
 
 use maud::{Markup, Render, html};
 
 use super::condition::control_name;
 
-/// How many steps a range has.
+/// Number of steps of a slider.
 ///
 /// # Example
 ///
@@ -17,27 +17,31 @@ use super::condition::control_name;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Steps {
-    /// Always so many.
+    /// Fixed number of steps.
     Fixed(usize),
-    /// As many as the option of another control says.
+    /// Number of steps that depends on the value of another control.
     ByChoice {
         /// Name of the control.
         control: String,
-        /// By its value; the last is that of all further ones.
+        /// Number of steps for each value of that control; the last applies to all further values.
         n_steps: Vec<usize>,
     },
 }
 
+/// Shortest time per step of a slider that is played; a shorter one would keep the browser from reacting to the reader.
+const MIN_INTERVAL: u32 = 20;
+
+/// Appearance of a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Choice { options: Vec<String> },
     Range { steps: Steps },
 }
 
-/// A control of a page. Its value is a whole number from 0, in [`Condition`](super::Condition)s and in
-/// the page's address, as in `#clip=3&frame=2`.
+/// Control of a page: a chooser or a slider.
 ///
-/// Names are those of the page: each belongs to one control.
+/// Its value is a whole number from 0, used in [`Condition`](super::Condition)s and in the page's address, such as
+/// `#clip=3&frame=2`. A name may belong to only one control of a page.
 ///
 /// # Example
 ///
@@ -46,7 +50,7 @@ enum Kind {
 ///
 /// let bar = controls(&[
 ///     Control::choice("clip", "Clip", ["walking", "running"]),
-///     Control::range("frame", "Frame", Steps::Fixed(20)).played(400),
+///     Control::range("frame", "Frame", Steps::Fixed(20)).with_play_button(400),
 /// ]);
 /// assert!(bar.into_string().contains("data-control=\"frame\""));
 /// ```
@@ -59,7 +63,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// A chooser; its values are the places of the options.
+    /// Creates a chooser; its value is the index of the chosen option.
     pub fn choice<T: Into<String>>(
         name: &str,
         label: impl Into<String>,
@@ -69,15 +73,14 @@ impl Control {
         Self::new(name, label.into(), Kind::Choice { options })
     }
 
-    /// A slider; its values are the steps.
+    /// Creates a slider; its value is the step.
     pub fn range(name: &str, label: impl Into<String>, steps: Steps) -> Self {
         Self::new(name, label.into(), Kind::Range { steps })
     }
 
-    /// A range with a button that moves it on by a step after so many milliseconds, from the last to
-    /// the first.
+    /// Adds a button that advances a slider by one step every `milliseconds_per_step`, and from the last to the first.
     #[must_use]
-    pub fn played(mut self, milliseconds_per_step: u32) -> Self {
+    pub fn with_play_button(mut self, milliseconds_per_step: u32) -> Self {
         self.milliseconds_per_step = Some(milliseconds_per_step);
         self
     }
@@ -91,7 +94,7 @@ impl Control {
         }
     }
 
-    /// The control alone.
+    /// Returns the HTML of the control.
     pub fn markup(&self) -> Markup {
         let (name, label) = (&self.name, &self.label);
         let id = format!("control_{name}");
@@ -109,7 +112,7 @@ impl Control {
             Kind::Range { steps } => html! {
                 span.control.range {
                     @if let Some(milliseconds) = self.milliseconds_per_step {
-                        button type="button" data-play=(name) data-interval=(milliseconds.max(20))
+                        button type="button" data-play=(name) data-interval=(milliseconds.max(MIN_INTERVAL))
                             aria-label={ "Play " (label) } aria-pressed="false" {}
                     }
                     label for=(id) { (label) }
@@ -123,6 +126,7 @@ impl Control {
     }
 }
 
+/// Returns the input element of a slider.
 fn slider(name: &str, id: &str, steps: &Steps) -> Markup {
     let (controlled_by, counts) = match steps {
         Steps::Fixed(_) => (None, None),
@@ -137,7 +141,7 @@ fn slider(name: &str, id: &str, steps: &Steps) -> Markup {
     }
 }
 
-/// The last step, before anything was chosen.
+/// Returns the last step at the initial values of all controls.
 fn last(steps: &Steps) -> usize {
     let n_steps = match steps {
         Steps::Fixed(n_steps) => *n_steps,
@@ -152,7 +156,7 @@ impl Render for Control {
     }
 }
 
-/// A bar of controls, which stays in sight while its section is read.
+/// Returns a bar of controls, which stays at the top of the window while its section is scrolled.
 ///
 /// # Example
 ///
@@ -164,7 +168,7 @@ impl Render for Control {
 /// ```
 pub fn controls(controls: &[Control]) -> Markup {
     html! {
-        div.controls role="group" aria-label="View" {
+        div.controls role="group" aria-label="Controls" {
             @for control in controls { (control) }
         }
     }

@@ -1,4 +1,4 @@
-//! The shell around the sections.
+//! A page and its sections as one HTML document.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use crate::report::plot::{Palette, STYLE as PLOT_STYLE};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// Nothing is fetched from anywhere, whatever the sections contain.
+/// Content security policy: browsers load nothing from the network, whatever the sections contain.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
                       script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// A part of a [`Page`] with a heading of its own.
+/// Part of a [`Page`] with a heading.
 ///
 /// # Example
 ///
@@ -20,19 +20,19 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 /// use burn_topology::report::page::Section;
 /// use maud::html;
 ///
-/// let section = Section::new("Accuracy", html! { p { "Of three runs." } });
+/// let section = Section::new("Accuracy", html! { p { "Mean of three runs." } });
 /// assert_eq!(section.heading, "Accuracy");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Section {
-    /// Heading, also in the table of contents.
+    /// Heading, which also appears in the table of contents.
     pub heading: String,
-    /// What it holds.
+    /// Content below the heading.
     pub body: Markup,
 }
 
 impl Section {
-    /// A section of anything that renders.
+    /// Creates a section from anything that renders to HTML.
     pub fn new(heading: impl Into<String>, body: impl Render) -> Self {
         Self {
             heading: heading.into(),
@@ -41,11 +41,10 @@ impl Section {
     }
 }
 
-/// A report: one HTML file with everything in it.
+/// Report as a single HTML file without external resources.
 ///
-/// It may not reach the network, follows the reader's choice of light or dark, works from the keyboard,
-/// and prints. About 25 KB and what the sections hold; some thousands of parts with a condition stay
-/// fast.
+/// The page needs no network, follows the reader's choice of a light or dark theme, can be operated from the keyboard,
+/// and can be printed. It has about 25 KB in addition to its sections, and stays fast with a few thousand conditions.
 ///
 /// # Example
 ///
@@ -53,57 +52,60 @@ impl Section {
 /// use burn_topology::report::page::{Page, Section};
 /// use maud::html;
 ///
-/// let page = Page::new("Three runs", "How far layers are apart.")
-///     .section(Section::new("Accuracy", html! { p { "All below 0.9." } }));
+/// let page = Page::new("Three runs", "Distances between neighbouring layers.")
+///     .section(Section::new("Accuracy", html! { p { "All runs are below 0.9." } }));
 /// assert!(page.to_html().starts_with("<!DOCTYPE html>"));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Title, also of the window.
+    /// Title of the page and of the browser window.
     pub title: String,
-    /// A sentence or two below the title.
+    /// One or two sentences below the title.
     pub lead: String,
-    /// From top to bottom.
+    /// Sections from top to bottom.
     pub sections: Vec<Section>,
-    drawings: Option<Drawings>,
+    assets: Option<Assets>,
 }
 
-/// What a page brings along that draws what SVG is too slow for.
+/// Style sheet and script of drawings that are too large for SVG.
 #[derive(Debug, Clone, Copy)]
-struct Drawings {
+struct Assets {
     style: &'static str,
     script: &'static str,
 }
 
 impl Page {
-    /// A page without sections.
+    /// Creates a page without sections.
     pub fn new(title: impl Into<String>, lead: impl Into<String>) -> Self {
         Self {
             title: title.into(),
             lead: lead.into(),
             sections: Vec::new(),
-            drawings: None,
+            assets: None,
         }
     }
 
-    /// With a style sheet and a script of its own, for what is drawn as it is looked at. Whenever a control
-    /// has moved the document gets the event `page-shown`; the script moves one by setting its `value` and
-    /// dispatching `input`.
+    /// Adds a style sheet and a script, for interactive drawings.
+    ///
+    /// After every change of a control the document receives the event `page-shown`. The script changes a control by
+    /// setting its `value` and dispatching `input`.
     #[must_use]
-    pub fn drawn_by(mut self, style: &'static str, script: &'static str) -> Self {
-        self.drawings = Some(Drawings { style, script });
+    pub fn with_style_and_script(mut self, style: &'static str, script: &'static str) -> Self {
+        self.assets = Some(Assets { style, script });
         self
     }
 
-    /// With one more section at the end.
+    /// Appends a section.
     #[must_use]
     pub fn section(mut self, section: Section) -> Self {
         self.sections.push(section);
         self
     }
 
-    /// The file.
+    /// Returns the HTML document.
     pub fn to_html(&self) -> String {
+        // All text goes through `maud`, which escapes it. Only the style sheets and scripts of the program are inserted
+        // unescaped.
         let ids = self.ids();
         let page = html! {
             (DOCTYPE)
@@ -117,7 +119,7 @@ impl Page {
                     link rel="icon" href="data:,";
                     style { (PreEscaped(style())) }
                     script { (PreEscaped(SCRIPT)) }
-                    @if let Some(Drawings { style, script }) = self.drawings {
+                    @if let Some(Assets { style, script }) = self.assets {
                         style { (PreEscaped(style)) }
                         script { (PreEscaped(script)) }
                     }
@@ -126,13 +128,13 @@ impl Page {
                     a.skip href="#main" { "Skip to the content" }
                     header.top {
                         div.buttons {
-                            button type="button" data-open-keys aria-haspopup="dialog" { "Keys" }
-                            button type="button" data-toggle-theme { "Dark" }
+                            button type="button" data-open-keys aria-haspopup="dialog" { "Keyboard shortcuts" }
+                            button type="button" data-toggle-theme { "Dark theme" }
                         }
                         h1 { (self.title) }
                         @if !self.lead.is_empty() { p.lead { (self.lead) } }
                         noscript {
-                            p.missing { "Without JavaScript every view is shown, one below the other." }
+                            p.missing { "Without JavaScript, all views are shown one below the other." }
                         }
                     }
                     div.columns {
@@ -153,28 +155,36 @@ impl Page {
         page.into_string()
     }
 
-    /// A name for links to each section: its words, numbered where they come twice. It has no underscore,
-    /// as the other names in the page have.
+    /// Returns an id for each section, made of the words of its heading and numbered if it occurs twice.
+    ///
+    /// Ids of sections have no underscore, so that they differ from all other ids of the page.
     fn ids(&self) -> Vec<String> {
-        let mut taken = BTreeSet::from(["main".to_owned()]);
+        // The element `main` has this id already.
+        let mut used = BTreeSet::from(["main".to_owned()]);
         let id = |section: &Section| {
-            let words = section.heading.to_lowercase();
-            let words = words.split(|c: char| !c.is_alphanumeric());
-            let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-            let name = match words.is_empty() {
-                true => "section".to_owned(),
-                false => words.join("-"),
+            let heading = section.heading.to_lowercase();
+            let words: Vec<&str> = heading
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .collect();
+            let name = if words.is_empty() {
+                "section".to_owned()
+            } else {
+                words.join("-")
             };
             let numbered = (2..).map(|number| format!("{name}-{number}"));
-            let mut names = std::iter::once(name.clone()).chain(numbered);
-            let free = names.find(|name| !taken.contains(name)).unwrap_or(name);
-            taken.insert(free.clone());
-            free
+            let mut candidates = std::iter::once(name.clone()).chain(numbered);
+            let unused = candidates
+                .find(|candidate| !used.contains(candidate))
+                .unwrap_or(name);
+            used.insert(unused.clone());
+            unused
         };
         self.sections.iter().map(id).collect()
     }
 }
 
+/// Returns the table of contents.
 fn contents(sections: &[Section], ids: &[String]) -> Markup {
     html! {
         nav.contents aria-label="Contents" {
@@ -187,24 +197,25 @@ fn contents(sections: &[Section], ids: &[String]) -> Markup {
     }
 }
 
+/// Returns the dialogue that lists the keyboard shortcuts; those without a matching control are hidden.
 fn keys() -> Markup {
     html! {
         dialog.keys aria-labelledby="keys_heading" {
-            h2 id="keys_heading" { "Keys" }
+            h2 id="keys_heading" { "Keyboard shortcuts" }
             dl {
-                div data-needs="range" { dt { kbd { "←" } " " kbd { "→" } } dd { "one step back or on" } }
-                div data-needs="choice" { dt { kbd { "[" } " " kbd { "]" } } dd { "the option before or after" } }
+                div data-needs="range" { dt { kbd { "←" } " " kbd { "→" } } dd { "previous or next step" } }
+                div data-needs="choice" { dt { kbd { "[" } " " kbd { "]" } } dd { "previous or next option" } }
                 div data-needs="play" { dt { kbd { "Space" } } dd { "play or pause" } }
-                div { dt { kbd { "d" } } dd { "light or dark" } }
-                div { dt { kbd { "?" } } dd { "these keys" } }
+                div { dt { kbd { "d" } } dd { "light or dark theme" } }
+                div { dt { kbd { "?" } } dd { "show or hide this list" } }
             }
-            p data-needs="range" { "The address keeps what is set: a link to it shows the same view." }
+            p data-needs="range" { "The address contains the current settings: a link to it opens the same view." }
             button type="button" data-close-keys { "Close" }
         }
     }
 }
 
-/// Colours first, then plots, then the page, and paper last.
+/// Returns the style sheet: colours, plots, the page, and the colours for printing, which must override the others.
 fn style() -> String {
     let [light, dark] = [Palette::Light, Palette::Dark].map(Palette::variables);
     let screen = format!(

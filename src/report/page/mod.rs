@@ -1,8 +1,8 @@
-//! Reports as one HTML file that needs no network.
+//! Reports as single HTML files that need no network.
 //!
-//! [`Page`] is the shell: title, contents, sections, light and dark. [`Control`]s set a state, kept in
-//! the page's address; what carries a [`Condition`] is shown while it holds. Pages need JavaScript of
-//! their own only for what is drawn while it is looked at, see [`Page::drawn_by`].
+//! A [`Page`] has a title, a table of contents, sections, and a light and a dark theme. Readers set the values of its
+//! [`Control`]s, which are kept in the page's address; elements with a [`Condition`] on these values are shown while it
+//! holds. Only interactive drawings need JavaScript of their own, see [`Page::with_style_and_script`].
 
 mod condition;
 mod control;
@@ -14,7 +14,7 @@ mod table;
 pub use condition::Condition;
 pub use control::{Control, Steps, controls};
 pub use document::{Page, Section};
-pub use parts::{figure, shown_when, side_by_side, value_of};
+pub use parts::{control_value, figure, shown_when, side_by_side};
 pub use pixel_image::PixelImage;
 pub use table::{Column, Table, number};
 

@@ -1,18 +1,20 @@
 "use strict";
-// The state of a page is what its controls are set to. What carries `data-when` is shown while all of
-// it holds; everything is looked up once, and a change touches only what it concerns.
+// The state of a page is the values of its controls. An element with `data-when` is shown while all parts of its
+// condition hold. Elements are looked up once, when the page is loaded, and a change of a control updates only the
+// elements whose condition mentions it, so that pages with thousands of conditions stay fast.
 (() => {
   const root = document.documentElement;
   root.classList.add("js");
 
-  // Storage is missing in some private windows and for some files.
-  const remembered = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
-  if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
+  // Some private windows, and some browsers for local files, have no storage.
+  const savedTheme = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
+  if (savedTheme === "light" || savedTheme === "dark") root.dataset.theme = savedTheme;
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches;
 
   const all = (selector) => [...document.querySelectorAll(selector)];
   const controls = new Map();
+  // Entries of conditional elements that may have to be shown or hidden.
   const touched = new Set();
   let section = "";
   let activeRange = null;
@@ -20,12 +22,12 @@
   let playing = null;
 
   function nameTheme() {
-    for (const button of all("[data-toggle-theme]")) button.textContent = isDark() ? "Light" : "Dark";
+    for (const button of all("[data-toggle-theme]")) button.textContent = isDark() ? "Light theme" : "Dark theme";
   }
 
   function toggleTheme() {
     root.dataset.theme = isDark() ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* Only until the page closes. */ }
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* The theme is kept until the page is closed. */ }
     nameTheme();
   }
 
@@ -55,6 +57,7 @@
     }
   }
 
+  // Counts the unmet parts of each condition, so that a change of a control only adds or subtracts 1.
   function readConditions() {
     for (const element of all("[data-when]")) {
       const entry = { element, unmet: 0, shown: false };
@@ -107,7 +110,7 @@
     document.dispatchEvent(new Event("page-shown"));
   }
 
-  // Browsers refuse an address that changes too often, so it follows a moment later.
+  // The address is updated at most every 0.2 s, since browsers refuse to change it too often.
   let pending = null;
   function settle() {
     show();
@@ -116,17 +119,18 @@
       markScrolling();
       const state = [...controls.values()].map(({ name, value }) => `${name}=${value}`);
       const fragment = [section, ...state].filter(Boolean).join("&");
-      try { history.replaceState(null, "", `#${fragment}`); } catch { /* The view is right all the same. */ }
+      // If the address cannot be updated, the view is still correct.
+      try { history.replaceState(null, "", `#${fragment}`); } catch { /* See above. */ }
     }, 200);
   }
 
   function readAddress() {
     let fragment = location.hash.slice(1);
-    try { fragment = decodeURIComponent(fragment); } catch { /* As it stands. */ }
+    try { fragment = decodeURIComponent(fragment); } catch { /* A malformed escape: used unchanged. */ }
     const parts = fragment.split("&");
     section = parts.find((part) => part && !part.includes("=")) ?? "";
     const wanted = new Map(parts.filter((part) => part.includes("=")).map((part) => part.split("=")));
-    // Choosers first: they say how far ranges go.
+    // Choosers first, since the number of steps of a slider may depend on one.
     const inOrder = [...controls.values()].sort((a, b) => a.isRange - b.isRange);
     for (const control of inOrder) set(control, Number(wanted.get(control.name) ?? control.value));
     show();
@@ -153,7 +157,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const target = event.target instanceof Element ? event.target : root;
     const keys = document.querySelector("dialog.keys");
-    // There, keys choose an option or write.
+    // In these elements, keys choose an option or enter text.
     if (target.closest("select, textarea, [contenteditable], input:not([type=range])")) return;
     if (keys.open && event.key !== "?") return;
     const moves = target.closest("input, .scroll");
@@ -166,7 +170,7 @@
       "ArrowRight": !moves && activeRange && move(activeRange, 1),
       "[": activeChoice && move(activeChoice, -1),
       "]": activeChoice && move(activeChoice, 1),
-      // Elsewhere these scroll the page.
+      // Outside the controls, these keys scroll the page.
       "ArrowUp": inControls && activeChoice && move(activeChoice, -1),
       "ArrowDown": inControls && activeChoice && move(activeChoice, 1),
       " ": !target.closest("button, a, summary") && activeRange?.button && (() => play(activeRange)),
@@ -188,7 +192,7 @@
     settle();
   }
 
-  // Only what can be scrolled takes the focus, for those who scroll from the keyboard.
+  // An element that can be scrolled must be focusable, so that it can be scrolled from the keyboard.
   function markScrolling() {
     for (const element of all(".scroll")) {
       if (element.scrollWidth > element.clientWidth + 1) element.tabIndex = 0;

@@ -1,11 +1,11 @@
-//! Pieces of a section.
+//! Building blocks of sections: figures, rows, conditional content and values of controls.
 
 use maud::{Markup, Render, html};
 
 use super::condition::Condition;
 use super::condition::control_name;
 
-/// Content with a caption below; scrolls by itself where the screen is narrow.
+/// Returns content with a caption below it; content wider than the screen scrolls on its own.
 ///
 /// # Example
 ///
@@ -25,7 +25,7 @@ pub fn figure(content: impl Render, caption: &str) -> Markup {
     }
 }
 
-/// Contents beside each other, below each other where the screen is narrow.
+/// Arranges contents in a row, or in a column on a narrow screen.
 ///
 /// # Example
 ///
@@ -44,30 +44,30 @@ pub fn side_by_side<T: Render>(contents: impl IntoIterator<Item = T>) -> Markup 
     }
 }
 
-/// Content that is shown while a condition holds.
+/// Returns content that is shown only while a condition holds.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::report::page::{Condition, shown_when};
 ///
-/// let shown = shown_when(&Condition::of("clip", 3).and("frame", 2), "the frame").into_string();
-/// assert_eq!(shown, "<div data-when=\"clip=3 frame=2\">the frame</div>");
+/// let html = shown_when(&Condition::equals("clip", 3).and("frame", 2), "the frame").into_string();
+/// assert_eq!(html, "<div data-when=\"clip=3 frame=2\">the frame</div>");
 /// ```
 pub fn shown_when(condition: &Condition, content: impl Render) -> Markup {
     let when = (!condition.is_always()).then(|| condition.to_string());
     html! { div data-when=[when] { (content) } }
 }
 
-/// The value of a control, within text: the name of the option, or the step.
+/// Returns the current value of a control as text: the name of the chosen option, or the step.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::report::page::value_of;
+/// use burn_topology::report::page::control_value;
 ///
-/// assert!(value_of("frame").into_string().contains("data-text=\"frame\""));
+/// assert!(control_value("frame").into_string().contains("data-text=\"frame\""));
 /// ```
-pub fn value_of(control: &str) -> Markup {
+pub fn control_value(control: &str) -> Markup {
     html! { span data-text=(control_name(control)) {} }
 }

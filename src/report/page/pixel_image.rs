@@ -1,4 +1,4 @@
-//! Pictures inside a page.
+//! Images inside a page.
 
 use std::io::Cursor;
 
@@ -6,10 +6,10 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use image::{GrayImage, ImageFormat, RgbImage};
 use maud::{Markup, Render, html};
 
-/// Pixels as a picture inside the page, enlarged so that each is a square.
+/// Image given by its pixels, embedded in the page and enlarged so that each pixel is a square.
 ///
-/// The PNG is part of the page: about a third more bytes than its file. Where the number of pixels is
-/// not that of the shape, or is 0, the text stands alone; a NaN is black.
+/// The embedded PNG takes about a third more bytes than a PNG file. If the number of values does not match the shape,
+/// or is 0, the alternative text is shown instead. NaN is drawn black.
 ///
 /// # Example
 ///
@@ -23,26 +23,28 @@ use maud::{Markup, Render, html};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PixelImage<'a> {
-    /// `[n_channels, height, width]`, between 0 and 1.
+    /// Values between 0 and 1, `[n_channels, height, width]`.
     pub pixels: &'a [f32],
-    /// Channels, of which the first three are red, green and blue, height and width.
+    /// Number of channels, height and width; the first three channels are red, green and blue.
     pub shape: [usize; 3],
-    /// What is seen, for those who do not see it.
+    /// Alternative text for readers who cannot see the image.
     pub alt: &'a str,
     /// Width on the page, in CSS pixels.
     pub width: u32,
 }
 
 impl PixelImage<'_> {
-    /// The picture as a PNG file; `None` where shape and pixels do not agree.
+    /// Encodes the image as PNG; `None` if the number of values does not match the shape.
     fn png(&self) -> Option<Vec<u8>> {
         let [n_channels, height, width] = self.shape;
+        // Checked, since the product of any three numbers may overflow.
         let n_pixels = height.checked_mul(width)?;
         let n_values = n_channels.checked_mul(n_pixels)?;
         if n_values == 0 || n_values != self.pixels.len() {
             return None;
         }
         let [columns, rows] = [u32::try_from(width).ok()?, u32::try_from(height).ok()?];
+        // An image with two channels has no blue: its last channel stands for the missing one. `NaN as u8` is 0.
         let byte = |channel: usize, pixel: usize| {
             let value = self.pixels[channel.min(n_channels - 1) * n_pixels + pixel];
             (255.0 * value.clamp(0.0, 1.0)).round() as u8
@@ -65,13 +67,13 @@ impl PixelImage<'_> {
 impl Render for PixelImage<'_> {
     fn render(&self) -> Markup {
         let Some(png) = self.png() else {
-            return html! { span.missing { (self.alt) " (no picture)" } };
+            return html! { span.missing { (self.alt) " (no image)" } };
         };
         let [_, height, width] = self.shape.map(|side| side as f64);
-        let shown_height = (f64::from(self.width) * height / width).round();
+        let displayed_height = (f64::from(self.width) * height / width).round();
         html! {
             img.pixels src={ "data:image/png;base64," (BASE64_STANDARD.encode(&png)) } alt=(self.alt)
-                width=(self.width) height=(shown_height);
+                width=(self.width) height=(displayed_height);
         }
     }
 }
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pixels_come_back_and_wrong_shapes_are_said() {
+    fn pixels_are_encoded_and_wrong_shapes_reported() {
         let image = |pixels, shape| PixelImage {
             pixels,
             shape,
@@ -100,10 +102,7 @@ mod tests {
             (&[0.5], [usize::MAX; 3]),
         ] {
             let text = image(pixels, shape).render().into_string();
-            assert_eq!(
-                text,
-                "<span class=\"missing\">&lt;b&gt; (no picture)</span>"
-            );
+            assert_eq!(text, "<span class=\"missing\">&lt;b&gt; (no image)</span>");
         }
     }
 }

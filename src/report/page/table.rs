@@ -1,8 +1,8 @@
-//! Tables of numbers.
+//! Tables inside a page.
 
 use maud::{Markup, Render, html};
 
-/// A column of a [`Table`].
+/// Column of a [`Table`]: its heading, unit and alignment.
 ///
 /// # Example
 ///
@@ -25,7 +25,7 @@ enum Align {
 }
 
 impl Column {
-    /// Words, on the left.
+    /// Creates a column of text, aligned to the left.
     pub fn text(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -34,7 +34,7 @@ impl Column {
         }
     }
 
-    /// Numbers of a unit, on the right and with digits of one width; no unit where it is empty.
+    /// Creates a column of numbers, aligned to the right; `unit` may be empty.
     pub fn number(name: impl Into<String>, unit: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -43,12 +43,14 @@ impl Column {
         }
     }
 
+    /// Class of the cells.
     fn class(&self) -> Option<&'static str> {
         (self.align == Align::Right).then_some("number")
     }
 
-    /// Classes of the header, which may take two lines.
+    /// Classes of the heading, which is wrapped if it is long.
     fn header_class(&self) -> Option<&'static str> {
+        // Long headings would make a column of short numbers needlessly wide.
         let is_long = self.name.chars().count() + self.unit.chars().count() > 20;
         match (self.class(), is_long) {
             (class, false) => class,
@@ -58,10 +60,11 @@ impl Column {
     }
 }
 
-/// A table with a caption, its units in the header; scrolls by itself where the screen is narrow.
+/// Table with a caption, and with units in the headings of its columns.
 ///
-/// A line break in a cell is one on the page. The first cell of a row is the row's header. A row with fewer cells than columns is filled up with
-/// empty ones, and cells beyond the last column are left out.
+/// The first cell of a row is the heading of the row. Line breaks within cells are kept. A row that is too short is
+/// filled with empty cells, and cells beyond the last column are left out. A table wider than the screen scrolls on its
+/// own.
 ///
 /// # Example
 ///
@@ -75,16 +78,16 @@ impl Column {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// What the table shows.
+    /// Caption above the table.
     pub caption: String,
-    /// From left to right.
+    /// Columns from left to right.
     pub columns: Vec<Column>,
-    /// From top to bottom.
+    /// Rows from top to bottom, each by column.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub fn new(caption: impl Into<String>, columns: Vec<Column>) -> Self {
         Self {
             caption: caption.into(),
@@ -93,7 +96,7 @@ impl Table {
         }
     }
 
-    /// With one more row at the bottom.
+    /// Appends a row.
     #[must_use]
     pub fn row<T: Into<String>>(mut self, cells: impl IntoIterator<Item = T>) -> Self {
         self.rows.push(cells.into_iter().map(Into::into).collect());
@@ -122,8 +125,8 @@ impl Render for Table {
                     tbody {
                         @for row in &self.rows {
                             tr {
-                                @for (place, column) in self.columns.iter().enumerate() {
-                                    (cell(row.get(place).map_or("", String::as_str), place, column))
+                                @for (index, column) in self.columns.iter().enumerate() {
+                                    (cell(row.get(index).map_or("", String::as_str), index, column))
                                 }
                             }
                         }
@@ -134,9 +137,10 @@ impl Render for Table {
     }
 }
 
-fn cell(text: &str, place: usize, column: &Column) -> Markup {
+/// Returns the cell of a row in the column with this index.
+fn cell(text: &str, index: usize, column: &Column) -> Markup {
     html! {
-        @if place == 0 {
+        @if index == 0 {
             th scope="row" class=[column.class()] { (text) }
         } @else {
             td class=[column.class()] { (text) }
@@ -144,7 +148,7 @@ fn cell(text: &str, place: usize, column: &Column) -> Markup {
     }
 }
 
-/// A number of a table, with as many digits as say something; a dash if it is not finite.
+/// Formats a number for a table, with about four significant digits; a dash if it is not finite.
 ///
 /// # Example
 ///

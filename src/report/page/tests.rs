@@ -25,12 +25,12 @@ fn page() -> Page {
     let body = html! {
         (controls(&[
             Control::choice(HOSTILE, HOSTILE, [HOSTILE, "other"]),
-            Control::range("frame", HOSTILE, steps).played(0),
+            Control::range("frame", HOSTILE, steps).with_play_button(0),
         ]))
         (figure(plot.draw(), HOSTILE))
         (table.row([HOSTILE, "1", "one too many"]).row(["short"]))
-        (shown_when(&Condition::of(HOSTILE, 1), image))
-        (value_of(HOSTILE))
+        (shown_when(&Condition::equals(HOSTILE, 1), image))
+        (control_value(HOSTILE))
     };
     Page::new(HOSTILE, HOSTILE)
         .section(Section::new(HOSTILE, body))
@@ -40,7 +40,7 @@ fn page() -> Page {
 }
 
 #[test]
-fn nothing_hostile_becomes_markup() {
+fn hostile_text_does_not_become_markup() {
     let text = page().to_html();
     assert_eq!(text.matches("<script").count(), 1);
     assert_eq!(text.matches("</style>").count(), 1);
@@ -52,7 +52,7 @@ fn nothing_hostile_becomes_markup() {
 }
 
 #[test]
-fn nothing_is_fetched() {
+fn pages_have_no_external_resources() {
     let text = page().to_html();
     assert!(text.contains("default-src 'none'"));
     for address in ["http://", "https://", "url(", "@import", "fetch("] {
@@ -61,7 +61,7 @@ fn nothing_is_fetched() {
 }
 
 #[test]
-fn a_control_and_its_conditions_have_one_name() {
+fn controls_and_conditions_use_the_same_name() {
     let text = page().to_html();
     let name = condition::control_name(HOSTILE);
     for attribute in ["data-control", "data-steps-of", "data-text"] {
@@ -74,7 +74,7 @@ fn a_control_and_its_conditions_have_one_name() {
 }
 
 #[test]
-fn links_lead_to_one_section_each() {
+fn every_link_leads_to_one_section() {
     let text = page().to_html();
     for id in ["same", "same-2", "section"] {
         assert_eq!(text.matches(&format!("<h2 id=\"{id}\"")).count(), 1);
@@ -103,7 +103,7 @@ fn every_element_is_closed() {
 }
 
 #[test]
-fn the_same_page_is_the_same_text() {
+fn rendering_is_deterministic() {
     assert_eq!(page().to_html(), page().to_html());
     let empty = Page::new("", "").to_html();
     assert!(empty.contains("<main"));

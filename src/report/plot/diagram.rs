@@ -1,4 +1,4 @@
-//! A persistence diagram.
+//! Plots of persistence diagrams.
 
 use super::drawing::{Anchor, Drawing, Plot, pixels};
 use super::marks::{mark, mark_class};
@@ -6,20 +6,20 @@ use super::scale::Scale;
 use crate::topology::Diagram;
 
 const SIDE: f64 = 300.0;
-/// At least; more where numbers are long.
-const LEFT: f64 = 44.0;
+/// Smallest distance of the vertical axis from the left border; larger if its labels are long.
+const MIN_LEFT: f64 = 44.0;
 const RIGHT: f64 = SIDE - 12.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = SIDE - 40.0;
-/// Where bars that never die lie, above the rest.
-const INFINITY: f64 = 48.0;
+/// Height of the line of essential bars, above the axes.
+const INFINITY_Y: f64 = 48.0;
 
-/// Bars as points over the diagonal, all homology dimensions in one plot, on axes from 0 to `largest`;
-/// bars that never die lie on a line of their own at the top.
+/// Draws bars as points above the diagonal, all homology dimensions in one plot, on axes from 0 to `largest`.
 ///
-/// Plots of several frames with the same `largest`, in the unit of births and deaths, can be compared;
-/// what lies beyond is drawn at the edge. 300 pixels a side; about 1 KB and 12 bytes a bar. A bar with
-/// a birth that is not finite or with a death that is NaN is left out, and no bar is counted that is.
+/// Essential bars lie on a line of their own at the top. Plots of several frames can be compared if `largest`, in the
+/// unit of births and deaths, is the same for all; bars beyond it are drawn at the edge. Bars whose birth is not finite
+/// or whose death is NaN are neither drawn nor counted. The plot is 300 by 300 pixels, in about 1 KB plus 12 bytes per
+/// bar.
 ///
 /// # Example
 ///
@@ -34,12 +34,13 @@ const INFINITY: f64 = 48.0;
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn diagram_plot(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest: f64) -> Plot {
-    let range = match largest.is_finite() && largest > 0.0 {
-        true => [0.0, largest],
-        false => [0.0, 1.0],
+    let range = if largest.is_finite() && largest > 0.0 {
+        [0.0, largest]
+    } else {
+        [0.0, 1.0]
     };
     let up = Scale::new(range, [BOTTOM, TOP]);
-    let left = up.width_beside().max(LEFT);
+    let left = up.width_beside().max(MIN_LEFT);
     let across = Scale::new(range, [left, RIGHT]);
     let mut drawing = Drawing::new([SIDE, SIDE]);
     drawing.text("t", [1.0, 15.0], Anchor::Start, title);
@@ -51,8 +52,8 @@ pub fn diagram_plot(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest:
         [[left, BOTTOM], [RIGHT, TOP]],
     ];
     drawing.lines("a", &axes);
-    drawing.lines("r", &[[[left, INFINITY], [RIGHT, INFINITY]]]);
-    drawing.text("", [left - 7.0, INFINITY + 4.0], Anchor::End, "∞");
+    drawing.lines("r", &[[[left, INFINITY_Y], [RIGHT, INFINITY_Y]]]);
+    drawing.text("", [left - 7.0, INFINITY_Y + 4.0], Anchor::End, "∞");
     let middle = (left + RIGHT) / 2.0;
     let below = [middle, BOTTOM + 34.0];
     let unit = if unit.is_empty() {
@@ -65,30 +66,36 @@ pub fn diagram_plot(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest:
 
     let mut legend_y = BOTTOM - 12.0 - 17.0 * (diagrams.len() as f64 - 1.0);
     for diagram in diagrams {
-        let look = diagram.homology_dim;
-        let drawn = diagram.bars.iter();
-        let drawn = drawn.filter(|bar| bar.birth.is_finite() && !bar.death.is_nan());
-        let places = drawn.map(|bar| {
-            let y = match bar.death == f64::INFINITY || bar.is_essential() {
-                true => INFINITY,
-                false => up.place(bar.death),
-            };
-            [across.place(bar.birth), y]
-        });
-        let marks: Vec<String> = places.map(|at| mark(at, look)).collect();
+        let style = diagram.homology_dim;
+        let marks: Vec<String> = diagram
+            .bars
+            .iter()
+            .filter(|bar| bar.birth.is_finite() && !bar.death.is_nan())
+            .map(|bar| {
+                let y = if bar.death == f64::INFINITY || bar.is_essential() {
+                    INFINITY_Y
+                } else {
+                    up.position(bar.death)
+                };
+                mark([across.position(bar.birth), y], style)
+            })
+            .collect();
         let text = match marks.len() {
-            1 => format!("H{look}: 1 bar"),
-            n_bars => format!("H{look}: {n_bars} bars"),
+            1 => format!("H{style}: 1 bar"),
+            n_bars => format!("H{style}: {n_bars} bars"),
         };
-        // Below the diagonal, where no bar can be.
+        // The legend lies below the diagonal, where no bar can lie. Dimensions without room have no entry.
         if legend_y > TOP {
             let at = [RIGHT - 82.0, legend_y];
-            drawing.path(&mark_class(look), &mark(at, look));
+            drawing.path(&mark_class(style), &mark(at, style));
             drawing.text("", [at[0] + 11.0, at[1] + 4.0], Anchor::Start, &text);
         }
         legend_y += 17.0;
-        drawing.path(&mark_class(look), &marks.concat());
+        drawing.path(&mark_class(style), &marks.concat());
     }
-    let label = format!("Persistence diagram: {title}; axes to {}", pixels(range[1]));
+    let label = format!(
+        "Persistence diagram: {title}; axes from 0 to {}",
+        pixels(range[1])
+    );
     drawing.finish(&label)
 }

@@ -1,4 +1,4 @@
-//! What plots are drawn on.
+//! Elements of SVG drawings, and the finished plot.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use super::palette::Palette;
 use super::text::{TEXT, TITLE, escaped, shortened};
 use crate::report::page::Condition;
 
-/// Around a plot that is a file of its own.
+/// Margin around a plot that is written to a file.
 const MARGIN: f64 = 12.0;
 
-/// A drawn plot: markup inside a page, [`Plot::to_svg_file`] outside.
+/// Finished plot: renders as an element of a page, or becomes a file by [`Plot::to_svg_file`].
 ///
 /// # Example
 ///
@@ -33,8 +33,9 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// The plot as a file of its own, which follows the viewer's choice of light or dark. What is shown
-    /// on a condition is left out.
+    /// Returns the plot as an SVG file, which follows the viewer's choice of a light or dark theme.
+    ///
+    /// Elements with a condition are hidden, as a file has no controls.
     pub fn to_svg_file(&self) -> String {
         let [light, dark] = [Palette::Light, Palette::Dark].map(|palette| palette.resolved(STYLE));
         let dark = format!("@media(prefers-color-scheme:dark){{{dark}}}");
@@ -46,14 +47,16 @@ impl Plot {
         self.element(r#" xmlns="http://www.w3.org/2000/svg""#, MARGIN, &body)
     }
 
+    /// Returns the `svg` element with the given content.
     fn element(&self, namespace: &str, margin: f64, body: &str) -> String {
         let [width, height] = [self.width, self.height].map(|side| pixels(side + 2.0 * margin));
         let corner = pixels(-margin);
         let label = escaped(&self.label);
         // A wide plot scrolls on a small screen, where shrinking would make it illegible.
-        let style = match self.width > 400.0 {
-            true => format!(" style=\"min-width:min(36rem,{width}px)\""),
-            false => String::new(),
+        let style = if self.width > 400.0 {
+            format!(" style=\"min-width:min(36rem,{width}px)\"")
+        } else {
+            String::new()
         };
         format!(
             "<svg{namespace} class=\"plot\"{style} viewBox=\"{corner} {corner} {width} {height}\" \
@@ -68,7 +71,7 @@ impl Render for Plot {
     }
 }
 
-/// Which part of a text is at its place.
+/// Part of a text that lies at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -76,13 +79,14 @@ pub(super) enum Anchor {
     End,
 }
 
-/// An empty drawing, its origin the top left corner.
+/// SVG drawing under construction; its origin is the top left corner.
 pub(super) struct Drawing {
     size: [f64; 2],
     body: String,
 }
 
 impl Drawing {
+    /// Creates an empty drawing of the given width and height.
     pub(super) fn new(size: [f64; 2]) -> Self {
         Self {
             size,
@@ -90,17 +94,19 @@ impl Drawing {
         }
     }
 
+    /// Width of the drawing.
     pub(super) fn width(&self) -> f64 {
         self.size[0]
     }
 
+    /// Draws a path; nothing if it is empty.
     pub(super) fn path(&mut self, class: &str, path: &str) {
         if !path.is_empty() {
             let _ = write!(self.body, r#"<path class="{class}" d="{path}"/>"#);
         }
     }
 
-    /// A path that says what it is where the pointer rests on it.
+    /// Draws a path with a tooltip.
     pub(super) fn titled_path(&mut self, class: &str, path: &str, title: &str) {
         let title = escaped(title);
         let _ = write!(
@@ -109,24 +115,25 @@ impl Drawing {
         );
     }
 
-    /// Separate lines, from and to.
+    /// Draws separate lines, each given by its two ends.
     pub(super) fn lines(&mut self, class: &str, lines: &[[[f64; 2]; 2]]) {
         let path: String = lines.iter().map(|ends| polyline(ends)).collect();
         self.path(class, &path);
     }
 
+    /// Draws a rectangle, given its top left corner.
     pub(super) fn rectangle(&mut self, class: &str, corner: [f64; 2], size: [f64; 2]) {
         self.path(class, &rectangle(corner, size));
     }
 
-    /// A path filled with a colour that means a number.
+    /// Draws a path filled with a colour that stands for a number, and is the same in every theme.
     pub(super) fn filled(&mut self, path: &str, color: &str) {
         if !path.is_empty() {
             let _ = write!(self.body, r#"<path fill="{color}" d="{path}"/>"#);
         }
     }
 
-    /// A filled rectangle of a colour that means a number; an outline without one.
+    /// Draws a rectangle filled with a colour that stands for a number; an outline if there is none.
     pub(super) fn cell(
         &mut self,
         corner: [f64; 2],
@@ -134,7 +141,7 @@ impl Drawing {
         color: Option<&str>,
         title: &str,
     ) {
-        let look = match color {
+        let fill = match color {
             Some(color) => format!(r#"fill="{color}""#),
             None => r#"class="x""#.to_owned(),
         };
@@ -143,10 +150,10 @@ impl Drawing {
             title => format!("<title>{}</title>", escaped(title)),
         };
         let path = rectangle(corner, size);
-        let _ = write!(self.body, r#"<path {look} d="{path}">{title}</path>"#);
+        let _ = write!(self.body, r#"<path {fill} d="{path}">{title}</path>"#);
     }
 
-    /// A text that is cut where the drawing ends; whole in its tooltip.
+    /// Writes text, which is cut at the border of the drawing; a tooltip then has all of it.
     pub(super) fn text(&mut self, class: &str, at: [f64; 2], anchor: Anchor, text: &str) {
         let left = at[0];
         let right = self.size[0] - at[0];
@@ -158,6 +165,7 @@ impl Drawing {
         self.text_within(class, at, anchor, text, room);
     }
 
+    /// Writes text, which is cut to a width of `room`; a tooltip then has all of it.
     pub(super) fn text_within(
         &mut self,
         class: &str,
@@ -168,9 +176,10 @@ impl Drawing {
     ) {
         let size = if class == "t" { TITLE } else { TEXT };
         let cut = shortened(text, size, room);
-        let whole = match cut == text {
-            true => String::new(),
-            false => format!("<title>{}</title>", escaped(text)),
+        let tooltip = if cut == text {
+            String::new()
+        } else {
+            format!("<title>{}</title>", escaped(text))
         };
         let anchor = match anchor {
             Anchor::Start => "",
@@ -185,21 +194,23 @@ impl Drawing {
         let ([x, y], cut) = (at.map(pixels), escaped(&cut));
         let _ = write!(
             self.body,
-            r#"<text{class} x="{x}" y="{y}">{cut}{whole}</text>"#
+            r#"<text{class} x="{x}" y="{y}">{cut}{tooltip}</text>"#
         );
     }
 
-    /// What is drawn inside is shown while the condition holds.
+    /// Draws a group of elements that are shown while the condition holds.
     pub(super) fn group(&mut self, when: &Condition, draw: impl FnOnce(&mut Self)) {
-        let attribute = match when.is_always() {
-            true => String::new(),
-            false => format!(r#" data-when="{}""#, escaped(&when.to_string())),
+        let attribute = if when.is_always() {
+            String::new()
+        } else {
+            format!(r#" data-when="{}""#, escaped(&when.to_string()))
         };
         let _ = write!(self.body, "<g{attribute}>");
         draw(self);
         self.body.push_str("</g>");
     }
 
+    /// Returns the finished plot; `label` describes it to readers who cannot see it.
     pub(super) fn finish(self, label: &str) -> Plot {
         let [width, height] = self.size;
         Plot {
@@ -211,24 +222,26 @@ impl Drawing {
     }
 }
 
-/// A line through points.
+/// Returns the path of a line through points.
 pub(super) fn polyline(points: &[[f64; 2]]) -> String {
     let mut path = String::new();
-    for (place, point) in points.iter().enumerate() {
+    for (index, point) in points.iter().enumerate() {
         let [x, y] = point.map(pixels);
-        let _ = write!(path, "{}{x} {y}", if place == 0 { 'M' } else { 'L' });
+        let _ = write!(path, "{}{x} {y}", if index == 0 { 'M' } else { 'L' });
     }
     path
 }
 
+/// Returns the path of a rectangle, given its top left corner.
 pub(super) fn rectangle(corner: [f64; 2], size: [f64; 2]) -> String {
     let ([x, y], [width, height]) = (corner.map(pixels), size.map(|side| pixels(side.max(0.0))));
     format!("M{x} {y}h{width}v{height}h-{width}z")
 }
 
-/// A coordinate to a tenth.
+/// Formats a coordinate, rounded to a tenth.
 pub(super) fn pixels(value: f64) -> String {
     let tenths = (10.0 * value).round();
+    // Turns -0 into 0, which is shorter.
     let value = if tenths == 0.0 { 0.0 } else { tenths / 10.0 };
     value.to_string()
 }

@@ -1,4 +1,4 @@
-//! Estimates with their intervals, one below the other.
+//! Forest plots: estimates with their intervals, one per row.
 
 use super::drawing::{Anchor, Drawing, Plot, polyline};
 use super::marks::mark;
@@ -9,10 +9,10 @@ use crate::report::ticks::{number, range_of};
 const WIDTH: f64 = 680.0;
 const ROW: f64 = 24.0;
 const TOP: f64 = 44.0;
-/// Widest column of labels, where longer ones are cut.
+/// Largest width of the labels; longer ones are cut.
 const WIDEST_LABEL: f64 = 230.0;
 
-/// One row of an [`IntervalPlot`].
+/// Row of an [`IntervalPlot`]: an estimate and its interval.
 ///
 /// # Example
 ///
@@ -24,16 +24,16 @@ const WIDEST_LABEL: f64 = 230.0;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntervalRow {
-    /// What was estimated.
+    /// Name of the estimated quantity.
     pub label: String,
-    /// The estimate.
+    /// Estimated value.
     pub estimate: f64,
-    /// Its lower and upper end; an infinite end runs out of the plot.
+    /// Lower and upper end of the interval; an infinite end is drawn as an arrow at the border.
     pub interval: [f64; 2],
 }
 
 impl IntervalRow {
-    /// A row of all its fields.
+    /// Creates a row.
     pub fn new(label: impl Into<String>, estimate: f64, interval: [f64; 2]) -> Self {
         Self {
             label: label.into(),
@@ -43,16 +43,16 @@ impl IntervalRow {
     }
 }
 
-/// A forest plot: rows of an estimate and its interval, against a reference.
+/// Forest plot: estimates and their intervals, one per row, with a reference line.
 ///
-/// 680 pixels wide, 24 pixels a row.
+/// The plot is 680 pixels wide and has 24 pixels per row.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::report::plot::{IntervalPlot, IntervalRow};
 ///
-/// let plot = IntervalPlot::new("Against the baseline", "difference in accuracy (points)")
+/// let plot = IntervalPlot::new("Difference from the baseline", "difference in accuracy (points)")
 ///     .row(IntervalRow::new("weight 0.1", 0.4, [0.1, 0.7]))
 ///     .reference(0.0)
 ///     .equivalence([-0.5, 0.5]);
@@ -62,18 +62,18 @@ impl IntervalRow {
 pub struct IntervalPlot {
     /// Title above the plot.
     pub title: String,
-    /// What is estimated, and its unit.
+    /// Estimated quantity and its unit.
     pub axis: String,
-    /// From top to bottom.
+    /// Rows from top to bottom.
     pub rows: Vec<IntervalRow>,
-    /// A value that a line is drawn at, such as that of no difference.
+    /// Value at which a vertical line is drawn, such as 0 for no difference.
     pub reference: Option<f64>,
-    /// Values between which a difference would not matter; shaded.
+    /// Ends of the shaded region in which a difference would not matter.
     pub equivalence: Option<[f64; 2]>,
 }
 
 impl IntervalPlot {
-    /// A plot without rows.
+    /// Creates a plot without rows.
     pub fn new(title: impl Into<String>, axis: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -84,40 +84,45 @@ impl IntervalPlot {
         }
     }
 
-    /// With one more row at the bottom.
+    /// Appends a row.
     #[must_use]
     pub fn row(mut self, row: IntervalRow) -> Self {
         self.rows.push(row);
         self
     }
 
-    /// With a line at a value.
+    /// Adds a vertical line at a value.
     #[must_use]
     pub fn reference(mut self, value: f64) -> Self {
         self.reference = Some(value);
         self
     }
 
-    /// With a shaded region.
+    /// Adds a shaded region.
     #[must_use]
     pub fn equivalence(mut self, region: [f64; 2]) -> Self {
         self.equivalence = Some(region);
         self
     }
 
-    /// Draws it.
+    /// Draws the plot.
     pub fn draw(&self) -> Plot {
-        let of_rows = self.rows.iter();
-        let values = of_rows.flat_map(|row| [row.estimate, row.interval[0], row.interval[1]]);
-        let marked = self.reference.into_iter();
-        let marked = marked.chain(self.equivalence.into_iter().flatten());
-        let range = range_of(values.chain(marked));
+        let row_values = self
+            .rows
+            .iter()
+            .flat_map(|row| [row.estimate, row.interval[0], row.interval[1]]);
+        let other_values = self
+            .reference
+            .into_iter()
+            .chain(self.equivalence.into_iter().flatten());
+        let range = range_of(row_values.chain(other_values));
         let texts: Vec<String> = self.rows.iter().map(|row| in_words(row, range)).collect();
         let widest = |texts: &mut dyn Iterator<Item = &String>| {
             texts.fold(0.0, |w: f64, text| w.max(text_width(text, TEXT)))
         };
         let labels = widest(&mut self.rows.iter().map(|row| &row.label)).min(WIDEST_LABEL);
         let left = labels + 22.0;
+        // The plot lies between the labels and the numbers, and is at least 180 pixels wide.
         let right = (WIDTH - widest(&mut texts.iter()) - 20.0).max(left + 180.0);
         let bottom = TOP + ROW * self.rows.len().max(1) as f64;
         let scale = Scale::with_margin(range, [left, right]);
@@ -125,20 +130,20 @@ impl IntervalPlot {
         let mut drawing = Drawing::new([WIDTH, bottom + 44.0]);
         drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);
         if let Some(region) = self.equivalence {
-            let [from, to] = region.map(|value| scale.place(value));
+            let [from, to] = region.map(|value| scale.position(value));
             let corner = [from.min(to), TOP - 6.0];
             drawing.rectangle("s", corner, [(to - from).abs(), bottom - corner[1]]);
         }
         scale.draw_below(&mut drawing, [TOP - 6.0, bottom]);
         drawing.lines("a", &[[[left, bottom], [right, bottom]]]);
         if let Some(value) = self.reference.filter(|value| value.is_finite()) {
-            let x = scale.place(value);
+            let x = scale.position(value);
             drawing.lines("r", &[[[x, TOP - 6.0], [x, bottom]]]);
         }
         let below = [(left + right) / 2.0, bottom + 36.0];
         drawing.text("", below, Anchor::Middle, &self.axis);
-        for (place, (row, text)) in self.rows.iter().zip(&texts).enumerate() {
-            let y = TOP + ROW * (place as f64 + 0.5) - 3.0;
+        for (index, (row, text)) in self.rows.iter().zip(&texts).enumerate() {
+            let y = TOP + ROW * (index as f64 + 0.5) - 3.0;
             drawing.text_within("i", [1.0, y + 4.0], Anchor::Start, &row.label, labels + 1.0);
             drawing.text("", [WIDTH - 4.0, y + 4.0], Anchor::End, text);
             draw_row(&mut drawing, row, &scale, y, [left, right]);
@@ -147,34 +152,41 @@ impl IntervalPlot {
     }
 }
 
+/// Draws an estimate and its interval, with caps or, at infinite ends, arrows.
 fn draw_row(drawing: &mut Drawing, row: &IntervalRow, scale: &Scale, y: f64, ends: [f64; 2]) {
     let [low, high] = row.interval;
     let mut path = String::new();
     if !low.is_nan() && !high.is_nan() {
-        let places = [low, high].map(|end| match end.is_finite() {
-            true => scale.place(end),
-            false => ends[usize::from(end > 0.0)],
+        let positions = [low, high].map(|end| {
+            if end.is_finite() {
+                scale.position(end)
+            } else {
+                ends[usize::from(end > 0.0)]
+            }
         });
-        path = polyline(&places.map(|x| [x, y]));
-        for ((end, x), arrow) in [low, high].iter().zip(places).zip([5.0, -5.0]) {
-            let cap = match end.is_finite() {
-                true => [[x, y - 4.0], [x, y], [x, y + 4.0]],
-                false => [[x + arrow, y - 4.0], [x, y], [x + arrow, y + 4.0]],
+        path = polyline(&positions.map(|x| [x, y]));
+        for ((end, x), arrow) in [low, high].iter().zip(positions).zip([5.0, -5.0]) {
+            let cap = if end.is_finite() {
+                [[x, y - 4.0], [x, y], [x, y + 4.0]]
+            } else {
+                [[x + arrow, y - 4.0], [x, y], [x + arrow, y + 4.0]]
             };
             path += &polyline(&cap);
         }
     }
     drawing.path("l c1", &path);
     if row.estimate.is_finite() {
-        drawing.path("f c1", &mark([scale.place(row.estimate), y], 2));
+        drawing.path("f c1", &mark([scale.position(row.estimate), y], 2));
     }
 }
 
+/// Returns the numbers of a row as text.
 fn in_words(row: &IntervalRow, range: [f64; 2]) -> String {
     let [estimate, low, high] =
         [row.estimate, row.interval[0], row.interval[1]].map(|value| number(value, range));
-    match row.estimate.is_nan() && row.interval.iter().all(|end| end.is_nan()) {
-        true => "unknown".to_owned(),
-        false => format!("{estimate} [{low}, {high}]"),
+    if row.estimate.is_nan() && row.interval.iter().all(|end| end.is_nan()) {
+        "unknown".to_owned()
+    } else {
+        format!("{estimate} [{low}, {high}]")
     }
 }

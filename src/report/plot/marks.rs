@@ -1,18 +1,20 @@
-//! Shapes of marks.
+//! Shapes, colours and dashes of series.
+//!
+//! A style is the index of a series or a homology dimension; styles differ in colour, dash and shape.
 
 use super::drawing::pixels;
 
-/// Colours and shapes there are before they come again.
-pub(super) const N_LOOKS: usize = 6;
-/// Dashes there are; one fewer, so that a line looks like no other for a long time.
+/// Number of colours, and of shapes, before they repeat.
+pub(super) const N_STYLES: usize = 6;
+/// Number of dashes; one fewer than colours, so that the combination repeats only after 30 lines.
 const N_DASHES: usize = 5;
 
-/// The path of the mark of a series or homology dimension: discs, triangles and squares as in the
-/// pictures for TensorBoard, then diamonds, triangles that point down, and crosses.
-pub(super) fn mark([x, y]: [f64; 2], look: usize) -> String {
+/// Returns the path of a mark: a disc, triangle or square as in the images for TensorBoard, then a diamond, an
+/// inverted triangle and a cross.
+pub(super) fn mark([x, y]: [f64; 2], style: usize) -> String {
     let from = |dx: f64, dy: f64| format!("M{} {}", pixels(x + dx), pixels(y + dy));
-    match look % N_LOOKS {
-        // A line without length; its round ends are the disc.
+    match style % N_STYLES {
+        // The disc consists of the round ends of a line of length 0.
         0 => from(0.0, 0.0) + "h0",
         1 => from(0.0, -4.2) + "l4.2 7.4h-8.4z",
         2 => from(-3.2, -3.2) + "h6.4v6.4h-6.4z",
@@ -22,15 +24,15 @@ pub(super) fn mark([x, y]: [f64; 2], look: usize) -> String {
     }
 }
 
-/// Classes of marks.
-pub(super) fn mark_class(look: usize) -> String {
-    match look % N_LOOKS {
+/// Returns the CSS classes of a mark.
+pub(super) fn mark_class(style: usize) -> String {
+    match style % N_STYLES {
         0 => "k c0".to_owned(),
-        look => format!("f c{look}"),
+        style => format!("f c{style}"),
     }
 }
 
-/// Classes of lines.
-pub(super) fn line_class(look: usize) -> String {
-    format!("l c{} n{}", look % N_LOOKS, look % N_DASHES)
+/// Returns the CSS classes of a line.
+pub(super) fn line_class(style: usize) -> String {
+    format!("l c{} n{}", style % N_STYLES, style % N_DASHES)
 }

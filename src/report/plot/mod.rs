@@ -1,9 +1,9 @@
-//! Plots as SVG, for pages and as files of their own.
+//! Plots as SVG, for HTML pages and as files.
 //!
-//! Ink is CSS variables and series are told apart by colour, by dash and by the shape of their marks.
-//! Inside a page a plot takes the page's colours; [`Plot::to_svg_file`] brings its own, for light and
-//! dark. No text leaves its plot, no data make a plot panic: numbers that are not finite are gaps,
-//! a range without width is widened.
+//! Series differ in colour, dash and shape of their marks. Colours are CSS variables: inside a page, a plot uses those
+//! of the page; a file written by [`Plot::to_svg_file`] has its own, for a light and a dark theme. Text that is too
+//! long is cut at the border of the plot. Any data can be drawn: numbers that are not finite are gaps, and an axis of
+//! length 0 is lengthened.
 
 mod diagram;
 mod drawing;
@@ -22,7 +22,15 @@ pub use interval::{IntervalPlot, IntervalRow};
 pub use line::{LinePlot, Marker, PlotPoint, Series};
 pub(super) use palette::Palette;
 
-/// How plots look; colours are variables of the page.
+/// Style sheet of plots, whose colours are the variables of [`Palette`].
+///
+/// Classes have one letter, since a plot may have thousands of elements:
+///
+/// - text: `t` title, `i` dark text, `u` and `d` dark and light text on coloured cells, `m` and `e` anchored at the
+///   middle and at the end
+/// - lines: `g` grid, `a` axis, `r` reference, `w` marker, `x` outline of an empty cell
+/// - areas: `s` shaded region, `ground` background of a file
+/// - series: `c0` to `c5` colours, `l` line, `n1` to `n4` dashes, `b` band, `f` filled mark, `k` round mark
 pub(super) const STYLE: &str = include_str!("plot.css");
 
 #[cfg(test)]

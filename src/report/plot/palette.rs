@@ -1,14 +1,15 @@
-//! Colours by name, for light and for dark.
+//! Colours of pages and plots, in a light and a dark theme.
 
 use std::fmt::Write;
 
-/// Which of the two colours of each name.
+/// Theme: a light or a dark background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::report) enum Palette {
     Light,
     Dark,
 }
 
+/// CSS variable, and its value in each theme.
 struct Color {
     name: &'static str,
     light: &'static str,
@@ -19,11 +20,11 @@ const fn color(name: &'static str, light: &'static str, dark: &'static str) -> C
     Color { name, light, dark }
 }
 
-/// `--c0` to `--c5` are those of series and homology dimensions.
+/// CSS variables of all colours; `--c0` to `--c5` are those of series and homology dimensions.
 ///
 /// # Source
 ///
-/// Okabe and Ito, "Color Universal Design", 2008; lighter on dark, with the hues kept.
+/// Okabe and Ito, "Color Universal Design", 2008; in the dark theme lighter colours of the same hues.
 const COLORS: [Color; 15] = [
     color("--surface", "#fdfdfc", "#15181c"),
     color("--panel", "#f4f4f2", "#1e2227"),
@@ -43,7 +44,8 @@ const COLORS: [Color; 15] = [
 ];
 
 impl Color {
-    fn of(&self, palette: Palette) -> &'static str {
+    /// Returns the colour in a theme.
+    fn value(&self, palette: Palette) -> &'static str {
         match palette {
             Palette::Light => self.light,
             Palette::Dark => self.dark,
@@ -52,20 +54,19 @@ impl Color {
 }
 
 impl Palette {
-    /// Definitions of all variables.
+    /// Returns CSS definitions of all variables.
     pub(in crate::report) fn variables(self) -> String {
         let mut text = String::new();
         for color in &COLORS {
-            let _ = write!(text, "{}:{};", color.name, color.of(self));
+            let _ = write!(text, "{}:{};", color.name, color.value(self));
         }
         text
     }
 
-    /// A style sheet with each variable replaced by its colour, as programs that draw SVG but know
-    /// no variables need it.
+    /// Replaces every variable in a style sheet by its colour, for SVG viewers that do not support variables.
     pub(super) fn resolved(self, style: &str) -> String {
         COLORS.iter().fold(style.to_owned(), |style, color| {
-            style.replace(&format!("var({})", color.name), color.of(self))
+            style.replace(&format!("var({})", color.name), color.value(self))
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::topology::{Bar, Diagram};
 
 const HOSTILE: &str = "<script>alert(\"1\")</script> & 'x' \u{0} \u{8} ]]> <!-- -->";
 
-/// The text of the plot as a file, after a look at it as XML and at its numbers.
+/// Returns the plot as a file, after checking that it is well-formed XML with finite coordinates.
 fn checked(plot: &Plot) -> String {
     let file = plot.to_svg_file();
     let inline = maud::html! { (plot) }.into_string();
@@ -35,7 +35,8 @@ fn bar(birth: f64, death: f64) -> Bar<f64> {
     }
 }
 
-const ODD: [f64; 9] = [
+/// Numbers that are hard to draw.
+const EXTREME: [f64; 9] = [
     0.0,
     1.0,
     -2.5,
@@ -48,20 +49,20 @@ const ODD: [f64; 9] = [
 ];
 
 #[test]
-fn lines_of_odd_numbers_are_whole_plots() {
+fn lines_of_extreme_numbers_are_well_formed() {
     let mut plot = LinePlot::new(HOSTILE, HOSTILE, HOSTILE);
     checked(&plot.draw());
-    for a in ODD {
-        for b in ODD {
+    for a in EXTREME {
+        for b in EXTREME {
             let points = vec![
-                PlotPoint::new(a, b).between(b, a),
+                PlotPoint::new(a, b).with_interval(b, a),
                 PlotPoint::new(b, a),
-                PlotPoint::new(a, a).between(a, a),
+                PlotPoint::new(a, a).with_interval(a, a),
             ];
             let one = LinePlot::new("", "", "").series(Series::new(HOSTILE, points.clone()));
             checked(
                 &one.clone()
-                    .marker(b, Condition::of(HOSTILE, 1))
+                    .marker(b, Condition::equals(HOSTILE, 1))
                     .y_range([a, b])
                     .draw(),
             );
@@ -73,7 +74,7 @@ fn lines_of_odd_numbers_are_whole_plots() {
 }
 
 #[test]
-fn places_may_have_names() {
+fn positions_may_have_names() {
     let points = vec![PlotPoint::new(0.0, 2.0), PlotPoint::new(1.0, 3.0)];
     let plot = LinePlot::new("t", "x", "y").series(Series::new("s", points));
     let file = checked(&plot.x_names(vec!["few".into(), "many".into()]).draw());
@@ -84,7 +85,7 @@ fn places_may_have_names() {
 }
 
 #[test]
-fn a_line_has_gaps_and_a_lonely_point_is_marked() {
+fn lines_have_gaps_and_isolated_points_have_marks() {
     let ys = [1.0, 2.0, f64::NAN, 3.0, f64::INFINITY, 2.0, 2.5];
     let points = ys.iter().enumerate();
     let points = points.map(|(k, y)| PlotPoint::new(k as f64, *y)).collect();
@@ -104,16 +105,16 @@ fn a_line_has_gaps_and_a_lonely_point_is_marked() {
         .attribute("d")
         .unwrap();
     assert_eq!(line.matches('M').count(), 2, "{line}");
-    let lonely = |mark: roxmltree::Node| mark.text() == Some("s: 3.00 at 3");
-    assert!(document.descendants().any(lonely), "{file}");
+    let is_isolated = |mark: roxmltree::Node| mark.text() == Some("s: 3.00 at 3");
+    assert!(document.descendants().any(is_isolated), "{file}");
 }
 
 #[test]
-fn intervals_of_odd_numbers_are_whole_plots() {
+fn intervals_of_extreme_numbers_are_well_formed() {
     for n_rows in [0, 1, 40] {
         let mut plot = IntervalPlot::new(HOSTILE, HOSTILE).reference(f64::NAN);
         for k in 0..n_rows {
-            let [a, b] = [ODD[k % 9], ODD[k / 9]];
+            let [a, b] = [EXTREME[k % 9], EXTREME[k / 9]];
             plot = plot.row(IntervalRow::new(HOSTILE, a, [b, a]));
         }
         checked(&plot.draw());
@@ -122,10 +123,12 @@ fn intervals_of_odd_numbers_are_whole_plots() {
 }
 
 #[test]
-fn heatmaps_of_odd_numbers_are_whole_plots() {
+fn heatmaps_of_extreme_numbers_are_well_formed() {
     for [n_rows, n_columns] in [[0, 0], [1, 1], [3, 0], [6, 6], [197, 197]] {
         let labels = |n: usize| (0..n).map(|k| format!("{HOSTILE} {k}")).collect();
-        let values = (0..n_rows * n_columns / 2).map(|k| ODD[k % 9]).collect();
+        let values = (0..n_rows * n_columns / 2)
+            .map(|k| EXTREME[k % 9])
+            .collect();
         let heatmap = Heatmap::new(HOSTILE, "unit", labels(n_rows), labels(n_columns), values);
         checked(&heatmap.draw());
         let ranged = Heatmap {
@@ -137,9 +140,13 @@ fn heatmaps_of_odd_numbers_are_whole_plots() {
 }
 
 #[test]
-fn diagrams_of_odd_numbers_are_whole_and_small() {
+fn diagrams_of_extreme_numbers_are_well_formed_and_small() {
     checked(&diagram_plot(&[], HOSTILE, HOSTILE, f64::NAN));
-    let pairs = || ODD.iter().flat_map(|a| ODD.iter().map(|b| bar(*a, *b)));
+    let pairs = || {
+        EXTREME
+            .iter()
+            .flat_map(|a| EXTREME.iter().map(|b| bar(*a, *b)))
+    };
     let diagrams: Vec<_> = (0..30)
         .map(|homology_dim| Diagram {
             homology_dim,
@@ -161,18 +168,19 @@ fn diagrams_of_odd_numbers_are_whole_and_small() {
 }
 
 #[test]
-fn looks_are_told_apart_by_colour_and_by_shape_or_dash() {
-    let looks: std::collections::BTreeSet<_> = (0..30)
-        .map(|look| (marks::line_class(look), marks::mark([9.0, 9.0], look)))
+fn styles_differ_in_colour_and_in_shape_or_dash() {
+    let styles: std::collections::BTreeSet<_> = (0..30)
+        .map(|style| (marks::line_class(style), marks::mark([9.0, 9.0], style)))
         .collect();
-    assert_eq!(looks.len(), 30);
-    let black_and_white: std::collections::BTreeSet<_> =
-        (0..6).map(|look| marks::mark([9.0, 9.0], look)).collect();
-    assert_eq!(black_and_white.len(), 6);
+    assert_eq!(styles.len(), 30);
+    // Without colours, as in print, the shapes alone must differ.
+    let shapes: std::collections::BTreeSet<_> =
+        (0..6).map(|style| marks::mark([9.0, 9.0], style)).collect();
+    assert_eq!(shapes.len(), 6);
 }
 
 #[test]
-fn a_file_has_every_colour_written_out_and_the_same_one_each_time() {
+fn files_have_no_variables_and_are_deterministic() {
     let plot = || {
         IntervalPlot::new("t", "u")
             .row(IntervalRow::new("r", 1.0, [0.0, 2.0]))

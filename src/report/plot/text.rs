@@ -1,11 +1,11 @@
-//! Text inside plots.
+//! Text inside plots: escaping, width, shortening.
 
 /// Size of plain text, in units of the drawing.
 pub(super) const TEXT: f64 = 12.0;
 /// Size of titles.
 pub(super) const TITLE: f64 = 14.0;
 
-/// Text for XML, without the characters that XML cannot hold.
+/// Escapes text for XML; characters that XML does not allow become spaces.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -21,9 +21,10 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
-/// At least as wide as the text is in the wider of the common fonts.
+/// Returns an upper bound of the width of text in the common sans-serif fonts.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
-    let of_char = |c: char| match c {
+    // Widths relative to the font size, measured on the wider of the common fonts: the reader's font is unknown here.
+    let relative_width = |c: char| match c {
         'i' | 'j' | 'l' => 0.30,
         'f' | 'r' | 't' | ' ' => 0.42,
         'c' | 'k' | 's' | 'v' | 'x' | 'y' | 'z' => 0.6,
@@ -35,10 +36,10 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
         _ => 1.0,
     };
     let bold = if size >= TITLE { 1.1 } else { 1.0 };
-    bold * size * text.chars().map(of_char).sum::<f64>()
+    bold * size * text.chars().map(relative_width).sum::<f64>()
 }
 
-/// The text, or as much of it as there is room for.
+/// Cuts text to a width, with an ellipsis at the end; empty if not even one character fits.
 pub(super) fn shortened(text: &str, size: f64, room: f64) -> String {
     if text_width(text, size) <= room {
         return text.to_owned();

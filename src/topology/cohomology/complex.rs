@@ -1,18 +1,25 @@
-//! The Vietoris-Rips complex, never written out: simplices by number, their facets and cofacets.
+//! The Vietoris-Rips complex in implicit form: simplices as numbers, and their facets and cofacets.
 //!
-//! A simplex is a number in the combinatorial number system, `sum C(v_k, k + 1)` over its vertices
-//! in ascending order, and the rank of its longest edge among all edges. Ranks instead of lengths
-//! leave no ties among edges, and make the order that of dimension 1.
+//! A simplex with the vertices `v_0 < v_1 < ...` is represented by its index in the combinatorial number
+//! system and the rank of its longest edge:
+//!
+//! ```text
+//! index = C(v_0, 1) + C(v_1, 2) + C(v_2, 3) + ...
+//! ```
+//!
+//! where `C(v, k)` are binomial coefficients. The rank of an edge is its position in the order of the
+//! filtration. Ranks are used in place of lengths because they have no ties, so that the critical edges of
+//! all dimensions follow from one order of edges.
 
 use crate::error::{Error, Result};
 
-/// The rank of pairs that are no edges.
+/// Rank of a pair of points that is not an edge.
 pub(super) const NO_EDGE: u32 = u32::MAX;
 
-/// Most vertices of a simplex that is looked at.
+/// Largest number of vertices of a simplex, which bounds the arrays of vertices.
 pub(super) const MAX_VERTICES: usize = 12;
 
-/// The vertices of a simplex, highest first.
+/// Vertices of a simplex in descending order.
 #[derive(Debug, Clone, Copy)]
 struct Vertices {
     all: [u32; MAX_VERTICES],
@@ -20,20 +27,23 @@ struct Vertices {
 }
 
 impl Vertices {
-    fn get(&self, place: usize) -> usize {
-        self.all[place] as usize
+    fn get(&self, position: usize) -> usize {
+        self.all[position] as usize
     }
 }
 
-/// A simplex and the rank of its longest edge.
+/// Simplex of a known dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Simplex {
+    /// Rank of the longest edge.
     pub(super) rank: u32,
+    /// Index in the combinatorial number system.
     pub(super) index: u64,
 }
 
 impl Ord for Simplex {
-    /// The largest enters the filtration first: the lowest rank, then the highest index.
+    /// Compares by the filtration in reverse: the simplex that enters first (lowest rank, then highest index)
+    /// is the greatest, so that a max-heap returns it first.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let by_rank = other.rank.cmp(&self.rank);
         by_rank.then(self.index.cmp(&other.index))
@@ -46,22 +56,23 @@ impl PartialOrd for Simplex {
     }
 }
 
-/// The edges of a complex, by rank, and the numbers of its simplices.
+/// Vietoris-Rips complex, given by the ranks of its edges.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Complex {
     n_points: usize,
-    /// Row-major; [`NO_EDGE`] on the diagonal and for pairs that are none.
+    /// Rank of each pair of points, `[n_points, n_points]`; [`NO_EDGE`] on the diagonal and for pairs that
+    /// are not joined.
     ranks: Vec<u32>,
     /// `binomials[k][v]` is `C(v, k)`.
     binomials: Vec<Vec<u64>>,
 }
 
 impl Complex {
-    /// Takes the edges in ascending order.
+    /// Replaces the complex by that of the given edges, which are in the order of the filtration.
     ///
     /// # Errors
     ///
-    /// If simplices of `max_dim` cannot be numbered.
+    /// [`Error::is_invalid_distances`] if indices of simplices of dimension `max_dim` do not fit 64 bits.
     pub(super) fn reset(
         &mut self,
         n_points: usize,
@@ -93,14 +104,17 @@ impl Complex {
         Ok(())
     }
 
+    /// Binomial coefficient `C(v, k)`.
     fn choose(&self, v: usize, k: usize) -> u64 {
         self.binomials[k][v]
     }
 
+    /// Rank of a pair of points, or [`NO_EDGE`].
     fn rank(&self, i: usize, j: usize) -> u32 {
         self.ranks[i * self.n_points + j]
     }
 
+    /// The simplex of an edge.
     pub(super) fn edge(&self, [i, j]: [usize; 2]) -> Simplex {
         let (low, high) = (i.min(j), i.max(j));
         Simplex {
@@ -109,15 +123,18 @@ impl Complex {
         }
     }
 
-    /// The largest vertex `v <= below` with `C(v, k) <= index`.
+    /// Largest vertex `v <= below` with `C(v, k) <= index`.
     fn max_vertex(&self, index: u64, k: usize, below: usize) -> usize {
         let row = &self.binomials[k][..=below];
         row.partition_point(|&count| count <= index) - 1
     }
 
+    /// Decodes the vertices of the simplex with this index.
     fn vertices(&self, mut index: u64, dim: usize) -> Vertices {
         let mut all = [0; MAX_VERTICES];
         let mut below = self.n_points - 1;
+        // Greedy: the highest vertex is the largest whose binomial coefficient fits, and so on with the
+        // remainder.
         for (vertex, k) in all.iter_mut().zip((1..=dim + 1).rev()) {
             below = self.max_vertex(index, k, below);
             index -= self.choose(below, k);
@@ -126,7 +143,7 @@ impl Complex {
         Vertices { all, len: dim + 1 }
     }
 
-    /// The cofacets of a simplex that are in the complex, by falling index.
+    /// Enumerates the cofacets of a simplex that are in the complex, by falling index.
     pub(super) fn cofacets(&self, simplex: Simplex, dim: usize) -> Cofacets<'_> {
         Cofacets {
             complex: self,
@@ -139,9 +156,11 @@ impl Complex {
         }
     }
 
-    /// The first facet, by falling removed vertex, that has the simplex' longest edge.
+    /// Index of the facet with the same longest edge whose removed vertex is the highest; `None` if every
+    /// facet has a shorter one.
     fn facet_of_equal_rank(&self, simplex: Simplex, dim: usize) -> Option<u64> {
         let vertices = self.vertices(simplex.index, dim);
+        // The index of a facet without decoding: vertices above the removed one move down by one position.
         let (mut below, mut above) = (simplex.index, 0);
         for removed in 0..=dim {
             let (vertex, k) = (vertices.get(removed), dim - removed);
@@ -154,6 +173,7 @@ impl Complex {
         None
     }
 
+    /// Rank of the longest edge of a facet.
     fn rank_without(&self, vertices: &Vertices, removed: usize) -> u32 {
         let mut rank = 0;
         for a in (0..vertices.len).filter(|&a| a != removed) {
@@ -164,12 +184,16 @@ impl Complex {
         rank
     }
 
+    /// First cofacet, by falling index, with the same longest edge; `None` if all have a longer one.
     fn cofacet_of_equal_rank(&self, simplex: Simplex, dim: usize) -> Option<Simplex> {
         self.cofacets(simplex, dim)
             .find(|cofacet| cofacet.rank == simplex.rank)
     }
 
-    /// The facet that a simplex forms a pair of length zero with, seen without any reduction.
+    /// Facet with which a simplex forms an apparent pair; `None` if there is none.
+    ///
+    /// Each of the two is the other's first cofacet or facet of equal rank. Such pairs have persistence zero,
+    /// and reducing the matrix would give them too.
     pub(super) fn apparent_facet(&self, simplex: Simplex, dim: usize) -> Option<Simplex> {
         let facet = Simplex {
             rank: simplex.rank,
@@ -179,7 +203,7 @@ impl Complex {
         (back == simplex).then_some(facet)
     }
 
-    /// The cofacet that a simplex forms a pair of length zero with, seen without any reduction.
+    /// Cofacet with which a simplex forms an apparent pair; `None` if there is none.
     pub(super) fn apparent_cofacet(&self, simplex: Simplex, dim: usize) -> Option<Simplex> {
         let cofacet = self.cofacet_of_equal_rank(simplex, dim)?;
         let back = self.facet_of_equal_rank(cofacet, dim + 1)?;
@@ -187,22 +211,27 @@ impl Complex {
     }
 }
 
-/// Cofacets of one simplex, by falling index.
+/// Iterator over the cofacets of one simplex, by falling index.
 pub(super) struct Cofacets<'a> {
     complex: &'a Complex,
+    /// Rank of the simplex.
     rank: u32,
-    /// Parts of the simplex' index that belong to vertices below and above the new one.
+    /// Part of the cofacet's index that belongs to vertices below the new one.
     below: u64,
+    /// Part of the cofacet's index that belongs to vertices above the new one, which move up by one position.
     above: u64,
-    /// One above the next vertex to try.
+    /// The next vertex to try, plus one.
     next: usize,
-    /// Vertices of the simplex below it.
+    /// Number of vertices of the simplex that are below the next vertex.
     k: usize,
+    /// Vertices of the simplex.
     vertices: Vertices,
 }
 
 impl Cofacets<'_> {
-    /// Those whose new vertex is higher than all others: each simplex is such a cofacet of one facet.
+    /// Keeps the cofacets whose new vertex is higher than all others.
+    ///
+    /// Every simplex is such a cofacet of exactly one facet, so that each is listed once.
     pub(super) fn upper(self) -> impl Iterator<Item = Simplex> {
         let above = self.vertices.get(0) + 1;
         let smallest = self.complex.choose(above, self.vertices.len + 1);
@@ -217,6 +246,7 @@ impl Iterator for Cofacets<'_> {
         while self.next > 0 {
             self.next -= 1;
             let (vertex, k) = (self.next, self.k);
+            // A vertex of the simplex itself: its term of the index moves from `below` to `above`.
             if k > 0 && self.vertices.get(self.vertices.len - k) == vertex {
                 self.below -= self.complex.choose(vertex, k);
                 self.above += self.complex.choose(vertex, k + 1);
@@ -227,6 +257,7 @@ impl Iterator for Cofacets<'_> {
             let others = &self.vertices.all[..self.vertices.len];
             let ranks = others.iter().map(|&other| row[other as usize]);
             let rank = ranks.fold(self.rank, u32::max);
+            // `NO_EDGE` is the largest number: one missing edge suffices to leave the cofacet out.
             if rank != NO_EDGE {
                 return Some(Simplex {
                     rank,

@@ -1,3 +1,5 @@
+//! Diagrams above dimension 1: spheres, a boundary-matrix oracle, critical edges, thresholds and limits.
+
 use crate::topology::{Diagram, DistanceMatrix, Edge, VietorisRips};
 
 fn matrix(n: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
@@ -29,7 +31,7 @@ fn bars(diagram: &Diagram<f64>) -> Vec<[f64; 2]> {
     bars
 }
 
-/// Vertices in antipodal pairs, at 2 from each other and at 1 from all others.
+/// Distance matrix of the vertices of a cross-polytope: 2 to the antipodal vertex, 1 to all others.
 fn cross_polytope(dim: usize) -> Vec<f64> {
     matrix(2 * dim, |i, j| if i / 2 == j / 2 { 2.0 } else { 1.0 })
 }
@@ -37,8 +39,8 @@ fn cross_polytope(dim: usize) -> Vec<f64> {
 #[test]
 fn cross_polytopes_are_spheres() {
     for dim in 2..6 {
-        let found = diagrams(&cross_polytope(dim), 2 * dim, 5);
-        for diagram in &found[1..] {
+        let actual = diagrams(&cross_polytope(dim), 2 * dim, 5);
+        for diagram in &actual[1..] {
             let homology_dim = diagram.homology_dim;
             let expected = if homology_dim == dim - 1 {
                 vec![[1.0, 2.0]]
@@ -63,25 +65,25 @@ fn critical_edges_have_the_lengths_of_births_and_deaths() {
 }
 
 #[test]
-fn few_points_have_nothing_above_dimension_0() {
+fn up_to_three_points_have_no_bars_above_dimension_0() {
     for n in 0..4 {
-        let found = diagrams(&matrix(n, |_, _| 1.0), n, 3);
-        assert_eq!(found.len(), 4);
-        assert!(found[1..].iter().all(|diagram| diagram.bars.is_empty()));
+        let actual = diagrams(&matrix(n, |_, _| 1.0), n, 3);
+        assert_eq!(actual.len(), 4);
+        assert!(actual[1..].iter().all(|diagram| diagram.bars.is_empty()));
     }
 }
 
 #[test]
-fn a_threshold_leaves_a_sphere_open() {
+fn threshold_makes_the_bar_of_a_sphere_essential() {
     let octahedron = cross_polytope(3);
     let matrix = DistanceMatrix::new(&octahedron, 6).unwrap();
     let mut rips = VietorisRips::new(2).unwrap().with_threshold(1.5).unwrap();
-    let found = rips.diagrams(&matrix).unwrap();
-    assert_eq!(bars(&found[2]), [[1.0, f64::INFINITY]]);
+    let actual = rips.diagrams(&matrix).unwrap();
+    assert_eq!(bars(&actual[2]), [[1.0, f64::INFINITY]]);
 }
 
 #[test]
-fn too_many_dimensions_for_the_numbers_of_simplices_are_an_error() {
+fn indices_of_simplices_beyond_64_bits_are_an_error() {
     let zeros = vec![0.0; 1_000_000];
     let matrix = DistanceMatrix::<f64>::new(&zeros, 1000).unwrap();
     let error = VietorisRips::new(7).unwrap().diagrams(&matrix).unwrap_err();
@@ -91,7 +93,7 @@ fn too_many_dimensions_for_the_numbers_of_simplices_are_an_error() {
     );
 }
 
-/// Repeatable distances made of the numbers 0 to 4095.
+/// Pseudorandom distances, computed by `distance` from numbers between 0 and 4095.
 fn random(seed: u64, n: usize, distance: impl Fn(u32) -> f64) -> Vec<f64> {
     matrix(n, |i, j| {
         let mut mixed = (seed * 4099 + (i * 64 + j) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -100,7 +102,7 @@ fn random(seed: u64, n: usize, distance: impl Fn(u32) -> f64) -> Vec<f64> {
     })
 }
 
-/// Bars by reducing the whole boundary matrix.
+/// Independent computation: reduces the whole boundary matrix, with simplices as bit sets of vertices.
 fn oracle(distances: &[f64], n: usize, max_dim: usize) -> Vec<Vec<[f64; 2]>> {
     let mut simplices: Vec<(f64, u32)> = (1_u32..1 << n)
         .filter(|set| (set.count_ones() as usize) <= max_dim + 2)
@@ -120,16 +122,16 @@ fn oracle(distances: &[f64], n: usize, max_dim: usize) -> Vec<Vec<[f64; 2]>> {
             .then(a.1.count_ones().cmp(&b.1.count_ones()))
             .then(a.1.cmp(&b.1))
     });
-    let place = |set: u32| simplices.iter().position(|s| s.1 == set).unwrap();
+    let position = |set: u32| simplices.iter().position(|s| s.1 == set).unwrap();
     let mut columns: Vec<Option<Vec<usize>>> = vec![None; simplices.len()];
-    let mut is_killed = vec![false; simplices.len()];
-    let mut gives_death = vec![false; simplices.len()];
-    let mut found = vec![Vec::new(); max_dim + 1];
+    let mut is_finite_birth = vec![false; simplices.len()];
+    let mut is_death = vec![false; simplices.len()];
+    let mut bars_by_dim = vec![Vec::new(); max_dim + 1];
     for (k, &(death, set)) in simplices.iter().enumerate() {
         let facets = (0..n)
             .filter(|v| set >> v & 1 == 1)
             .map(|v| set & !(1 << v));
-        let mut column: Vec<usize> = facets.filter(|&f| f != 0).map(place).collect();
+        let mut column: Vec<usize> = facets.filter(|&f| f != 0).map(position).collect();
         column.sort_unstable();
         while let Some(&low) = column.last() {
             let Some(other) = &columns[low] else { break };
@@ -144,23 +146,23 @@ fn oracle(distances: &[f64], n: usize, max_dim: usize) -> Vec<Vec<[f64; 2]>> {
         }
         if let Some(&low) = column.last() {
             let birth = simplices[low].0;
-            (is_killed[low], gives_death[k]) = (true, true);
+            (is_finite_birth[low], is_death[k]) = (true, true);
             if birth < death {
-                found[simplices[low].1.count_ones() as usize - 1].push([birth, death]);
+                bars_by_dim[simplices[low].1.count_ones() as usize - 1].push([birth, death]);
             }
             columns[low] = Some(column);
         }
     }
     for (k, &(birth, set)) in simplices.iter().enumerate() {
         let dim = set.count_ones() as usize - 1;
-        if !is_killed[k] && !gives_death[k] && dim <= max_dim {
-            found[dim].push([birth, f64::INFINITY]);
+        if !is_finite_birth[k] && !is_death[k] && dim <= max_dim {
+            bars_by_dim[dim].push([birth, f64::INFINITY]);
         }
     }
-    for bars in &mut found {
+    for bars in &mut bars_by_dim {
         bars.sort_by(|a, b| a.partial_cmp(b).unwrap());
     }
-    found
+    bars_by_dim
 }
 
 #[test]
@@ -182,22 +184,26 @@ fn all_dimensions_agree_with_the_boundary_matrix() {
         for kind in kinds {
             let n = 5 + seed as usize % 4;
             let distances = random(seed, n, kind);
-            let found = diagrams(&distances, n, 3);
+            let actual = diagrams(&distances, n, 3);
             for (dim, expected) in oracle(&distances, n, 3).into_iter().enumerate() {
                 n_higher += if dim > 1 { expected.len() } else { 0 };
-                assert_eq!(bars(&found[dim]), expected, "seed {seed}, dimension {dim}");
+                assert_eq!(bars(&actual[dim]), expected, "seed {seed}, dimension {dim}");
             }
         }
     }
-    // Noisy spheres, so that there is something above dimension 1.
+    // Noisy spheres, which have bars above dimension 1.
     for seed in 0..40 {
         let noise = random(seed, 8, |x| f64::from(x % 64) / 64.0);
         let far = |i: usize, j: usize| if i / 2 == j / 2 { 1.0 } else { 0.0 };
         let distances = matrix(8, |i, j| 1.0 + far(i, j) + noise[i * 8 + j]);
-        let found = diagrams(&distances, 8, 3);
+        let actual = diagrams(&distances, 8, 3);
         for (dim, expected) in oracle(&distances, 8, 3).into_iter().enumerate() {
             n_higher += if dim > 1 { expected.len() } else { 0 };
-            assert_eq!(bars(&found[dim]), expected, "noise {seed}, dimension {dim}");
+            assert_eq!(
+                bars(&actual[dim]),
+                expected,
+                "noise {seed}, dimension {dim}"
+            );
         }
     }
     assert!(n_higher > 40, "only {n_higher} bars above dimension 1");

@@ -1,9 +1,11 @@
+//! Divergences: hand-computed values, gradients against central differences, symmetry and errors.
+
 use super::*;
 use crate::topology::Diagram;
 
 const N: usize = 8;
 
-/// Sixteenths, many of them tied.
+/// Distances that are multiples of 1/16, many of them tied.
 fn sixteenths(seed: usize) -> Vec<f64> {
     symmetric(|i, j| ((i * 7 + j * 13 + i * j * seed + seed * 5) % 29 + 1) as f64 / 16.0)
 }
@@ -16,6 +18,7 @@ fn generic(seed: u64) -> Vec<f64> {
     })
 }
 
+/// Symmetric matrix of a function of two points, `i < j`.
 fn symmetric(distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     let entry = |(i, j): (usize, usize)| match i.cmp(&j) {
         std::cmp::Ordering::Equal => 0.0,
@@ -31,11 +34,13 @@ fn matrix(values: &[f64]) -> DistanceMatrix<'_, f64> {
 
 type Loss = fn(&DistanceMatrix<'_, f64>, &DistanceMatrix<'_, f64>) -> Result<Divergence>;
 
-fn critical(diagram: &Diagram<f64>) -> Vec<Edge> {
+/// Critical edges of the finite bars of a diagram.
+fn critical_edges(diagram: &Diagram<f64>) -> Vec<Edge> {
     let ends = diagram.finite().map(|bar| [bar.birth_edge, bar.death_edge]);
     ends.flatten().flatten().collect()
 }
 
+/// Signature loss with the critical edges of one homology dimension.
 fn signature(
     first: &DistanceMatrix<'_, f64>,
     second: &DistanceMatrix<'_, f64>,
@@ -43,7 +48,7 @@ fn signature(
 ) -> Result<Divergence> {
     let [a, b] = [first, second].map(|matrix| {
         let diagrams = VietorisRips::new(1).unwrap().diagrams(matrix).unwrap();
-        critical(&diagrams[homology_dim])
+        critical_edges(&diagrams[homology_dim])
     });
     signature_loss([first, second], [&a, &b])
 }
@@ -56,16 +61,16 @@ const LOSSES: [Loss; 4] = [
 ];
 
 #[test]
-fn divergences_have_the_values_of_the_definition() {
+fn divergences_agree_with_their_definitions() {
     let (a, b) = (sixteenths(3), sixteenths(5));
-    // The mapping cone of VR(A) in VR(min(A, B)), reduced as a boundary matrix: 1.8125 one way and
-    // 1.375 the other; trees of 3.375, 2.9375 and 1.875.
+    // A separate program reduced the boundary matrix of the mapping cone of VR(A) in VR(min(A, B)): 1.8125 in
+    // one direction and 1.375 in the other. The trees have the lengths 3.375, 2.9375 and 1.875.
     assert!((rtd(&matrix(&a), &matrix(&b)).unwrap().value - 1.59375).abs() < 1e-12);
     assert!((rtd_lite(&matrix(&a), &matrix(&b)).unwrap().value - 1.28125).abs() < 1e-12);
 }
 
 #[test]
-fn signature_compares_critical_edges_of_both_sides() {
+fn signature_loss_compares_critical_edges_of_both_matrices() {
     let line = [0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 3.0, 2.0, 0.0];
     let other = [0.0, 5.0, 1.0, 5.0, 0.0, 2.5, 1.0, 2.5, 0.0];
     let [first, second] = [&line, &other].map(|d| DistanceMatrix::<f64>::new(d, 3).unwrap());
@@ -84,7 +89,7 @@ fn signature_compares_critical_edges_of_both_sides() {
 }
 
 #[test]
-fn equal_matrices_do_not_diverge_and_have_no_gradient() {
+fn equal_matrices_have_zero_divergence_and_gradient() {
     for values in [sixteenths(3), generic(1), vec![0.0; N * N]] {
         for loss in LOSSES {
             let divergence = loss(&matrix(&values), &matrix(&values)).unwrap();
@@ -99,8 +104,8 @@ fn gradients_equal_central_differences() {
     let values = [generic(1), generic(2)];
     for loss in LOSSES {
         let at = |values: &[Vec<f64>; 2]| loss(&matrix(&values[0]), &matrix(&values[1])).unwrap();
-        let found = at(&values);
-        assert!(found.value > 0.1, "nothing to test");
+        let actual = at(&values);
+        assert!(actual.value > 0.1, "a zero value would test nothing");
         for side in 0..2 {
             for i in 0..N {
                 for j in i + 1..N {
@@ -111,7 +116,7 @@ fn gradients_equal_central_differences() {
                         at(&values).value
                     };
                     let expected = (moved(1e-7) - moved(-1e-7)) / 2e-7;
-                    let slopes = found.gradients[side].iter();
+                    let slopes = actual.gradients[side].iter();
                     let slope: f64 = slopes
                         .filter(|(edge, _)| *edge == [i as u32, j as u32])
                         .map(|(_, slope)| slope)
@@ -124,7 +129,7 @@ fn gradients_equal_central_differences() {
 }
 
 #[test]
-fn divergences_are_symmetric_and_follow_a_common_order_of_points() {
+fn divergences_are_symmetric_and_invariant_under_renumbering() {
     let order = [3, 7, 0, 5, 1, 6, 2, 4];
     let permuted = |values: &[f64]| -> Vec<f64> {
         (0..N * N)
@@ -139,14 +144,14 @@ fn divergences_are_symmetric_and_follow_a_common_order_of_points() {
             .unwrap()
             .value;
         assert!((value - swapped).abs() < 1e-12 && (value - moved).abs() < 1e-12);
-        // One side alone in another order is another set of points.
-        let apart = loss(&matrix(&a), &matrix(&permuted(&a))).unwrap().value;
-        assert!(apart > 0.05);
+        // Renumbering one matrix alone changes which points correspond.
+        let renumbered = loss(&matrix(&a), &matrix(&permuted(&a))).unwrap().value;
+        assert!(renumbered > 0.05);
     }
 }
 
 #[test]
-fn different_points_and_infinite_distances_are_errors() {
+fn different_sizes_and_infinite_distances_are_errors() {
     let three = DistanceMatrix::<f64>::new(&[0.0; 9], 3).unwrap();
     let values = generic(1);
     let far = [0.0, f64::INFINITY, f64::INFINITY, 0.0];

@@ -1,16 +1,16 @@
-//! Times persistence in other Rust crates, in the format of `examples/time_persistence.rs`.
+//! Times persistence in other Rust crates, in the format of `tools/time_persistence.rs`.
 //!
 //! ```text
 //! cargo run --release -- [--bars] PATHS...
 //! ```
 //!
-//! Of each matrix in a file `jsnat_*` it prints `name,n,kind,min_ms,median_ms`; with `--bars`
-//! the bars instead, `name,n,kind,dimension,birth,death`. Both crates take the lower triangle in
-//! `f64`; the conversion is not timed, their own checks are.
+//! Prints `name,n,kind,min_ms,median_ms` for the matrix in each file `jsnat_*`, or with `--bars` its bars,
+//! `name,n,kind,dimension,birth,death`. Both crates take the lower triangle in `f64`; the conversion is not timed, the
+//! checks of the crates are.
 
-#[path = "../../../../examples/support/npy.rs"]
+#[path = "../../../../tools/support/npy.rs"]
 mod npy;
-#[path = "../../../../examples/support/stopwatch.rs"]
+#[path = "../../../../tools/support/stopwatch.rs"]
 mod stopwatch;
 
 use std::error::Error;
@@ -29,7 +29,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Homology dimension, birth and death.
 type Bar = (usize, f64, f64);
 
-/// A crate under its name: the bars of a lower triangle of so many points.
+/// Name of a crate, and the function that computes bars from a lower triangle and the number of points.
 type Peer = (&'static str, fn(&[f64], usize) -> Result<Vec<Bar>>);
 
 const PEERS: [Peer; 2] = [("holos-tda H0+H1", holos), ("cocycle H0+H1", cocycle)];
@@ -58,11 +58,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Lower triangle of a matrix, row by row, without the diagonal.
 fn lower_triangle(matrix: &Matrix) -> Vec<f64> {
     let row = |i: usize| matrix.values[i * matrix.n..][..i].iter();
     (0..matrix.n).flat_map(row).copied().collect()
 }
 
+/// Bars by holos-tda.
 fn holos(triangle: &[f64], _n: usize) -> Result<Vec<Bar>> {
     let matrix = DistanceMatrix::from_condensed(triangle.to_vec())?;
     let diagram = rips_persistence(&matrix, &RipsParams::new(1))?;
@@ -70,6 +72,7 @@ fn holos(triangle: &[f64], _n: usize) -> Result<Vec<Bar>> {
     Ok(bars.map(|bar| (bar.dim, bar.birth, bar.death)).collect())
 }
 
+/// Bars by cocycle.
 fn cocycle(triangle: &[f64], n: usize) -> Result<Vec<Bar>> {
     let view = DissimilarityView::new(triangle, n)?;
     let diagram = rips_from_dissimilarities(view, &RipsOptions::default())?;

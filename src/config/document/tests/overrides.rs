@@ -1,9 +1,9 @@
-//! Values from the command line.
+//! Overrides from the command line.
 
 use super::*;
 
 #[test]
-fn a_good_config_and_good_overrides_are_read() {
+fn a_valid_file_and_valid_overrides_are_read() {
     let spec = load(
         TEXT,
         &["training.epochs=5", "run.seed=7", "topology.1.heads=all"],
@@ -16,7 +16,7 @@ fn a_good_config_and_good_overrides_are_read() {
 }
 
 #[test]
-fn the_later_override_wins_and_a_list_may_be_emptied() {
+fn later_overrides_win_and_lists_can_be_emptied() {
     let spec = load(
         TEXT,
         &["training.epochs=5", "training.epochs=6", "topology=[]"],
@@ -27,7 +27,7 @@ fn the_later_override_wins_and_a_list_may_be_emptied() {
 }
 
 #[test]
-fn an_error_in_an_override_is_laid_at_the_override() {
+fn an_error_in_an_override_has_its_location() {
     assert_eq!(
         overridden("training.epochs=many"),
         "--set training.epochs=many: `training.epochs`: expected a non-negative whole number, \
@@ -69,7 +69,7 @@ fn an_error_in_an_override_is_laid_at_the_override() {
 }
 
 #[test]
-fn an_error_beside_an_override_is_laid_at_the_file() {
+fn an_error_beside_an_override_has_a_position_in_the_file() {
     assert_eq!(
         overridden("topology.1.weight.kind=fixed"),
         "a.toml:20:37: unknown key `share` in [topology.weight]; expected `value`"

@@ -1,4 +1,6 @@
-//! Attention on the CPU backend: a node that makes the weights, and one that mixes the values.
+//! Attention on the CPU backend: one node for the weights, and one that mixes the values.
+//!
+//! There are two nodes because dropout runs between them, and because penalties use the weights.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Bool, Tensor};
@@ -7,10 +9,12 @@ use rayon::prelude::*;
 
 use crate::nn::fused::matmul::{Matrix, new_product, product};
 use crate::nn::fused::node::{
-    Host, Input, Operation, apply, contiguous, host, host_like, in_blocks, values,
+    HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
+    values,
 };
 use crate::nn::fused::simd::{exp_of_negative, inner_product};
 
+/// Computes the weights as one node of the graph; `None` if Burn's operations have to run.
 pub(super) fn weights(
     qkv: &Tensor<3>,
     n_heads: usize,
@@ -19,7 +23,7 @@ pub(super) fn weights(
     if qkv.shape().num_elements() == 0 {
         return None;
     }
-    let input = Input::of(qkv.clone())?;
+    let input = Input::from_tensor(qkv.clone())?;
     let mask = mask.map(|mask| Mask {
         dims: mask.dims(),
         hides: mask.to_data().iter::<bool>().collect(),
@@ -27,22 +31,30 @@ pub(super) fn weights(
     apply(Weights { n_heads, mask }, [input])
 }
 
+/// Mixes the values as one node of the graph; `None` if Burn's operations have to run.
 pub(super) fn mix(weights: &Tensor<4>, qkv: &Tensor<3>) -> Option<Tensor<3>> {
-    apply(Mix, [Input::of(weights.clone())?, Input::of(qkv.clone())?])
+    apply(
+        Mix,
+        [
+            Input::from_tensor(weights.clone())?,
+            Input::from_tensor(qkv.clone())?,
+        ],
+    )
 }
 
-/// The extents of one head.
+/// Extents of the tensors of attention.
 #[derive(Clone, Copy)]
 struct Extents {
     n_heads: usize,
     n_tokens: usize,
-    /// Values per token: queries, keys and values.
+    /// Number of values per token, of queries, keys and values together.
     width: usize,
     d_head: usize,
 }
 
 impl Extents {
-    fn of(qkv: &Host, n_heads: usize) -> Self {
+    /// Reads the extents off the shape of queries, keys and values.
+    fn new(qkv: &HostTensor, n_heads: usize) -> Self {
         let [_, n_tokens, width] = qkv.shape().dims();
         Self {
             n_heads,
@@ -52,33 +64,37 @@ impl Extents {
         }
     }
 
-    /// Queries (0), keys (1) or values (2) of a head of an image.
+    /// Returns queries (0), keys (1) or values (2) of one head of an image, `[n_tokens, d_head]`.
     fn part<'a>(&self, image: &'a [f32], head: usize, index: usize) -> Matrix<'a> {
         let start = index * self.width / 3 + head * self.d_head;
         Matrix::rows(&image[start..], self.width)
     }
 
-    /// Queries, keys and values of an image.
-    fn image<'a>(&self, qkv: &'a Host, image: usize) -> &'a [f32] {
+    /// Returns queries, keys and values of one image, `[n_tokens, width]`.
+    fn image<'a>(&self, qkv: &'a HostTensor, image: usize) -> &'a [f32] {
         let size = self.n_tokens * self.width;
         &values(qkv)[image * size..][..size]
     }
 
+    /// Factor of the scores: `1 / sqrt(d_head)`.
     fn scale(&self) -> f32 {
         (self.d_head as f32).sqrt().recip()
     }
 
-    /// Writes `[n_tokens, d_head]` matrices of all heads, made in parallel, into an image whose tokens
-    /// have `width` values, side by side from each of `starts` on.
-    fn place_heads<const N: usize>(
+    /// Computes matrices `[n_tokens, d_head]` of all heads in parallel, and writes them into an image.
+    ///
+    /// Tokens of the image have `width` values. Matrix `k` of each head is written to the columns from
+    /// `starts[k]` on, heads side by side.
+    fn write_heads<const N: usize>(
         &self,
         image: &mut [f32],
         width: usize,
         starts: [usize; N],
-        make: impl Fn(usize) -> [Vec<f32>; N] + Send + Sync,
+        compute: impl Fn(usize) -> [Vec<f32>; N] + Send + Sync,
     ) {
-        let of_heads: Vec<_> = (0..self.n_heads).into_par_iter().map(make).collect();
-        for (head, parts) in of_heads.iter().enumerate() {
+        // Heads interleave within each token, so they cannot write to disjoint slices in parallel.
+        let heads: Vec<_> = (0..self.n_heads).into_par_iter().map(compute).collect();
+        for (head, parts) in heads.iter().enumerate() {
             for (part, start) in parts.iter().zip(starts) {
                 let rows = image.chunks_exact_mut(width);
                 for (row, columns) in rows.zip(part.chunks_exact(self.d_head)) {
@@ -89,6 +105,7 @@ impl Extents {
     }
 }
 
+/// Mask of attention on the host; true where a token does not attend.
 #[derive(Debug, Clone)]
 struct Mask {
     dims: [usize; 4],
@@ -96,15 +113,18 @@ struct Mask {
 }
 
 impl Mask {
-    /// What one token does not see.
+    /// Returns the mask of one row of weights, `[n_tokens]`.
     fn row(&self, image: usize, head: usize, token: usize) -> &[bool] {
-        let of = |index: usize, extent: usize| if extent == 1 { 0 } else { index };
+        // A dimension of extent 1 stands for all indices.
+        let index_in = |index: usize, extent: usize| if extent == 1 { 0 } else { index };
         let [images, heads, tokens, n_tokens] = self.dims;
-        let place = (of(image, images) * heads + of(head, heads)) * tokens + of(token, tokens);
-        &self.hides[place * n_tokens..][..n_tokens]
+        let row = (index_in(image, images) * heads + index_in(head, heads)) * tokens
+            + index_in(token, tokens);
+        &self.hides[row * n_tokens..][..n_tokens]
     }
 }
 
+/// Operation that computes the weights from queries, keys and values.
 #[derive(Debug, Clone)]
 struct Weights {
     n_heads: usize,
@@ -112,12 +132,12 @@ struct Weights {
 }
 
 impl Operation<1> for Weights {
-    /// The input and the output.
-    type Saved = [Host; 2];
+    /// The input and the output: the derivative of a softmax follows from its output.
+    type Saved = [HostTensor; 2];
 
-    fn forward(&self, [qkv]: [Host; 1]) -> (Host, [Host; 2]) {
+    fn forward(&self, [qkv]: [HostTensor; 1]) -> (HostTensor, [HostTensor; 2]) {
         let qkv = contiguous(qkv);
-        let extents = Extents::of(&qkv, self.n_heads);
+        let extents = Extents::new(&qkv, self.n_heads);
         let Extents {
             n_heads,
             n_tokens,
@@ -126,11 +146,12 @@ impl Operation<1> for Weights {
         } = extents;
         let n_images = qkv.shape()[0];
         let size = n_tokens * n_tokens;
+        // One block per head of an image: its scores are still in the cache when the softmax runs.
         let output = in_blocks(n_images * n_heads * size, size, |index, output| {
             let (image, head) = (index / n_heads, index % n_heads);
-            let of_image = extents.image(&qkv, image);
-            let query = extents.part(of_image, head, 0);
-            let key = extents.part(of_image, head, 1).transposed();
+            let image_qkv = extents.image(&qkv, image);
+            let query = extents.part(image_qkv, head, 0);
+            let key = extents.part(image_qkv, head, 1).transposed();
             let shape = [n_tokens, d_head, n_tokens];
             let output = product(output, shape, query, key, extents.scale());
             if let Some(mask) = &self.mask {
@@ -147,18 +168,18 @@ impl Operation<1> for Weights {
             });
             output
         });
-        let output = host(output, [n_images, n_heads, n_tokens, n_tokens]);
+        let output = host_tensor(output, [n_images, n_heads, n_tokens, n_tokens]);
         (output.clone(), [qkv, output])
     }
 
     fn backward(
         &self,
-        [qkv, weights]: [Host; 2],
-        gradient: Host,
+        [qkv, weights]: [HostTensor; 2],
+        gradient: HostTensor,
         _is_wanted: [bool; 1],
-    ) -> [Option<Host>; 1] {
+    ) -> [Option<HostTensor>; 1] {
         let gradient = contiguous(gradient);
-        let extents = Extents::of(&qkv, self.n_heads);
+        let extents = Extents::new(&qkv, self.n_heads);
         let Extents {
             n_heads,
             n_tokens,
@@ -167,79 +188,84 @@ impl Operation<1> for Weights {
         } = extents;
         let size = n_tokens * n_tokens;
         let output = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
-            let of_image = extents.image(&qkv, image);
+            let image_qkv = extents.image(&qkv, image);
+            // Values have no gradient through the weights, so their columns stay 0.
             let output = output.zeroed();
-            extents.place_heads(output, width, [0, width / 3], |head| {
+            extents.write_heads(output, width, [0, width / 3], |head| {
                 let start = (image * n_heads + head) * size;
-                let mut of_scores = vec![0.0; size];
+                let mut score_gradient = vec![0.0; size];
                 Arch::new().dispatch(SoftmaxGradient {
                     weights: &values(&weights)[start..][..size],
                     gradient: &values(&gradient)[start..][..size],
                     n_tokens,
-                    output: &mut of_scores,
+                    output: &mut score_gradient,
                 });
-                let of_scores = Matrix::rows(&of_scores, n_tokens);
+                let score_gradient = Matrix::rows(&score_gradient, n_tokens);
                 let shape = [n_tokens, n_tokens, d_head];
                 let product = |left, index| {
-                    let right = extents.part(of_image, head, index);
+                    let right = extents.part(image_qkv, head, index);
                     new_product(shape, left, right, extents.scale())
                 };
-                [product(of_scores, 1), product(of_scores.transposed(), 0)]
+                [
+                    product(score_gradient, 1),
+                    product(score_gradient.transposed(), 0),
+                ]
             });
             output
         });
-        [Some(host_like(output, &qkv))]
+        [Some(host_tensor_like(output, &qkv))]
     }
 }
 
+/// Operation that mixes the values of each head by its weights.
 #[derive(Debug, Clone)]
 struct Mix;
 
 impl Operation<2> for Mix {
-    type Saved = [Host; 2];
+    type Saved = [HostTensor; 2];
 
-    fn forward(&self, inputs: [Host; 2]) -> (Host, [Host; 2]) {
+    fn forward(&self, inputs: [HostTensor; 2]) -> (HostTensor, [HostTensor; 2]) {
         let [weights, qkv] = inputs.map(contiguous);
         let [n_images, n_heads, n_tokens, _] = weights.shape().dims();
-        let extents = Extents::of(&qkv, n_heads);
+        let extents = Extents::new(&qkv, n_heads);
         let Extents { width, d_head, .. } = extents;
         let d_model = width / 3;
         let size = n_tokens * n_tokens;
         let block = n_tokens * d_model;
         let output = in_blocks(n_images * block, block, |image, output| {
-            let of_image = extents.image(&qkv, image);
+            let image_qkv = extents.image(&qkv, image);
             let weights = &values(&weights)[image * n_heads * size..][..n_heads * size];
             let output = output.zeroed();
-            extents.place_heads(output, d_model, [0], |head| {
+            extents.write_heads(output, d_model, [0], |head| {
                 let weights = Matrix::rows(&weights[head * size..][..size], n_tokens);
-                let value = extents.part(of_image, head, 2);
+                let value = extents.part(image_qkv, head, 2);
                 let shape = [n_tokens, n_tokens, d_head];
                 [new_product(shape, weights, value, 1.0)]
             });
             output
         });
-        let output = host(output, [n_images, n_tokens, d_model]);
+        let output = host_tensor(output, [n_images, n_tokens, d_model]);
         (output, [weights, qkv])
     }
 
     fn backward(
         &self,
-        [weights, qkv]: [Host; 2],
-        gradient: Host,
+        [weights, qkv]: [HostTensor; 2],
+        gradient: HostTensor,
         _is_wanted: [bool; 2],
-    ) -> [Option<Host>; 2] {
+    ) -> [Option<HostTensor>; 2] {
         let gradient = contiguous(gradient);
         let [_, n_heads, n_tokens, _] = weights.shape().dims();
-        let extents = Extents::of(&qkv, n_heads);
+        let extents = Extents::new(&qkv, n_heads);
         let Extents { width, d_head, .. } = extents;
         let d_model = width / 3;
         let size = n_tokens * n_tokens;
-        // Of the columns of a head, the gradient of what it mixed.
+        // Gradient of the mixed values of one head: the columns of that head.
         let gradient = |image: usize, head: usize| {
             let start = image * n_tokens * d_model + head * d_head;
             Matrix::rows(&values(&gradient)[start..], d_model)
         };
-        let of_weights = in_blocks(values(&weights).len(), size, |index, output| {
+        let weight_gradient = in_blocks(values(&weights).len(), size, |index, output| {
             let (image, head) = (index / n_heads, index % n_heads);
             let value = extents
                 .part(extents.image(&qkv, image), head, 2)
@@ -248,9 +274,10 @@ impl Operation<2> for Mix {
             let gradient = gradient(image, head);
             product(output, shape, gradient, value, 1.0)
         });
-        let of_qkv = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
+        let qkv_gradient = in_blocks(values(&qkv).len(), n_tokens * width, |image, output| {
+            // Queries and keys have no gradient through the mixing, so their columns stay 0.
             let output = output.zeroed();
-            extents.place_heads(output, width, [2 * d_model], |head| {
+            extents.write_heads(output, width, [2 * d_model], |head| {
                 let weights = &values(&weights)[(image * n_heads + head) * size..][..size];
                 let weights = Matrix::rows(weights, n_tokens).transposed();
                 let shape = [n_tokens, n_tokens, d_head];
@@ -258,12 +285,15 @@ impl Operation<2> for Mix {
             });
             output
         });
-        let of_weights = host_like(of_weights, &weights);
-        [Some(of_weights), Some(host_like(of_qkv, &qkv))]
+        let weight_gradient = host_tensor_like(weight_gradient, &weights);
+        [
+            Some(weight_gradient),
+            Some(host_tensor_like(qkv_gradient, &qkv)),
+        ]
     }
 }
 
-/// The softmax of every row, in place; a row of negative infinities becomes zeros.
+/// Softmax of every row, in place; a row of negative infinities becomes zeros.
 struct Softmax<'a> {
     rows: &'a mut [f32],
     n_tokens: usize,
@@ -278,14 +308,23 @@ impl WithSimd for Softmax<'_> {
         let whole = self.n_tokens / lanes * lanes;
         for row in self.rows.chunks_exact_mut(self.n_tokens) {
             let (parts, rest) = row.split_at(whole);
-            let mut most = simd.splat_f32s(f32::NEG_INFINITY);
+            // The zeros of a partial load could exceed the largest score, so the tail is taken value by value.
+            let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
             for part in parts.chunks_exact(lanes) {
-                most = simd.max_f32s(most, simd.partial_load_f32s(part));
+                largest = simd.max_f32s(largest, simd.partial_load_f32s(part));
             }
-            let most = simd.reduce_max_f32s(most);
-            let most = rest.iter().fold(most, |most, score| most.max(*score));
-            // Of a row that looks nowhere every exponential is 0, and so is the sum.
-            let shift = if most == f32::NEG_INFINITY { 0.0 } else { most };
+            let largest = rest
+                .iter()
+                .fold(simd.reduce_max_f32s(largest), |largest, score| {
+                    largest.max(*score)
+                });
+            // In a fully masked row minus infinity minus itself would be NaN. With shift 0 every exponential
+            // is 0, and so is the sum.
+            let shift = if largest == f32::NEG_INFINITY {
+                0.0
+            } else {
+                largest
+            };
             let shift = simd.splat_f32s(shift);
             let mut sum = 0.0;
             let mut sums = simd.splat_f32s(0.0);
@@ -293,9 +332,11 @@ impl WithSimd for Softmax<'_> {
                 let score = simd.sub_f32s(simd.partial_load_f32s(part), shift);
                 let weight = exp_of_negative(simd, score);
                 simd.partial_store_f32s(part, weight);
-                match part.len() == lanes {
-                    true => sums = simd.add_f32s(sums, weight),
-                    false => sum = part.iter().sum(),
+                // Lanes beyond the tail hold exponentials of the filled-up zeros, which must not be added.
+                if part.len() == lanes {
+                    sums = simd.add_f32s(sums, weight);
+                } else {
+                    sum = part.iter().sum();
                 }
             }
             let sum = simd.reduce_sum_f32s(sums) + sum;
@@ -308,7 +349,7 @@ impl WithSimd for Softmax<'_> {
     }
 }
 
-/// Gradients of scores from those of weights: `w (g - <w, g>)`.
+/// Gradient of the scores from that of the weights: `w (g - <w, g>)` for every row.
 struct SoftmaxGradient<'a> {
     weights: &'a [f32],
     gradient: &'a [f32],
@@ -322,8 +363,10 @@ impl WithSimd for SoftmaxGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = S::F32_LANES;
-        let inputs = self.weights.chunks_exact(self.n_tokens);
-        let inputs = inputs.zip(self.gradient.chunks_exact(self.n_tokens));
+        let inputs = self
+            .weights
+            .chunks_exact(self.n_tokens)
+            .zip(self.gradient.chunks_exact(self.n_tokens));
         for (output, (weights, gradient)) in self.output.chunks_exact_mut(self.n_tokens).zip(inputs)
         {
             let mean = simd.splat_f32s(inner_product(simd, weights, gradient));

@@ -1,37 +1,37 @@
-//! One line of a plot.
+//! Series of a line plot.
 
 use crate::report::plot::drawing::{Drawing, polyline};
 use crate::report::plot::marks::{line_class, mark, mark_class};
 use crate::report::plot::scale::Scale;
 use crate::report::ticks::number;
 
-/// Points that are all marked.
-const MOST_MARKED: usize = 40;
-/// About so many are marked otherwise.
-const SOME_MARKED: usize = 12;
+/// Largest number of points in a series of which every point has a mark.
+const MAX_ALL_MARKED: usize = 40;
+/// Approximate number of marks in a longer series.
+const N_SOME_MARKED: usize = 12;
 
-/// A point of a [`Series`].
+/// Point of a [`Series`], with an optional interval.
 ///
 /// # Example
 ///
 /// ```
 /// use burn_topology::report::plot::PlotPoint;
 ///
-/// let point = PlotPoint::new(2.0, 0.7).between(0.6, 0.8);
+/// let point = PlotPoint::new(2.0, 0.7).with_interval(0.6, 0.8);
 /// assert_eq!(point.interval, Some([0.6, 0.8]));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlotPoint {
-    /// Place along the horizontal axis.
+    /// Position on the horizontal axis.
     pub x: f64,
-    /// Height; the line has a gap where it is not finite.
+    /// Value; the line has a gap where it is not finite.
     pub y: f64,
-    /// Lower and upper end of the band there.
+    /// Lower and upper end of the band at this point.
     pub interval: Option<[f64; 2]>,
 }
 
 impl PlotPoint {
-    /// A point without a band.
+    /// Creates a point without a band.
     pub fn new(x: f64, y: f64) -> Self {
         Self {
             x,
@@ -40,14 +40,14 @@ impl PlotPoint {
         }
     }
 
-    /// With a band.
+    /// Sets the ends of the band.
     #[must_use]
-    pub fn between(mut self, low: f64, high: f64) -> Self {
+    pub fn with_interval(mut self, low: f64, high: f64) -> Self {
         self.interval = Some([low, high]);
         self
     }
 
-    /// The ends of the band, where they and the place are finite.
+    /// Returns the ends of the band; `None` if they or the position are not finite.
     fn band(&self) -> Option<[f64; 2]> {
         let finite = |ends: &[f64; 2]| self.x.is_finite() && ends.iter().all(|end| end.is_finite());
         self.interval.filter(finite)
@@ -68,12 +68,12 @@ impl PlotPoint {
 pub struct Series {
     /// Name in the legend.
     pub label: String,
-    /// Joined in this order.
+    /// Points, in the order in which the line connects them.
     pub points: Vec<PlotPoint>,
 }
 
 impl Series {
-    /// A series of points.
+    /// Creates a series.
     pub fn new(label: impl Into<String>, points: Vec<PlotPoint>) -> Self {
         Self {
             label: label.into(),
@@ -81,13 +81,20 @@ impl Series {
         }
     }
 
-    pub(super) fn draw_band(&self, drawing: &mut Drawing, look: usize, across: &Scale, up: &Scale) {
-        let class = format!("b {}", mark_color(look));
+    /// Draws the band, with gaps between points that have none.
+    pub(super) fn draw_band(
+        &self,
+        drawing: &mut Drawing,
+        style: usize,
+        across: &Scale,
+        up: &Scale,
+    ) {
+        let class = format!("b {}", mark_color(style));
         for part in self.points.split(|point| point.band().is_none()) {
             let edge = |end: usize| {
                 move |point: &PlotPoint| {
                     let height = point.interval.map_or(f64::NAN, |ends| ends[end]);
-                    [across.place(point.x), up.place(height)]
+                    [across.position(point.x), up.position(height)]
                 }
             };
             let lower = part.iter().map(edge(0));
@@ -98,40 +105,43 @@ impl Series {
         }
     }
 
-    /// `x_names` are the names of the places 0, 1, 2, ... of the horizontal axis.
+    /// Draws the line and its marks; `x_names` are the names of the positions 0, 1, 2, ... on the horizontal axis.
     pub(super) fn draw_line(
         &self,
         drawing: &mut Drawing,
-        look: usize,
+        style: usize,
         [across, up]: [&Scale; 2],
         x_names: &[String],
     ) {
-        let place = |point: &PlotPoint| [across.place(point.x), up.place(point.y)];
-        let known = |point: &PlotPoint| point.x.is_finite() && point.y.is_finite();
-        let parts = || self.points.split(|point| !known(point));
-        let lines = parts().filter(|part| part.len() > 1);
-        let lines = lines.map(|part| polyline(&part.iter().map(place).collect::<Vec<_>>()));
-        drawing.path(&line_class(look), &lines.collect::<String>());
+        let position = |point: &PlotPoint| [across.position(point.x), up.position(point.y)];
+        let is_finite = |point: &PlotPoint| point.x.is_finite() && point.y.is_finite();
+        let parts = || self.points.split(|point| !is_finite(point));
+        let path: String = parts()
+            .filter(|part| part.len() > 1)
+            .map(|part| polyline(&part.iter().map(position).collect::<Vec<_>>()))
+            .collect();
+        drawing.path(&line_class(style), &path);
 
         let every = match self.points.len() {
-            0..=MOST_MARKED => 1,
-            // Not at the same places as those of the other series.
-            n_points => n_points.div_ceil(SOME_MARKED),
+            0..=MAX_ALL_MARKED => 1,
+            n_points => n_points.div_ceil(N_SOME_MARKED),
         };
-        let offset = (look * every / 3) % every;
-        let mut number_of_point = 0;
+        // Shifted from series to series, so that marks of different series lie at different positions.
+        let offset = (style * every / 3) % every;
+        let mut index = 0;
         for part in parts() {
             for point in part {
-                // A point between two gaps has no line that shows it.
-                if number_of_point % every == offset || part.len() == 1 {
+                // A point between two gaps has no line, so without a mark it would be invisible.
+                if index % every == offset || part.len() == 1 {
                     let title = self.in_words(point, across, up, x_names);
-                    drawing.titled_path(&mark_class(look), &mark(place(point), look), &title);
+                    drawing.titled_path(&mark_class(style), &mark(position(point), style), &title);
                 }
-                number_of_point += 1;
+                index += 1;
             }
         }
     }
 
+    /// Returns the tooltip of a point: the series, the value, its interval and the position.
     fn in_words(
         &self,
         point: &PlotPoint,
@@ -154,8 +164,9 @@ impl Series {
     }
 }
 
-fn mark_color(look: usize) -> String {
-    mark_class(look)
+/// Returns the class of the colour of a series.
+fn mark_color(style: usize) -> String {
+    mark_class(style)
         .split(' ')
         .next_back()
         .unwrap_or_default()

@@ -1,0 +1,208 @@
+//! Measurement of a model on one clip.
+
+use rayon::prelude::*;
+
+use super::frame_distances::{MAX_GAP, Step, by_gap, layer_distances};
+use super::measurement::{FRAME_DISTANCE_METRICS, ReportedClip};
+use super::suite::{Suite, SuiteClip};
+use crate::coherence::{
+    CenteredEncoder, Frames, FrozenEncoder, GroundTruth, Motion, OpticalFlow, class_metrics,
+    frame_metrics, optical_flow, prediction_distance,
+};
+use crate::data::{PredictedFrames, SampleSpec};
+use crate::error::Result;
+use crate::model::Task;
+
+/// A frozen encoder and the mean of its features over the true frames of a suite.
+pub(super) struct Encoder {
+    encoder: FrozenEncoder,
+    center: Vec<f64>,
+}
+
+impl Encoder {
+    /// Encodes all true frames of a suite to find the mean.
+    pub(super) fn new(suite: &Suite) -> Self {
+        let encoder = FrozenEncoder::new(suite.spec.n_channels);
+        let by_clip: Vec<Vec<Vec<f64>>> = suite
+            .clips
+            .par_iter()
+            .map(|clip| encoder.features(&frames(&clip.sample.pixels, suite.spec)))
+            .collect();
+        let frame_features: Vec<&Vec<f64>> = by_clip.iter().flatten().collect();
+        let n_features = frame_features.first().map_or(0, |features| features.len());
+        let center = (0..n_features).map(|k| {
+            let sum: f64 = frame_features.iter().map(|features| features[k]).sum();
+            sum / frame_features.len() as f64
+        });
+        Self {
+            center: center.collect(),
+            encoder,
+        }
+    }
+}
+
+/// Views pixels as frames.
+fn frames(pixels: &[f32], spec: SampleSpec) -> Frames<'_> {
+    Frames::new(pixels, [spec.n_channels, spec.height, spec.width])
+}
+
+/// Values, curves and output of a model on one clip.
+pub(super) struct ClipMeasurement {
+    /// Values by metric; `None` where a metric is not defined.
+    pub(super) values: Vec<Option<f64>>,
+    /// Values of the true frames; `None` for classifiers.
+    pub(super) truth: Option<Vec<Option<f64>>>,
+    /// Similarity of predicted frames, or distance of predictions, by gap.
+    pub(super) output_gaps: Vec<Option<f64>>,
+    /// Similarity of true frames by gap; empty for classifiers.
+    pub(super) truth_gaps: Vec<Option<f64>>,
+    /// Distance of attention diagrams, by homology dimension and gap.
+    pub(super) topology_gaps: [Vec<Option<f64>>; 2],
+    /// Output of the model, for the report.
+    pub(super) output: ReportedClip,
+}
+
+impl ClipMeasurement {
+    /// Measures the output `rows` of a model and the topology of its attention; only frame predictors need the encoder.
+    pub(super) fn new(
+        spec: SampleSpec,
+        clip: &SuiteClip,
+        rows: &[f32],
+        encoder: Option<&Encoder>,
+        layers: Vec<Vec<Step>>,
+    ) -> Result<Self> {
+        let distances = layer_distances(&layers)?;
+        let mut measurement = Self {
+            values: Vec::new(),
+            truth: None,
+            output_gaps: Vec::new(),
+            truth_gaps: Vec::new(),
+            topology_gaps: [0, 1].map(|dim| by_gap(&distances, dim)),
+            output: ReportedClip {
+                index: 0,
+                probabilities: Vec::new(),
+                predicted: Vec::new(),
+                distances: distances
+                    .iter()
+                    .map(|layer| [0, 1].map(|dim| layer.to_next(dim)))
+                    .collect(),
+                layers: layers
+                    .into_iter()
+                    .map(|steps| steps.into_iter().flatten().collect())
+                    .collect(),
+            },
+        };
+        match encoder {
+            Some(encoder) => measurement.add_frames(spec, clip, Task::as_pixels(rows), encoder),
+            None => measurement.add_classes(spec, clip, rows),
+        }
+        let frame_distances = measurement
+            .topology_gaps
+            .each_ref()
+            .map(|gaps| gaps.first().copied().flatten());
+        measurement.values.extend(frame_distances);
+        Ok(measurement)
+    }
+
+    /// Adds the metrics of class probabilities.
+    fn add_classes(&mut self, spec: SampleSpec, clip: &SuiteClip, rows: &[f32]) {
+        let probabilities: Vec<f64> = rows.iter().map(|&p| f64::from(p)).collect();
+        let values = class_metrics(&probabilities, spec.n_classes, clip.label);
+        let n_rows = probabilities.len() / spec.n_classes;
+        // The metrics after accuracy compare frames, which needs more than one row.
+        let n_values = if n_rows == 1 { 1 } else { values.len() };
+        self.values.extend(&values[..n_values]);
+        let gaps = 1..n_rows.min(MAX_GAP + 1);
+        self.output_gaps = gaps
+            .map(|gap| prediction_distance(&probabilities, spec.n_classes, gap))
+            .collect();
+        self.output.probabilities = probabilities;
+    }
+
+    /// Adds the metrics of predicted frames.
+    fn add_frames(
+        &mut self,
+        spec: SampleSpec,
+        clip: &SuiteClip,
+        predicted: Vec<f32>,
+        encoder: &Encoder,
+    ) {
+        let PredictedFrames {
+            predicted: predicted_frames,
+            true_frames,
+            ground_truth,
+        } = PredictedFrames::new(&clip.sample, spec, &predicted);
+        // Clips from files come without motion, which is then estimated from the true frames.
+        let flow = match ground_truth.motion {
+            Some(_) => OpticalFlow {
+                displacements: Vec::new(),
+                is_visible_next: Vec::new(),
+            },
+            None => estimated_motion(&true_frames),
+        };
+        let estimated = Motion::new(
+            &flow.displacements,
+            &flow.is_visible_next,
+            [spec.height, spec.width],
+        );
+        let ground_truth = GroundTruth {
+            motion: Some(ground_truth.motion.unwrap_or(estimated))
+                .filter(|motion| motion.n_pairs() > 0),
+            encoder: Some(CenteredEncoder {
+                encoder: &encoder.encoder,
+                center: &encoder.center,
+            }),
+            ..ground_truth
+        };
+        self.values.extend(frame_metrics(
+            &predicted_frames,
+            &true_frames,
+            &ground_truth,
+        ));
+        // The Betti numbers of the true frames are known, so measuring them from brightness would only add errors.
+        let without_betti = GroundTruth {
+            betti: None,
+            ..ground_truth
+        };
+        self.truth = Some(frame_metrics(&true_frames, &true_frames, &without_betti).to_vec());
+        let by_gap = |frames: &Frames<'_>| -> Vec<Option<f64>> {
+            let features = encoder.encoder.features(frames);
+            let gaps = 1..features.len().min(MAX_GAP + 1);
+            gaps.map(|gap| FrozenEncoder::consistency(&features, &encoder.center, gap))
+                .collect()
+        };
+        self.output_gaps = by_gap(&predicted_frames);
+        self.truth_gaps = by_gap(&true_frames);
+        self.output.predicted = predicted;
+    }
+
+    /// True if the model predicts one class for the whole clip.
+    pub(super) fn is_one_row(&self) -> bool {
+        self.values.len() == 1 + FRAME_DISTANCE_METRICS.len()
+    }
+
+    /// The measurement without frames and diagrams, which take most of the memory.
+    pub(super) fn without_frames(mut self) -> Self {
+        self.output.layers = Vec::new();
+        self.output.predicted = Vec::new();
+        self.output.distances = Vec::new();
+        self
+    }
+}
+
+/// Optical flow between all consecutive true frames, one pair after another.
+fn estimated_motion(true_frames: &Frames<'_>) -> OpticalFlow {
+    let pairs: Vec<(&[f32], &[f32])> = true_frames.iter().zip(true_frames.iter().skip(1)).collect();
+    let flows: Vec<OpticalFlow> = pairs
+        .into_par_iter()
+        .map(|(now, next)| optical_flow([now, next], true_frames.shape()))
+        .collect();
+    let (displacements, is_visible_next): (Vec<Vec<f32>>, Vec<Vec<bool>>) = flows
+        .into_iter()
+        .map(|flow| (flow.displacements, flow.is_visible_next))
+        .unzip();
+    OpticalFlow {
+        displacements: displacements.concat(),
+        is_visible_next: is_visible_next.concat(),
+    }
+}

@@ -1,0 +1,254 @@
+//! Measurement of a model on a suite of clips.
+
+use burn::prelude::*;
+use burn::tensor::activation::softmax;
+use rayon::prelude::*;
+
+use super::clip_measurement::{ClipMeasurement, Encoder};
+use super::frame_distances::frame_topology;
+use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
+use super::suite::Suite;
+use crate::coherence::{Better, CLASS_METRICS, ClipMetric, FRAME_METRICS, Role, most_probable};
+use crate::data::{Sample, SampleBatcher};
+use crate::error::{Error, Result};
+use crate::loss::AttentionTopology;
+use crate::model::{Capture, Network, Task};
+
+/// Number of clips per batch.
+const BATCH_SIZE: usize = 16;
+
+/// Distances between the attention diagrams of consecutive frames, in dimensions 0 and 1; mean over pairs and layers.
+///
+/// A penalty may have been trained on them. A small value then shows that the penalty works, not that it helps.
+pub const FRAME_DISTANCE_METRICS: [ClipMetric; 2] = [
+    frame_distance("h0_frame_distance", "H0 distance to the next frame"),
+    frame_distance("h1_frame_distance", "H1 distance to the next frame"),
+];
+
+const fn frame_distance(name: &'static str, title: &'static str) -> ClipMetric {
+    ClipMetric {
+        name,
+        title,
+        unit: "mean tree edge",
+        better: Better::Lower,
+        role: Role::Trained,
+    }
+}
+
+/// Metrics, curves and guards of a model on every clip of a suite.
+#[derive(Debug, Clone)]
+pub struct Measurement {
+    /// Task of the model.
+    pub task: Task,
+    /// Metrics, in the order of the values.
+    pub metrics: Vec<ClipMetric>,
+    /// Values by clip and metric; `None` where a metric is not defined.
+    pub values: Vec<Vec<Option<f64>>>,
+    /// Values of the true frames, by clip and metric; empty for classifiers.
+    pub truth: Vec<Vec<Option<f64>>>,
+    /// Values at gaps of 1, 2, ... frames.
+    pub curves: Vec<GapCurve>,
+    /// Checks that the output is not degenerate.
+    pub guards: Vec<Guard>,
+    /// Outputs for the clips that the report shows.
+    pub reported_clips: Vec<ReportedClip>,
+}
+
+/// A quantity of two frames as a function of the gap between them.
+#[derive(Debug, Clone)]
+pub struct GapCurve {
+    /// Name of the quantity.
+    pub title: &'static str,
+    /// Values by clip and gap.
+    pub values: Vec<Vec<Option<f64>>>,
+    /// Values of the true frames, by clip and gap; empty for classifiers and for attention.
+    pub truth: Vec<Vec<Option<f64>>>,
+}
+
+impl GapCurve {
+    /// Mean over the clips at each gap; NaN where no clip has a value.
+    pub fn means(&self) -> Vec<f64> {
+        means(&self.values)
+    }
+
+    /// Mean over the clips at each gap, for the true frames.
+    pub fn true_means(&self) -> Vec<f64> {
+        means(&self.truth)
+    }
+}
+
+/// Output of a model on a clip that the report shows.
+#[derive(Debug, Clone)]
+pub struct ReportedClip {
+    /// Index of the clip in the suite.
+    pub index: usize,
+    /// Class probabilities, `[n_rows, n_classes]`, with one row for the clip or for each frame; empty for predictors.
+    pub probabilities: Vec<f64>,
+    /// Predicted frames from the second on, pixels in `[0, 1]`; empty for classifiers.
+    pub predicted: Vec<f32>,
+    /// Topology of the attention, by layer and time step.
+    pub layers: Vec<Vec<AttentionTopology>>,
+    /// Normalised distance to the next time step, by layer, homology dimension and time step.
+    pub distances: Vec<[Vec<Option<f64>>; 2]>,
+}
+
+/// Runs a model on all clips of a suite and measures its outputs and attention.
+///
+/// `reported` holds the indices of the clips whose outputs are kept for the report; `progress` is called with the
+/// number of clips done.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_distribution`] if attention is not finite, or results cannot be read from the device.
+///
+/// # Cost
+///
+/// One forward pass, and for every layer the distances between frames at most 16 apart.
+pub fn measure(
+    model: &Network,
+    task: Task,
+    suite: &Suite,
+    device: &Device,
+    reported: &[usize],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Measurement> {
+    let spec = suite.spec;
+    let encoder = match task {
+        Task::PredictNextFrame => Some(Encoder::new(suite)),
+        Task::Classify | Task::ClassifyFrames => None,
+    };
+    let mut measurements = Vec::with_capacity(suite.clips.len());
+    for (batch, clips) in suite.clips.chunks(BATCH_SIZE).enumerate() {
+        let samples: Vec<Sample> = clips.iter().map(|clip| clip.sample.clone()).collect();
+        let tensor = SampleBatcher { spec }.clips(&samples, device);
+        let output = model.forward(task.model_input(tensor), Capture::Attention);
+        let topology = frame_topology(&output, clips.len())?;
+        let rows = match task {
+            Task::PredictNextFrame => output.output,
+            Task::Classify | Task::ClassifyFrames => softmax(output.output, 1),
+        };
+        let rows: Vec<f32> = rows
+            .try_into_vec_as()
+            .map_err(|e| Error::invalid_distribution(format!("the output cannot be read: {e}")))?;
+        let first = batch * BATCH_SIZE;
+        // Collected before errors are looked at, so that the first clip with an error is reported, not the fastest.
+        let batch_measurements: Vec<Result<ClipMeasurement>> = rows
+            .par_chunks_exact(rows.len() / clips.len())
+            .zip(clips)
+            .zip(topology)
+            .map(|((rows, clip), layers)| {
+                ClipMeasurement::new(spec, clip, rows, encoder.as_ref(), layers)
+            })
+            .collect();
+        for (in_batch, clip) in batch_measurements.into_iter().enumerate() {
+            let clip = clip?;
+            measurements.push(if reported.contains(&(first + in_batch)) {
+                clip
+            } else {
+                clip.without_frames()
+            });
+            debug_assert_eq!(measurements.len(), first + in_batch + 1);
+        }
+        progress(measurements.len());
+    }
+    Ok(summarize(task, suite, measurements, reported))
+}
+
+/// Combines the measurements of all clips.
+fn summarize(
+    task: Task,
+    suite: &Suite,
+    clips: Vec<ClipMeasurement>,
+    reported: &[usize],
+) -> Measurement {
+    let task_metrics: &[ClipMetric] = match task {
+        Task::PredictNextFrame => &FRAME_METRICS,
+        // With one class for a whole clip only accuracy is defined.
+        Task::Classify if clips.iter().all(ClipMeasurement::is_one_row) => &CLASS_METRICS[..1],
+        Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
+    };
+    Measurement {
+        task,
+        metrics: task_metrics
+            .iter()
+            .chain(&FRAME_DISTANCE_METRICS)
+            .copied()
+            .collect(),
+        curves: gap_curves(task, &clips),
+        guards: guards(task, suite, &clips),
+        truth: clips.iter().filter_map(|clip| clip.truth.clone()).collect(),
+        values: clips.iter().map(|clip| clip.values.clone()).collect(),
+        reported_clips: reported
+            .iter()
+            .map(|&index| ReportedClip {
+                index,
+                ..clips[index].output.clone()
+            })
+            .collect(),
+    }
+}
+
+/// Curves by gap between frames, without those that are defined for no clip.
+fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
+    let curve = |title, values: fn(&ClipMeasurement) -> &Vec<Option<f64>>| GapCurve {
+        title,
+        values: clips.iter().map(|clip| values(clip).clone()).collect(),
+        truth: Vec::new(),
+    };
+    let mut curves = [
+        curve(
+            match task {
+                Task::PredictNextFrame => "similarity of frozen features",
+                Task::Classify | Task::ClassifyFrames => "distance of predictions",
+            },
+            |clip| &clip.output_gaps,
+        ),
+        curve("H0 distance of attention", |clip| &clip.topology_gaps[0]),
+        curve("H1 distance of attention", |clip| &clip.topology_gaps[1]),
+    ];
+    if task == Task::PredictNextFrame {
+        curves[0].truth = clips.iter().map(|clip| clip.truth_gaps.clone()).collect();
+    }
+    curves
+        .into_iter()
+        .filter(|curve| curve.values.iter().flatten().any(Option::is_some))
+        .collect()
+}
+
+/// Guards of the task.
+fn guards(task: Task, suite: &Suite, clips: &[ClipMeasurement]) -> Vec<Guard> {
+    match task {
+        Task::PredictNextFrame => {
+            let values: Vec<&[Option<f64>]> = clips.iter().map(|clip| &clip.values[..]).collect();
+            predictor_guards(suite, &values)
+        }
+        Task::Classify | Task::ClassifyFrames => {
+            let classes: Vec<PredictedClass> = suite
+                .clips
+                .iter()
+                .zip(clips)
+                .flat_map(|(suite_clip, clip)| {
+                    let rows = clip.output.probabilities.chunks_exact(suite.spec.n_classes);
+                    rows.map(|row| PredictedClass {
+                        predicted: most_probable(row),
+                        label: suite_clip.label,
+                    })
+                })
+                .collect();
+            classifier_guards(&classes)
+        }
+    }
+}
+
+fn means(values: &[Vec<Option<f64>>]) -> Vec<f64> {
+    let n_gaps = values.first().map_or(0, Vec::len);
+    (0..n_gaps)
+        .map(|gap| mean(values.iter().map(|clip| clip[gap])))
+        .collect()
+}
+
+/// Mean of the values that are defined; NaN if there are none.
+pub(super) fn mean(values: impl Iterator<Item = Option<f64>>) -> f64 {
+    let values: Vec<f64> = values.flatten().collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}

@@ -1,0 +1,188 @@
+//! Distances between the diagrams of layers, heads and images.
+
+use rayon::prelude::*;
+
+use super::image_pairs::{PairCurve, pair_curves};
+use super::inspection::Inspection;
+use super::matrix_topology::MatrixTopology;
+use crate::error::Result;
+use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
+
+/// Number of homology dimensions whose diagrams are compared: 0 and 1.
+pub(super) const N_COMPARED_DIMS: usize = 2;
+
+/// Number of images for which every head is compared with every other.
+pub(super) const MAX_HEAD_IMAGES: usize = 2;
+
+/// Distance between two persistence diagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiagramMetric {
+    /// 2-Wasserstein distance with ground norm L-infinity.
+    Wasserstein,
+    /// Bottleneck distance with ground norm L-infinity.
+    Bottleneck,
+}
+
+impl DiagramMetric {
+    /// All metrics, in the order of reports.
+    pub const ALL: [Self; 2] = [Self::Wasserstein, Self::Bottleneck];
+
+    /// Displayed name.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Wasserstein => "2-Wasserstein",
+            Self::Bottleneck => "bottleneck",
+        }
+    }
+
+    /// Name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wasserstein => "wasserstein",
+            Self::Bottleneck => "bottleneck",
+        }
+    }
+
+    pub(super) fn distance(self, first: &[Point], second: &[Point]) -> Result<f64> {
+        let matching = match self {
+            Self::Wasserstein => wasserstein(first, second, 2.0, GroundNorm::Infinity),
+            Self::Bottleneck => bottleneck(first, second, GroundNorm::Infinity),
+        };
+        matching.map(|matching| matching.distance)
+    }
+}
+
+/// Pairwise distances between diagrams of one homology dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiagramDistances {
+    /// Distance that is computed.
+    pub metric: DiagramMetric,
+    /// Homology dimension of the diagrams.
+    pub homology_dim: usize,
+    /// Symmetric matrix of distances, `[n_diagrams, n_diagrams]`.
+    pub values: Vec<f64>,
+}
+
+/// Distances between the diagrams of pairs of images, for one metric and homology dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageComparison {
+    /// Distance that is computed.
+    pub metric: DiagramMetric,
+    /// Homology dimension of the diagrams.
+    pub homology_dim: usize,
+    /// Distances by layer for each kind of pair; the comparison with shuffled rows comes last.
+    pub curves: Vec<PairCurve>,
+}
+
+/// All distances between the diagrams of an inspection; essential bars are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiagramComparisons {
+    /// Distances between layers, by image; the mean of the heads stands for a layer.
+    pub layers: Vec<Vec<DiagramDistances>>,
+    /// Distances between all heads of all layers, layer by layer, for the first images; empty without heads.
+    pub heads: Vec<Vec<DiagramDistances>>,
+    /// Distances between images, by metric and homology dimension.
+    pub images: Vec<ImageComparison>,
+}
+
+impl DiagramComparisons {
+    /// Computes all distances. `progress` is called with the number of finished tables and their total number.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`wasserstein`].
+    pub fn new(inspection: &Inspection, progress: &mut dyn FnMut(usize, usize)) -> Result<Self> {
+        let n_dims = N_COMPARED_DIMS.min(1 + inspection.spec.max_homology_dim);
+        let kinds: Vec<(DiagramMetric, usize)> = DiagramMetric::ALL
+            .into_iter()
+            .flat_map(|metric| (0..n_dims).map(move |dim| (metric, dim)))
+            .collect();
+        let n_images = inspection.images.len();
+        let n_head_images = if inspection.heads.is_empty() {
+            0
+        } else {
+            n_images.min(MAX_HEAD_IMAGES)
+        };
+        let total = kinds.len() * (n_images + n_head_images + 1);
+        let mut n_done = 0;
+        let mut report_one = || {
+            n_done += 1;
+            progress(n_done, total);
+        };
+        let n_layers = inspection.layers.len();
+        let mut compare = |matrices: &[&MatrixTopology]| {
+            kinds
+                .iter()
+                .map(|&(metric, homology_dim)| {
+                    let values = pairwise_distances(matrices, metric, homology_dim)?;
+                    report_one();
+                    Ok(DiagramDistances {
+                        metric,
+                        homology_dim,
+                        values,
+                    })
+                })
+                .collect::<Result<Vec<_>>>()
+        };
+        let head_means = |image: usize| -> Vec<&MatrixTopology> {
+            (0..n_layers)
+                .map(|layer| inspection.matrix(image, layer, 0))
+                .collect()
+        };
+        let heads = |image: usize| -> Vec<&MatrixTopology> {
+            (0..n_layers)
+                .flat_map(|layer| (1..=inspection.heads.len()).map(move |head| (layer, head)))
+                .map(|(layer, head)| inspection.matrix(image, layer, head))
+                .collect()
+        };
+        let layers = (0..n_images)
+            .map(|image| compare(&head_means(image)))
+            .collect::<Result<_>>()?;
+        let heads = (0..n_head_images)
+            .map(|image| compare(&heads(image)))
+            .collect::<Result<_>>()?;
+        let mut images = Vec::new();
+        for &(metric, homology_dim) in &kinds {
+            images.push(ImageComparison {
+                metric,
+                homology_dim,
+                curves: pair_curves(inspection, metric, homology_dim)?,
+            });
+            report_one();
+        }
+        Ok(Self {
+            layers,
+            heads,
+            images,
+        })
+    }
+}
+
+/// Distances between all diagrams of one homology dimension, `[n, n]`.
+fn pairwise_distances(
+    matrices: &[&MatrixTopology],
+    metric: DiagramMetric,
+    homology_dim: usize,
+) -> Result<Vec<f64>> {
+    let points: Vec<Vec<Point>> = matrices
+        .iter()
+        .map(|matrix| matrix.points(homology_dim))
+        .collect();
+    let n = points.len();
+    // Distances are symmetric: only those below the diagonal are computed.
+    let rows: Vec<Vec<f64>> = (0..n)
+        .into_par_iter()
+        .map(|i| {
+            let row = (0..i).map(|j| metric.distance(&points[i], &points[j]));
+            row.collect::<Result<Vec<f64>>>()
+        })
+        .collect::<Result<_>>()?;
+    let mut values = vec![0.0; n * n];
+    for (i, row) in rows.into_iter().enumerate() {
+        for (j, value) in row.into_iter().enumerate() {
+            values[i * n + j] = value;
+            values[j * n + i] = value;
+        }
+    }
+    Ok(values)
+}

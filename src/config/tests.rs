@@ -1,0 +1,312 @@
+//! Configurations of runs: names of penalties, old names of keys, settings.
+
+use super::*;
+
+const TEXT: &str = r#"[run]
+name = "a"
+seed = 0
+
+[data]
+kind = "digits"
+
+[model]
+kind = "vit"
+d_model = 8
+n_layers = 2
+n_heads = 2
+patch_size = 2
+
+[training]
+epochs = 1
+batch_size = 16
+optimizer = { kind = "adamw", lr = 1e-3, weight_decay = 0.0 }
+schedule = { kind = "constant" }
+
+[logging]
+log_every_steps = 5
+"#;
+
+const H0: &str = r#"between = "layers", homology_dim = 0, normalize = "spanning_tree", penalty = { kind = "rtd_lite" }, weight = { kind = "gradient_share", share = 0.1 }"#;
+const H1: &str = r#"between = "layers", homology_dim = 1, normalize = "spanning_tree", penalty = { kind = "rtd" }, weight = { kind = "gradient_share", share = 0.1 }"#;
+const ENTROPY: &str = r#"between = "layers", homology_dim = 1, normalize = "none", penalty = { kind = "persistent_entropy" }, weight = { kind = "fixed", value = 0.1 }"#;
+const COSINE: &str = r#"between = "layers", normalize = "none", penalty = { kind = "cosine_consistency" }, weight = { kind = "fixed", value = 0.1 }"#;
+
+/// Text of a configuration with these `[[topology]]` tables.
+fn with_penalties(tables: &[&str]) -> String {
+    let inline: Vec<String> = tables
+        .iter()
+        .map(|table| format!("{{ {table} }}"))
+        .collect();
+    format!("topology = [{}]\n{TEXT}", inline.join(", "))
+}
+
+fn read(text: &str, overrides: &[&str]) -> Result<Config, String> {
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    Document::parse_run(text, "a.toml", &overrides)
+        .and_then(|document| Config::from_document(&document))
+        .map_err(|error| error.to_string())
+}
+
+fn shares(config: &Config) -> Vec<Option<f64>> {
+    let share = |table: &RawTopology| match table.weight {
+        RawWeight::GradientShare { share } => Some(share),
+        RawWeight::Fixed { .. } => None,
+    };
+    config.raw.topology.iter().map(share).collect()
+}
+
+#[test]
+fn settings_are_named_by_their_path() {
+    let raw = serde_json::json!({
+        "run": { "seed": 3 },
+        "topology": [{ "layers": [0, 2], "weight": { "kind": "fixed" } }],
+        "flip": true,
+    });
+    let mut settings = Vec::new();
+    flatten("", raw, &["h1_layers".to_owned()], &mut settings);
+    let expected = [
+        ("flip", Value::from(true)),
+        ("run.seed", Value::from(3)),
+        ("topology.h1_layers.layers", serde_json::json!([0, 2])),
+        ("topology.h1_layers.weight.kind", Value::from("fixed")),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value));
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn default_names_are_those_of_the_regulariser() {
+    let text = with_penalties(&[H0, H1, ENTROPY, COSINE, H1]);
+    let config = read(&text, &[]).unwrap();
+    let names = config.spec.penalty_names();
+    let expected = [
+        "h0_layers",
+        "h1_layers",
+        "h1_persistent_entropy",
+        "cosine_consistency_layers",
+        "h1_layers_2",
+    ];
+    assert_eq!(names, expected);
+    let regularizer = crate::loss::TopologyRegularizer::new(config.spec.penalties).unwrap();
+    assert_eq!(regularizer.names(), expected);
+    // Overrides find every penalty by the same name.
+    for (index, name) in expected.iter().enumerate() {
+        let set = format!("topology.{name}.schedule.start_epoch=3");
+        let config = read(&text, &[&set]).unwrap();
+        let starts: Vec<usize> = config
+            .raw
+            .topology
+            .iter()
+            .map(|table| table.schedule.start_epoch)
+            .collect();
+        let mut expected = vec![0; 5];
+        expected[index] = 3;
+        assert_eq!(starts, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_resolved_file_has_a_name_only_if_the_file_gives_one() {
+    let absent = read(&with_penalties(&[H0]), &[]).unwrap();
+    assert!(!absent.to_toml().contains("name = \"h0_layers\""));
+    let named = format!("name = \"clusters\", {H0}");
+    let named = read(&with_penalties(&[&named]), &[]).unwrap();
+    assert_eq!(named.spec.penalty_names(), ["clusters"]);
+    assert!(named.to_toml().contains("name = \"clusters\""));
+}
+
+#[test]
+fn names_that_cannot_be_used_are_refused_with_their_position() {
+    let message = |first: &str, second: &str| {
+        let tables = [
+            format!("name = \"{first}\", {H0}"),
+            format!("name = \"{second}\", {H1}"),
+        ];
+        read(&with_penalties(&[&tables[0], &tables[1]]), &[]).unwrap_err()
+    };
+    assert!(
+        message("a", "a").ends_with(
+            "`topology.a.name`: an earlier penalty is named `a` too, expected a name of its own"
+        ),
+        "{}",
+        message("a", "a")
+    );
+    assert_eq!(
+        message("1a", "b"),
+        "a.toml:1:15: `topology.1a.name`: name is `1a`, expected letters, digits and `_`, and no \
+         digit first"
+    );
+}
+
+#[test]
+fn an_override_addresses_a_penalty_by_name_or_index() {
+    let named = format!("name = \"cycles\", {H1}");
+    let text = with_penalties(&[H0, &named]);
+    for path in ["topology.cycles", "topology.1", "topology[1]"] {
+        let config = read(&text, &[&format!("{path}.weight.share=0.5")]).unwrap();
+        assert_eq!(shares(&config), [Some(0.1), Some(0.5)], "{path}");
+    }
+    let config = read(&text, &["topology.h0_layers.weight.share=0.5"]).unwrap();
+    assert_eq!(shares(&config), [Some(0.5), Some(0.1)]);
+}
+
+#[test]
+fn names_stay_those_of_the_file_while_other_keys_change() {
+    let text = with_penalties(&[H0, H1]);
+    let overrides = [
+        "topology.h0_layers.homology_dim=1",
+        "topology.h0_layers.penalty.kind=rtd",
+        "topology.h0_layers.weight.share=0.5",
+        "topology.h1_layers.weight.share=0.7",
+    ];
+    let config = read(&text, &overrides).unwrap();
+    assert_eq!(shares(&config), [Some(0.5), Some(0.7)]);
+    assert_eq!(config.spec.penalty_names(), ["h1_layers", "h1_layers_2"]);
+}
+
+#[test]
+fn a_new_list_of_penalties_or_a_new_name_counts_at_once() {
+    let list = format!("topology=[{{ {H1} }}]");
+    let config = read(
+        &with_penalties(&[H0]),
+        &[&list, "topology.h1_layers.weight.share=0.5"],
+    )
+    .unwrap();
+    assert_eq!(shares(&config), [Some(0.5)]);
+    let renamed = ["topology.0.name=loops", "topology.loops.weight.share=0.5"];
+    let config = read(&with_penalties(&[H1]), &renamed).unwrap();
+    assert_eq!(shares(&config), [Some(0.5)]);
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_names_that_exist() {
+    let text = with_penalties(&[H0, H1]);
+    assert_eq!(
+        read(&text, &["topology.h1_lyers.weight.share=1"]).unwrap_err(),
+        "--set topology.h1_lyers.weight.share=1: no penalty is named `h1_lyers` (did you mean \
+         `h1_layers`?); expected one of `h0_layers`, `h1_layers`, or an index, as in `topology.0`"
+    );
+    assert_eq!(
+        read(TEXT, &["topology.h1_layers.weight.share=1"]).unwrap_err(),
+        "--set topology.h1_layers.weight.share=1: no penalty is named `h1_layers`, there is no \
+         [[topology]] table"
+    );
+}
+
+#[test]
+fn errors_name_the_penalty() {
+    assert_eq!(
+        read(
+            &with_penalties(&[H0, H1]),
+            &["topology.1.weight.share=much"]
+        )
+        .unwrap_err(),
+        "--set topology.1.weight.share=much: `topology.h1_layers.weight.share`: expected a number, \
+         found string \"much\""
+    );
+    let error = read(&with_penalties(&[H0, H1]), &["topology.1.layers=[0, 9]"]).unwrap_err();
+    let location = "--set topology.1.layers=[0, 9]: `topology.h1_layers.layers`: ";
+    assert!(error.starts_with(location), "{error}");
+}
+
+#[test]
+fn an_old_name_is_accepted_with_a_warning() {
+    let text = TEXT.replace("log_every_steps = 5", "pictures_every_epochs = 7");
+    let config = read(&text, &[]).unwrap();
+    assert_eq!(config.spec.logging.images_every_epochs, 7);
+    assert_eq!(
+        config.warnings,
+        [
+            "a.toml:22:1: `logging.pictures_every_epochs` is now called \
+          `logging.images_every_epochs`"
+        ]
+    );
+    assert!(config.to_toml().contains("images_every_epochs = 7"));
+    let current = read(TEXT, &[]).unwrap();
+    assert_eq!(current.warnings, [""; 0]);
+}
+
+#[test]
+fn old_names_are_accepted_in_overrides_too() {
+    let sliced = H1.replace(
+        "{ kind = \"rtd\" }",
+        "{ kind = \"sliced_wasserstein\", order = 1.0, directions = 9, power = \"p\" }",
+    );
+    let list = format!("topology=[{{ {sliced} }}]");
+    let overrides = [
+        "logging.pictures_every_epochs=3",
+        "model.pooling=mean_beside_cls",
+        &list,
+        "topology.h1_layers.penalty.directions=5",
+    ];
+    let config = read(TEXT, &overrides).unwrap();
+    assert_eq!(config.spec.logging.images_every_epochs, 3);
+    assert!(matches!(
+        config.raw.topology[0].penalty,
+        RawPenalty::SlicedWasserstein {
+            n_directions: 5,
+            ..
+        }
+    ));
+    let warnings = config.warnings;
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(
+        warnings[1],
+        "--set model.pooling=mean_beside_cls: `model.pooling = \"mean_beside_cls\"` is now called \
+         `\"mean_before_norm_with_cls\"`"
+    );
+}
+
+#[test]
+fn an_override_by_either_name_replaces_the_value_of_the_file() {
+    let old = TEXT.replace("log_every_steps = 5", "pictures_every_epochs = 7");
+    let new = old.replace("pictures_every_epochs", "images_every_epochs");
+    for text in [&old, &new] {
+        for key in ["pictures_every_epochs", "images_every_epochs"] {
+            let config = read(text, &[&format!("logging.{key}=2")]).unwrap();
+            assert_eq!(config.spec.logging.images_every_epochs, 2);
+        }
+    }
+}
+
+#[test]
+fn the_old_and_the_new_name_in_one_file_are_an_error() {
+    let text = TEXT.replace(
+        "log_every_steps = 5",
+        "images_every_epochs = 3\npictures_every_epochs = 7",
+    );
+    assert_eq!(
+        read(&text, &[]).unwrap_err(),
+        "a.toml:23:1: `logging.pictures_every_epochs` is now called \
+         `logging.images_every_epochs`, and both are set; remove the old one"
+    );
+}
+
+#[test]
+fn a_key_by_its_old_name_keeps_its_position_in_errors() {
+    let text = TEXT.replace("log_every_steps = 5", "pictures_every_epochs = 0");
+    assert_eq!(
+        read(&text, &[]).unwrap_err(),
+        "a.toml:22:1: `logging.images_every_epochs`: images_every_epochs is 0, expected at least 1"
+    );
+}
+
+#[test]
+fn a_renamed_key_does_not_change_the_identity() {
+    let sliced = H1.replace(
+        "{ kind = \"rtd\" }",
+        "{ kind = \"sliced_wasserstein\", order = 1.0, n_directions = 9, power = \"p\" }",
+    );
+    let text = with_penalties(&[&sliced]).replace(
+        "patch_size = 2",
+        "patch_size = 2\npooling = \"mean_before_norm_with_cls\"",
+    );
+    let config = read(&text, &[]).unwrap();
+    let first_names = config
+        .to_toml()
+        .replace("images_every_epochs", "pictures_every_epochs")
+        .replace("n_directions", "directions")
+        .replace("mean_before_norm_with_cls", "mean_beside_cls");
+    assert_eq!(config.identity(), first_names);
+    assert_ne!(config.identity(), config.to_toml());
+}

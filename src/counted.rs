@@ -1,0 +1,45 @@
+//! Counts with their noun in the right number, for messages and reports.
+
+/// Returns a number and its noun, given in the singular: `1 frame`, `2 classes`.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {}", numbered(n, noun))
+}
+
+/// Returns a noun, given in the singular, in the form that stands after the number `n`.
+pub(crate) fn numbered(n: usize, noun: &str) -> String {
+    if n == 1 {
+        return noun.to_owned();
+    }
+    if let Some(stem) = noun.strip_suffix("ix") {
+        return format!("{stem}ices");
+    }
+    if let Some(stem) = noun.strip_suffix('y') {
+        return format!("{stem}ies");
+    }
+    let ending = if noun.ends_with('s') || noun.ends_with("ch") {
+        "es"
+    } else {
+        "s"
+    };
+    format!("{noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn only_one_is_singular() {
+        assert_eq!(counted(1, "step"), "1 step");
+        assert_eq!(counted(1, "penalty"), "1 penalty");
+        for (noun, expected) in [
+            ("step", "0 steps"),
+            ("class", "0 classes"),
+            ("patch", "0 patches"),
+            ("penalty", "0 penalties"),
+            ("matrix", "0 matrices"),
+        ] {
+            assert_eq!(counted(0, noun), expected);
+        }
+    }
+}

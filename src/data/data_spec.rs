@@ -1,0 +1,144 @@
+//! Specification of a data set: which one, where its files are, and how it is split.
+
+use std::path::{Path, PathBuf};
+
+use super::cifar::{Cifar, cifar};
+use super::digits::{DIGITS_SPEC, digits};
+use super::idx::{MNIST_SPEC, mnist};
+use super::image_folder::{folder_spec, image_folder};
+use super::{ClipFolder, MovingDigits, Sample, SampleSpec, Splits, read_clip, read_image};
+
+/// Data set as specified by a configuration; relative paths start at the working directory.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataSpec {
+    /// Embedded handwritten digits of 8 by 8 pixels, see [`digits`].
+    Digits,
+    /// MNIST, or another data set with images of 28 by 28 pixels, ten classes and the same file format.
+    Mnist {
+        /// Directory of the four IDX files; `None` to download them, which needs the feature `download`.
+        path: Option<PathBuf>,
+        /// Fraction of every class of the training files that is set aside for validation.
+        validation_fraction: f64,
+    },
+    /// CIFAR-10.
+    Cifar10 {
+        /// Directory of the binary files.
+        path: PathBuf,
+        /// Fraction of every class of the training files that is set aside for validation.
+        validation_fraction: f64,
+    },
+    /// CIFAR-100 with its 100 fine classes.
+    Cifar100 {
+        /// Directory of the binary files.
+        path: PathBuf,
+        /// Fraction of every class of the training file that is set aside for validation.
+        validation_fraction: f64,
+    },
+    /// PNG and JPEG images in `<split>/<class>/`.
+    ImageFolder {
+        /// Directory that holds `train`, `test` and optionally `val` or `validation`.
+        path: PathBuf,
+        /// Side of the square to which images are cropped and scaled, in pixels.
+        image_size: usize,
+        /// Number of class folders in `train`.
+        n_classes: usize,
+        /// Fraction of every class of `train` that is set aside for validation; `None` if there is a
+        /// validation folder.
+        validation_fraction: Option<f64>,
+    },
+    /// Clips of moving embedded digits, generated with ground truth.
+    MovingDigits(MovingDigits),
+    /// Folders of frames, animated GIFs and video files in `<split>/<class>/`.
+    ClipFolder(ClipFolder),
+}
+
+/// Advice for a [`DataSpec::Mnist`] without a path in a program built without the feature `download`.
+pub const MNIST_WITHOUT_PATH: &str = "set `path` to the directory of the MNIST files, or build with `--features download` to fetch them";
+
+impl DataSpec {
+    /// Shape of the samples, without reading any file.
+    pub fn sample_spec(&self) -> SampleSpec {
+        match *self {
+            Self::Digits => DIGITS_SPEC,
+            Self::Mnist { .. } => MNIST_SPEC,
+            Self::Cifar10 { .. } => Cifar::Ten.spec(),
+            Self::Cifar100 { .. } => Cifar::Hundred.spec(),
+            Self::ImageFolder {
+                image_size,
+                n_classes,
+                ..
+            } => folder_spec(image_size, n_classes),
+            Self::MovingDigits(ref settings) => settings.spec(),
+            Self::ClipFolder(ref folder) => folder.spec(),
+        }
+    }
+}
+
+/// Opens a data set: checks its files and divides it into splits that do not depend on a seed.
+///
+/// # Errors
+///
+/// If a file or folder is missing or damaged. Images and clips in folders are decoded later, and damage
+/// in them is a [`DatasetError`](burn::data::dataset::DatasetError) then.
+///
+/// # Cost
+///
+/// MNIST and CIFAR are read completely and held in memory, one byte for each pixel. Folders are only
+/// listed.
+pub fn open_data(spec: &DataSpec) -> Result<Splits, String> {
+    match spec {
+        DataSpec::Digits => Ok(digits()),
+        DataSpec::Mnist {
+            path,
+            validation_fraction,
+        } => match path {
+            Some(path) => mnist(path, *validation_fraction),
+            None => downloaded_mnist(*validation_fraction),
+        },
+        DataSpec::Cifar10 {
+            path,
+            validation_fraction,
+        } => cifar(Cifar::Ten, path, *validation_fraction),
+        DataSpec::Cifar100 {
+            path,
+            validation_fraction,
+        } => cifar(Cifar::Hundred, path, *validation_fraction),
+        DataSpec::ImageFolder {
+            path,
+            image_size,
+            n_classes,
+            validation_fraction,
+        } => image_folder(path, *image_size, *n_classes, *validation_fraction),
+        DataSpec::MovingDigits(settings) => Ok(settings.splits()),
+        DataSpec::ClipFolder(folder) => folder.open(),
+    }
+}
+
+impl DataSpec {
+    /// Reads an image or clip, cropped and scaled to the shape of this data set, with 0 as its label.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or if the samples of this data set are generated and not read from
+    /// files.
+    pub fn read_sample(&self, path: &Path) -> Result<Sample, String> {
+        let pixels = match self {
+            Self::MovingDigits(_) => Err(format!(
+                "{}: the model was trained on generated clips, expected a split of them and not a file",
+                path.display()
+            )),
+            Self::ClipFolder(folder) => read_clip(path, &folder.sampling),
+            _ => read_image(path, self.sample_spec()),
+        };
+        Ok(Sample::new(pixels?, 0))
+    }
+}
+
+#[cfg(feature = "download")]
+use super::download::downloaded_mnist;
+
+/// Refuses an MNIST without a path, because this program cannot download it.
+#[cfg(not(feature = "download"))]
+fn downloaded_mnist(_validation_fraction: f64) -> Result<Splits, String> {
+    Err(format!("MNIST has no `path`; {MNIST_WITHOUT_PATH}"))
+}

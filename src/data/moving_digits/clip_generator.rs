@@ -1,0 +1,348 @@
+//! Generation of one clip: random paths, redrawn until the topology behaves as the kind of clip requires.
+
+use rand::{Rng, RngExt};
+
+use super::ClipKind;
+use super::scene::{Actor, Bar, DIGIT_SIDE, Pose, RenderedClip, Scene};
+
+/// Number of random scenes that are tried before the fallback.
+const ATTEMPTS: usize = 24;
+
+/// Scale of the digits of the fallback scene: small enough for two of them to fit into a frame side by
+/// side.
+const SMALL: f32 = 0.75;
+
+/// Range of a coordinate, in pixels: smallest and largest value.
+type CoordinateRange = [f32; 2];
+
+/// Generator of a clip of one kind.
+pub(super) struct ClipGenerator<'a> {
+    pub(super) kind: ClipKind,
+    pub(super) n_frames: usize,
+    /// Side of a frame, in pixels.
+    pub(super) side: usize,
+    /// Pixels of the digit: `[DIGIT_SIDE, DIGIT_SIDE]`.
+    pub(super) digit: &'a [f32],
+    /// Pixels of another digit of the same class, for kinds with two digits.
+    pub(super) partner: &'a [f32],
+}
+
+impl ClipGenerator<'_> {
+    /// Generates a clip whose topology behaves as its kind requires.
+    pub(super) fn generate(&self, random: &mut impl Rng) -> RenderedClip {
+        let n_separate = if self.kind.has_two() {
+            self.n_separate_components()
+        } else {
+            0
+        };
+        for _ in 0..ATTEMPTS {
+            let scene = self.random_scene(random);
+            if self.fits_kind(&scene, n_separate) {
+                return scene.render();
+            }
+        }
+        self.fallback_scene(random).render()
+    }
+
+    /// True if the topology of a scene behaves as its kind requires.
+    ///
+    /// `n_separate` is the number of components of both digits while they do not touch. Only the frames
+    /// needed for the answer are rendered.
+    fn fits_kind(&self, scene: &Scene, n_separate: usize) -> bool {
+        let last = self.n_frames - 1;
+        let components = |frame: usize| scene.betti(frame)[0];
+        let is_constant = || {
+            let first = scene.betti(0);
+            (1..=last).all(|frame| scene.betti(frame) == first)
+        };
+        match self.kind {
+            ClipKind::Occlusion => true,
+            ClipKind::TwoDigits => components(0) == n_separate && is_constant(),
+            ClipKind::Merge => components(0) == n_separate && components(last) < n_separate,
+            ClipKind::Split | ClipKind::Appear => {
+                components(last) == n_separate && components(0) < n_separate
+            }
+            _ => is_constant(),
+        }
+    }
+
+    /// Number of components of both digits together while they do not touch.
+    ///
+    /// A digit itself can have several components.
+    fn n_separate_components(&self) -> usize {
+        let n_components = |pixels: &[f32]| {
+            let poses = vec![Some(Pose::upright([0.0; 2]))];
+            let scene = Scene {
+                side: DIGIT_SIDE,
+                actors: vec![actor(pixels, poses)],
+                bar: None,
+            };
+            scene.betti(0)[0]
+        };
+        n_components(self.digit) + n_components(self.partner)
+    }
+
+    /// Draws a random scene of this kind, without regard to its topology.
+    fn random_scene(&self, random: &mut impl Rng) -> Scene {
+        let room = (self.side - DIGIT_SIDE) as f32;
+        let digit = |poses| actor(self.digit, poses);
+        match self.kind {
+            ClipKind::Constant | ClipKind::Noise | ClipKind::Blur => {
+                self.scene(vec![digit(self.straight_path(room, random))])
+            }
+            ClipKind::Occlusion => {
+                let scene = self.scene(vec![digit(self.straight_path(room, random))]);
+                self.add_bar(scene, random)
+            }
+            ClipKind::Bounce => {
+                self.scene(vec![digit(self.bouncing_path([[0.0, room]; 2], random))])
+            }
+            ClipKind::RotateScale => self.scene(vec![digit(self.rotating_path(random))]),
+            ClipKind::TwoDigits => {
+                let poses = self
+                    .half_ranges(random)
+                    .map(|ranges| self.bouncing_path(ranges, random));
+                self.two_digit_scene(poses)
+            }
+            ClipKind::Merge => self.two_digit_scene(self.merging_paths(random)),
+            ClipKind::Split => self.two_digit_scene(self.merging_paths(random).map(reversed)),
+            ClipKind::Appear => {
+                let [first, mut second] = self
+                    .half_ranges(random)
+                    .map(|ranges| self.bouncing_path(ranges, random));
+                let first_frame = random.random_range(1..self.n_frames);
+                second[..first_frame].fill(None);
+                self.two_digit_scene([first, second])
+            }
+        }
+    }
+
+    /// Scene of these digits without a bar.
+    fn scene(&self, actors: Vec<Actor>) -> Scene {
+        Scene {
+            side: self.side,
+            actors,
+            bar: None,
+        }
+    }
+
+    /// Scene of the digit and its partner on these two paths.
+    fn two_digit_scene(&self, [first, second]: [Vec<Option<Pose>>; 2]) -> Scene {
+        self.scene(vec![actor(self.digit, first), actor(self.partner, second)])
+    }
+
+    /// Evaluates a function of time at every frame.
+    fn poses(&self, pose: impl Fn(f32) -> Pose) -> Vec<Option<Pose>> {
+        (0..self.n_frames)
+            .map(|frame| Some(pose(frame as f32)))
+            .collect()
+    }
+
+    /// Path at constant velocity between two random corners at least a third of `room` apart.
+    ///
+    /// `room` is the largest coordinate of the corner of a digit within the frame.
+    fn straight_path(&self, room: f32, random: &mut impl Rng) -> Vec<Option<Pose>> {
+        let mut random_corner = || [0; 2].map(|_| random.random_range(0.0..=room));
+        let from = random_corner();
+        let mut to = random_corner();
+        // Closer corners would give an almost static clip.
+        while (to[0] - from[0]).abs().max((to[1] - from[1]).abs()) < room / 3.0 {
+            to = random_corner();
+        }
+        let n_steps = (self.n_frames - 1) as f32;
+        let between =
+            |frame: f32, axis: usize| from[axis] + (to[axis] - from[axis]) * frame / n_steps;
+        self.poses(|frame| Pose::upright([between(frame, 0), between(frame, 1)]))
+    }
+
+    /// Path at constant speed whose corner bounces at the ends of the ranges of both axes.
+    fn bouncing_path(
+        &self,
+        ranges: [CoordinateRange; 2],
+        random: &mut impl Rng,
+    ) -> Vec<Option<Pose>> {
+        let start = ranges.map(|[low, high]| random.random_range(low..=high));
+        let velocity = [0; 2].map(|_| {
+            let speed = random.random_range(0.6..=1.8f32);
+            if random.random_bool(0.5) {
+                speed
+            } else {
+                -speed
+            }
+        });
+        let coordinate = |frame: f32, axis: usize| {
+            let [low, high] = ranges[axis];
+            low + reflect(start[axis] - low + velocity[axis] * frame, high - low)
+        };
+        self.poses(|frame| Pose::upright([coordinate(frame, 0), coordinate(frame, 1)]))
+    }
+
+    /// Path of an enlarged digit that rotates about its centre, changes its size and drifts slightly.
+    fn rotating_path(&self, random: &mut impl Rng) -> Vec<Option<Pose>> {
+        // At this scale the digit fills the frame up to half a pixel of its own on each side.
+        let largest = self.side as f32 / (DIGIT_SIDE as f32 + 1.0);
+        let [from, to] = [0; 2].map(|_| largest * random.random_range(0.75..=0.95f32));
+        let turn = random.random_range(0.15..=0.5f32);
+        let turn = if random.random_bool(0.5) { turn } else { -turn };
+        let start = random.random_range(-0.2..=0.2f32) - turn / 2.0;
+        let drift = [0; 2].map(|_| random.random_range(-0.5..=0.5f32));
+        let middle = (self.side - 1) as f32 / 2.0;
+        let n_steps = (self.n_frames - 1) as f32;
+        self.poses(|frame| {
+            let share = frame / n_steps;
+            Pose {
+                center: drift.map(|drift| middle + drift * (2.0 * share - 1.0)),
+                angle: start + turn * share,
+                scale: from + (to - from) * share,
+            }
+        })
+    }
+
+    /// Ranges of the corners of two digits along both axes that keep each digit in its own half of the
+    /// frame.
+    fn half_ranges(&self, random: &mut impl Rng) -> [[CoordinateRange; 2]; 2] {
+        let room = (self.side - DIGIT_SIDE) as f32;
+        let middle = (self.side / 2) as f32;
+        let near = [0.0, middle - DIGIT_SIDE as f32];
+        let far = [middle, room];
+        let whole = [0.0, room];
+        if random.random_bool(0.5) {
+            [[near, whole], [far, whole]]
+        } else {
+            [[whole, near], [whole, far]]
+        }
+    }
+
+    /// Paths of two digits that start in different halves of the frame and end on top of each other.
+    fn merging_paths(&self, random: &mut impl Rng) -> [Vec<Option<Pose>>; 2] {
+        let halves = self.half_ranges(random);
+        let from = halves.map(|ranges| ranges.map(|[low, high]| random.random_range(low..=high)));
+        // Both digits move to the middle between their starts, with a small offset in opposite directions so
+        // that they do not always coincide.
+        let meeting = [0, 1].map(|axis| (from[0][axis] + from[1][axis]) / 2.0);
+        let offset = [0; 2].map(|_| random.random_range(-1.5..=1.5f32));
+        let room = (self.side - DIGIT_SIDE) as f32;
+        let to = [1.0, -1.0].map(|sign: f32| {
+            [0, 1].map(|axis| (meeting[axis] + sign * offset[axis]).clamp(0.0, room))
+        });
+        let n_steps = (self.n_frames - 1) as f32;
+        [0, 1].map(|digit: usize| {
+            let between = |frame: f32, axis: usize| {
+                from[digit][axis] + (to[digit][axis] - from[digit][axis]) * frame / n_steps
+            };
+            self.poses(|frame| Pose::upright([between(frame, 0), between(frame, 1)]))
+        })
+    }
+
+    /// Adds a horizontal or vertical bar across the position of the first digit in the middle frame.
+    fn add_bar(&self, scene: Scene, random: &mut impl Rng) -> Scene {
+        let thickness = self.side / 5;
+        let middle = self.n_frames / 2;
+        let center = scene.actors[0].poses[middle].map_or([0.0; 2], |pose| pose.center);
+        let axis = usize::from(random.random_bool(0.5));
+        let start = (center[axis].round() as usize).saturating_sub(thickness / 2);
+        let across = start..(start + thickness).min(self.side);
+        let along = 0..self.side;
+        let [rows, columns] = if axis == 0 {
+            [across, along]
+        } else {
+            [along, across]
+        };
+        Scene {
+            bar: Some(Bar { rows, columns }),
+            ..scene
+        }
+    }
+
+    /// Scene that is certain to have the topology that its kind requires.
+    ///
+    /// Single digits move by whole pixels, which preserves their topology. A second digit is a copy of the
+    /// first one, so that merging makes the two coincide.
+    fn fallback_scene(&self, random: &mut impl Rng) -> Scene {
+        let room = self.side - DIGIT_SIDE;
+        let n_steps = self.n_frames - 1;
+        let copy = |poses| actor(self.digit, poses);
+        match self.kind {
+            ClipKind::RotateScale => {
+                // Rotation and scaling can change the topology of the sampled digit: only move it.
+                let poses = self.whole_pixel_path(room, n_steps, random);
+                self.scene(vec![copy(poses)])
+            }
+            ClipKind::TwoDigits | ClipKind::Merge | ClipKind::Split | ClipKind::Appear => {
+                let quarter = self.side as f32 / 4.0;
+                let middle = (self.side - 1) as f32 / 2.0;
+                let small = |row: f32| Pose {
+                    center: [row, middle],
+                    angle: 0.0,
+                    scale: SMALL,
+                };
+                let ends = [middle - quarter, middle + quarter];
+                let still = ends.map(|row| self.poses(|_| small(row)));
+                let meeting = ends.map(|row| {
+                    self.poses(|frame| small(row + (middle - row) * frame / n_steps as f32))
+                });
+                let [first, second] = match self.kind {
+                    ClipKind::Merge => meeting,
+                    ClipKind::Split => meeting.map(reversed),
+                    ClipKind::Appear => {
+                        let [first, mut second] = still;
+                        second[..self.n_frames / 2].fill(None);
+                        [first, second]
+                    }
+                    _ => still,
+                };
+                self.scene(vec![copy(first), copy(second)])
+            }
+            _ => self.scene(vec![copy(self.whole_pixel_path(room, n_steps, random))]),
+        }
+    }
+
+    /// Path that moves by 0 or 1 pixel per frame along each axis; not at all if there is too little room.
+    fn whole_pixel_path(
+        &self,
+        room: usize,
+        n_steps: usize,
+        random: &mut impl Rng,
+    ) -> Vec<Option<Pose>> {
+        let step = [0; 2].map(|_| {
+            if n_steps <= room {
+                random.random_range(0..=1usize)
+            } else {
+                0
+            }
+        });
+        let start = step.map(|step| random.random_range(0..=room - step * n_steps));
+        self.poses(|frame| {
+            let coordinate = |axis: usize| start[axis] as f32 + step[axis] as f32 * frame;
+            Pose::upright([coordinate(0), coordinate(1)])
+        })
+    }
+}
+
+/// Digit with its poses.
+fn actor(pixels: &[f32], poses: Vec<Option<Pose>>) -> Actor {
+    Actor {
+        pixels: pixels.to_vec(),
+        poses,
+    }
+}
+
+/// Poses in the opposite order of time.
+fn reversed(mut poses: Vec<Option<Pose>>) -> Vec<Option<Pose>> {
+    poses.reverse();
+    poses
+}
+
+/// Folds a distance into `[0, length]` by reflection at both ends.
+fn reflect(distance: f32, length: f32) -> f32 {
+    if length == 0.0 {
+        return 0.0;
+    }
+    // The motion repeats after one way there and one way back.
+    let along = distance.rem_euclid(2.0 * length);
+    if along > length {
+        2.0 * length - along
+    } else {
+        along
+    }
+}

@@ -1,0 +1,99 @@
+//! Subsets of a split.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::data::dataset::{Dataset, DatasetError};
+use rand::seq::SliceRandom;
+
+use super::batch::random_stream;
+use super::{Sample, Samples};
+
+/// Key that separates the choice of a subset from other uses of the same seed.
+const SUBSET_STREAM: u64 = u64::MAX - 7;
+
+/// Selected samples of a split.
+struct Subset {
+    all: Samples,
+    /// Indices of the selected samples within `all`.
+    indices: Vec<usize>,
+}
+
+impl Dataset<Sample> for Subset {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+        // An index beyond the subset becomes one beyond the whole split, which handles the error.
+        let index = self.indices.get(index).copied().unwrap_or(usize::MAX);
+        self.all.get(index)
+    }
+
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+}
+
+/// Selects `n_per_class` samples of each class at random, or all samples of a smaller class.
+///
+/// With the same seed a smaller `n_per_class` selects a subset of what a larger one selects.
+///
+/// # Errors
+///
+/// If a sample cannot be read, because its label is part of it.
+pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<Samples, String> {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.shuffle(&mut random_stream(seed, &[SUBSET_STREAM]));
+    // Counts of the samples of each class selected so far. Taking the first ones of one random order is
+    // what makes smaller subsets part of larger ones.
+    let mut counts = BTreeMap::new();
+    let mut indices = Vec::new();
+    for index in order {
+        let label = all.get(index).map_err(|error| error.to_string())?.label;
+        let n = counts.entry(label).or_insert(0);
+        if *n < n_per_class {
+            *n += 1;
+            indices.push(index);
+        }
+    }
+    indices.sort_unstable();
+    Ok(Arc::new(Subset {
+        all: Arc::clone(all),
+        indices,
+    }))
+}
+
+/// Selects the first `n` samples, or all if there are fewer.
+pub fn first_samples(all: &Samples, n: usize) -> Samples {
+    Arc::new(Subset {
+        all: Arc::clone(all),
+        indices: (0..n.min(all.len())).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::digits;
+
+    #[test]
+    fn subsets_are_balanced_and_nested() {
+        let all = digits().train;
+        let select = |n: usize, seed: u64| -> Vec<Sample> {
+            let subset = subset_per_class(&all, n, seed).unwrap();
+            (0..subset.len())
+                .map(|index| subset.get(index).unwrap())
+                .collect()
+        };
+        let (small, large) = (select(5, 1), select(20, 1));
+        for class in 0..10 {
+            let n = small.iter().filter(|sample| sample.label == class).count();
+            assert_eq!(n, 5);
+        }
+        assert_eq!(large.len(), 200);
+        assert!(small.iter().all(|sample| large.contains(sample)));
+        assert_ne!(small, select(5, 2));
+        assert_eq!(small, select(5, 1));
+        assert_eq!(select(10_000, 1).len(), all.len());
+        let first = first_samples(&all, 7);
+        assert!(first.len() == 7 && first.get(6).unwrap() == all.get(6).unwrap());
+        assert_eq!(first_samples(&all, 10_000).len(), all.len());
+    }
+}

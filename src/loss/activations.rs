@@ -1,0 +1,157 @@
+//! Outputs of a model's forward pass that the penalties are computed from.
+
+use std::sync::Arc;
+
+use burn::prelude::*;
+use burn::tensor::DType;
+
+use super::motion::PatchMotion;
+use super::row_selection::Source;
+use crate::error::{Error, Result};
+
+/// Attention and hidden states of one forward pass, from which the penalties are computed.
+///
+/// Start from [`Activations::from_attention`] and set the other fields that a penalty needs: `hidden` for
+/// hidden states, `n_frames` for clips, `n_views` for views.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
+///
+/// // Two layers of a model with one class token and four patches.
+/// let layer = Tensor::<4>::full([1, 2, 5, 5], 0.2, &Device::flex());
+/// let activations = Activations::from_attention(vec![layer.clone(), layer], 1);
+/// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1)])?;
+/// assert_eq!(regularizer.forward(&activations, Clock::default())?.terms.len(), 1);
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Activations {
+    /// Attention weights of each layer: `[batch_size, n_heads, n_tokens, n_tokens]`.
+    ///
+    /// They are those after softmax and before dropout, so that every row sums to one. The list may be empty if
+    /// no penalty uses attention.
+    pub attention: Vec<Tensor<4>>,
+    /// Hidden states, the tokens after each layer: `[batch_size, n_tokens, d_model]`.
+    ///
+    /// The list may be empty if no penalty uses hidden states.
+    pub hidden: Vec<Tensor<3>>,
+    /// Number of prefix tokens, which come before the first patch: class token, register tokens.
+    pub n_prefix_tokens: usize,
+    /// Number of frames of each clip, 1 for images.
+    ///
+    /// The frames of a clip follow each other along the batch axis, so `batch_size` counts frames.
+    pub n_frames: usize,
+    /// Number of views of the same images or clips, usually 1.
+    ///
+    /// The batch holds the whole first view, then the whole second, and so on. Penalties between layers or frames
+    /// use the first view only, which should be the clean one.
+    pub n_views: usize,
+    /// Within-frame attention of each layer: `[batch_size, n_heads]`, fractions from 0 to 1.
+    ///
+    /// It is the fraction of their attention that the tokens of a frame give to their own frame, in a model whose
+    /// tokens attend to other frames too. The list is empty if tokens attend to their own frame only. Pairs with
+    /// a frame below [`WITHIN_FRAME_FLOOR`] are gated; row penalties and hidden states ignore it.
+    pub within_frame_attention: Vec<Tensor<2>>,
+    /// Motion of patches from frame to frame, for [`Alignment::Flow`](super::Alignment::Flow); `None` if unknown.
+    pub motion: Option<Arc<PatchMotion>>,
+}
+
+/// Within-frame attention below which a frame is gated (its pairs contribute 0): 1e-3.
+///
+/// Dividing such rows by their small sums, to make them distributions, would amplify rounding.
+pub const WITHIN_FRAME_FLOOR: f64 = 1e-3;
+
+impl Activations {
+    /// Creates the activations of images from the attention of each layer, without hidden states.
+    ///
+    /// `n_prefix_tokens` is the number of tokens before the first patch, 0 if there are none.
+    ///
+    /// # Shapes
+    ///
+    /// - `attention`: one `[batch_size, n_heads, n_tokens, n_tokens]` per layer, see [`Activations::attention`]
+    pub fn from_attention(attention: Vec<Tensor<4>>, n_prefix_tokens: usize) -> Self {
+        Self {
+            attention,
+            hidden: Vec::new(),
+            n_prefix_tokens,
+            n_frames: 1,
+            n_views: 1,
+            within_frame_attention: Vec::new(),
+            motion: None,
+        }
+    }
+
+    /// Declares that the batch consists of clips of `n_frames` frames each.
+    pub fn with_frames(self, n_frames: usize) -> Self {
+        Self { n_frames, ..self }
+    }
+
+    /// Declares that the batch consists of `n_views` views of the same images or clips, one after the other.
+    pub fn with_views(self, n_views: usize) -> Self {
+        Self { n_views, ..self }
+    }
+
+    /// Returns the number of images, or frames, of each view.
+    pub(super) fn images_per_view(&self, source: Source) -> Result<usize> {
+        let batch_size = match source {
+            Source::Hidden => self.hidden.first().map(|layer| layer.dims()[0]),
+            _ => self.attention.first().map(|layer| layer.dims()[0]),
+        };
+        let batch_size = batch_size.unwrap_or_default();
+        if self.n_views == 0 || !batch_size.is_multiple_of(self.n_views) {
+            return Err(Error::invalid_parameter(format!(
+                "a batch of {batch_size} cannot be divided into {} views of equally many images",
+                self.n_views
+            )));
+        }
+        Ok(batch_size / self.n_views)
+    }
+
+    /// Returns the number of patches of an image or frame; `None` if no layers were passed.
+    pub(super) fn n_patches(&self) -> Option<usize> {
+        let n_tokens = match (self.attention.first(), self.hidden.first()) {
+            (Some(layer), _) => layer.dims()[2],
+            (None, Some(layer)) => layer.dims()[1],
+            (None, None) => return None,
+        };
+        Some(n_tokens.saturating_sub(self.n_prefix_tokens))
+    }
+
+    /// Returns the number of layers of a source; an error if none was passed.
+    pub(super) fn n_layers(&self, source: Source) -> Result<usize> {
+        let (name, n_layers) = match source {
+            Source::Hidden => ("hidden states", self.hidden.len()),
+            Source::Attention | Source::DoubleSoftmax => ("attention", self.attention.len()),
+        };
+        if n_layers == 0 {
+            return Err(Error::invalid_parameter(format!(
+                "a penalty uses {name}, but none was passed, expected one tensor per layer"
+            )));
+        }
+        Ok(n_layers)
+    }
+
+    /// Returns the constant 0, in the precision and on the device of a penalty on these activations.
+    pub(super) fn constant_zero(&self) -> Result<Tensor<1>> {
+        let (dtype, device) = match (self.attention.first(), self.hidden.first()) {
+            (Some(layer), _) => (layer.dtype(), layer.device()),
+            (None, Some(layer)) => (layer.dtype(), layer.device()),
+            (None, None) => {
+                return Err(Error::invalid_parameter(
+                    "neither attention nor hidden states were passed, expected one tensor per layer",
+                ));
+            }
+        };
+        // Distances and diagrams run in 32 bits for half precision, and so does the loss.
+        let dtype = match dtype {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        Ok(Tensor::zeros([1], (&device, dtype)))
+    }
+}

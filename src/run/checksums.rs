@@ -1,0 +1,100 @@
+//! Checksums of the files of a directory, in the format of `sha256sum`.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// Name of the file with the checksums; `sha256sum --check SHA256SUMS` reads it too.
+const NAME: &str = "SHA256SUMS";
+
+/// SHA-256 of some bytes, in hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Writes the checksums of these files of a directory, and waits until everything is on the disk.
+pub(super) fn seal(directory: &Path, names: &[String]) -> io::Result<()> {
+    let mut lines = String::new();
+    for name in names {
+        let path = directory.join(name);
+        let _ = writeln!(lines, "{}  {name}", sha256_of_file(&path)?);
+        File::open(path)?.sync_all()?;
+    }
+    let path = directory.join(NAME);
+    std::fs::write(&path, lines)?;
+    File::open(path)?.sync_all()?;
+    File::open(directory)?.sync_all()
+}
+
+/// Checks that the files of a directory are as [`seal`] found them.
+///
+/// # Errors
+///
+/// One sentence about the first file that is missing or has changed.
+pub(super) fn verify(directory: &Path) -> Result<(), String> {
+    let path = directory.join(NAME);
+    let unreadable = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let lines = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+    if lines.is_empty() {
+        return Err(format!("{} is empty", path.display()));
+    }
+    for line in lines.lines() {
+        let (expected, name) = line
+            .split_once("  ")
+            .ok_or_else(|| format!("{}: `{line}` is not a checksum", path.display()))?;
+        let path = directory.join(name);
+        let actual = sha256_of_file(&path).map_err(|error| unreadable(&path, error))?;
+        if actual != expected {
+            return Err(format!(
+                "{} has changed since it was written (its SHA-256 differs)",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_missing_and_unsealed_files_are_reported() {
+        let directory = std::env::temp_dir().join(format!("checksums-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("a"), "abc").unwrap();
+        assert!(verify(&directory).unwrap_err().contains(NAME));
+        seal(&directory, &["a".to_owned()]).unwrap();
+        verify(&directory).unwrap();
+        let lines = std::fs::read_to_string(directory.join(NAME)).unwrap();
+        let sha256_of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(lines, format!("{sha256_of_abc}  a\n"));
+        std::fs::write(directory.join("a"), "abd").unwrap();
+        assert!(verify(&directory).unwrap_err().contains("SHA-256 differs"));
+        std::fs::remove_file(directory.join("a")).unwrap();
+        assert!(verify(&directory).is_err());
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -1,0 +1,179 @@
+//! Start of a training: from the beginning, or from the newest usable checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+
+use super::charts;
+use super::collapse::CollapseMonitor;
+use super::error::TrainError;
+use super::observer::Observer;
+use super::optimizer::{freeze, number_parameters};
+use super::prefetch::{Prefetch, SampleOrder};
+use super::timing::{Profile, Timing};
+use super::trainer::{Job, Trainer};
+use crate::loss::TopologyRegularizer;
+use crate::model::pretrained::open_matching;
+use crate::nn::AdamW;
+use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
+
+/// Checkpoints of a run, and the one to resume from.
+struct Start {
+    checkpoints: Checkpoints,
+    /// State and directory of the newest usable checkpoint; `None` for a new run.
+    newest: Option<(CheckpointState, PathBuf)>,
+    config_sha256: String,
+}
+
+impl Start {
+    /// Finds the newest usable checkpoint. Unusable ones are reported, and set aside once training continues
+    /// without them.
+    fn find(
+        run: &RunDirectory,
+        keep_last: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let cannot_read = || TrainError::files(format!("read {}", run.root().display()));
+        Checkpoints::recover(run).map_err(cannot_read())?;
+        let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(cannot_read())?);
+        let (mut checkpoints, mut problems) =
+            Checkpoints::open(run, keep_last).map_err(cannot_read())?;
+        let metrics = run.metrics();
+        // A checkpoint counts only if the log holds everything that it had logged; the log is cut to that length.
+        let metrics_bytes = metrics
+            .metadata()
+            .map_err(|error| TrainError::Files(format!("{}: {error}", metrics.display())))?
+            .len();
+        let newest = checkpoints.newest_within(metrics_bytes, &mut problems);
+        for problem in &problems {
+            observer.message(&format!("checkpoint not used: {problem}"));
+        }
+        match &newest {
+            Some((state, path)) if state.config_sha256 != config_sha256 => {
+                return Err(TrainError::Files(format!(
+                    "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
+                    path.display(),
+                    run.config().display()
+                )));
+            }
+            Some((state, _)) => observer.message(&format!("resuming from step {}", state.step)),
+            None if problems.is_empty() => {}
+            None => {
+                return Err(TrainError::Files(format!(
+                    "{}: no checkpoint can be used; start a new run in another directory with `--out DIR`",
+                    run.checkpoints().display()
+                )));
+            }
+        }
+        checkpoints
+            .set_aside_after(newest.as_ref().map(|(state, _)| state.step))
+            .map_err(TrainError::files("set aside unusable checkpoints"))?;
+        Ok(Self {
+            checkpoints,
+            newest,
+            config_sha256,
+        })
+    }
+}
+
+impl<'a> Trainer<'a> {
+    /// Creates a trainer from the newest usable checkpoint, or from the configuration if there is none.
+    pub(super) fn open(job: &'a Job<'a>, observer: &mut dyn Observer) -> Result<Self, TrainError> {
+        let (run, spec) = (job.run, &job.config.spec);
+        let start = Start::find(run, spec.checkpoint.keep_last, observer)?;
+        let (metrics_bytes, next_step) = match &start.newest {
+            // Events of the checkpoint's own step are kept; those of later steps are logged again.
+            Some((state, _)) => (state.metrics_bytes, state.step + 1),
+            None => (0, 0),
+        };
+        let log = MetricsLog::open(run, metrics_bytes, next_step).map_err(TrainError::files(
+            format_args!("write in {}", run.root().display()),
+        ))?;
+        let device = job.device.clone().autodiff();
+        // Determines the initial parameters. Every step seeds the device again, see `step_seed`.
+        device.seed(spec.seed);
+        let network = match (&spec.start.init_from, &start.newest) {
+            (Some(weights), None) => {
+                observer.message(&format!("starting from {}", weights.display()));
+                open_matching(weights, &spec.model, &device).map_err(TrainError::Files)?
+            }
+            // A checkpoint already contains what was read from `init_from`.
+            _ => spec.model.init(&device),
+        };
+        let network = match spec.start.n_frozen {
+            Some(n_blocks) => freeze(network, n_blocks),
+            None => network,
+        };
+        let steps_per_epoch = spec.training.steps_per_epoch(job.data.train.len());
+        let mut trainer = Self {
+            job,
+            // Before the optimiser's moments are loaded, which refer to parameters by these numbers.
+            model: number_parameters(network),
+            optimizer: ModuleOptimizer::from(AdamW {
+                weight_decay: spec.training.weight_decay as f32,
+                ..AdamW::default()
+            }),
+            regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
+            device,
+            step: 0,
+            timing: Timing::new(0.0, 0.0, 0.0),
+            profile: Profile::default(),
+            recent: Profile::default(),
+            samples: Prefetch::new(SampleOrder {
+                samples: job.data.train.clone(),
+                spec: spec.samples,
+                augment: spec.training.augment,
+                seed: spec.seed,
+                batch_size: spec.training.batch_size,
+                steps_per_epoch,
+                n_steps: spec.training.epochs * steps_per_epoch,
+            }),
+            collapse: CollapseMonitor::new(spec.collapse, Vec::new()),
+            validation: None,
+            is_saved: false,
+            is_failing: false,
+            checkpoints: start.checkpoints,
+            log,
+            config_sha256: start.config_sha256,
+        };
+        match start.newest {
+            Some((state, path)) => trainer.restore(state, &path)?,
+            None => trainer
+                .log
+                .write_event(|events| charts::start(events, job.config)),
+        }
+        trainer.log_warnings(observer);
+        Ok(trainer)
+    }
+
+    /// Restores everything that the checkpoint in `path` holds.
+    fn restore(&mut self, state: CheckpointState, path: &Path) -> Result<(), TrainError> {
+        let cannot_load = |file: &str, error: &dyn std::fmt::Display| {
+            TrainError::Files(format!("{}: {error}", path.join(file).display()))
+        };
+        self.model = self
+            .model
+            .clone()
+            .try_load_file(path.join("model.bpk"))
+            .map_err(|error| cannot_load("model.bpk", &error))?;
+        self.optimizer = self
+            .optimizer
+            .clone()
+            .load(path.join("optimizer.bpk"))
+            .map_err(|error| cannot_load("optimizer.bpk", &error))?;
+        self.regularizer
+            .set_weights(state.penalty_weights)
+            .map_err(|error| cannot_load("state.json", &error))?;
+        self.collapse = CollapseMonitor::new(self.job.config.spec.collapse, state.peak_distances);
+        self.step = state.step;
+        self.validation = state.validation;
+        self.is_saved = true;
+        self.timing = Timing::new(
+            state.seconds,
+            state.seconds_in_steps,
+            state.seconds_in_topology,
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Measures how long the inspection of a model of the size of ViT-B/16 takes, and the time of each part.
+//!
+//! `cargo run --release --example time_inspection -- IMAGE DIR` inspects twelve layers of twelve heads with 197 tokens,
+//! in H0 and H1, and writes the report to DIR. The weights are random, because the time hardly depends on them.
+
+use std::path::Path;
+use std::time::Instant;
+
+use burn_topology::analysis::inspect::{
+    ClassNames, DiagramComparisons, ForwardPass, HeadChoice, InspectSpec, Inspection,
+    InspectionInput, write_report,
+};
+use burn_topology::burn::tensor::Device;
+use burn_topology::data::{Sample, SampleSpec, read_image};
+use burn_topology::distance::RowDistance;
+use burn_topology::loss::{Layers, Source};
+use burn_topology::model::{Network, Task, VitConfig, VitSize};
+use burn_topology::nn::Tokens;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, image, directory] = &arguments[..] else {
+        return Err("usage: time_inspection IMAGE DIR".into());
+    };
+    let device = Device::flex();
+    device.seed(0);
+    let spec = SampleSpec {
+        n_frames: 1,
+        n_channels: 3,
+        height: 224,
+        width: 224,
+        n_classes: 1000,
+    };
+    let config = VitConfig::from_size(VitSize::Base, [3, 224, 224], 16, 1000);
+    let model = Network::Vit(config.init(&device));
+    let sample = Sample::new(read_image(Path::new(image), spec)?, 0);
+
+    let started = Instant::now();
+    let input = InspectionInput {
+        classes: ClassNames::Numbered,
+        names: &["the image".to_owned()],
+        samples: &[sample],
+        perturbations: &[],
+        is_labelled: false,
+        n_before: 0,
+    };
+    let forward_pass = ForwardPass::run(&model, Task::Classify, spec, input, &device)?;
+    let model_time = started.elapsed();
+    let mut inspection = Inspection::new(
+        InspectSpec {
+            layers: Layers::All,
+            heads: HeadChoice::Each,
+            source: Source::Attention,
+            distance: RowDistance::JENSEN_SHANNON,
+            tokens: Tokens::Patches,
+            max_homology_dim: 1,
+        },
+        Path::new(directory).to_owned(),
+    )?;
+    inspection.add(forward_pass, &|_, _| {})?;
+    let comparison_started = Instant::now();
+    let comparisons = DiagramComparisons::new(&inspection, &mut |_, _| {})?;
+    let comparison_time = comparison_started.elapsed();
+    let written = write_report(
+        Path::new(directory),
+        "ViT-B/16, random weights",
+        "time_inspection",
+        &inspection,
+        &comparisons,
+    )?;
+    let total = started.elapsed().as_secs_f64();
+    println!("{} matrices in {total:.1} s", inspection.matrices.len());
+    for (part, time) in [
+        ("model", model_time),
+        (
+            "persistence, cycles, coordinates, packing",
+            inspection.elapsed,
+        ),
+        ("distances between diagrams", comparison_time),
+        ("page and files", written.elapsed),
+    ] {
+        let seconds = time.as_secs_f64();
+        println!(
+            "{part:42} {seconds:6.1} s {:4.0} %",
+            100.0 * seconds / total
+        );
+    }
+    println!("page: {:.1} MB", written.page_bytes as f64 / 1e6);
+    Ok(())
+}
