@@ -15,6 +15,7 @@ use burn_topology::model::{Capture, Network, VideoConfig, VideoHead};
 use burn_topology::nn::AdamW;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
+// The same allocator as in the command-line program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -11,6 +11,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 /// Reproducible pseudorandom number in `[0, 1)`.
 fn noise(k: usize) -> f64 {
+    // The multipliers of SplitMix64; `k + 1`, because 0 would stay 0.
     let mixed = (k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (mixed >> 40) as f64 / (1_u64 << 24) as f64
@@ -31,6 +32,7 @@ fn distances(kind: &str, n: usize) -> Vec<f64> {
             let (a, b) = (point(i), point(j));
             (a[0] - b[0]).hypot(a[1] - b[1])
         }
+        // Sorted indices make the matrix symmetric.
         _ => 0.5 + noise(i.min(j) * n + i.max(j)),
     };
     (0..n * n).map(|k| entry(k / n, k % n)).collect()
@@ -53,6 +55,7 @@ fn persistence(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("persistence/h{max_dim}/{kind}"));
         for &n in sizes {
             let values: Vec<f32> = distances(kind, n).iter().map(|&d| d as f32).collect();
+            // Kept between the iterations, as in training, so that its buffers are reused.
             let mut rips = VietorisRips::new(max_dim).expect("a dimension");
             group.bench_function(BenchmarkId::from_parameter(n), |bencher| {
                 bencher.iter(|| {

@@ -64,6 +64,7 @@ fn operations(criterion: &mut Criterion) {
         "attention",
         [64, 65, 192],
         |qkv| {
+            // Heads have width 16, so that 0.25 is one over the square root of the width.
             let scores = part(&qkv, 0).matmul(part(&qkv, 1).swap_dims(2, 3)) * 0.25;
             let mixed = activation::softmax(scores, 3).matmul(part(&qkv, 2));
             mixed.sum()
@@ -82,6 +83,7 @@ fn optimizer(criterion: &mut Criterion) {
         let mut layer = Some(LinearConfig::new(1024, 1024).init(&device));
         criterion.bench_function(&format!("adamw/{form}"), |bencher| {
             bencher.iter(|| {
+                // A step takes the layer by value and returns the new one.
                 let old = layer.take().expect("put back below");
                 let loss = old.weight.val().sum();
                 let gradients = GradientsParams::from_grads(loss.backward(), &old);

@@ -111,14 +111,17 @@ pub fn train(directory: &Path) -> Option<f64> {
         ..TopologyPenalty::new(0)
     };
     let regularizer = TopologyRegularizer::new(vec![penalty]).expect("a valid penalty");
+    // The number of steps in an epoch, which schedules with a start epoch need.
     let shared = SharedRegularizer::new(regularizer, N_IMAGES / BATCH_SIZE);
     let model = RegularizedVit {
         vit: VitConfig::new([8, 8], 1, 10, 2, 16, 2, 4).init(&device),
+        // The clone shares its weights with `shared`, from which the measured one is read at the end.
         regularizer: shared.clone(),
     };
     let training = SupervisedTraining::new(
         directory,
         loader(&data.train, &device),
+        // Validation needs no gradients, and without autodiff the regulariser does not count its steps.
         loader(&data.validation, &device.clone().inner()),
     );
     let result = training
@@ -127,6 +130,7 @@ pub fn train(directory: &Path) -> Option<f64> {
         .metric_valid_numeric(TopologyMetric::total())
         .metric_train_numeric(TopologyMetric::for_penalty("h0_layers"))
         .with_metric_logger(TensorBoardMetricLogger::new(directory.join("tensorboard")))
+        // Burn reads metrics back to find the best checkpoint, and event files cannot be read back.
         .with_metric_logger(FileMetricLogger::new(directory))
         .with_default_checkpointers()
         .renderer(Box::new(CliMetricsRenderer::new()))

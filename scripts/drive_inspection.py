@@ -2,10 +2,10 @@
 
     python3 scripts/drive_inspection.py REPORT/report.html [--screenshots DIR]
 
-The text beside the drawings must agree with the controls: the numbers of the complex with the diameter, the selected bar
-with the diameter of its birth, the selected token with the keys. Bars are searched for in every layer and head, and where
-there are none the page must say so. `drive_page.py` checks everything else. Needs selenium, and a Chromium and its
-chromedriver on the PATH.
+The text beside the drawings must agree with the controls: the numbers of the complex with the diameter, the selected
+bar with the diameter of its birth, and the selected token with the keys. Bars are searched for in every layer and head,
+and where there are none the page must say so. `drive_page.py` checks everything else. Needs selenium, and a Chromium
+and its chromedriver on the PATH.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python3 scripts/drive_page.py PAGE.html [PAGE.html...] --screenshots DIR
 
-Reports errors in the console, network requests, controls and keys without an effect, text that crosses the border of its
-plot, pages wider than the screen, and colours that do not change with the theme. It works for any report page: controls
-and drawings are found in the document. Needs selenium, Chromium and chromedriver; the last two are taken from the PATH or
-from --chromium and --chromedriver.
+Reports errors in the console, network requests, controls and keys without an effect, text that crosses the border of
+its plot, pages wider than the screen, and colours that do not change with the theme. It works for any report page:
+controls and drawings are found in the document. Needs selenium, Chromium and chromedriver; the last two are taken from
+the PATH or from --chromium and --chromedriver.
 """
 
 import argparse
@@ -126,6 +126,7 @@ class Reader:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
     def open(self, fragment: str = "") -> None:
+        # A change of the fragment alone would not load the page again.
         self.driver.get("about:blank")
         self.driver.get(self.address + fragment)
         time.sleep(0.1)

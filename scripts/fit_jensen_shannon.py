@@ -1,4 +1,4 @@
-"""Fit the polynomial of the single-precision Jensen-Shannon kernel.
+"""Fits the polynomial of the single-precision Jensen-Shannon kernel.
 
 The divergence of two rows is the sum over outcomes of (p - q)^2 / (4 (p + q)) * Q(y), where
 y = (1 - delta^2)^(1/4), delta = (p - q) / (p + q), and
@@ -23,7 +23,7 @@ SERIES_TERMS = 24
 
 
 def entropy_quotient(t):
-    """Q at t = 2 y - 1, to about 1e-15: a series near equal outcomes, else the two logarithms."""
+    """Returns Q at t = 2 y - 1, to about 1e-15: by a series near equal outcomes, otherwise by two logarithms."""
     y = (t + 1.0) / 2.0
     u = (1.0 - y) * (1.0 + y) * (1.0 + y * y)
     k = np.arange(1, SERIES_TERMS + 1)
@@ -32,11 +32,12 @@ def entropy_quotient(t):
     complement = y**4 / (1.0 + delta)  # 1 - delta without cancellation
     low = complement * np.log(np.where(complement > 0.0, complement, 1.0))
     high = (1.0 + delta) * np.log1p(delta)
+    # Up to u = 0.1, the first term that is left out is below 1e-26.
     return np.where(u < 0.1, series, (high + low) / np.where(u > 0.0, u, 1.0))
 
 
 def equioscillating_fit(nodes):
-    """Chebyshev coefficients whose relative error alternates in sign, with equal size, on nodes."""
+    """Returns Chebyshev coefficients whose relative errors at the nodes have equal size and alternating signs."""
     values = entropy_quotient(nodes)
     signs = (-1.0) ** np.arange(nodes.size)
     system = np.column_stack([chebyshev.chebvander(nodes, DEGREE), signs * values])
@@ -44,10 +45,11 @@ def equioscillating_fit(nodes):
 
 
 def alternating_extrema(grid, error):
-    """The largest error of each run of equal sign: the next reference of the exchange."""
+    """Returns the point of the largest error of each run of equal signs: the nodes of the next exchange."""
     starts = np.flatnonzero(np.diff(np.sign(error)) != 0) + 1
     runs = np.split(np.arange(grid.size), starts)
     peaks = np.array([run[np.argmax(np.abs(error[run]))] for run in runs])
+    # The next fit needs exactly DEGREE + 2 nodes whose errors alternate: the smaller end goes.
     while peaks.size > DEGREE + 2:
         end = 0 if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else -1
         peaks = np.delete(peaks, end)
@@ -55,7 +57,7 @@ def alternating_extrema(grid, error):
 
 
 def fit():
-    """Coefficients in powers of t for which the largest relative error of Q is least."""
+    """Returns the coefficients in powers of t for which the largest relative error of Q is least."""
     # Dense towards t = -1, where Q has a logarithmic singularity in its fourth derivative.
     grid = -np.cos(np.linspace(0.0, np.pi, GRID))
     exact = entropy_quotient(grid)
@@ -68,7 +70,7 @@ def fit():
 
 
 def main():
-    """Print the coefficients and the error they attain."""
+    """Prints the coefficients and the error that they attain."""
     coefficients, grid, exact = fit()
     single = coefficients.astype(np.float32)
     print(f"const ENTROPY_QUOTIENT: [f32; {DEGREE + 1}] = [")

@@ -73,7 +73,7 @@ def ripser_bars(case):
 
 
 def edge_complaint(distances, dim, bars):
-    """Error in the critical edges of one dimension, or None."""
+    """Returns the error in the critical edges of one dimension, or None."""
     for birth, death, birth_edge, death_edge in bars:
         if (birth_edge is None) != (dim == 0) or (dim == 0 and birth != 0):
             return f"birth {birth} at {birth_edge} in dimension {dim}"
@@ -91,7 +91,7 @@ def edge_complaint(distances, dim, bars):
 
 
 def bars_complaint(distances, answer, expected):
-    """Error in the bars of one answer, or None."""
+    """Returns the error in the bars of one answer, or None."""
     if "diagrams" not in answer:
         return str(answer)
     if len(answer["diagrams"]) != len(expected):
@@ -99,7 +99,7 @@ def bars_complaint(distances, answer, expected):
     for dim, (bars, reference) in enumerate(zip(answer["diagrams"], expected)):
         actual = bar_set(bars)
         if not np.array_equal(actual, reference):
-            return f"H{dim}: {len(actual)} bars, ripser.py has {len(reference)}, or different ones"
+            return f"H{dim}: {len(actual)} bars, but ripser.py has {len(reference)}, or other ones"
         complaint = edge_complaint(distances, dim, bars)
         if complaint:
             return f"H{dim}: {complaint}"
@@ -127,7 +127,7 @@ def fuzz_bars(options, title, cases, max_dim):
 
 
 def pair_complaint(first, second, measure_as, answer):
-    """Error in one distance, or None."""
+    """Returns the error in one distance, or None."""
     order, norm = measure_as
     if "distance" not in answer:
         return str(answer)
@@ -182,6 +182,7 @@ def sixteenths(values):
 def fixture_matrix(number):
     """Small matrix from one of the families, rounded to multiples of 1/16."""
     while True:
+        # Seeds of their own, here and in pair_fixtures: the fixtures are not among the cases of a run.
         rng = np.random.default_rng([77, number])
         family = FAMILIES[number % len(FAMILIES)]
         n = int(rng.integers(4, 13))
@@ -208,6 +209,7 @@ def pair_fixtures(count, norms):
     number = 0
     for _ in range(count):
         first = second = np.zeros((20, 2))
+        # Small diagrams keep the file small.
         while max(len(first), len(second)) > 12:
             _, first, second = pair_case(99, number)
             number += 1

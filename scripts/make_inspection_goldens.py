@@ -29,6 +29,7 @@ def jensen_shannon(rows: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(a > 0, a * np.log(a / m), 0.0).sum(-1)
     squares = np.maximum(0.5 * part(p) + 0.5 * part(q), 0.0)
+    # Rounding would leave small distances of rows from themselves, and differences between (i, j) and (j, i).
     np.fill_diagonal(squares, 0.0)
     return np.sqrt((squares + squares.T) / 2)
 
@@ -39,6 +40,7 @@ def diagrams(distances: np.ndarray) -> list[list[list[float]]]:
     by_dimension = []
     for dim in range(2):
         bars = complex_.persistence_intervals_in_dimension(dim)
+        # The library leaves out bars of persistence 0, which GUDHI returns.
         bars = [[b, d if np.isfinite(d) else None] for b, d in bars.tolist() if d > b]
         by_dimension.append(sorted(bars, key=lambda bar: (bar[0], np.inf if bar[1] is None else bar[1])))
     return by_dimension

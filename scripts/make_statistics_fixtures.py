@@ -1,4 +1,4 @@
-"""Write tests/data_files/statistics.json, the reference results for the tests of the module `statistics`.
+"""Writes tests/data_files/statistics.json, the reference results for the tests of the module `statistics`.
 
 Permutation tests, bootstrap and t intervals come from scipy; Holm's adjustment, equivalence tests and
 power from statsmodels; the bootstrap over two factors from numpy. Run it with the three installed:
@@ -21,7 +21,7 @@ N_RESAMPLES = 100_000
 
 
 def tables(rng):
-    """Yield tables of differences: few and many seeds, one or several units, ties, and values far from 0."""
+    """Yields tables of differences: few and many seeds, one or several units, ties, and values far from 0."""
     for n_seeds in (2, 3, 5, 8, 12, 15):
         yield rng.normal(0.3, 1.0, (n_seeds, 1))
     yield rng.integers(-3, 5, (7, 1)).astype(float)
@@ -39,6 +39,7 @@ def hedges_correction(m):
 def case(differences):
     by_seed = differences.mean(axis=1)
     n = len(by_seed)
+    # No limit of resamples: all flips of signs are tried, so that the p-value is exact.
     permutation = stats.permutation_test(
         (by_seed,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
     )
@@ -88,6 +89,7 @@ def holm_cases(rng):
 
 
 def expanded_tail(n, confidence):
+    # Percentiles of few seeds are too narrow; the tail is widened as in Hesterberg, 2015.
     quantile = stats.t.ppf((1 - confidence) / 2, n - 1)
     return stats.norm.cdf(math.sqrt(n / (n - 1)) * quantile)
 

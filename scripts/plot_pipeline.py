@@ -51,6 +51,7 @@ class Layer:
             start, end = archive[f"offsets{dim}"][item : item + 2]
             bars = archive[f"dgm{dim}"][start:end]
             finite = numpy.isfinite(bars[:, 1])
+            # The scale is the mean finite death in dimension 0, so the bars of dimension 0 are divided last.
             scale = numpy.mean(self.bars[0][:, 1]) if dim else 1.0
             self.bars[dim] = bars[finite] / scale
             self.births[dim] = archive[f"birth_simplex{dim}"][start:end][finite]
@@ -63,6 +64,7 @@ def matching(first: numpy.ndarray, second: numpy.ndarray) -> list:
     """Pairs of points of the best matching (order 2, ground norm L-infinity); None is the diagonal."""
     n, m = len(first), len(second)
     cost = numpy.zeros((n + m, n + m))
+    # The corner that stays 0 matches the diagonal with itself.
     cost[:n, :m] = numpy.abs(first[:, None] - second[None]).max(2) ** 2
     cost[:n, m:] = ((first[:, 1] - first[:, 0]) / 2)[:, None] ** 2
     cost[n:, :m] = ((second[:, 1] - second[:, 0]) / 2)[None] ** 2
@@ -88,6 +90,7 @@ def arrow(figure, start: float, end: float, text: str) -> None:
 
 def draw(image: str, report: pathlib.Path, layer: int, out: str) -> None:
     first, second = Layer(report, layer), Layer(report, layer + 1)
+    # The fixed salt, and no date below, make the same file each time.
     plt.rcParams.update({"font.family": "DejaVu Sans", "font.size": 8, "svg.hashsalt": "pipeline"})
     figure = plt.figure(figsize=(11.6, 2.95))
 
@@ -123,6 +126,7 @@ def draw(image: str, report: pathlib.Path, layer: int, out: str) -> None:
     plain(axes)
 
     axes = panel(0.205, 0.14, f"attention map, layer {layer}")
+    # Without the class token, as in the distances.
     rows = first.attention[1:, 1:]
     axes.imshow(rows / rows.sum(1, keepdims=True), cmap="viridis")
     axes.set_xlabel("each row is a probability\ndistribution; bright: large")

@@ -1,4 +1,4 @@
-"""Plots the distance between the diagrams of neighbouring layers, and the accuracy, over the epochs of runs.
+"""Plots the distance between the diagrams of consecutive layers, and the accuracy, over the epochs of runs.
 
     python3 scripts/plot_runs.py --out FILE.svg LABEL=RUN_DIR[,RUN_DIR...]...
 
@@ -23,6 +23,7 @@ def read(run: str, name: str) -> tuple[list[int], list[float]]:
     for line in pathlib.Path(run, "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
         if record["split"] == "validation" and record["name"].split("/layer")[0] == name:
+            # Epochs are counted from 0 in files, and from 1 here.
             sums.setdefault(record["epoch"] + 1, []).append(record["value"])
     return list(sums), [sum(values) / len(values) for values in sums.values()]
 

@@ -1,4 +1,4 @@
-"""Create the reference files for the tests of pretrained weights: small models with random weights, and the
+"""Creates the reference files for the tests of pretrained weights: small models with random weights, and the
 outputs that PyTorch computes with them.
 
     python scripts/pretrained_goldens.py                 creates tests/data_files/pretrained anew
@@ -48,7 +48,7 @@ RESIZED = (24, 12)
 
 
 def randomise(model, seed):
-    """Replace every parameter by noise large enough that a missing parameter changes the outputs."""
+    """Replaces every parameter by noise large enough that a missing parameter changes the outputs."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
@@ -63,7 +63,7 @@ def normalise(pixels, statistics):
 
 
 def within_frames(attention, n_frames):
-    """Return the attention within each frame, renormalised, and its fraction of all attention."""
+    """Returns the attention within each frame, renormalised, and its fraction of all attention."""
     n_patches = attention.shape[-1] // n_frames
     patches = attention[:, :, -n_frames * n_patches :, -n_frames * n_patches :]
     batch, heads = patches.shape[:2]
@@ -84,6 +84,7 @@ class HuggingFace:
 
     def make(self):
         config = getattr(transformers, self.config_name())(**self.config)
+        # Faster implementations never form the attention maps.
         config._attn_implementation = "eager"
         return randomise(getattr(transformers, self.kind)(config), self.seed)
 
@@ -135,6 +136,7 @@ class HuggingFace:
         captured = []
         hooks = []
         if self.kind.startswith("Timesformer"):
+            # The input of the dropout is the attention after softmax.
             for layer in model.timesformer.encoder.layer:
                 keep = lambda module, inputs, _: captured.append(inputs[0])
                 hooks.append(layer.attention.attention.attn_drop.register_forward_hook(keep))
@@ -207,6 +209,7 @@ class Timm:
             model.set_input_size(img_size=img_size)
         captured = []
         for block in model.blocks:
+            # Fused attention never forms the attention maps, and leaves the hooked dropout out.
             block.attn.fused_attn = False
             keep = lambda module, inputs, _: captured.append(inputs[0])
             block.attn.attn_drop.register_forward_hook(keep)
@@ -275,7 +278,7 @@ def largest_difference(actual, expected):
 
 
 def check(program):
-    """Load the files that the program exports for every model in Python, and compare the outputs."""
+    """Loads the files that the program exports for every model in Python, and compares the outputs."""
     is_equal = True
     for name, case in CASES.items():
         with tempfile.TemporaryDirectory() as directory:

@@ -70,6 +70,7 @@ def main() -> int:
     parser.add_argument("directory")
     parser.add_argument("--expect", action="append", default=[], metavar="KIND:TAG")
     arguments = parser.parse_args()
+    # By default, the loader keeps only a sample of the values; 0 stands for all.
     everything = {"scalars": 0, "tensors": 0}
     events = EventAccumulator(arguments.directory, size_guidance=everything)
     events.Reload()

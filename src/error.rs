@@ -80,7 +80,7 @@ impl Error {
 
     /// True if attention is invalid or cannot be read from its device.
     ///
-    /// A row of an attention map is not a probability distribution, then, or the map is not square.
+    /// A valid attention map is square, and each of its rows is a probability distribution.
     pub fn is_invalid_distribution(&self) -> bool {
         self.kind == ErrorKind::Distribution
     }
@@ -92,7 +92,7 @@ impl Error {
 
     /// True if a persistence diagram is invalid.
     ///
-    /// It then has a NaN, an infinite birth, a death before its birth, or a persistence that overflows.
+    /// A valid one has no NaN, no infinite birth, no death before its birth, and no persistence that overflows.
     pub fn is_invalid_diagram(&self) -> bool {
         self.kind == ErrorKind::Diagram
     }

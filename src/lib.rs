@@ -71,7 +71,7 @@
 //! | `cli` | yes | the training framework: models, data, configurations, studies and the program `burn-topology` |
 //! | `tensorboard` | yes, by `cli` | TensorBoard event files, also for other training loops |
 //! | `train` | no | pieces for Burn's own training loop, `SupervisedTraining`; includes `tensorboard` |
-//! | `download` | no | MNIST over the network if a configuration gives no path |
+//! | `download` | no | download of MNIST if a configuration gives no path |
 //! | `flex` | yes | Burn's CPU backend in plain Rust, and this crate's vectorised operations for it |
 //! | `wgpu`, `vulkan`, `cuda`, `ndarray` | no | Burn's backends of these names (`ndarray` is deprecated there) |
 //!
@@ -95,8 +95,8 @@
 //!   whose lengths are births and deaths, and through each of them two attention rows. Births in dimension 0
 //!   are the constant 0, and essential bars (which never die) are left out of the losses. Where a distance or
 //!   a penalty is 0, its gradient is defined as 0, so no small constant has to be added to its formula.
-//! - **Ties.** Edges of equal length are ordered by (length, smaller vertex, larger vertex), and equally good
-//!   matchings by the lowest index of a bar; in the L-infinity norm a tie of birth and death goes to the
+//! - **Ties.** Edges are ordered by (length, smaller vertex, larger vertex). Of equally good matchings, the one
+//!   with the lowest indices of bars is taken. In the L-infinity norm a tie between birth and death goes to the
 //!   birth. Bars do not depend on the order of tokens, and results do not depend on the number of threads.
 //! - **Precision.** Distances and persistence have the precision of the tensor, or `f32` for half precision;
 //!   diagrams are compared in `f64`. Jensen-Shannon distances have a relative error of 1e-6 in `f32` and 1e-13
@@ -111,9 +111,9 @@
 //!   many where its entries are independent noise. Memory is O(n^2). With 197 tokens the distances take 1.6 ms,
 //!   and dimensions 0 and 1 take 0.2 to 0.7 ms. Dimension 2 visits every triangle. Matching the bars of two
 //!   diagrams is quadratic in their number in dimension 0, and cubic at worst in dimension 1.
-//! - **Collapse.** If all attention rows become equal, every penalty vanishes. By default diagrams are therefore
-//!   divided by their scale before they are compared, and a pair with a scale below a floor contributes 0: see
-//!   [`Normalize`](loss::Normalize).
+//! - **Collapse.** If all attention rows become equal, every topological penalty vanishes. By default diagrams are
+//!   therefore divided by their scale before they are compared, and a pair with a scale below a floor
+//!   contributes 0: see [`Normalize`](loss::Normalize).
 //!
 //! # Levels
 //!

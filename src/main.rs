@@ -1,7 +1,7 @@
 //! The program `burn-topology`; see `burn-topology --help`.
 
-/// Results of tensor operations are large and short-lived; the system's allocator gives their pages
-/// back and faults them in again at every step.
+/// The results of tensor operations are large and short-lived. The system's allocator would return their pages
+/// to the operating system and fault them in again at every step; this one keeps them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

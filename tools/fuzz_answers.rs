@@ -78,6 +78,7 @@ impl Reader<'_> {
 /// Persistence diagrams of the next matrix; `None` at the end of the file.
 fn matrix_answer(cases: &mut Reader<'_>) -> Option<String> {
     let (bits, max_homology_dim, n) = (cases.u32()?, cases.u32()? as usize, cases.u32()? as usize);
+    // Cases hold f32 in both precisions, so that the peers get exactly the same numbers.
     let values: Vec<f32> = (0..n * n).map(|_| cases.f32()).collect::<Option<_>>()?;
     if max_homology_dim > MAX_HOMOLOGY_DIM {
         let missing = format!("homology dimension {max_homology_dim}");
@@ -124,6 +125,7 @@ fn pair_answer(cases: &mut Reader<'_>) -> Option<String> {
     let Some(norm) = ground_norm(norm) else {
         return Some(text("unsupported", format_args!("ground norm L{norm}")));
     };
+    // The bottleneck distance is the Wasserstein distance of infinite order.
     let matching = if order == f64::INFINITY {
         bottleneck(&first, &second, norm)
     } else {

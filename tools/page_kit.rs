@@ -51,6 +51,7 @@ fn circle(clip: usize, frame: usize) -> Vec<[f64; 2]> {
         [0.2, 0.0, 0.9 - 0.7 * fraction],
     ][clip];
     let angle = |k: usize| turn + gap / 2.0 + (TAU - gap) * k as f64 / 15.0;
+    // Unequal radii keep the sides of the polygon from having the same length.
     let wobble = |k: usize| radius * (1.0 + 0.06 * (7.0 * k as f64).sin());
     (0..16)
         .map(|k| [wobble(k) * angle(k).cos(), wobble(k) * angle(k).sin()])
@@ -135,6 +136,7 @@ fn training() -> Markup {
             let at = epoch as f64;
             let mean = height * (1.0 - (-at / 6.0).exp()) + 0.8 * (at * 1.7 + height).sin();
             let half = 3.0 + 6.0 / (1.0 + at);
+            // A gap shows how a missing measurement is drawn.
             if epoch == gap {
                 PlotPoint::new(at, f64::NAN)
             } else {
@@ -144,9 +146,10 @@ fn training() -> Markup {
         Series::new(name, points.collect())
     };
     let plot = LinePlot::new("Validation accuracy", "epoch", "accuracy (%)")
+        // There is no epoch 99, so these series have no gap.
         .series(curve("baseline", 84.0, 99))
-        .series(curve("cycles of neighbouring layers", 88.0, 17))
-        .series(curve("components of neighbouring layers", 79.0, 99));
+        .series(curve("cycles of consecutive layers", 88.0, 17))
+        .series(curve("components of consecutive layers", 79.0, 99));
     figure(
         plot.draw(),
         "Mean over five seeds with 95 % confidence intervals; in one series, epoch 17 was not measured.",
@@ -192,6 +195,7 @@ fn heatmap(title: &str, shift: f64) -> Plot {
             .sqrt()
     };
     let values = (0..64)
+        // One cell without a number shows how a missing value is drawn.
         .map(|k| if k == 60 { f64::NAN } else { distance(k) })
         .collect();
     Heatmap {

@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: time_inspection IMAGE DIR".into());
     };
     let device = Device::flex();
+    // Random weights, but the same ones in every measurement.
     device.seed(0);
     let spec = SampleSpec {
         n_frames: 1,
@@ -68,6 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &inspection,
         &comparisons,
     )?;
+    // Reading the image and creating the model are not part of the total.
     let total = started.elapsed().as_secs_f64();
     println!("{} matrices in {total:.1} s", inspection.matrices.len());
     for (part, time) in [

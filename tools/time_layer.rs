@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         let matrix = read_matrix(&path)?;
         let n = matrix.n;
+        // The same matrix many times, so that all items of the batch take equally long.
         let values = TensorData::new(matrix.to_f32().repeat(BATCH_SIZE), [BATCH_SIZE, n, n]);
         let distances = Tensor::<3>::from_data(values, &device).require_grad();
         let times = measure(|| step(&persistence, &distances))?.per_item(BATCH_SIZE);

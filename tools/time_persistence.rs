@@ -106,6 +106,7 @@ fn time_persistence(matrix: &Matrix, kind: &str) -> Result<()> {
     for (max_homology_dim, name) in ["ours H0", "ours H0+H1"].into_iter().enumerate() {
         let mut rips = VietorisRips::new(max_homology_dim)?;
         let times = measure(|| {
+            // Keeps the compiler from leaving out work whose result is not used.
             black_box(engine::diagrams(&mut rips, black_box(&values), n)?);
             Ok::<_, burn_topology::Error>(())
         })?;
@@ -188,8 +189,10 @@ fn finite_bars(matrix: &Matrix) -> Result<Vec<Vec<Point>>> {
 /// Times a batch of matrices, each with its points in another order, on one thread and on two.
 fn time_batch(matrix: &Matrix, kind: &str) -> Result<()> {
     let (values, n) = (matrix.to_f32(), matrix.n);
+    // All items take equally long, but no two of them are equal.
     let batch: Vec<Vec<f32>> = (0..BATCH_SIZE).map(|by| rotated(&values, n, by)).collect();
     for n_threads in 1..=2 {
+        // The number of threads of the global pool cannot be changed once it runs.
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(n_threads)
             .build()?;
@@ -205,6 +208,7 @@ fn batch_diagrams(batch: &[Vec<f32>], n: usize) -> burn_topology::Result<()> {
     batch
         .par_iter()
         .map_init(
+            // The initial value cannot report an error, so the error is kept as the value.
             || VietorisRips::new(1),
             |rips, values| {
                 let rips = rips.as_mut().map_err(|error| error.clone())?;

@@ -4,7 +4,7 @@
 //! cargo run --release --example time_step -- --tokens 65 --dim 64 --layers 4 --heads 4 --batch 64
 //! ```
 //!
-//! The penalties are the 2-Wasserstein distances between the diagrams of neighbouring layers in dimensions 0 and 1,
+//! The penalties are the 2-Wasserstein distances between the diagrams of consecutive layers in dimensions 0 and 1,
 //! with Jensen-Shannon distances of the mean of the heads. `--burn-linear` keeps the forward pass of Burn's own
 //! `Linear`. Prints `plain MINIMUM MEDIAN` and `penalised MINIMUM MEDIAN` in ms.
 
@@ -26,6 +26,7 @@ use burn_topology::nn::{AdamW, Gelu, MixedTokens, Tokens, attention, gelu, layer
 use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
 use clap::Parser;
 
+// The same allocator as in the command-line program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -122,7 +123,7 @@ fn forward_with_burn_linear(
     (tokens + update, weights)
 }
 
-/// 2-Wasserstein penalties between neighbouring layers, in dimensions 0 and 1.
+/// 2-Wasserstein penalties between consecutive layers, in dimensions 0 and 1.
 fn regularizer() -> burn_topology::Result<TopologyRegularizer> {
     let penalty = |homology_dim| TopologyPenalty {
         comparison: Comparison::Diagrams(DiagramDistance::Wasserstein {
@@ -138,6 +139,7 @@ fn regularizer() -> burn_topology::Result<TopologyRegularizer> {
 }
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    // Within the pool, so that no operation begins by handing its work to another thread.
     rayon::scope(|_| run())
 }
 

@@ -26,13 +26,17 @@ def encode_pair(first, second, order, norm):
 
 
 def ask(program, cases):
-    """Answers to encoded cases. If the program crashes, the last answer is {"crash": ..}, and later cases have none."""
+    """Returns the answers to encoded cases.
+
+    If the program crashes, the last answer is {"crash": ..}, and later cases have none.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cases"
         with path.open("wb") as file:
             file.writelines(cases)
         process = subprocess.run([program, path], capture_output=True, text=True, check=False)
     answers = [json.loads(line) for line in process.stdout.splitlines()]
+    # The program flushes each answer, so the missing one belongs to the case of the crash.
     if len(answers) < len(cases):
         answers.append({"crash": f"exit code {process.returncode}: {process.stderr.strip()}"})
     return answers

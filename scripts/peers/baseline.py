@@ -26,6 +26,7 @@ import numpy as np
 warnings.filterwarnings("ignore")
 
 PAIRS = [("smooth_t1", "vit_t1"), ("random_t1", "random_t4")]
+# Largest number of points for tools that are too slow for larger inputs.
 LARGEST_FOR_SLOW_TOOLS = 65
 
 
@@ -48,6 +49,7 @@ def time_ripser_family(bench, place, distances, threads):
         )
 
     section, double = "persistence", distances.astype(np.float64)
+    # Here and below: `add` calls the work at once, before its loop variables change.
     for dim in (0, 1):
         bench.add(
             section, f"ripser.py H{dim}", place, lambda: ripser(distances, distance_matrix=True, maxdim=dim)
@@ -73,6 +75,7 @@ def time_simplex_trees(bench, place, distances):
     import gudhi
     import oineus
 
+    # The enclosing radius, beyond which nothing is born.
     radius = float(distances.max(1).min())
 
     def simplex_tree(largest, collapse):
@@ -82,6 +85,7 @@ def time_simplex_trees(bench, place, distances):
         tree.expansion(2)
         tree.compute_persistence(homology_coeff_field=2, min_persistence=0)
         if collapse:
+            # After a collapse, the generators are not those of the given matrix.
             return tree.persistence_intervals_in_dimension(1)
         return tree.flag_persistence_generators()
 
@@ -153,6 +157,7 @@ def assignment(first, second, order):
     from scipy.optimize import linear_sum_assignment
 
     n, m = len(first), len(second)
+    # The corner that stays 0 matches the diagonal with itself.
     cost = np.zeros((n + m, n + m))
     cost[:n, :m] = np.abs(first[:, None] - second[None]).max(-1) ** order
     cost[:n, m:] = ((first[:, 1] - first[:, 0]) / 2)[:, None] ** order

@@ -180,12 +180,14 @@ def pair_case(seed, number):
     kind = ["tied", "generic", "components", "noise"][number % 4]
     most = int(rng.choice([4, 12, 60]))
     first, second = (bars(rng, int(rng.integers(0, most + 1)), kind) for _ in range(2))
+    # Equal or nearly equal diagrams in another order have many short pairs to choose from.
     if rng.random() < 0.2:
         second = first[rng.permutation(len(first))]
         if kind != "tied":
             second = second + [0.0, 1e-3] * rng.random((len(second), 1))
     if rng.random() < 0.2:
         n_essential = int(rng.integers(1, 4))
+        # Unequal numbers of essential bars, whose distance is infinite, also occur.
         counts = n_essential, n_essential + int(rng.random() < 0.2)
         first, second = (
             np.vstack([side, np.stack([rng.uniform(0, 2, k), np.full(k, np.inf)], -1)])

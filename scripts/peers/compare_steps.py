@@ -48,6 +48,7 @@ SHAPES = [
 
 def least_times(command, threads):
     """Minimum time of each kind of step in ms, from lines of `name minimum median`."""
+    # The thread pool of the library reads this variable; PyTorch gets its number as an option.
     environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     return {name: float(least) for name, least, _ in map(str.split, output.splitlines())}
@@ -57,6 +58,7 @@ def pair(shape, options):
     """Minimum times of one process of each kind."""
     ours = [options.program, *shape.options(), "--steps", "20"]
     torch = [sys.executable, TORCH_STEP, *shape.options(), "--threads", str(options.threads)]
+    # One after the other, so that a slow phase of the machine hits both libraries.
     found = {
         "ours": least_times(ours, options.threads),
         "torch": least_times(torch, options.threads),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from measure import parse_program_row, parse_row
 
+# Largest relative error of a result in single precision.
 ACCURACY = 1e-6
 
 
@@ -87,6 +88,7 @@ def least_rows(rows):
     best = {}
     for row in rows:
         key = (row.tool, row.n, row.kind)
+        # Runs before and after the peers have the same keys; the faster one counts.
         if key not in best or row.least < best[key].least:
             best[key] = row
     return best
@@ -128,6 +130,7 @@ def main():
         fields, is_good = table_line(comparison, best)
         good.append(is_good)
         print("| " + " | ".join(fields) + " |")
+    # None stands for a line that was not measured, such as that of a tool that has failed.
     return 1 if False in good else 0
 
 

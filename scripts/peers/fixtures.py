@@ -29,6 +29,7 @@ def jensen_shannon(attention):
     for i, row in enumerate(rows):
         mean = 0.5 * (row + rows)
         divergence = 0.5 * (rel_entr(row, mean) + rel_entr(rows, mean)).sum(1)
+        # Rounding may leave a negative number near 0.
         distances[i] = np.sqrt(np.maximum(divergence, 0))
     distances = 0.5 * (distances + distances.T)
     np.fill_diagonal(distances, 0)
@@ -67,7 +68,8 @@ def attention(n, kind, rng):
 
 
 def write(folder, n, number, kind):
-    """Write the files of one kind and size; print what the distances are like."""
+    """Writes the files of one kind and size, and prints a summary of the distances."""
+    # A seed of its own for each file, so that it does not depend on the other files.
     rows = attention(n, kind, np.random.default_rng(1000 * n + number))
     distances = jensen_shannon(rows)
     arrays = {
@@ -88,7 +90,7 @@ def write(folder, n, number, kind):
 
 
 def main():
-    """Write all kinds in all sizes."""
+    """Writes all kinds in all sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("target/peers/fixtures"))
     parser.add_argument("--sizes", default="17,65,197,257")

@@ -59,6 +59,7 @@ def bottleneck(first, second, norm):
     lengths[:n, :m] = between(first, second, norm)
     lengths[:n, m:] = to_diagonal(first, norm)[:, None]
     lengths[n:, :m] = to_diagonal(second, norm)[None]
+    # The distance is one of these lengths, so a binary search over them is exact.
     thresholds = np.unique(lengths)
     low, high = 0, len(thresholds) - 1
     while low < high:

@@ -52,6 +52,7 @@ def times(work, budget, patience=5.0):
         wall.append((time.perf_counter() - before) * 1e3)
         cpu.append((time.process_time() - cpu_before) * 1e3)
         elapsed = time.perf_counter() - start
+        # Fast work is stopped by the number of repeats, slow work by the time.
         enough = len(wall) >= 3 and (elapsed > budget or len(wall) >= MOST_REPEATS)
         if enough or elapsed > patience:
             return min(wall), sorted(wall)[len(wall) // 2], min(cpu)

@@ -30,6 +30,7 @@ def main():
     for comparison in COMPARISONS:
         places.setdefault((comparison.n, comparison.kind), []).append(comparison.peer)
     for (n, kind), tools in places.items():
+        # The functions of baseline.py time every tool; this leaves only those that the table has.
         bench = Bench(options.budget, tools)
         if any(tool.startswith("scipy") for tool in tools):
             time_jensen_shannon(bench, (n, kind), load("attn", kind, n), [1])
@@ -41,6 +42,7 @@ def main():
             assert tuple(pair.split("/")) in PAIRS
             time_matching(bench, (n, kind), *sides)
         for row in bench.rows:
+            # The bench also accepts tools whose longer names contain a wanted name.
             if row.tool in tools:
                 print(row.line(), flush=True)
 

@@ -2,7 +2,7 @@
 
     python scripts/peers/torch_step.py --tokens 65 --dim 64 --layers 4 --heads 4 --batch 64
 
-The penalty is the mean 2-Wasserstein distance between the diagrams of neighbouring layers, from the
+The penalty is the mean 2-Wasserstein distance between the diagrams of consecutive layers, from the
 Jensen-Shannon distances of the mean of the heads. This is what the regulariser of this project computes,
 written with torch-topological, which uses giotto-ph and POT. Prints lines of `name minimum median` in
 ms per step.
@@ -30,7 +30,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
     def forward(self, x):
-        """Tokens to tokens and attention, [batch, heads, tokens, tokens]."""
+        """Maps tokens to tokens and attention, [batch, heads, tokens, tokens]."""
         batch, tokens, dim = x.shape
         split = (batch, tokens, 3, self.heads, dim // self.heads)
         q, k, v = self.qkv(self.norm_attention(x)).reshape(split).permute(2, 0, 3, 1, 4)
@@ -40,7 +40,7 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Patches to logits, and the attention of every layer."""
+    """Model that maps patches to logits, and returns the attention of every layer."""
 
     def __init__(self, options):
         super().__init__()
@@ -52,7 +52,7 @@ class VisionTransformer(nn.Module):
         self.head = nn.Linear(dim, N_CLASSES)
 
     def forward(self, patches):
-        """[batch, patches, values] to logits and a list of attention."""
+        """Maps patches, [batch, patches, values], to logits and the attention of every layer."""
         class_tokens = self.class_token.expand(len(patches), -1, -1)
         x, layers = torch.cat([class_tokens, self.embed(patches)], 1) + self.position, []
         for block in self.blocks:
@@ -70,17 +70,19 @@ def jensen_shannon(rows):
 
 
 def penalty(layers, max_dim):
-    """Mean over images and neighbouring layers of the distance of their diagrams."""
+    """Mean over images and consecutive layers of the distance of their diagrams."""
     rips, wasserstein = VietorisRipsComplex(dim=max_dim), WassersteinDistance(q=2)
     total, n_images = 0.0, len(layers[0])
     for image in range(n_images):
         previous = None
         for attention in layers:
             distances = jensen_shannon(attention[image].mean(0))
+            # The lower bound leaves 1e-5 on the diagonal, which has to be 0.
             distances = distances - torch.diag(torch.diag(distances))
             diagrams = rips(distances, treat_as_distances=True)
             if previous is not None:
                 total = total + wasserstein(previous, diagrams)
+            # Each diagram is computed once, although it is compared with two others.
             previous = diagrams
     return total / (n_images * (len(layers) - 1))
 
@@ -97,7 +99,7 @@ def step_times(step, repeats):
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tokens", type=int, default=65, help="class token included")
     parser.add_argument("--dim", type=int, default=64)

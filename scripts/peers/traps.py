@@ -214,13 +214,16 @@ def matrices():
 def show_diagrams():
     """Prints diagrams of the small matrices by three libraries."""
     print("== diagrams")
+    # Bars have no order of their own, and libraries round differently.
     rounded = lambda sets: [sorted((round(float(b), 6), round(float(d), 6)) for b, d in s) for s in sets]
     for name, matrix in matrices().items():
+        # The octahedron is the boundary of a void, which H2 finds.
         dim = 2 if name == "octahedron" else 1
 
         def simplex_tree():
             tree = gudhi.SimplexTree.create_from_array(matrix)
             tree.expansion(dim + 1)
+            # By default, GUDHI leaves out the top dimension of the complex, which few points make low.
             tree.compute_persistence(
                 homology_coeff_field=2, min_persistence=0, persistence_dim_max=True
             )

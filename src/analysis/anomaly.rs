@@ -21,11 +21,11 @@ pub struct AnomalyFit {
     pub layers: Vec<usize>,
     /// Normal diagram by layer and homology dimension.
     pub normal: Vec<Vec<NormalDiagram>>,
-    /// Quartiles of the scores of the images for the fences.
+    /// Quartiles of the scores of the images that the fences come from.
     pub score_quartiles: [f64; 3],
-    /// Number of images for the means.
+    /// Number of images that the means come from.
     pub n_mean: usize,
-    /// Number of images for the fences.
+    /// Number of images that the fences come from.
     pub n_fence: usize,
 }
 
@@ -39,14 +39,14 @@ pub struct NormalDiagram {
 }
 
 impl NormalDiagram {
-    /// Tukey fence of the distances; larger ones are anomalous.
+    /// Returns the Tukey fence of the distances; larger ones are anomalous.
     pub fn fence(&self) -> TukeyFence {
         TukeyFence {
             quartiles: self.quartiles,
         }
     }
 
-    /// 2-Wasserstein distance with ground norm L2, for which the mean is a Fréchet mean.
+    /// Returns the 2-Wasserstein distance with ground norm L2, for which the mean is a Fréchet mean.
     fn distance(&self, diagram: &[Point]) -> Result<f64> {
         Ok(wasserstein(&self.mean, diagram, 2.0, GroundNorm::L2)?.distance)
     }
@@ -116,6 +116,7 @@ impl AnomalyFit {
         let mut fit = Self {
             layers,
             normal: normal
+                // `chunks` panics for a size of 0, which `n_dims` is if images have no layers.
                 .chunks(n_dims.max(1))
                 .map(<[NormalDiagram]>::to_vec)
                 .collect(),
@@ -130,7 +131,7 @@ impl AnomalyFit {
         Ok(fit)
     }
 
-    /// Tukey fence of the scores; larger ones are anomalous.
+    /// Returns the Tukey fence of the scores; larger ones are anomalous.
     pub fn fence(&self) -> TukeyFence {
         TukeyFence {
             quartiles: self.score_quartiles,
@@ -166,13 +167,14 @@ impl AnomalyFit {
             .filter_map(|(normal, distance)| normal.fence().ranges_above_median(*distance))
             .collect();
         Ok(AnomalyScore {
+            // If no distance has a spread, the score is 0 rather than NaN, which cannot be compared with a fence.
             score: standardized.iter().sum::<f64>() / standardized.len().max(1) as f64,
             distances,
         })
     }
 }
 
-/// Quartiles of some values; NaN without values.
+/// Returns the quartiles of some values; NaN without values.
 fn quartiles(values: &[f64]) -> [f64; 3] {
     TukeyFence::from_values(values).map_or([f64::NAN; 3], |fence| fence.quartiles)
 }

@@ -93,7 +93,7 @@ impl MatrixPersistence {
         Ok(diagrams)
     }
 
-    /// Diagrams of one matrix.
+    /// Returns the diagrams of one matrix.
     fn matrix_diagrams<T: DistanceElement>(
         self,
         values: &[T],
@@ -133,7 +133,7 @@ impl MatrixPersistence {
     }
 }
 
-/// Diagrams of a distance matrix, converted to double precision.
+/// Returns the diagrams of a distance matrix, converted to double precision.
 fn distance_diagrams<T: DistanceElement>(
     rips: &mut VietorisRips<T>,
     matrix: &DistanceMatrix<'_, T>,
@@ -172,6 +172,7 @@ fn distributions<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<V
 /// Checks that all coordinates are finite.
 fn points<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>, String> {
     match values.iter().position(|x| !x.is_finite()) {
+        // A bad entry is in some column, so the divisions below are not by 0.
         None => Ok(values.to_vec()),
         Some(bad) => Err(format!(
             "point {} has the coordinate {} at column {}, expected a finite number",

@@ -54,22 +54,23 @@ struct RunArguments {
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print the cells and their expected duration, without running any.
+    /// Print the cells and their expected duration, without running any of them.
     #[arg(long)]
     dry_run: bool,
     /// Number of cells that run at the same time, each in its own process [default: 1; no limit with Slurm].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Number of threads per cell [default: the cores of the machine divided by --jobs; those of the task with Slurm].
+    /// Number of threads per cell [default: the cores of the machine divided by --jobs; with Slurm, the CPUs of the
+    /// task].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Device of the cells; several, separated by commas, are assigned in turn.
+    /// Device of the cells; several devices, separated by commas, are assigned in turn.
     #[arg(long, default_value = DEFAULT_DEVICE, value_delimiter = ',')]
     device: Vec<String>,
-    /// Launcher of the cells.
+    /// How the cells are started.
     #[arg(long, value_enum, default_value_t)]
     launcher: Launcher,
-    /// Run only this cell, by number or id, in this process; a cell that was started before is resumed. For schedulers.
+    /// Run only the cell with this number or id, in this process, or resume it; meant for schedulers.
     #[arg(long, value_name = "CELL", conflicts_with_all = ["dry_run", "jobs", "threads", "launcher"])]
     cell: Option<String>,
     /// Options for sbatch, as in `-- --partition=gpu --time=4:00:00`.
@@ -79,10 +80,10 @@ struct RunArguments {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Launcher {
-    /// Processes on this machine.
+    /// As processes on this machine.
     #[default]
     Local,
-    /// Job arrays on a Slurm cluster, followed by a job that collects the results.
+    /// As job arrays on a Slurm cluster, followed by a job that collects the results.
     Slurm,
 }
 
@@ -100,13 +101,15 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
             report(&study, &out)
         }
         (None, arguments) => {
+            // The parser requires the file if there is no subcommand, so the default is never used.
             let file = arguments
                 .study
                 .as_deref()
                 .unwrap_or(Path::new("study.toml"));
             let (study, out) = open_study(file, arguments.out.as_deref())?;
             if arguments.launcher == Launcher::Local && !arguments.launcher_options.is_empty() {
-                let message = "options after `--` are for --launcher slurm";
+                let message =
+                    "options after `--` are passed to sbatch; use them with --launcher slurm only";
                 return Err(Failure::Error(message.to_owned()));
             }
             match (&arguments.cell, arguments.launcher) {
@@ -184,6 +187,7 @@ fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Fa
         ));
         let stop = stop_flag()
             .map_err(|error| Failure::Error(format!("cannot install signal handlers: {error}")))?;
+        // Polled, because a lock that may be held on another machine sends no signal when it is released.
         while cell_state(out, cell) == CellState::Running {
             if stop.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted(
@@ -210,6 +214,7 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
         n_jobs,
         n_threads: arguments
             .threads
+            // At least one thread for each cell, even if more cells than cores run at the same time.
             .map_or((cores / n_jobs).max(1), usize::from),
         devices: arguments.device.clone(),
     };
@@ -217,6 +222,7 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
     let is_complete = run_cells(study, out, &pool, &stop, &mut |event| progress.log(&event));
     progress.finish();
     let is_complete = is_complete.map_err(Failure::Error)?;
+    // The finished cells are reported even if others failed or the study was stopped.
     report(study, out)?;
     match (&progress.failures[..], is_complete) {
         ([first, ..], _) => Err(Failure::NegativeResult(format!(
@@ -235,7 +241,7 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
 fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Failure> {
     let [device] = &arguments.device[..] else {
         return Err(Failure::Error(
-            "--launcher slurm takes one --device".to_owned(),
+            "--device lists several devices, expected one with --launcher slurm".to_owned(),
         ));
     };
     let slurm = Slurm {

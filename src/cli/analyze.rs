@@ -26,13 +26,13 @@ pub struct AnalyzeArguments {
     /// Pretrained weights of transformers or timm instead of a run: a file or its directory.
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     weights: Option<PathBuf>,
-    /// Images, or clips for a model of clips; cropped and scaled to the size of the model's input.
+    /// Image files, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
     images: Vec<PathBuf>,
     /// Use samples of a split of the run's data and their labels instead of files.
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// Number of samples of the split, evenly spaced.
+    /// Number of samples to take from the split, evenly spaced.
     #[arg(long, default_value_t = 8, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
     /// Directory of the report: `report.html` and its data. An older report there is replaced.
@@ -149,6 +149,7 @@ fn inspect(
         // A clip has several images, one per frame.
         let n_images = n_samples * pass.images.len() / (n_samples - start).min(BATCH_SIZE);
         let progress = |n_done: usize, per_image: usize| {
+            // A lock that another thread poisoned costs only the progress display.
             if let Ok(mut bar) = bar.lock() {
                 bar.get_or_insert_with(|| Bar::new(n_images * per_image, "matrices"))
                     .set(n_done);

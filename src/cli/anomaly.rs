@@ -21,7 +21,7 @@ use crate::statistics::area_under_roc;
 /// Subcommands of `anomaly`.
 #[derive(Debug, Subcommand)]
 pub enum AnomalyCommand {
-    /// Fit Frechet means of the diagrams of normal images, and thresholds (Tukey fences) around them.
+    /// Fit Fréchet means of the diagrams of normal images, and thresholds (Tukey fences) around them.
     Fit(FitArguments),
     /// Score how far the diagrams of images are from those of normal images.
     Score(ScoreArguments),
@@ -51,7 +51,7 @@ pub struct FitArguments {
 /// Arguments of `anomaly score`.
 #[derive(Debug, Args)]
 pub struct ScoreArguments {
-    /// File written by `anomaly fit`; it names the model.
+    /// File that `anomaly fit` wrote; it names the run directory of the model.
     fit: PathBuf,
     /// Images to score.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
@@ -75,7 +75,7 @@ struct SplitArguments {
     /// Class that counts as normal.
     #[arg(long, requires = "split")]
     label: Option<usize>,
-    /// Number of samples taken from the split, evenly spaced.
+    /// Number of samples to take from the split, evenly spaced; `fit` uses only those of the class `--label`.
     #[arg(long, default_value_t = 200, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
 }
@@ -84,6 +84,7 @@ struct SplitArguments {
 #[derive(Serialize, Deserialize)]
 struct FitFile {
     model: PathBuf,
+    // The name that this field has in existing files.
     #[serde(rename = "reading")]
     selection: SelectionArguments,
     fit: AnomalyFit,
@@ -112,6 +113,7 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
         None => model.read_files(&arguments.images)?,
     };
     if let Some(label) = arguments.split.label {
+        // Samples of other classes were taken too, so fewer than `--n-images` remain.
         set.retain(|sample| sample.label == label);
     }
     let HeadMeanDiagrams {
@@ -120,7 +122,7 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
     } = diagrams(&model, &set, &spec)?;
     let fit = AnomalyFit::new(layers, &diagrams).map_err(|e| Failure::Error(e.to_string()))?;
     let message = format!(
-        "{}: Frechet means of {}, thresholds from {}; scores above {:.3} are anomalous",
+        "{}: Fréchet means of {}, thresholds from {}; scores above {:.3} are anomalous",
         arguments.out.display(),
         counted(fit.n_mean, "image"),
         counted(fit.n_fence, "image"),
@@ -192,6 +194,7 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
         let mut lines = String::new();
         let mut line = |layer: &str, dim: &str, value: f64, fence: f64| {
             let is_beyond = value > fence;
+            // Writing to a string cannot fail.
             let _ = writeln!(
                 lines,
                 "{start},{layer},{dim},{value:.6},{fence:.6},{is_beyond}"
@@ -247,6 +250,7 @@ fn diagrams(
     };
     for start in (0..n_samples).step_by(BATCH_SIZE) {
         let pass = model.forward_batch(set, start..n_samples.min(start + BATCH_SIZE))?;
+        // A clip has several images, one per frame.
         if pass.images.len() != n_samples.min(start + BATCH_SIZE) - start {
             return Err(Failure::Error(format!(
                 "{}: expected a model for images, found one for clips",

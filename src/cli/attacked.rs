@@ -29,7 +29,7 @@ pub struct AttackArguments {
 enum AttackName {
     /// Fast gradient sign method: one step along the sign of the gradient.
     Fgsm,
-    /// Projected gradient descent: 20 such steps, kept within the bound.
+    /// Projected gradient descent: 20 such steps that together stay within epsilon.
     Pgd,
 }
 
@@ -69,6 +69,7 @@ impl AttackArguments {
         };
         let run = RunDirectory::open(run).map_err(Failure::Error)?;
         let config = read_run_config(&run.config())?;
+        // Loaded a second time, because the inspected model has no gradients, which an attack needs.
         let model = AttackedModel::load(
             &run,
             &config,
@@ -97,6 +98,7 @@ impl AttackArguments {
                         name: format!("{}, {description}", original.name),
                         sample,
                         perturbation: Some(AppliedPerturbation {
+                            // Each original is followed by its versions, so its position is not `index`.
                             original_clip: n_versions * index,
                             description,
                         }),

@@ -56,7 +56,9 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         .iter()
         .map(|run| RunInfo::new(&run.name, &run.config))
         .collect();
+    // Grouped before the slow measurement, so that runs that do not fit together are refused at once.
     let arms = group_into_arms(&infos).map_err(Failure::Error)?;
+    // The first run stands for all: `check_alike` made sure that they take clips of the same shape.
     let suite = suite(arguments, &runs[0].config).map_err(Failure::Error)?;
     let device = select_device(&arguments.device)?;
 

@@ -88,6 +88,7 @@ pub fn study(study: &Study, results: &StudyResults) -> String {
                 mean(&ArmMean {
                     mean: result.mean,
                     interval: result.interval,
+                    // The number of clips is not displayed.
                     n_clips: 0,
                 }),
                 result.n_seeds.to_string(),
@@ -124,6 +125,7 @@ pub fn study(study: &Study, results: &StudyResults) -> String {
 /// Coherence of every arm, failed guards, and the differences of the other arms from the first.
 pub fn coherence(comparisons: &ArmComparisons) -> String {
     let mut text = String::new();
+    // Guards come first, because the other metrics of a degenerate output mean nothing.
     for (arm, guards) in comparisons.arms.iter().zip(&comparisons.guards) {
         for guard in guards.iter().filter(|guard| guard.n_holding < guard.n_runs) {
             text.push_str(&format!(
@@ -137,6 +139,7 @@ pub fn coherence(comparisons: &ArmComparisons) -> String {
             ));
         }
     }
+    // Not `tables::table`, because the number of columns depends on the number of arms.
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     let mut header = vec!["metric".to_owned()];

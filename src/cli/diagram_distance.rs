@@ -24,19 +24,20 @@ pub struct DiagramDistanceArguments {
     /// Order of the Wasserstein distance, at least 1.
     #[arg(long, default_value_t = 2.0)]
     order: f64,
-    /// Ground norm: norm of the plane in which two bars are compared.
+    /// Norm by which two bars are compared (ground norm).
     #[arg(long, value_enum, default_value = "infinity")]
     ground_norm: NormName,
-    /// Homology dimension to compare; all by default.
+    /// Homology dimension to compare [default: all that both files have].
     #[arg(long)]
     homology_dim: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DistanceName {
-    /// Wasserstein distance: p-th root of the sum of p-th powers of the lengths of the matched pairs.
+    /// Wasserstein distance: p-th root of the sum of the p-th powers of the lengths of the matched pairs, for the best
+    /// matching.
     Wasserstein,
-    /// Bottleneck distance: length of the longest matched pair, as small as possible.
+    /// Bottleneck distance: length of the longest matched pair, for the best matching.
     Bottleneck,
 }
 
@@ -66,6 +67,7 @@ pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
             second.len()
         )));
     }
+    // All items of a file have the same number of dimensions, but two files may differ.
     let dims_per_item = [&first, &second].map(|items| items.first().map_or(0, Vec::len));
     let n_dims = dims_per_item[0].min(dims_per_item[1]);
     let dims: Vec<usize> = match arguments.homology_dim {
@@ -101,6 +103,7 @@ pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
         }));
     }
     let name = |value: Option<clap::builder::PossibleValue>| value.map(|v| v.get_name().to_owned());
+    // The bottleneck distance has no order.
     let order = (arguments.metric == DistanceName::Wasserstein).then_some(arguments.order);
     let summary = json!({
         "first": arguments.first,

@@ -61,7 +61,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let job = loaded.job();
     let samples = arguments.split.samples(&loaded.data);
     let Some((evaluation, state)) = evaluate_best(&job, samples, &mut MessageObserver)? else {
-        return Ok(()); // interrupted, which cannot happen: nothing sets the stop flag of this job
+        // An interruption cannot happen, since nothing sets the stop flag of this job.
+        return Ok(());
     };
     let mut text = format!(
         "{}: {}, loss {:.4} {}, {} (checkpoint of step {})\n",

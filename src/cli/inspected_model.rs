@@ -104,6 +104,7 @@ impl InspectedModel {
             )));
         }
         let [height, width] = pretrained.preprocessing.image_size;
+        // Without names in the file, classes are shown by their numbers.
         let labels = pretrained.class_names.unwrap_or_default();
         Ok(Self {
             title: path
@@ -138,12 +139,14 @@ impl InspectedModel {
                     Resize::ShorterSide(side) => Scaling::ShorterSide(side),
                     Resize::Exact(size) => Scaling::Exact(size),
                 };
+                // The filters that Pillow, which transformers and timm use, calls by the names on the left.
                 let filter = match preprocessing.interpolation {
                     Interpolation::Nearest => FilterType::Nearest,
                     Interpolation::Bilinear => FilterType::Triangle,
                     Interpolation::Bicubic => FilterType::CatmullRom,
                     Interpolation::Lanczos => FilterType::Lanczos3,
                 };
+                // A file has no label; the 0 is never read, because the set is not labelled.
                 Ok(Sample::new(
                     read_image_scaled(path, self.samples, scaling, filter)?,
                     0,
@@ -231,6 +234,7 @@ impl InspectedModel {
 }
 
 /// Options that select what is inspected, in the words of `[[topology]]` tables.
+// Stored in the file of `anomaly fit`, so that `anomaly score` compares the same rows.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(super) struct SelectionArguments {
     /// Layers to inspect: `all`, or numbers counted from 0, as in `0,5,11`.
@@ -242,13 +246,13 @@ pub(super) struct SelectionArguments {
     /// Distance between two rows [default: cosine for hidden states, jensen_shannon otherwise].
     #[arg(long, value_enum)]
     distance: Option<DistanceName>,
-    /// Power that distances are raised to; 2 turns the Jensen-Shannon distance into the divergence.
+    /// Power that distances are raised to; 2 turns the Jensen-Shannon distance into the Jensen-Shannon divergence.
     #[arg(long, default_value_t = 1.0)]
     exponent: f64,
     /// Tokens whose rows are compared.
     #[arg(long, value_enum, default_value_t = TokensName::Patches)]
     tokens: TokensName,
-    /// Largest homology dimension; 2 takes much longer with hundreds of tokens.
+    /// Largest homology dimension; with hundreds of tokens, 2 takes much longer than 1.
     #[arg(long, default_value_t = 1)]
     max_homology_dim: usize,
 }
@@ -291,7 +295,7 @@ enum SourceName {
 #[value(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 enum DistanceName {
-    /// Jensen-Shannon distance: square root of the divergence, natural logarithm.
+    /// Square root of the Jensen-Shannon divergence with the natural logarithm.
     JensenShannon,
     /// Hellinger distance between distributions.
     Hellinger,
@@ -329,6 +333,7 @@ impl SelectionArguments {
             SourceName::DoubleSoftmax => Source::DoubleSoftmax,
             SourceName::Hidden => Source::Hidden,
         };
+        // Hidden states are not distributions, which the Jensen-Shannon distance needs.
         let metric = match (self.distance, source) {
             (Some(DistanceName::JensenShannon), _) => RowMetric::JensenShannon,
             (Some(DistanceName::Hellinger), _) => RowMetric::Hellinger,

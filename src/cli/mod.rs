@@ -49,7 +49,7 @@ use crate::train::{Job, TrainError};
 const EXIT_CODES: &str = "\
 Exit codes:
    0  success
-   1  the command ran, and its result is negative: diverged, collapsed, failed cells
+   1  the command ran, and its result is negative: training diverged or collapsed, or cells failed
    2  the command could not run: invalid arguments or configuration, missing files
   75  interrupted by a signal; a checkpoint was written, and the same run can be resumed";
 
@@ -73,7 +73,7 @@ enum Command {
     Coherence(CoherenceArguments),
     /// Measure how well a model holds up against attacks and corruptions.
     Robustness(RobustnessArguments),
-    /// Inspect the topology of a model's attention on images, as an interactive page.
+    /// Show the topology of a model's attention on images, as an interactive page.
     Analyze(AnalyzeArguments),
     /// Detect images whose attention topology differs from that of normal images.
     #[command(subcommand)]
@@ -84,7 +84,7 @@ enum Command {
     Weights(WeightsArguments),
     /// Compute the persistence diagrams of the matrices in a .npy file.
     Persistence(PersistenceArguments),
-    /// Print distances between the persistence diagrams in two files.
+    /// Print the distances between the persistence diagrams in two files.
     DiagramDistance(DiagramDistanceArguments),
     /// List the devices, and whether they can be used.
     Devices,
@@ -110,7 +110,7 @@ enum ConfigCommand {
     Print {
         /// Configuration file.
         config: PathBuf,
-        /// Override a key, as in `--set training.epochs=5`; may be repeated.
+        /// Override a key of the configuration, as in `--set training.epochs=5`; may be repeated.
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
@@ -131,6 +131,7 @@ enum Failure {
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
+            // Only problems with files are errors of the call; the others are outcomes of the training.
             TrainError::Files(message) => Self::Error(message),
             error => Self::NegativeResult(error.to_string()),
         }
@@ -151,9 +152,10 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of the process, and returns its exit code.
 ///
-/// Exit codes: 0 success; 1 the command ran, and its result is negative; 2 the command could not run; 75 interrupted
-/// with a checkpoint, to be resumed.
+/// The exit code is 0 for success, 1 if the command ran and its result is negative, 2 if it could not run, and 75 if it
+/// was interrupted by a signal and can be resumed.
 pub fn main() -> ExitCode {
+    // For invalid arguments, `parse` ends the process itself, also with exit code 2.
     let failure = match run(Arguments::parse().command) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
@@ -161,6 +163,7 @@ pub fn main() -> ExitCode {
     let (message, code) = match failure {
         Failure::NegativeResult(message) => (message, 1),
         Failure::Error(message) => (message, 2),
+        // `EX_TEMPFAIL` in `sysexits.h`: the same command may succeed later.
         Failure::Interrupted(message) => (message, 75),
     };
     log(&format!("burn-topology: {message}"));
@@ -195,6 +198,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(ConfigCommand::Schema) => print(&Config::schema()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
+            // Generated in memory first, since `generate` panics if it cannot write.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "burn-topology", &mut script);
             print(&String::from_utf8_lossy(&script))

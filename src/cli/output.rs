@@ -13,6 +13,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
+        // A reader such as `head` closes the pipe as soon as it has enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Error(format!(
             "the results cannot be written: {error}"
         ))),

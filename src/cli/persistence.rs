@@ -20,7 +20,7 @@ use crate::topology::Diagram;
 pub struct PersistenceArguments {
     /// File in .npy format with float32 or float64 numbers: one matrix, or a stack [matrices, rows, columns].
     matrix: PathBuf,
-    /// Meaning of the rows.
+    /// Meaning of the rows of the matrix.
     #[arg(long, value_enum, default_value = "distances")]
     input: Input,
     /// Largest homology dimension.
@@ -50,6 +50,7 @@ enum Input {
 /// Writes the diagrams, and prints a summary of them as JSON.
 pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
     let output = arguments.output.display();
+    // Checked before the computation, which may take long.
     if arguments.output.exists() && !arguments.force {
         return Err(Failure::Error(format!(
             "{output} already exists; pass --force to overwrite"
@@ -83,6 +84,7 @@ pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
     let bytes = encode_diagrams(&diagrams, &meta.to_string()).map_err(Failure::Error)?;
     write_atomically(&arguments.output, &bytes)
         .map_err(|e| Failure::Error(format!("{output}: cannot be written: {e}")))?;
+    // The duration is only printed, so that equal matrices give equal files.
     let mut summary = meta;
     summary["seconds"] = json!(started.elapsed().as_secs_f64());
     summary["dimensions"] = (0..=arguments.max_homology_dim)

@@ -46,6 +46,7 @@ impl<'a> PoolProgress<'a> {
         match event {
             PoolEvent::Started(cell) => self.begin(cell),
             PoolEvent::LogLine(cell, message) => {
+                // Without a terminal there are no lines, and the logs of several cells would be mixed up.
                 if let Some(line) = self.lines.get(&cell.id) {
                     line.set_message(format!("{} | {message}", self.name(cell)));
                 }
@@ -89,6 +90,7 @@ impl<'a> PoolProgress<'a> {
                 let style = ProgressStyle::with_template("{elapsed:>5} {wide_msg}");
                 let line = ProgressBar::new_spinner()
                     .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                // Above the bar of the study, which stays at the bottom.
                 let line = all.insert_from_back(1, line);
                 line.set_message(format!("{} | started", self.name(cell)));
                 self.lines.insert(cell.id.clone(), line);
@@ -105,6 +107,7 @@ impl<'a> PoolProgress<'a> {
         match &self.terminal {
             None => log(&text),
             Some((all, _)) => {
+                // Printed above the bars, which a direct write to stderr would garble.
                 let _ = all.println(text);
             }
         }

@@ -17,7 +17,7 @@ use crate::train::{Job, load_best, predict};
 pub struct PredictArguments {
     /// Run directory.
     run: PathBuf,
-    /// PNG or JPEG images, or clips for a model of clips; cropped and scaled to the size of the model's input.
+    /// PNG or JPEG images, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
     #[arg(required_unless_present = "split")]
     images: Vec<PathBuf>,
     /// Use the samples of a split and their labels instead of files.
@@ -44,6 +44,7 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
         None => ImageSource::Files(&arguments.images),
     };
     print("image,label,class,probability\n")?;
+    // Read batch by batch, so that memory does not grow with the number of images.
     for start in (0..source.len()).step_by(BATCH_SIZE) {
         let indices = start..source.len().min(start + BATCH_SIZE);
         let items = indices

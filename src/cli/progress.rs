@@ -34,6 +34,7 @@ impl Progress {
     pub fn new(run: &RunDirectory, spec: &Spec) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = "{bar:24} {pos}/{len} [{elapsed}<{eta}] {msg}";
+            // The number of steps is not known before the first report.
             ProgressBar::new(0).with_style(
                 ProgressStyle::with_template(style)
                     .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -65,6 +66,7 @@ impl Progress {
     /// Writes a line to stderr and to the log file.
     fn line(&mut self, line: &str) {
         match &self.bar {
+            // The bar is taken off the screen for a moment; otherwise the two would overlap.
             Some(bar) => bar.suspend(|| log(line)),
             None => log(line),
         }
@@ -79,6 +81,7 @@ impl Observer for Progress {
     fn step(&mut self, report: &StepReport) {
         self.n_samples += report.batch_size;
         self.n_steps += 1;
+        // The clamp avoids a division by 0 on a coarse clock.
         let rate = self.n_samples as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let message = format!(
             "epoch {}/{} | {rate:.0} {}/s | task loss {:.4} | topology loss {:.4} | {:.1} % of the time in topology",
@@ -114,6 +117,7 @@ impl Observer for Progress {
 
     fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration) {
         let is_last = epoch + 1 == self.epochs;
+        // Every tenth epoch is enough here; `metrics.jsonl` has all of them.
         if (epoch + 1).is_multiple_of(10) || is_last {
             let mut line = format!(
                 "epoch {}/{} | {:.1} s | validation {}, loss {:.4}",

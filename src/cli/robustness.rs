@@ -27,7 +27,7 @@ pub struct RobustnessArguments {
     /// Another run with the same task and shape of samples; attacks computed against it are applied to this one.
     #[arg(long, value_name = "RUN")]
     transfer_from: Option<PathBuf>,
-    /// Epsilons of the attacks, in increasing order: largest change of a pixel, as a fraction of the range of pixels.
+    /// Epsilons of the attacks, in increasing order: largest changes of a pixel, as fractions of the range of pixels.
     #[arg(long, value_delimiter = ',', default_value = "0.025,0.05,0.1,0.2,0.4")]
     epsilons: Vec<f64>,
     /// Number of steps of projected gradient descent (PGD) from each start.
@@ -82,7 +82,8 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Error(format!("{} cannot be created: {error}", out.display())))?;
 
     let Some(robustness) = measure(arguments, plan, &target, &models)? else {
-        return Ok(()); // interrupted, which cannot happen: nothing sets the stop flag of `target`
+        // An interruption cannot happen, since nothing sets the stop flag of `target`.
+        return Ok(());
     };
     print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
@@ -233,7 +234,7 @@ fn check_alike(run: &LoadedRun, other: &LoadedRun) -> Result<(), String> {
     }
     let names = [run, other].map(|loaded| run_name(loaded.run.root()));
     Err(format!(
-        "{} and {} differ in their task or the shape of their samples, expected two runs with the same input",
+        "{} and {} differ in their task or in the shape of their samples; pass two runs that agree in both",
         names[0], names[1]
     ))
 }

@@ -9,7 +9,8 @@ use signal_hook::flag;
 
 /// Flag that is set by SIGINT, SIGTERM and SIGUSR1.
 ///
-/// A second SIGINT ends the process at once. SIGUSR1 is what Slurm is usually asked to send before a time limit.
+/// A SIGINT that follows any of these signals ends the process at once. SIGUSR1 is what Slurm is usually asked to send
+/// before a time limit.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     // Registered before the handler that sets the flag: handlers run in order, so the first SIGINT only sets it.

@@ -62,6 +62,7 @@ pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> St
         ("penalties", penalties),
     ];
     let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
+    // Aligned by hand with the names above, which are padded to eleven columns.
     let skipped = match &data.unreadable[..] {
         [] => String::new(),
         [first, ..] => format!(
@@ -134,6 +135,7 @@ fn mebibytes(bytes: u64) -> String {
 
 /// Table of the time of each phase of a step.
 pub fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
+    // A process that took no step shows zeros, not NaN.
     let n_steps = profile.n_steps.max(1) as f64;
     let in_steps = profile.in_steps.as_secs_f64();
     let mut table = table(["phase", "per step", "share"]);
@@ -206,6 +208,7 @@ pub fn costs(cost: &DryRun) -> String {
 
 /// Table of the devices, and whether they can be used.
 pub fn devices(reports: &[DeviceReport]) -> String {
+    // Not `table`, since the second column holds words.
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["device", "usable", ""]);
@@ -245,6 +248,7 @@ pub(super) fn grouped(number: usize) -> String {
 
 /// Duration in a suitable unit, as in `95 s`, `12 min` or `3.5 h`.
 pub fn duration(seconds: f64) -> String {
+    // A unit is kept up to two of the next one, because `90 s` says more than `2 min`.
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),

@@ -29,7 +29,7 @@ pub struct TrainArguments {
     /// Run directory, which must not exist yet [default: runs/<run.name>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Override a key, as in `--set training.epochs=5`; may be repeated.
+    /// Override a key of the configuration, as in `--set training.epochs=5`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Take a few steps, print the expected time and memory of the run, and keep nothing.
@@ -138,6 +138,7 @@ pub(super) fn estimate_cost(config: &Config) -> Result<DryRun, Failure> {
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let device = select_device(device_name)?;
     let data = config.spec.open_data().map_err(Failure::Error)?;
+    // The process id keeps simultaneous dry runs apart.
     let name = format!("burn-topology-dry-run-{}", std::process::id());
     let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;
     let job = Job {
@@ -163,12 +164,15 @@ fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
 fn resume_run(root: &Path, device: Option<String>, profiles: bool) -> Result<(), Failure> {
     let run = RunDirectory::open(root).map_err(Failure::Error)?;
     let summary = run.summary();
+    // Before anything else is opened: a finished run needs neither its data nor its device.
     if summary.is_file() {
         let parsed =
             std::fs::read(&summary).map(|bytes| serde_json::from_slice::<RunSummary>(&bytes));
         let Ok(Ok(parsed)) = parsed else {
             let summary = summary.display();
-            return Err(Failure::Error(format!("{summary} cannot be read")));
+            return Err(Failure::Error(format!(
+                "{summary}: cannot be read as the summary of a finished run; remove it to evaluate the run again"
+            )));
         };
         log(&format!("{} is already finished", root.display()));
         return print_summary(&parsed, &run);
@@ -184,9 +188,10 @@ fn resume_run(root: &Path, device: Option<String>, profiles: bool) -> Result<(),
         .unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let device = select_device(&device_name)?;
     let data = config.spec.open_data().map_err(Failure::Error)?;
+    // With other data, the rest of the training would belong to another experiment.
     if data.sha256 != manifest.data_sha256 {
         return Err(Failure::Error(format!(
-            "the data set has changed since {} was started (its SHA-256 differs)",
+            "the data set has changed since {} was started (its SHA-256 differs); restore the data, or start a new run",
             root.display()
         )));
     }
@@ -220,6 +225,7 @@ fn train_with_progress(
         stop,
     };
     let mut progress = Progress::new(run, &config.spec);
+    // This model is only counted; training seeds the device again before it creates its own.
     let parameters = count_parameters(&config.spec.model.init(device));
     progress.message(&tables::overview(&config.spec, data, &parameters));
     // Runs inside the global thread pool; from outside, every parallel operation would first hand over to the pool.

@@ -16,7 +16,7 @@ use crate::train::load_best;
 /// Arguments of `weights`.
 #[derive(Debug, Args)]
 pub struct WeightsArguments {
-    /// Weights of transformers or timm: a file (.safetensors, .bin, .pth) or its directory. Or a run directory, whose
+    /// Weights of transformers or timm: a file (.safetensors, .bin or .pth) or its directory; or a run directory, whose
     /// best checkpoint is used.
     model: PathBuf,
     /// Height and width of the model's input images, in pixels; position embeddings are interpolated.
@@ -42,6 +42,7 @@ pub fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
 /// Loads pretrained weights, or the best checkpoint of a run.
 fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     let path = &arguments.model;
+    // The CPU is enough, because the model is described or written, but not run.
     let device = select_device("flex")?;
     // Only run directories contain a directory of this name.
     if !path.join("checkpoints").is_dir() {
@@ -71,6 +72,7 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
 /// Writes the exported files.
 fn save(model: &Pretrained, directory: &Path, force: bool) -> Result<(), Failure> {
     let files = model.files().map_err(Failure::Error)?;
+    // All names are checked before the first file is written, so that a refusal leaves nothing behind.
     for ExportedFile { name, .. } in &files {
         let path = directory.join(name);
         if path.exists() && !force {

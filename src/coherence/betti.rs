@@ -31,7 +31,7 @@ pub fn betti_numbers(is_foreground: &[bool], [height, width]: [usize; 2]) -> [us
     assert_eq!(
         is_foreground.len(),
         height * width,
-        "the mask does not have height * width pixels"
+        "the number of pixels of the mask is not height * width"
     );
     // A border of background pixels joins everything outside the foreground into one component.
     let padded_size = [height + 2, width + 2];

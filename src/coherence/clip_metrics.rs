@@ -40,11 +40,11 @@ pub enum Role {
     Evidence,
     /// Detects a degenerate (constant or frozen) output, for which other metrics mean nothing.
     Guard,
-    /// Measures what a penalty may have been trained on: shows that the penalty works, not that it helps.
+    /// Measures what a penalty may have been trained on: it shows that the penalty works, not that it helps.
     Trained,
 }
 
-/// Builds a description; keeps the tables below short.
+/// Creates a description of a metric; it keeps the tables below short.
 const fn metric(
     name: &'static str,
     title: &'static str,
@@ -65,21 +65,21 @@ const fn metric(
 pub const CLASS_METRICS: [ClipMetric; 4] = [
     metric(
         "accuracy",
-        "frames classified correctly",
+        "fraction of frames classified correctly",
         "",
         Better::Higher,
         Role::Evidence,
     ),
     metric(
         "flip_rate",
-        "flips from frame to frame",
+        "flip rate between consecutive frames",
         "",
         Better::Lower,
         Role::Evidence,
     ),
     metric(
         "flip_rate_to_first",
-        "flips against the first frame",
+        "flip rate relative to the first frame",
         "",
         Better::Lower,
         Role::Evidence,
@@ -98,7 +98,7 @@ pub const FRAME_METRICS: [ClipMetric; 13] = [
     metric(
         "mse",
         "mean squared error",
-        "squared pixels",
+        "squared pixel values",
         Better::Lower,
         Role::Evidence,
     ),
@@ -125,22 +125,22 @@ pub const FRAME_METRICS: [ClipMetric; 13] = [
     ),
     metric(
         "flicker",
-        "change from frame to frame",
-        "pixels",
+        "mean change between consecutive frames",
+        "pixel values",
         Better::LikeTruth,
         Role::Evidence,
     ),
     metric(
         "second_difference",
         "second difference in time",
-        "pixels",
+        "pixel values",
         Better::LikeTruth,
         Role::Evidence,
     ),
     metric(
         "warp_error",
         "warp error along the motion",
-        "pixels",
+        "pixel values",
         Better::LikeTruth,
         Role::Evidence,
     ),
@@ -167,7 +167,7 @@ pub const FRAME_METRICS: [ClipMetric; 13] = [
     ),
     metric(
         "betti_error",
-        "error of Betti numbers",
+        "mean error of the Betti numbers",
         "",
         Better::Lower,
         Role::Evidence,
@@ -181,7 +181,7 @@ pub const FRAME_METRICS: [ClipMetric; 13] = [
     ),
     metric(
         "identification",
-        "frames nearest to the true frame of their own time",
+        "fraction of frames nearest to the true frame of their own time",
         "",
         Better::Higher,
         Role::Guard,
@@ -268,6 +268,7 @@ pub struct CenteredEncoder<'a> {
 }
 
 /// Brightness in `[0, 1]` from which a pixel belongs to the foreground.
+// The masks of generated clips are cut at the same brightness, so their Betti numbers can be compared.
 pub const FOREGROUND_THRESHOLD: f32 = 0.3;
 
 /// Computes the [`FRAME_METRICS`] of the frames predicted for one clip against the true frames; `None`
@@ -328,6 +329,7 @@ pub fn frame_metrics(
     // In the order of `FRAME_METRICS`.
     [
         error,
+        // PSNR of the mean error: in a mean of PSNRs a single perfect frame, with 100 dB, would dominate.
         error.map(peak_signal_to_noise),
         mean(pairs().map(|(a, b)| structural_similarity(a, b, [height, width]))),
         predicted.difference_psnr(truth),
@@ -377,6 +379,7 @@ fn foreground_betti_numbers(frame: &[f32], [n_channels, height, width]: [usize; 
     let size = height * width;
     let is_foreground: Vec<bool> = (0..size)
         .map(|pixel| {
+            // Channels are averaged, so the threshold is the same for grey and colour frames.
             let sum: f32 = (0..n_channels)
                 .map(|channel| frame[channel * size + pixel])
                 .sum();

@@ -59,6 +59,7 @@ impl FrozenEncoder {
     pub fn new(n_channels: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(FILTER_SEED);
         let n_inputs = [n_channels, N_FILTERS[0]];
+        // Both layers draw from one stream, so their order is part of the result.
         let filters = [0, 1].map(|layer| {
             let n_weights = n_inputs[layer] * SIDE * SIDE;
             // He initialisation: the rectified responses keep their variance from layer to layer.
@@ -85,12 +86,12 @@ impl FrozenEncoder {
     ///
     /// # Cost
     ///
-    /// About 1,300 multiplications for each pixel.
+    /// About 1,300 multiplications per pixel for one channel.
     pub fn features(&self, frames: &Frames<'_>) -> Vec<Vec<f64>> {
         let [n_channels, height, width] = frames.shape();
         assert_eq!(
             n_channels, self.n_channels,
-            "number of channels of the frames"
+            "the frames do not have the number of channels of the encoder"
         );
         let frame_features = |frame: &[f32]| {
             let centred: Vec<f32> = frame.iter().map(|pixel| pixel - 0.5).collect();

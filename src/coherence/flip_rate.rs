@@ -85,7 +85,7 @@ pub fn flip_rate_to_first(classes: &[usize]) -> Option<f64> {
 pub fn prediction_distance(probabilities: &[f64], n_classes: usize, gap: usize) -> Option<f64> {
     assert!(
         n_classes > 0 && probabilities.len().is_multiple_of(n_classes),
-        "{} probabilities are not a multiple of {n_classes} classes",
+        "{} probabilities, expected a multiple of the number of classes, which is {n_classes}",
         probabilities.len()
     );
     let frames = probabilities.chunks_exact(n_classes);

@@ -18,7 +18,7 @@ const REGULARISATION: f32 = 1e-4;
 /// Motion from one frame to the next, estimated for every pixel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpticalFlow {
-    /// Displacements in pixels, rows then columns: `[2, height, width]`.
+    /// Displacements in pixels, first the changes of the row and then those of the column: `[2, height, width]`.
     pub displacements: Vec<f32>,
     /// True where the content of a pixel is visible in the next frame too: `[height, width]`.
     pub is_visible_next: Vec<bool>,
@@ -54,7 +54,7 @@ pub struct OpticalFlow {
 ///
 /// # Cost
 ///
-/// Some thousand operations for each pixel.
+/// A few thousand operations per pixel.
 ///
 /// # Source
 ///
@@ -254,6 +254,7 @@ fn lucas_kanade(now: &Plane, next: &Plane) -> [Plane; 2] {
             // Cramer's rule for the 2 by 2 system [a, b; b, c] step = -[u, v].
             let [a, b, c] = [0, 1, 2].map(|index| structure[index].pixels[pixel]);
             let (a, c) = (a + regularisation, c + regularisation);
+            // Above 0: a c >= b^2 holds for sums of squares and products, and both diagonal entries grew.
             let determinant = a * c - b * b;
             let [u, v] = [by_row.pixels[pixel], by_column.pixels[pixel]];
             let step = [(b * v - c * u) / determinant, (b * u - a * v) / determinant];

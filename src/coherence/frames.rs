@@ -36,7 +36,7 @@ impl<'a> Frames<'a> {
         let size: usize = shape.iter().product();
         assert!(
             size > 0 && pixels.len().is_multiple_of(size),
-            "{} pixels are not a whole number of frames of shape {shape:?}",
+            "{} values, expected a whole number of frames of shape {shape:?}",
             pixels.len()
         );
         Self { pixels, shape }
@@ -185,6 +185,7 @@ impl<'a> Frames<'a> {
             // A true frame that equals the own one is no competitor: nothing could tell them apart.
             let mut others = truth.iter().filter(|other| *other != own);
             f64::from(u8::from(
+                // A tie counts as a failure: a constant frame must not be identified at several times.
                 others.all(|other| mean_squared_error(frame, other) > error),
             ))
         };
@@ -196,7 +197,7 @@ impl<'a> Frames<'a> {
         assert_eq!(
             (self.shape, self.len()),
             (truth.shape, truth.len()),
-            "clips differ in size"
+            "the two clips differ in shape or number of frames"
         );
     }
 }
@@ -213,6 +214,7 @@ pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// Mean of values that are widened to `f64` first; 0 without values.
 fn mean_f32(values: impl Iterator<Item = f32>) -> f64 {
+    // A sum of many pixels in `f32` would lose digits.
     mean(values.map(f64::from)).unwrap_or_default()
 }
 

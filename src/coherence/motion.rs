@@ -29,7 +29,8 @@ impl<'a> Motion<'a> {
     ///
     /// # Shapes
     ///
-    /// - `flow`: displacements in pixels, rows then columns, `[n_frames - 1, 2, height, width]`
+    /// - `flow`: displacements in pixels, first the changes of the row and then those of the column,
+    ///   `[n_frames - 1, 2, height, width]`
     /// - `is_visible_next`: true where the content of a pixel is visible in the next frame too,
     ///   `[n_frames - 1, height, width]`
     /// - `frame`: `[height, width]`
@@ -43,7 +44,7 @@ impl<'a> Motion<'a> {
             size > 0
                 && is_visible_next.len().is_multiple_of(size)
                 && flow.len() == 2 * is_visible_next.len(),
-            "{} displacements for {} pixels, expected two for each pixel of whole frames of {frame:?}",
+            "{} displacements for {} pixels, expected two for each pixel of whole frames of size {frame:?}",
             flow.len(),
             is_visible_next.len()
         );
@@ -67,6 +68,7 @@ impl<'a> Motion<'a> {
     pub fn starting_at(&self, first: usize) -> Self {
         let start = first * self.frame[0] * self.frame[1];
         Self {
+            // Each pixel has two displacements.
             flow: &self.flow[2 * start..],
             is_visible_next: &self.is_visible_next[start..],
             ..*self
@@ -130,6 +132,7 @@ pub(super) fn bilinear(
     [height, width]: [usize; 2],
     [row, column]: [f32; 2],
 ) -> f32 {
+    // Clamped before the conversion to integers, so that both fractions below lie in [0, 1).
     let row = row.clamp(0.0, (height - 1) as f32);
     let column = column.clamp(0.0, (width - 1) as f32);
     let (top, left) = (row as usize, column as usize);

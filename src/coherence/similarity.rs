@@ -13,7 +13,7 @@ const SSIM_WINDOW: usize = 7;
 ///
 /// If the lengths differ.
 pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len(), "frames differ in size");
+    assert_eq!(a.len(), b.len(), "the two frames differ in size");
     let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
     squares.sum::<f64>() / a.len().max(1) as f64
 }
@@ -61,7 +61,7 @@ pub fn peak_signal_to_noise(mean_squared_error: f64) -> f64 {
 ///
 /// # Cost
 ///
-/// 49 pixels are visited for each pixel.
+/// About 49 operations per pixel, because every window is summed anew.
 ///
 /// # Source
 ///
@@ -70,7 +70,7 @@ pub fn peak_signal_to_noise(mean_squared_error: f64) -> f64 {
 pub fn structural_similarity(a: &[f32], b: &[f32], [height, width]: [usize; 2]) -> f64 {
     const C1: f64 = 0.01 * 0.01;
     const C2: f64 = 0.03 * 0.03;
-    assert_eq!(a.len(), b.len(), "frames differ in size");
+    assert_eq!(a.len(), b.len(), "the two frames differ in size");
     assert!(
         height * width > 0 && a.len().is_multiple_of(height * width),
         "the length of a frame is not a multiple of height * width"
@@ -87,6 +87,7 @@ pub fn structural_similarity(a: &[f32], b: &[f32], [height, width]: [usize; 2]) 
     for (a, b) in channels {
         for top in 0..=height - window[0] {
             for left in 0..=width - window[1] {
+                // Every window is summed anew: in running sums, rounding errors would grow along a row.
                 let mut sums = [0.0; 5];
                 for row in top..top + window[0] {
                     let start = row * width + left;

@@ -69,8 +69,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// The file is missing, is a directory, is empty or is not UTF-8 or not TOML, or an override
-    /// cannot be read or its path does not exist. Unknown keys are reported by
+    /// The file is missing, a directory, without a key, not UTF-8 or not TOML; or an override cannot
+    /// be read, or leads through a value that has no keys or entries. Unknown keys are reported by
     /// [`Document::deserialize`], not here.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         let (text, name) = read_text(path)?;
@@ -138,12 +138,14 @@ impl Document {
         let mut document = Self {
             name: name.to_owned(),
             root: Value::Table(table),
+            // Taken before keys are renamed: `rename_keys_of_file` moves the positions along.
             positions: Positions::new(text, tree.get_ref()),
             overrides: Vec::new(),
             penalty_names: PenaltyNames::default(),
             warnings: Vec::new(),
         };
         if purpose == Purpose::Run {
+            // Before the overrides, which are written to keys by their new names.
             document.rename_keys_of_file()?;
         }
         document.apply(overrides, purpose)?;
@@ -165,6 +167,7 @@ impl Document {
             let problem = reported.problem;
             let hint = self
                 .overridden(&path)
+                // Only for the override of this very key: its whole value is what needs the quotes.
                 .filter(|over| over.path == path && error_message::wants_a_string(&problem))
                 .map(|over| format!("; to give a string, write {}", over.quoted()))
                 .unwrap_or_default();
@@ -234,6 +237,7 @@ impl Document {
         let mut names = PenaltyNames::from_root(&self.root);
         for mut over in overrides {
             let location = over.location();
+            // Names become indices first, because renamed keys are looked up by a path without names.
             names.resolve(&mut over.path, &location)?;
             let mut replaced = Vec::new();
             replace_old_names_in_path(&mut over.path, &mut replaced);
@@ -255,6 +259,7 @@ impl Document {
 
     /// Latest override that gave the value at `path`, or a table around it.
     fn overridden(&self, path: &KeyPath) -> Option<&Override> {
+        // Later overrides win, so the latest one gave the value.
         let mut latest_first = self.overrides.iter().rev();
         latest_first.find(|over| path.starts_with(&over.path))
     }
@@ -282,6 +287,7 @@ impl Document {
 fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
     let name = path.display().to_string();
     let refuse = |message: String| ConfigError::new(&name, message);
+    // Checked first, because the error of reading a directory differs between systems.
     if path.is_dir() {
         return Err(refuse("is a directory, expected a TOML file".to_owned()));
     }

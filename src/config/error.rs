@@ -43,6 +43,7 @@ impl std::error::Error for ConfigError {}
 fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
+        // Values are quoted in messages, and can contain line breaks or codes that terminals obey.
         if character.is_control() {
             line.extend(character.escape_default());
         } else {

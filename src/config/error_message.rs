@@ -21,6 +21,7 @@ pub(super) fn message(failure: &Failure, written: &str) -> String {
         Problem::UnknownChoice { choice, known } => {
             let choices = choices(choice, known);
             match path.last_key() {
+                // In a table such as `{ stride = 2 }` the choice is written as a key.
                 Some(key) if key == choice => format!("unknown key `{key}` {}{choices}", table()),
                 _ => format!("unknown value `{choice}` for `{written}`{choices}"),
             }
@@ -34,6 +35,7 @@ pub(super) fn message(failure: &Failure, written: &str) -> String {
             let actual = shortened(actual);
             about(written, &format!("expected {expected}, found {actual}"))
         }
+        // The text of serde for an untagged enum, which tells nothing about the value.
         Problem::Other(text) if text.starts_with("data did not match any variant") => {
             about(written, "fits none of the forms that this key takes")
         }
@@ -69,6 +71,7 @@ fn choices(name: &str, known: &[&str]) -> String {
 
 /// Expectation in serde's words, without the names of Rust types.
 fn in_plain_words(expected: &str, actual: &str) -> String {
+    // For a negative number the lower bound is the point, and the upper one would distract from it.
     let negative = actual.contains(" -");
     let words = match expected {
         "u8" if !negative && actual.starts_with("integer") => "a whole number from 0 to 255",
@@ -98,6 +101,7 @@ fn in_plain_words(expected: &str, actual: &str) -> String {
 /// Expectations that hold a name or a length, in plain words.
 fn in_plain_phrases(expected: &str) -> String {
     let is_table = |prefix| expected.starts_with(prefix);
+    // Serde describes the types `NonZero` in this way.
     if let Some(integer) = expected.strip_prefix("a nonzero ") {
         let signed = integer.starts_with('i');
         let words = if signed {
@@ -125,6 +129,7 @@ fn in_plain_phrases(expected: &str) -> String {
     match length {
         Some("1") => "an array of 1 value".to_owned(),
         Some(length) => format!("an array of {length} values"),
+        // Unknown words stay as serde has them, rather than being lost.
         None => expected.to_owned(),
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn key_at_fault(
     }
     // Shallow suspects are tried first; the sort is stable, so the result does not depend on chance.
     suspects.sort_by_key(|path| path.0.len());
+    // Most files have one suspect, which needs no trial.
     if let [only] = suspects.as_slice() {
         return only.clone();
     }
@@ -44,6 +45,7 @@ pub(super) fn key_at_fault(
         expected.is_some_and(|expected| expected.is_met_by(retry(&changed)))
     });
     at_fault
+        // If no trial tells, the shallowest suspect is the best guess.
         .or(suspects.first())
         .cloned()
         .unwrap_or_else(|| reported.path.existing(root))
@@ -56,6 +58,7 @@ fn search_root(root: &Value, reported: &Failure) -> KeyPath {
         _ => None,
     };
     match reported.path.parent() {
+        // The unknown key itself may end the path; the table that holds it is what is searched.
         Some(parent) if reported.path.last_key() == unknown_key => parent.existing(root),
         _ => reported.path.existing(root),
     }
@@ -141,6 +144,7 @@ fn change_suspect(root: &mut Value, suspect: &KeyPath, problem: &Problem) -> Opt
         }
         Problem::MissingKey(key) => {
             let table = suspect.find_mut(root)?.as_table_mut()?;
+            // The value may be of the wrong type; then the next error is about that, and no longer about the key.
             table.insert(key.clone(), Value::Boolean(false));
             Some(ExpectedError::NoLongerAbout(key.clone()))
         }
@@ -160,6 +164,7 @@ fn change_suspect(root: &mut Value, suspect: &KeyPath, problem: &Problem) -> Opt
 fn rename(root: &mut Value, path: &KeyPath, key: &str) -> Option<String> {
     let table = path.parent()?.find_mut(root)?.as_table_mut()?;
     let value = table.remove(key)?;
+    // No key has a `~`, so the new name is unknown wherever the old one was.
     let renamed = format!("{key}~");
     table.insert(renamed.clone(), value);
     Some(renamed)
@@ -173,6 +178,7 @@ fn other_value(value: &Value) -> Value {
         Value::String(text) => Value::String(format!("{text}~")),
         Value::Integer(number) if *number < 0 => Value::Integer(number.saturating_sub(1)),
         Value::Integer(number) => Value::Integer(number.saturating_add(1)),
+        // Adding the sign moves 0 as well, which a factor alone would not.
         Value::Float(number) => Value::Float(number * 1.5 + number.signum()),
         Value::Boolean(flag) => Value::Boolean(!flag),
         Value::Array(_) => Value::Table(toml::Table::new()),

@@ -18,12 +18,14 @@ pub(super) struct KeyPath(pub(super) Vec<Segment>);
 impl KeyPath {
     /// Reads `topology[1].weight` or `topology.1.weight`; `None` if a step is empty.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        // Both spellings of an index become a step of digits.
         let dotted = text.replace('[', ".").replace(']', "");
         dotted
             .split('.')
             .map(str::trim)
             .map(|step| match step.parse() {
                 _ if step.is_empty() => None,
+                // No key consists of digits alone, so such a step is an index.
                 Ok(index) => Some(Segment::Index(index)),
                 Err(_) => Some(Segment::Key(step.to_owned())),
             })
@@ -89,6 +91,7 @@ impl KeyPath {
     /// Longest part of this path, from the root, that exists under `root`.
     pub(super) fn existing(&self, root: &Value) -> Self {
         let mut path = self.clone();
+        // Ends at the latest with the empty path, which is the root.
         while path.find(root).is_none() {
             path.0.pop();
         }
@@ -131,9 +134,11 @@ impl fmt::Display for KeyPath {
 impl From<&serde_path_to_error::Path> for KeyPath {
     fn from(path: &serde_path_to_error::Path) -> Self {
         use serde_path_to_error::Segment as Step;
+        // Steps after an unknown one would be relative to a place that is not known.
         let segments = path.iter().map_while(|step| match step {
             Step::Seq { index } => Some(Segment::Index(*index)),
             Step::Map { key } => Some(Segment::Key(key.clone())),
+            // The variant of an enum is a key in the file, as in `pairs = { stride = 2 }`.
             Step::Enum { variant } => Some(Segment::Key(variant.clone())),
             Step::Unknown => None,
         });

@@ -80,6 +80,7 @@ impl Config {
 
     /// Resolved configuration as TOML, which reads back as the same configuration.
     pub fn to_toml(&self) -> String {
+        // Cannot fail: the numbers come from a TOML file, so they fit into one.
         toml::to_string(&self.raw).expect("every configuration can be written")
     }
 
@@ -109,9 +110,11 @@ fn flatten(
                 flatten(&within(&key), value, penalty_names, settings);
             }
         }
+        // Other arrays, such as `layers = [0, 2]`, are one setting.
         Value::Array(tables) if tables.iter().all(Value::is_object) => {
             for (index, table) in tables.into_iter().enumerate() {
                 let name = match (path, penalty_names.get(index)) {
+                    // By name, as after `--set`: an index would change with the order of the tables.
                     ("topology", Some(name)) => name.clone(),
                     _ => index.to_string(),
                 };

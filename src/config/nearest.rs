@@ -5,6 +5,7 @@
 /// One edit is allowed for every three characters of `name`, and at least one. Among equally near
 /// names the first one is returned.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    // Longer names leave room for more typing errors; more edits than this make another word.
     let allowed = (name.chars().count() / 3).max(1);
     known
         .iter()
@@ -30,6 +31,7 @@ fn edit_distance(from: &str, to: &str) -> usize {
             let substituted = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
             let shifted = rows[i - 1][j].min(rows[i][j - 1]) + 1;
             let mut best = substituted.min(shifted);
+            // Two swapped neighbours, the most common typing error, count as one edit.
             if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
                 best = best.min(rows[i - 2][j - 2] + 1);
             }

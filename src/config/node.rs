@@ -56,6 +56,7 @@ impl de::Error for Problem {
     }
 
     fn invalid_value(actual: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        // A number out of range is described in the same words as a value of the wrong type.
         Self::invalid_type(actual, expected)
     }
 
@@ -115,6 +116,7 @@ fn describe(actual: Unexpected<'_>) -> String {
         Unexpected::Str(text) => format!("string {text:?}"),
         Unexpected::Seq => "an array".to_owned(),
         Unexpected::Map => "a table".to_owned(),
+        // A variant that needs a content was written as a string.
         Unexpected::UnitVariant => "the name alone".to_owned(),
         other => other.to_string(),
     }
@@ -155,6 +157,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        // TOML has no null: a key that is written has a value.
         visitor.visit_some(self)
     }
 
@@ -174,12 +177,14 @@ impl<'de> Deserializer<'de> for Node<'de> {
     ) -> Result<V::Value, Problem> {
         match self.0 {
             Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
+            // The only key names the variant, and its value is the content, as in `{ stride = 2 }`.
             Value::Table(table) if table.len() == 1 => {
                 let map = MapDeserializer::new(entries(table));
                 visitor.visit_enum(MapAccessDeserializer::new(map))
             }
             Value::Table(_) => Err(de::Error::invalid_value(
                 Unexpected::Map,
+                // These words and those below are serde's own, which `error_message` puts into plain ones.
                 &"map with a single key",
             )),
             other => Err(de::Error::invalid_type(unexpected(other), &"string or map")),

@@ -23,6 +23,7 @@ impl Override {
     /// and is not valid TOML: that is a mistake rather than a string without quotes.
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
         let refuse = |message: String| ConfigError::new(location(text), message);
+        // At the first `=`, because a value may contain more of them.
         let (left, right) = text.split_once('=').ok_or_else(|| {
             refuse("expected `key.path=value`, such as `--set training.epochs=5`".to_owned())
         })?;
@@ -93,6 +94,7 @@ fn step<'v>(
     match (value, segment) {
         (Value::Table(table), Segment::Key(key)) => Ok(table
             .entry(key.as_str())
+            // A misspelt key is refused later, when the type of the configuration is filled.
             .or_insert_with(|| Value::Table(Table::new()))),
         (Value::Array(array), Segment::Index(index)) => {
             let length = array.len();

@@ -23,6 +23,7 @@ impl PenaltyNames {
         let tables = root.get(ARRAY).and_then(Value::as_array);
         let names: Vec<Option<PenaltyName>> =
             tables.into_iter().flatten().map(name_of_table).collect();
+        // Numbered without the tables that have no name, so that an unfinished table changes no other name.
         let known: Vec<PenaltyName> = names.iter().flatten().cloned().collect();
         let mut distinct = distinct_names(&known).into_iter();
         Self(
@@ -42,6 +43,7 @@ impl PenaltyNames {
         let [Segment::Key(array), entry, ..] = path.0.as_mut_slice() else {
             return Ok(());
         };
+        // An index needs no replacement; one that is too large is refused when the override is applied.
         let Segment::Key(name) = entry else {
             return Ok(());
         };
@@ -71,7 +73,7 @@ impl PenaltyNames {
 
     fn unknown(&self, name: &str) -> String {
         if self.0.is_empty() {
-            return format!("no penalty is named `{name}`, there is no [[{ARRAY}]] table");
+            return format!("no penalty is named `{name}`; there is no [[{ARRAY}]] table");
         }
         let known: Vec<&str> = self.0.iter().flatten().map(String::as_str).collect();
         let suggestion = nearest(name, &known)
@@ -109,6 +111,7 @@ fn name_of_table(table: &Value) -> Option<PenaltyName> {
     let between = table.get("between")?.as_str()?;
     let kind = table.get("penalty")?.get("kind")?.as_str()?;
     let homology_dim = table.get("homology_dim").and_then(Value::as_integer);
+    // A negative number is refused later, with a message about the key.
     let homology_dim = homology_dim.and_then(|dim| usize::try_from(dim).ok());
     default_penalty_name(kind, homology_dim, between).map(PenaltyName::Default)
 }

@@ -29,6 +29,7 @@ impl Position {
             .map_or(0, |newline| newline + 1);
         Self {
             line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+            // Lossy, because text that is not UTF-8 is reported with a position too.
             column: String::from_utf8_lossy(&before[line_start..])
                 .chars()
                 .count()
@@ -112,6 +113,7 @@ impl Positions {
 /// Message of a TOML syntax error, with the text at fault where the message lacks it.
 pub(super) fn syntax_message(message: &str, text: &str, span: Option<Range<usize>>) -> String {
     match span.and_then(|span| text.get(span)) {
+        // The parser marks the key in its span and does not name it.
         Some(key) if message == "duplicate key" => format!("duplicate key `{}`", key.trim()),
         _ => message.to_owned(),
     }

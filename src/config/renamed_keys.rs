@@ -150,6 +150,7 @@ pub(super) fn replace_old_names_in_path(path: &mut KeyPath, replaced: &mut Vec<O
 pub(super) fn with_old_names(resolved: &str) -> String {
     let mut table = String::new();
     let mut text = String::with_capacity(resolved.len());
+    // Line by line: in a resolved configuration every key and every header has a line of its own.
     for line in resolved.lines() {
         if let Some(header) = line.strip_prefix('[') {
             table = header.trim_matches(['[', ']']).to_owned();
@@ -179,6 +180,7 @@ fn line_with_old_names(line: &str, table: &str) -> String {
 }
 
 fn new_key(path: &KeyPath) -> Option<&'static str> {
+    // An index at the end would otherwise count as its array, as indices are left out below.
     path.last_key()?;
     let old = without_indices(path);
     let renamed = RENAMED_KEYS.iter().find(|renamed| renamed.old == old)?;

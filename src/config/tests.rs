@@ -188,7 +188,7 @@ fn an_unknown_name_is_answered_with_the_names_that_exist() {
     );
     assert_eq!(
         read(TEXT, &["topology.h1_layers.weight.share=1"]).unwrap_err(),
-        "--set topology.h1_layers.weight.share=1: no penalty is named `h1_layers`, there is no \
+        "--set topology.h1_layers.weight.share=1: no penalty is named `h1_layers`; there is no \
          [[topology]] table"
     );
 }

@@ -28,7 +28,7 @@ pub enum Attack {
         /// Number of starts.
         n_starts: usize,
     },
-    /// Random signs without a gradient: the baseline for changes of this size.
+    /// Random change: random signs without a gradient, to compare attacks of the same size with.
     ///
     /// ```text
     /// x' = clip(x + bound s),  every component of s is -1 or 1
@@ -37,8 +37,7 @@ pub enum Attack {
 }
 
 impl Attack {
-    /// Returns attacked clips, in which no pixel changes by more than `epsilon` times the range of
-    /// pixels.
+    /// Returns the attacked clips. No pixel changes by more than `epsilon` times the range of pixels.
     ///
     /// The range of pixels in `[-1, 1]` is 2, so the bound is `2 epsilon`; `clip` projects to within the
     /// bound around the original pixel and to `[-1, 1]`.
@@ -71,6 +70,7 @@ impl Attack {
         let clip = |changed: Tensor<5>| {
             let low = (clips.clone() - bound).clamp_min(-1.0);
             let high = (clips.clone() + bound).clamp_max(1.0);
+            // Both bounds depend on the pixel, so that a clamp between two numbers would not do.
             changed.max_pair(low).min_pair(high)
         };
         match self {
@@ -96,6 +96,7 @@ impl Attack {
                     });
                 };
                 for start in 0..n_starts.max(1) {
+                    // The first start uses no random numbers: with one start the attack is deterministic.
                     let mut changed = match start {
                         0 => clips.clone(),
                         _ => {
@@ -126,7 +127,7 @@ struct AttackedClips {
 }
 
 impl AttackedClips {
-    /// Takes each clip from where its loss is larger, from `self` at ties.
+    /// Takes each clip from the side on which its loss is larger, and from `self` at ties.
     fn stronger(self, other: Self) -> Self {
         let is_larger = other.losses.clone().greater(self.losses.clone());
         let n_clips = is_larger.dims()[0];
@@ -147,6 +148,7 @@ fn losses_and_gradient(
     clips: Tensor<5>,
     losses: &dyn Fn(Tensor<5>) -> Tensor<1>,
 ) -> (Tensor<1>, Tensor<5>) {
+    // Cuts off the graph of earlier steps: only the gradient at this point is needed.
     let tracked = clips.detach().require_grad();
     let values = losses(tracked.clone());
     // Clips do not influence each other's losses, so one backward pass of the sum gives all gradients.

@@ -49,6 +49,7 @@ impl Augment {
         let largest_shift = self.shift as i32;
         let shift = [0; 2].map(|_| random.random_range(-largest_shift..=largest_shift) as f32);
         let degrees = self.rotation * random.random_range(-1.0..=1.0f32);
+        // One change for all frames: the motion within a clip must stay as it was.
         let mut pixels = move_image(pixels, spec, shift, degrees);
         // The options below draw no random numbers while they are off, so that adding one to the program
         // leaves all runs without it as they were. Shift and rotation always draw.
@@ -125,6 +126,7 @@ impl Window {
 
 /// Rotates an image about its centre, then shifts it, with bilinear interpolation.
 fn move_image(pixels: &[f32], spec: SampleSpec, shift: [f32; 2], degrees: f32) -> Vec<f32> {
+    // Skips the interpolation, which would only copy the pixels.
     if shift == [0.0; 2] && degrees == 0.0 {
         return pixels.to_vec();
     }

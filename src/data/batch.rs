@@ -38,6 +38,7 @@ impl SampleBatcher {
         let pixels: Vec<f32> = samples
             .iter()
             .flat_map(|sample| &sample.pixels)
+            // Models expect pixels centred at 0.
             .map(|pixel| 2.0 * pixel - 1.0)
             .collect();
         let shape = [samples.len(), n_frames, n_channels, height, width];
@@ -71,6 +72,7 @@ pub fn random_stream(seed: u64, key: &[u64]) -> ChaCha8Rng {
 
 /// Returns the order in which an epoch visits `len` samples: a permutation of their indices.
 pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    // A function of seed and epoch alone, so that a resumed run continues in the same order.
     let mut order: Vec<usize> = (0..len).collect();
     order.shuffle(&mut random_stream(seed, &[epoch as u64, ORDER_STREAM]));
     order

@@ -84,6 +84,7 @@ pub(super) fn cifar(
     validation_fraction: f64,
 ) -> Result<Splits, String> {
     let mut source = Sha256::new();
+    // Training files first: the digest depends on the order of the files.
     let train = read_split(kind, directory, kind.train_files(), &mut source)?;
     let test = read_split(kind, directory, kind.test_files(), &mut source)?;
     packed_splits(kind.spec(), [train, test], validation_fraction, source)
@@ -122,6 +123,7 @@ fn read_split(
         source.update(&bytes);
         for (index, image) in bytes.chunks_exact(record).enumerate() {
             let (labels, pixels) = image.split_at(n_label_bytes);
+            // In CIFAR-100 this is the fine class, after the coarse one.
             let label = usize::from(labels[n_label_bytes - 1]);
             if label >= n_classes {
                 let largest = n_classes - 1;

@@ -115,6 +115,7 @@ fn list_samples(
     let mut files = Vec::new();
     for name in class_names(split, format)? {
         let folder = split.join(&name);
+        // Labels come from `train`, so that a class has the same label in every split.
         let label = classes
             .iter()
             .position(|class| *class == name)
@@ -164,6 +165,7 @@ pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in folder.read_dir()? {
         let entry = entry?;
+        // Hidden entries are those of the operating system or of tools, not samples.
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             paths.push(entry.path());
         }
@@ -198,6 +200,7 @@ pub(super) fn listing_digest<'a>(
     root: &Path,
     files: impl IntoIterator<Item = &'a LabelledPath>,
 ) -> String {
+    // Over all splits together: another `validation_fraction` gives the same digest.
     let lines = files
         .into_iter()
         .map(|file| digest_line(root, &file.path, &file.fingerprint));
@@ -206,6 +209,7 @@ pub(super) fn listing_digest<'a>(
 
 /// Line of a listing: relative path, tab, fingerprint.
 pub(super) fn digest_line(root: &Path, path: &Path, fingerprint: &str) -> String {
+    // Relative, so that the digest stays the same where the data set is moved.
     let relative = path.strip_prefix(root).unwrap_or(path);
     // Joined by `/` on every operating system, so that the digest is the same everywhere.
     let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();

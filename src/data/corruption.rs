@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::batch::random_stream;
 use super::{Sample, SampleSpec};
 
-/// Corruption that is applied to every frame of a sample.
+/// Corruption of every frame of a sample.
 ///
 /// ```text
 ///                                            severity 1     2     3     4     5
@@ -91,11 +91,13 @@ impl Corruption {
                 }
             }
             Self::Occlusion => {
+                // At least one pixel, so that the corruption exists in the smallest frames too.
                 let side = (strength * shorter).round().max(1.0) as usize;
                 let [top, left] =
                     [height, width].map(|extent| random.random_range(0..=extent - side));
                 for plane in pixels.chunks_exact_mut(height * width) {
                     for row in plane.chunks_exact_mut(width).skip(top).take(side) {
+                        // Grey is the middle of the range, hence 0 for the model.
                         row[left..left + side].fill(0.5);
                     }
                 }
@@ -115,7 +117,7 @@ pub fn add_noise(pixels: &mut [f32], deviation: f64, random: &mut impl rand::Rng
 
 /// Blurs a plane with a Gaussian of this standard deviation in pixels; the border repeats.
 fn blur(plane: &mut [f32], width: usize, deviation: f64) {
-    // Beyond three standard deviations the weights are below 0.3 % of their sum.
+    // The weights beyond three standard deviations make up less than 0.3 % of the sum of all.
     let radius = (3.0 * deviation).ceil() as isize;
     let weights: Vec<f64> = (-radius..=radius)
         .map(|k| (-0.5 * (k as f64 / deviation).powi(2)).exp())
@@ -126,6 +128,7 @@ fn blur(plane: &mut [f32], width: usize, deviation: f64) {
     // and the number of the line to an index of the plane.
     let mut pass = |extent: usize, pixel: &dyn Fn(usize, usize) -> usize, n_lines: usize| {
         for number in 0..n_lines {
+            // A copy of the line, because its pixels are overwritten while neighbours still need them.
             let line: Vec<f64> = (0..extent)
                 .map(|k| f64::from(plane[pixel(k, number)]))
                 .collect();

@@ -8,7 +8,7 @@ use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
 use super::{ClipFolder, MovingDigits, Sample, SampleSpec, Splits, read_clip, read_image};
 
-/// Data set as specified by a configuration; relative paths start at the working directory.
+/// Data set as specified by a configuration; relative paths start at the working directory of the process.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataSpec {
     /// Embedded handwritten digits of 8 by 8 pixels, see [`digits`].
@@ -83,8 +83,8 @@ impl DataSpec {
 ///
 /// # Cost
 ///
-/// MNIST and CIFAR are read completely and held in memory, one byte for each pixel. Folders are only
-/// listed.
+/// MNIST and CIFAR are read completely and held in memory, one byte for each value. Folders are only
+/// listed, unless [`ClipFolder::skip_unreadable`] asks for every clip to be decoded.
 pub fn open_data(spec: &DataSpec) -> Result<Splits, String> {
     match spec {
         DataSpec::Digits => Ok(digits()),
@@ -124,7 +124,7 @@ impl DataSpec {
     pub fn read_sample(&self, path: &Path) -> Result<Sample, String> {
         let pixels = match self {
             Self::MovingDigits(_) => Err(format!(
-                "{}: the model was trained on generated clips, expected a split of them and not a file",
+                "{}: the model was trained on generated clips, which are not files; expected a split of them",
                 path.display()
             )),
             Self::ClipFolder(folder) => read_clip(path, &folder.sampling),

@@ -44,6 +44,7 @@ pub fn digits() -> Splits {
         .expect("embedded gzip");
     let mut items: Vec<Sample> = text.lines().map(parse).collect();
     items.shuffle(&mut random_stream(SPLIT_SEED, &[]));
+    // The sort is stable, so that the order within a class stays random.
     items.sort_by_key(|item| item.label);
     // Of five consecutive images of the shuffled and sorted list, the first is for validation and the
     // second for testing: each split gets its share of every class.
@@ -61,6 +62,7 @@ pub fn digits() -> Splits {
         train: split(|fifth| fifth > 1),
         validation: split(|fifth| fifth == 0),
         test: split(|fifth| fifth == 1),
+        // Of the compressed bytes: the file is part of the program and cannot differ in its compression.
         sha256: hexadecimal(&Sha256::digest(SOURCE)),
         unreadable: Vec::new(),
     }

@@ -43,6 +43,7 @@ fn fetch_split(
                 item.label
             ));
         }
+        // Burn returns whole numbers from 0 to 255 as `f32`, so the conversion is exact.
         pixels.extend(item.image.as_flattened().iter().map(|&pixel| pixel as u8));
         labels.push(item.label);
     }
@@ -50,6 +51,7 @@ fn fetch_split(
     // and the same bytes.
     let n_images = (labels.len() as u32).to_be_bytes();
     let side = (MNIST_SPEC.width as u32).to_be_bytes();
+    // Images before labels, as `mnist` reads the files: both sources then give the same digest.
     for header_and_body in [
         [&[0, 0, 8, 3], &n_images, &side, &side, &pixels[..]].concat(),
         [&[0, 0, 8, 1], &n_images[..], &labels].concat(),

@@ -108,6 +108,7 @@ impl<const D: usize> IdxFile<D> {
                 with_path(format!("cannot be decompressed: {e}; download it again"))
             })?;
         }
+        // After decompression, so that a file and its compressed copy have the same digest.
         source.update(&bytes);
         if bytes.len() < Self::HEADER {
             return Err(with_path(format!(
@@ -126,6 +127,7 @@ impl<const D: usize> IdxFile<D> {
         let size = |axis: usize| {
             let word = &bytes[4 + 4 * axis..8 + 4 * axis];
             word.iter()
+                // Lengths are big-endian.
                 .fold(0, |size, &byte| size << 8 | usize::from(byte))
         };
         let sizes: [usize; D] = std::array::from_fn(size);
@@ -146,6 +148,7 @@ impl<const D: usize> IdxFile<D> {
 /// without `.gz`.
 fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf, String> {
     let spellings = ["-", "."].map(|joint| format!("{stem}{joint}idx{n_axes}-ubyte"));
+    // Uncompressed files come first: where both exist, they are faster to read.
     let paths = ["", ".gz"].map(|ending| {
         spellings
             .each_ref()

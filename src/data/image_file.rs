@@ -90,6 +90,7 @@ pub fn read_image_scaled(
     let source = planes(scaled.as_bytes(), spec.n_channels);
     let mut pixels = vec![0.0; spec.frame_len()];
     // First row and column of the crop within the scaled image; negative if the crop is larger.
+    // Rounded down for both signs, as in the image processors of transformers.
     let start = |from: usize, to: usize| (from as isize - to as isize).div_euclid(2);
     let [top, left] = [start(size[0], spec.height), start(size[1], spec.width)];
     for (index, pixel) in pixels.iter_mut().enumerate() {
@@ -123,6 +124,7 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
         )
     };
     let reader = ImageReader::open(path)
+        // The content decides on the format, because extensions can be wrong.
         .and_then(ImageReader::with_guessed_format)
         .map_err(|e| describe(e.into()))?;
     Ok(over_white(reader.decode().map_err(describe)?))
@@ -133,6 +135,7 @@ fn over_white(image: DynamicImage) -> DynamicImage {
     if !image.color().has_alpha() {
         return image;
     }
+    // Grey images with transparency become colour images of equal channels here.
     let image = image.into_rgba8();
     let opaque = RgbImage::from_fn(image.width(), image.height(), |x, y| {
         let [red, green, blue, alpha] = image.get_pixel(x, y).0;

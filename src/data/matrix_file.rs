@@ -43,6 +43,7 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
     if bytes.is_empty() {
         return Err("the file is empty, expected one written by numpy.save".to_owned());
     }
+    // An `.npz` archive is a zip file, and those begin with these letters.
     if bytes.starts_with(b"PK") {
         return Err("this is an .npz archive, expected an .npy file of one array".to_owned());
     }
@@ -103,6 +104,7 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
 ///
 /// The parser would allocate memory of that size.
 fn check_header_length(bytes: &[u8]) -> Result<(), String> {
+    // Byte 6 is the version of the format; it decides whether the length takes 2 or 4 bytes.
     let claimed = match *bytes {
         [_, _, _, _, _, _, 1, _, low, high, ..] => u64::from(u16::from_le_bytes([low, high])),
         [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => u64::from(u32::from_le_bytes([a, b, c, d])),
@@ -183,6 +185,7 @@ fn is_big_endian(dtype: &DType) -> bool {
 
 /// Decodes values of `WIDTH` bytes each.
 fn decode<T, const WIDTH: usize>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> Vec<T> {
+    // The remainder is empty: the number of bytes was compared with the shape.
     let (chunks, _) = bytes.as_chunks::<WIDTH>();
     chunks.iter().map(|&chunk| number(chunk)).collect()
 }
@@ -199,6 +202,7 @@ fn to_row_major<T: Copy>(
     let mut out = Vec::with_capacity(values.len());
     for matrix in 0..matrices {
         for row in 0..rows {
+            // Fortran order of all three axes: the index of the matrix varies fastest.
             let indices = (0..columns).map(|column| matrix + matrices * (row + rows * column));
             out.extend(indices.map(|index| values[index]));
         }

@@ -39,6 +39,7 @@ pub fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<Mix
     let (first, second) = items.split_at_mut(labels.len() / 2);
     for (item, partner) in first.iter_mut().zip(second.iter_mut().rev()) {
         for (a, b) in item.pixels.iter_mut().zip(&mut partner.pixels) {
+            // Both samples are mixed at once, because each needs the original pixels of the other.
             let share = lambda as f32;
             (*a, *b) = (
                 share * *a + (1.0 - share) * *b,

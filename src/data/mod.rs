@@ -56,7 +56,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Creates a sample without ground truth beside its label.
+    /// Creates a sample whose only ground truth is its label.
     pub fn new(pixels: Vec<f32>, label: usize) -> Self {
         Self {
             pixels,
@@ -119,12 +119,13 @@ pub struct Splits {
     pub train: Samples,
     /// Validation split, which selects checkpoints and hyperparameters.
     pub validation: Samples,
-    /// Test split, which is only reported.
+    /// Test split, on which final metrics are measured and nothing is selected.
     pub test: Samples,
     /// Digest of the data set: SHA-256 in hexadecimal.
     ///
-    /// It is taken over the decompressed bytes of the files, one after the other; for folders, which are
-    /// not read completely, over the path and size of every file.
+    /// It is taken over the decompressed bytes of the files, one after the other; for the embedded digits,
+    /// over the compressed file; for folders, which are not read completely, over the path and size of
+    /// every file.
     pub sha256: String,
     /// One message for each sample that was left out because it cannot be read.
     pub unreadable: Vec<String>,

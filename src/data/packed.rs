@@ -29,6 +29,7 @@ pub(super) fn packed_splits(
 ) -> Result<Splits, String> {
     let [training, validation] = set_aside(&train.labels, validation_fraction, "images")?;
     let all_test = (0..test.labels.len()).collect();
+    // Training and validation split share the bytes of the same files.
     let [train, test] = [train, test].map(Arc::new);
     let subset = |images: &Arc<PackedImages>, indices| -> Samples {
         Arc::new(Subset {

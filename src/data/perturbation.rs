@@ -75,6 +75,7 @@ impl Perturbation {
                     .map(|(offset, sample)| {
                         let index = first_index + offset;
                         let pixels = corruption.apply(sample, spec, severity, seed, index);
+                        // Without ground truth: only the pixels become model input.
                         Sample::new(pixels, sample.label)
                     })
                     .collect();

@@ -5,8 +5,7 @@ use crate::coherence::{Frames, GroundTruth, Motion};
 
 /// Frames that a model predicted for a clip, with the true frames, from the third frame on.
 ///
-/// Two frames are needed before a motion can be predicted, so that the prediction of the second frame is
-/// left out.
+/// A motion can be predicted only after two frames, so the prediction of the second frame is left out.
 #[derive(Debug, Clone, Copy)]
 pub struct PredictedFrames<'a> {
     /// Predicted frames.
@@ -33,6 +32,7 @@ impl<'a> PredictedFrames<'a> {
     pub fn new(sample: &'a Sample, spec: SampleSpec, predicted: &'a [f32]) -> Self {
         let shape = [spec.n_channels, spec.height, spec.width];
         let true_frames = Frames::new(&sample.pixels, shape).starting_at(Self::N_CONTEXT);
+        // Predictions begin with the second frame, so one fewer of them is skipped.
         let predicted = Frames::new(predicted, shape).starting_at(Self::N_CONTEXT - 1);
         assert_eq!(
             predicted.len(),

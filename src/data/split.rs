@@ -1,4 +1,4 @@
-//! Validation splits taken from the training split, and hexadecimal digests.
+//! Division of training samples into training and validation split, and digests in hexadecimal.
 
 use rand::seq::SliceRandom;
 
@@ -37,6 +37,7 @@ pub(super) fn set_aside(
             labels.len()
         ));
     }
+    // In the order of the data set again; the order of training is drawn anew for each epoch.
     train.sort_unstable();
     validation.sort_unstable();
     Ok([train, validation])

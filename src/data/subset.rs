@@ -21,7 +21,7 @@ struct Subset {
 
 impl Dataset<Sample> for Subset {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
-        // An index beyond the subset becomes one beyond the whole split, which handles the error.
+        // An index beyond the subset becomes one beyond the whole split, which treats it as any other such index.
         let index = self.indices.get(index).copied().unwrap_or(usize::MAX);
         self.all.get(index)
     }
@@ -37,7 +37,11 @@ impl Dataset<Sample> for Subset {
 ///
 /// # Errors
 ///
-/// If a sample cannot be read, because its label is part of it.
+/// If a sample cannot be read.
+///
+/// # Cost
+///
+/// Every sample of the split is read, because its label is part of it.
 pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<Samples, String> {
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.shuffle(&mut random_stream(seed, &[SUBSET_STREAM]));
@@ -53,6 +57,7 @@ pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<
             indices.push(index);
         }
     }
+    // Back to the order of the split: which samples are chosen matters, not when they were drawn.
     indices.sort_unstable();
     Ok(Arc::new(Subset {
         all: Arc::clone(all),

@@ -53,6 +53,7 @@ pub fn soft_targets(
     let off = label_smoothing / n_classes as f64;
     let mut rows = vec![off; labels.len() * n_classes];
     for (row, label) in rows.chunks_exact_mut(n_classes).zip(labels) {
+        // Added rather than assigned, because the two labels may be the same class.
         row[label.label] += (1.0 - label_smoothing) * label.lambda;
         row[label.partner] += (1.0 - label_smoothing) * (1.0 - label.lambda);
     }

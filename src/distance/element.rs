@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 /// Jensen-Shannon kernel of one floating-point type.
 ///
-/// A sealed trait: its module is private, so that no other type can implement [`DistanceElement`].
+/// The trait is sealed: its module is private, so that no other type can implement [`DistanceElement`].
 pub trait Kernel: Sized {
     /// Up to [`LANES`](Self::LANES) consecutive outcomes of a row, prepared for the kernel.
     type Lanes: Copy + Debug + Default + Send + Sync;

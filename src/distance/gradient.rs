@@ -14,8 +14,8 @@ impl RowDistance {
     ///
     /// # Gradient
     ///
-    /// Both rows receive the derivatives by their entries, not projected onto rows of constant sum. For
-    /// exponent 1, with `d` the distance of the rows `p` and `q` (or the vectors `u` and `v`):
+    /// Both rows receive the derivatives with respect to their entries, not projected onto rows of constant sum.
+    /// For exponent 1, with `d` the distance between the rows `p` and `q` (or the vectors `u` and `v`):
     ///
     /// ```text
     /// Jensen-Shannon:  dd / dp_k = ln(2 p_k / (p_k + q_k)) / (4 d)
@@ -133,7 +133,7 @@ impl RowDistance {
         }
     }
 
-    /// Derivative `e d^(e - 1)` of the power `d^e` by a distance `d` above zero, `e` the exponent.
+    /// Derivative `e d^(e - 1)` of the power `d^e` with respect to a distance `d` above zero; `e` is the exponent.
     fn power_derivative(self, distance: f64) -> f64 {
         if self.exponent == 1.0 {
             1.0

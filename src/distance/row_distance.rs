@@ -36,13 +36,13 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowMetric {
-    /// Jensen-Shannon distance of two distributions: the square root of the Jensen-Shannon divergence
+    /// Jensen-Shannon distance between two distributions: the square root of the Jensen-Shannon divergence
     /// with natural logarithms, from 0 to `sqrt(ln 2) = 0.8326`.
     ///
     /// Rows need not sum to one; nothing is renormalised. Masses must not be negative, nor above an
     /// eighth of the largest number of their type.
     JensenShannon,
-    /// Hellinger distance of two distributions, `|sqrt p - sqrt q| / sqrt 2`, from 0 to 1.
+    /// Hellinger distance between two distributions, `|sqrt p - sqrt q| / sqrt 2`, from 0 to 1.
     ///
     /// It lies between 0.83 and 1 times the Jensen-Shannon distance divided by `sqrt(ln 2)`.
     Hellinger,
@@ -51,9 +51,9 @@ pub enum RowMetric {
     /// A vector of zeros is at distance 1 from every other vector and at distance 0 from another vector
     /// of zeros, with gradient zero.
     Cosine,
-    /// Euclidean distance of two vectors.
+    /// Euclidean distance between two vectors.
     Euclidean,
-    /// Attention distance `1 - max(a_ij, a_ji)` of two tokens, at least 0.
+    /// Attention distance `1 - max(a_ij, a_ji)` between two tokens, at least 0.
     ///
     /// Tokens that attend to each other are near. It is read from two entries of a square attention map
     /// rather than from its rows.
@@ -345,7 +345,7 @@ impl RowMetric {
 }
 
 impl RowDistance {
-    /// The Jensen-Shannon distance, with exponent 1.
+    /// Jensen-Shannon distance, with exponent 1.
     pub const JENSEN_SHANNON: Self = Self {
         metric: RowMetric::JensenShannon,
         exponent: 1.0,

@@ -5,9 +5,8 @@
 //! suits the processor. The compiler vectorises the generic kernels by itself; only one of them is written
 //! out in intrinsics, in the module `avx512` below.
 //!
-//! This is the only module of the crate with unsafe code. It is unsafe for two reasons: a function with
-//! `#[target_feature]` may only be called on a processor that has the feature, and loads and stores of
-//! vectors take raw pointers.
+//! The code is unsafe for two reasons: a function with `#[target_feature]` may only be called on a processor
+//! that has the feature, and loads and stores of vectors take raw pointers.
 
 #![allow(
     unsafe_code,

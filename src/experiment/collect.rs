@@ -88,6 +88,7 @@ fn values(
         .cells
         .iter()
         .zip(summaries)
+        // Cells of a variant are in the order of the seeds, so two variants can be compared position by position.
         .filter(|(cell, _)| cell.variant == variant)
         .map(|(_, summary)| summary.as_ref()?.metrics.get(metric).copied())
         .map(|value| value.filter(|value| value.is_finite()))
@@ -165,6 +166,7 @@ fn compare(
 fn adjust_p_values(study: &Study, results: &mut [Vec<MetricResult>]) -> crate::Result<()> {
     let mut family: Vec<&mut MetricResult> = results
         .iter_mut()
+        // The primary metrics come first.
         .take(study.primary.len())
         .flatten()
         .filter(|result| result.difference.is_some())
@@ -185,6 +187,7 @@ fn csv(study: &Study, collected: &StudyResults) -> String {
     for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
         let variant = &study.variants[cell.variant].name;
         for (metric, value) in summary.iter().flat_map(|summary| &summary.metrics) {
+            // Names of metrics start with the split, as in `test_accuracy`.
             let (split, metric) = metric.split_once('_').unwrap_or(("", metric));
             text.push_str(&format!(
                 "{},{},{},{split},{metric},{value}\n",

@@ -104,6 +104,7 @@ impl Slurm {
         let directory = out.join("slurm");
         std::fs::create_dir_all(&directory).map_err(|error| cannot_write(&directory, &error))?;
         self.write_scripts(file, study, out, &cells)?;
+        // At least one task, because Slurm has no empty arrays.
         let n_tasks = cells.len().clamp(1, max_array_size()?);
         let options = [
             "--test-only".to_owned(),

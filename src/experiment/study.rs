@@ -178,6 +178,7 @@ impl Study {
         let mut config = Config::read(base, &set)
             .map_err(|error| format!("arm {}: {error}", self.variants[variant].name))?;
         let mut id = sha256_hex(config.identity().as_bytes());
+        // 48 bits make a clash within a study very unlikely; `check_cells` would refuse it.
         id.truncate(12);
         let name = format!("{}-{id}", run_name(&self.name));
         config.raw.run.name.clone_from(&name);
@@ -196,6 +197,7 @@ impl Study {
     ///
     /// One sentence if there is no such cell.
     pub fn find_cell(&self, name: &str) -> Result<&Cell, String> {
+        // An id may consist of decimal digits only, so it is tried before the number.
         let by_id = self.cells.iter().find(|cell| cell.id == name);
         let by_number = || self.cells.get(name.parse::<usize>().ok()?);
         by_id.or_else(by_number).ok_or_else(|| {
@@ -206,6 +208,7 @@ impl Study {
 
     /// Gives every other variant its baseline: the baseline arm at the same levels of the factors that it has.
     fn find_baselines(&mut self, baseline: &str) -> Result<(), String> {
+        // A copy, since baselines are looked up while the variants are changed.
         let variants = self.variants.clone();
         for variant in self
             .variants
@@ -407,6 +410,7 @@ impl Combination {
         let texts: Vec<String> = factor.levels[level].iter().map(Value::to_string).collect();
         let name = match &factor.names {
             Some(names) => names[level].clone(),
+            // Quotes are TOML syntax and not part of a name.
             None => texts.join(" ").replace('"', ""),
         };
         combination.levels.insert(factor.name.clone(), name);
@@ -428,6 +432,7 @@ pub(super) fn run_name(name: &str) -> String {
         }
     };
     let name: String = name.chars().map(replace_others).collect();
+    // The name of a run must start with a letter or a digit.
     let trimmed = name.trim_start_matches(['-', '.', '_']);
     match trimmed {
         "" => "study".to_owned(),

@@ -20,7 +20,7 @@ pub fn write_tensorboard(
 ) -> Result<(), String> {
     let directory = out.join("tensorboard");
     let partial = out.join("tensorboard.partial");
-    // Written beside the old table and renamed at the end: TensorBoard never reads half a table.
+    // Written under another name and renamed at the end, so that TensorBoard never reads half a table.
     let write = || -> io::Result<()> {
         for old in [&partial, &directory] {
             match std::fs::remove_dir_all(old) {

@@ -34,7 +34,7 @@ impl TensorBoardMetricLogger {
 
     /// Creates a logger for a training that resumes after `n_steps` steps.
     ///
-    /// TensorBoard discards values of later steps that earlier files hold.
+    /// TensorBoard then ignores the values in earlier files that belong to later steps.
     pub fn starting_at(directory: impl AsRef<Path>, n_steps: usize) -> Self {
         Self {
             directory: directory.as_ref().to_owned(),
@@ -48,6 +48,7 @@ impl TensorBoardMetricLogger {
     /// Writes one value, and creates the file of its split if there is none yet.
     fn write(&mut self, split: &Split, tag: &str, value: f64) -> io::Result<()> {
         let name = split.to_string();
+        // Not through `entry`, whose closure cannot return the error of creating a file.
         if !self.writers.contains_key(&name) {
             let mut writer = EventWriter::create(&self.directory.join(&name))?;
             writer.session_start(self.n_steps)?;

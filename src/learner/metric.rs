@@ -83,6 +83,7 @@ impl Metric for TopologyMetric {
         self.last = match &self.penalty {
             None => input.terms.iter().map(|t| t.weight * t.value).sum(),
             Some(name) => {
+                // Found by name: penalties that are off have no term, so positions differ from step to step.
                 let term = input.terms.iter().find(|term| term.name == *name);
                 term.map_or(0.0, |term| term.value)
             }

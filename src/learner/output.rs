@@ -30,6 +30,7 @@ impl<T: ItemLazy> ItemLazy for RegularizedOutput<T> {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(Self {
             task: self.task.sync()?,
+            // Terms are on the host already, so there is nothing to wait for.
             terms: self.terms,
         })
     }
@@ -46,6 +47,7 @@ impl<T> Adaptor<TopologyInput> for RegularizedOutput<T> {
 /// Forwards the inputs of metrics to the output of the task.
 macro_rules! adapt_by_task {
     ($($input:ty),*) => {$(
+        // Written out for each input: a blanket implementation would overlap with that for `TopologyInput`.
         impl<T: Adaptor<$input>> Adaptor<$input> for RegularizedOutput<T> {
             fn adapt(&self) -> $input {
                 self.task.adapt()

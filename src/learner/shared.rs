@@ -32,6 +32,7 @@ impl SharedRegularizer {
 
     /// Sets the number of steps done so far, for example after loading a checkpoint.
     pub fn set_step(&self, step: usize) {
+        // Relaxed everywhere: the step guards no other memory.
         self.step.store(step, Ordering::Relaxed);
     }
 
@@ -49,6 +50,8 @@ impl SharedRegularizer {
     }
 
     /// Measures the weights of gradient shares that are due; see [`TopologyRegularizer::calibrate`].
+    ///
+    /// The regulariser is locked meanwhile, so the closure must not call its methods, nor those of a clone.
     ///
     /// # Errors
     ///
@@ -73,6 +76,7 @@ impl SharedRegularizer {
     pub fn forward(&self, activations: &Activations) -> Result<TopologyLoss> {
         let clock = self.clock();
         let loss = self.lock(|regularizer| regularizer.forward(activations, clock))?;
+        // Only training runs on an autodiff device. A failed evaluation has returned above and does not count.
         if loss.loss.device().is_autodiff() {
             self.step.fetch_add(1, Ordering::Relaxed);
         }

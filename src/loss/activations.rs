@@ -102,6 +102,7 @@ impl Activations {
             Source::Hidden => self.hidden.first().map(|layer| layer.dims()[0]),
             _ => self.attention.first().map(|layer| layer.dims()[0]),
         };
+        // Missing layers count as an empty batch here; `n_layers` reports them.
         let batch_size = batch_size.unwrap_or_default();
         if self.n_views == 0 || !batch_size.is_multiple_of(self.n_views) {
             return Err(Error::invalid_parameter(format!(
@@ -114,11 +115,13 @@ impl Activations {
 
     /// Returns the number of patches of an image or frame; `None` if no layers were passed.
     pub(super) fn n_patches(&self) -> Option<usize> {
+        // Attention and hidden states have the same tokens, so either will do.
         let n_tokens = match (self.attention.first(), self.hidden.first()) {
             (Some(layer), _) => layer.dims()[2],
             (None, Some(layer)) => layer.dims()[1],
             (None, None) => return None,
         };
+        // Too many prefix tokens are reported where rows are selected; here they must not underflow.
         Some(n_tokens.saturating_sub(self.n_prefix_tokens))
     }
 
@@ -130,7 +133,7 @@ impl Activations {
         };
         if n_layers == 0 {
             return Err(Error::invalid_parameter(format!(
-                "a penalty uses {name}, but none was passed, expected one tensor per layer"
+                "a penalty uses {name}, but the list is empty, expected one tensor per layer"
             )));
         }
         Ok(n_layers)

@@ -64,7 +64,7 @@ pub struct AttentionTopology {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopologyDistance {
-    /// Distance of the diagrams as they are, in the unit of the row distance.
+    /// Distance between the diagrams as they are, in the unit of the row distance.
     pub raw: f64,
     /// Distance after dividing each diagram by its own scale; `None` if a scale is below [`SCALE_FLOOR`].
     pub normalized: Option<f64>,
@@ -93,12 +93,14 @@ impl AttentionTopology {
             tokens: Tokens::Patches,
             n_prefix_tokens,
         };
+        // Without the graph, so that monitoring records no operations during training.
         let rows = rows.select(weights.without_autodiff())?;
         let [_, n_points, n_outcomes] = rows.dims();
         let values: Vec<f32> = rows
             .try_into_vec_as()
             .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
         values
+            // `select` has refused attention without patches, so the chunk size is not 0.
             .par_chunks(n_points * n_outcomes)
             .map_init(PairwiseDistances::default, |pairwise, rows| {
                 let mut distances = vec![0.0; n_points * n_points];
@@ -138,6 +140,7 @@ impl AttentionTopology {
             Ok(wasserstein(&a, &b, 2.0, GroundNorm::Infinity)?.distance)
         };
         let scales = [self, other].map(|side| spanning_tree_scale(&side.diagrams, side.n_points));
+        // Near collapse, dividing by the scale would turn rounding errors into a large distance.
         let is_gated = scales.iter().any(|&scale| scale < SCALE_FLOOR);
         Ok(TopologyDistance {
             raw: between([1.0; 2])?,
@@ -162,6 +165,7 @@ impl AttentionTopology {
 fn tied_fraction(distances: &[f32], n_points: usize) -> f64 {
     let above_diagonal = |i: usize| &distances[i * n_points + i + 1..(i + 1) * n_points];
     let mut sorted: Vec<f32> = (0..n_points).flat_map(above_diagonal).copied().collect();
+    // Equal numbers are neighbours after sorting. No tolerance: only exact ties are broken by the order of points.
     sorted.sort_unstable_by(f32::total_cmp);
     let n_tied: usize = sorted
         .chunk_by(|a, b| a == b)

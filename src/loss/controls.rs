@@ -94,6 +94,7 @@ impl PartnerChoice {
             Self::Same => Some(0),
             Self::Shuffled { .. } if n < 2 => None,
             Self::Shuffled { seed } => {
+                // Seeded by the step, not drawn from one long stream, so that a resumed run gets the same offsets.
                 let mut draws = Draws::new(&[seed, step as u64]);
                 Some(1 + draws.below(n - 1))
             }

@@ -19,7 +19,7 @@ pub(super) struct LayerDiagrams {
     pub(super) diagrams: DiagramBatch,
     /// Within-frame attention of each item, 0 to 1; `None` where all attention is within the frame.
     pub(super) within_frame_attention: Option<Vec<f64>>,
-    /// Derivatives of the loss in the distances, one list per item.
+    /// Derivatives of the loss with respect to the distances, one list per item.
     pub(super) gradient: Vec<EdgeGradient>,
 }
 
@@ -90,6 +90,7 @@ pub(super) fn item_pairs(
                     }));
                 }
             }
+            // The first view comes first in the batch, so these items need no offset.
             Some(frames) => {
                 item_pairs.extend(
                     frames
@@ -166,6 +167,7 @@ impl FramePairs {
     ///
     /// Where each head is an item, heads vary faster than frames.
     fn items(&self, n_items: usize) -> impl Iterator<Item = ([usize; 2], Option<MatchedPoints>)> {
+        // An empty batch has no frames: 0 / 1 instead of 0 / 0.
         let n_heads = n_items / (self.n_clips * self.n_frames).max(1);
         // A single clip has no shuffled partner, so nothing is compared.
         let n_pairs = match self.shift {
@@ -207,9 +209,9 @@ fn required_motion(activations: &Activations, n_clips: usize) -> Result<&PatchMo
     Ok(motion)
 }
 
-/// Returns the within-frame attention of each item of a layer; `None` if all of it is within the frame.
+/// Returns the within-frame attention of each item of a layer.
 ///
-/// It does not apply to hidden states either.
+/// `None` if all attention is within the frame, and for hidden states, to which it does not apply.
 pub(super) fn within_frame_attention(
     selection: RowSelection,
     activations: &Activations,
@@ -222,6 +224,7 @@ pub(super) fn within_frame_attention(
         return Ok(None);
     }
     let [_, n_heads] = fractions.dims();
+    // Read without the graph: gating is a decision, and no gradient flows through it.
     let by_head: Vec<f64> = fractions
         .clone()
         .without_autodiff()

@@ -47,6 +47,7 @@ impl PatchMotion {
         patch_size: usize,
     ) -> Result<Self> {
         let size = height * width;
+        // A side of 0 is a multiple of every patch size, but would leave nothing to divide by below.
         let fits = |side: usize| patch_size > 0 && side > 0 && side.is_multiple_of(patch_size);
         if !frame.into_iter().all(fits) {
             return Err(Error::invalid_parameter(format!(
@@ -119,6 +120,7 @@ impl PatchMotion {
             // Follows the patch from frame to frame, until it is lost.
             let end = (first..second).try_fold(patch, |patch, frame| next(frame, patch));
             if let Some(end) = end
+                // A patch that occurred twice would be two points at distance 0.
                 && !std::mem::replace(&mut is_taken[end as usize], true)
             {
                 pairs.push([patch, end]);
@@ -138,7 +140,7 @@ impl PatchMotion {
     }
 }
 
-/// Returns the median; of an even number of values the lower one of the middle two.
+/// Returns the median; of an even number of values, the lower of the two middle ones.
 fn median(mut values: Vec<f32>) -> f32 {
     // The lower middle value is one of the displacements; a mean of two could be none of them.
     let middle = (values.len() - 1) / 2;

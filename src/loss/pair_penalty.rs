@@ -1,4 +1,4 @@
-//! Penalty of one pair of items: its value, and its gradient in the distances of both items.
+//! Penalty of one pair of items: its value, and its gradient with respect to the distances of both items.
 
 use super::controls::{Draws, EdgeChoice, matrix_difference, random_bars};
 use super::penalty::{Comparison, Direction, TopologyPenalty};
@@ -12,7 +12,7 @@ use crate::topology::{
 /// Value of a penalty for one pair of items, and its derivatives.
 pub(super) struct PairPenalty {
     pub(super) value: f64,
-    /// Derivatives in the distances of the first and of the second item.
+    /// Derivatives with respect to the distances of the first and of the second item.
     pub(super) gradients: [EdgeGradient; 2],
 }
 
@@ -122,6 +122,7 @@ fn compare_matrices(
     divergence: impl Fn(&DistanceMatrix<'_, f64>, &DistanceMatrix<'_, f64>) -> Result<Divergence>,
 ) -> Result<ScaledPenalty> {
     let distances = items.map(ScaledItem::distances);
+    // All entries were divided by the same number, so the matrices are still symmetric and need no check.
     let matrices =
         [0, 1].map(|side| DistanceMatrix::from_symmetric(&distances[side], items[side].n_points()));
     let Divergence {
@@ -144,17 +145,17 @@ fn compare_matrices(
     })
 }
 
-/// Value of a penalty for one pair, and its derivatives in the scaled distances.
+/// Value of a penalty for one pair, and its derivatives with respect to the scaled distances.
 struct ScaledPenalty {
     value: f64,
     gradients: [ScaledGradient; 2],
 }
 
-/// Derivatives in the scaled distances of one item.
+/// Derivatives with respect to the scaled distances of one item.
 #[derive(Default)]
 struct ScaledGradient {
     edges: EdgeGradient,
-    /// Sum of derivative times scaled distance: the derivative in the logarithm of a common factor.
+    /// Sum of derivative times scaled distance: the derivative with respect to the logarithm of a common factor.
     along_scale: f64,
 }
 
@@ -175,11 +176,13 @@ impl<'a> ScaledItem<'a> {
         matched: Option<Vec<u32>>,
         seed_words: [u64; 3],
     ) -> Option<Self> {
+        // Comparisons of whole matrices name dimension 0 here and do not use its bars.
         let diagram = &item.batch.diagrams(item.index)[penalty.max_homology_dim()];
         let bars = match penalty.edges {
             EdgeChoice::Critical => diagram.finite().copied().collect(),
             EdgeChoice::Random { seed } => {
                 let [step, index, side] = seed_words;
+                // Seeded anew for each item, so that neither the order of threads nor a resumed run changes the edges.
                 let mut draws = Draws::new(&[seed, step, index, side]);
                 random_bars(diagram, item.batch, item.index, &mut draws)
             }
@@ -270,7 +273,7 @@ impl<'a> ScaledItem<'a> {
         gradient
     }
 
-    /// Converts derivatives in the scaled births and deaths to derivatives in the scaled distances.
+    /// Converts derivatives with respect to scaled births and deaths to those with respect to scaled distances.
     fn gradient_from_bars(&self, bar_gradients: &[[f64; 2]]) -> ScaledGradient {
         let mut gradient = ScaledGradient::default();
         for ((bar, point), derivatives) in self.bars.iter().zip(self.points()).zip(bar_gradients) {
@@ -284,7 +287,7 @@ impl<'a> ScaledItem<'a> {
         gradient
     }
 
-    /// Converts derivatives in the scaled distances to derivatives in the distances.
+    /// Converts derivatives with respect to the scaled distances to those with respect to the distances.
     fn pull_back(&self, gradient: ScaledGradient) -> EdgeGradient {
         let ScaledGradient {
             mut edges,

@@ -63,6 +63,7 @@ pub enum Pairs {
 impl Pairs {
     /// Returns the pairs of indices for a sequence of `n` elements; empty if it is too short.
     pub fn index_pairs(self, n: usize) -> Vec<[usize; 2]> {
+        // A gap of 0 would pair each element with itself; `validate` refuses it.
         let with_gap = |gap: usize| (gap..n).map(|later| [later - gap, later]).collect();
         match self {
             Self::Consecutive => with_gap(1),

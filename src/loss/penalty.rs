@@ -218,7 +218,7 @@ pub enum Comparison {
 pub struct TopologyPenalty {
     /// Name in logs and messages; `None` for a default, see [`TopologyPenalty::effective_name`].
     ///
-    /// It has ASCII letters, digits and `_`, and no digit first.
+    /// It consists of ASCII letters, digits and `_`, and does not start with a digit.
     pub name: Option<String>,
     /// Homology dimension of the diagrams: 0 for connected components, 1 for cycles, 2 for voids.
     ///
@@ -306,7 +306,7 @@ impl TopologyPenalty {
         };
         if let Some(layer) = layers.iter().find(|&&layer| layer >= n_layers) {
             return Err(Error::invalid_parameter(format!(
-                "layers names layer {layer}, but {n_layers} layers were passed (counted from 0)"
+                "layers has the entry {layer}, expected numbers below {n_layers}, the number of layers passed"
             )));
         }
         if self.is_unary() || self.between != Between::Layers {
@@ -414,6 +414,7 @@ impl TopologyPenalty {
         }
         self.row_selection().validate()?;
         self.pairs.validate()?;
+        // Cosines of rows are taken token by token too, but row penalties do not support an alignment.
         let is_token_wise = matches!(
             self.comparison,
             Comparison::Signature
@@ -435,7 +436,7 @@ impl TopologyPenalty {
                 let is_sorted = matches!(distance, DiagramDistance::SortedWasserstein { .. });
                 if is_sorted && self.homology_dim != 0 {
                     return Err(Error::invalid_parameter(format!(
-                        "SortedWasserstein needs equal births, so expected homology_dim 0, found {}",
+                        "SortedWasserstein needs equal births: homology_dim is {}, expected 0",
                         self.homology_dim
                     )));
                 }
@@ -455,10 +456,12 @@ impl TopologyPenalty {
                     ));
                 }
             }
+            // Diagrams of every dimension have critical edges.
             Comparison::Signature => {}
             Comparison::RtdLite => self.require_dim("RTD-Lite", 0)?,
             Comparison::Rtd => self.require_dim("RTD", 1)?,
             Comparison::DistanceMatrix { order } => {
+                // Below 1 the slope would be infinite where two distances agree. The negation refuses NaN too.
                 if !(order >= 1.0 && order.is_finite()) {
                     return Err(Error::invalid_parameter(format!(
                         "order of the difference of distance matrices is {order}, expected a finite number \
@@ -477,6 +480,7 @@ impl TopologyPenalty {
     /// Checks the parameters of [`Comparison::EntropyBand`].
     fn check_band(&self, low: f64, high: f64) -> Result<()> {
         let refuse = |message: String| Err(Error::invalid_parameter(message));
+        // The negation refuses NaN too.
         if !(0.0 <= low && low <= high && high <= 1.0) {
             return refuse(format!(
                 "the entropy band is {low} to {high}, expected two numbers from 0 to 1, the lower one first"
@@ -537,7 +541,7 @@ impl TopologyPenalty {
             return Ok(());
         }
         Err(Error::invalid_parameter(format!(
-            "{name} is defined for homology_dim {homology_dim}, found {}",
+            "{name} is defined for homology_dim {homology_dim} only, found {}",
             self.homology_dim
         )))
     }

@@ -50,6 +50,7 @@ pub(crate) fn distinct_names(names: &[PenaltyName]) -> Vec<String> {
             PenaltyName::Default(base) => {
                 let mut name = base.clone();
                 let mut number = 2;
+                // A given name may itself look like a numbered default, so every number is tried.
                 while taken.contains(&name) {
                     name = format!("{base}_{number}");
                     number += 1;
@@ -125,7 +126,7 @@ impl TopologyPenalty {
         };
         match &self.name {
             Some(name) if !is_allowed(name) => Err(Error::invalid_parameter(format!(
-                "name is `{name}`, expected letters, digits and `_`, and no digit first"
+                "name is `{name}`, expected letters, digits and `_`, not starting with a digit"
             ))),
             _ => Ok(()),
         }
@@ -228,14 +229,14 @@ mod tests {
         for name in ["", "1a", "a b", "a.b", "a-b", "h\u{e9}"] {
             let error = TopologyRegularizer::new(vec![penalty(0, Some(name))]).unwrap_err();
             let message = format!(
-                "penalty 0: name is `{name}`, expected letters, digits and `_`, and no digit first"
+                "penalty 0: name is `{name}`, expected letters, digits and `_`, not starting with a digit"
             );
             assert_eq!(error.to_string(), message);
         }
         let twice = vec![penalty(0, Some("a")), penalty(1, Some("a"))];
         assert_eq!(
             TopologyRegularizer::new(twice).unwrap_err().to_string(),
-            "penalty 1: name `a` is that of an earlier penalty too, expected a name of its own"
+            "penalty 1: an earlier penalty is named `a` too, expected a name of its own"
         );
     }
 }

@@ -75,7 +75,7 @@ impl TopologyRegularizer {
         }
         if let Some(index) = repeated_name(&penalties) {
             return Err(Error::invalid_parameter(format!(
-                "penalty {index}: name `{}` is that of an earlier penalty too, expected a name of its own",
+                "penalty {index}: an earlier penalty is named `{}` too, expected a name of its own",
                 penalties[index].effective_name()
             )));
         }
@@ -170,8 +170,8 @@ impl TopologyRegularizer {
     ///
     /// # Gradient
     ///
-    /// First order, with pairings and matchings held constant, in the rows (attention rows or hidden states)
-    /// that critical edges join. Add the loss to the task loss before the one call of `backward`.
+    /// First order, with pairings and matchings held constant. It reaches the rows (attention rows or hidden
+    /// states) that critical edges join. Add the loss to the task loss before the one call of `backward`.
     ///
     /// # Errors
     ///
@@ -231,6 +231,7 @@ impl TopologyRegularizer {
         if due.is_empty() {
             return Ok(Vec::new());
         }
+        // The task loss alone: a share is relative to the gradient without any penalty.
         let task_norm = gradient_norm(model, &forward().0.backward());
         let mut calibrations = Vec::new();
         for (index, share) in due {
@@ -244,6 +245,7 @@ impl TopologyRegularizer {
             let weight = share * task_norm / penalty_norm;
             // Without a task gradient the share is undefined at this step; the next one tries again.
             let weight = (penalty_norm > 0.0 && task_norm > 0.0 && weight.is_finite())
+                // A penalty with hardly any gradient now would otherwise keep an enormous weight for the whole run.
                 .then(|| weight.clamp(-MAX_WEIGHT, MAX_WEIGHT));
             self.weights[index] = weight;
             calibrations.push(Calibration {
@@ -340,6 +342,7 @@ impl TopologyRegularizer {
                 selection.check_same_items(activations, pair)?;
             }
             for layer in pairs.into_iter().flatten() {
+                // A list is searched, because a selection holds an `f64` and cannot be the key of a map.
                 match requests
                     .iter_mut()
                     .find(|request| (request.layer, request.selection) == (layer, selection))
@@ -454,6 +457,7 @@ impl TopologyRegularizer {
             })
             .collect::<Result<_>>()?;
         let n_compared = pairs.len();
+        // Infinite without pairs, but then the loop below does not run.
         let pair_weight = 1.0 / n_compared as f64;
         let mut term = TopologyTerm {
             index,
@@ -494,7 +498,9 @@ fn divide_by_thread_time(elapsed: Duration, layers: &[LayerDiagrams]) -> Persist
     let total = timings.fold(PersistenceTiming::default(), |sum, timing| sum + timing);
     let [distances, persistence] =
         [total.distances, total.persistence].map(|time| time.as_secs_f64());
+    // Without diagrams both times are 0, and the bound avoids 0 / 0.
     let sum = (distances + persistence).max(f64::MIN_POSITIVE);
+    // Rounding must not make this longer than `elapsed`, from which it is subtracted.
     let persistence = elapsed.mul_f64((persistence / sum).min(1.0)).min(elapsed);
     PersistenceTiming {
         distances: elapsed - persistence,

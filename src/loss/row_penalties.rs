@@ -23,6 +23,7 @@ pub(super) fn row_penalty(
         let [first, second] = same_layers[0].layers;
         let layers_mean = match penalty.comparison {
             Comparison::EntropyBand { low, high } => {
+                // Each pair is one item with itself, in the order of the rows; rows beyond them belong to other views.
                 let rows = rows(first)?.slice_dim(0, 0..same_layers.len());
                 outside_band(rows, low, high)
             }

@@ -66,6 +66,7 @@ impl RowSelection {
 
     /// Returns the number of items per image or frame: 1, or the number of heads where each is an item.
     pub(super) fn items_per_image(self, activations: &Activations, layer: usize) -> usize {
+        // Hidden states have no heads, whatever is selected.
         match (self.source, self.heads) {
             (Source::Hidden, _) | (_, Heads::Mean) => 1,
             (_, Heads::Each) => activations.attention[layer].dims()[1],
@@ -106,7 +107,7 @@ impl RowSelection {
         let first = activations.n_prefix_tokens;
         if first >= n_tokens {
             return Err(Error::invalid_parameter(format!(
-                "hidden states have {} of which {first} come before the patches, expected at least one \
+                "hidden states have {}, of which {first} come before the patches, expected at least one \
                  patch",
                 counted(n_tokens, "token")
             )));
@@ -128,11 +129,12 @@ impl RowSelection {
                 return Ok(());
             }
             return Err(Error::invalid_parameter(format!(
-                "layer {} has {} images and layer {} has {}, expected the same number",
+                "layer {} has a batch of {} and layer {} a batch of {}, expected the same size",
                 pair[0], first[0], pair[1], second[0]
             )));
         }
         let [first, second] = pair.map(|layer| activations.attention[layer].dims());
+        // The mean of the heads is one item however many heads there are.
         if first[0] == second[0] && (self.heads == Heads::Mean || first[1] == second[1]) {
             return Ok(());
         }

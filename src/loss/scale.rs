@@ -56,6 +56,10 @@ pub enum Normalize {
 /// `diagrams` holds the diagrams of the points by homology dimension. Deaths at 0, which diagrams leave
 /// out, count in the denominator. The result is 0 if there is no finite death.
 ///
+/// # Panics
+///
+/// If `diagrams` is empty.
+///
 /// # Example
 ///
 /// ```
@@ -73,6 +77,7 @@ pub enum Normalize {
 /// ```
 pub fn spanning_tree_scale(diagrams: &[Diagram<f64>], n_points: usize) -> f64 {
     let components = &diagrams[0];
+    // One bar of each component is essential. If no components merge, `max(1)` avoids 0 / 0.
     let n_deaths = n_points - components.essential().count();
     components.total_persistence() / n_deaths.max(1) as f64
 }
@@ -120,20 +125,21 @@ impl SpanningTreeScale<'_> {
         self.value
     }
 
-    /// Converts derivatives in the scaled distances to derivatives in the distances, in place.
+    /// Converts derivatives with respect to the scaled distances to those with respect to the distances, in place.
     ///
     /// ```text
     /// dC/d(distance of e) = g_e / s - [e is a death edge] * along_scale / (s * k)
     /// along_scale         = sum over e of g_e * (distance of e) / s
     /// ```
     ///
-    /// with `g_e` the derivatives in scaled distances, `s` the scale and `k` the number of its deaths.
+    /// with `g_e` the derivatives with respect to scaled distances, `s` the scale and `k` the number of its deaths.
     pub(super) fn pull_back(&self, gradient: &mut EdgeGradient, along_scale: f64) {
         for (_, derivative) in gradient.iter_mut() {
             *derivative /= self.value;
         }
         // The scale is a mean, so each of its death edges gets the same derivative.
         let derivative = -along_scale / (self.value * self.n_deaths as f64);
+        // Deaths at 0 have no bar and get nothing, since a distance of 0 has gradient 0 anyway.
         let death_edges = self.components.iter().filter_map(|bar| bar.death_edge);
         gradient.extend(death_edges.map(|edge| (edge, derivative)));
     }

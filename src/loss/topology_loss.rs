@@ -67,7 +67,7 @@ pub struct TopologyTiming {
     pub persistence: Duration,
     /// Comparison of diagrams or distance matrices.
     pub matching: Duration,
-    /// Conversion of derivatives in births and deaths to derivatives in rows.
+    /// Conversion of derivatives with respect to births and deaths to those with respect to rows.
     pub gradient: Duration,
 }
 
@@ -100,7 +100,7 @@ pub struct TopologyTerm {
     pub value: f64,
     /// Weight in force, including the schedule.
     pub weight: f64,
-    /// Number of pairs of items that were compared, gated ones included; of items where each is taken alone.
+    /// Number of pairs of items that were compared, gated ones included; of items for summaries and entropy bands.
     pub n_compared: usize,
     /// Number of gated pairs, which contributed 0.
     ///

@@ -25,10 +25,10 @@ pub enum Activation {
 /// Options in which the blocks of published models differ.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct BlockStyle {
-    /// Epsilon that every norm adds to the variance; by default as in the ViT of Dosovitskiy et al.
+    /// Epsilon that every norm adds to the variance; the default is that of the ViT of Dosovitskiy et al.
     #[config(default = 1e-6)]
     pub norm_epsilon: f64,
-    /// Epsilon of the norm before the head; `None` for `norm_epsilon`.
+    /// Epsilon of the norms outside of the blocks, such as that before the head; `None` for `norm_epsilon`.
     #[config(default = "None")]
     pub head_norm_epsilon: Option<f64>,
     /// Activation function of the MLP.
@@ -137,7 +137,7 @@ pub struct DropPath {
 }
 
 impl BlockStyle {
-    /// Epsilon of the norm before the head.
+    /// Epsilon of the norms outside of the blocks, such as that before the head.
     pub(super) fn head_epsilon(&self) -> f64 {
         self.head_norm_epsilon.unwrap_or(self.norm_epsilon)
     }
@@ -159,6 +159,7 @@ pub(super) fn normalize(tokens: Tensor<3>, norm: &LayerNorm, epsilon: f64) -> Te
     // The epsilon is an argument because the field of Burn's `LayerNorm` is private.
     match &norm.beta {
         Some(beta) => layer_norm(tokens, norm.gamma.val(), beta.val(), epsilon),
+        // `norm` always creates a shift; a layer without one applies its own epsilon.
         None => norm.forward(tokens),
     }
 }
@@ -223,6 +224,7 @@ impl BlockConfig {
             // Gate and value side by side.
             Activation::SwiGlu => 2 * self.d_mlp,
         };
+        // Called once for each branch, because the branches have separate factors.
         let scale = || {
             layer_scale.map(|value| LayerScale {
                 gamma: Initializer::Constant { value }.init([self.d_model], device),
@@ -241,6 +243,7 @@ impl BlockConfig {
                 activation,
             },
             ls2: scale(),
+            // Dropout and drop path have no weights, so both branches share them.
             drop: DropoutConfig::new(self.dropout).init(),
             drop_path: DropPath {
                 prob: self.drop_path,
@@ -273,6 +276,7 @@ impl Block {
         tokens: Tensor<3>,
         mask: Option<Tensor<4, Bool>>,
     ) -> AttentionOutput {
+        // The order of timm: dropout, layer scale, drop path.
         let branch = |output, scale: &Option<LayerScale>| {
             let dropped = self.drop.forward(output);
             let scaled = match scale {
@@ -306,6 +310,7 @@ impl Mlp {
             Activation::GeluTanh => gelu(hidden, Gelu::Tanh),
             Activation::SwiGlu => {
                 let d_mlp = hidden.dims()[2] / 2;
+                // The gate is the first half, as in the published weights of DINOv2.
                 let gate = hidden.clone().slice_dim(2, 0..d_mlp);
                 silu(gate) * hidden.slice_dim(2, d_mlp..)
             }
@@ -333,10 +338,13 @@ impl DropPath {
     /// - `branch` and the result: `[batch_size, n_tokens, d_model]`
     pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
         let device = branch.device();
+        // Burn marks training by an autodiff device. Outside of it nothing is drawn, which leaves the random
+        // stream as it is.
         if self.prob == 0.0 || !device.is_autodiff() {
             return branch;
         }
         let keep = 1.0 - self.prob;
+        // One number for each item, broadcast over tokens and channels.
         let shape = [branch.dims()[0], 1, 1];
         branch * (Tensor::random(shape, Distribution::Bernoulli(keep), &device) / keep)
     }

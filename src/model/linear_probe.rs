@@ -52,9 +52,10 @@ impl LinearProbeConfig {
     ///
     /// If the head is [`VideoHead::NextFrame`], since a linear probe is a classifier.
     pub fn init(&self, device: &Device) -> LinearProbe {
+        // The linear layer has one output for each class and none for pixels.
         assert!(
             self.head != VideoHead::NextFrame,
-            "a linear probe is a classifier, expected VideoHead::Clip or VideoHead::Frames"
+            "head is NextFrame, expected Clip or Frames, since a linear probe is a classifier"
         );
         let [height, width] = self.image_size;
         LinearProbe {
@@ -75,6 +76,7 @@ impl LinearProbe {
         let scores = linear(clips.flatten::<3>(2, 4), &self.head); // [batch, frame, class]
         let output = match self.kind {
             VideoHead::Frames => scores.flatten(0, 1),
+            // `LinearProbeConfig::init` rejects `NextFrame`.
             VideoHead::Clip | VideoHead::NextFrame => scores.mean_dim(1).squeeze_dim(1),
         };
         ModelOutput {

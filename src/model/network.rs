@@ -47,7 +47,7 @@ impl NetworkConfig {
     ///
     /// # Panics
     ///
-    /// As the configuration of the variant: [`VitConfig::init`], [`VideoConfig::init`] or
+    /// In the same cases as the configuration of the variant: [`VitConfig::init`], [`VideoConfig::init`] or
     /// [`LinearProbeConfig::init`].
     pub fn init(&self, device: &Device) -> Network {
         match self {
@@ -63,6 +63,7 @@ impl NetworkConfig {
         match self.clone() {
             Self::Vit(config) => Self::Vit(config.with_dropout(0.0).with_drop_path(0.0)),
             Self::Video(config) => Self::Video(config.with_dropout(0.0).with_drop_path(0.0)),
+            // A linear probe has neither.
             Self::LinearProbe(config) => Self::LinearProbe(config),
         }
     }
@@ -125,6 +126,7 @@ impl NetworkConfig {
     pub fn n_layers(&self) -> usize {
         match self {
             Self::Vit(config) => config.n_layers,
+            // The temporal layers of a ViViT do not count: their maps are not returned.
             Self::Video(config) => config.n_layers,
             Self::LinearProbe(_) => 0,
         }

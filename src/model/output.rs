@@ -63,8 +63,8 @@ pub struct ModelOutput {
     /// Within-frame attention, one tensor per layer; empty if not captured or if it is always 1.
     ///
     /// It is the fraction of their attention that the tokens of a frame give to tokens of the same frame,
-    /// averaged over the tokens of the frame: `[batch_size * n_frames, n_heads]`. Only in a model with
-    /// joint attention can attention leave a frame.
+    /// averaged over the tokens of the frame: `[batch_size * n_frames, n_heads]`. It is below 1 only in a model
+    /// with joint attention, whose tokens attend to other frames, too.
     pub within_frame_attention: Vec<Tensor<2>>,
     /// Hidden states of each frame after each layer, one tensor per layer; empty if not captured.
     ///

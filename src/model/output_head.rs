@@ -46,11 +46,14 @@ impl OutputHead<'_> {
             VideoHead::Clip => {
                 let pooled = match self.pooling {
                     Pooling::MeanBeforeNorm { .. } => sequence.split(tokens).1.mean_dim(1),
+                    // `VideoConfig::check` allows no other pooling than that of the class token.
                     _ => tokens.slice_dim(1, 0..1),
                 };
+                // The norm acts on each token alone, so only the pooled one is normalised.
                 linear(normalized(pooled).squeeze_dim(1), self.head)
             }
             VideoHead::Frames => {
+                // Only a head for clips has a class token, so the mean is one of patches.
                 let frames = normalized(sequence.to_frames(tokens)).mean_dim(1);
                 let scores = linear(frames.squeeze_dim(1), self.head);
                 // All frames of a tubelet get the scores of its time step.

@@ -16,7 +16,7 @@ pub struct ParameterCount {
 
 /// Counts the parameters of each part of a model, in the order of its fields.
 ///
-/// All elements of a list form one part. An enum is not a part: the fields of its variant are.
+/// All elements of a list form one part. An enum is not a part, but the fields of its variant are.
 ///
 /// # Example
 ///
@@ -86,6 +86,7 @@ impl ModuleVisitor for Counter {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        // A parameter outside of any field belongs to no part.
         let Some(name) = self.path.0.first() else {
             return;
         };
@@ -94,6 +95,7 @@ impl ModuleVisitor for Counter {
             Some(Ok(element)) => element,
             _ => 0,
         };
+        // Fields are visited one after the other, so only the last part can grow.
         if self.counts.last().is_none_or(|last| last.name != *name) {
             self.counts.push(ParameterCount {
                 name: name.clone(),
@@ -103,6 +105,7 @@ impl ModuleVisitor for Counter {
         }
         if let Some(count) = self.counts.last_mut() {
             count.n_parts = count.n_parts.max(element + 1);
+            // Unlike `val`, this does not initialise the parameter, which would draw random numbers.
             count.n_parameters += param.lazy_shape().num_elements();
         }
     }

@@ -48,6 +48,7 @@ impl PatchEmbed {
 /// - returns `[batch_size, n_channels * height * width]`
 pub(super) fn assemble(patches: Tensor<3>, grid: [usize; 2], n_channels: usize) -> Tensor<2> {
     let [batch_size, n_patches, n_values] = patches.dims();
+    // Patches are square, so their side follows from the number of values.
     let patch_size = (n_values / n_channels).isqrt();
     let [n_rows, n_columns] = grid;
     patches

@@ -37,6 +37,7 @@ pub(super) fn sinusoidal(n_tokens: usize, d_model: usize, device: &Device) -> Pa
         .flat_map(|token| (0..d_model).map(move |channel| value(token, channel)))
         .collect();
     let table = Tensor::from_data(TensorData::new(values, [1, n_tokens, d_model]), device);
+    // A `Param` because the field may also hold a learned embedding; this one stays constant.
     Param::from_tensor(table).set_require_grad(false)
 }
 

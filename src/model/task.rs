@@ -45,6 +45,7 @@ impl Task {
 
     /// Converts predicted pixels from the range `[-1, 1]` of the output to `[0, 1]`, clamped.
     pub fn as_pixels(output: &[f32]) -> Vec<f32> {
+        // Predictions may leave the range, because the output layer is linear.
         let pixel = |value: &f32| (0.5 * value + 0.5).clamp(0.0, 1.0);
         output.iter().map(pixel).collect()
     }

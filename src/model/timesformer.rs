@@ -86,6 +86,7 @@ impl DividedBlock {
     /// Initialises the block; layer scale is not supported.
     fn new(config: &BlockConfig, device: &Device) -> Self {
         let d_model = config.d_model;
+        // The part over space is an ordinary block; `VideoConfig::check` rules out its layer scale.
         let Block {
             norm1,
             attn,
@@ -135,6 +136,7 @@ impl DividedBlock {
         let (class, patches) = sequence.split(tokens);
         let positions = normalize(sequence.to_positions(patches.clone()), &self.temporal_norm1);
         let over_time = self.temporal_attn.forward_masked(positions, mask).context;
+        // Drop path comes before `temporal_fc`, as in the authors' code.
         let update = linear(branch(over_time), &self.temporal_fc);
         let tokens = join(class, patches + sequence.join_positions(update));
 
@@ -205,6 +207,7 @@ impl TimeSformer {
                 attention.push(output.weights);
             }
             if capture.keeps_hidden() {
+                // Each frame gets a copy of the class token, as in the attention maps.
                 hidden.push(sequence.to_frames(tokens.clone()));
             }
         }

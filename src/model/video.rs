@@ -74,7 +74,7 @@ pub struct VideoConfig {
     pub n_layers: usize,
     /// Number of attention heads; must divide `d_model`.
     pub n_heads: usize,
-    /// Number of frames that form a tubelet, one token per patch; must divide `n_frames`.
+    /// Number of frames that form a tubelet, which has one token per patch; must divide `n_frames`.
     ///
     /// More than 1 is possible only with joint attention, and not if the next frame is predicted.
     #[config(default = 1)]
@@ -96,13 +96,13 @@ pub struct VideoConfig {
     pub attention: VideoAttention,
     /// Input of a classifier of clips: the class token or, with joint attention, the mean of all tokens.
     ///
-    /// The mean is [`Pooling::MeanBeforeNorm`] without a class token.
+    /// The mean is selected by [`Pooling::MeanBeforeNorm`] without a class token.
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
     /// Position embedding in space and time; must be the sum unless attention is joint.
     #[config(default = "VideoPositions::Sum")]
     pub positions: VideoPositions,
-    /// Further options of the blocks; no layer scale with divided attention.
+    /// Further options of the blocks; divided attention does not support layer scale.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
 }
@@ -161,9 +161,10 @@ impl VideoConfig {
     ///
     /// # Errors
     ///
-    /// One sentence on the first inconsistency.
+    /// Returns an error message about the first inconsistency.
     pub fn check(&self) -> Result<(), String> {
         let tubelet_size = self.tubelet_size;
+        // A divisor of 0 is rejected, too: the token layout divides by it.
         let is_multiple =
             |number: usize, divisor: usize| divisor > 0 && number.is_multiple_of(divisor);
         for side in self.image_size {
@@ -185,6 +186,7 @@ impl VideoConfig {
                 "tubelet_size is {tubelet_size}, expected 1 unless attention is joint"
             ));
         }
+        // A token of several frames would contain the frame that is to be predicted.
         if tubelet_size > 1 && self.head == VideoHead::NextFrame {
             return Err(format!(
                 "tubelet_size is {tubelet_size}, expected 1 if the next frame is predicted"
@@ -212,6 +214,7 @@ impl VideoConfig {
                 self.positions
             ));
         }
+        // A `DividedBlock` has no parameters for it.
         if self.style.layer_scale.is_some() && self.attention == VideoAttention::Divided {
             return Err("layer_scale is set, expected none with divided attention".into());
         }
@@ -246,6 +249,7 @@ impl VideoConfig {
 
     /// Initialises learned tokens or embeddings: `[1, n_tokens, d_model]`.
     pub(super) fn embedding(&self, n_tokens: usize, device: &Device) -> Param<Tensor<3>> {
+        // Standard deviation as in the code of DeiT.
         let normal = Initializer::Normal {
             mean: 0.0,
             std: 0.02,

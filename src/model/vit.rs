@@ -79,7 +79,7 @@ pub struct VitConfig {
     /// [darcet2024]: https://arxiv.org/abs/2309.16588
     #[config(default = 0)]
     pub n_registers: usize,
-    /// Distillation token for training with a teacher, and whether it has its own classifier.
+    /// Distillation token and its classifier, of models that were trained with a teacher.
     #[config(default = "Distillation::None")]
     pub distillation: Distillation,
     /// Dropout probability.
@@ -135,7 +135,7 @@ pub enum Distillation {
 pub struct Vit {
     /// Projection of patches to tokens.
     pub patch_embed: PatchEmbed,
-    /// Class token, `[1, 1, d_model]`; `None` if pooling has none.
+    /// Class token, `[1, 1, d_model]`; `None` if the pooling needs none.
     pub cls_token: Option<Param<Tensor<3>>>,
     /// Distillation token, `[1, 1, d_model]`; `None` without distillation.
     pub dist_token: Option<Param<Tensor<3>>>,
@@ -199,8 +199,8 @@ impl VitConfig {
     ///
     /// # Panics
     ///
-    /// If `patch_size` does not divide the image, or `n_heads` does not divide `d_model`; if there is a
-    /// distillation token and pooling is not [`Pooling::Cls`].
+    /// If `patch_size` does not divide height and width of the images, if `n_heads` does not divide `d_model`,
+    /// or if there is a distillation token and the pooling is not [`Pooling::Cls`].
     pub fn init(&self, device: &Device) -> Vit {
         for side in self.image_size {
             assert!(
@@ -209,12 +209,14 @@ impl VitConfig {
                 self.patch_size
             );
         }
+        // `classify` expects the distillation token at index 1, right after a class token.
         assert!(
             self.distillation == Distillation::None || self.pooling == Pooling::Cls,
-            "a distillation token needs pooling Cls, found {:?}",
+            "pooling is {:?}, expected Cls, since there is a distillation token",
             self.pooling
         );
         let layout = self.token_layout();
+        // Tokens and embeddings start with the standard deviation of DeiT's code.
         let normal = |std| Initializer::Normal { mean: 0.0, std };
         Vit {
             patch_embed: PatchEmbed::new(self.n_channels, self.patch_size, self.d_model, device),
@@ -308,6 +310,7 @@ impl Vit {
             Some(head) => {
                 // The distillation token follows the class token.
                 let distilled = normalized(tokens).slice_dim(1, 1..2).squeeze_dim(1);
+                // In training, too: without a teacher both classifiers learn from the labels.
                 (scores + head.forward(distilled)) / 2.0
             }
             None => scores,
@@ -323,9 +326,11 @@ impl Vit {
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let patches = self.patch_embed.forward(images);
         let [batch_size, _, d_model] = patches.dims();
+        // The order of published models, whose position embeddings count on it.
         let mut tokens: Vec<_> = [&self.cls_token, &self.dist_token, &self.reg_token]
             .into_iter()
             .flatten()
+            // -1 keeps the number of tokens, which is more than 1 for registers.
             .map(|token| token.val().expand([batch_size as i64, -1, d_model as i64]))
             .collect();
         tokens.push(patches);

@@ -61,7 +61,9 @@ impl Vivit {
     /// Initialises the model from a checked configuration.
     pub(super) fn new(config: &VideoConfig, n_temporal_layers: usize, device: &Device) -> Self {
         let layout = config.token_layout();
+        // Both norms lie outside of the blocks, so they share the epsilon of the norm before the head.
         let norm_epsilon = config.style.head_epsilon();
+        // The drop-path probability rises from 0 in each of the two encoders.
         let blocks = |n_layers| {
             let blocks = config.blocks(n_layers);
             blocks.map(|block| block.init(device)).collect()
@@ -168,6 +170,7 @@ impl Vivit {
     /// - returns `[batch_size, n_temporal_tokens, d_model]`
     fn encode_over_time(&self, class: Tensor<3>) -> Tensor<3> {
         let [batch_size, n_frames, d_model] = class.dims();
+        // Frames are encoded one by one, so only this encoder could look ahead.
         let mask =
             (self.kind == VideoHead::NextFrame).then(|| later_frames(n_frames, 1, &class.device()));
         let clip_token = self

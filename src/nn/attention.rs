@@ -35,7 +35,7 @@ pub struct SelfAttentionConfig {
 /// the topology of attention needs distributions. Queries, keys and values come from one projection; the
 /// fields are named as in timm.
 ///
-/// Should be created with [`SelfAttentionConfig`].
+/// Create it with [`SelfAttentionConfig`].
 ///
 /// # Example
 ///

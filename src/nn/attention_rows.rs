@@ -110,7 +110,7 @@ impl AttentionRows {
     /// # Errors
     ///
     /// - [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64 bits: 1e-9, 16 bits:
-    ///   1e-2), is NaN or has no weight on the patches, or if there are more columns than rows or fewer.
+    ///   1e-2), is NaN or has no weight on the patches, or if the numbers of rows and columns differ.
     /// - [`Error::is_invalid_parameter`] if there is no patch.
     ///
     /// # Cost
@@ -159,6 +159,7 @@ impl AttentionRows {
         let n_heads = (!takes_mean).then_some(n_heads);
         // All rows are checked, also those of prefix tokens: a wrong one shows that the weights are wrong.
         check_totals(&totals, n_tokens, n_heads, tolerance)?;
+        // A row without weight on the patches was divided by 0 and is NaN. Rows over all tokens sum to 1.
         if first > 0 {
             self.check_patches(selected.sums.clone(), n_heads)?;
         }
@@ -213,6 +214,7 @@ fn check_totals(
     n_heads: Option<usize>,
     tolerance: f64,
 ) -> Result<()> {
+    // NaN is tested for, because every comparison with it is false.
     let is_off = |sum: &f64| sum.is_nan() || (sum - 1.0).abs() > tolerance;
     let Some(bad) = totals.iter().position(is_off) else {
         return Ok(());

@@ -1,8 +1,8 @@
 //! Diagrams of a batch, and the gradient of the input through their births and deaths.
 //!
 //! There are two ways into the graph, with the same derivative: [`DiagramBatch::bars`] returns births and
-//! deaths as tensors; [`DiagramBatch::surrogate`] returns a number whose gradient in the distances is given.
-//! Both touch the critical edges only.
+//! deaths as tensors; [`DiagramBatch::surrogate`] returns a number whose gradient with respect to
+//! the distances is given. Both touch the critical edges only.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -184,8 +184,8 @@ impl DiagramBatch {
     ///
     /// # Gradient
     ///
-    /// First order: each birth and death has a gradient in its critical edge, and through it in two rows (if
-    /// the input is rows) or two entries (if it is distances).
+    /// First order. The gradient of a birth or death reaches its critical edge, and through it two rows (if the
+    /// input is rows) or two entries (if it is distances).
     ///
     /// # Cost
     ///
@@ -245,6 +245,7 @@ impl DiagramBatch {
     /// Returns the births and deaths of all dimensions as one tensor with its graph: `[n_ends]`.
     fn ends(&self) -> &Tensor<1> {
         self.ends.get_or_init(|| {
+            // All items have the same dimensions.
             let n_dims = self.items.first().map_or(0, |item| item.diagrams.len());
             let mut ends = Vec::new();
             for dim in 0..n_dims {
@@ -278,6 +279,7 @@ impl DiagramBatch {
         }
         let InputKind::Rows(distance, host) = &self.kind else {
             let edges = ends.iter().map(|end| (end.item, end.edge));
+            // A length is the mean of both entries, so that each of them gets half of the gradient.
             return self.edge_entries(edges).mean_dim(0).squeeze_dim(0);
         };
         let vertices = |side: usize| {
@@ -325,7 +327,7 @@ impl DiagramBatch {
             .reshape([2, n_edges])
     }
 
-    /// Returns a number with the given value and the given derivatives in the distances: `[1]`.
+    /// Returns a number with the given value and the given derivatives with respect to the distances: `[1]`.
     ///
     /// It is meant for losses that are computed on the host. The graph only holds a product with constants,
     /// as large as the input for rows and with one factor per edge for distances.

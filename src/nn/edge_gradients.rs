@@ -1,4 +1,4 @@
-//! Conversion of derivatives in critical distances to derivatives in the rows that they are between.
+//! Conversion of derivatives with respect to critical distances to those with respect to rows.
 
 use burn::prelude::*;
 use burn::tensor::Element;
@@ -8,7 +8,7 @@ use super::diagram_batch::{BarEnd, Item};
 use crate::distance::{DistanceElement, RowDistance};
 use crate::topology::{Edge, EdgeGradient};
 
-/// Returns the derivatives of the length of each edge in the two rows that it joins.
+/// Returns the derivatives of the length of each edge with respect to the two rows that it joins.
 ///
 /// The result has the shape `[n_edges, n_columns]` for the first and for the second row.
 pub(super) fn edge_jacobian<T: DistanceElement + Element>(
@@ -38,7 +38,9 @@ pub(super) fn edge_jacobian<T: DistanceElement + Element>(
     ]
 }
 
-/// Returns the derivatives in all rows, from derivatives by item and edge: `[batch_size, n_points, n_columns]`.
+/// Returns the derivatives with respect to all rows, `[batch_size, n_points, n_columns]`.
+///
+/// `gradient` has the derivatives with respect to the lengths of edges, one list per item.
 pub(super) fn input_gradient<T: DistanceElement + Element>(
     [batch_size, n_points, n_columns]: [usize; 3],
     items: &[Item],

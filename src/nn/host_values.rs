@@ -34,6 +34,7 @@ impl HostValues {
     /// Copies all values of a tensor to the host; half precision is converted to 32 bits.
     pub(super) fn read(tensor: &Tensor<3>) -> Result<Self> {
         match tensor.dtype() {
+            // The fast copy is for single precision only.
             DType::F64 => read_all(tensor).map(Self::F64),
             _ => match copy_to_host(tensor) {
                 Some(values) => Ok(Self::F32(values)),
@@ -77,6 +78,7 @@ pub(super) fn read_parts<E: Element>(
     let tensor = tensor.clone().without_autodiff();
     let [batch_size, n_points, n_columns] = tensor.dims();
     let n_values = VALUES_PER_READ * rayon::current_num_threads();
+    // Items without values must not cause a division by 0, and an item is never read in part.
     let items_per_read = (n_values / (n_points * n_columns).max(1)).max(1);
     for start in (0..batch_size).step_by(items_per_read) {
         let items = start..batch_size.min(start + items_per_read);

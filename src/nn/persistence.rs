@@ -24,8 +24,8 @@ use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 /// ```
 ///
 /// [`Persistence::rows`] begins at the rows, [`Persistence::distances`] at distance matrices. Both return a
-/// [`DiagramBatch`], whose [`bars`](DiagramBatch::bars) are births and deaths as tensors that have a gradient in
-/// the input. An *item* is one entry of the batch.
+/// [`DiagramBatch`], whose [`bars`](DiagramBatch::bars) are births and deaths as tensors that are
+/// differentiable with respect to the input. An *item* is one entry of the batch.
 ///
 /// # Example
 ///
@@ -60,6 +60,7 @@ impl Persistence {
     /// [`Error::is_invalid_parameter`] if the dimension is above
     /// [`MAX_HOMOLOGY_DIM`](crate::topology::MAX_HOMOLOGY_DIM).
     pub fn new(max_homology_dim: usize) -> Result<Self> {
+        // Only to check the dimension; each precision makes its own later.
         VietorisRips::<f32>::new(max_homology_dim)?;
         Ok(Self {
             max_homology_dim,
@@ -84,8 +85,8 @@ impl Persistence {
     ///
     /// # Shapes
     ///
-    /// - `rows`: `[batch_size, n_points, n_columns]`. It is neither checked nor enforced that the rows of a
-    ///   distance between distributions sum to one: [`AttentionRows`](super::AttentionRows) does both.
+    /// - `rows`: `[batch_size, n_points, n_columns]`. For distances between distributions it is neither checked
+    ///   nor enforced that rows sum to one: [`AttentionRows`](super::AttentionRows) does both.
     ///
     /// # Units
     ///
@@ -93,8 +94,8 @@ impl Persistence {
     ///
     /// # Gradient
     ///
-    /// First order, in both rows of each critical edge, exact while the pairing does not change. It is 0
-    /// where a distance is 0.
+    /// First order. It reaches both rows of each critical edge, and is exact while the pairing does not
+    /// change. It is 0 where a distance is 0.
     ///
     /// # Errors
     ///
@@ -111,6 +112,7 @@ impl Persistence {
     pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
         distance.validate()?;
         let [_, n_points, n_columns] = rows.dims();
+        // The batch keeps the values, because the gradient of a distance is computed from its two rows.
         let host = HostValues::read(&rows)?;
         let size = [n_points, n_columns];
         let items = match &host {
@@ -136,7 +138,7 @@ impl Persistence {
     ///
     /// # Gradient
     ///
-    /// First order, half in each of the two entries of a critical edge. Infinite distances and the diagonal
+    /// First order. Half of it goes to each of the two entries of a critical edge. Infinite distances and the diagonal
     /// are never critical and have gradient 0.
     ///
     /// Beware of distances that are square roots: the root has an infinite slope at 0, which turns the
@@ -232,6 +234,7 @@ where
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let items: Vec<Result<Item>> = (start..end)
             .into_par_iter()
+            // Not `map_init`, which would create buffers for every piece into which rayon splits the work.
             .map(|k| {
                 // The lock is released before the computation.
                 let reused = idle().pop();
@@ -365,6 +368,7 @@ fn check_rows<T: DistanceElement>(
     if rows.iter().fold(true, |all, x| all & is_valid(x)) {
         return Ok(());
     }
+    // The fold has found an invalid entry, so there is a position.
     let bad = rows.iter().position(|x| !is_valid(x)).unwrap_or_default();
     Err(Error::invalid_distribution(format!(
         "row {} has the entry {} at column {}, expected {expected}",

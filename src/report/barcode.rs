@@ -22,8 +22,9 @@ const GAP: i32 = 14;
 /// Draws bars as horizontal lines from birth to death, sorted by persistence within each homology dimension.
 ///
 /// The dimensions lie one below the other, the longest bar of each at the bottom. Essential bars extend beyond the
-/// right end of the axis. Bars with NaN are left out, and so are the shortest bars of each dimension if there are more
-/// than 200. `unit` is the unit of births and deaths. The image is 344 pixels wide and up to about 500 high.
+/// right end of the axis. Bars with NaN are left out, and so are the shortest bars of each dimension if all dimensions
+/// together have more than 200. `unit` is the unit of births and deaths. The image is 344 pixels wide and up to about
+/// 500 high.
 pub fn barcode(diagrams: &[Diagram<f64>], title: &str, unit: &str) -> EncodedImage {
     let n_bars: usize = diagrams.iter().map(|diagram| diagram.bars.len()).sum();
     let pitch = (MAX_HEIGHT / n_bars.max(1) as i32).clamp(2, MAX_PITCH);

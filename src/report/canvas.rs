@@ -116,6 +116,7 @@ impl Canvas {
             .alignment(alignment)
             .baseline(Baseline::Middle)
             .build();
+        // The fonts have only ASCII; other characters are drawn as question marks.
         let style = MonoTextStyle::new(font, INK);
         let Ok(_) = Text::with_text_style(text, point(at), style, layout).draw(self);
     }
@@ -162,6 +163,7 @@ impl Canvas {
         let mut png = Cursor::new(Vec::new());
         self.image
             .write_to(&mut png, ImageFormat::Png)
+            // PNG can hold 8-bit RGB pixels, and memory does not refuse a write.
             .expect("writing to memory cannot fail");
         EncodedImage {
             width,
@@ -190,6 +192,7 @@ impl DrawTarget for Canvas {
         pixels: I,
     ) -> Result<(), Infallible> {
         for Pixel(at, color) in pixels {
+            // Positions may be negative or too large: what lies outside the image is cut off.
             let (Ok(x), Ok(y)) = (u32::try_from(at.x), u32::try_from(at.y)) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! Draws clips as an animated GIF, beside the persistence diagram of each frame.
+//! Draws clips as an animated GIF, next to the persistence diagram of each frame.
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame};
@@ -7,7 +7,7 @@ use super::canvas::{Canvas, EncodedImage};
 use super::persistence_diagram::{SIDE, draw, largest};
 use crate::topology::Diagram;
 
-/// Frames of one clip in an animation, which may show several clips beside each other.
+/// Frames of one clip in an animation, which may show several clips next to each other.
 #[derive(Debug, Clone, Copy)]
 pub struct ClipPanel<'a> {
     /// Title above the frames.
@@ -28,10 +28,10 @@ const TOP: i32 = 38;
 const CAPTION: i32 = 22;
 /// Duration of a frame; long enough to see what changes.
 const MILLISECONDS_PER_FRAME: u32 = 400;
-/// The palette is chosen from every tenth pixel, which is enough as a drawing has few colours.
+/// The palette is chosen from every tenth pixel, which is enough because a drawing has few colours.
 const COLOR_SAMPLING: i32 = 10;
 
-/// Draws clips beside each other, and the persistence diagrams of each frame, as an animated GIF that repeats forever.
+/// Draws clips next to each other, and the persistence diagrams of each frame, as an animated GIF that repeats forever.
 ///
 /// All diagrams have the same axes. With fewer diagrams than frames, as for tubelets, each diagram is shown for several
 /// frames; a last frame that was not a model input has none. `unit` is the unit of births and deaths.
@@ -53,6 +53,7 @@ pub fn clip_animation(
         .map(|panel| panel.first_frame + panel.pixels.len() / size.max(1))
         .max()
         .unwrap_or_default();
+    // A whole number, so that every pixel of the frame becomes a square of the same size.
     let scale = (FRAME_SIDE / height.max(width).max(1)).max(1);
     let panel_width = (width * scale) as i32 + MARGIN;
     let left_of_diagram = MARGIN + panel_width * panels.len() as i32;

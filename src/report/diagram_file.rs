@@ -88,6 +88,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
             Some(array) => offsets(&array, points.len()).map_err(|e| format!("{name}: {e}"))?,
             None => vec![0, points.len()],
         };
+        // Items that no earlier dimension had get too few diagrams, which the last check finds.
         items.resize(items.len().max(offsets.len() - 1), Vec::new());
         if items.len() != offsets.len() - 1 {
             return Err(format!(
@@ -124,6 +125,7 @@ fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<
 fn points(array: &[u8]) -> Result<Vec<Point>, String> {
     let file = NpyFile::new(array).map_err(|e| e.to_string())?;
     let shape = file.shape().to_vec();
+    // In Fortran order, all births would come before the deaths.
     let (&[n_bars, 2], npyz::Order::C) = (&shape[..], file.order()) else {
         return Err(format!(
             "the shape is {shape:?}, expected [bars, 2] in C order"
@@ -132,6 +134,7 @@ fn points(array: &[u8]) -> Result<Vec<Point>, String> {
     let values: Vec<f64> = match file.into_vec::<f64>() {
         Ok(values) => values,
         Err(_) => {
+            // The failed attempt has consumed the file, so it is opened again.
             let file = NpyFile::new(array).map_err(|e| e.to_string())?;
             let narrow: Vec<f32> = file.into_vec().map_err(|e| e.to_string())?;
             narrow.into_iter().map(f64::from).collect()

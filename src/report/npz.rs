@@ -42,6 +42,7 @@ impl Npz {
         values: impl IntoIterator<Item = T>,
     ) -> Result<(), String> {
         let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        // Encoded before the archive is touched, so that a wrong number of values leaves it intact.
         let mut bytes = Vec::new();
         let writer = npyz::WriteOptions::new().default_dtype().shape(&shape);
         let written = writer.writer(&mut bytes).begin_nd().and_then(|mut array| {

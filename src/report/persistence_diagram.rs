@@ -64,6 +64,7 @@ pub(super) fn draw(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest: 
     );
     canvas.text("death", [8, TOP - 8], Alignment::Left);
     legend(&mut canvas, diagrams);
+    // Bars come last, so that neither the grid nor the legend hides them.
     for diagram in diagrams {
         for bar in diagram.finite().filter(|bar| !bar.persistence().is_nan()) {
             let at = [horizontal.pixel(bar.birth), vertical.pixel(bar.death)];

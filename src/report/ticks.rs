@@ -90,6 +90,7 @@ fn label(value: f64, step: f64, size: f64) -> String {
     if value < 0.0 {
         return format!("−{}", label(-value, step, size));
     }
+    // The logarithm of a power of ten may be rounded down to just below a whole number.
     let exponent = |x: f64| (x * (1.0 + 1e-9)).log10().floor();
     if !(1e-5..1e5).contains(&step) || size >= 1e7 {
         let digits = (exponent(value) - exponent(step)).clamp(0.0, 9.0) as usize;

@@ -77,6 +77,7 @@ impl Checkpoints {
                 }
             }
         }
+        // A directory is listed in any order; `newest` and `prune` rely on this one.
         usable.sort_by_key(|state: &CheckpointState| state.step);
         let checkpoints = Self {
             directory,
@@ -114,33 +115,39 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// Errors of writing and of `write`; earlier checkpoints are not changed then.
+    /// The files cannot be written, or `write` fails; earlier checkpoints stay usable. Or an old checkpoint
+    /// cannot be removed; the new one is complete then.
     pub fn save(
         &mut self,
         state: &CheckpointState,
         write: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<PathBuf> {
         let path = self.path(state.step);
+        // In the same directory, because a rename is atomic only within one file system.
         let partial = path.with_extension("partial");
         remove(&partial)?;
         let written = fill(&partial, state, write).and_then(|()| self.publish(&partial, &path));
         if let Err(error) = written {
+            // The error of writing matters more than one of cleaning up.
             let _ = remove(&partial);
             return Err(error);
         }
         self.usable.retain(|known| known.step != state.step);
+        // Steps only grow, because `set_aside_after` removes later ones: the list stays sorted.
         self.usable.push(state.clone());
         self.prune()?;
         Ok(path)
     }
 
-    /// Best checkpoint on the validation split: highest score, then lowest loss, then earliest step.
+    /// Best checkpoint on the validation split: that with the highest score; at ties the lowest loss, then the
+    /// earliest step.
     pub fn best(&self) -> Option<(&CheckpointState, ValidationScore, PathBuf)> {
         let scored = self
             .usable
             .iter()
             .filter_map(|state| Some((state, state.validation?)));
         let (state, score) = scored.max_by(|(a, a_score), (b, b_score)| {
+            // A total order, so that the choice never depends on the order of the list.
             let by_score = a_score.score.total_cmp(&b_score.score);
             let by_loss = b_score.loss.total_cmp(&a_score.loss);
             by_score.then(by_loss).then(b.step.cmp(&a.step))
@@ -154,7 +161,7 @@ impl Checkpoints {
         Some((state, self.path(state.step)))
     }
 
-    /// Newest checkpoint whose records are all in a `metrics.jsonl` of this length.
+    /// Newest checkpoint whose records all lie within the first `metrics_bytes` bytes of `metrics.jsonl`.
     ///
     /// `complaints` gets one sentence for every newer checkpoint.
     pub fn newest_within(
@@ -189,6 +196,7 @@ impl Checkpoints {
                 && self.usable.iter().all(|state| state.step != step)
             {
                 let aside = path.with_extension("unusable");
+                // The same step may have been set aside before.
                 remove(&aside)?;
                 std::fs::rename(path, aside)?;
             }
@@ -205,9 +213,11 @@ impl Checkpoints {
         let replaced = path.with_extension("replaced");
         remove(&replaced)?;
         if path.exists() {
+            // A directory with files cannot be replaced by a rename, so the old one has to make room first.
             std::fs::rename(path, &replaced)?;
         }
         std::fs::rename(partial, path)?;
+        // The old checkpoint may go only once both renames are on the disk.
         File::open(&self.directory)?.sync_all()?;
         remove(&replaced)
     }
@@ -239,6 +249,7 @@ fn step_of(path: &Path) -> Option<usize> {
 
 /// Reads and verifies the checkpoint of a step; the error is one sentence.
 fn read(path: &Path, step: usize) -> Result<CheckpointState, String> {
+    // First: a damaged file might still parse, with wrong numbers.
     checksums::verify(path)?;
     let file = path.join(STATE);
     let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -268,6 +279,7 @@ fn fill(
     for entry in std::fs::read_dir(partial)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
+    // Listed in any order; sorted, the file of checksums is the same for the same contents.
     names.sort();
     checksums::seal(partial, &names)
 }

@@ -21,6 +21,7 @@ pub(super) fn seal(directory: &Path, names: &[String]) -> io::Result<()> {
     for name in names {
         let path = directory.join(name);
         let _ = writeln!(lines, "{}  {name}", sha256_of_file(&path)?);
+        // Files before their checksums, and the directory last, which makes the names of all durable.
         File::open(path)?.sync_all()?;
     }
     let path = directory.join(NAME);
@@ -38,8 +39,9 @@ pub(super) fn verify(directory: &Path) -> Result<(), String> {
     let path = directory.join(NAME);
     let unreadable = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
     let lines = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+    // Every checkpoint has files, so an empty list is damage; taken as it is, it would verify nothing.
     if lines.is_empty() {
-        return Err(format!("{} is empty", path.display()));
+        return Err(format!("{} is empty, expected checksums", path.display()));
     }
     for line in lines.lines() {
         let (expected, name) = line
@@ -60,6 +62,7 @@ pub(super) fn verify(directory: &Path) -> Result<(), String> {
 fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
+    // In pieces, because a file of weights may be larger than the memory.
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {

@@ -45,6 +45,7 @@ pub fn open_device(name: &str) -> Result<Device, String> {
     }
     let opened = quietly(|| {
         let device = built_in(name)?;
+        // A device is only a name until the first operation, which opens the driver.
         let sum = Tensor::<1>::ones([4], &device).sum();
         (sum.try_into_scalar::<f32>().ok()? == 4.0).then_some(device)
     });
@@ -53,7 +54,7 @@ pub fn open_device(name: &str) -> Result<Device, String> {
         Ok(None) if !is_built_in(name) => Err(format!(
             "this program was built without the device `{name}`; build it with `--features {name}`"
         )),
-        Ok(None) => Err(format!("device `{name}` returns wrong sums")),
+        Ok(None) => Err(format!("device `{name}` computes wrong sums")),
         Err(reason) => Err(format!(
             "device `{name}` cannot be opened: {reason}; see `burn-topology devices` for those that can"
         )),
@@ -68,11 +69,13 @@ fn quietly<T>(open: impl FnOnce() -> T) -> Result<T, String> {
     // ones only follow from it.
     let cause = Arc::new(OnceLock::new());
     let first_panic = Arc::clone(&cause);
+    // The usual hook would print the panic, of which the caller makes one sentence.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or("no reason was given");
         let _ = first_panic.set(text.lines().next().unwrap_or_default().to_owned());
     }));
+    // Safe to assert: `open` is consumed, so nothing that it left half-changed is used again.
     let outcome = catch_unwind(AssertUnwindSafe(open));
     std::panic::set_hook(hook);
     outcome.map_err(|_| cause.get().cloned().unwrap_or_default())

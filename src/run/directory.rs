@@ -23,6 +23,7 @@ impl RunDirectory {
     pub fn create(root: &Path, config: &str, manifest: &Manifest) -> io::Result<Self> {
         // Drops a slash at the end, which would put the partial directory inside of `root`.
         let root: &Path = &root.components().collect::<PathBuf>();
+        // Not `exists`, which is false for a link that leads nowhere.
         if root.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -33,6 +34,7 @@ impl RunDirectory {
             std::fs::create_dir_all(parent)?;
         }
         let mut name = root.as_os_str().to_owned();
+        // With the process id, so that two processes never fill the same directory.
         name.push(format!(".{}.partial", std::process::id()));
         let partial = Self { root: name.into() };
         let created = partial.fill(config, manifest).and_then(|()| {
@@ -41,6 +43,7 @@ impl RunDirectory {
             std::fs::rename(&partial.root, root)
         });
         if let Err(error) = created {
+            // The error of creating it matters more than one of cleaning up.
             let _ = std::fs::remove_dir_all(&partial.root);
             return Err(match error.kind() {
                 io::ErrorKind::DirectoryNotEmpty => io::ErrorKind::AlreadyExists.into(),
@@ -147,6 +150,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
     let mut file = File::create(&partial)?;
     file.write_all(bytes)?;
+    // Before the rename: after a crash the name must not stand for an empty file.
     file.sync_all()?;
     std::fs::rename(partial, path)
 }

@@ -16,7 +16,7 @@ use tensorboard_rs::summary;
 
 use super::tensorboard_values::{self, Chart, HparamValue};
 
-/// Longest time that events stay in memory while others are written.
+/// Time after which the next event is written to the file with all that were collected.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Writer of one TensorBoard event file.
@@ -39,12 +39,14 @@ impl EventWriter {
             flushed: Instant::now(),
         };
         let mut event = event();
+        // From this version on TensorBoard heeds `session_start`, instead of guessing restarts from the steps.
         event.set_file_version("brain.Event:2".to_owned());
         writer.write(&event)?;
         Ok(writer)
     }
 
-    /// Marks a resumed run: TensorBoard ignores earlier values at this step and later.
+    /// Marks the start or a resumption of a run: TensorBoard ignores values of this step and later that were
+    /// written before.
     pub fn session_start(&mut self, step: usize) -> io::Result<()> {
         let mut event = event();
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
@@ -54,7 +56,7 @@ impl EventWriter {
         self.write(&event)
     }
 
-    /// Appends one number, which TensorBoard stores in 32 bits.
+    /// Appends one number, which the file stores in 32 bits.
     pub fn scalar(&mut self, tag: &str, value: f64, step: usize) -> io::Result<()> {
         let mut event = event();
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
@@ -141,9 +143,11 @@ fn new_file(directory: &Path) -> io::Result<File> {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
     let stem = format!(
         "events.out.tfevents.{}.{host}.{}",
+        // TensorBoard reads the files of a directory in the order of their names, which begin with the time.
         now() as u64,
         std::process::id()
     );
+    // `create_new` fails if the file exists, so two writers never share one.
     let mut suffix = 0;
     loop {
         match File::create_new(directory.join(format!("{stem}.{suffix}"))) {

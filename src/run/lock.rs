@@ -57,10 +57,11 @@ impl RunLock {
                 }
             }
         }
+        // After the file lock, so that only one process of this machine gets here at a time.
         if let Some((host, age)) = holder_elsewhere(root) {
             return Err(format!(
                 "{}: a process on {host} is training in this directory (last heartbeat {} s ago); if it was killed, try \
-                 again when that is {} s ago",
+                 again {} s after that heartbeat",
                 root.display(),
                 age.as_secs(),
                 STALE.as_secs()
@@ -70,6 +71,7 @@ impl RunLock {
             .and_then(|()| file.write_all(host().as_bytes()))
             .map_err(cannot)?;
         let (stop, stopped) = channel();
+        // A clone shares the lock, which is released only when the thread has ended too.
         let beating = file.try_clone().map_err(cannot)?;
         let thread = spawn(move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
@@ -90,6 +92,7 @@ impl RunLock {
         }
         // Only opens the file, because the directory may be read-only for this process.
         let file = File::open(root.join("lock"));
+        // A shared lock fails only against a training process, not against another such test.
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
@@ -100,6 +103,7 @@ impl Drop for RunLock {
         let _ = self.file.set_len(0);
         if let Some(Heartbeat { stop, thread }) = self.heartbeat.take() {
             let _ = stop.send(());
+            // Waits for the thread, because its clone of the file holds the lock as well.
             let _ = thread.join();
         }
     }
@@ -108,6 +112,7 @@ impl Drop for RunLock {
 fn open(root: &Path) -> io::Result<File> {
     File::options()
         .create(true)
+        // Not truncated: before the lock is held, the file may belong to another process.
         .append(true)
         .open(root.join("lock"))
 }
@@ -116,6 +121,7 @@ fn open(root: &Path) -> io::Result<File> {
 fn holder_elsewhere(root: &Path) -> Option<(String, Duration)> {
     let path = root.join("lock");
     let holder = std::fs::read_to_string(&path).ok()?;
+    // On this machine the file lock decides: it is released even if a process is killed.
     if holder.is_empty() || holder == host() {
         return None;
     }

@@ -56,6 +56,7 @@ impl Session {
             git_commit: git(&["rev-parse", "HEAD"]),
             git_dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
             crate_version: env!("CARGO_PKG_VERSION").to_owned(),
+            // Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
             burn_version: "0.22.1".to_owned(),
             device: device.to_owned(),
             cpu: cpu(),
@@ -87,6 +88,7 @@ impl Manifest {
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
+    // No git, or no repository, is no reason not to train.
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
@@ -96,6 +98,7 @@ fn cpu() -> Vec<String> {
     let mut features = vec![std::env::consts::ARCH.to_owned()];
     #[cfg(target_arch = "x86_64")]
     {
+        // Extensions that select kernels, and with them the last bits of results.
         let extensions = [
             ("avx2", std::arch::is_x86_feature_detected!("avx2")),
             ("fma", std::arch::is_x86_feature_detected!("fma")),

@@ -38,7 +38,7 @@ impl Record<'_> {
 ///
 /// Lines that cannot be written, for example to a full disk, are kept in memory and written with later
 /// lines, so that `metrics.jsonl` loses nothing if space is freed in time. An event file that cannot be
-/// written is abandoned. Each failure gives one warning.
+/// written is abandoned. There is one warning for each series of failures.
 pub struct MetricsLog {
     file: File,
     /// Number of bytes of whole lines in the file.
@@ -60,12 +60,13 @@ impl MetricsLog {
     ///
     /// # Errors
     ///
-    /// `metrics.jsonl` cannot be opened; [`io::ErrorKind::UnexpectedEof`] if it is shorter.
+    /// `metrics.jsonl` cannot be opened; [`io::ErrorKind::UnexpectedEof`] if it is shorter than `bytes`.
     pub fn open(run: &RunDirectory, bytes: u64, next_step: usize) -> io::Result<Self> {
         let file = File::options().write(true).open(run.metrics())?;
         if file.metadata()?.len() < bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        // Records after the checkpoint are logged again by the steps that are repeated.
         file.set_len(bytes)?;
         let mut log = Self {
             file,
@@ -85,8 +86,10 @@ impl MetricsLog {
 
     /// Appends one value to both files.
     pub fn log(&mut self, record: Record<'_>) {
+        // Cannot fail: the writer is memory, and a number that is not finite becomes `null`.
         serde_json::to_writer(&mut self.pending, &record).expect("a number can be written");
         self.pending.push(b'\n');
+        // While writes fail, only `sync` tries again: one attempt for each record would slow training down.
         if self.pending.len() > BUFFER_SIZE && !self.is_failing {
             // A failure is reported by its warning, and the lines stay in memory.
             let _ = self.write_lines();
@@ -97,6 +100,7 @@ impl MetricsLog {
     /// Writes to the event file only.
     pub fn write_event(&mut self, write: impl FnOnce(&mut EventWriter) -> io::Result<()>) {
         if let Some(Err(error)) = self.events.as_mut().map(write) {
+            // The event may be half written, and TensorBoard reads no further than that.
             self.events = None;
             self.warn_of_events(&error);
         }
@@ -126,6 +130,7 @@ impl MetricsLog {
             .seek(SeekFrom::Start(self.written))
             .and_then(|_| self.file.write_all(&self.pending));
         if let Err(error) = written {
+            // Half a line would make the file unreadable until the next attempt.
             let _ = self.file.set_len(self.written);
             if !self.is_failing {
                 self.warnings.push(format!(

@@ -66,10 +66,12 @@ pub(super) fn histogram(tag: &str, values: &[f64]) -> Summary_Value {
         let mut counts = [0.0; N_BUCKETS];
         for value in finite {
             let bucket = ((value - low) / width) as usize;
+            // The largest value lies on the last edge, and rounding can put others there.
             counts[bucket.min(N_BUCKETS - 1)] += 1.0;
         }
         for (bucket, count) in counts.into_iter().enumerate() {
             let edge = |k: usize| match k {
+                // Exactly, because the sum of the widths is rounded.
                 N_BUCKETS => high,
                 k => low + k as f64 * width,
             };
@@ -131,6 +133,7 @@ pub(super) fn hparams_start(
         }
         (name.clone(), value)
     });
+    // A map has no order; the columns above keep that of the settings.
     start.set_hparams(values.collect::<HashMap<_, _>>());
     start.set_group_name(group.to_owned());
     start.set_start_time_secs(seconds);
@@ -181,6 +184,7 @@ pub(super) fn layout(categories: &[(&str, &[Chart])]) -> Summary_Value {
 }
 
 fn hparams(tag: &str, data: &HParamsPluginData) -> Summary_Value {
+    // The content is in the metadata; the empty tensor is what TensorBoard itself writes here.
     let tensor = tensor(DataType::DT_FLOAT, &[0]);
     value(tag, "hparams", DataClass::Tensor, encoded(data), tensor)
 }
@@ -198,6 +202,7 @@ fn value(
         .set_plugin_name(plugin.to_owned());
     metadata.mut_plugin_data().set_content(content);
     metadata
+        // Written as an unknown field, which has the same bytes as a field of that number.
         .mut_unknown_fields()
         .add_varint(DATA_CLASS_FIELD, class as u64);
     let mut value = Summary_Value::new();

@@ -49,7 +49,7 @@ pub struct Bootstrap {
 }
 
 impl Default for Bootstrap {
-    /// 10,000 resamples, 95 %, seed 0.
+    /// Returns the settings of reports: 10,000 resamples, a confidence of 95 % and the seed 0.
     fn default() -> Self {
         Self {
             n_resamples: 10_000,
@@ -60,16 +60,16 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Interval of the mean over seeds and units; `None` where there is no variation to resample.
+    /// Interval of the mean over seeds and units; `None` if there is no variation to resample.
     ///
-    /// That is the case for one seed, and where all differences are equal up to rounding.
+    /// The result is `None` for one seed, and if all differences are equal up to rounding.
     ///
     /// Negating all differences negates the interval, and the order of seeds and units does not
     /// matter, both exactly: before resampling, the table is sorted, and negated if its mean is below
     /// 0. Exceptions are a mean that is 0 up to rounding, and seeds (or units) with the same numbers in
     /// another order; for them both hold within Monte Carlo noise.
     ///
-    /// # What to know before trusting it
+    /// # Coverage
     ///
     /// No resampled mean leaves the range of the seeds, and with one unit the range of n seeds contains
     /// their median with probability `1 - 2^(1 - n)`: 0.5, 0.75, 0.875 and 0.9375 for 2 to 5 seeds. The
@@ -118,6 +118,7 @@ impl Bootstrap {
         }
         let n_seeds = differences.n_seeds();
         let table = SortedTable::new(differences);
+        // An interval of width 0 would claim a certainty that the data do not give.
         if n_seeds < 2 || table.is_constant() {
             return Ok(None);
         }

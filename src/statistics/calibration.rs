@@ -79,14 +79,15 @@ impl Calibration {
                 row.iter().all(|p| (0.0..=1.0 + 1e-6).contains(p)) && (sum - 1.0).abs() < 1e-4;
             if !is_distribution || label >= row.len() {
                 return Err(Error::invalid_parameter(format!(
-                    "prediction {index}: the sum of {} probabilities is {sum} and the label is {label}, expected a \
-                     probability distribution that includes the label",
+                    "prediction {index}: its {0} probabilities sum to {sum} and its label is {label}, expected \
+                     probabilities that sum to 1 and a label below {0}",
                     row.len()
                 )));
             }
             let predicted = most_probable(row);
             let correct = f64::from(u8::from(predicted == label));
             // Bins are open below and closed above, (k / N_BINS, (k + 1) / N_BINS].
+            // `clamp` takes in a probability that exceeds 1 by rounding.
             let bin = ((row[predicted] * N_BINS as f64).ceil() as usize).clamp(1, N_BINS) - 1;
             gaps[bin] += correct - row[predicted];
             result.accuracy += correct;
@@ -95,12 +96,14 @@ impl Calibration {
                 .enumerate()
                 .map(|(k, p)| (p - f64::from(u8::from(k == label))).powi(2))
                 .sum::<f64>();
+            // One probability that underflowed to 0 would make the mean infinite.
             result.nll -= row[label].max(f64::MIN_POSITIVE).ln();
         }
         let n = n as f64;
         result.accuracy /= n;
         result.brier /= n;
         result.nll /= n;
+        // The bin size n_b cancels: n_b |accuracy_b - confidence_b| is the size of the gap.
         result.calibration_error = gaps.iter().map(|gap| gap.abs()).sum::<f64>() / n;
         Ok(result)
     }

@@ -24,7 +24,7 @@ const ALPHA: f64 = 0.05;
 ///
 /// # Errors
 ///
-/// As [`Bootstrap::interval`].
+/// Returns the errors of [`Bootstrap::interval`].
 ///
 /// # Example
 ///
@@ -42,6 +42,7 @@ pub fn interval_of_mean(differences: &PairedDifferences) -> Result<Option<Interv
     if differences.n_seeds() < MIN_BOOTSTRAP_SEEDS {
         t_interval(differences, CONFIDENCE)
     } else {
+        // The default seed, so that equal differences have equal intervals in every report.
         Bootstrap::default().interval(differences)
     }
 }
@@ -93,11 +94,11 @@ impl PairedComparison {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::is_invalid_parameter`] if the margin of equivalence is not finite and above 0.
+    /// [`crate::Error::is_invalid_parameter`] if the equivalence margin is not finite and above 0.
     ///
     /// # Cost
     ///
-    /// Cost of the bootstrap: about ten milliseconds for 10 seeds and 200 units.
+    /// The bootstrap takes most of the time: about ten milliseconds for 10 seeds and 200 units.
     ///
     /// # Example
     ///

@@ -3,7 +3,7 @@
 use crate::counted::counted;
 use crate::{Error, Result};
 
-/// Largest difference that is accepted, so that no sum of differences overflows.
+/// Largest absolute value of a difference that is accepted, so that no sum of differences overflows.
 pub const LARGEST_DIFFERENCE: f64 = 1e300;
 
 /// Table of paired differences, treated minus baseline, between two arms with the same seeds and units.
@@ -40,7 +40,7 @@ impl PairedDifferences {
     /// # Errors
     ///
     /// [`Error::is_invalid_parameter`] if there is no seed or no unit, if the rows differ in length,
-    /// or if a difference is not finite or larger than [`LARGEST_DIFFERENCE`].
+    /// or if a difference is not finite or larger than [`LARGEST_DIFFERENCE`] in absolute value.
     ///
     /// # Example
     ///
@@ -66,7 +66,7 @@ impl PairedDifferences {
                 let value = row[unit];
                 return Err(Error::invalid_parameter(format!(
                     "difference of seed {seed} on unit {unit} is {value:e}; expected a finite number \
-                     of at most {LARGEST_DIFFERENCE:e} in size"
+                     of at most {LARGEST_DIFFERENCE:e} in absolute value"
                 )));
             }
             values.extend_from_slice(row);
@@ -152,6 +152,7 @@ impl PairedDifferences {
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
     pub fn mean(&self) -> f64 {
+        // All seeds have the same number of units, so this is the mean of all numbers.
         mean(&self.by_seed())
     }
 
@@ -240,7 +241,7 @@ mod tests {
             let message = error_message(&[vec![1.0, 2.0], vec![3.0, bad]]);
             let start = format!("difference of seed 1 on unit 1 is {printed}");
             assert!(message.starts_with(&start), "{message}");
-            let end = "; expected a finite number of at most 1e300 in size";
+            let end = "; expected a finite number of at most 1e300 in absolute value";
             assert!(message.ends_with(end), "{message}");
         }
     }

@@ -15,7 +15,7 @@ use super::seed_moments::SeedMoments;
 ///
 /// # Units
 ///
-/// None: multiplying all differences by a positive number changes nothing.
+/// Both numbers have no unit: multiplying all differences by a positive number does not change them.
 ///
 /// # Source
 ///
@@ -59,6 +59,7 @@ impl EffectSize {
     /// ```
     pub fn from_differences(differences: &PairedDifferences) -> Option<Self> {
         let moments = SeedMoments::from_differences(differences)?;
+        // No division by 0: equal seeds have no `SeedMoments`.
         let d_z = moments.mean / moments.standard_deviation;
         let correction = hedges_correction(moments.degrees_of_freedom());
         Some(Self {

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 ///
 /// let differences = PairedDifferences::new(&[[0.1], [-0.2], [0.1], [0.0]])?;
 /// let test = equivalence_test(&differences, 0.5, 0.05)?.expect("4 seeds that differ");
-/// // At most `alpha` exactly if the interval lies within the margin.
+/// // The p-value is at most `alpha` if and only if the interval lies within the margin.
 /// assert!(test.p_value < 0.05 && -0.5 < test.interval.low && test.interval.high < 0.5);
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
@@ -37,7 +37,7 @@ pub struct Equivalence {
 ///                                               T: Student's t with n - 1 degrees of freedom
 /// ```
 ///
-/// A small p-value is evidence that the mean difference is smaller than `margin` in size. The margin
+/// A small p-value is evidence that the mean difference is smaller than `margin` in absolute value. The margin
 /// is chosen before the experiment, as the largest difference that would not matter. The result is
 /// `None` for one seed and for seeds that are equal up to rounding, which have no variation to test
 /// against.
@@ -69,10 +69,11 @@ pub fn equivalence_test(
 ) -> Result<Option<Equivalence>> {
     if !(margin > 0.0 && margin.is_finite()) {
         return Err(Error::invalid_parameter(format!(
-            "margin of equivalence is {margin}; expected a finite number above 0"
+            "equivalence margin is {margin}; expected a finite number above 0"
         )));
     }
     check_fraction("alpha", alpha)?;
+    // Two tests at level alpha correspond to an interval with alpha beyond each end.
     check_fraction("confidence 1 - 2 alpha", 1.0 - 2.0 * alpha)?;
     let Some(moments) = SeedMoments::from_differences(differences) else {
         return Ok(None);
@@ -100,7 +101,7 @@ mod tests {
         };
         assert_eq!(
             error_message(-1.0, 0.05),
-            "margin of equivalence is -1; expected a finite number above 0"
+            "equivalence margin is -1; expected a finite number above 0"
         );
         assert_eq!(
             error_message(1.0, 0.0),

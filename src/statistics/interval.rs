@@ -78,12 +78,14 @@ pub(super) fn t_interval_from_moments(moments: &SeedMoments, confidence: f64) ->
 
 /// Student's t distribution with location 0 and scale 1.
 pub(super) fn student(degrees_of_freedom: f64) -> StudentsT {
+    // All callers have at least two seeds, so there is at least one degree of freedom.
     StudentsT::new(0.0, 1.0, degrees_of_freedom).expect("degrees of freedom are above 0")
 }
 
 /// Two-sided quantile `q` of Student's t distribution: `P(|T| > q) = alpha`.
 pub(super) fn two_sided_quantile(degrees_of_freedom: f64, alpha: f64) -> f64 {
     let distribution = student(degrees_of_freedom);
+    // From the lower tail, because `1 - alpha / 2` would round a small alpha away.
     let mut quantile = -distribution.inverse_cdf(alpha / 2.0);
     // Two Newton steps: with many degrees of freedom the inverse of `statrs` is off by 1e-6.
     for _ in 0..2 {

@@ -1,6 +1,6 @@
 //! Statistics of paired experiments: the same seeds, and the same test clips, in two arms.
 //!
-//! Plain Rust on slices of `f64`. [`PairedDifferences`] holds the differences of one arm from the
+//! Everything here works on slices of `f64`. [`PairedDifferences`] holds the differences of one arm from the
 //! baseline; [`PairedComparison`] computes in one call everything that a report prints of them. The
 //! parts can be used alone: [`Bootstrap`] and [`t_interval`] for the uncertainty of the mean,
 //! [`sign_flip_test`] for a difference, [`equivalence_test`] for the absence of one, [`EffectSize`]
@@ -11,8 +11,8 @@
 //! [`TukeyFence`], and for a score that separates two groups [`area_under_roc`].
 //!
 //! The seeds are the independent repetitions of an experiment, so every test takes one number per
-//! seed: its mean over the units. Results do not depend on the number of threads, nor on the order
-//! of seeds and units beyond rounding.
+//! seed: its mean over the units. Results do not depend on the number of threads, and up to rounding
+//! they do not depend on the order of seeds and units.
 
 mod auroc;
 mod bootstrap;
@@ -49,6 +49,7 @@ use crate::{Error, Result};
 
 /// Checks that a parameter lies strictly between 0 and 1.
 fn check_fraction(name: &str, value: f64) -> Result<()> {
+    // False for NaN, too.
     if 0.0 < value && value < 1.0 {
         return Ok(());
     }

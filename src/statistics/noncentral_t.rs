@@ -35,7 +35,7 @@ const GAUSS_LEGENDRE: [Node; 5] = [
 /// Half-width of the interval of integration, in standard deviations.
 const HALF_WIDTH: f64 = 12.0;
 
-/// Probability that a noncentral t variable `T` exceeds `critical > 0` in size.
+/// Probability that a noncentral t variable `T` exceeds `critical > 0` in absolute value.
 ///
 /// ```text
 /// T = (Z + c) / S               Z: standard normal, c: noncentrality

@@ -89,6 +89,8 @@ impl PowerAnalysis {
         self.check()?;
         check_fraction("power", power)?;
         let is_enough = |n_seeds: usize| self.checked_power(n_seeds) >= power;
+        // At `d_z` 0 no number of seeds raises the power above alpha. Otherwise power grows with it,
+        // so that no number is enough if the largest is not.
         if self.d_z == 0.0 || !is_enough(MAX_SEEDS) {
             return Ok(None);
         }

@@ -66,7 +66,7 @@ impl Predictions {
     ///
     /// # Errors
     ///
-    /// As [`Calibration::new`].
+    /// Returns the errors of [`Calibration::new`].
     pub fn calibration(&self) -> Result<Calibration> {
         Calibration::new(&self.probabilities, &self.labels)
     }
@@ -100,7 +100,8 @@ impl Predictions {
     ///
     /// # Errors
     ///
-    /// As [`Calibration::new`], and if `confidence` is not between 0 and 1.
+    /// Returns the errors of [`Calibration::new`], and an error if there are no samples or `confidence` is not
+    /// between 0 and 1.
     ///
     /// # Source
     ///
@@ -109,7 +110,9 @@ impl Predictions {
         check_fraction("confidence", confidence)?;
         let n_samples = self.n_samples();
         if n_samples == 0 {
-            return Err(Error::invalid_parameter("there are no predictions"));
+            return Err(Error::invalid_parameter(
+                "there are no samples; expected at least 1",
+            ));
         }
         let resamples: Vec<Calibration> = (0..N_RESAMPLES)
             .into_par_iter()
@@ -126,6 +129,7 @@ impl Predictions {
             }
         };
         Ok(CalibrationIntervals {
+            // Not by bootstrap: if all predictions are correct, so are those of every resample.
             accuracy: wilson(self.calibration()?.accuracy, n_samples, confidence),
             calibration_error: percentiles(|resample| resample.calibration_error),
             brier: percentiles(|resample| resample.brier),

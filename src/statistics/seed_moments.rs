@@ -31,6 +31,7 @@ impl SeedMoments {
         let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
         let size = largest(&mut by_seed.iter().map(|x| x.abs()));
         let spread = largest(&mut by_seed.iter().map(|x| (x - mean).abs()));
+        // `<=` and not `<`: if all seeds are 0, both sides are 0.
         if by_seed.len() < 2 || spread <= ROUNDING * size {
             return None;
         }

@@ -12,7 +12,7 @@ pub const MAX_EXACT_SEEDS: usize = 32;
 /// Number of random assignments of signs for more seeds than [`MAX_EXACT_SEEDS`].
 pub const N_RANDOM_DRAWS: usize = 100_000;
 
-/// Relative tolerance within which sums count as tied, over the sum of absolute values.
+/// Tolerance within which two sums count as tied, relative to the sum of absolute values.
 const TIE: f64 = 1e-12;
 
 /// Number of draws that share a stream of random numbers.
@@ -91,6 +91,7 @@ pub fn sign_flip_test(differences: &PairedDifferences) -> SignFlipTest {
     } else {
         1.0 / (N_RANDOM_DRAWS + 1) as f64
     };
+    // Every assignment reaches a sum of 0. The two tails overlap there, so doubling one would be wrong.
     let p_value = if threshold <= 0.0 {
         1.0
     } else if n_seeds <= MAX_EXACT_SEEDS {
@@ -144,6 +145,7 @@ fn count_random_sums(sizes: &[f64], threshold: f64) -> usize {
         let is_extreme = |_: &usize| random_sum(sizes, &mut random).abs() >= threshold;
         (0..CHUNK).filter(is_extreme).count()
     };
+    // `CHUNK` divides the number of draws, so none is lost.
     (0..N_RANDOM_DRAWS / CHUNK)
         .into_par_iter()
         .map(count_in_chunk)

@@ -26,6 +26,7 @@ impl SortedTable {
         // Adding 0 turns -0 into 0: the two would be sorted apart.
         let signed = |row: &[f64]| row.iter().map(|x| sign * x + 0.0).collect();
         let mut rows: Vec<Vec<f64>> = differences.rows().map(signed).collect();
+        // Rows are compared by their sorted elements, because the units are still in the order of the input.
         sort_by_content(&mut rows);
         let unit = |unit: usize| rows.iter().map(|row| row[unit]).collect();
         let mut columns: Vec<Vec<f64>> = (0..differences.n_units()).map(unit).collect();
@@ -57,6 +58,7 @@ impl SortedTable {
     /// ```
     pub(super) fn resampled_mean(&self, random: &mut impl Rng) -> f64 {
         // Counts instead of indices: rows that were not drawn are skipped, repeated ones summed once.
+        // Seeds are drawn before units; the other order would give other intervals.
         let seed_counts = draw_counts(self.n_seeds, random);
         let unit_counts = draw_counts(self.n_units, random);
         let row_mean = |row: &[f64]| {

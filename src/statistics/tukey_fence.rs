@@ -35,6 +35,7 @@ impl TukeyFence {
             return None;
         }
         let mut sorted = values.to_vec();
+        // NaN was excluded above, so this is the order of the numbers.
         sorted.sort_by(f64::total_cmp);
         let quartiles = [0.25, 0.5, 0.75].map(|fraction| lower_quantile(&sorted, fraction));
         Some(Self { quartiles })
@@ -45,7 +46,7 @@ impl TukeyFence {
         self.quartiles[2] + 1.5 * self.interquartile_range()
     }
 
-    /// Distance of a number above the median in interquartile ranges; `None` if the range is 0.
+    /// Number of interquartile ranges by which a value exceeds the median; `None` if the range is 0.
     pub fn ranges_above_median(self, value: f64) -> Option<f64> {
         let range = self.interquartile_range();
         (range > 0.0).then(|| (value - self.quartiles[1]) / range)

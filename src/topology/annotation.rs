@@ -26,7 +26,7 @@
 //! usual form of the algorithm, which would have to search all of them. Its relation (a sum of classes that
 //! is zero) is stored once, and applied to a sum when the class turns up in it.
 //!
-//! [boissonnat2013]: https://arxiv.org/abs/1107.3793
+//! [boissonnat2013]: https://arxiv.org/abs/1304.6813
 
 use super::edge::PackedEdge;
 use crate::error::{Error, Result};
@@ -247,7 +247,7 @@ impl Columns {
         if self.blocks.len() + column.len() > MAX_BLOCKS {
             return Err(Error::invalid_distances(format!(
                 "cycles of this matrix need more than {} GiB of memory (points without any structure need \
-                 the most), expected less; take fewer points, a threshold, or dimension 0 only",
+                 the most), expected less; use fewer points, a threshold or dimension 0 only",
                 (MAX_BLOCKS * size_of::<Block>()) >> 30
             )));
         }

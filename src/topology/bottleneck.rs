@@ -78,9 +78,9 @@ impl PairCost for Longest {
 
 /// Lengths of all possible pairs.
 struct Lengths {
-    /// Distances of the bars of the first diagram to the diagonal.
+    /// Distances from the bars of the first diagram to the diagonal.
     first_alone: Vec<f64>,
-    /// Distances of the bars of the second diagram to the diagonal.
+    /// Distances from the bars of the second diagram to the diagonal.
     second_alone: Vec<f64>,
     /// Distances between bars of both diagrams, one row per bar of the first.
     between: Vec<f64>,
@@ -101,7 +101,7 @@ impl Lengths {
         }
     }
 
-    /// Lower bound of the distance: the largest distance of any bar to its nearest partner.
+    /// Lower bound of the distance: the largest distance from any bar to its nearest partner.
     fn lower_bound(&self) -> f64 {
         let mut nearest_first = self.first_alone.clone();
         let mut nearest_second = self.second_alone.clone();

@@ -1,4 +1,4 @@
-//! Distances between persistence diagrams, with gradients by births and deaths.
+//! Distances between persistence diagrams, with gradients with respect to births and deaths.
 
 use super::bottleneck::bottleneck;
 use super::matching::{BarPair, GroundNorm, Matching, Point, difference, euclidean};
@@ -7,7 +7,7 @@ use super::wasserstein::{length_power, wasserstein};
 use crate::error::Result;
 use std::f64::consts::FRAC_1_SQRT_2;
 
-/// Length of one matched pair, and its gradient by birth and death of either bar.
+/// Length of one matched pair, and its gradient with respect to the birth and death of either bar.
 ///
 /// # Example
 ///
@@ -22,9 +22,9 @@ use std::f64::consts::FRAC_1_SQRT_2;
 pub struct PairGradient {
     /// Length of the pair in the ground norm.
     pub length: f64,
-    /// Derivatives of the length by birth and death of the first bar; zero if the first is the diagonal.
+    /// Derivatives with respect to birth and death of the first bar; zero if the first is the diagonal.
     pub first: [f64; 2],
-    /// Derivatives of the length by birth and death of the second bar; zero if the second is the diagonal.
+    /// Derivatives with respect to birth and death of the second bar; zero if the second is the diagonal.
     pub second: [f64; 2],
 }
 
@@ -36,7 +36,7 @@ pub struct PairGradient {
 /// diagonal:
 ///
 /// ```text
-///            by the first of two bars          by a bar matched with the diagonal
+///            for the first of two bars         for a bar matched with the diagonal
 /// L1         (sign x, sign y), sign 0 = 0      (-1, 1)
 /// L2         (x, y) / sqrt(x^2 + y^2)          (-1, 1) / sqrt(2)
 /// Infinity   (sign x, 0) if |x| >= |y|,        (-1, 1) / 2
@@ -166,7 +166,7 @@ pub enum DiagramDistance {
     SlicedWasserstein {
         /// Order `p`, finite and at least 1.
         order: f64,
-        /// Number of lines that the diagrams are projected to, at least 1.
+        /// Number of lines onto which the diagrams are projected, at least 1.
         n_directions: usize,
         /// Choice between `SW_p` and `SW_p^p`.
         power: Power,
@@ -178,13 +178,14 @@ pub enum DiagramDistance {
     },
 }
 
-/// Distance of two diagrams, and its gradient by all their births and deaths with the matching held
-/// constant.
+/// Distance between two diagrams, and its gradient with respect to their births and deaths.
+///
+/// The matching is held constant.
 ///
 /// # Shapes
 ///
-/// `first` and `second` have one pair of derivatives `[by birth, by death]` per bar, in the order of the
-/// diagrams.
+/// `first` and `second` have one pair of derivatives per bar, with respect to its birth and its death, in the
+/// order of the diagrams.
 ///
 /// # Example
 ///
@@ -202,14 +203,14 @@ pub enum DiagramDistance {
 pub struct MatchedCost {
     /// Distance, or its p-th power.
     pub value: f64,
-    /// Derivatives by birth and death of each bar of the first diagram.
+    /// Derivatives with respect to birth and death of each bar of the first diagram.
     pub first: Vec<[f64; 2]>,
-    /// Derivatives by birth and death of each bar of the second diagram.
+    /// Derivatives with respect to birth and death of each bar of the second diagram.
     pub second: Vec<[f64; 2]>,
 }
 
 impl DiagramDistance {
-    /// Computes the distance of two diagrams and its gradient, with the optimal matching held constant.
+    /// Computes the distance between two diagrams and its gradient, with the optimal matching held constant.
     ///
     /// # Gradient
     ///
@@ -323,7 +324,7 @@ impl MatchedCost {
 
 /// Gives `value` its gradient by the chain rule through the lengths of the pairs of a matching.
 ///
-/// `length_derivative(index, length)` is the derivative of the value by the length of a pair.
+/// `length_derivative(index, length)` is the derivative of the value with respect to the length of a pair.
 fn matched_cost(
     value: f64,
     matching: &Matching,

@@ -171,7 +171,7 @@ fn pair_up(
 /// Checks that a bar has a finite birth and a persistence that an `f64` can hold.
 fn check(index: usize, [birth, death]: Point) -> Result<()> {
     let problem = if birth.is_nan() || death.is_nan() {
-        "is not a number, expected numbers"
+        "has a NaN, expected numbers"
     } else if birth.is_infinite() {
         "has an infinite birth, expected a finite one"
     } else if death < birth {
@@ -206,7 +206,7 @@ mod tests {
         );
         assert_eq!(
             message(&[], &[[0.0, f64::NAN]]),
-            "second diagram: bar 0 [0, NaN] is not a number, expected numbers"
+            "second diagram: bar 0 [0, NaN] has a NaN, expected numbers"
         );
     }
 

@@ -101,7 +101,7 @@ impl<'a, T: Real> DistanceMatrix<'a, T> {
         self.n_points
     }
 
-    /// Distance of points `i` and `j`.
+    /// Distance between points `i` and `j`.
     ///
     /// # Panics
     ///

@@ -1,6 +1,6 @@
 //! Divergences: comparisons of two distance matrices on the same points, with gradients.
 //!
-//! Unlike a distance of diagrams, a divergence depends on which points form a cluster or a cycle: two
+//! Unlike a distance between diagrams, a divergence depends on which points form a cluster or a cycle: two
 //! matrices with equal diagrams but clusters of different points have a positive divergence.
 
 use super::distance_matrix::DistanceMatrix;
@@ -9,13 +9,13 @@ use super::spanning_tree::SpanningTree;
 use super::vietoris_rips::VietorisRips;
 use crate::error::{Error, Result};
 
-/// Derivatives of a scalar by the entries of one distance matrix: pairs of an edge and a value.
+/// Derivatives of a scalar with respect to the entries of one distance matrix: pairs of an edge and a value.
 ///
-/// The derivative by an edge that is not listed is zero. The values of an edge that is listed several times
+/// For an edge that is not listed the derivative is zero. The values of an edge that is listed several times
 /// add up.
 pub type EdgeGradient = Vec<(Edge, f64)>;
 
-/// Value of a divergence, and its gradient by both distance matrices.
+/// Value of a divergence, and its gradient with respect to both distance matrices.
 ///
 /// # Example
 ///
@@ -34,7 +34,7 @@ pub type EdgeGradient = Vec<(Edge, f64)>;
 pub struct Divergence {
     /// Value of the divergence.
     pub value: f64,
-    /// Derivatives by the entries of the first and of the second matrix.
+    /// Derivatives with respect to the entries of the first and of the second matrix.
     pub gradients: [EdgeGradient; 2],
 }
 
@@ -50,7 +50,8 @@ pub struct Divergence {
 ///
 /// # Gradient
 ///
-/// With the critical edges held constant, `A_e - B_e` by `A_e` and `B_e - A_e` by `B_e`.
+/// With the critical edges held constant: `A_e - B_e` with respect to `A_e`, and `B_e - A_e` with respect to
+/// `B_e`.
 ///
 /// # Errors
 ///
@@ -107,7 +108,7 @@ pub fn signature_loss(
 ///
 /// # Gradient
 ///
-/// With the trees held constant: 1/2 by each edge of `T(A)` and `T(B)`. An edge of `T(min(A, B))` gives -1 to
+/// With the trees held constant: 1/2 for each edge of `T(A)` and `T(B)`. An edge of `T(min(A, B))` gives -1 to
 /// the matrix in which it is shorter, -1/2 to each if it is equally long.
 ///
 /// # Errors
@@ -184,8 +185,8 @@ pub fn rtd_lite(
 ///
 /// # Gradient
 ///
-/// With the pairing held constant, by the entries that are births and deaths. The derivative by an entry of
-/// `min(A, B)` goes to the smaller of the two, half of it to each if they are equal.
+/// With the pairing held constant, with respect to the entries that are births and deaths. The derivative for
+/// an entry of `min(A, B)` goes to the smaller of the two, half of it to each if they are equal.
 ///
 /// # Errors
 ///
@@ -340,7 +341,7 @@ fn check_points([first, second]: [&DistanceMatrix<'_, f64>; 2]) -> Result<usize>
         return Ok(first.n_points());
     }
     Err(Error::invalid_distances(format!(
-        "matrices have {} and {} points, expected the same points in both",
+        "matrices have {} and {} points, expected the same number in both",
         first.n_points(),
         second.n_points()
     )))

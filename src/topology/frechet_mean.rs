@@ -1,4 +1,4 @@
-//! Frechet means of persistence diagrams.
+//! Fréchet means of persistence diagrams.
 
 use super::matching::{BarPair, GroundNorm, Point};
 use super::wasserstein::wasserstein;
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// Largest number of rounds of matching and averaging; about ten are usual.
 const MAX_ROUNDS: usize = 200;
 
-/// Frechet mean of diagrams, and their variance around it.
+/// Fréchet mean of diagrams, and their variance around it.
 ///
 /// # Example
 ///
@@ -29,7 +29,7 @@ pub struct FrechetMean {
     pub n_rounds: usize,
 }
 
-/// Computes a Frechet mean: a diagram with a locally minimal sum of squared distances to the given ones.
+/// Computes a Fréchet mean: a diagram with a locally minimal sum of squared distances to the given ones.
 ///
 /// ```text
 /// mean = argmin over diagrams M of sum over i of W_2(M, D_i)^2,   ground norm L2

@@ -8,7 +8,7 @@ pub type Point = [f64; 2];
 /// Ground norm: the norm of the plane in which bars are compared, with each other and with the diagonal.
 ///
 /// ```text
-///            distance of two bars           distance to the diagonal
+///            distance between two bars      distance to the diagonal
 /// L1         |b - b'| + |d - d'|            d - b
 /// L2         sqrt((b - b')^2 + (d - d')^2)  (d - b) / sqrt(2)
 /// Infinity   max(|b - b'|, |d - d'|)        (d - b) / 2
@@ -38,7 +38,7 @@ pub enum GroundNorm {
 }
 
 impl GroundNorm {
-    /// Distance of two bars.
+    /// Distance between two bars.
     ///
     /// Two essential bars are at distance `|birth - birth'|` in every norm. An essential and a finite bar
     /// are infinitely far apart.
@@ -60,7 +60,7 @@ impl GroundNorm {
         }
     }
 
-    /// Distance of a bar to the nearest point of the diagonal; `+inf` for an essential bar.
+    /// Distance from a bar to the nearest point of the diagonal; `+inf` for an essential bar.
     ///
     /// # Example
     ///

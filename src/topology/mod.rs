@@ -3,7 +3,8 @@
 //! Plain Rust on slices, without tensors. A [`DistanceMatrix`] is checked once. [`VietorisRips`] computes
 //! one [`Diagram`] per homology dimension from it, whose [`Bar`]s know their critical edges: the matrix
 //! entries that are their birth and death. [`wasserstein()`] and [`bottleneck()`] compare two diagrams and
-//! return the matching; [`DiagramDistance`] and [`DiagramSummary`] return gradients by births and deaths.
+//! return the matching; [`DiagramDistance`] and [`DiagramSummary`] return gradients with respect to
+//! births and deaths.
 //! [`signature_loss`], [`rtd`] and [`rtd_lite`] compare two matrices on the same points directly.
 
 mod annotation;

@@ -23,8 +23,8 @@ use std::f64::consts::{FRAC_PI_2, PI};
 ///
 /// # Gradient
 ///
-/// By the deaths of finite bars and the births of essential ones, with the order held constant; zero where
-/// the distance is zero.
+/// With respect to the deaths of finite bars and the births of essential ones, with the order held constant;
+/// zero where the distance is zero.
 ///
 /// # Errors
 ///
@@ -92,7 +92,7 @@ pub fn sorted_wasserstein(
 ///
 /// with `p = order`, `K = n_directions`, and `x_k(t)`, `y_k(t)` the projections in ascending order. Each
 /// diagram is first completed by the bars of the other one, moved to their nearest points of the diagonal,
-/// so that both have the same number of points. They are projected to lines through the origin with `K`
+/// so that both have the same number of points. They are projected onto lines through the origin with `K`
 /// angles spread evenly over the half circle from -90 degrees, and sorting matches them there. Essential
 /// bars are matched with each other in ascending order of birth and add `|birth - birth'|^p`.
 ///
@@ -133,7 +133,7 @@ pub fn sliced_wasserstein(
     check_order(order)?;
     if n_directions == 0 {
         return Err(Error::invalid_parameter(
-            "n_directions is 0, expected at least one direction to project to",
+            "n_directions is 0, expected at least one direction to project onto",
         ));
     }
     let Some(diagrams) = DiagramPair::new(first, second)? else {
@@ -177,14 +177,14 @@ enum BarOf {
     Neither,
 }
 
-/// Projection of a bar to a line.
+/// Projection of a bar onto a line.
 #[derive(Debug, Clone, Copy)]
 struct Projection {
     /// Bar that is projected, which receives the gradient.
     bar: BarOf,
     /// Coordinate on the line.
     value: f64,
-    /// Derivatives of the coordinate by birth and death.
+    /// Derivatives of the coordinate with respect to birth and death.
     gradient: [f64; 2],
 }
 
@@ -207,9 +207,9 @@ fn project(
 struct SortedSum {
     order: f64,
     sum: f64,
-    /// Derivatives by birth and death of each bar of the first diagram.
+    /// Derivatives with respect to birth and death of each bar of the first diagram.
     first_gradient: Vec<[f64; 2]>,
-    /// Derivatives by birth and death of each bar of the second diagram.
+    /// Derivatives with respect to birth and death of each bar of the second diagram.
     second_gradient: Vec<[f64; 2]>,
 }
 
@@ -263,7 +263,7 @@ impl SortedSum {
         self.add(sides, 1.0);
     }
 
-    /// Adds a derivative by a projection to the gradient of the bar that was projected.
+    /// Adds a derivative with respect to a projection to the gradient of the bar that was projected.
     fn add_gradient(&mut self, projection: Projection, derivative: f64) {
         let gradient = match projection.bar {
             BarOf::First(index) => &mut self.first_gradient[index],

@@ -48,7 +48,7 @@ pub enum DiagramSummary {
     PersistentEntropy,
 }
 
-/// Value of a summary, and its gradient by births and deaths.
+/// Value of a summary, and its gradient with respect to births and deaths.
 ///
 /// # Example
 ///
@@ -64,7 +64,7 @@ pub enum DiagramSummary {
 pub struct SummaryValue {
     /// Value of the summary.
     pub value: f64,
-    /// Derivatives `[by birth, by death]` of each bar, in the order of the diagram.
+    /// Derivatives with respect to birth and death of each bar, in the order of the diagram.
     pub gradient: Vec<[f64; 2]>,
 }
 
@@ -102,9 +102,9 @@ impl DiagramSummary {
     /// persistent entropy:  d / d l_i = (-ln(l_i / L) - entropy) / L
     /// ```
     ///
-    /// The derivative by the death is that by `l_i`, and the derivative by the birth its negative. Bars of
-    /// persistence zero have gradient zero, since the derivative of the entropy is infinite there. The set of
-    /// bars within the window is held constant.
+    /// The derivative with respect to the death is that with respect to `l_i`, and the derivative with respect
+    /// to the birth is its negative. Bars of persistence zero have gradient zero, since the derivative of the
+    /// entropy is infinite there. The set of bars within the window is held constant.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl DiagramSummary {
     }
 }
 
-/// Total persistence, and its derivatives by the persistences.
+/// Total persistence, and its derivatives with respect to the persistences.
 fn total_persistence(lengths: &[f64], order: f64, [low, high]: [f64; 2]) -> (f64, Vec<f64>) {
     let is_counted = |length: f64| length > 0.0 && low <= length && length <= high;
     let mut value = 0.0;
@@ -149,7 +149,7 @@ fn total_persistence(lengths: &[f64], order: f64, [low, high]: [f64; 2]) -> (f64
     (value, slopes)
 }
 
-/// Persistent entropy, and its derivatives by the persistences.
+/// Persistent entropy, and its derivatives with respect to the persistences.
 fn persistent_entropy(lengths: &[f64]) -> (f64, Vec<f64>) {
     let total: f64 = lengths.iter().sum();
     let information = |length: f64| -(length / total).ln();

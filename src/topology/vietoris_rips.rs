@@ -18,7 +18,7 @@
 //! [bauer2021] for the enclosing radius.
 //!
 //! [koyama2023]: https://arxiv.org/abs/2307.16333
-//! [boissonnat2013]: https://arxiv.org/abs/1107.3793
+//! [boissonnat2013]: https://arxiv.org/abs/1304.6813
 //! [bauer2021]: https://doi.org/10.1007/s41468-021-00071-5
 
 use super::annotation::Annotations;

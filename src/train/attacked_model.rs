@@ -188,6 +188,7 @@ impl AttackedModel {
             predictions.labels.extend(classes);
             // Batches without captured attention have no layers, and must not drop those collected before.
             topology.resize_with(output.attention.len().max(topology.len()), Vec::new);
+            // Within a batch the watched samples come first, and unwatched ones may follow.
             let n_images = n_watched_here * output.tokens.n_frames;
             for (images, layer) in topology.iter_mut().zip(output.attention) {
                 let layer = layer.slice_dim(0, 0..n_images);

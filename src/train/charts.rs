@@ -115,6 +115,7 @@ fn section_hparams<'a>(
             Value::Number(number) => HparamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
             Value::Bool(flag) => HparamValue::Flag(*flag),
             Value::String(text) => HparamValue::Text(text.clone()),
+            // TensorBoard has no type for lists.
             other => HparamValue::Text(other.to_string()),
         };
         (key.clone(), value)
@@ -131,6 +132,7 @@ fn group(settings: &[(String, Value)]) -> String {
         }
     }
     let mut digest = sha256_hex(text.as_bytes());
+    // With 48 bits it is very unlikely that different settings share a group.
     digest.truncate(12);
     digest
 }
@@ -173,6 +175,7 @@ pub(super) fn clip(
         panels.push(ClipPanel {
             title: "predicted",
             pixels: &validation.first_prediction,
+            // The first frame has no prediction.
             first_frame: 1,
             captions: &[],
         });

@@ -1,5 +1,5 @@
-//! Temporal coherence on a split, limited to the cheap metrics: no encoder features, no estimated motion, no
-//! attention topology.
+//! Temporal coherence on a split. Only the cheap metrics are measured: those that need features of an encoder,
+//! estimated motion or attention topology are left out.
 
 use crate::coherence::{CLASS_METRICS, ClipMetric, FRAME_METRICS, class_metrics, frame_metrics};
 use crate::data::{PredictedFrames, Sample, SampleSpec};

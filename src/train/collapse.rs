@@ -85,7 +85,7 @@ impl CollapseMonitor {
             return None;
         }
         let message = format!(
-            "attention is collapsing at step {step}: the mean distance between attention rows fell below {} of its peak in {}; try normalize = \"spanning_tree\", a one-sided direction, or a smaller weight",
+            "attention is collapsing at step {step}: the mean distance between attention rows fell below {} times its peak in {}; try normalize = \"spanning_tree\", a one-sided direction, or a smaller weight",
             self.spec.fraction_of_peak,
             layers.join(", ")
         );

@@ -9,7 +9,7 @@ pub enum TrainError {
     Diverged(String),
     /// The attention collapsed, and the configuration asks to stop in this case. The message names the layers.
     Collapsed(String),
-    /// A topological penalty could not be computed.
+    /// A penalty, the topology of attention, or a statistic could not be computed.
     Topology(crate::Error),
     /// A file, data set or checkpoint could not be read or written, or does not fit the task. The message names it.
     Files(String),
@@ -28,7 +28,7 @@ impl fmt::Display for TrainError {
             Self::Diverged(message) | Self::Collapsed(message) | Self::Files(message) => {
                 f.write_str(message)
             }
-            Self::Topology(error) => write!(f, "topological penalty: {error}"),
+            Self::Topology(error) => write!(f, "topology: {error}"),
         }
     }
 }

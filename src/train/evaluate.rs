@@ -80,6 +80,7 @@ pub fn evaluate(
         first_prediction: Vec::new(),
     };
     let n_frames = spec.samples.n_frames;
+    // Rounded up to whole clips, because consecutive frames are compared.
     let n_watched = spec.logging.topology_images.div_ceil(n_frames);
     let n_watched = samples.len().min(n_watched);
     let batch_size = BATCH_SIZE.div_ceil(n_frames);
@@ -87,6 +88,7 @@ pub fn evaluate(
         if job.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        // Keeping activations costs memory and time, so only batches of watched samples do it.
         let capture = if range.start < n_watched {
             Capture::AttentionAndHidden
         } else {
@@ -201,6 +203,7 @@ pub fn load_best(
             directory.display()
         ))
     })?;
+    // The initial parameters do not matter: all of them are replaced by those of the checkpoint.
     let weights = path.join("model.bpk");
     let model = config
         .spec

@@ -9,14 +9,15 @@ use burn::tensor::activation::log_softmax;
 /// loss = -mean over rows i of sum over classes c of targets[i, c] * log_softmax(logits[i])[c]
 /// ```
 ///
-/// With one-hot targets this is the usual cross-entropy, with those of
-/// [`soft_targets`](crate::data::soft_targets) the label-smoothed and mixed one.
+/// With one-hot targets this is the usual cross-entropy. With the targets of
+/// [`soft_targets`](crate::data::soft_targets) it is the cross-entropy with label smoothing and mixup.
 ///
 /// # Shapes
 ///
 /// - `logits`, `targets`: `[batch_size, n_classes]`; rows of `targets` sum to 1
 /// - output: `[1]`
 pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    // Not the logarithm of `softmax`, which is -inf where a probability rounds to 0.
     (log_softmax(logits, 1) * targets)
         .sum_dim(1)
         .squeeze_dim::<1>(1)

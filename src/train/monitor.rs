@@ -64,6 +64,7 @@ impl LayerMonitor {
         }
         for (layer, fractions) in within_frame.iter().enumerate() {
             let [n_images, n_heads] = fractions.dims();
+            // Only heads are averaged here; `means` divides by the number of images.
             let total = sum_on_host(fractions.clone().without_autodiff())? / n_heads as f64;
             self.add_to_layer("attention/within_frame", layer, total, n_images);
         }
@@ -99,7 +100,7 @@ impl LayerMonitor {
         self.sums.iter().map(mean).collect()
     }
 
-    /// Normalised 2-Wasserstein distance between neighbouring layers, averaged over all pairs; `None` without pairs.
+    /// Normalised 2-Wasserstein distance between consecutive layers, averaged over all pairs; `None` without pairs.
     pub fn mean_distance_to_next(&self, homology_dim: usize) -> Option<f64> {
         let distances = self.by_layer(&format!(
             "topology/h{homology_dim}_wasserstein_next_normalized"
@@ -128,6 +129,7 @@ impl LayerMonitor {
 
     /// Means of one statistic, for each layer.
     fn by_layer(&self, name: &str) -> Vec<f64> {
+        // Names are in the order of the layers, since every batch adds the layers in this order.
         let prefix = format!("{name}/");
         self.means()
             .iter()
@@ -204,6 +206,7 @@ impl LayerMonitor {
     }
 
     fn add_sum(&mut self, name: &str, value: f64, n: usize) {
+        // A linear search, because a map would lose the order of the names.
         match self.sums.iter_mut().find(|entry| entry.name == name) {
             Some(entry) => {
                 entry.sum += value;
@@ -278,6 +281,7 @@ impl PairTotals {
 impl LayerSnapshot {
     /// Keeps what plots need of one image or frame.
     fn add(&mut self, image: &AttentionTopology, n_frames: usize) {
+        // For clips, these are all frames of the first clip, since frames of one clip are consecutive.
         if self.n_images < n_frames {
             self.first_diagrams.push(image.diagrams.clone());
         }
@@ -298,9 +302,10 @@ impl LayerSnapshot {
 fn entropy(weights: Tensor<4>) -> Result<f64> {
     let [_, n_heads, n_tokens, _] = weights.dims();
     let weights = weights.without_autodiff();
-    // x ln x is 0 at 0; the clamp keeps the logarithm finite there.
+    // The term x ln x is 0 at 0; the clamp keeps the logarithm finite there.
     let terms = weights.clone() * weights.clamp_min(f32::MIN_POSITIVE).log();
     let total = -sum_on_host(terms.sum_dim(3))?;
+    // For a single token the logarithm is 0; the clamp makes the entropy 0, not NaN.
     Ok(total / ((n_heads * n_tokens) as f64 * (n_tokens as f64).ln().max(f64::MIN_POSITIVE)))
 }
 

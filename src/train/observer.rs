@@ -26,13 +26,13 @@ pub struct StepReport {
     pub is_logged: bool,
 }
 
-/// Callbacks of a training; every method may do nothing.
+/// Callbacks of a training. An implementation may leave any of them empty.
 pub trait Observer {
     /// Called after every optimiser step.
     fn step(&mut self, report: &StepReport);
     /// Called after the validation and the checkpoint at the end of an epoch.
     fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration);
-    /// Called with a message or warning for the user, one line without a line break.
+    /// Called with a message or a warning for the user: one line, without a line break.
     fn message(&mut self, line: &str);
     /// Called once at the end, if requested by [`Job::profiles`](super::Job::profiles), with the time that the steps
     /// of this process took.

@@ -23,9 +23,11 @@ pub fn learning_rate(training: &TrainingSpec, step: usize, total_steps: usize) -
     match training.schedule {
         LearningRate::Constant => training.lr,
         LearningRate::Cosine { warmup_steps } if step < warmup_steps => {
+            // Counted from 1, because a rate of 0 would waste the first step.
             training.lr * (step + 1) as f64 / warmup_steps as f64
         }
         LearningRate::Cosine { warmup_steps } => {
+            // A warm-up may fill the whole run; the 1 avoids a division by 0.
             let span = total_steps.saturating_sub(warmup_steps).max(1);
             let done = (step - warmup_steps) as f64 / span as f64;
             training.lr * 0.5 * (1.0 + (PI * done.min(1.0)).cos())
@@ -102,6 +104,7 @@ impl ParameterGroup {
     fn from_path(path: &[String]) -> Self {
         match path.first().map_or("", String::as_str) {
             "blocks" => {
+                // Burn names the elements of a list by their index, so this is always a number.
                 let number = path.get(1).and_then(|number| number.parse().ok());
                 Self::Block(number.unwrap_or(0))
             }
@@ -225,6 +228,7 @@ pub fn clip_global_norm<M: Module>(
             .into_scalar::<f64>()
             .sqrt()
     };
+    // A NaN is not above the limit: such a gradient is returned as it is, and the caller reports its norm.
     match limit {
         Some(limit) if norm > limit => {
             let mut scale = Scale {

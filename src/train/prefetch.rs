@@ -1,4 +1,4 @@
-//! Prefetching: samples of the next steps are loaded and augmented while the current step is computed.
+//! Prefetching: the samples of the next step are loaded and augmented while the current step is computed.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::error::TrainError;
 use crate::data::{Augment, Sample, SampleSpec, Samples, epoch_order, random_stream};
 
-/// Number of steps that are prepared ahead.
+/// Number of steps whose samples are requested at the same time: the current step and the next.
 const AHEAD: usize = 2;
 
 /// Everything that determines the samples of every step.
@@ -84,6 +84,7 @@ impl SampleOrder {
 impl Prefetch {
     /// Starts the background thread.
     pub(super) fn new(order: SampleOrder) -> Self {
+        // Steps are taken in order, so at most `AHEAD` requests are open, and no sender ever waits for room.
         let (requests, steps) = sync_channel::<usize>(AHEAD);
         let (results, responses) = sync_channel(AHEAD);
         let worker = order.clone();
@@ -112,7 +113,7 @@ impl Prefetch {
         }
     }
 
-    /// Returns the samples of a step, and requests those of the next steps.
+    /// Returns the samples of a step, and requests those of the next one.
     pub(super) fn take(&mut self, step: usize) -> Result<Vec<Sample>, TrainError> {
         const GONE: &str = "the thread that reads samples has ended";
         loop {

@@ -35,6 +35,7 @@ impl Start {
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let cannot_read = || TrainError::files(format!("read {}", run.root().display()));
+        // First, since a process that was killed while saving may have left its checkpoint under another name.
         Checkpoints::recover(run).map_err(cannot_read())?;
         let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(cannot_read())?);
         let (mut checkpoints, mut problems) =

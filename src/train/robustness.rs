@@ -26,6 +26,7 @@ pub(super) fn summary_metrics(
     };
     let evaluate = |perturbation| {
         let samples = &job.data.test;
+        // No sample is watched, since the summary has no attention topology under perturbations.
         model.evaluate(samples, perturbation, &model, 0, job.stop, &mut |_| {})
     };
     let Some(clean) = evaluate(Perturbation::None)? else {
@@ -38,6 +39,7 @@ pub(super) fn summary_metrics(
         .zip(values)
         .map(|(name, value)| ((*name).to_owned(), value))
         .collect();
+    // The random change is no attack: it shows how much the attacks owe to their knowledge of the model.
     for (name, attack) in [
         ("fgsm", Attack::Fgsm),
         ("pgd", pgd),
@@ -86,6 +88,7 @@ pub(super) fn names(task: Task) -> Vec<String> {
         .into_iter()
         .map(|name| format!("{name}_flip_rate"));
     let accuracies = CALIBRATION.map(str::to_owned).into_iter().chain(accuracies);
+    // A flip rate needs a predicted class for every frame.
     match task {
         Task::Classify => accuracies.collect(),
         Task::ClassifyFrames => accuracies.chain(flip_rates).collect(),

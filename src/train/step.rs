@@ -428,6 +428,7 @@ fn step_seed(seed: u64, step: usize, part: usize) -> u64 {
     // Large odd constants (of SplitMix64) keep the seeds of neighbouring runs and parts far apart.
     seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
         .wrapping_add((part as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9))
+        // Without the 1, the first step of seed 0 would repeat the random numbers of the initial parameters.
         .wrapping_add(step as u64 + 1)
 }
 

@@ -25,7 +25,7 @@ pub struct RunSummary {
     /// Metrics of the best checkpoint by name.
     ///
     /// On the test split: `test_<metric>`, `test_loss`, `test_coherence_<metric>`, and the distances between
-    /// neighbouring layers and consecutive frames. On the validation split: `validation_<metric>`.
+    /// consecutive layers and consecutive frames. On the validation split: `validation_<metric>`.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
 }
@@ -67,6 +67,7 @@ impl RunSummary {
             test.monitor.mean_distance_to_next_frame(0),
             test.monitor.mean_distance_to_next_frame(1),
         ];
+        // A distance that does not exist, such as that between frames of images, is left out instead of reported as 0.
         for (name, distance) in DISTANCES.iter().zip(distances) {
             metrics.extend(distance.map(|distance| (format!("test_{name}"), distance)));
         }

@@ -78,7 +78,7 @@ impl Task {
     pub(super) fn loss(self, output: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Classify | Self::ClassifyFrames => soft_cross_entropy(output, targets),
-            // The model's pixels lie between -1 and 1, twice the range of [0, 1]: squared errors are four times as large.
+            // The model's pixels range over [-1, 1], not [0, 1], so squared errors are four times as large.
             Self::PredictNextFrame => (output - targets).square().mean() / 4.0,
         }
     }
@@ -139,6 +139,7 @@ impl Score {
 
     /// Means of the metrics over the samples added so far.
     pub(super) fn metrics(&self) -> Metrics {
+        // Without samples the means are 0, not NaN.
         let n = self.n_samples.max(1) as f64;
         self.task
             .metrics()
@@ -153,6 +154,7 @@ impl Score {
         let rows = output.chunks_exact(self.spec.n_classes);
         let classes: Vec<usize> = rows.map(most_probable).collect();
         let n_correct = classes.iter().filter(|&&class| class == label).count();
+        // A single row has no flip rate; for `Classify` the shorter `sums` drop the 0.
         vec![
             n_correct as f64 / classes.len().max(1) as f64,
             flip_rate(&classes).unwrap_or_default(),
@@ -169,6 +171,7 @@ impl Score {
         let n_predicted = frames.len().saturating_sub(2);
         // Extrapolation needs two frames, so the first two are left out for all predictors.
         for next in 2..frames.len() {
+            // Nothing is predicted for the first frame, so predictions lie one position earlier than their frames.
             let prediction = &predicted[(next - 1) * size..][..size];
             let pairs = frames[next - 1].iter().zip(frames[next - 2]);
             let extrapolation: Vec<f32> = pairs

@@ -37,6 +37,7 @@ impl Timing {
 
     /// Fraction of the time in training steps that was spent in penalties.
     pub(super) fn topology_share(&self) -> f64 {
+        // Before the first step this is 0, not NaN.
         self.in_topology / self.in_steps.max(f64::MIN_POSITIVE)
     }
 }
@@ -116,6 +117,7 @@ impl Profile {
     /// Time outside of all phases, such as measurements of gradient shares.
     pub fn rest(&self) -> Duration {
         let in_phases: Duration = self.in_phases.iter().sum();
+        // Saturating, because a `Duration` below 0 would panic.
         self.in_steps.saturating_sub(in_phases)
     }
 
@@ -156,6 +158,7 @@ impl Profile {
 /// Peak resident memory of this process, in bytes; `None` on systems other than Linux.
 pub fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    // The peak ("high water mark") of the resident set; the kernel writes kB and means KiB.
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;

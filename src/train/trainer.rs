@@ -104,6 +104,7 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
         .write_event(|events| charts::finish(events, &summary));
     trainer.sync_metrics()?;
     trainer.log_warnings(observer);
+    // The summary is written last, because a run that has one counts as finished.
     let json = serde_json::to_vec_pretty(&summary).expect("a summary can be written");
     write_atomically(&job.run.summary(), &json).map_err(TrainError::files(format_args!(
         "write {}",
@@ -155,6 +156,7 @@ impl Trainer<'_> {
                 observer.epoch(epoch, &evaluation, self.elapsed());
             }
             let is_last = self.step == self.total_steps() && self.validation.is_some();
+            // Relaxed is enough, since no other data is passed along with the flag.
             if is_last || self.job.stop.load(Ordering::Relaxed) {
                 if !self.is_saved {
                     self.write_checkpoint()?;
@@ -210,6 +212,7 @@ impl Trainer<'_> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
         let model = self.model.valid();
+        // The first epoch has number 0, so the first and the last one are always included.
         let is_due = |every_epochs: usize| {
             epoch.is_multiple_of(every_epochs) || self.step == self.total_steps()
         };
@@ -254,6 +257,7 @@ impl Trainer<'_> {
         }
         if let Some((message, action)) = self.collapse.alarm(&collapsed, self.step) {
             if action == CollapseAction::Stop {
+                // A checkpoint of the collapsed model, so that it can be inspected.
                 self.save(observer)?;
                 return Err(TrainError::Collapsed(message));
             }

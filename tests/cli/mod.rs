@@ -61,11 +61,11 @@ fn bad_configurations_give_one_clear_message() {
         ),
         (
             error_with("patch_size = 4", "patch_size = 3"),
-            "tiny.toml:12:1: `model.patch_size`: patch_size 3 does not divide the images, 8 by 8 pixels",
+            "tiny.toml:12:1: `model.patch_size`: patch_size is 3, expected a divisor of height and width, 8 and 8 pixels",
         ),
         (
             error_with("n_heads = 2", "n_heads = 3"),
-            "tiny.toml:11:1: `model.n_heads`: n_heads 3 does not divide d_model 8",
+            "tiny.toml:11:1: `model.n_heads`: n_heads is 3, expected a divisor of d_model 8",
         ),
     ];
     assert_start(cases);
@@ -125,7 +125,7 @@ fn bad_data_tables_give_one_clear_message() {
             error_with_data(
                 "kind = \"image_folder\"\npath = \"x\"\nimage_size = 30\nn_classes = 2",
             ),
-            "tiny.toml:15:1: `model.patch_size`: patch_size 4 does not divide the images, 30 by 30 pixels",
+            "tiny.toml:15:1: `model.patch_size`: patch_size is 4, expected a divisor of height and width, 30 and 30 pixels",
         ),
     ]);
 }
@@ -158,15 +158,15 @@ fn bad_training_keys_give_one_clear_message() {
         ),
         (
             with("epochs = 1\ngradient_accumulation = 0"),
-            "tiny.toml:17:1: `training.gradient_accumulation`: gradient_accumulation is 0, expected from 1 to batch_size 128",
+            "tiny.toml:17:1: `training.gradient_accumulation`: gradient_accumulation is 0, expected 1 to 128, the batch_size",
         ),
         (
             with("epochs = 1\ngradient_accumulation = 129"),
-            "tiny.toml:17:1: `training.gradient_accumulation`: gradient_accumulation is 129, expected from 1 to batch_size 128",
+            "tiny.toml:17:1: `training.gradient_accumulation`: gradient_accumulation is 129, expected 1 to 128, the batch_size",
         ),
         (
             augment("{ shift = 8 }"),
-            "tiny.toml:19:13: `training.augment.shift`: shift 8 can move the whole image out of its frame, expected below 8",
+            "tiny.toml:19:13: `training.augment.shift`: shift is 8, which can move the whole image out of its frame; expected less than 8 pixels",
         ),
         (
             augment("{ min_crop_area = 0.0 }"),

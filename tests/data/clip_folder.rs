@@ -326,7 +326,7 @@ fn unreadable_clips_are_errors_or_left_out() {
         "{message}"
     );
     assert!(
-        message.contains(".gif: none of 3 train clips can be read, this is the first of them; "),
+        message.contains(".gif: none of 3 train clips can be read; the first error is: "),
         "{message}"
     );
 }

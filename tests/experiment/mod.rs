@@ -369,7 +369,7 @@ fn missing_slurm_and_misplaced_options_are_reported() {
     );
     let stderr = refused(&["ablate", "study.toml", "--", "--time=5"], "/nowhere");
     assert!(
-        stderr.contains("options after `--` are for --launcher slurm"),
+        stderr.contains("are passed to sbatch; use them with --launcher slurm only"),
         "{stderr}"
     );
     let two = [
@@ -380,7 +380,7 @@ fn missing_slurm_and_misplaced_options_are_reported() {
         "--device",
         "flex,ndarray",
     ];
-    assert!(refused(&two, "/nowhere").contains("takes one --device"));
+    assert!(refused(&two, "/nowhere").contains("expected one with --launcher slurm"));
 }
 
 #[test]

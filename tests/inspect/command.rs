@@ -256,7 +256,7 @@ fn anomalies_are_fitted_and_scored() {
     let (code, _, stderr) = run(&[&fit[..], &split].concat());
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
-        stderr.starts_with("fit.json: Frechet means of "),
+        stderr.starts_with("fit.json: Fréchet means of "),
         "{stderr}"
     );
     let score = ["anomaly", "score", "fit.json"];

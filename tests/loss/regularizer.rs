@@ -224,7 +224,7 @@ fn bad_penalties_are_refused_in_one_sentence() {
     };
     assert_eq!(
         refusal(with(Comparison::RtdLite, 1)),
-        "penalty h1_layers: RTD-Lite is defined for homology_dim 0, found 1"
+        "penalty h1_layers: RTD-Lite is defined for homology_dim 0 only, found 1"
     );
     let sorted = DiagramDistance::SortedWasserstein {
         order: 2.0,
@@ -244,7 +244,7 @@ fn bad_penalties_are_refused_in_one_sentence() {
             .forward(&activations, Clock::default())
             .unwrap_err()
             .to_string(),
-        "a penalty uses hidden states, but none was passed, expected one tensor per layer"
+        "a penalty uses hidden states, but the list is empty, expected one tensor per layer"
     );
     let penalty = TopologyPenalty {
         layers: Layers::Indices(vec![0, 2]),
@@ -259,7 +259,7 @@ fn bad_penalties_are_refused_in_one_sentence() {
             )
             .unwrap_err()
             .to_string(),
-        "layers names layer 2, but 2 layers were passed (counted from 0)"
+        "layers has the entry 2, expected numbers below 2, the number of layers passed"
     );
 }
 

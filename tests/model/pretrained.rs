@@ -492,7 +492,7 @@ fn unusable_files_are_rejected_with_one_sentence() {
                 "\"num_attention_heads\": 3",
                 "\"num_attention_heads\": 5",
             )),
-            "model.safetensors: 5 heads do not divide d_model = 12",
+            "model.safetensors: the number of heads is 5, expected a divisor of d_model, which is 12",
         ),
         defect(
             "vit",

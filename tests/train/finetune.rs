@@ -140,7 +140,7 @@ fn weights_of_another_architecture_are_rejected() {
     let last = messages.lines().last().unwrap();
     assert_eq!(
         last,
-        "burn-topology: weights: the file's architecture differs from [model]: \
+        "burn-topology: weights: the architecture in the file differs from the table [model]: \
          n_registers is 0, expected 2, block.norm_epsilon is 1e-6, expected 1e-12"
     );
 }

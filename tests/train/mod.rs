@@ -214,7 +214,7 @@ fn a_collapse_gives_a_warning_or_stops_the_training() {
                 last.starts_with(&format!("burn-topology: {warning}")),
                 "{last}"
             );
-            assert!(last.contains("between attention rows fell below 1 of its peak in layer "));
+            assert!(last.contains("between attention rows fell below 1 times its peak in layer "));
             let checkpoints = directory.path().join("stop/checkpoints");
             assert!(std::fs::read_dir(checkpoints).unwrap().count() > 0);
         }

@@ -315,7 +315,7 @@ fn invalid_clip_configurations_give_one_clear_message() {
         (
             config(FOLDER, "joint", "clip", "")
                 .replace("patch_size = 4", "patch_size = 4, tubelet_size = 3"),
-            "tubelet_size 3 does not divide the 4 frames",
+            "tubelet_size is 3, expected a divisor of 4 frames",
         ),
         (
             config(

@@ -33,6 +33,7 @@ pub fn read_matrix(path: &Path) -> Result<Matrix, Box<dyn Error>> {
         .strip_prefix(MAGIC)
         .and_then(|rest| rest.first_chunk())
         .ok_or_else(|| fail("not an .npy file of version 1.0"))?;
+    // The two bytes after the magic number are the length of the header.
     let start = MAGIC.len() + 2 + usize::from(u16::from_le_bytes(*length));
     let header = bytes
         .get(MAGIC.len() + 2..start)

@@ -30,6 +30,7 @@ impl Times {
 
 /// Runs `work` once unmeasured, then for [`BUDGET`]; stops at its first error.
 pub fn measure<E>(mut work: impl FnMut() -> Result<(), E>) -> Result<Times, E> {
+    // The first run fills caches and grows buffers.
     work()?;
     let mut samples = Vec::new();
     let started = Instant::now();

@@ -42,6 +42,7 @@ impl RunInfo {
         let settings = config
             .settings()
             .into_iter()
+            // Name and seed distinguish the runs of an arm, so they are not among its settings.
             .filter(|(key, _)| key != "run" && !key.starts_with("run."))
             .map(|(key, value)| match value {
                 Value::String(text) => (key, text),
@@ -63,6 +64,7 @@ impl RunInfo {
 pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
     let mut arms: Vec<Arm> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
+        // All runs of an arm have the same settings, so its first run stands for all.
         let has_same_settings = |arm: &&mut Arm| {
             let first = arm.runs.values().next();
             first.is_some_and(|&first| runs[first].settings == run.settings)
@@ -90,6 +92,7 @@ pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
             ));
         }
     }
+    // Names such as 1 and 2 have no common beginning, and two arms may share theirs: these arms get a number.
     let n_arms = arms.len();
     for index in 0..n_arms {
         let has_same_name = |arm: &Arm| arm.name == arms[index].name;
@@ -101,10 +104,11 @@ pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
     Ok(arms)
 }
 
-/// Common beginning of two names, without trailing digits, separators and the word `seed`.
+/// Returns the common beginning of two names, without trailing digits, separators and the word `seed`.
 fn common_name(a: &str, b: &str) -> String {
     let pairs = a.chars().zip(b.chars());
     let common: String = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    // Trailing digits belong to the seeds: a_10 and a_11 have the beginning a_1 in common.
     let trimmed = common.trim_end_matches(|c: char| c.is_ascii_digit() || "-_. ".contains(c));
     trimmed
         .trim_end_matches("seed")

@@ -29,7 +29,7 @@ struct ArmRun<'a> {
     measurement: &'a Measurement,
 }
 
-/// Frames, predictions and topology of the reported clips, for the first run of each arm.
+/// Returns the frames, predictions and topology of the reported clips, for the first run of each arm.
 pub(super) fn browser(
     suite: &Suite,
     runs: &[RunMeasurement],
@@ -78,7 +78,7 @@ pub(super) fn browser(
     }
 }
 
-/// The frames of a clip.
+/// Returns the frames of a clip.
 fn true_frames(suite: &Suite, index: usize) -> Markup {
     let clip = &suite.clips[index];
     let frames = clip.sample.pixels.chunks_exact(suite.spec.frame_len());
@@ -86,7 +86,7 @@ fn true_frames(suite: &Suite, index: usize) -> Markup {
     figure(frame_images(suite, frames, 0, alt), "The clip")
 }
 
-/// Images of consecutive frames, each shown with its frame of the clip; `first` is the index of the first.
+/// Returns the images of consecutive frames, each shown with its frame of the clip; `first` is the index of the first.
 fn frame_images<'a>(
     suite: &Suite,
     frames: impl Iterator<Item = &'a [f32]>,
@@ -107,7 +107,7 @@ fn frame_images<'a>(
     }
 }
 
-/// Predicted frames or classes of one run.
+/// Returns the predicted frames or classes of one run.
 fn predictions(suite: &Suite, arm: &ArmRun<'_>, position: usize) -> Markup {
     let spec = suite.spec;
     let title = &*arm.title;
@@ -125,6 +125,7 @@ fn predictions(suite: &Suite, arm: &ArmRun<'_>, position: usize) -> Markup {
     }
     let label = suite.clips[clip.index].label;
     let rows: Vec<&[f64]> = clip.probabilities.chunks_exact(spec.n_classes).collect();
+    // A single row is the prediction for the whole clip, so it does not follow the slider of frames.
     if let [row] = rows[..] {
         return figure(class_table(row, label), &format!("{title}, whole clip"));
     }
@@ -146,7 +147,7 @@ fn predictions(suite: &Suite, arm: &ArmRun<'_>, position: usize) -> Markup {
     )
 }
 
-/// Table of the most probable classes.
+/// Returns the table of the most probable classes.
 fn class_table(row: &[f64], label: Option<usize>) -> Table {
     let mut order: Vec<usize> = (0..row.len()).collect();
     order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
@@ -165,7 +166,7 @@ fn class_table(row: &[f64], label: Option<usize>) -> Table {
         })
 }
 
-/// Diagrams of each frame, and the distance from frame to frame, for one clip and layer.
+/// Returns the diagrams of each frame, and the distance from frame to frame, for one clip and layer.
 fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize) -> Markup {
     let with_topology: Vec<(&String, &ReportedClip)> = arms
         .iter()
@@ -179,6 +180,7 @@ fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize)
                 .is_some_and(|steps| !steps.is_empty())
         })
         .collect();
+    // From here on, no arm has an empty list of steps, so that the division below is not by 0.
     let Some((_, first)) = with_topology.first() else {
         return html! {};
     };
@@ -199,10 +201,16 @@ fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize)
             let title = format!("layer {layer}, frame {first}");
             shown_when(
                 &when,
-                diagram_plot(&topology.diagrams, &title, "Jensen-Shannon", largest),
+                diagram_plot(
+                    &topology.diagrams,
+                    &title,
+                    "Jensen-Shannon distance",
+                    largest,
+                ),
             )
         });
         let plots: Vec<Markup> = plots.collect();
+        // If every frame is part of the input, this range lies beyond the slider and is never shown.
         let last = Condition::between("frame", plots.len() * frames_per_step, n_frames);
         let body = html! {
             @for plot in &plots { (plot) }
@@ -213,7 +221,7 @@ fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize)
     let mut plot = LinePlot::new(
         format!("Distance to the next frame, layer {layer}"),
         "frame",
-        "2-Wasserstein (mean tree edge)",
+        "2-Wasserstein distance (multiples of the scale)",
     );
     for (title, clip) in &with_topology {
         for (dim, distances) in clip.distances[layer].iter().enumerate() {

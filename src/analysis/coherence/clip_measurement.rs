@@ -30,6 +30,7 @@ impl Encoder {
             .collect();
         let frame_features: Vec<&Vec<f64>> = by_clip.iter().flatten().collect();
         let n_features = frame_features.first().map_or(0, |features| features.len());
+        // Features of all images point in roughly the same direction, and differ clearly only from their mean.
         let center = (0..n_features).map(|k| {
             let sum: f64 = frame_features.iter().map(|features| features[k]).sum();
             sum / frame_features.len() as f64
@@ -79,6 +80,7 @@ impl ClipMeasurement {
             truth_gaps: Vec::new(),
             topology_gaps: [0, 1].map(|dim| by_gap(&distances, dim)),
             output: ReportedClip {
+                // Set later: a clip does not know its place in the suite.
                 index: 0,
                 probabilities: Vec::new(),
                 predicted: Vec::new(),
@@ -96,6 +98,7 @@ impl ClipMeasurement {
             Some(encoder) => measurement.add_frames(spec, clip, Task::as_pixels(rows), encoder),
             None => measurement.add_classes(spec, clip, rows),
         }
+        // Appended after the metrics of the task, in the order of `Measurement::metrics`.
         let frame_distances = measurement
             .topology_gaps
             .each_ref()
@@ -147,6 +150,7 @@ impl ClipMeasurement {
         );
         let ground_truth = GroundTruth {
             motion: Some(ground_truth.motion.unwrap_or(estimated))
+                // With a single predicted frame there is no pair, and metrics of motion are not defined.
                 .filter(|motion| motion.n_pairs() > 0),
             encoder: Some(CenteredEncoder {
                 encoder: &encoder.encoder,
@@ -181,8 +185,9 @@ impl ClipMeasurement {
         self.values.len() == 1 + FRAME_DISTANCE_METRICS.len()
     }
 
-    /// The measurement without frames and diagrams, which take most of the memory.
+    /// Returns the measurement without frames and diagrams, which take most of the memory.
     pub(super) fn without_frames(mut self) -> Self {
+        // Probabilities are kept: the guards need the predicted classes of all clips.
         self.output.layers = Vec::new();
         self.output.predicted = Vec::new();
         self.output.distances = Vec::new();
@@ -190,7 +195,7 @@ impl ClipMeasurement {
     }
 }
 
-/// Optical flow between all consecutive true frames, one pair after another.
+/// Returns the optical flow between all consecutive true frames, one pair after another.
 fn estimated_motion(true_frames: &Frames<'_>) -> OpticalFlow {
     let pairs: Vec<(&[f32], &[f32])> = true_frames.iter().zip(true_frames.iter().skip(1)).collect();
     let flows: Vec<OpticalFlow> = pairs

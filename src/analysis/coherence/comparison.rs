@@ -164,8 +164,9 @@ impl ArmComparisons {
     }
 }
 
-/// Mean of each metric over the true frames of all clips.
+/// Returns the mean of each metric over the true frames of all clips.
 fn true_means(runs: &[RunMeasurement], n_metrics: usize) -> Vec<f64> {
+    // The true frames do not depend on a model, so any run has them.
     let truth = &runs[0].measurement.truth;
     if truth.is_empty() {
         return Vec::new();
@@ -176,7 +177,7 @@ fn true_means(runs: &[RunMeasurement], n_metrics: usize) -> Vec<f64> {
     (0..n_metrics).map(true_mean).collect()
 }
 
-/// Mean over runs of the curves of an arm.
+/// Returns the mean over runs of the curves of an arm.
 fn mean_curves(runs: &[RunMeasurement], arm: &Arm) -> Vec<MeanCurve> {
     let by_run: Vec<&Vec<GapCurve>> = arm
         .runs
@@ -202,13 +203,14 @@ fn mean_curves(runs: &[RunMeasurement], arm: &Arm) -> Vec<MeanCurve> {
         .collect()
 }
 
-/// Guards of an arm, each over all runs.
+/// Returns the guards of an arm, each over all runs.
 fn arm_guards(runs: &[RunMeasurement], arm: &Arm) -> Vec<ArmGuard> {
     let by_run: Vec<&Vec<Guard>> = arm
         .runs
         .values()
         .map(|&run| &runs[run].measurement.guards)
         .collect();
+    // Runs of an arm have the same task, hence the same guards in the same order.
     let n_guards = by_run.first().map_or(0, |guards| guards.len());
     (0..n_guards)
         .map(|index| {

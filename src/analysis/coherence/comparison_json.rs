@@ -6,8 +6,9 @@ use super::comparison::{ArmComparisons, Difference};
 use crate::statistics::PairedComparison;
 
 impl ArmComparisons {
-    /// The comparisons as a JSON array with one object for each arm.
+    /// Returns the comparisons as a JSON array with one object for each arm.
     pub fn to_json(&self) -> Value {
+        // JSON has no NaN, so a mean that is not defined is `null`.
         let finite = |value: f64| Some(value).filter(|value| value.is_finite());
         let difference = |difference: &Option<Difference>| {
             difference.as_ref().map(|difference| {
@@ -53,6 +54,7 @@ impl ArmComparisons {
                 let means = means.iter().map(|&mean| json!(finite(mean))).collect();
                 (group.clone(), by_name(means))
             });
+            // The first arm is not compared with itself, so its entry is `null`.
             let against_first = self.differences.iter().find(|differences| differences.arm == index).map(|differences| {
                 let groups = self.groups.iter().zip(&differences.by_group).map(|(group, by_metric)| {
                     (group.clone(), by_name(by_metric.iter().map(|d| json!(difference(d))).collect()))

@@ -21,7 +21,7 @@ const N_REPORTED_OF_GROUP: usize = 2;
 /// Largest number of clips that the report shows.
 const MAX_REPORTED: usize = 40;
 
-/// Indices of the clips that the report shows: the first of each group, one group after another.
+/// Returns the indices of the clips that the report shows: the first of each group, one group after another.
 pub fn reported_clips(suite: &Suite) -> Vec<usize> {
     let groups = suite.groups();
     let n_of_group = match groups.len() {
@@ -68,13 +68,14 @@ pub fn write_report(
     let events = directory.join("tensorboard");
     write_events(&events, comparisons, &animations).map_err(cannot_write(&events))?;
     let numbers = json(command, suite, runs, comparisons);
+    // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&numbers).expect("JSON values can always be written");
     write(&directory.join("coherence.json"), &numbers)?;
     let page = page(command, suite, runs, comparisons).to_html();
     write(&directory.join("report.html"), page.as_bytes())
 }
 
-/// All numbers, for `coherence.json`.
+/// Returns all numbers, for `coherence.json`.
 fn json(
     command: &str,
     suite: &Suite,
@@ -173,6 +174,7 @@ fn write_events(
                 .enumerate()
                 .filter(|(_, mean)| mean.is_finite())
             {
+                // The gap takes the place of the step, so that TensorBoard draws a curve over it.
                 let tag = format!("coherence_by_gap/{}", curve.title.replace(' ', "_"));
                 events.scalar(&tag, *mean, gap + 1)?;
             }
@@ -197,7 +199,8 @@ struct ArmPanel<'a> {
     captions: Vec<String>,
 }
 
-/// Animations of the first clip of each group, by name: predictions of the first run of every arm, side by side.
+/// Returns the animations of the first clip of each group, by name: predictions of the first run of every arm, side by
+/// side.
 fn animations(
     suite: &Suite,
     runs: &[RunMeasurement],
@@ -230,6 +233,7 @@ fn animations(
         let mut panels = Vec::new();
         for ArmPanel { arm, run, captions } in &arms {
             if run.measurement.task == Task::PredictNextFrame {
+                // The true frames are shown once, to the left of all arms.
                 if panels.is_empty() {
                     panels.push(ClipPanel {
                         title: "true",
@@ -263,7 +267,7 @@ fn animations(
     animations
 }
 
-/// Predicted class of each frame of a reported clip, as text.
+/// Returns the predicted class of each frame of a reported clip, as text.
 fn captions(suite: &Suite, run: &RunMeasurement, position: usize) -> Vec<String> {
     let probabilities = &run.measurement.reported_clips[position].probabilities;
     let mut captions: Vec<String> = probabilities

@@ -36,6 +36,7 @@ pub(super) fn frame_topology(output: &ModelOutput, n_clips: usize) -> Result<Top
             .zip(within_frame)
             .map(|(step, fraction)| (fraction >= WITHIN_FRAME_FLOOR).then_some(step))
             .collect();
+        // The batch holds all steps of the first clip, then all of the second, and so on.
         for (clip, steps) in clips
             .iter_mut()
             .zip(steps.chunks_exact(steps.len() / n_clips))
@@ -50,7 +51,7 @@ pub(super) fn frame_topology(output: &ModelOutput, n_clips: usize) -> Result<Top
 pub(super) struct LayerDistances([Vec<Vec<Option<f64>>>; 2]);
 
 impl LayerDistances {
-    /// Distances to the next time step; `None` where a step has no topology or no scale.
+    /// Returns the distances to the next time step; `None` where a step has no topology or no scale.
     pub(super) fn to_next(&self, homology_dim: usize) -> Vec<Option<f64>> {
         self.0[homology_dim].first().cloned().unwrap_or_default()
     }
@@ -75,7 +76,7 @@ pub(super) fn layer_distances(layers: &[Vec<Step>]) -> Result<Vec<LayerDistances
     layers.iter().map(distances).collect()
 }
 
-/// Mean distance over layers and pairs at each gap; `None` where none is defined.
+/// Returns the mean distance over layers and pairs at each gap; `None` where none is defined.
 pub(super) fn by_gap(layers: &[LayerDistances], homology_dim: usize) -> Vec<Option<f64>> {
     let n_gaps = layers
         .first()

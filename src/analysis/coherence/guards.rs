@@ -1,4 +1,4 @@
-//! Guards against degenerate outputs: an output that never changes is perfectly steady.
+//! Guards against degenerate outputs. An output that never changes would be perfectly steady.
 
 use super::measurement::mean;
 use super::suite::Suite;
@@ -29,7 +29,7 @@ pub(super) struct PredictedClass {
     pub(super) label: Option<usize>,
 }
 
-/// Smallest accepted value of Cohen's kappa; agreement with the labels below it is called slight.
+/// Smallest accepted value of Cohen's kappa. Agreement below it is called slight.
 ///
 /// # Source
 ///
@@ -42,7 +42,7 @@ const MIN_CLASSES: f64 = 1.5;
 /// Accepted range of the dynamic degree: change from frame to frame divided by that of the true frames.
 const DYNAMIC_DEGREES: [f64; 2] = [0.8, 1.25];
 
-/// Guards of a classifier, from the classes of all frames or clips.
+/// Returns the guards of a classifier, from the classes of all frames or clips.
 pub(super) fn classifier_guards(classes: &[PredictedClass]) -> Vec<Guard> {
     let labelled: Vec<[usize; 2]> = classes
         .iter()
@@ -69,7 +69,8 @@ pub(super) fn classifier_guards(classes: &[PredictedClass]) -> Vec<Guard> {
     guards
 }
 
-/// Effective number of classes: the exponential of the entropy of their frequencies; `None` without classes.
+/// Returns the effective number of classes: the exponential of the entropy of their frequencies; `None` without
+/// classes.
 ///
 /// ```text
 /// exp(-sum_c p_c ln p_c)
@@ -83,13 +84,14 @@ fn effective_classes(classes: impl Iterator<Item = usize>) -> Option<f64> {
     let n: usize = counts.iter().sum();
     let shares = counts
         .iter()
+        // The logarithm of 0 is infinite; a class that is never predicted adds nothing to an entropy.
         .filter(|&&count| count > 0)
         .map(|&count| count as f64 / n as f64);
     let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
     (n > 0).then(|| entropy.exp())
 }
 
-/// Guards of a frame predictor, from the values of each clip in the order of [`FRAME_METRICS`].
+/// Returns the guards of a frame predictor, from the values of each clip in the order of [`FRAME_METRICS`].
 ///
 /// Clips whose frames have noise or blur of their own are left out: their true frames change more than those of a
 /// good output.
@@ -98,6 +100,7 @@ pub(super) fn predictor_guards(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<
         let position = FRAME_METRICS
             .iter()
             .position(|metric| metric.name == name)
+            // The two calls below name metrics of this list.
             .expect("a metric of frames");
         let metric = FRAME_METRICS[position];
         let clips = suite
@@ -120,6 +123,7 @@ pub(super) fn predictor_guards(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<
         .spec
         .n_frames
         .saturating_sub(PredictedFrames::N_CONTEXT);
+    // The limit keeps the guard within reach where one or two frames are predicted.
     let least = (2.0 / n_predicted as f64).min(0.75);
     let [low, high] = DYNAMIC_DEGREES;
     vec![

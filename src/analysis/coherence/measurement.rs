@@ -19,7 +19,7 @@ const BATCH_SIZE: usize = 16;
 
 /// Distances between the attention diagrams of consecutive frames, in dimensions 0 and 1; mean over pairs and layers.
 ///
-/// A penalty may have been trained on them. A small value then shows that the penalty works, not that it helps.
+/// A penalty may have been trained on them. A small value then shows that the penalty works, but not that it helps.
 pub const FRAME_DISTANCE_METRICS: [ClipMetric; 2] = [
     frame_distance("h0_frame_distance", "H0 distance to the next frame"),
     frame_distance("h1_frame_distance", "H1 distance to the next frame"),
@@ -29,7 +29,7 @@ const fn frame_distance(name: &'static str, title: &'static str) -> ClipMetric {
     ClipMetric {
         name,
         title,
-        unit: "mean tree edge",
+        unit: "multiples of the scale",
         better: Better::Lower,
         role: Role::Trained,
     }
@@ -66,12 +66,12 @@ pub struct GapCurve {
 }
 
 impl GapCurve {
-    /// Mean over the clips at each gap; NaN where no clip has a value.
+    /// Returns the mean over the clips at each gap; NaN where no clip has a value.
     pub fn means(&self) -> Vec<f64> {
         means(&self.values)
     }
 
-    /// Mean over the clips at each gap, for the true frames.
+    /// Returns the mean over the clips at each gap, for the true frames.
     pub fn true_means(&self) -> Vec<f64> {
         means(&self.truth)
     }
@@ -113,6 +113,7 @@ pub fn measure(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Measurement> {
     let spec = suite.spec;
+    // Features are computed from pixels, which only frame predictors return.
     let encoder = match task {
         Task::PredictNextFrame => Some(Encoder::new(suite)),
         Task::Classify | Task::ClassifyFrames => None,
@@ -133,6 +134,7 @@ pub fn measure(
         let first = batch * BATCH_SIZE;
         // Collected before errors are looked at, so that the first clip with an error is reported, not the fastest.
         let batch_measurements: Vec<Result<ClipMeasurement>> = rows
+            // All clips have equally many values: one row of classes, one for each frame, or frames.
             .par_chunks_exact(rows.len() / clips.len())
             .zip(clips)
             .zip(topology)
@@ -188,7 +190,7 @@ fn summarize(
     }
 }
 
-/// Curves by gap between frames, without those that are defined for no clip.
+/// Returns the curves by gap between frames, without those that are defined for no clip.
 fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
     let curve = |title, values: fn(&ClipMeasurement) -> &Vec<Option<f64>>| GapCurve {
         title,
@@ -215,7 +217,7 @@ fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
         .collect()
 }
 
-/// Guards of the task.
+/// Returns the guards of the task.
 fn guards(task: Task, suite: &Suite, clips: &[ClipMeasurement]) -> Vec<Guard> {
     match task {
         Task::PredictNextFrame => {
@@ -247,8 +249,9 @@ fn means(values: &[Vec<Option<f64>>]) -> Vec<f64> {
         .collect()
 }
 
-/// Mean of the values that are defined; NaN if there are none.
+/// Returns the mean of the values that are defined; NaN if there are none.
 pub(super) fn mean(values: impl Iterator<Item = Option<f64>>) -> f64 {
     let values: Vec<f64> = values.flatten().collect();
+    // Without values this is 0 / 0, which is NaN.
     values.iter().sum::<f64>() / values.len() as f64
 }

@@ -17,14 +17,14 @@ pub(super) struct MetricTables<'a> {
 }
 
 impl MetricTables<'_> {
-    /// Values of a metric in one run, by clip.
+    /// Returns the values of a metric in one run, by clip.
     fn values(&self, run: usize, metric: usize) -> Vec<Option<f64>> {
         let clips = self.runs[run].measurement.values.iter();
         clips.map(|values| values[metric]).collect()
     }
 
-    /// Values that are compared between arms, by clip: the distance from the true value where a metric has one, else
-    /// the value itself.
+    /// Returns the values that are compared between arms, by clip: the distance from the true value where a metric has
+    /// one, otherwise the value itself.
     fn compared_values(
         &self,
         run: usize,
@@ -35,6 +35,7 @@ impl MetricTables<'_> {
         if definition.better != Better::LikeTruth {
             return values;
         }
+        // The index is in range: only metrics of frames have a true value, and the lists hold all of those.
         let truth = self.runs[run]
             .measurement
             .truth
@@ -47,7 +48,7 @@ impl MetricTables<'_> {
             .collect()
     }
 
-    /// Table of the clips for which every row (seed) has a value; `None` if there are none.
+    /// Returns the table of the clips for which every row (seed) has a value; `None` if there are none.
     ///
     /// A single row becomes one row for each clip, so that clips take the place of seeds.
     fn table(
@@ -76,7 +77,7 @@ impl MetricTables<'_> {
         PairedDifferences::new(&rows).map(Some)
     }
 
-    /// Mean and interval of a metric over the runs of an arm.
+    /// Returns the mean and interval of a metric over the runs of an arm.
     pub(super) fn mean(&self, arm: &Arm, metric: usize) -> Result<ArmMean> {
         let rows: Vec<_> = arm
             .runs
@@ -103,17 +104,18 @@ impl MetricTables<'_> {
         })
     }
 
-    /// Mean of a metric over the clips of a group and the runs of an arm; NaN if no clip has a value.
+    /// Returns the mean of a metric over the clips of a group and the runs of an arm; NaN if no clip has a value.
     pub(super) fn mean_of_group(&self, arm: &Arm, metric: usize, group: &str) -> f64 {
         let run_mean = |&run: &usize| {
             let values = self.suite.clips.iter().zip(self.values(run, metric));
             let in_group = values.filter(|(clip, _)| clip.group == group);
             mean(in_group.map(|(_, value)| value))
         };
+        // Each run counts the same, even if a metric is not defined on some of its clips.
         mean(arm.runs.values().map(|run| Some(run_mean(run))))
     }
 
-    /// Paired differences between the arm `other`, with index `arm`, and the first arm.
+    /// Returns the paired differences between the arm `other`, with index `arm`, and the first arm.
     pub(super) fn differences(
         &self,
         first: &Arm,
@@ -153,6 +155,7 @@ impl MetricTables<'_> {
             let mut differences = (0..metrics.len())
                 .map(|metric| difference(metric, group))
                 .collect::<Result<Vec<_>>>()?;
+            // All clips, and every group of them, are a family of comparisons of their own.
             adjust_p_values(&mut differences, metrics)?;
             Ok(differences)
         };

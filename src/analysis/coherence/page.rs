@@ -39,6 +39,7 @@ pub(super) fn page(
         ))
         .section(Section::new("Means", means(comparisons)));
     for arm_differences in &comparisons.differences {
+        // With two arms, the name of the second would say nothing new.
         let heading = match comparisons.differences.len() {
             1 => "Differences".to_owned(),
             _ => format!(
@@ -68,7 +69,7 @@ pub(super) fn page(
     .section(Section::new("Metrics", metric_table(comparisons)))
 }
 
-/// Table of the guards.
+/// Returns the table of the guards.
 fn guards(comparisons: &ArmComparisons) -> Markup {
     let columns = vec![
         Column::text("Arm"),
@@ -110,7 +111,7 @@ fn guards(comparisons: &ArmComparisons) -> Markup {
     }
 }
 
-/// Table of means and intervals, one column for each arm.
+/// Returns the table of means and intervals, one column for each arm.
 fn means(comparisons: &ArmComparisons) -> Markup {
     let mut columns = vec![Column::text("Metric")];
     columns.extend(
@@ -119,6 +120,7 @@ fn means(comparisons: &ArmComparisons) -> Markup {
             .iter()
             .map(|arm| Column::number(&*arm.name, counted(arm.runs.len(), "seed"))),
     );
+    // Classifiers have no true frames to be compared with.
     let has_truth = !comparisons.truth.is_empty();
     if has_truth {
         columns.push(Column::number("True frames", ""));
@@ -144,7 +146,7 @@ fn means(comparisons: &ArmComparisons) -> Markup {
     }
     html! {
         p { "With six or more seeds, intervals come from a bootstrap over seeds and clips; with two to five seeds, "
-            "from Student's t over the seeds. With one seed, the clips take the place of the seeds." }
+            "from Student's t-distribution over the seeds. With one seed, the clips take the place of the seeds." }
         (table)
     }
 }
@@ -156,7 +158,7 @@ fn mean_and_interval(mean: &ArmMean) -> String {
     }
 }
 
-/// Title of a metric with its unit.
+/// Returns the title of a metric with its unit.
 fn title_with_unit(metric: &ClipMetric) -> String {
     match metric.unit {
         "" => metric.title.to_owned(),
@@ -164,7 +166,7 @@ fn title_with_unit(metric: &ClipMetric) -> String {
     }
 }
 
-/// Direction in which a metric is better.
+/// Returns the direction in which a metric is better.
 fn direction(metric: &ClipMetric) -> &'static str {
     match (metric.role, metric.better) {
         (Role::Trained, _) => "not evidence",
@@ -174,7 +176,7 @@ fn direction(metric: &ClipMetric) -> &'static str {
     }
 }
 
-/// Table of the differences of one arm from the first.
+/// Returns the table of the differences of one arm from the first.
 fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDifferences) -> Markup {
     let [other, first] = [arm_differences.arm, 0].map(|arm| &*comparisons.arms[arm].name);
     let columns = vec![
@@ -193,6 +195,7 @@ fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDiffere
     let mut smallest = None;
     for (metric, difference) in comparisons.metrics.iter().zip(&arm_differences.by_metric) {
         if let Some(difference) = difference {
+            // The smallest p-value depends on the number of seeds alone, so any metric has it.
             smallest = Some(difference.comparison.smallest_p_value);
             table = table.row(difference_row(metric, difference));
         }
@@ -215,7 +218,7 @@ fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDiffere
     }
 }
 
-/// Cells of one row of the table of differences.
+/// Returns the cells of one row of the table of differences.
 fn difference_row(metric: &ClipMetric, difference: &Difference) -> Vec<String> {
     let comparison = &difference.comparison;
     let optional = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -249,8 +252,9 @@ fn difference_row(metric: &ClipMetric, difference: &Difference) -> Vec<String> {
     ]
 }
 
-/// Means and differences of each metric by kind of clip.
+/// Returns the means and differences of each metric by kind of clip.
 fn groups(comparisons: &ArmComparisons) -> Markup {
+    // A metric that is not defined on any clip would be a choice without a view.
     let metrics = comparisons.metrics.iter().enumerate();
     let metrics: Vec<(usize, &ClipMetric)> = metrics
         .filter(|(index, _)| {
@@ -269,7 +273,7 @@ fn groups(comparisons: &ArmComparisons) -> Markup {
     }
 }
 
-/// Table and plots of one metric by kind of clip.
+/// Returns the table and plots of one metric by kind of clip.
 fn metric_by_group(comparisons: &ArmComparisons, index: usize, metric: &ClipMetric) -> Markup {
     let mut columns = vec![Column::text("Kind")];
     let arms = comparisons.arms.iter();
@@ -295,6 +299,7 @@ fn metric_by_group(comparisons: &ArmComparisons, index: usize, metric: &ClipMetr
         for (label, difference) in [all].into_iter().chain(groups) {
             let comparison = difference.as_ref().map(|difference| &difference.comparison);
             let mean = comparison.map_or(f64::NAN, |comparison| comparison.mean);
+            // Without an interval, one of length 0 is drawn: the mean alone.
             let interval = comparison
                 .and_then(|comparison| comparison.interval)
                 .map_or([mean; 2], |interval| [interval.low, interval.high]);
@@ -305,7 +310,7 @@ fn metric_by_group(comparisons: &ArmComparisons, index: usize, metric: &ClipMetr
         }
         figure(
             plot.draw(),
-            "Mean difference with 95 % confidence interval; differences in the shaded range are too small to matter.",
+            "Mean difference with 95 % confidence interval. Where a range is shaded, differences within it do not matter.",
         )
     });
     let plots: Vec<Markup> = plots.collect();
@@ -315,7 +320,7 @@ fn metric_by_group(comparisons: &ArmComparisons, index: usize, metric: &ClipMetr
     }
 }
 
-/// Plots of the curves by gap between frames.
+/// Returns the plots of the curves by gap between frames.
 fn curves(comparisons: &ArmComparisons) -> Markup {
     let titles = comparisons.curves[0].iter().map(|curve| curve.title);
     let plots = titles.map(|title| {
@@ -334,14 +339,14 @@ fn curves(comparisons: &ArmComparisons) -> Markup {
     });
     html! {
         p {
-            "Consecutive frames may be similar while a clip drifts away from its first frame. A penalty may have been "
-            "trained on distances of attention."
+            "Consecutive frames may be similar while a clip drifts away from its first frame, which larger gaps show. "
+            "A penalty may have been trained on the distances of attention, which are then no evidence."
         }
         (side_by_side(plots))
     }
 }
 
-/// Table of the runs, their seeds and the settings in which the arms differ.
+/// Returns the table of the runs, their seeds and the settings in which the arms differ.
 fn runs_section(command: &str, runs: &[RunMeasurement], comparisons: &ArmComparisons) -> Markup {
     let columns = vec![
         Column::text("Arm"),
@@ -354,6 +359,7 @@ fn runs_section(command: &str, runs: &[RunMeasurement], comparisons: &ArmCompari
             table = table.row([&*arm.name, &*runs[run].info.name, &seed.to_string()]);
         }
     }
+    // Runs of an arm differ only in their seed, so one of each arm shows its settings.
     let first = comparisons.arms[0].runs.values().next();
     let settings = comparisons.arms.iter().skip(1).filter_map(|arm| {
         let (first, other) = (*first?, *arm.runs.values().next()?);
@@ -371,7 +377,7 @@ fn runs_section(command: &str, runs: &[RunMeasurement], comparisons: &ArmCompari
     }
 }
 
-/// Table of the metrics, their units and roles.
+/// Returns the table of the metrics, their units and roles.
 fn metric_table(comparisons: &ArmComparisons) -> Markup {
     let columns = ["Name in files", "Metric", "Unit", "Better", "Role"].map(Column::text);
     let mut table = Table::new("Metrics", columns.to_vec());
@@ -394,16 +400,17 @@ fn metric_table(comparisons: &ArmComparisons) -> Markup {
     html! { (table) }
 }
 
-/// A number with its sign.
+/// Returns a number with its sign.
 fn signed(value: f64) -> String {
     if value > 0.0 {
         format!("+{}", number(value))
     } else {
+        // The typographic minus sign is as wide as a plus sign.
         number(value).replace('-', "−")
     }
 }
 
-/// A p-value with four digits.
+/// Returns a p-value with four digits.
 fn probability(p: f64) -> String {
     if p < 1e-4 {
         "<0.0001".to_owned()

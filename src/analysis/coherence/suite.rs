@@ -73,6 +73,7 @@ impl Suite {
         }
         let n_frames = clip_spec(model).n_frames;
         let kinds = ClipKind::ALL.to_vec();
+        // Settings of its own, and not those of the run, so that all runs are measured on the same clips.
         let digits = match MovingDigits::new(kinds, n_frames, model.width, 1, NOISE) {
             Ok(digits) => digits,
             Err(reason) => {
@@ -103,7 +104,7 @@ impl Suite {
         })
     }
 
-    /// Distinct groups, in the order of the clips.
+    /// Returns the distinct groups, in the order of the clips.
     pub fn groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();
         for clip in &self.clips {
@@ -152,6 +153,7 @@ impl Suite {
                 group: group.unwrap_or_default(),
                 label: None,
                 is_corrupted: false,
+                // The label 0 is not used: `label` says that it is unknown.
                 sample: Sample::new(with_channels(&pixels, spec), 0),
             })
         });
@@ -165,7 +167,7 @@ impl Suite {
     }
 }
 
-/// Shape of the clips for a model: an image model receives the frames of a clip one by one.
+/// Returns the shape of the clips for a model: an image model receives the frames of a clip one by one.
 fn clip_spec(model: SampleSpec) -> SampleSpec {
     SampleSpec {
         n_frames: match model.n_frames {

@@ -27,7 +27,7 @@ impl DiagramMetric {
     /// All metrics, in the order of reports.
     pub const ALL: [Self; 2] = [Self::Wasserstein, Self::Bottleneck];
 
-    /// Displayed name.
+    /// Returns the displayed name.
     pub fn title(self) -> &'static str {
         match self {
             Self::Wasserstein => "2-Wasserstein",
@@ -35,7 +35,7 @@ impl DiagramMetric {
         }
     }
 
-    /// Name in files.
+    /// Returns the name in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Wasserstein => "wasserstein",
@@ -98,6 +98,7 @@ impl DiagramComparisons {
             .flat_map(|metric| (0..n_dims).map(move |dim| (metric, dim)))
             .collect();
         let n_images = inspection.images.len();
+        // The number of pairs of heads grows with the square of layers times heads.
         let n_head_images = if inspection.heads.is_empty() {
             0
         } else {
@@ -158,12 +159,13 @@ impl DiagramComparisons {
     }
 }
 
-/// Distances between all diagrams of one homology dimension, `[n, n]`.
+/// Returns the distances between all diagrams of one homology dimension, `[n, n]`.
 fn pairwise_distances(
     matrices: &[&MatrixTopology],
     metric: DiagramMetric,
     homology_dim: usize,
 ) -> Result<Vec<f64>> {
+    // Extracted once, since every diagram takes part in many comparisons.
     let points: Vec<Vec<Point>> = matrices
         .iter()
         .map(|matrix| matrix.points(homology_dim))

@@ -45,6 +45,7 @@ pub fn write_report(
         write_atomically(&path, bytes).map_err(cannot_write(&path))
     };
     let analysis = json(title, command, inspection, comparisons);
+    // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let text = |value: &Value| {
         serde_json::to_vec_pretty(value).expect("JSON values can always be written")
     };
@@ -87,6 +88,7 @@ fn distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Resul
         ("layers", &comparisons.layers, n_layers),
         ("heads", &comparisons.heads, n_heads),
     ] {
+        // All images have the same kinds in the same order, so the first one names them.
         let kinds = images.first().map_or(0, Vec::len);
         for kind in 0..kinds {
             let DiagramDistances {
@@ -102,7 +104,7 @@ fn distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Resul
     archive.finish()
 }
 
-/// Named summaries of the diagram of one homology dimension.
+/// Returns the named summaries of the diagram of one homology dimension.
 fn diagram_summaries(matrix: &MatrixTopology, dim: usize) -> [(&'static str, f64); 4] {
     let diagram = &matrix.diagrams[dim];
     [
@@ -130,6 +132,7 @@ fn summary(inspection: &Inspection) -> String {
         ];
         for (metric, value) in matrix_summaries {
             if let Some(value) = value {
+                // Here and below: writing to a `String` cannot fail.
                 let _ = writeln!(text, "{start},,{metric},{value}");
             }
         }
@@ -142,7 +145,7 @@ fn summary(inspection: &Inspection) -> String {
     text
 }
 
-/// Settings, images and comparisons between images, for `analysis.json`.
+/// Returns the settings, images and comparisons between images, for `analysis.json`.
 fn json(
     title: &str,
     command: &str,

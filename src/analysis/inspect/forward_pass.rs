@@ -151,6 +151,7 @@ fn predictions(scores: Tensor<2>, n_images: usize, names: ClassNames<'_>) -> Res
         .chunks_exact(n_classes)
         .map(|row| {
             let class = most_probable(row);
+            // A list of names may be too short; the index of the class then stands for its name.
             let name = match names {
                 ClassNames::Named(names) => names.get(class).cloned(),
                 _ => None,
@@ -159,6 +160,7 @@ fn predictions(scores: Tensor<2>, n_images: usize, names: ClassNames<'_>) -> Res
             format!("{name} ({:.0} %)", 100.0 * row[class])
         })
         .collect();
+    // There is one row for each image, or one for all frames of a clip; this division finds it in both cases.
     Ok((0..n_images)
         .map(|image| by_row[image * n_rows / n_images].clone())
         .collect())

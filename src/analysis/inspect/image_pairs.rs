@@ -49,7 +49,7 @@ impl Spread {
     }
 }
 
-/// Pairs of images, as positions in the list of images, that have the same in common.
+/// Pairs of images, as positions in the list of images, that are related in the same way.
 #[derive(Debug, PartialEq)]
 struct PairKind {
     title: String,
@@ -82,7 +82,7 @@ fn distance(
     metric.distance(&a.points(dim), &b.points(dim))
 }
 
-/// Distances for one kind of pair.
+/// Returns the distances for one kind of pair.
 fn pair_curve(
     inspection: &Inspection,
     metric: DiagramMetric,
@@ -107,6 +107,7 @@ fn pair_curve(
             Ok(Spread::new(&distances))
         })
         .collect::<Result<_>>()?;
+    // Not empty, so that the mean below is defined: kinds without pairs were left out.
     let head_pairs = &pairs[..pairs.len().min(MAX_HEAD_PAIRS)];
     let layers_and_heads: Vec<(usize, usize)> = (0..n_layers)
         .flat_map(|layer| (1..=inspection.heads.len()).map(move |head| (layer, head)))
@@ -129,7 +130,7 @@ fn pair_curve(
     })
 }
 
-/// Distances between each unperturbed image and its shuffled copies.
+/// Returns the distances between each unperturbed image and its shuffled copies.
 fn shuffled_curve(
     inspection: &Inspection,
     metric: DiagramMetric,
@@ -209,7 +210,7 @@ fn before_and_after(perturbation: &str) -> String {
     format!("before and after {perturbation}")
 }
 
-/// Kind of the pair of images `i < j`; `None` if they are not compared.
+/// Returns the kind of the pair of images `i < j`; `None` if they are not compared.
 fn pair_title(images: &[InspectedImage], i: usize, j: usize) -> Option<String> {
     let (a, b) = (&images[i], &images[j]);
     let frame_in_clip = |index: usize| {
@@ -218,6 +219,7 @@ fn pair_title(images: &[InspectedImage], i: usize, j: usize) -> Option<String> {
             .filter(|other| other.clip == images[index].clip)
             .count()
     };
+    // An original comes before its perturbed copies, so it can only be the first of a pair.
     let title = match (&a.perturbation, &b.perturbation) {
         (None, Some(perturbation))
             if perturbation.original_clip == a.clip && frame_in_clip(i) == frame_in_clip(j) =>

@@ -19,7 +19,7 @@ use crate::report::Npz;
 use crate::run::write_atomically;
 use crate::topology::Point;
 
-/// Number of shuffled copies of each layer; they show what rows without common structure would give.
+/// Number of shuffled copies of each layer. They show the distances that rows without common structure would have.
 pub const N_SHUFFLES: u64 = 4;
 
 /// Number of images whose matrices are written to files.
@@ -66,7 +66,7 @@ struct AnalyzedMatrix {
 }
 
 impl Inspection {
-    /// An inspection without images. The matrices of the first images will be written to
+    /// Creates an inspection without images. The matrices of the first images will be written to
     /// `<directory>/matrices/<image>.npz`.
     ///
     /// # Errors
@@ -94,13 +94,13 @@ impl Inspection {
         })
     }
 
-    /// Number of matrices of each image.
+    /// Returns the number of matrices of each image.
     pub fn matrices_per_image(&self) -> usize {
         self.layers.len() * (1 + self.heads.len())
     }
 
-    /// Topology of a matrix, by positions in [`Self::images`] and [`Self::layers`]; `head` is 0 for the mean of the
-    /// heads, and one more than the position in [`Self::heads`] otherwise.
+    /// Returns the topology of a matrix, by positions in [`Self::images`] and [`Self::layers`]; `head` is 0 for the
+    /// mean of the heads, and one more than the position in [`Self::heads`] otherwise.
     pub fn matrix(&self, image: usize, layer: usize, head: usize) -> &MatrixTopology {
         &self.matrices[self.index(image, layer, head)]
     }
@@ -122,6 +122,7 @@ impl Inspection {
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<()> {
         let started = Instant::now();
+        // The same in every batch: they depend only on the settings and the model.
         let n_layers = self.spec.n_layers(&forward_pass)?;
         self.layers = self.spec.layer_indices(n_layers)?;
         let attention = forward_pass.attention.first();
@@ -231,6 +232,7 @@ impl Inspection {
             .iter_mut()
             .rev()
             .for_each(&mut drop_if_needed);
+        // If anything is dropped here, all single heads are gone, and only means are left.
         self.packed[matrices]
             .iter_mut()
             .rev()
@@ -250,6 +252,7 @@ impl Inspection {
             let n_points = first.map_or(0, |data| data.distances.len().isqrt());
             let shape = [n_layers, n_views, n_points, n_points];
             let distances = matrices.iter().flat_map(|matrix| &matrix.data.distances);
+            // Single precision is that of the attention, and takes half the space.
             archive.add("distances", &shape, distances.map(|&x| x as f32))?;
             let n_tokens = first.map_or(0, |data| data.attention.len().isqrt());
             if n_tokens > 0 {
@@ -332,6 +335,7 @@ struct HostLayer {
 impl HostLayer {
     fn new(forward_pass: &ForwardPass, layer: usize, spec: &InspectSpec) -> Result<Self> {
         let n_prefix_tokens = forward_pass.layout.n_prefix_tokens;
+        // Read for every source, because the page can show cosines of hidden states.
         let hidden = match forward_pass.hidden.get(layer) {
             Some(hidden) => read_to_host(hidden.clone())?,
             None => Vec::new(),
@@ -376,7 +380,7 @@ impl HostLayer {
         Ok(host)
     }
 
-    /// Rows of one matrix of the image at position `in_batch` of the batch.
+    /// Returns the rows of one matrix of the image at position `in_batch` of the batch.
     fn rows(
         &self,
         index: MatrixIndex,
@@ -404,7 +408,7 @@ impl HostLayer {
         )
     }
 
-    /// Attention of one image as the model returned it, of one head or the mean of all.
+    /// Returns the attention of one image as the model returned it, of one head or the mean of all.
     fn attention_of(&self, in_batch: usize, head: Option<usize>) -> Vec<f32> {
         if self.attention.is_empty() {
             return Vec::new();
@@ -425,7 +429,7 @@ impl HostLayer {
         }
     }
 
-    /// Packed cosines of the hidden states of one image; `None` without hidden states.
+    /// Returns the packed cosines of the hidden states of one image; `None` without hidden states.
     fn cosines(&self, in_batch: usize, n_batch: usize) -> Option<String> {
         let size = self.hidden.len() / n_batch;
         (size > 0).then(|| pack_cosines(&self.hidden[in_batch * size..][..size], self.n_tokens))
@@ -434,5 +438,9 @@ impl HostLayer {
 
 fn read_to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let values = tensor.without_autodiff().try_into_vec_as();
-    values.map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))
+    values.map_err(|e| {
+        Error::invalid_distribution(format!(
+            "attention or hidden states cannot be read from the device: {e}"
+        ))
+    })
 }

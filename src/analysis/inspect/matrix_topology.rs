@@ -50,12 +50,12 @@ pub(super) struct MatrixData {
 }
 
 impl MatrixTopology {
-    /// Births and deaths of the finite bars of one homology dimension.
+    /// Returns the births and deaths of the finite bars of one homology dimension.
     pub fn points(&self, homology_dim: usize) -> Vec<Point> {
         finite_points(&self.diagrams[homology_dim])
     }
 
-    /// Betti number at a diameter: the number of bars with `birth <= diameter < death`.
+    /// Returns the Betti number at a diameter: the number of bars with `birth <= diameter < death`.
     ///
     /// In dimension 0, points at distance 0 from each other count as one component.
     pub fn betti(&self, homology_dim: usize, diameter: f64) -> usize {
@@ -123,7 +123,7 @@ impl MatrixRows {
         distances
     }
 
-    /// Births and deaths of the finite bars, by homology dimension.
+    /// Returns the births and deaths of the finite bars, by homology dimension.
     pub(super) fn points(&self, spec: &InspectSpec) -> Result<Vec<Vec<Point>>> {
         let distances = self.distances(spec);
         let matrix = DistanceMatrix::new(&distances, self.n_points())?;
@@ -138,6 +138,7 @@ impl MatrixRows {
         let matrix = DistanceMatrix::new(&distances, n)?;
         let diagrams = VietorisRips::new(spec.max_homology_dim)?.diagrams(&matrix)?;
         let cycles = diagrams.get(1).map_or_else(Vec::new, |diagram| {
+            // Every bar of dimension 1 has a birth edge, so that cycles and bars have the same indices.
             let births = diagram.bars.iter().filter_map(|bar| bar.birth_edge);
             births
                 .map(|birth| representative_cycle(&matrix, birth))
@@ -172,7 +173,7 @@ impl MatrixRows {
         })
     }
 
-    /// Topology after the entries of every row have been shuffled, each row on its own.
+    /// Returns the topology after the entries of every row have been shuffled, each row on its own.
     ///
     /// Shuffling keeps how concentrated each row is, but makes any likeness between two rows a matter of chance.
     pub(super) fn shuffled(&self, spec: &InspectSpec, draw: u64) -> Result<MatrixTopology> {

@@ -69,7 +69,7 @@ pub(super) fn page(
     ))
 }
 
-/// Name of the row distance, as the unit of lengths.
+/// Returns the name of the row distance, as the unit of lengths.
 fn unit(inspection: &Inspection) -> String {
     let spec = &inspection.spec;
     let metric = match spec.distance.metric {
@@ -90,7 +90,7 @@ fn unit(inspection: &Inspection) -> String {
     }
 }
 
-/// Betti numbers and summaries of the mean of the heads, by layer.
+/// Returns the Betti numbers and summaries of the mean of the heads, by layer.
 fn by_layer(inspection: &Inspection) -> Markup {
     let n_drawn = inspection.images.len().min(MAX_DRAWN);
     html! {
@@ -112,7 +112,7 @@ fn by_layer(inspection: &Inspection) -> Markup {
     }
 }
 
-/// Heatmap of Betti numbers, one row for each layer.
+/// Returns the heatmap of Betti numbers, one row for each layer.
 fn betti(inspection: &Inspection, image: usize, dim: usize) -> Plot {
     let matrices: Vec<&MatrixTopology> = (0..inspection.layers.len())
         .map(|layer| inspection.matrix(image, layer, 0))
@@ -139,7 +139,7 @@ fn betti(inspection: &Inspection, image: usize, dim: usize) -> Plot {
     .draw()
 }
 
-/// Line plot of summaries, each divided by its largest value so that they share an axis.
+/// Returns the line plot of summaries, each divided by its largest value so that they share an axis.
 fn summaries(inspection: &Inspection, image: usize) -> Plot {
     let series = |label: String, summary: &dyn Fn(&MatrixTopology) -> f64| {
         let layers = inspection.layers.iter().enumerate();
@@ -152,6 +152,7 @@ fn summaries(inspection: &Inspection, image: usize) -> Plot {
             })
             .collect();
         let largest = values.iter().fold(0.0_f64, |most, (_, y)| most.max(*y));
+        // A line of zeros is divided by 1 and stays at 0.
         let scale = if largest > 0.0 { largest } else { 1.0 };
         let points = values
             .into_iter()
@@ -175,15 +176,17 @@ fn summaries(inspection: &Inspection, image: usize) -> Plot {
     plot.series(series("mean distance".to_owned(), &|matrix| {
         matrix.mean_distance
     }))
+    // A fixed range makes the plots of different images comparable.
     .y_range([0.0, 1.0])
     .draw()
 }
 
-/// Heatmaps of the distances between layers.
+/// Returns the heatmaps of the distances between layers.
 fn layer_distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Markup {
     let mut bar: Vec<Control> = image_control("distance_image", inspection)
         .into_iter()
         .collect();
+    // There is at least one image: without any, no layers would be known.
     bar.push(metric_control("layers_metric", &comparisons.layers[0]));
     html! {
         (controls(&bar))
@@ -199,7 +202,7 @@ fn layer_distances(inspection: &Inspection, comparisons: &DiagramComparisons) ->
     }
 }
 
-/// Tables of the settings and of the files of the report.
+/// Returns the tables of the settings and of the files of the report.
 fn settings_and_files(command: &str, inspection: &Inspection, unit: &str) -> Markup {
     let spec = &inspection.spec;
     let [rows, columns] = inspection.layout.grid;
@@ -242,7 +245,7 @@ fn settings_and_files(command: &str, inspection: &Inspection, unit: &str) -> Mar
     let files = [
         (
             "diagrams.npz",
-            "all diagrams with their critical edges: dgm0, dgm1, ..., offsets; meta_json describes the items",
+            "all diagrams with their critical edges: arrays dgm0, offsets0, ...; meta_json describes the items",
         ),
         ("distances.npz", "distances between diagrams, by image"),
         ("matrices/", "distance matrices and attention"),
@@ -269,7 +272,7 @@ fn settings_and_files(command: &str, inspection: &Inspection, unit: &str) -> Mar
     html! { (table) (file_table) }
 }
 
-/// Persistent entropy of the finite bars, in nats; NaN without finite bars.
+/// Returns the persistent entropy of the finite bars, in nats; NaN without finite bars.
 pub(super) fn persistent_entropy(matrix: &MatrixTopology, dim: usize) -> f64 {
     DiagramSummary::PersistentEntropy
         .value_and_gradient(&matrix.points(dim))

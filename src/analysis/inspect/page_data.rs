@@ -16,7 +16,7 @@ pub(super) const N_STOPS: usize = 241;
 /// Level of an edge that is longer than the last stop.
 const NEVER: u8 = u8::MAX;
 
-/// Highest level of an attention weight: that of the largest weight of its row. No attention is level 0.
+/// Level of the largest weight of an attention row. A weight of 0 has level 0.
 const LAST_ATTENTION_LEVEL: f32 = 31.0;
 
 /// Diameters of the slider positions, in ascending order.
@@ -74,7 +74,7 @@ impl Stops {
         Self(diameters)
     }
 
-    /// Index of the first stop that reaches a length, at least 1; [`NEVER`] if no stop does.
+    /// Returns the index of the first stop that reaches a length, at least 1; [`NEVER`] if no stop does.
     pub(super) fn level(&self, length: f64) -> u8 {
         let stop = 1 + self.0[1..].partition_point(|diameter| *diameter < length);
         if stop < N_STOPS { stop as u8 } else { NEVER }
@@ -82,7 +82,7 @@ impl Stops {
 }
 
 impl MatrixData {
-    /// Slider positions for this matrix.
+    /// Returns the slider positions for this matrix.
     fn stops(&self) -> Stops {
         let n = self.coordinates.points.len();
         let shortest = self.upper(n).fold(f64::INFINITY, f64::min);
@@ -96,7 +96,7 @@ impl MatrixData {
         Stops::new(if shortest.is_finite() { shortest } else { 0.0 }, events)
     }
 
-    /// Distances above the diagonal, row by row.
+    /// Returns the distances above the diagonal, row by row.
     fn upper(&self, n: usize) -> impl Iterator<Item = f64> {
         (0..n).flat_map(move |i| self.distances[i * n + i + 1..(i + 1) * n].iter().copied())
     }
@@ -126,7 +126,7 @@ impl MatrixData {
         deflated(&bytes)
     }
 
-    /// JSON text with stops, bars and coordinates, written by hand to limit the digits of each number.
+    /// Returns the JSON text with stops, bars and coordinates, written by hand to limit the digits of each number.
     fn json(&self, stops: &Stops) -> String {
         let n_tokens = self.attention.len().isqrt();
         let diameters: Vec<String> = stops.0.iter().map(|d| format!("{d:.5e}")).collect();

@@ -20,7 +20,7 @@ struct HeadSummary {
     value: Box<dyn Fn(&MatrixTopology) -> f64>,
 }
 
-/// The numbers of each head, longest bars of the highest dimension first.
+/// Returns the numbers that are drawn for each head; those of the highest homology dimension come first.
 fn head_summaries(inspection: &Inspection, unit: &str) -> Vec<HeadSummary> {
     let summary =
         |name: &str, unit: &str, value: Box<dyn Fn(&MatrixTopology) -> f64>| HeadSummary {
@@ -65,7 +65,7 @@ fn head_summaries(inspection: &Inspection, unit: &str) -> Vec<HeadSummary> {
     summaries
 }
 
-/// Plots of single heads and of the distances between them.
+/// Returns the plots of single heads and of the distances between them.
 pub(super) fn heads(
     inspection: &Inspection,
     comparisons: &DiagramComparisons,
@@ -93,7 +93,9 @@ pub(super) fn heads(
         .into_iter()
         .collect();
     bar.push(Control::choice("summary", "Number", names));
+    // All images have the same kinds, so those of the first one are the options.
     let kinds = comparisons.heads.first();
+    // A single head of a single layer has no other to be compared with.
     if let Some(kinds) = kinds.filter(|_| layer_and_head_labels.len() > 1) {
         bar.push(metric_control("heads_metric", kinds));
     }
@@ -104,7 +106,7 @@ pub(super) fn heads(
                 @let when = when_image("heads_image", inspection, image).and("summary", index);
                 (shown_when(&when, figure(
                     summary_heatmap(inspection, image, summary, &head_labels),
-                    "Each head of each layer.",
+                    "One cell for each head of each layer.",
                 )))
             }
             @for (index, kind) in comparisons.heads.get(image).into_iter().flatten().enumerate() {
@@ -126,7 +128,7 @@ pub(super) fn heads(
     }
 }
 
-/// Heatmap of one number, layers by heads.
+/// Returns the heatmap of one number, layers by heads.
 fn summary_heatmap(
     inspection: &Inspection,
     image: usize,

@@ -9,7 +9,7 @@ use super::page_parts::{capitalized, layer_labels};
 use crate::report::page::{Condition, Control, controls, figure, shown_when};
 use crate::report::plot::{Heatmap, LinePlot, Plot, PlotPoint, Series};
 
-/// Plots of the distances between images.
+/// Returns the plots of the distances between images.
 pub(super) fn images(
     inspection: &Inspection,
     comparisons: &DiagramComparisons,
@@ -48,7 +48,7 @@ pub(super) fn images(
     }
 }
 
-/// Plots for one metric and homology dimension.
+/// Returns the plots for one metric and homology dimension.
 fn comparison_plots(inspection: &Inspection, comparison: &ImageComparison, unit: &str) -> Markup {
     let ImageComparison {
         metric,
@@ -71,6 +71,7 @@ fn comparison_plots(inspection: &Inspection, comparison: &ImageComparison, unit:
             "For the mean of the heads. Lines are means over pairs; bands reach from the smallest to the largest \
              distance.",
         ))
+        // Shuffled rows are often so far away that they flatten the other curves.
         @if pairs.len() > 1 {
             (figure(
                 pair_plot(inspection, &format!("{title}, without shuffled rows"), pairs, unit),
@@ -89,7 +90,7 @@ fn comparison_plots(inspection: &Inspection, comparison: &ImageComparison, unit:
     }
 }
 
-/// Line plot with one curve for each kind of pair.
+/// Returns the line plot with one curve for each kind of pair.
 fn pair_plot(inspection: &Inspection, title: &str, curves: &[PairCurve], unit: &str) -> Plot {
     let mut plot = LinePlot::new(title, "layer", unit);
     for curve in curves {
@@ -111,7 +112,7 @@ fn pair_plot(inspection: &Inspection, title: &str, curves: &[PairCurve], unit: &
     plot.draw()
 }
 
-/// Heatmap of distances, layers by heads.
+/// Returns the heatmap of distances, layers by heads.
 fn head_heatmap(inspection: &Inspection, title: &str, curve: &PairCurve, range: [f64; 2]) -> Plot {
     let heads = inspection.heads.iter();
     Heatmap {

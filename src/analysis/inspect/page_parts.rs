@@ -8,28 +8,29 @@ use crate::report::plot::{Heatmap, Plot};
 /// Number of images that have plots of their own.
 pub(super) const MAX_DRAWN: usize = 6;
 
-/// A choice of the image; `None` if there is only one.
+/// Returns a choice of the image; `None` if there is only one.
 pub(super) fn image_control(name: &str, inspection: &Inspection) -> Option<Control> {
     let images = inspection.images.iter().take(MAX_DRAWN);
     let names: Vec<String> = images.map(|image| image.name.clone()).collect();
     (names.len() > 1).then(|| Control::choice(name, "Image", names))
 }
 
-/// Condition that an image is chosen in [`image_control`].
+/// Returns the condition that an image is chosen in [`image_control`].
 pub(super) fn when_image(name: &str, inspection: &Inspection, image: usize) -> Condition {
+    // Without a choice of images, no control exists that a condition could mention.
     match inspection.images.len() {
         1 => Condition::always(),
         _ => Condition::equals(name, image),
     }
 }
 
-/// Labels of the analysed layers.
+/// Returns the labels of the analysed layers.
 pub(super) fn layer_labels(inspection: &Inspection) -> Vec<String> {
     let layers = inspection.layers.iter();
     layers.map(|layer| format!("layer {layer}")).collect()
 }
 
-/// A choice of homology dimension and metric.
+/// Returns a choice of homology dimension and metric.
 pub(super) fn metric_control(name: &str, distances: &[DiagramDistances]) -> Control {
     let options = distances
         .iter()
@@ -37,7 +38,7 @@ pub(super) fn metric_control(name: &str, distances: &[DiagramDistances]) -> Cont
     Control::choice(name, "Distance", options)
 }
 
-/// Heatmap of pairwise distances.
+/// Returns the heatmap of pairwise distances.
 pub(super) fn distance_heatmap(
     distances: &DiagramDistances,
     labels: Vec<String>,
@@ -59,7 +60,7 @@ pub(super) fn distance_heatmap(
     .draw()
 }
 
-/// The text with its first letter in upper case.
+/// Returns the text with its first letter in upper case.
 pub(super) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);

@@ -54,7 +54,7 @@ impl InspectSpec {
         VietorisRips::<f64>::new(self.max_homology_dim).map(|_| ())
     }
 
-    /// Number of layers of a forward pass that have the rows which the settings ask for.
+    /// Returns the number of layers of a forward pass that have the rows which the settings ask for.
     pub(super) fn n_layers(&self, forward_pass: &ForwardPass) -> Result<usize> {
         let n_layers = match self.source {
             Source::Hidden => forward_pass.hidden.len(),
@@ -66,13 +66,13 @@ impl InspectSpec {
                 Source::Attention | Source::DoubleSoftmax => "attention",
             };
             return Err(Error::invalid_parameter(format!(
-                "the model returns no {missing}, expected {missing} of each layer"
+                "the model returns no {missing}, expected {missing} for every layer"
             )));
         }
         Ok(n_layers)
     }
 
-    /// Indices of the chosen layers of a model with `n_layers` layers, in order and without repetition.
+    /// Returns the indices of the chosen layers of a model with `n_layers` layers, in order and without repetition.
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ impl InspectSpec {
         }
     }
 
-    /// Indices of the chosen heads of a layer with `n_heads` heads, in order and without repetition; empty for
-    /// hidden states, which have no heads.
+    /// Returns the indices of the chosen heads of a layer with `n_heads` heads, in order and without repetition; empty
+    /// for hidden states, which have no heads.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl InspectSpec {
         }
     }
 
-    /// Name of the source in files and command lines.
+    /// Returns the name of the source in files and command lines.
     pub fn source_name(&self) -> &'static str {
         match self.source {
             Source::Attention => "attention",
@@ -116,6 +116,7 @@ fn sorted_indices(requested: &[usize], n: usize, noun: &str) -> Result<Vec<usize
             n.saturating_sub(1)
         )));
     }
+    // A repeated index would have its matrices analysed, and its lines drawn, twice.
     let mut indices = requested.to_vec();
     indices.sort_unstable();
     indices.dedup();

@@ -328,6 +328,7 @@
       const [w, h] = t < setup.prefix ? [before, before] : [cellWidth, cellHeight];
       const [x, y] = position(t);
       pen.globalAlpha = 0.72;
+      // There are 16 colours; a share of 1 belongs to the last.
       pen.fillStyle = setup.colors[Math.min(15, Math.floor(share * 16))];
       pen.fillRect(x - w / 2, y - h / 2, w, h);
     });
@@ -498,6 +499,7 @@
       if (selected.dim === 0) {
         while (stop + 1 < setup.stops && diameter(stop + 1) < selected.death) stop += 1;
       } else {
+        // Six digits are stored, so the stop at a birth may have been rounded to just below it.
         while (stop + 1 < setup.stops && diameter(stop) < selected.birth * (1 - 1e-5)) stop += 1;
       }
       set("diameter", stop);

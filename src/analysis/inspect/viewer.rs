@@ -20,7 +20,7 @@ const MILLISECONDS_PER_STOP: u32 = 60;
 /// Width of the images without the script, in pixels.
 const IMAGE_WIDTH: u32 = 320;
 
-/// Controls, canvases and data: the complex on the image, the points in space, the bars and the diagram.
+/// Returns the controls, canvases and data: the complex on the image, the points in space, the bars and the diagram.
 pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
     html! {
         (controls(&viewer_controls(inspection)))
@@ -40,7 +40,7 @@ pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
                 vertical axis, essential bars at the top. Click a point to select it."))
         }
         p.note {
-            "The diameter runs from below the shortest edge to the last birth or death. Its steps are smaller where \
+            "The diameter runs from below the shortest edge to the largest birth or death. Its steps are smaller where \
              births and deaths are dense, and an edge appears at the first step that reaches its length. The \
              representative cycle of a bar is its birth edge, closed by the shortest path of earlier edges. It is one of \
              many cycles of the same homology class, and not always the shortest. Unit of lengths: " (unit) "."
@@ -59,7 +59,8 @@ pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
     }
 }
 
-/// Choices of the matrix, the overlay and the bars, and the slider of diameters. Choices with one option are left out.
+/// Returns the choices of the matrix, the overlay and the bars, and the slider of diameters. Choices with one option
+/// are left out.
 fn viewer_controls(inspection: &Inspection) -> Vec<Control> {
     let names = inspection.images.iter().map(|image| {
         if image.prediction.is_empty() {
@@ -109,7 +110,7 @@ fn viewer_controls(inspection: &Inspection) -> Vec<Control> {
     bar
 }
 
-/// Homology dimension of an option of the choice of bars: 1 and 0 are swapped.
+/// Returns the homology dimension of an option of the choice of bars: 1 and 0 are swapped.
 fn dim_of_option(option: usize, n_dims: usize) -> usize {
     match (option, n_dims) {
         (0, 2..) => 1,
@@ -118,7 +119,7 @@ fn dim_of_option(option: usize, n_dims: usize) -> usize {
     }
 }
 
-/// A canvas that can be focused, with its description as label and caption.
+/// Returns a canvas that can be focused, with its description as label and caption.
 fn drawing(id: &str, text: &str) -> Markup {
     html! {
         figure {
@@ -128,7 +129,7 @@ fn drawing(id: &str, text: &str) -> Markup {
     }
 }
 
-/// Data for the script: settings as JSON, matrices and cosines as base64.
+/// Returns the data for the script: settings as JSON, matrices and cosines as base64.
 fn data(inspection: &Inspection) -> Markup {
     let n_dims = 1 + inspection.spec.max_homology_dim;
     let dims: Vec<usize> = (0..n_dims)

@@ -3,7 +3,7 @@
 use super::condition::ConditionKind;
 use super::results::{ConditionResult, Robustness};
 
-/// Decrease of the accuracy with five times the steps from which on the usual number of steps is too small.
+/// Decrease of the accuracy with five times as many steps, at and above which the usual number of steps is too small.
 const CONVERGENCE_TOLERANCE: f64 = 0.015;
 
 /// Check that an attack is as strong as it should be.
@@ -67,8 +67,10 @@ pub(super) fn checks(robustness: &Robustness) -> Vec<Check> {
     checks.push(Check {
         title: "accuracy under the strongest PGD is at most that by chance",
         actual: format!("accuracy {last:.3}, by chance {chance:.3}"),
+        // Below chance is as good: an attack looks for a wrong class, not for a random one.
         holds: last <= chance,
     });
+    // The numbers in the title are `LONG_PGD_FACTOR` and `CONVERGENCE_TOLERANCE`.
     if let Some(longer) = robustness.by_kind(ConditionKind::LongPgd).next() {
         let usual = accuracy_at_same_strength(robustness, ConditionKind::Pgd, longer);
         checks.push(Check {
@@ -83,7 +85,7 @@ pub(super) fn checks(robustness: &Robustness) -> Vec<Check> {
     checks
 }
 
-/// Accuracy under a kind of perturbation with the same strength as another result; NaN if there is none.
+/// Returns the accuracy under a kind of perturbation with the same strength as another result; NaN if there is none.
 fn accuracy_at_same_strength(
     robustness: &Robustness,
     kind: ConditionKind,
@@ -91,6 +93,7 @@ fn accuracy_at_same_strength(
 ) -> f64 {
     robustness
         .by_kind(kind)
+        // Both strengths come from one list of epsilons, so equal ones are equal to the last bit.
         .find(|result| result.condition.strength == other.condition.strength)
         .map_or(f64::NAN, |result| result.scores.accuracy)
 }

@@ -25,7 +25,7 @@ pub enum ConditionKind {
 }
 
 impl ConditionKind {
-    /// Name in tables and legends.
+    /// Returns the name in tables and legends.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clean => "clean",
@@ -52,7 +52,7 @@ pub struct RobustnessCondition {
 }
 
 impl RobustnessCondition {
-    /// Name in tables, with the strength.
+    /// Returns the name in tables, with the strength.
     pub fn name(&self) -> String {
         match self.kind {
             ConditionKind::Clean => "clean".to_owned(),
@@ -102,6 +102,7 @@ impl RobustnessPlan {
         pgd_starts: usize,
         has_other: bool,
     ) -> Result<Self, String> {
+        // Comparisons with NaN are false, so NaN is refused as well.
         let is_ascending = epsilons.is_sorted_by(|a, b| a < b);
         let are_fractions = epsilons.iter().all(|&e| 0.0 < e && e <= 1.0);
         if epsilons.is_empty() || !is_ascending || !are_fractions {
@@ -123,7 +124,7 @@ impl RobustnessPlan {
         })
     }
 
-    /// All conditions, clean samples first.
+    /// Returns all conditions, clean samples first.
     pub fn conditions(&self) -> Vec<RobustnessCondition> {
         let pgd = |n_steps| Attack::Pgd {
             n_steps,
@@ -142,6 +143,7 @@ impl RobustnessPlan {
             strength: epsilon,
             perturbation: Perturbation::Attack { attack, epsilon },
         };
+        // Clean samples come first: all other conditions are compared with them.
         let mut conditions = vec![RobustnessCondition {
             kind: ConditionKind::Clean,
             strength: 0.0,
@@ -152,6 +154,7 @@ impl RobustnessPlan {
             conditions.extend(epsilons.map(|&epsilon| attacked(kind, attack, epsilon)));
         }
         // The long attack checks convergence, for which one strength is enough.
+        // The list is not empty: `new` refuses that.
         let middle = self.epsilons[(self.epsilons.len() - 1) / 2];
         let long = pgd(LONG_PGD_FACTOR * self.pgd_steps);
         conditions.push(attacked(ConditionKind::LongPgd, long, middle));

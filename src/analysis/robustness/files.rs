@@ -26,6 +26,7 @@ pub fn write_report(
         let path = directory.join(name);
         write_atomically(&path, bytes).map_err(|error| cannot_write(&path, error))
     };
+    // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&json(command, robustness));
     write(
         "robustness.json",
@@ -37,7 +38,7 @@ pub fn write_report(
     )
 }
 
-/// All numbers, for `robustness.json`.
+/// Returns all numbers, for `robustness.json`.
 fn json(command: &str, robustness: &Robustness) -> Value {
     let checks = robustness.checks().into_iter().map(
         |check| json!({ "expected": check.title, "found": check.actual, "holds": check.holds }),
@@ -57,7 +58,7 @@ fn json(command: &str, robustness: &Robustness) -> Value {
     })
 }
 
-/// Numbers of one condition.
+/// Returns the numbers of one condition.
 fn condition_json(result: &ConditionResult) -> Value {
     let with_interval = |value: f64, interval: Interval| json!({ "value": value, "interval": [interval.low, interval.high] });
     let (scores, intervals) = (&result.scores, &result.intervals);
@@ -74,8 +75,9 @@ fn condition_json(result: &ConditionResult) -> Value {
     })
 }
 
-/// Distances by homology dimension, then layer; `null` where there is no scale.
+/// Returns the distances by homology dimension, then layer; `null` where there is no scale.
 fn by_layer(layers: &[[f64; 2]]) -> Value {
+    // `json!` turns NaN into `null`.
     let by_dim =
         |dim: usize| -> Vec<Value> { layers.iter().map(|layer| json!(layer[dim])).collect() };
     json!({ "h0": by_dim(0), "h1": by_dim(1) })

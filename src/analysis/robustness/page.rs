@@ -14,11 +14,11 @@ use crate::statistics::Interval;
 pub(super) fn page(command: &str, robustness: &Robustness) -> Page {
     let clean = robustness.clean();
     let lead = format!(
-        "{}: {} of {}. Accuracy on clean samples: {}. This page shows the accuracy under attacks and corruptions, and \
-         their effect on the topology of attention.",
-        robustness.run,
+        "{} {} of run {}; accuracy on clean samples: {}. This page shows the accuracy under attacks and corruptions, \
+         and their effect on the topology of attention.",
         robustness.n_samples,
         robustness.samples,
+        robustness.run,
         number(clean.scores.accuracy),
     );
     Page::new(format!("Robustness of {}", robustness.run), lead)
@@ -36,7 +36,7 @@ pub(super) fn page(command: &str, robustness: &Robustness) -> Page {
         .section(Section::new("Method", method(command, robustness)))
 }
 
-/// Table of the checks of the attacks.
+/// Returns the table of the checks of the attacks.
 fn check_table(robustness: &Robustness) -> Markup {
     let columns = vec![
         Column::text("Expected"),
@@ -58,7 +58,7 @@ fn check_table(robustness: &Robustness) -> Markup {
     }
 }
 
-/// Kinds of attack that have a result for every epsilon.
+/// Returns the kinds of attack that have a result for every epsilon.
 fn attack_kinds(robustness: &Robustness) -> Vec<ConditionKind> {
     let mut kinds = vec![
         ConditionKind::Random,
@@ -71,7 +71,7 @@ fn attack_kinds(robustness: &Robustness) -> Vec<ConditionKind> {
     kinds
 }
 
-/// Line of a value over the strengths of a kind; it begins at the clean samples.
+/// Returns the line of a value over the strengths of a kind, beginning at the clean samples.
 fn line(
     robustness: &Robustness,
     kind: ConditionKind,
@@ -89,18 +89,18 @@ fn line(
     Series::new(kind.name(), points.collect())
 }
 
-/// Horizontal line for comparison, over the whole axis.
+/// Returns a horizontal line for comparison, over the whole axis.
 fn reference_line(label: &str, value: f64, until: f64) -> Series {
     let ends = [0.0, until].map(|x| PlotPoint::new(x, value));
     Series::new(label, ends.to_vec())
 }
 
-/// Accuracy and its interval.
+/// Returns the accuracy and its interval.
 fn accuracy(result: &ConditionResult) -> (f64, Option<Interval>) {
     (result.scores.accuracy, Some(result.intervals.accuracy))
 }
 
-/// Expected calibration error and its interval.
+/// Returns the expected calibration error and its interval.
 fn calibration_error(result: &ConditionResult) -> (f64, Option<Interval>) {
     let interval = result.intervals.calibration_error;
     (result.scores.calibration_error, Some(interval))
@@ -109,7 +109,7 @@ fn calibration_error(result: &ConditionResult) -> (f64, Option<Interval>) {
 /// Label of the axis of epsilons.
 const EPSILON_AXIS: &str = "epsilon: largest change of a pixel (fraction of the range of pixels)";
 
-/// Plots of accuracy and calibration error under attack.
+/// Returns the plots of accuracy and calibration error under attack.
 fn attacks(robustness: &Robustness) -> Markup {
     let until = robustness.plan.epsilons.last().copied().unwrap_or(1.0);
     let chance = reference_line("chance", 1.0 / robustness.n_classes as f64, until);
@@ -131,7 +131,7 @@ fn attacks(robustness: &Robustness) -> Markup {
     }
 }
 
-/// Plots of accuracy and flip rate on corrupted samples.
+/// Returns the plots of accuracy and flip rate on corrupted samples.
 fn corruptions(robustness: &Robustness) -> Markup {
     let mut plot = LinePlot::new(
         "Accuracy on corrupted samples",
@@ -143,6 +143,7 @@ fn corruptions(robustness: &Robustness) -> Markup {
     for corruption in Corruption::ALL {
         let kind = ConditionKind::Corrupted(corruption);
         plot = plot.series(line(robustness, kind, accuracy));
+        // NaN is a gap in the line; the plot is left out for models that do not classify frames.
         let rate = |result: &ConditionResult| (result.flip_rate.unwrap_or(f64::NAN), None);
         flips = flips.series(line(robustness, kind, rate));
     }
@@ -154,7 +155,7 @@ fn corruptions(robustness: &Robustness) -> Markup {
     }
 }
 
-/// Plots of the distances between clean and perturbed diagrams.
+/// Returns the plots of the distances between clean and perturbed diagrams.
 fn topology(robustness: &Robustness) -> Markup {
     let until = robustness.plan.epsilons.last().copied().unwrap_or(1.0);
     let by_strength = [0, 1].map(|dim| {
@@ -173,11 +174,12 @@ fn topology(robustness: &Robustness) -> Markup {
     });
     html! {
         p {
-            "Normalised 2-Wasserstein distance (ground norm L-infinity) between the diagrams of a sample before and "
-            "after the perturbation, mean over " (counted(robustness.n_topology_samples, "sample")) ". Heads are "
-            "averaged, only patch tokens are points, and each diagram is divided by the mean edge length of its "
-            "spanning tree. For comparison, the plots show the distance between different clean images. A random change "
-            "of the same size is the control for an attack."
+            "The plots show the normalised 2-Wasserstein distance (ground norm L-infinity) between the diagrams of a "
+            "sample before and after the perturbation, as a mean over "
+            (counted(robustness.n_topology_samples, "sample")) ". Heads are averaged, only patch tokens are points, "
+            "and each diagram is divided by its scale, which is its mean finite death in dimension 0. For comparison, "
+            "the plots also show the distance between different clean images. A random change of the same size is the "
+            "control for an attack."
         }
         @for plot in by_strength { (plot) }
         @for dim in [0, 1] {
@@ -186,7 +188,8 @@ fn topology(robustness: &Robustness) -> Markup {
     }
 }
 
-/// Heatmap of distances by condition and layer, for attacks or for corruptions; both have the same colour scale.
+/// Returns the heatmap of distances by condition and layer, either for attacks or for corruptions. Both have the same
+/// colour scale.
 fn by_layer(robustness: &Robustness, dim: usize, corrupted: bool) -> Markup {
     let is_corrupted = |result: &&ConditionResult| {
         matches!(result.condition.kind, ConditionKind::Corrupted(_)) == corrupted
@@ -205,15 +208,16 @@ fn by_layer(robustness: &Robustness, dim: usize, corrupted: bool) -> Markup {
     let values = distances.chain(between.clone()).flat_map(of_dim).collect();
     // Attacks and corruptions share a scale, so that their heatmaps can be compared.
     let all = perturbed().map(|result| &result.distances).chain(between);
+    // `f64::max` passes over NaN, which stands for layers without a scale.
     let largest = all.flat_map(of_dim).fold(0.0, f64::max);
     let layers = (0..robustness.between_images.len()).map(|layer| layer.to_string());
     let rows = if corrupted {
-        "corruption and severity"
+        "corruption, severity"
     } else {
-        "attack and epsilon"
+        "attack, epsilon"
     };
     let mut heatmap = Heatmap::new(
-        format!("H{dim}, by {rows}, and layer"),
+        format!("H{dim} distance by {rows} and layer"),
         "normalised 2-Wasserstein distance",
         labels,
         layers.collect(),
@@ -223,7 +227,7 @@ fn by_layer(robustness: &Robustness, dim: usize, corrupted: bool) -> Markup {
     figure(heatmap.draw(), "")
 }
 
-/// Name of a condition for the narrow labels of a heatmap.
+/// Returns the name of a condition for the narrow labels of a heatmap.
 fn short_name(condition: &RobustnessCondition) -> String {
     let kind = match condition.kind {
         ConditionKind::Random => "random",
@@ -234,15 +238,15 @@ fn short_name(condition: &RobustnessCondition) -> String {
     format!("{kind} {}", condition.strength)
 }
 
-/// Table of all scores.
+/// Returns the table of all scores.
 fn condition_table(robustness: &Robustness) -> Markup {
     let has_flips = robustness.clean().flip_rate.is_some();
     let mut columns = vec![
-        Column::text("RobustnessCondition"),
+        Column::text("Condition"),
         Column::number("Accuracy", "95 % interval"),
         Column::number("Calibration error", "95 % interval"),
         Column::number("Brier score", "95 % interval"),
-        Column::number("NLL", "nats"),
+        Column::number("Negative log-likelihood", "nats"),
     ];
     if has_flips {
         columns.push(Column::number("Flip rate", "fraction of frames"));
@@ -270,7 +274,7 @@ fn condition_table(robustness: &Robustness) -> Markup {
     html! { (table) }
 }
 
-/// A value with its interval on a second line.
+/// Returns a value with its interval on a second line.
 fn with_interval(value: f64, interval: Interval) -> String {
     format!(
         "{}\n{} to {}",
@@ -280,13 +284,13 @@ fn with_interval(value: f64, interval: Interval) -> String {
     )
 }
 
-/// Description of attacks and intervals.
+/// Returns the description of attacks and intervals.
 fn method(command: &str, robustness: &Robustness) -> Markup {
     let plan = &robustness.plan;
     html! {
         p { "Command: " code { (command) } }
         p {
-            "Attacks increase the loss of each sample while no pixel changes by more than epsilon; the model is in "
+            "Attacks increase the loss of each sample while no pixel changes by more than epsilon. The model is in "
             "evaluation mode. PGD takes " (counted(plan.pgd_steps, "step")) " from "
             @if plan.pgd_starts == 1 {
                 "1 start, the sample itself"
@@ -299,6 +303,7 @@ fn method(command: &str, robustness: &Robustness) -> Markup {
             }
         }
         p {
+            // The number of resamples is that of `Predictions::intervals`.
             "Intervals are for new samples and this model: Wilson intervals for the accuracy, percentiles of 2,000 "
             "bootstrap resamples for the other scores. They say nothing about another training; a study compares seeds "
             "for that."

@@ -49,14 +49,14 @@ impl ConditionResult {
         })
     }
 
-    /// Mean distance over the layers that have a scale; NaN if none has.
+    /// Returns the mean distance over the layers that have a scale; NaN if none has.
     pub fn mean_distance(&self, homology_dim: usize) -> f64 {
         mean(self.distances.iter().map(|layer| layer[homology_dim]))
     }
 }
 
-/// Mean normalised 2-Wasserstein distance between diagrams, by layer and homology dimension; NaN where no pair has a
-/// scale.
+/// Returns the mean normalised 2-Wasserstein distance between diagrams, by layer and homology dimension; NaN where no
+/// pair has a scale.
 ///
 /// Image `i` of `clean` is compared with image `i + shift` of `changed`, cyclically.
 ///
@@ -79,7 +79,9 @@ pub fn topology_distances(
         let mut means = [f64::NAN; 2];
         for (dim, mean_distance) in means.iter_mut().enumerate() {
             let distances = clean.iter().enumerate().map(|(index, image)| {
+                // Not empty: `changed` has as many images as `clean`, which has at least this one.
                 let other = &changed[(index + shift) % changed.len()];
+                // A pair without a scale becomes NaN, which `mean` leaves out.
                 Ok(image.distance(other, dim)?.normalized.unwrap_or(f64::NAN))
             });
             *mean_distance = mean(distances.collect::<Result<Vec<f64>>>()?.into_iter());
@@ -89,11 +91,12 @@ pub fn topology_distances(
     clean.iter().zip(changed).map(layer_means).collect()
 }
 
-/// Mean of the finite values; NaN if there are none.
+/// Returns the mean of the finite values; NaN if there are none.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values
         .filter(|value| value.is_finite())
         .fold((0.0, 0), |(sum, n), value| (sum + value, n + 1));
+    // Without finite values this is 0 / 0, which is NaN.
     sum / n as f64
 }
 
@@ -116,20 +119,20 @@ pub struct Robustness {
     pub n_classes: usize,
     /// Results by condition, in the order of the plan.
     pub results: Vec<ConditionResult>,
-    /// Distances between the diagrams of different clean images, by layer and homology dimension. Other distances are
-    /// small or large in comparison with them.
+    /// Distances between the diagrams of different clean images, by layer and homology dimension. They tell whether
+    /// other distances are small or large.
     pub between_images: Vec<[f64; 2]>,
 }
 
 impl Robustness {
-    /// Results of all strengths of a kind, in ascending order.
+    /// Returns the results of all strengths of a kind, in ascending order.
     pub fn by_kind(&self, kind: ConditionKind) -> impl Iterator<Item = &ConditionResult> {
         self.results
             .iter()
             .filter(move |result| result.condition.kind == kind)
     }
 
-    /// Result for clean samples.
+    /// Returns the result for clean samples.
     pub fn clean(&self) -> &ConditionResult {
         &self.results[0]
     }
@@ -139,7 +142,7 @@ impl Robustness {
         checks(self)
     }
 
-    /// Mean distance between different clean images over the layers that have a scale; NaN if none has.
+    /// Returns the mean distance between different clean images over the layers that have a scale; NaN if none has.
     pub fn mean_between_images(&self, homology_dim: usize) -> f64 {
         mean(self.between_images.iter().map(|layer| layer[homology_dim]))
     }

@@ -12,7 +12,7 @@ pub enum RawData {
     Digits {},
     /// MNIST, or a data set in the same file format, such as Fashion-MNIST.
     Mnist {
-        /// Directory of the four IDX files, plain or compressed; absent: downloaded.
+        /// Directory of the four IDX files, plain or compressed; absent: they are downloaded.
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<String>,
         /// Fraction of every class of the training images that is set aside for validation.
@@ -111,7 +111,7 @@ pub enum RawClip {
     Occlusion,
     /// One digit with constant velocity, with new noise in every frame.
     Noise,
-    /// One digit with constant velocity, blurred with another width in every frame.
+    /// One digit with constant velocity, blurred by a different width in every frame.
     Blur,
     /// Two digits of one class that never touch.
     TwoDigits,
@@ -119,7 +119,7 @@ pub enum RawClip {
     Merge,
     /// Two digits of one class that separate, which changes the topology.
     Split,
-    /// One digit, then a second one, which changes the topology.
+    /// One digit that is joined by a second one, which changes the topology.
     Appear,
 }
 

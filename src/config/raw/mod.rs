@@ -54,7 +54,7 @@ pub struct RawConfig {
     /// `[robustness]`: attacks and corruptions on the test split after training; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robustness: Option<RawRobustness>,
-    /// `[[topology]]`: one table for each topological penalty; absent: no penalty.
+    /// `[[topology]]`: one table for each penalty; absent: there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topology: Vec<RawTopology>,
 }

@@ -190,10 +190,12 @@ pub enum RawPositions {
     Sinusoidal,
 }
 
+// That of the original vision transformer.
 fn norm_epsilon() -> f64 {
     1e-6
 }
 
+// Defaults are left out of resolved configurations: a new key must not change their digests.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -218,6 +220,7 @@ pub enum RawHead {
     NextFrame,
 }
 
+// The ratio of the original transformer and of most since.
 fn four() -> usize {
     4
 }

@@ -98,8 +98,8 @@ pub struct RawCollapse {
     /// Action when the attention of a layer collapses.
     #[serde(default)]
     pub action: RawCollapseAction,
-    /// Fraction below which a layer counts as collapsed: of its mean distance between attention rows
-    /// on the validation split, relative to the largest that it had.
+    /// A layer counts as collapsed if its mean distance between attention rows on the validation split
+    /// falls below this fraction of the largest that it has had.
     #[serde(default = "tenth")]
     pub fraction_of_peak: f64,
 }

@@ -1,9 +1,9 @@
-//! `[[topology]]`: one topological penalty.
+//! `[[topology]]`: one penalty.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[[topology]]`: one topological penalty.
+/// `[[topology]]`: one penalty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTopology {
@@ -105,6 +105,7 @@ pub enum RawAlignment {
 /// `topology.layers`: layers that the penalty uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
+    // Serde tries the variants in order, by type: a word is `All`, a list is `Indices`.
     untagged,
     expecting = "expected \"all\" or a list of layer numbers counted from 0"
 )]
@@ -136,7 +137,7 @@ pub enum RawSource {
     /// Attention rows.
     #[default]
     Attention,
-    /// Softmax of the attention rows, which are then nearly uniform.
+    /// Attention rows after a second softmax, which makes them nearly uniform.
     DoubleSoftmax,
     /// Hidden states: tokens after the layer, as vectors.
     Hidden,
@@ -219,7 +220,7 @@ pub enum RawEdges {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPartners {
-    /// Layers of the same image, frames of the same clip.
+    /// Layers or views of the same image or clip, frames of the same clip.
     #[default]
     Same,
     /// Control: the later layer, frame or view is that of another image or clip of the batch.
@@ -288,7 +289,7 @@ pub enum RawPenalty {
     },
     /// Control without topology: one minus the cosine similarity of rows, token by token.
     CosineConsistency,
-    /// Control without topology: squared distance of each layer's attention entropy from a band.
+    /// Control without topology: squared distance of the entropy of each attention row from a band.
     EntropyBand {
         /// Lower end of the band, as a fraction of the entropy of uniform attention.
         low: f64,
@@ -330,7 +331,8 @@ pub enum RawWeight {
     },
     /// Factor found from a gradient share, once, when the penalty begins.
     GradientShare {
-        /// Norm of the weighted penalty's gradient over that of the task loss; it may be negative.
+        /// Norm of the gradient of the weighted penalty, divided by that of the task loss; a negative number
+        /// makes the weight negative.
         share: f64,
     },
 }

@@ -137,6 +137,7 @@ pub enum RawOptimizer {
     },
 }
 
+// One factor for all layers: the same learning rate everywhere.
 fn everywhere() -> f64 {
     1.0
 }

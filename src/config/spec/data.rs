@@ -19,6 +19,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             validation_fraction,
         } => {
             let can_download = cfg!(feature = "download");
+            // Refused here rather than when the data set is opened, so that `config check` reports it.
             require(document, path.is_some() || can_download, "data", || {
                 format!("missing key `path` in [data]; {MNIST_WITHOUT_PATH}")
             })?;
@@ -82,6 +83,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             noise,
         } => {
             let kinds = clips.iter().map(|&clip| clip.into()).collect();
+            // Checked by the data set itself, whose messages begin with the name of the key.
             let made = MovingDigits::new(kinds, *n_frames, *side, *repeats, *noise as f32);
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
         }
@@ -111,6 +113,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
     require_all(
         document,
         [
+            // A clip of one frame has no motion, and the models of clips expect several.
             at_least("n_frames", *n_frames, 2),
             at_least("stride", *stride, 1),
             at_least("image_size", *image_size, 1),

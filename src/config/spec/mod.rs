@@ -140,6 +140,7 @@ impl Spec {
     pub fn open_data(&self) -> Result<Splits, String> {
         let mut splits = open_data(&self.data)?;
         if let Some(n) = self.training.samples_per_class {
+            // Only the training split: evaluation stays comparable between numbers of samples.
             splits.train = subset_per_class(&splits.train, n, self.seed)?;
         }
         Ok(splits)
@@ -161,15 +162,17 @@ impl Spec {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         require(
             document,
+            // The name becomes a directory: the first character must not make it hidden or look like an option.
             name.chars().all(is_plain) && name.starts_with(char::is_alphanumeric),
             "run.name",
             || {
                 format!(
-                    "run name `{name}` is not a plain file name, expected letters, digits, `.`, `_` and `-`"
+                    "run name `{name}` is not a plain file name, expected a letter or digit, then letters, digits, `.`, `_` and `-`"
                 )
             },
         )?;
         let (logging, checkpoint, collapse) = records::records(document, raw)?;
+        // Data, model, training, penalties: each is checked against those before it.
         let data = data::data(document, &raw.data)?;
         let samples = data.sample_spec();
         let model = model::model(document, &raw.model, samples)?;
@@ -189,10 +192,11 @@ impl Spec {
             .any(|penalty| penalty.alignment == Alignment::Flow);
         require(
             document,
+            // Augmentation moves the pixels of a clip, but not its ground truth.
             training.augment == Augment::default() || !uses_flow,
             "training.augment",
             || {
-                "the known flow is not that of augmented clips; leave augment out, or set \
+                "the known flow does not hold for augmented clips; leave augment out, or set \
                  alignment = \"position\""
                     .to_owned()
             },

@@ -22,6 +22,7 @@ pub(super) fn model(
     raw: &RawModel,
     samples: SampleSpec,
 ) -> Result<NetworkConfig, ConfigError> {
+    // The linear probe counts as a model of clips: it classifies their frames.
     let is_video = !matches!(raw, RawModel::Vit { .. });
     require(
         document,
@@ -105,13 +106,14 @@ impl RawDimensions {
         let d_model = choose("d_model", self.d_model, VitSize::d_model)?;
         let n_layers = choose("n_layers", self.n_layers, VitSize::n_layers)?;
         let n_heads = choose("n_heads", self.n_heads, VitSize::n_heads)?;
+        // The location must be that of a key that the file has.
         let heads_key = if size.is_some() {
             "model.size"
         } else {
             "model.n_heads"
         };
         require(document, d_model.is_multiple_of(n_heads), heads_key, || {
-            format!("n_heads {n_heads} does not divide d_model {d_model}")
+            format!("n_heads is {n_heads}, expected a divisor of d_model {d_model}")
         })?;
         Ok(Dimensions {
             d_model,
@@ -136,6 +138,7 @@ impl CommonKeys {
         let probability = |key: &str, value: f64| {
             Condition::new(
                 format!("model.{key}"),
+                // At 1 every value would be dropped, and the scaling of the others would divide by 0.
                 (0.0..1.0).contains(&value),
                 format!("{key} is {value}, expected a probability of at least 0 and below 1"),
             )
@@ -147,7 +150,7 @@ impl CommonKeys {
                     "model.patch_size",
                     divides(samples.height) && divides(samples.width),
                     format!(
-                        "patch_size {patch_size} does not divide the images, {} by {} pixels",
+                        "patch_size is {patch_size}, expected a divisor of height and width, {} and {} pixels",
                         samples.height, samples.width
                     ),
                 ),
@@ -244,6 +247,7 @@ fn video(
     let head = VideoHead::from(raw.head);
     // The last frame is only a target: the frame after it, its own target, is not in the data.
     let n_frames = match head {
+        // Does not wrap around: images have been refused for models of clips.
         VideoHead::NextFrame => samples.n_frames - 1,
         VideoHead::Clip | VideoHead::Frames => samples.n_frames,
     };
@@ -273,6 +277,7 @@ fn video(
     .with_drop_path(raw.drop_path)
     .with_pooling(raw.pooling.into())
     .with_positions(match raw.positions {
+        // Written out, because `per_token` has another name in the library.
         RawPositions::Sum => VideoPositions::Sum,
         RawPositions::PerToken => VideoPositions::Each,
         RawPositions::Sinusoidal => VideoPositions::Sinusoidal,
@@ -300,6 +305,7 @@ fn check_frames(
             Condition::new(
                 "data.n_frames",
                 !predicts_frames || n_frames >= 2,
+                // Clips have at least two frames, so that fewer than two inputs are left only by exactly 2.
                 "n_frames is 2, expected at least 3 to predict from two frames",
             ),
             Condition::new(
@@ -307,6 +313,7 @@ fn check_frames(
                 raw.n_temporal_layers.is_none() || matches!(kind, RawModel::Vivit(_)),
                 "n_temporal_layers is a key of `vivit`; other models have no layers over frames only",
             ),
+            // Harmless in other models, for which the default is checked.
             Condition::at_least_one("model.n_temporal_layers", n_temporal_layers),
             Condition::new(
                 "model.tubelet_size",
@@ -316,7 +323,7 @@ fn check_frames(
             Condition::new(
                 "model.tubelet_size",
                 tubelet_size > 0 && n_frames.is_multiple_of(tubelet_size),
-                format!("tubelet_size {tubelet_size} does not divide the {n_frames} frames"),
+                format!("tubelet_size is {tubelet_size}, expected a divisor of {n_frames} frames"),
             ),
             Condition::new(
                 "model.tubelet_size",
@@ -342,12 +349,13 @@ fn style(document: &Document, raw: RawBlock) -> Result<BlockStyle, ConfigError> 
             epsilon("norm_epsilon", raw.norm_epsilon),
             epsilon(
                 "head_norm_epsilon",
+                // Absent is valid, and so is the 0 in its place.
                 raw.head_norm_epsilon.unwrap_or_default(),
             ),
             Condition::new(
                 "model.block.layer_scale",
                 raw.layer_scale.is_none_or(f64::is_finite),
-                "layer_scale is not finite, expected the initial value of the factors",
+                "layer_scale is not finite, expected a finite number, the initial value of the factors",
             ),
             Condition::new(
                 "model.block.d_mlp",

@@ -120,6 +120,7 @@ pub(super) fn records(
             Condition::at_least_one("checkpoint.keep_last", checkpoint.keep_last),
             Condition::at_least_one(
                 "checkpoint.every_steps",
+                // Absent is valid, and so is the 1 in its place.
                 checkpoint.every_steps.unwrap_or(1),
             ),
             Condition::new(

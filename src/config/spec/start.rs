@@ -47,8 +47,9 @@ pub(super) fn start(
         document,
         freeze.is_none() || init_from.is_some(),
         "model.freeze",
-        || "freeze keeps pretrained weights as they are, expected `init_from` beside it".to_owned(),
+        || "freeze needs pretrained weights; set `init_from` too, or leave it out".to_owned(),
     )?;
+    // `freeze = 0` freezes the embedding of patches alone, so it differs from an absent key.
     let (n_frozen, n_layers) = (freeze.unwrap_or(0), model.n_layers());
     require(document, n_frozen <= n_layers, "model.freeze", || {
         format!("freeze is {n_frozen}, expected at most {n_layers}, the number of layers")

@@ -40,6 +40,7 @@ impl PenaltyContext<'_> {
             .enumerate()
             .map(|(index, table)| self.penalty(index, table))
             .collect::<Result<Vec<_>, _>>()?;
+        // Only names that were given can clash; default names are numbered.
         if let Some(index) = repeated_name(&penalties) {
             let name = penalties[index].effective_name();
             return Err(self.document.error_at(
@@ -62,6 +63,7 @@ impl PenaltyContext<'_> {
         penalty
             .validate()
             .map_err(|e| refuse(&table, e.to_string()))?;
+        // Before layers are paired, for a clearer message than that there are none to pair.
         if self.model.n_layers() == 0 {
             let message = "the model has no layers, expected a transformer";
             return Err(refuse(&table, message.to_owned()));
@@ -83,6 +85,7 @@ impl PenaltyContext<'_> {
             },
         )?;
         penalty
+            // The samples themselves and the perturbed ones.
             .view_pairs(2)
             .map_err(|e| refuse(&at("pairs"), e.to_string()))?;
         require(
@@ -157,6 +160,7 @@ impl PenaltyContext<'_> {
         );
         match (raw.homology_dim, has_diagrams) {
             (Some(homology_dim), true) => Ok(homology_dim),
+            // Any number would do: nothing reads it.
             (None, false) => Ok(0),
             (Some(_), false) => Err(self.document.error_at(
                 &format!("topology[{index}].homology_dim"),
@@ -172,6 +176,7 @@ impl PenaltyContext<'_> {
     /// True if the flow between all frames of the model's input is known.
     fn has_known_flow(&self) -> bool {
         matches!(self.data, DataSpec::MovingDigits(_))
+            // With tubelets a token covers several frames, and the flow between two tokens is not known.
             && self.model.n_frames() == self.model.token_layout().n_frames
     }
 }

@@ -41,6 +41,7 @@ pub struct TrainingSpec {
 impl TrainingSpec {
     /// Number of optimiser steps of one epoch over `n_samples` samples.
     pub fn steps_per_epoch(&self, n_samples: usize) -> usize {
+        // The last batch of an epoch may be smaller; no sample is left out.
         n_samples.div_ceil(self.batch_size)
     }
 }
@@ -98,6 +99,7 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
         weight_decay,
         layer_decay,
     } = training.optimizer;
+    // Absent is valid, and so is the 1 in its place.
     let clip_norm = training.clip_norm.unwrap_or(1.0);
     let (parts, batch_size) = (training.gradient_accumulation, training.batch_size);
     let (smoothing, alpha) = (training.label_smoothing, training.mixup_alpha);
@@ -123,6 +125,7 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
             ),
             Condition::new(
                 "training.optimizer.layer_decay",
+                // At 0 all layers but the last would stand still, which `freeze` is for.
                 layer_decay > 0.0 && layer_decay <= 1.0,
                 format!(
                     "layer_decay is {layer_decay}, expected a factor above 0 and at most 1; 1 is off"
@@ -139,7 +142,7 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
                 "training.gradient_accumulation",
                 (1..=batch_size).contains(&parts),
                 format!(
-                    "gradient_accumulation is {parts}, expected from 1 to batch_size {batch_size}"
+                    "gradient_accumulation is {parts}, expected 1 to {batch_size}, the batch_size"
                 ),
             ),
             Condition::new(
@@ -158,7 +161,7 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
     )
 }
 
-/// Checks that changes of class targets are off where a model predicts frames.
+/// Checks that label smoothing and mixup are off if the model predicts frames.
 fn check_targets(
     document: &Document,
     training: &RawTraining,
@@ -174,6 +177,7 @@ fn check_targets(
         changes.map(|(key, value)| {
             Condition::new(
                 format!("training.{key}"),
+                // Only values that have an effect are refused, so that the defaults pass.
                 !predicts_frames || value == 0.0,
                 format!(
                     "{key} is {value}, but a model that predicts frames has no classes; leave it out"
@@ -235,11 +239,12 @@ fn augment(
                 "training.augment.shift",
                 shift < shorter,
                 format!(
-                    "shift {shift} can move the whole image out of its frame, expected below {shorter}"
+                    "shift is {shift}, which can move the whole image out of its frame; expected less than {shorter} pixels"
                 ),
             ),
             Condition::new(
                 "training.augment.rotation",
+                // Rotations go in both directions, so 180 degrees cover the circle.
                 (0.0..=180.0).contains(&rotation),
                 format!("rotation is {rotation}, expected degrees from 0 to 180"),
             ),

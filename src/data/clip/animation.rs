@@ -9,7 +9,7 @@ use image::{AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, Limits}
 
 use super::ClipSampling;
 
-/// Shortest delay that is taken literally, in milliseconds; shorter ones ask for "as fast as possible".
+/// Shortest delay that is taken literally, in milliseconds; a shorter one means "as fast as possible".
 const SHORTEST_MS: u64 = 20;
 
 /// Delay that replaces a shorter one, in milliseconds, as in browsers and `ffmpeg`.
@@ -52,6 +52,7 @@ pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec
             let colour = DynamicImage::from(frame.into_buffer()).into_rgb8();
             clip.extend(std::iter::repeat_n(sampling.scale_frame(&colour), n_times));
         }
+        // Later frames have been decoded once already, so damage in them is known.
         if clip.len() == selected.len() {
             break;
         }
@@ -64,6 +65,7 @@ fn decoder(path: &Path) -> Result<Frames<'static>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut decoder = GifDecoder::new(BufReader::new(file)).map_err(|error| error.to_string())?;
     decoder
+        // A decoder that is opened directly has no limits, unlike `ImageReader`.
         .set_limits(Limits::default())
         .map_err(|error| error.to_string())?;
     Ok(decoder.into_frames())

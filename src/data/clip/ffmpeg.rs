@@ -69,6 +69,7 @@ pub(super) fn each_frame(
         match fill(&mut pixels, frame) {
             Ok(n) if n == frame.len() => {
                 if visit(frame).is_break() {
+                    // Dropping `running` kills the program; its closed pipe then ends the thread that reads errors.
                     return Ok(());
                 }
             }
@@ -106,6 +107,7 @@ fn start(program: &str, path: &Path, filters: &str) -> std::io::Result<Child> {
     input.push(path);
     Command::new(program)
         .args(["-v", "error", "-nostdin", "-xerror"])
+        // The list keeps playlists from opening network addresses. One thread, as clips are decoded in parallel.
         .args(["-protocol_whitelist", "file", "-threads", "1", "-i"])
         .arg(input)
         .args(["-map", "0:V:0", "-vf"])
@@ -145,6 +147,7 @@ fn first_line(errors: impl Read) -> Option<String> {
     for line in BufReader::new(errors).split(b'\n') {
         let Ok(line) = line else { break };
         let line = String::from_utf8_lossy(&line).trim().to_owned();
+        // Later lines mostly follow from the first; they are read only to keep the pipe empty.
         if first.is_none() && !line.is_empty() {
             first = Some(line);
         }
@@ -157,6 +160,7 @@ fn first_line(errors: impl Read) -> Option<String> {
 /// The path is removed because the caller adds it. Memory addresses are removed so that the same file
 /// always gives the same message.
 fn strip_line(line: &str, path: &Path) -> String {
+    // The line of the program names the stream selector `0:V:0`, which tells users nothing.
     if line.contains("matches no streams") {
         return "no video stream".to_owned();
     }

@@ -57,7 +57,7 @@ impl ClipFolder {
     /// If a folder is missing or holds no clip, if the number of folders in `train` is not `n_classes`, if
     /// another split has a class that `train` lacks, if there is not exactly one source of validation
     /// clips, if there are video files but no `ffmpeg`, or if `skip_unreadable` leaves no clip of a class
-    /// of `train` or of another split. Other clips that cannot be decoded are
+    /// of `train`, or no clip at all of another split. Other clips that cannot be decoded are
     /// [`DatasetError`](burn::data::dataset::DatasetError)s on access.
     ///
     /// # Cost
@@ -198,13 +198,14 @@ fn leave_out_unreadable(
         std::mem::take(clips).into_iter().zip(errors).collect();
     // Training needs clips of every class. The other splits may lose a class, but not all of their clips.
     let is_one_group = |a: usize, b: usize| a == b || split != "train";
+    // Clips are sorted by class, so each class is one chunk.
     for group in tried.chunk_by(|a, b| is_one_group(a.0.label, b.0.label)) {
         let (clip, first) = &group[0];
         if let Some(first) = first
             && group.iter().all(|(_, error)| error.is_some())
         {
             return Err(format!(
-                "{}: none of {} {split} clips can be read, this is the first of them; {first}",
+                "{}: none of {} {split} clips can be read; the first error is: {first}",
                 clip.path.display(),
                 group.len()
             ));

@@ -19,6 +19,7 @@ pub(super) fn read_frames(folder: &Path, sampling: &ClipSampling) -> Result<Vec<
             folder.display()
         ));
     }
+    // Only the frames of the clip are decoded: unlike a video, each one is a file of its own.
     let frames = list(folder)?;
     sampling
         .frame_indices(folder, frames.len())?
@@ -74,6 +75,7 @@ fn sort_key(name: &OsStr) -> Vec<Part> {
     name.as_encoded_bytes()
         .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
         .map(|piece| {
+            // Pieces are never empty, and all their bytes are of one kind.
             if !piece[0].is_ascii_digit() {
                 return Part::Text(piece.to_vec());
             }

@@ -133,6 +133,7 @@ impl ClipSampling {
                 (left, top, side, side)
             }
         };
+        // Cropped before scaling, which then costs less and mixes in no pixels from outside of the crop.
         let part = crop_imm(frame, left, top, width, height);
         let side = self.image_size as u32;
         resize(&*part, side, side, FilterType::Triangle).into_raw()
@@ -156,14 +157,15 @@ impl ClipSampling {
 ///
 /// # Errors
 ///
-/// If there are fewer than `span` frames, if any frame of the source cannot be decoded (even outside of
-/// the clip), or if `ffmpeg` is needed and missing. Truncated files are detected if their format states
+/// If there are fewer than `span` frames, if a frame cannot be decoded (in a GIF or video even one outside
+/// of the clip), or if `ffmpeg` is needed and missing. Truncated files are detected if their format states
 /// their length, which a bare MPEG transport stream does not.
 ///
 /// # Cost
 ///
-/// The whole source is decoded once; twice if it is a GIF or a video whose scaled frames do not fit into
-/// 128 MiB.
+/// Of a folder, the frames of the clip are decoded. A video is decoded completely, and up to the end of
+/// the clip once more if the scaled frames do not fit into 128 MiB. A GIF is always decoded twice, the
+/// second time up to the end of the clip.
 pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>, String> {
     sampling.check()?;
     // Every reader returns scaled frames with interleaved colours, the tensor needs planes.

@@ -44,6 +44,7 @@ fn read_middle(
             }
             fits = kept.len() * frame.len() <= memory;
         } else {
+            // From here on only the length is needed; memory must not grow with it.
             kept.clear();
         }
         ControlFlow::Continue(())
@@ -52,6 +53,7 @@ fn read_middle(
     if fits {
         let n_dropped = n_frames - kept.len();
         return Ok(indices
+            // Indices of a clip are all different, so each frame is taken once.
             .map(|index| std::mem::take(&mut kept[index - n_dropped]))
             .collect());
     }
@@ -65,6 +67,7 @@ fn read_middle(
         index += 1;
         match next {
             Some(_) => ControlFlow::Continue(()),
+            // Damage after the clip was found in the first pass, which decoded everything.
             None => ControlFlow::Break(()),
         }
     })?;

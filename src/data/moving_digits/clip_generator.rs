@@ -35,6 +35,7 @@ impl ClipGenerator<'_> {
         } else {
             0
         };
+        // Bounded, because no random scene is certain to fit; the fallback always does.
         for _ in 0..ATTEMPTS {
             let scene = self.random_scene(random);
             if self.fits_kind(&scene, n_separate) {
@@ -110,6 +111,7 @@ impl ClipGenerator<'_> {
                 let [first, mut second] = self
                     .half_ranges(random)
                     .map(|ranges| self.bouncing_path(ranges, random));
+                // From the second frame on, so that every clip shows the change.
                 let first_frame = random.random_range(1..self.n_frames);
                 second[..first_frame].fill(None);
                 self.two_digit_scene([first, second])
@@ -184,6 +186,7 @@ impl ClipGenerator<'_> {
         let [from, to] = [0; 2].map(|_| largest * random.random_range(0.75..=0.95f32));
         let turn = random.random_range(0.15..=0.5f32);
         let turn = if random.random_bool(0.5) { turn } else { -turn };
+        // Half of the turn on either side of a nearly upright pose, so that the digit stays recognisable.
         let start = random.random_range(-0.2..=0.2f32) - turn / 2.0;
         let drift = [0; 2].map(|_| random.random_range(-0.5..=0.5f32));
         let middle = (self.side - 1) as f32 / 2.0;
@@ -223,6 +226,7 @@ impl ClipGenerator<'_> {
         let offset = [0; 2].map(|_| random.random_range(-1.5..=1.5f32));
         let room = (self.side - DIGIT_SIDE) as f32;
         let to = [1.0, -1.0].map(|sign: f32| {
+            // The offset must not push a digit out of the frame.
             [0, 1].map(|axis| (meeting[axis] + sign * offset[axis]).clamp(0.0, room))
         });
         let n_steps = (self.n_frames - 1) as f32;
@@ -305,6 +309,7 @@ impl ClipGenerator<'_> {
         random: &mut impl Rng,
     ) -> Vec<Option<Pose>> {
         let step = [0; 2].map(|_| {
+            // A step of 1 in every frame needs this much room.
             if n_steps <= room {
                 random.random_range(0..=1usize)
             } else {
@@ -319,7 +324,7 @@ impl ClipGenerator<'_> {
     }
 }
 
-/// Digit with its poses.
+/// Digit with its pose in every frame.
 fn actor(pixels: &[f32], poses: Vec<Option<Pose>>) -> Actor {
     Actor {
         pixels: pixels.to_vec(),
@@ -335,6 +340,7 @@ fn reversed(mut poses: Vec<Option<Pose>>) -> Vec<Option<Pose>> {
 
 /// Folds a distance into `[0, length]` by reflection at both ends.
 fn reflect(distance: f32, length: f32) -> f32 {
+    // A range without room, as in the smallest frames: the remainder below would be NaN.
     if length == 0.0 {
         return 0.0;
     }

@@ -216,6 +216,7 @@ impl MovingDigits {
         };
         Splits {
             spec: self.spec(),
+            // The numbers select random streams; changing them would change every clip.
             train: clips(0, &digits.train),
             validation: clips(1, &digits.validation),
             test: clips(2, &digits.test),
@@ -271,6 +272,7 @@ impl Dataset<Sample> for GeneratedClips {
 
     fn get_many(&self, indices: Vec<usize>) -> Result<Vec<Sample>, DatasetError> {
         indices
+            // Each clip has its own random stream, so clips can be generated in any order.
             .into_par_iter()
             .map(|index| self.get(index))
             .collect()
@@ -296,6 +298,7 @@ fn add_noise(pixels: &mut [f32], deviation: f32, random: &mut impl Rng) {
 fn blur(pixels: &mut [f32], side: usize, random: &mut impl Rng) {
     let widths = Uniform::new_inclusive(0.0, MAX_BLUR).expect("a range of numbers");
     for frame in pixels.chunks_exact_mut(side * side) {
+        // Avoids a division by 0; a width as small as this leaves the frame as it is.
         let width = widths.sample(random).max(f32::MIN_POSITIVE);
         let weight = |gap: usize| (-0.5 * (gap as f32 / width).powi(2)).exp();
         // Beyond three standard deviations the weights are negligible.
@@ -303,6 +306,7 @@ fn blur(pixels: &mut [f32], side: usize, random: &mut impl Rng) {
         let total = 1.0 + 2.0 * (1..=reach).map(weight).sum::<f32>();
         // A Gaussian is separable: along rows, where neighbours are one pixel apart, then along columns.
         for stride in [1, side] {
+            // A copy, because neighbours need the pixels from before this pass.
             let source = frame.to_vec();
             for (index, pixel) in frame.iter_mut().enumerate() {
                 let position = (index / stride) % side;

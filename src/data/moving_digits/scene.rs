@@ -63,7 +63,7 @@ impl Pose {
     fn frame_to_digit(self, [row, column]: [f32; 2]) -> [f32; 2] {
         let half = (DIGIT_SIDE - 1) as f32 / 2.0;
         let [y, x] = [row - self.center[0], column - self.center[1]];
-        // Most digits are neither rotated nor scaled; this saves their trigonometry.
+        // Saves the trigonometry for most digits, which are neither rotated nor scaled.
         if self.angle == 0.0 && self.scale == 1.0 {
             return [y + half, x + half];
         }
@@ -115,6 +115,7 @@ impl Scene {
         for (frame, pair) in frames.windows(2).enumerate() {
             let displacements = self.displacements(frame, &pair[0].mask);
             is_visible_next.extend(self.visible_next(&displacements, &pair[0].mask, &pair[1].mask));
+            // All rows of displacements, then all columns: one plane for each axis.
             for axis in 0..2 {
                 flow.extend(displacements.iter().map(|displacement| displacement[axis]));
             }
@@ -159,10 +160,12 @@ impl Scene {
                 continue;
             };
             for pixel in 0..n_pixels {
+                // Each pixel of the frame is looked up on the digit, which leaves no gaps in an enlarged one.
                 let position = [(pixel / self.side) as f32, (pixel % self.side) as f32];
                 let brightness = interpolate(&actor.pixels, pose.frame_to_digit(position));
                 if brightness >= FOREGROUND_THRESHOLD {
                     rendered.pixels[pixel] = brightness;
+                    // A scene has at most two digits and a bar, so a byte is enough.
                     rendered.mask[pixel] = index as u8 + 1;
                 } else if rendered.mask[pixel] == 0 {
                     // The dim edge of a digit must not darken the edge of another one.
@@ -211,6 +214,7 @@ impl Scene {
             });
             around[0].iter().any(|&row| {
                 around[1].iter().any(|&column| {
+                    // Content that leaves the frame is not visible in the next one.
                     let is_inside = (0..side).contains(&row) && (0..side).contains(&column);
                     is_inside && next[(row * side + column) as usize] == mask[pixel]
                 })

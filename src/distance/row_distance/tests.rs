@@ -34,7 +34,7 @@ fn jensen_shannon_matrix<T: DistanceElement>(rows: &[T], n_columns: usize) -> Ve
     distance_matrix(RowDistance::JENSEN_SHANNON, rows, n_columns)
 }
 
-/// Jensen-Shannon distance of two rows.
+/// Jensen-Shannon distance between two rows.
 fn distance<T: DistanceElement>(p: &[T], q: &[T]) -> T {
     jensen_shannon_matrix(&[p, q].concat(), p.len())[1]
 }
@@ -60,7 +60,7 @@ fn accumulate_gradient<T: DistanceElement>(
     RowDistance::JENSEN_SHANNON.accumulate_gradient([p, q], [0, 1], value, upstream, gradients);
 }
 
-/// Gradient of the distance of rows `edge` by all entries of the matrix.
+/// Gradient of the distance between the rows `edge` with respect to all entries of the matrix.
 fn gradient_by_matrix(
     distance: RowDistance,
     rows: &[f64],

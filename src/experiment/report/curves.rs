@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::experiment::study::Study;
 use crate::run::RunDirectory;
 
-/// Validation metrics of the cells of one variant: one value per seed, by metric and epoch.
+/// Validation metrics of the cells of one variant: the values of all seeds, by metric and epoch.
 pub(super) struct Curves {
     pub(super) by_name: BTreeMap<String, BTreeMap<usize, Vec<f64>>>,
 }

@@ -43,6 +43,7 @@ pub fn write_report(
     let html = page(study, collected, &read_curves(study, out), command).to_html();
     write(&out.join("report.html"), &html)?;
     write(&out.join("report.md"), &markdown(study, collected, command))?;
+    // The results start with those of the primary metrics, so the shorter list ends the pairs at the right place.
     for (metric, results) in study.primary.iter().zip(&collected.results) {
         if let Some(plot) = forest_plot(study, metric, results) {
             write(
@@ -106,7 +107,7 @@ fn page(study: &Study, collected: &StudyResults, curves: &[Curves], command: &st
     page.section(Section::new("Cells", cells(study, collected, command)))
 }
 
-/// MetricRole of a metric in a study.
+/// Role of a metric in a study.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MetricRole {
     Primary,
@@ -131,8 +132,8 @@ fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup 
                 "seeds and its 95 % confidence interval. The p-values are those of exact sign-flip tests; "
                 "\u{201c}Holm\u{201d} means adjusted by Holm's method over all primary comparisons."
                 @if let Some(margin) = study.margin {
-                    " A difference within ±" (margin) " would not matter: the p-value of equivalence tests whether "
-                    "the difference lies within this margin."
+                    " A difference within ±" (margin) " would not matter; the p-value \u{201c}equivalence\u{201d} is "
+                    "that of a test of whether the difference lies within this margin."
                 }
             }
         } @else {
@@ -197,6 +198,7 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
         .iter()
         .flat_map(|curves| curves.by_name.keys())
         .collect();
+    // Variants log mostly the same metrics, and each metric has one plot.
     names.sort();
     names.dedup();
     let titles = names.iter().map(|name| readable_name(name));
@@ -218,7 +220,7 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
         }
         figure(
             plot.draw(),
-            "Mean over seeds; the band reaches from the smallest to the largest.",
+            "Mean over seeds; the band reaches from the smallest to the largest value.",
         )
     });
     html! {

@@ -101,7 +101,7 @@ fn normalised_penalties_are_invariant_to_the_scale_of_one_side() {
     }
 }
 
-/// Compares the gradient in the distances of the first side with central differences.
+/// Compares the gradient with respect to the distances of the first side with central differences.
 fn assert_gradient(penalty: &TopologyPenalty, matched: Option<&[[u32; 2]]>) {
     let second = diagrams(&distances(0.1, 1.3));
     let values = distances(0.7, 1.0);

@@ -23,7 +23,7 @@ const MAX_POSITIONS: usize = 1 << 28;
 ///
 /// # Errors
 ///
-/// One sentence on the first inconsistency.
+/// Returns an error message about the first inconsistency.
 pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(), String> {
     let (d_model, n_heads, image_size, patch_size) = match config {
         NetworkConfig::Vit(config) => (
@@ -41,12 +41,14 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
         NetworkConfig::LinearProbe(_) => return Ok(()),
     };
     if d_model == 0 || n_heads == 0 || !d_model.is_multiple_of(n_heads) {
-        return Err(format!("{n_heads} heads do not divide d_model = {d_model}"));
+        return Err(format!(
+            "the number of heads is {n_heads}, expected a divisor of d_model, which is {d_model}"
+        ));
     }
     for side in image_size {
         if patch_size == 0 || side == 0 || !side.is_multiple_of(patch_size) {
             return Err(format!(
-                "patches of {patch_size} pixels do not divide images of {side} pixels"
+                "patch_size is {patch_size}, expected a divisor of the side of the images, which is {side} pixels"
             ));
         }
     }
@@ -67,13 +69,14 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
     };
     if !(style.norm_epsilon >= 0.0 && style.norm_epsilon.is_finite()) {
         return Err(format!(
-            "the epsilon of norms is {}, expected a number of at least 0",
+            "the epsilon of the layer norms is {}, expected a finite number of at least 0",
             style.norm_epsilon
         ));
     }
     if style.d_mlp == Some(0) && style.activation != Activation::SwiGlu {
         return Err("the width of the hidden layer of the MLP is 0, expected at least 1".into());
     }
+    // No division by 0 here: patch and tubelet sizes were checked above.
     let tokens = config.token_layout();
     let shape = [tokens.n_frames, tokens.grid[0], tokens.grid[1], d_model];
     let size = shape
@@ -82,7 +85,7 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
     match size {
         Some(size) if size <= MAX_POSITIONS => Ok(()),
         _ => Err(format!(
-            "the position embedding has the shape {shape:?}, expected at most {MAX_POSITIONS} numbers"
+            "the position embedding has the shape {shape:?}, expected at most {MAX_POSITIONS} numbers in total"
         )),
     }
 }
@@ -94,7 +97,7 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
 ///
 /// # Errors
 ///
-/// One sentence on the tensors that are missing, of the wrong shape or not part of the model.
+/// Returns an error message about the tensors that are missing, of the wrong shape or not part of the model.
 pub(super) fn check_tensors(
     mappings: &[ParameterMapping],
     tensors: &Tensors,
@@ -169,6 +172,7 @@ fn describe_problem(problem: &str, names: &[String]) -> String {
 ///
 /// The initial value of layer scale is ignored, since the weights replace it.
 pub(super) fn differences(actual: &NetworkConfig, expected: &NetworkConfig) -> Vec<String> {
+    // By way of JSON, so that options added later are compared, too.
     let as_keys = |config| {
         let mut keys = BTreeMap::new();
         let json = serde_json::to_value(config).expect("a configuration can be written");

@@ -84,6 +84,7 @@ pub(super) fn to_parameter(
                 .copied()
                 .collect()
         }
+        // A layer without a bias computes the same as one with a bias of 0.
         Conversion::Biases | Conversion::QueryAndValueBiases if tensors.is_empty() => {
             vec![0.0; shape[0]]
         }
@@ -124,6 +125,7 @@ pub(super) fn to_tensors(
         Conversion::Unchanged | Conversion::Frames => vec![values.clone()],
         Conversion::Transposed | Conversion::JoinedTransposed => {
             let rows = transposed(values, shape[1]);
+            // The transposed rows are those of queries, then keys, then values: pieces of equal size.
             rows.chunks(rows.len() / n_parts)
                 .map(<[f32]>::to_vec)
                 .collect()
@@ -133,6 +135,7 @@ pub(super) fn to_tensors(
             parts.map(<[f32]>::to_vec).collect()
         }
         Conversion::QueryAndValueBiases => {
+            // The bias of the keys is left out even if training changed it: softmax cancels it.
             let third = values.len() / 3;
             vec![values[..third].to_vec(), values[2 * third..].to_vec()]
         }
@@ -214,6 +217,7 @@ pub(super) fn fold_positions_into_tokens(parameters: &mut Tensors, layout: &Layo
     let d_model = positions.shape[2];
     let mut first = 0;
     for name in layout.prefix_token_names() {
+        // `prefix_token_names` lists only tokens that the configuration, and so the model, has.
         let token = parameters.get_mut(name).expect("a token of the model");
         for (row, token) in token.values.chunks_mut(d_model).enumerate() {
             if first + row >= layout.n_positioned_prefix_tokens {
@@ -247,6 +251,7 @@ pub(super) fn merge_time_embedding(parameters: &mut Tensors, layout: &Layout) {
         .split_at(layout.n_prefix_tokens() * d_model);
     let mut values = prefix.to_vec();
     for step in time.values.chunks(d_model) {
+        // The embedding of the time step is repeated for every patch.
         let sums = patches.iter().zip(step.iter().cycle());
         values.extend(sums.map(|(patch, step)| patch + step));
     }
@@ -300,11 +305,13 @@ fn transform_projection_input(
         .get_mut("patch_embed.proj.weight")
         .expect("a projection");
     let [n_out, n_in, height, width] = [0, 1, 2, 3].map(|axis| weight.shape[axis]);
+    // In double precision, so that folding in and undoing changes the weights by rounding only.
     let mut bias_changes = vec![0.0_f64; n_out];
     for (index, plane) in weight.values.chunks_mut(height * width).enumerate() {
         // Input channels of a tubelet are frame-major, so the channel of a pixel is the innermost index.
         let Affine { scale, shift } = channel_map(index % n_in % n_channels);
         for value in plane {
+            // The shift acts on the weight from before scaling, so this line comes first.
             bias_changes[index / n_in] += shift * f64::from(*value);
             *value = (scale * f64::from(*value)) as f32;
         }

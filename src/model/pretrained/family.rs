@@ -8,7 +8,7 @@ use crate::model::{
 /// Family of published models, which determines the names of tensors and their memory layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// `ViT*` of transformers; also DeiT without distillation, which is stored as such.
+    /// `ViT*` of transformers; also DeiT without a distillation token, which transformers stores as a ViT.
     Vit,
     /// `DeiT*` of transformers, with a distillation token.
     Deit,
@@ -49,6 +49,7 @@ impl Family {
         let style = config.style;
         let is_plain = style.layer_scale.is_none() && style.activation != Activation::SwiGlu;
         match (config.pooling, config.distillation) {
+            // Both libraries have a single epsilon for all norms of an image model.
             _ if style.norm_epsilon != style.head_epsilon() => None,
             (Pooling::ClsAndMean, Distillation::None) => {
                 let has_ratio = dinov2_ratio(config).is_some() && style.layer_scale.is_some();
@@ -118,6 +119,7 @@ pub(super) fn dinov2_ratio(config: &VitConfig) -> Option<usize> {
     let d_model = config.d_model;
     let d_mlp = config.style.d_mlp.unwrap_or(config.mlp_ratio * d_model);
     let is_gated = config.style.activation == Activation::SwiGlu;
+    // Configurations state a whole ratio; that of the published models is 4.
     (1..=16).find(|ratio| d_mlp == dinov2_width(ratio * d_model, is_gated))
 }
 
@@ -128,6 +130,7 @@ pub(super) fn dinov2_ratio(config: &VitConfig) -> Option<usize> {
 /// ```
 pub(super) fn dinov2_width(width: usize, is_gated: bool) -> usize {
     if is_gated {
+        // A damaged ratio must not overflow; the shapes of the tensors reject it later.
         (width.saturating_mul(2) / 3).div_ceil(8) * 8
     } else {
         width

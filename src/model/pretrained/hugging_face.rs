@@ -34,7 +34,7 @@ pub(super) fn has_names(tensors: &Tensors) -> bool {
 ///
 /// # Errors
 ///
-/// One sentence if the model is not supported, or if a key is missing or not understood.
+/// Returns an error message if the model is not supported, or if a key is missing or not understood.
 pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
     let family = family(json)?;
     let Some(landmark) = tensors.keys().find(|name| name.ends_with(LANDMARK)) else {
@@ -50,15 +50,18 @@ pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
         Family::Deit => &["classifier.weight", "cls_classifier.weight"][..],
         _ => &["classifier.weight"],
     };
+    // From the tensor, because a configuration may leave the number of classes out.
     let n_classes = heads
         .iter()
         .find_map(|head| tensors.get(*head))
         .and_then(|head| head.shape.first().copied());
     let architecture = Architecture::read(json, n_classes)?;
     let (config, n_positioned_prefix_tokens) = if family.is_video() {
+        // VideoMAE has no class token and computes its position embedding.
         let n_positioned = usize::from(family != Family::VideoMae);
         (architecture.video_config(json, family)?, n_positioned)
     } else {
+        // Class token and, for DeiT, distillation token; register tokens have no position.
         let n_positioned = if family == Family::Deit { 2 } else { 1 };
         let config = architecture.image_config(json, family, tensors)?;
         (config, n_positioned)
@@ -127,7 +130,7 @@ impl Architecture {
         };
         if patch[0] != patch[1] {
             return Err(format!(
-                "{}: patches are {} by {} pixels, expected squares",
+                "{}: patches are {} by {} pixels, expected square patches",
                 json.file, patch[0], patch[1]
             ));
         }
@@ -175,6 +178,7 @@ impl Architecture {
             };
         }
         if family.is_dinov2() {
+            // The defaults here are those of transformers.
             let ratio = json.count("mlp_ratio")?.unwrap_or(4);
             let width = ratio.saturating_mul(self.d_model);
             let is_gated = json.flag("use_swiglu_ffn")?.unwrap_or(false);
@@ -228,12 +232,14 @@ impl Architecture {
         }
         let config = config
             .with_attention(VideoAttention::Joint)
+            // Default of transformers for ViViT and VideoMAE.
             .with_tubelet_size(tubelet(json)?.map_or(2, |tubelet| tubelet.n_frames));
         if family == Family::Vivit {
             let config = config.with_positions(VideoPositions::Each);
             return Ok(NetworkConfig::Video(config));
         }
         let takes_mean = json.flag("use_mean_pooling")?.unwrap_or(true);
+        // A bare encoder does not pool, so the setting has no effect on it.
         require("use_mean_pooling", "true", takes_mean || !self.has_head)?;
         Ok(NetworkConfig::Video(
             config
@@ -337,6 +343,7 @@ pub(super) fn config_json(
     if let Some(names) = class_names {
         set_class_names(&mut object, names);
     }
+    // If a classifier was added, the class of the bare encoder that the file states no longer fits.
     let is_classifier = |json: &Json| {
         json.get("architectures")
             .and_then(Value::as_array)

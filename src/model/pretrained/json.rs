@@ -18,11 +18,12 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// One sentence if the file cannot be read or is not a JSON object.
+    /// Returns an error message if the file cannot be read or is not a JSON object.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, String> {
         let file = path.display().to_string();
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
+            // Some files are optional, so the caller decides whether this is an error.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("{file}: {error}")),
         };
@@ -33,6 +34,7 @@ impl Json {
 
     /// Value of a key; `None` if absent.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        // Python writes unset options as null.
         self.object.get(key).filter(|value| !value.is_null())
     }
 
@@ -82,7 +84,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// One sentence if `read` returns `None`, which names the key, its value and what was `expected`.
+    /// Returns an error message with the key, its value and what was `expected` if `read` returns `None`.
     pub(super) fn typed<T>(
         &self,
         key: &str,
@@ -105,7 +107,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// One sentence if the value is `None`.
+    /// Returns an error message if the value is `None`.
     pub(super) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
         value.ok_or_else(|| {
             format!(

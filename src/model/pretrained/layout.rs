@@ -31,7 +31,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// One sentence if neither transformers nor timm has such a model.
+    /// Returns an error message if neither transformers nor timm has such a model.
     pub(super) fn from_config(config: &NetworkConfig) -> Result<Self, String> {
         let mut config = config.clone();
         let family = match &mut config {
@@ -40,8 +40,8 @@ impl Layout {
             NetworkConfig::LinearProbe(_) => None,
         }
         .ok_or(
-            "neither transformers nor timm has this architecture, expected a vit, or a timesformer or joint \
-             video transformer that classifies clips, with the norms and MLPs of the published models",
+            "neither transformers nor timm has this architecture, expected a ViT, or a video transformer with divided \
+             or joint attention that classifies clips, with the norms and MLPs of the published models",
         )?;
         let has_fc_norm = match &config {
             NetworkConfig::Vit(config) => matches!(config.pooling, Pooling::MeanBeforeNorm { .. }),
@@ -62,6 +62,7 @@ impl Layout {
             config,
             has_head: true,
             norm: Some(norm),
+            // Depends on the other fields, so it is set below.
             n_positioned_prefix_tokens: 0,
         };
         layout.n_positioned_prefix_tokens = match family {
@@ -115,6 +116,7 @@ impl Layout {
             }
             NetworkConfig::LinearProbe(_) => return,
         };
+        // This runs before the configuration is checked, so any number may be 0.
         let is_whole = |d_mlp: &usize| d_model > 0 && *d_mlp > 0 && d_mlp.is_multiple_of(d_model);
         if let Some(d_mlp) = style.d_mlp.filter(is_whole) {
             *ratio = d_mlp / d_model;
@@ -126,7 +128,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// One sentence if the model cannot have this number of frames.
+    /// Returns an error message if the model cannot have this number of frames.
     pub(super) fn apply(&mut self, overrides: &ModelOverrides) -> Result<bool, String> {
         let n_steps = self.config.token_layout().n_frames;
         let n_classes = self.config.n_classes();
@@ -153,6 +155,7 @@ impl Layout {
                 config.n_frames = overrides.n_frames.unwrap_or(config.n_frames);
                 config.dropout = overrides.dropout;
                 config.drop_path = overrides.drop_path;
+                // Each time step has embeddings of its own, so another number of steps has none.
                 let changes_steps = n_steps != config.n_frames / config.tubelet_size.max(1);
                 if config.positions == VideoPositions::Each && changes_steps {
                     return Err(format!(
@@ -171,6 +174,7 @@ impl Layout {
     /// Adds a classifier to an encoder that was saved without one.
     fn add_head(&mut self) {
         self.has_head = true;
+        // A bare encoder is saved without a prefix; below a classifier its tensors have one.
         if self.family != Family::Timm && self.prefix.is_empty() {
             self.prefix = format!("{}.", self.family.name());
             self.norm = self
@@ -193,6 +197,7 @@ impl Layout {
         if self.family == Family::Timm {
             return inner == "mask_token";
         }
+        // The decoder of VideoMAE, left over from pretraining, lies outside of the prefix.
         let is_decoder = ["decoder.", "encoder_to_decoder."]
             .iter()
             .any(|part| name.starts_with(part));
@@ -262,6 +267,7 @@ impl Layout {
             let times = [file_name("embeddings.time_embeddings")];
             table.add("time_embed", times, Conversion::Frames);
         }
+        // Only the joint models of transformers convolve over time, in three dimensions.
         let kernel = match &self.config {
             NetworkConfig::Video(config) if config.attention == VideoAttention::Joint => {
                 Conversion::TubeletKernel {
@@ -286,6 +292,7 @@ impl Layout {
             let file_block = file_name(&format!("encoder.layer.{layer}."));
             self.add_hugging_face_block(table, &block, &file_block);
         }
+        // Without a classifier of its own for the distillation token, a DeiT has the names of a ViT.
         let (head, distilled_head) = match (self.family, self.has_distilled_head()) {
             (Family::Deit, true) => ("cls_classifier", "distillation_classifier"),
             _ => ("classifier", ""),

@@ -92,6 +92,7 @@ impl MappingTable {
 
     /// Adds weight and bias of a linear layer, with this conversion of the bias.
     fn add_weight_and_bias(&mut self, layer: &str, file_layer: &str, bias: Conversion) {
+        // PyTorch stores the weight of a linear layer as [n_out, n_in], Burn as [n_in, n_out].
         for (name, conversion) in [("weight", Conversion::Transposed), ("bias", bias)] {
             self.add(
                 &format!("{layer}.{name}"),

@@ -47,7 +47,8 @@ pub struct Pretrained {
     pub class_names: Option<Vec<String>>,
     /// True if the classifier is that of the file.
     ///
-    /// If there is no classifier at all, the model returns the input of one.
+    /// If neither the file nor the overrides give a number of classes, the model has no classifier and returns
+    /// the pooled tokens.
     pub has_trained_head: bool,
     /// Family of the model, which determines the names of the tensors.
     pub family: Family,
@@ -71,17 +72,17 @@ pub struct ExportedFile {
 ///
 /// The weights are safetensors, or a `state_dict` written by `torch.save`; `config.json` and
 /// `preprocessor_config.json` lie in the same directory. Architecture and shapes come from the tensors and
-/// `config.json`, which may be missing only for timm. Half and double precision become single precision.
+/// `config.json`, which may be missing only for timm. Half and double precision are converted to single precision.
 /// No code in a file is executed.
 ///
 /// # Errors
 ///
-/// One sentence if a file cannot be read, is damaged, or holds another kind of model; if tensors are missing,
-/// superfluous or of the wrong shape, the sentence lists the first of each.
+/// Returns an error message if a file cannot be read, is damaged or holds another kind of model. If tensors are
+/// missing, superfluous or of the wrong shape, the message lists the first of each.
 ///
 /// # Source
 ///
-/// Names and forward passes of transformers 5.24 and timm 1.0.31.
+/// The names and forward passes are those of transformers 5.24 and timm 1.0.31.
 ///
 /// # Example
 ///
@@ -113,10 +114,12 @@ pub fn open(
     let tensors = tensor_file::read(&path)?;
     let (mut file_layout, tensors) = read_layout(&path, json.as_ref(), overrides, tensors)?;
     file_layout.use_mlp_ratio();
+    // Checked before anything is allocated: a damaged file must not panic or exhaust the memory.
     check_config(&file_layout.config, tensors.len()).map_err(|error| at(&path, &error))?;
 
     let mut layout = file_layout.clone();
     let keeps_head = layout.apply(overrides).map_err(|error| at(&path, &error))?;
+    // Once more for the overrides, which cannot change the number of layers.
     check_config(&layout.config, usize::MAX).map_err(|error| at(&path, &error))?;
 
     let network = layout.config.init(device);
@@ -165,7 +168,7 @@ impl FileConversion<'_> {
     ///
     /// # Errors
     ///
-    /// One sentence if tensors are missing, of the wrong shape or not part of the model.
+    /// Returns an error message if tensors are missing, of the wrong shape or not part of the model.
     fn parameters(&self, network: &Network) -> Result<Tensors, String> {
         let shapes = parameters::shapes(network);
         let mappings = self.file_layout.mappings();
@@ -176,6 +179,7 @@ impl FileConversion<'_> {
             if mapping.parameter.starts_with("head") && !self.keeps_head {
                 continue;
             }
+            // `check_tensors` rejected missing tensors, so only optional ones can be absent here.
             let tensors: Vec<&HostTensor> = mapping
                 .tensors
                 .iter()
@@ -234,7 +238,7 @@ impl FileConversion<'_> {
     ///
     /// # Errors
     ///
-    /// One sentence if a setting is not supported.
+    /// Returns an error message if a setting is not supported.
     fn preprocessing(&self) -> Result<(Preprocessing, Option<Json>), String> {
         let mut preprocessing = Preprocessing::default_for(
             self.layout.family,
@@ -252,6 +256,7 @@ impl FileConversion<'_> {
                 preprocessing.read_hugging_face(json)?;
             }
         }
+        // Last, because the settings above refer to the image size of the file.
         preprocessing.set_image_size(self.layout.config.image_size());
         Ok((preprocessing, processor_json))
     }
@@ -281,13 +286,15 @@ impl FileConversion<'_> {
     }
 }
 
-/// Reads a model whose architecture must be that of `config`, except for the number of classes.
+/// Reads a model whose architecture must be that of `config`, except for the sizes of input and output.
 ///
-/// If the file has another number of classes, the classifier is newly initialised.
+/// If the file has another image size or number of frames, embeddings are interpolated as described in
+/// [`ModelOverrides`]; if it has another number of classes, the classifier is newly initialised.
 ///
 /// # Errors
 ///
-/// As [`open`], and one sentence that lists the differences if the architecture is another one.
+/// Returns the errors of [`open`], and an error message that lists the differences if the architecture is
+/// another one.
 pub fn open_matching(
     path: &Path,
     config: &NetworkConfig,
@@ -303,6 +310,7 @@ pub fn open_matching(
             ));
         }
     };
+    // Files of timm may not state the number of heads, and no file states the dropout.
     let overrides = ModelOverrides {
         image_size: Some(config.image_size()),
         n_frames: Some(config.n_frames()),
@@ -317,7 +325,7 @@ pub fn open_matching(
         return Err(at(
             path,
             &format!(
-                "the file's architecture differs from [model]: {}",
+                "the architecture in the file differs from the table [model]: {}",
                 differences.join(", ")
             ),
         ));
@@ -334,8 +342,9 @@ fn at(path: &Path, message: &str) -> String {
 ///
 /// # Errors
 ///
-/// One sentence if the directory has no weights.
+/// Returns an error message if the directory has no weights.
 fn find_weights(path: &Path) -> Result<PathBuf, String> {
+    // A path that does not exist is returned, too: reading it gives the better error.
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
@@ -358,7 +367,7 @@ fn find_weights(path: &Path) -> Result<PathBuf, String> {
 ///
 /// # Errors
 ///
-/// One sentence if the model is not supported, or if the configuration is missing or not understood.
+/// Returns an error message if the model is not supported, or if the configuration is missing or not understood.
 fn read_layout(
     path: &Path,
     json: Option<&Json>,
@@ -373,7 +382,7 @@ fn read_layout(
         if json.get("architecture").is_none() {
             return Err(at(
                 &path.with_file_name("config.json"),
-                "neither model_type nor architecture is given, expected the configuration that transformers or timm \
+                "neither model_type nor architecture is given, expected the config.json that transformers or timm \
                  saved with the weights",
             ));
         }

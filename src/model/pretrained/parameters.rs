@@ -19,6 +19,7 @@ pub(super) fn fill<M: Module>(model: M, tensors: Tensors) -> M {
         tensors,
     };
     let model = model.map(&mut filler);
+    // A wrong name in a mapping would otherwise leave a parameter at its random values unnoticed.
     let unknown: Vec<_> = filler.tensors.keys().collect();
     assert!(
         unknown.is_empty(),
@@ -61,6 +62,7 @@ impl ModuleMapper for Fill {
         let Some(HostTensor { shape, values }) = self.tensors.remove(&name) else {
             return param;
         };
+        // Lazy, so that no random numbers are drawn for a parameter that is replaced.
         let expected = param.lazy_shape().to_vec();
         assert_eq!(
             shape, expected,
@@ -90,6 +92,7 @@ impl ModuleVisitor for Collect {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.val();
         let shape = tensor.dims().to_vec();
+        // The device may compute in another precision.
         let values = tensor.into_data().iter::<f32>().collect();
         self.tensors
             .insert(self.path.joined(), HostTensor { shape, values });

@@ -91,6 +91,7 @@ impl Preprocessing {
         Self {
             image_size,
             resize: match crop_fraction {
+                // Rounded down, as in timm.
                 Some(fraction) => Resize::ShorterSide((shorter as f64 / fraction) as usize),
                 None => Resize::Exact(image_size),
             },
@@ -109,12 +110,12 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// One sentence if a value is not supported.
+    /// Returns an error message if a value is not supported.
     pub(super) fn read_hugging_face(&mut self, json: &Json) -> Result<(), String> {
         if let Some(size) = json.get("size") {
             self.resize = parse_resize(size).ok_or_else(|| {
                 format!(
-                    "{}: size is {size}, expected shortest_edge, or height and width",
+                    "{}: size is {size}, expected either shortest_edge or height and width",
                     json.file
                 )
             })?;
@@ -129,6 +130,7 @@ impl Preprocessing {
             None => crop,
         };
         if let Some(filter) = json.count("resample")? {
+            // The numbers are those of the filters of Pillow.
             self.interpolation = match filter {
                 0 => Interpolation::Nearest,
                 1 => Interpolation::Lanczos,
@@ -136,7 +138,7 @@ impl Preprocessing {
                 3 => Interpolation::Bicubic,
                 _ => {
                     return Err(format!(
-                        "{}: resample is {filter}, expected 0 to 3",
+                        "{}: resample is {filter}, expected 0 (nearest), 1 (Lanczos), 2 (bilinear) or 3 (bicubic)",
                         json.file
                     ));
                 }
@@ -169,8 +171,9 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// One sentence if a value is not supported.
+    /// Returns an error message if a value is not supported.
     pub(super) fn read_timm(&mut self, json: &Json) -> Result<(), String> {
+        // Default of timm for a key that is absent.
         let fraction = json.number("crop_pct")?.unwrap_or(0.875);
         if !(fraction > 0.0 && fraction <= 1.0) {
             return Err(format!(
@@ -203,7 +206,7 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// One sentence if there is not one number per channel, or if a standard deviation is not above 0.
+    /// Returns an error message if there is not one number per channel, or if a standard deviation is not above 0.
     fn set_statistics(
         &mut self,
         file: &str,
@@ -221,7 +224,7 @@ impl Preprocessing {
             if values.len() != n_channels || !values.iter().all(is_valid) {
                 return Err(format!(
                     "{file}: mean or standard deviation of the pixels is {values:?}, expected {n_channels} finite \
-                     numbers, and standard deviations above 0"
+                     numbers, which are above 0 for a standard deviation"
                 ));
             }
             *target = values;
@@ -261,6 +264,7 @@ impl Preprocessing {
         let mut object = original.map_or_else(Map::new, |json| json.object.clone());
         let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
         let [height, width] = self.image_size;
+        // Settings that were read from a file are kept as they are.
         if original.is_none() {
             set(
                 "image_processor_type",

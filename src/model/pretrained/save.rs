@@ -15,7 +15,7 @@ impl Pretrained {
     ///
     /// # Errors
     ///
-    /// One sentence if neither transformers nor timm has such a model.
+    /// Returns an error message if neither transformers nor timm has such a model.
     pub fn from_network(
         network: Network,
         config: NetworkConfig,
@@ -53,7 +53,7 @@ impl Pretrained {
     ///
     /// # Errors
     ///
-    /// One sentence if the tensors cannot be stored as safetensors.
+    /// Returns an error message if the tensors cannot be stored as safetensors.
     pub fn files(&self) -> Result<Vec<ExportedFile>, String> {
         let mut layout = self.layout.clone();
         if self.family == Family::Timm

@@ -46,7 +46,7 @@ const FLOATS: &str = "float32, float16, bfloat16 or float64";
 ///
 /// # Errors
 ///
-/// One sentence that begins with the path if the file cannot be read or is damaged.
+/// Returns an error message that begins with the path if the file cannot be read or is damaged.
 pub(super) fn read(path: &Path) -> Result<Tensors, String> {
     let at = |message: String| format!("{}: {message}", path.display());
     let bytes = std::fs::read(path).map_err(|error| at(error.to_string()))?;
@@ -107,7 +107,7 @@ fn from_torch(path: &Path) -> Result<Tensors, String> {
     let tensors = reader.into_tensors();
     if tensors.is_empty() {
         return Err(
-            "the file has no tensors, only pickled Python objects, which are never executed here; save the model's \
+            "the file has pickled Python objects, which are never executed here, but no tensors; save the model's \
              state_dict() with safetensors or torch.save"
                 .into(),
         );
@@ -129,6 +129,7 @@ fn from_torch(path: &Path) -> Result<Tensors, String> {
                 format!("{error}: the file is truncated or damaged, download it again")
             })?;
             let values = match tensor.dtype() {
+                // The reader has already converted to the byte order of this machine.
                 DType::F32 => decoded(&bytes, f32::from_ne_bytes),
                 DType::F64 => decoded(&bytes, |bytes| f64::from_ne_bytes(bytes) as f32),
                 DType::F16 => decoded(&bytes, |bytes| f16::from_ne_bytes(bytes).to_f32()),
@@ -146,7 +147,7 @@ fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
 }
 
-/// One sentence for an error of the reader of PyTorch files.
+/// Converts an error of the reader of PyTorch files to a message of one line.
 fn torch_error(error: &PytorchError) -> String {
     // The reader has no error of its own for this case, so it is recognised by its message.
     if let PytorchError::InvalidFormat(message) = error
@@ -167,7 +168,7 @@ fn torch_error(error: &PytorchError) -> String {
     )
 }
 
-/// One sentence for a tensor whose element type is not supported.
+/// Error message for a tensor whose element type is not supported.
 fn unsupported_type(name: &str, element_type: &str) -> String {
     format!("the tensor {name} has elements of type {element_type}, expected {FLOATS}")
 }
@@ -186,7 +187,7 @@ fn decoded<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec
 ///
 /// # Errors
 ///
-/// One sentence if the tensors cannot be stored as safetensors.
+/// Returns an error message if the tensors cannot be stored as safetensors.
 pub(super) fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>, String> {
     let bytes: Vec<Vec<u8>> = tensors
         .values()

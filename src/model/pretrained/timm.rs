@@ -62,7 +62,7 @@ pub(super) fn rename(tensors: Tensors) -> Tensors {
 ///
 /// # Errors
 ///
-/// One sentence if a tensor that determines the architecture is missing, or if a setting is not supported.
+/// Returns an error message if a tensor that determines the architecture is missing, or if a setting is not supported.
 pub(super) fn layout(
     path: &Path,
     json: Option<&Json>,
@@ -88,6 +88,7 @@ pub(super) fn layout(
     let image_size = file.image_size(patches.size, n_positions, tokens.count())?;
     let pooling = file.pooling(tokens.has_class_token)?;
     let style = file.style()?;
+    // The shapes are those of the weights, whereas arguments may be absent.
     let n_classes = file.dimension("head.weight", 0);
     let config = VitConfig::new(
         image_size,
@@ -213,8 +214,8 @@ impl TimmFile<'_> {
         match other {
             None => Ok(()),
             Some(part) => Err(format!(
-                "{}: architecture is \"{architecture}\", expected a plain ViT, DeiT or DINOv2; architectures with {part} \
-                 have the same tensors but another forward pass",
+                "{}: architecture is \"{architecture}\", expected a plain ViT, DeiT or DINOv2; architectures \
+                 with \"{part}\" in their name have the same tensors but another forward pass",
                 json.file
             )),
         }
@@ -225,12 +226,14 @@ impl TimmFile<'_> {
         let shape = self.shape("patch_embed.proj.weight")?;
         let &[d_model, n_channels, size, width] = shape else {
             return Err(self.error(&format!(
-                "patch_embed.proj.weight has the shape {shape:?}, expected the four dimensions of a 2-D convolution"
+                "patch_embed.proj.weight has the shape {shape:?}, expected the four axes of a two-dimensional \
+                 convolution"
             )));
         };
         if size != width || size == 0 || d_model == 0 {
             return Err(self.error(&format!(
-                "patches are {size} by {width} pixels with d_model = {d_model}, expected squares and a positive d_model"
+                "patches are {size} by {width} pixels and d_model is {d_model}, expected square patches and a \
+                 positive d_model"
             )));
         }
         Ok(PatchProjection {
@@ -252,10 +255,11 @@ impl TimmFile<'_> {
                 .find(|heads| heads.d_model == d_model)
                 .map(|heads| heads.n_heads)
         };
+        // Tensors do not reveal the number of heads: queries of all heads lie side by side.
         configured.or(fallback).or_else(published).ok_or_else(|| {
             self.error(&format!(
-                "no file states the number of heads of a ViT with d_model = {d_model}; put timm's config.json beside the \
-                 weights, with `num_heads` among its `model_args`"
+                "no file states the number of heads of a ViT with d_model = {d_model}; put timm's config.json beside \
+                 the weights, with `num_heads` among its `model_args`"
             ))
         })
     }
@@ -268,6 +272,7 @@ impl TimmFile<'_> {
             let first = self.tensors.range(prefix.clone()..).next();
             first.is_some_and(|(name, _)| name.starts_with(&prefix))
         };
+        // Blocks after a gap are reported later as tensors that are not part of the model.
         (0..).take_while(|&layer| has_block(layer)).count()
     }
 
@@ -306,6 +311,7 @@ impl TimmFile<'_> {
 
     /// Height and width of images in the configuration; `None` if not given.
     fn configured_image_size(&self) -> Result<Option<[usize; 2]>, String> {
+        // An argument replaces the size of the published model, so it comes first.
         if let Some(arguments) = &self.arguments
             && let Some(size) = arguments.extents("img_size")?
         {
@@ -333,6 +339,7 @@ impl TimmFile<'_> {
             (pool, _) => pool,
         };
         match (pool.as_deref(), has_class_token, self.has_fc_norm()) {
+            // Without the setting, the tensors decide: by default timm has an `fc_norm` only if it averages.
             (Some("token") | None, true, false) | (Some("token"), true, true) => Ok(Pooling::Cls),
             (Some("avg") | None, false, false) => Ok(Pooling::Mean),
             (Some("avg") | None, has_class_token, true) => {
@@ -370,6 +377,7 @@ impl TimmFile<'_> {
         let is_gated = d_hidden == 2 * d_mlp;
         Ok(BlockStyle::new()
             .with_d_mlp(Some(d_mlp))
+            // The initial value does not matter, since the weights replace it.
             .with_layer_scale(
                 self.tensors
                     .contains_key("blocks.0.ls1.gamma")
@@ -387,6 +395,7 @@ impl TimmFile<'_> {
 ///
 /// The embedding may include all prefix tokens, only the class token, or none.
 fn side_of_square_grid(n_positions: usize, n_prefix_tokens: usize) -> Option<usize> {
+    // Most files embed all prefix tokens, so this case is tried first.
     [n_prefix_tokens, 1, 0].into_iter().find_map(|n_before| {
         let n_patches = n_positions.checked_sub(n_before)?;
         let side = n_patches.isqrt();
@@ -513,6 +522,7 @@ fn pretrained_settings(
         json!([config.n_channels, height, width]),
     );
     settings.insert("num_classes".into(), json!(n_classes));
+    // A configuration from the model hub already has these keys.
     if settings.get("first_conv").is_none() {
         let classifier = if is_distilled(config) {
             json!(["head", "head_dist"])

@@ -12,12 +12,12 @@ use burn::tensor::{Device, Tensor};
 /// m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t)      at step t = 1, 2, ...
 /// ```
 ///
-/// The state is that of Burn's own `AdamW`, and so are the numbers up to rounding.
+/// The state has the format of that of Burn's own `AdamW`, and the results are the same up to rounding.
 ///
 /// # Cost
 ///
-/// On the CPU backend in single precision one vectorised, parallel pass over each parameter, in place unless
-/// something else holds it; elsewhere Burn's own operations, about ten passes.
+/// On the CPU backend in single precision there is one vectorised, parallel pass over each parameter, in place
+/// unless something else holds the tensor. Elsewhere Burn's own operations run, in about ten passes.
 ///
 /// # Source
 ///
@@ -46,9 +46,9 @@ use burn::tensor::{Device, Tensor};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
-    /// Decay rate of the mean gradient, 0 to 1.
+    /// Decay rate of the mean gradient, at least 0 and below 1.
     pub beta_1: f32,
-    /// Decay rate of the mean squared gradient, 0 to 1.
+    /// Decay rate of the mean squared gradient, at least 0 and below 1.
     pub beta_2: f32,
     /// Number added to the root of the mean square, against division by 0.
     pub epsilon: f32,
@@ -118,6 +118,7 @@ mod on_flex {
         state: Option<&AdamWState<D>>,
     ) -> bool {
         let moments = state.map(|state| [&state.momentum.moment_1, &state.momentum.moment_2]);
+        // The clones share memory and are dropped here, so that `step` can still work in place.
         [tensor, gradient]
             .into_iter()
             .chain(moments.into_iter().flatten())
@@ -146,6 +147,7 @@ mod on_flex {
                 time: 0,
                 moment_1: parameters.zeros_like(),
                 moment_2: parameters.zeros_like(),
+                // Only the AMSGrad variant uses it.
                 max_moment_2: None,
             },
         };

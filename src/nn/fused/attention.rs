@@ -47,7 +47,7 @@ pub struct MixedTokens {
 ///
 /// # Gradient
 ///
-/// In `qkv`, through the mixed values, the weights or both.
+/// With respect to `qkv`, through the mixed values, the weights or both.
 ///
 /// # Cost
 ///
@@ -130,6 +130,7 @@ fn part(qkv: &Tensor<3>, n_heads: usize, index: usize) -> Tensor<4> {
 /// Computes the weights with Burn's operations.
 fn weights(qkv: Tensor<3>, n_heads: usize, mask: Option<Tensor<4, Bool>>) -> Tensor<4> {
     let d_head = qkv.dims()[2] / (3 * n_heads);
+    // Queries are scaled instead of scores, of which there are more as soon as n_tokens exceeds d_head.
     let query = part(&qkv, n_heads, 0) * (d_head as f64).powf(-0.5);
     let scores = query.matmul(part(&qkv, n_heads, 1).swap_dims(2, 3));
     let Some(mask) = mask else {

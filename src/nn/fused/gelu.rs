@@ -30,12 +30,12 @@ pub enum Gelu {
 ///
 /// # Gradient
 ///
-/// Derivative of the same formula.
+/// The derivative of the same formula.
 ///
 /// # Cost
 ///
-/// On the CPU backend in single precision one vectorised, parallel pass each way; elsewhere Burn's own
-/// operations.
+/// On the CPU backend in single precision there is one vectorised, parallel pass in each direction; elsewhere
+/// Burn's own operations run.
 ///
 /// # Source
 ///
@@ -83,7 +83,7 @@ mod on_flex {
     /// Number of values per task: 32 KiB, enough work to outweigh the cost of a task.
     const BLOCK: usize = 1 << 13;
 
-    /// Applies the function as one node of the graph; `None` if it has to run on Burn's operations.
+    /// Applies the function as one node of the graph; `None` if Burn's operations have to run.
     pub(super) fn gelu<const D: usize>(x: &Tensor<D>, form: Gelu) -> Option<Tensor<D>> {
         apply(form, [Input::from_tensor(x.clone())?])
     }
@@ -231,6 +231,7 @@ mod on_flex {
         // With the absolute value the exponential cannot overflow.
         let size = simd.abs_f32s(u);
         let decay = exp_of_negative(simd, simd.mul_f32s(size, simd.splat_f32s(-2.0)));
+        // The difference loses relative accuracy near 0, but 1 is added to the result, so absolute accuracy suffices.
         let value = simd.div_f32s(simd.sub_f32s(one, decay), simd.add_f32s(one, decay));
         let is_negative = simd.less_than_f32s(u, simd.splat_f32s(0.0));
         simd.select_f32s(is_negative, simd.neg_f32s(value), value)

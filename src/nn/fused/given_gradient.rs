@@ -10,7 +10,7 @@ pub(in crate::nn) fn linearised(linear: Tensor<1>, value: f64) -> Tensor<1> {
     linear.clone() - linear.detach() + value
 }
 
-/// Returns a number with the given value and the given gradient in `x`, which has the shape of `x`: `[1]`.
+/// Returns a number, `[1]`, with the given value and the given gradient with respect to `x`, of the shape of `x`.
 pub(in crate::nn) fn with_gradient<const D: usize>(
     x: &Tensor<D>,
     value: f64,
@@ -45,7 +45,7 @@ mod on_flex {
     /// Number of values per task: 32 KiB, enough work to outweigh the cost of a task.
     const BLOCK: usize = 1 << 13;
 
-    /// Returns the input of the node; `None` if the operation has to run on Burn's operations.
+    /// Returns the input of the node; `None` if Burn's operations have to run.
     pub(super) fn input<const D: usize>(x: &Tensor<D>) -> Option<Input> {
         Input::from_tensor(x.clone())
     }
@@ -82,6 +82,7 @@ mod on_flex {
             if upstream == 1.0 {
                 return [Some(self.gradient.clone())];
             }
+            // Made from data, so it is contiguous.
             let given = values(&self.gradient);
             let scaled = in_blocks(given.len(), BLOCK, |block, output| {
                 let output = output.zeroed();

@@ -16,12 +16,12 @@ use burn::prelude::*;
 ///
 /// # Gradient
 ///
-/// In `x`, `gamma` and `beta`.
+/// With respect to `x`, `gamma` and `beta`.
 ///
 /// # Cost
 ///
-/// On the CPU backend in single precision one vectorised, parallel pass each way; elsewhere Burn's own
-/// operations.
+/// On the CPU backend in single precision there is one vectorised, parallel pass in each direction; elsewhere
+/// Burn's own operations run.
 ///
 /// # Source
 ///
@@ -77,7 +77,7 @@ mod on_flex {
     /// Number of vectors per task. It is fixed, so the sums over blocks do not depend on the number of threads.
     const BLOCK: usize = 64;
 
-    /// Applies the function as one node of the graph; `None` if it has to run on Burn's operations.
+    /// Applies the function as one node of the graph; `None` if Burn's operations have to run.
     pub(super) fn layer_norm<const D: usize>(
         [gamma, beta]: [&Tensor<1>; 2],
         x: &Tensor<D>,
@@ -143,6 +143,7 @@ mod on_flex {
             let n_blocks = numbers.len().div_ceil(block);
             // Each block sums the gradients of `gamma` and `beta` of its own vectors, side by side.
             let mut partial_sums = vec![0.0; n_blocks * 2 * width];
+            // Zeroed as a whole: `in_blocks` fills one output, but each task here writes to two.
             let mut output = vec![0.0; numbers.len()];
             output
                 .par_chunks_mut(block)
@@ -193,6 +194,7 @@ mod on_flex {
             sum = simd.add_f32s(sum, simd.partial_load_f32s(part));
         }
         let mean = simd.reduce_sum_f32s(sum) / count;
+        // A second pass, because the mean square minus the squared mean cancels where the mean is large.
         let mut squares = simd.splat_f32s(0.0);
         // Zeros would change the sum of squared deviations, so the tail is added value by value.
         let (whole, rest) = x.split_at(x.len() / lanes * lanes);

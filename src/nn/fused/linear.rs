@@ -11,7 +11,7 @@ use burn::prelude::*;
 ///
 /// # Gradient
 ///
-/// In `x`, the weight and the bias.
+/// With respect to `x`, the weight and the bias.
 ///
 /// # Cost
 ///
@@ -62,8 +62,9 @@ mod on_flex {
     /// Number of rows of the weight per task of its gradient; each task reads the whole batch.
     const WEIGHT_ROWS: usize = 16;
 
-    /// Applies the layer as one node of the graph; `None` if it has to run on Burn's operations.
+    /// Applies the layer as one node of the graph; `None` if Burn's operations have to run.
     pub(super) fn linear<const D: usize>(x: &Tensor<D>, layer: &nn::Linear) -> Option<Tensor<D>> {
+        // Without a bias there is nothing to fuse, and Burn's own layer runs.
         let bias = layer.bias.as_ref()?.val();
         let weight = layer.weight.val();
         let ([d_input, d_output], [d_bias]) = (weight.dims(), bias.dims());
@@ -72,6 +73,7 @@ mod on_flex {
             (d_input, d_output),
             "linear: the last dimension of x and the length of the bias do not fit the weight"
         );
+        // An empty product is left to Burn: with `d_input` 0 the number of rows would be 0 / 0.
         if x.shape().num_elements() == 0 || d_output == 0 {
             return None;
         }

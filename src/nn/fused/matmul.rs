@@ -160,6 +160,7 @@ unsafe fn multiply(
             right.values.as_ptr(),
             right_column,
             right_row,
+            // In `gemm`, unlike BLAS, the first factor belongs to the output and the second to the product.
             1.0,
             scale,
             false,

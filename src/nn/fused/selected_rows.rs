@@ -229,6 +229,7 @@ mod on_flex {
         select: impl FnOnce(Tensor<4>) -> Result<SelectedRows, E>,
     ) -> Option<Result<Tensor<3>, E>> {
         let input = match Input::from_tensor(weights.clone())? {
+            // Without a graph there is no node to record, and the caller selects directly.
             Input::Constant(_) => return None,
             tracked => tracked,
         };

@@ -39,7 +39,8 @@ pub(super) fn exp_of_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // rounder above them are shifted out.
     let biased = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(127));
     let power = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(biased, simd.splat_u32s(23)));
-    // Shortly below -87 results are subnormal, which the exponent field cannot express.
+    // Shortly below -87 results are subnormal, which the exponent field cannot express. Minus infinity, whose
+    // `r` is NaN, becomes 0 here too.
     let vanishes = simd.less_than_f32s(x, splat(-87.0));
     simd.select_f32s(vanishes, splat(0.0), simd.mul_f32s(polynomial, power))
 }

@@ -102,6 +102,7 @@ impl Control {
             Kind::Choice { options } => html! {
                 span.control {
                     label for=(id) { (label) }
+                    // No autocompletion: a value that the browser restores could contradict the address.
                     select id=(id) data-control=(name) autocomplete="off" {
                         @for (value, option) in options.iter().enumerate() {
                             option value=(value) { (option) }

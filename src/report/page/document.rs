@@ -52,7 +52,7 @@ impl Section {
 /// use burn_topology::report::page::{Page, Section};
 /// use maud::html;
 ///
-/// let page = Page::new("Three runs", "Distances between neighbouring layers.")
+/// let page = Page::new("Three runs", "Distances between consecutive layers.")
 ///     .section(Section::new("Accuracy", html! { p { "All runs are below 0.9." } }));
 /// assert!(page.to_html().starts_with("<!DOCTYPE html>"));
 /// ```
@@ -116,8 +116,10 @@ impl Page {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (self.title) }
+                    // Without an icon, browsers would ask a server for `favicon.ico`.
                     link rel="icon" href="data:,";
                     style { (PreEscaped(style())) }
+                    // In the head, so that the chosen theme applies before anything is drawn.
                     script { (PreEscaped(SCRIPT)) }
                     @if let Some(Assets { style, script }) = self.assets {
                         style { (PreEscaped(style)) }
@@ -223,6 +225,7 @@ fn style() -> String {
          @media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\
          :root[data-theme=dark]{{color-scheme:dark;{dark}}}"
     );
+    // The id, which no element has, outranks the selector of a chosen theme.
     let paper = format!("@media print{{:root:not(#screen){{color-scheme:light;{light}}}}}");
     format!("{screen}\n{PLOT_STYLE}{STYLE}{paper}")
 }

@@ -126,6 +126,7 @@ impl Render for Table {
                         @for row in &self.rows {
                             tr {
                                 @for (index, column) in self.columns.iter().enumerate() {
+                                    // Cells that a short row lacks are empty, so that all rows have the same number.
                                     (cell(row.get(index).map_or("", String::as_str), index, column))
                                 }
                             }
@@ -162,6 +163,7 @@ fn cell(text: &str, index: usize, column: &Column) -> Markup {
 pub fn number(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "-".to_owned(),
+        // Both zeros: a table never has -0.
         0.0 => "0".to_owned(),
         size if size >= 100.0 => format!("{value:.1}"),
         size if size >= 10.0 => format!("{value:.2}"),

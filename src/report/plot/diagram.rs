@@ -34,6 +34,7 @@ const INFINITY_Y: f64 = 48.0;
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn diagram_plot(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest: f64) -> Plot {
+    // Without a usable end, as for empty diagrams, the axes reach to 1.
     let range = if largest.is_finite() && largest > 0.0 {
         [0.0, largest]
     } else {
@@ -72,6 +73,7 @@ pub fn diagram_plot(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest:
             .iter()
             .filter(|bar| bar.birth.is_finite() && !bar.death.is_nan())
             .map(|bar| {
+                // With infinite distances, a bar may die at infinity and still have a death edge.
                 let y = if bar.death == f64::INFINITY || bar.is_essential() {
                     INFINITY_Y
                 } else {

@@ -102,6 +102,7 @@ impl Drawing {
     /// Draws a path; nothing if it is empty.
     pub(super) fn path(&mut self, class: &str, path: &str) {
         if !path.is_empty() {
+            // Here and below: writing to a `String` cannot fail.
             let _ = write!(self.body, r#"<path class="{class}" d="{path}"/>"#);
         }
     }
@@ -157,6 +158,7 @@ impl Drawing {
     pub(super) fn text(&mut self, class: &str, at: [f64; 2], anchor: Anchor, text: &str) {
         let left = at[0];
         let right = self.size[0] - at[0];
+        // Text that is anchored at its middle reaches equally far to both sides.
         let room = match anchor {
             Anchor::Start => right,
             Anchor::Middle => 2.0 * left.min(right),

@@ -87,6 +87,7 @@ impl Heatmap {
         let cell_height = (400.0 / n_rows.max(1) as f64).clamp(2.0, 30.0);
         let right = left + cell_width * n_columns as f64;
         let [top, end] = [TOP, TOP + cell_height * n_rows as f64];
+        // The colour bar needs this height, even beside a single row.
         let bottom = end.max(top + 120.0);
         let mut drawing = Drawing::new([(right + 100.0).max(360.0), bottom + 14.0]);
         drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);
@@ -199,6 +200,7 @@ impl Grid {
 /// Returns the index of a number's colour; `None` for NaN.
 fn step(value: f64, range: [f64; 2]) -> Option<usize> {
     let position = Scale::new(range, [0.0, VIRIDIS.len() as f64]).position(value);
+    // The upper end of the range has no colour after it, so it gets the last one.
     (!value.is_nan()).then(|| (position as usize).min(VIRIDIS.len() - 1))
 }
 

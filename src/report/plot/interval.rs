@@ -52,7 +52,7 @@ impl IntervalRow {
 /// ```
 /// use burn_topology::report::plot::{IntervalPlot, IntervalRow};
 ///
-/// let plot = IntervalPlot::new("Difference from the baseline", "difference in accuracy (points)")
+/// let plot = IntervalPlot::new("Difference from the baseline", "difference in accuracy (percentage points)")
 ///     .row(IntervalRow::new("weight 0.1", 0.4, [0.1, 0.7]))
 ///     .reference(0.0)
 ///     .equivalence([-0.5, 0.5]);
@@ -124,11 +124,13 @@ impl IntervalPlot {
         let left = labels + 22.0;
         // The plot lies between the labels and the numbers, and is at least 180 pixels wide.
         let right = (WIDTH - widest(&mut texts.iter()) - 20.0).max(left + 180.0);
+        // Even without rows, the axis has the height of one.
         let bottom = TOP + ROW * self.rows.len().max(1) as f64;
         let scale = Scale::with_margin(range, [left, right]);
 
         let mut drawing = Drawing::new([WIDTH, bottom + 44.0]);
         drawing.text("t", [1.0, 17.0], Anchor::Start, &self.title);
+        // Drawn first, so that the grid and the estimates lie on top of it.
         if let Some(region) = self.equivalence {
             let [from, to] = region.map(|value| scale.position(value));
             let corner = [from.min(to), TOP - 6.0];
@@ -180,7 +182,7 @@ fn draw_row(drawing: &mut Drawing, row: &IntervalRow, scale: &Scale, y: f64, end
     }
 }
 
-/// Returns the numbers of a row as text.
+/// Returns the estimate of a row and its interval as text.
 fn in_words(row: &IntervalRow, range: [f64; 2]) -> String {
     let [estimate, low, high] =
         [row.estimate, row.interval[0], row.interval[1]].map(|value| number(value, range));

@@ -121,6 +121,7 @@ impl LinePlot {
     /// Draws the plot.
     pub fn draw(&self) -> Plot {
         let legend = self.legend();
+        // Rows are counted from 0; without series there is no legend.
         let n_rows = legend.last().map_or(0.0, |entry| entry.row + 1.0);
         let top = 32.0 + LEGEND_ROW * n_rows + 22.0;
         let bottom = top + HEIGHT;
@@ -196,6 +197,7 @@ impl LinePlot {
         let mut entries = Vec::with_capacity(self.series.len());
         for series in &self.series {
             let width = SAMPLE + text_width(&series.label, TEXT).min(WIDEST_NAME) + 16.0;
+            // A name that is alone in its row stays there, however long it is.
             if x > 0.0 && x + width > WIDTH {
                 x = 0.0;
                 row += 1.0;

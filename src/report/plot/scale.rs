@@ -30,6 +30,7 @@ impl Scale {
 
     /// Creates a scale with a margin at both ends, so that no mark lies on the border.
     pub(super) fn with_margin(range: [f64; 2], pixels: [f64; 2]) -> Self {
+        // Widened first, because a range of length 0 would have no margin.
         let [low, high] = wide_enough(range);
         let margin = 0.04 * (high - low);
         Self::new([low - margin, high + margin], pixels)

@@ -45,6 +45,7 @@ pub(super) fn shortened(text: &str, size: f64, room: f64) -> String {
         return text.to_owned();
     }
     let mut cut: String = text.to_owned();
+    // The ellipsis is counted with the full font size, like any character outside ASCII.
     while cut.pop().is_some() && text_width(&cut, size) + size > room {}
     if cut.trim().is_empty() {
         return String::new();

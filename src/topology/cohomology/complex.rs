@@ -143,7 +143,7 @@ impl Complex {
         Vertices { all, len: dim + 1 }
     }
 
-    /// Enumerates the cofacets of a simplex that are in the complex, by falling index.
+    /// Enumerates the cofacets of a simplex that are in the complex, in descending order of their indices.
     pub(super) fn cofacets(&self, simplex: Simplex, dim: usize) -> Cofacets<'_> {
         Cofacets {
             complex: self,
@@ -184,7 +184,7 @@ impl Complex {
         rank
     }
 
-    /// First cofacet, by falling index, with the same longest edge; `None` if all have a longer one.
+    /// First cofacet with the same longest edge, in descending order of indices; `None` if all have a longer one.
     fn cofacet_of_equal_rank(&self, simplex: Simplex, dim: usize) -> Option<Simplex> {
         self.cofacets(simplex, dim)
             .find(|cofacet| cofacet.rank == simplex.rank)
@@ -211,7 +211,7 @@ impl Complex {
     }
 }
 
-/// Iterator over the cofacets of one simplex, by falling index.
+/// Iterator over the cofacets of one simplex, in descending order of their indices.
 pub(super) struct Cofacets<'a> {
     complex: &'a Complex,
     /// Rank of the simplex.

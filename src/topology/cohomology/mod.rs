@@ -122,7 +122,7 @@ impl Cohomology {
             }
             if all.len().max(columns.len()) > MAX_SIMPLICES {
                 return Err(Error::invalid_distances(format!(
-                    "there are more than {MAX_SIMPLICES} simplices of dimension {}, expected fewer; take \
+                    "there are more than {MAX_SIMPLICES} simplices of dimension {}, expected fewer; use \
                      fewer points, a threshold or a lower max_homology_dim",
                     dim + 1
                 )));
@@ -166,8 +166,8 @@ impl Cohomology {
     fn pivot(&mut self, column: Simplex, dim: usize) -> Option<Simplex> {
         self.coboundary.clear();
         self.added.clear();
-        // Cofacets are enumerated by falling index, so the first of equal rank is the first of all in the
-        // filtration. If it is no pivot yet, the pair is emergent, and the rest need not be enumerated.
+        // Cofacets are enumerated in descending order of index, so the first of equal rank is the first of all
+        // in the filtration. If it is no pivot yet, the pair is emergent, and the rest need not be enumerated.
         let mut may_emerge = true;
         for cofacet in self.complex.cofacets(column, dim) {
             if may_emerge && cofacet.rank == column.rank {

@@ -42,6 +42,7 @@ fn main() -> Result<()> {
             continue;
         };
         let matrix = read_matrix(&path)?;
+        // Converted here, so that the conversion is not timed.
         let (triangle, n) = (lower_triangle(&matrix), matrix.n);
         for (name, bars) in PEERS {
             if options.is_empty() {
@@ -79,6 +80,7 @@ fn cocycle(triangle: &[f64], n: usize) -> Result<Vec<Bar>> {
     let bars = diagram.intervals().map(|interval| {
         let death = match interval.end() {
             IntervalEnd::Finite(death) => death,
+            // Any other end stands for a class that never dies.
             _ => f64::INFINITY,
         };
         (interval.dimension(), interval.birth(), death)

@@ -20,6 +20,7 @@ pub(super) fn weights(
     n_heads: usize,
     mask: Option<&Tensor<4, Bool>>,
 ) -> Option<Tensor<4>> {
+    // Without values there are no blocks to divide the work into.
     if qkv.shape().num_elements() == 0 {
         return None;
     }
@@ -193,6 +194,7 @@ impl Operation<1> for Weights {
             let output = output.zeroed();
             extents.write_heads(output, width, [0, width / 3], |head| {
                 let start = (image * n_heads + head) * size;
+                // The mask is not needed: a hidden token has weight 0, and its gradient is a multiple of that.
                 let mut score_gradient = vec![0.0; size];
                 Arch::new().dispatch(SoftmaxGradient {
                     weights: &values(&weights)[start..][..size],

@@ -154,7 +154,9 @@ impl Series {
             Some([low, high]) => format!(" [{}, {}]", y(low), y(high)),
             None => String::new(),
         };
+        // Beyond 1e9, all digits of a whole number would be too many to read.
         let is_whole = point.x == point.x.round() && point.x.abs() < 1e9;
+        // A negative position becomes index 0 here, so the guard below refuses it.
         let x = match x_names.get(point.x as usize) {
             Some(name) if is_whole && point.x >= 0.0 => name.clone(),
             _ if is_whole => point.x.to_string(),
