@@ -1,9 +1,9 @@
 """Draws the picture of the README: from an attention map to a penalty, with the numbers of a real run.
 
-    burn-topology train configs/digits_vit.toml
+    burn-topology train configs/digits_vit.toml --set training.epochs=60 --out runs/pipeline
     python3 scripts/plot_pipeline.py --sample 27 --write-image digit.png
-    burn-topology analyze --model runs/digits_vit --images digit.png --report runs/pipeline
-    python3 scripts/plot_pipeline.py --image digit.png --report runs/pipeline --layer 1 --out docs/images/pipeline.svg
+    burn-topology analyze --model runs/pipeline --images digit.png --report runs/pipeline_report
+    python3 scripts/plot_pipeline.py --image digit.png --report runs/pipeline_report --layer 1 --out docs/images/pipeline.svg
 
 The first call of the script writes one sample of the embedded digits as an image; the second draws the picture
 for the mean of the heads of two consecutive layers. Needs NumPy, SciPy and matplotlib.
@@ -143,7 +143,7 @@ def draw(image: str, report: pathlib.Path, layer: int, out: str) -> None:
                 axes.add_patch(circle)
     axes.text(0.5, -0.06, "birth edge", color=BIRTH, ha="right", va="top", transform=axes.transAxes)
     axes.text(0.54, -0.06, "death edge", color=DEATH, ha="left", va="top", transform=axes.transAxes)
-    axes.text(0.5, -0.17, "of the ringed point; bright: far", ha="center", va="top", transform=axes.transAxes)
+    axes.text(0.5, -0.17, "of the ringed point, twice\neach by symmetry; bright: far", ha="center", va="top", transform=axes.transAxes)
     plain(axes)
 
     axes = panel(0.672, 0.16, f"diagrams of layers {layer} and {layer + 1}, H1")
@@ -167,7 +167,7 @@ def draw(image: str, report: pathlib.Path, layer: int, out: str) -> None:
     arrow(figure, 0.145, 0.2, "transformer")
     arrow(figure, 0.355, 0.422, "Jensen-\nShannon")
     arrow(figure, 0.578, 0.628, "persistent\nhomology")
-    arrow(figure, 0.842, 0.872, "match")
+    arrow(figure, 0.842, 0.872, "sum")
     figure.add_artist(
         matplotlib.patches.FancyArrowPatch(
             (0.935, 0.3), (0.37, 0.06), transform=figure.transFigure, connectionstyle="angle,angleA=-90,angleB=0,rad=8",

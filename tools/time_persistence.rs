@@ -87,10 +87,17 @@ fn arguments() -> Result<(Vec<String>, Vec<PathBuf>)> {
             paths.push(PathBuf::from(word));
             continue;
         }
-        match words.next() {
-            Some(kernel) if KERNELS.contains(&kernel.as_str()) => kernels.push(kernel),
-            other => return Err(format!("--kernel {other:?}, expected one of {KERNELS:?}").into()),
+        let kernel = words.next().unwrap_or_default();
+        if !KERNELS.contains(&kernel.as_str()) {
+            let found = if kernel.is_empty() {
+                "nothing"
+            } else {
+                &kernel
+            };
+            let expected = KERNELS.join(", ");
+            return Err(format!("--kernel: found {found}, expected one of {expected}").into());
         }
+        kernels.push(kernel);
     }
     if paths.is_empty() {
         return Err(

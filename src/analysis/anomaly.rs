@@ -4,11 +4,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::inspect::ImageDiagrams;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::statistics::TukeyFence;
 use crate::topology::{GroundNorm, Point, frechet_mean, wasserstein};
 
-/// Smallest number of normal images for a fit: half of them for the means, half for the fences.
+/// Smallest number of normal images for a fit: half of them for the means, half for the thresholds.
 pub const MIN_NORMAL: usize = 8;
 
 /// Model of normal images: Fréchet means of their diagrams, and Tukey fences for the distances from them.
@@ -78,11 +79,9 @@ impl AnomalyFit {
     pub fn new(layers: Vec<usize>, images: &[ImageDiagrams]) -> Result<Self> {
         if images.len() < MIN_NORMAL {
             return Err(Error::invalid_parameter(format!(
-                "{} given, expected at least {MIN_NORMAL}: half of them for the means, half for the fences",
-                match images.len() {
-                    1 => "1 normal image was".to_owned(),
-                    n => format!("{n} normal images were"),
-                }
+                "{} {} given, expected at least {MIN_NORMAL}: half of them for the means, half for the thresholds",
+                counted(images.len(), "normal image"),
+                if images.len() == 1 { "was" } else { "were" }
             )));
         }
         let (for_mean, for_fence): (Vec<_>, Vec<_>) = images
@@ -218,5 +217,6 @@ mod tests {
             refused.starts_with("7 normal images were given, expected at least 8"),
             "{refused}"
         );
+        assert!(refused.ends_with("half for the thresholds"), "{refused}");
     }
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::counted::counted;
 use crate::data::{Matrices, MatrixValues};
 use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use crate::topology::{Diagram, DistanceMatrix, VietorisRips};
@@ -104,8 +105,10 @@ impl MatrixPersistence {
         let metric = match self.input {
             MatrixInput::Distances if n_rows != n_columns => {
                 return Err(format!(
-                    "the matrix has {n_rows} rows and {n_columns} columns, expected a square distance matrix; use \
-                     --input attention or --input points for other matrices"
+                    "the matrix has {} and {}, expected a square distance matrix; use --input attention or --input \
+                     points for other matrices",
+                    counted(n_rows, "row"),
+                    counted(n_columns, "column")
                 ));
             }
             MatrixInput::Distances => {

@@ -1,6 +1,8 @@
 //! `ablate`: runs a study and reports its results.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
@@ -13,9 +15,10 @@ use super::pool_progress::PoolProgress;
 use super::progress::Bar;
 use super::stop::stop_flag;
 use super::train::{DEFAULT_DEVICE, estimate_cost, resume_at, start_at};
-use super::{Failure, comparison_tables, tables};
+use super::{Failure, MESSAGE_START, STOPPED, comparison_tables, refuse_run_directory, tables};
 use crate::experiment::{
-    CellState, Pool, Slurm, Study, cell_state, collect, run_cells, write_report, write_tensorboard,
+    Cell, CellState, Pool, Slurm, Study, cell_state, collect, last_line, log_path, run_cells,
+    write_report, write_tensorboard,
 };
 
 /// Arguments of `ablate`.
@@ -92,8 +95,8 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
     match (&arguments.command, &arguments.run) {
         (Some(AblateCommand::Status(StudyLocation { study, out })), _) => {
             let (study, out) = open_study(study, out.as_deref())?;
-            print(&comparison_tables::cells(&study, |cell| {
-                state_name(cell_state(&out, cell))
+            print(&comparison_tables::cells(&study, "state", |cell| {
+                state(&out, cell)
             }))
         }
         (Some(AblateCommand::Collect(StudyLocation { study, out })), _) => {
@@ -115,9 +118,7 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
             match (&arguments.cell, arguments.launcher) {
                 (Some(cell), _) => run_one(&study, &out, cell, &arguments.device[0]),
                 (None, Launcher::Slurm) => submit(file, &study, &out, arguments),
-                (None, Launcher::Local) if arguments.dry_run => {
-                    plan(&study, arguments.jobs.unwrap_or(1))
-                }
+                (None, Launcher::Local) if arguments.dry_run => plan(&study, arguments),
                 (None, Launcher::Local) => run_all(&study, &out, arguments),
             }
         }
@@ -137,41 +138,91 @@ fn open_study(file: &Path, out: Option<&Path>) -> Result<(Study, PathBuf), Failu
         log(warning);
     }
     let out = out.map_or_else(|| Path::new("runs").join(&study.name), Path::to_owned);
+    refuse_run_directory(&out)?;
     Ok((study, out))
 }
 
-/// Name of a cell's state, as shown by `ablate status`.
-fn state_name(state: CellState) -> String {
-    match state {
-        CellState::NotStarted => "not started",
-        CellState::Stopped => "stopped",
-        CellState::Running => "running",
-        CellState::Finished => "finished",
+/// State of a cell, and the reason if it failed, as shown by `ablate status`.
+fn state(out: &Path, cell: &Cell) -> String {
+    let unless_failed = |name: &str| match failure(out, cell) {
+        Some(reason) => format!("failed: {reason}"),
+        None => name.to_owned(),
+    };
+    match cell_state(out, cell) {
+        // A cell may fail before it has a run directory, for example because its data are missing.
+        CellState::NotStarted => unless_failed("not started"),
+        CellState::Stopped => unless_failed("stopped"),
+        CellState::Running => "running".to_owned(),
+        CellState::Finished => "finished".to_owned(),
     }
-    .to_owned()
+}
+
+/// Error that the last process of a cell ended with; `None` if it was stopped or killed, or there was none.
+fn failure(out: &Path, cell: &Cell) -> Option<String> {
+    // An error is the last line that a process writes; the next process appends its own lines.
+    let line = last_line(&log_path(out, cell))?;
+    let message = line.strip_prefix(MESSAGE_START)?;
+    (!message.starts_with(STOPPED)).then(|| message.to_owned())
+}
+
+/// Appends a line to the log of a cell, which shows `ablate status` whether the cell failed.
+fn append_to_log(out: &Path, cell: &Cell, line: &str) {
+    let log = log_path(out, cell);
+    let append = || -> std::io::Result<()> {
+        std::fs::create_dir_all(out.join("logs"))?;
+        writeln!(
+            File::options().create(true).append(true).open(&log)?,
+            "{line}"
+        )
+    };
+    // Best effort: a problem with files that matters ends the training itself.
+    let _ = append();
+}
+
+/// Time of all cells in a sentence: one after another and, if `n_jobs` is above 1, that many at the same time.
+fn total_time(seconds: f64, n_cells: usize, n_jobs: usize) -> String {
+    let total = format!(
+        "about {} of training steps one after another",
+        tables::duration(seconds)
+    );
+    // Without a cell to run, a process saves no time.
+    match n_jobs.min(n_cells) {
+        0 | 1 => total,
+        n_used => format!(
+            "{total}; {} with --jobs {n_jobs} if each has its own cores",
+            tables::duration(seconds / n_used as f64)
+        ),
+    }
 }
 
 /// Prints the cells of a study and the time that they will take.
-fn plan(study: &Study, n_jobs: u16) -> Result<(), Failure> {
+fn plan(study: &Study, arguments: &RunArguments) -> Result<(), Failure> {
+    // Devices are assigned in turn; the first one stands for all.
+    let device = &arguments.device[0];
+    // Without `--jobs`, cells run one after another here; on a cluster, nobody knows how many run at the same time.
+    let n_jobs = arguments.jobs.map_or(1, usize::from);
     let mut bar = Bar::new(study.variants.len(), "variants timed");
     let mut seconds = Vec::with_capacity(study.variants.len());
     for variant in 0..study.variants.len() {
         // Cells of a variant differ only in the seed, so that timing one of them is enough.
         let cell = study.cells.iter().find(|cell| cell.variant == variant);
-        let cost = cell.map(|cell| estimate_cost(&cell.config)).transpose()?;
+        let cost = cell
+            .map(|cell| estimate_cost(&cell.config, device))
+            .transpose()?;
         seconds.push(cost.map_or(0.0, |cost| cost.seconds_per_step * cost.total_steps as f64));
         bar.set(variant + 1);
     }
     bar.finish();
     let total: f64 = study.cells.iter().map(|cell| seconds[cell.variant]).sum();
     print(&format!(
-        "{}\n{}{}{}: about {} of training steps, or {} with --jobs {n_jobs} if they do not share cores\n",
+        "{}\n{}{}{}: {}\n",
         study.question,
-        comparison_tables::cells(study, |cell| tables::duration(seconds[cell.variant])),
+        comparison_tables::cells(study, "time", |cell| tables::duration(
+            seconds[cell.variant]
+        )),
         comparison_tables::equal_times(study, &seconds),
         tables::counted(study.cells.len(), "cell"),
-        tables::duration(total),
-        tables::duration(total / f64::from(n_jobs))
+        total_time(total, study.cells.len(), n_jobs)
     ))
 }
 
@@ -190,18 +241,23 @@ fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Fa
         // Polled, because a lock that may be held on another machine sends no signal when it is released.
         while cell_state(out, cell) == CellState::Running {
             if stop.load(Ordering::Relaxed) {
-                return Err(Failure::Interrupted(
-                    "stopped while waiting for another process to finish the cell".to_owned(),
-                ));
+                return Err(Failure::Interrupted(format!(
+                    "{STOPPED} while waiting for another process to finish the cell"
+                )));
             }
             sleep(Duration::from_millis(200));
         }
     }
-    if root.exists() {
+    append_to_log(out, cell, "started by `ablate --cell`");
+    let result = if root.exists() {
         resume_at(&root)
     } else {
         start_at(&cell.config, &root, device)
+    };
+    if let Err(failure) = &result {
+        append_to_log(out, cell, &format!("{MESSAGE_START}{}", failure.message()));
     }
+    result
 }
 
 /// Runs all cells in processes of this machine, and reports the results.
@@ -230,9 +286,9 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
             progress.failures.len(),
             study.cells.len()
         ))),
-        ([], false) => Err(Failure::Interrupted(
-            "stopped, with checkpoints; resume with the same command".to_owned(),
-        )),
+        ([], false) => Err(Failure::Interrupted(format!(
+            "{STOPPED}, with checkpoints; resume with the same command"
+        ))),
         ([], true) => Ok(()),
     }
 }
@@ -251,7 +307,7 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
         options: arguments.launcher_options.clone(),
     };
     if arguments.dry_run {
-        plan(study, arguments.jobs.unwrap_or(1))?;
+        plan(study, arguments)?;
         let test_report = slurm
             .test_submission(file, study, out)
             .map_err(Failure::Error)?;
@@ -279,4 +335,25 @@ fn report(study: &Study, out: &Path) -> Result<(), Failure> {
     print(&comparison_tables::study(study, &collected))?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::total_time;
+
+    #[test]
+    fn the_total_time_names_jobs_only_where_they_help() {
+        let alone = "about 12 min of training steps one after another";
+        assert_eq!(total_time(720.0, 4, 1), alone);
+        assert_eq!(total_time(720.0, 1, 8), alone);
+        assert_eq!(
+            total_time(720.0, 4, 2),
+            format!("{alone}; 6 min with --jobs 2 if each has its own cores")
+        );
+        // No more processes than cells.
+        assert_eq!(
+            total_time(720.0, 4, 8),
+            format!("{alone}; 3 min with --jobs 8 if each has its own cores")
+        );
+    }
 }

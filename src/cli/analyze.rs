@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::Failure;
 use super::attacked::AttackArguments;
 use super::evaluate::Split;
 use super::inspected_model::{InspectedModel, InspectionSet, SelectionArguments, numbers};
 use super::output::log;
 use super::progress::Bar;
 use super::tables::counted;
+use super::{Failure, refuse_run_directory};
 use crate::analysis::inspect::{
     DiagramComparisons, HeadChoice, Inspection, WrittenReport, write_report,
 };
@@ -83,6 +83,7 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
+    refuse_run_directory(&arguments.report)?;
     let model = match (&arguments.weights, &arguments.model) {
         (Some(weights), _) => InspectedModel::from_weights(weights, &arguments.device)?,
         (None, Some(run)) => InspectedModel::from_run(run, &arguments.device)?,
@@ -157,7 +158,7 @@ fn inspect(
         };
         inspection
             .add(pass, &progress)
-            .map_err(|error| Failure::NegativeResult(error.to_string()))?;
+            .map_err(|error| Failure::Error(error.to_string()))?;
     }
     if let Ok(Some(bar)) = bar.into_inner() {
         bar.finish();
@@ -172,7 +173,7 @@ fn compare(inspection: &Inspection) -> Result<DiagramComparisons, Failure> {
         bar.get_or_insert_with(|| Bar::new(total, "distance tables"))
             .set(n_done);
     })
-    .map_err(|error| Failure::NegativeResult(error.to_string()))?;
+    .map_err(|error| Failure::Error(error.to_string()))?;
     if let Some(bar) = bar {
         bar.finish();
     }

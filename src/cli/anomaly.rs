@@ -108,6 +108,9 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
         .spec(HeadChoice::Mean)
         .map_err(Failure::Error)?;
     let model = InspectedModel::from_run(&arguments.model, &arguments.device)?;
+    if let Some(label) = arguments.split.label {
+        model.check_label(label)?;
+    }
     let mut set = match arguments.split.split {
         Some(split) => model.split_samples(split, arguments.split.n_images)?,
         None => model.read_files(&arguments.images)?,
@@ -160,6 +163,7 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
     // For each image: true if it is known to be anomalous, `None` if unknown.
     let (set, is_anomalous) = match (split.split, split.label) {
         (Some(name), Some(label)) => {
+            model.check_label(label)?;
             let set = model.split_samples(name, split.n_images)?;
             let is_anomalous = set
                 .items
@@ -184,7 +188,7 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
     for ((item, is_anomalous), image) in set.items.iter().zip(&is_anomalous).zip(&diagrams) {
         let score = fit
             .score(image)
-            .map_err(|e| Failure::NegativeResult(e.to_string()))?;
+            .map_err(|e| Failure::Error(e.to_string()))?;
         let group = match is_anomalous {
             None => "",
             Some(false) => "normal",
@@ -257,8 +261,7 @@ fn diagrams(
                 model.title
             )));
         }
-        let batch =
-            head_mean_diagrams(&pass, spec).map_err(|e| Failure::NegativeResult(e.to_string()))?;
+        let batch = head_mean_diagrams(&pass, spec).map_err(|e| Failure::Error(e.to_string()))?;
         all.layers = batch.layers;
         all.images.extend(batch.images);
         bar.set(all.images.len());

@@ -135,9 +135,9 @@ fn perturb(
         model.predicted_classes(&samples)?
     };
     let clips = model.perturbed(&samples, &classes, range.start, perturbation);
-    let pixels: Vec<f32> = clips.try_into_vec_as().map_err(|e| {
-        Failure::NegativeResult(format!("the perturbed pixels cannot be read: {e}"))
-    })?;
+    let pixels: Vec<f32> = clips
+        .try_into_vec_as()
+        .map_err(|e| Failure::Error(format!("the perturbed pixels cannot be read: {e}")))?;
     let perturbed = pixels
         .chunks_exact(pixels.len() / samples.len())
         .zip(&samples)

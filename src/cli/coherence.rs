@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::output::{log, print};
 use super::progress::{Bar, MessageObserver};
-use super::{Failure, comparison_tables, read_run_config, run_name, select_device};
+use super::{
+    Failure, comparison_tables, read_run_config, refuse_run_directory, run_name, select_device,
+};
 use crate::analysis::coherence::{
     ArmComparisons, RunInfo, RunMeasurement, Suite, group_into_arms, measure, reported_clips,
     write_report,
@@ -52,6 +54,11 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     });
     let runs: Vec<NamedRun> = runs.collect::<Result<_, Failure>>()?;
     check_alike(&runs).map_err(Failure::Error)?;
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => runs[0].run.root().join("coherence"),
+    };
+    refuse_run_directory(&out)?;
     let infos: Vec<RunInfo> = runs
         .iter()
         .map(|run| RunInfo::new(&run.name, &run.config))
@@ -77,18 +84,14 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
             &reported,
             &mut |n_clips| bar.set(n_before + n_clips),
         )
-        .map_err(|error| Failure::NegativeResult(format!("{}: {error}", named.name)))?;
+        .map_err(|error| Failure::Error(format!("{}: {error}", named.name)))?;
         measurements.push(RunMeasurement { info, measurement });
     }
     bar.finish();
     let comparisons = ArmComparisons::new(&measurements, &arms, &suite)
-        .map_err(|error| Failure::NegativeResult(error.to_string()))?;
+        .map_err(|error| Failure::Error(error.to_string()))?;
     print(&comparison_tables::coherence(&comparisons))?;
 
-    let out = match &arguments.out {
-        Some(out) => out.clone(),
-        None => runs[0].run.root().join("coherence"),
-    };
     let command: Vec<String> = std::env::args().collect();
     write_report(
         &out,

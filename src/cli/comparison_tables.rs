@@ -8,16 +8,16 @@ use crate::coherence::{Better, Role};
 use crate::experiment::{Cell, Study, StudyResults};
 use crate::report::page::number;
 
-/// Table of the cells of a study; `describe` returns the text of the last column.
-pub fn cells(study: &Study, describe: impl Fn(&Cell) -> String) -> String {
-    let mut table = table(["cell", "id", "arm", "seed", ""]);
+/// Table of the cells of a study; `describe` returns the text of the last column, which `title` is the header of.
+pub fn cells(study: &Study, title: &str, describe: impl Fn(&Cell) -> String) -> String {
+    let mut table = table(["cell", "id", "variant", "seed", title]);
     for (number, cell) in study.cells.iter().enumerate() {
-        let arm = study.variants[cell.variant].name.clone();
+        let variant = study.variants[cell.variant].name.clone();
         let seed = cell.seed.to_string();
         table.add_row([
             number.to_string(),
             cell.id.clone(),
-            arm,
+            variant,
             seed,
             describe(cell),
         ]);
@@ -33,7 +33,7 @@ pub fn equal_times(study: &Study, seconds: &[f64]) -> String {
         cell.map_or(0, |cell| cell.config.spec.training.epochs)
     };
     let mut table = table([
-        "arm",
+        "variant",
         "time per cell",
         "epochs",
         "baseline epochs for equal time",
@@ -66,13 +66,13 @@ pub fn study(study: &Study, results: &StudyResults) -> String {
         };
         let mut table = table([
             metric,
-            "mean",
+            "mean [95 % interval]",
             "seeds",
-            "difference from the baseline",
+            "difference from the baseline [95 % interval]",
             "p",
             "p (Holm)",
             "effect size",
-            "seeds needed",
+            "seeds for 80 % power",
             "p (equivalence)",
         ]);
         for (variant, result) in study.variants.iter().zip(by_variant) {
@@ -176,7 +176,7 @@ fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
         "p",
         "p (Holm)",
         "effect size",
-        "seeds needed",
+        "seeds for 80 % power",
     ]);
     for (metric, difference) in comparisons.metrics.iter().zip(&arm.by_metric) {
         let Some(difference) = difference else {
@@ -184,7 +184,11 @@ fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
         };
         let paired = &difference.comparison;
         let name = match (metric.role, metric.better) {
-            (Role::Trained, _) => format!("{} (trained on, no evidence)", metric.name),
+            // What the runs were trained on is not known here.
+            (Role::Trained, _) => format!(
+                "{} (a penalty may have been trained on it: not evidence)",
+                metric.name
+            ),
             (_, Better::LikeTruth) => format!("{} (distance from the true value)", metric.name),
             _ => metric.name.to_owned(),
         };
@@ -200,7 +204,13 @@ fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
             format!("{:.4}", paired.p_value),
             optional(difference.adjusted_p_value.map(|p| format!("{p:.4}"))),
             optional(paired.effect_size.map(|size| format!("{:+.2}", size.d_z))),
-            optional(paired.n_seeds_for_80_percent_power.map(grouped)),
+            // With one seed, the clips took the place of the seeds, and this would be a number of clips.
+            optional(
+                paired
+                    .n_seeds_for_80_percent_power
+                    .filter(|_| !arm.has_one_seed())
+                    .map(grouped),
+            ),
         ]);
     }
     let [other, first] = [&comparisons.arms[arm.arm].name, &comparisons.arms[0].name];
@@ -226,5 +236,78 @@ fn mean(arm: &ArmMean) -> String {
     match arm.interval {
         Some([low, high]) => format!("{} [{}, {}]", number(arm.mean), number(low), number(high)),
         None => number(arm.mean),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::analysis::coherence::{Arm, Difference, FRAME_DISTANCE_METRICS};
+    use crate::statistics::{PairedComparison, PairedDifferences};
+
+    /// Table of the differences between two arms in one metric that a penalty may have been trained on.
+    fn table_of_differences(rows: &[Vec<f64>]) -> String {
+        let seeds: Vec<u64> = (0..rows.len() as u64).collect();
+        let arm = |name: &str| Arm {
+            name: name.to_owned(),
+            runs: BTreeMap::new(),
+        };
+        // As in a comparison of arms: with one seed, the clips take the place of the seeds.
+        let rows: Vec<Vec<f64>> = match rows {
+            [clips] => clips.iter().map(|&clip| vec![clip]).collect(),
+            rows => rows.to_vec(),
+        };
+        let differences = PairedDifferences::new(&rows).unwrap();
+        let comparison = PairedComparison::new(&differences, None).unwrap();
+        assert!(comparison.n_seeds_for_80_percent_power.is_some());
+        let difference = ArmDifferences {
+            arm: 1,
+            seeds,
+            by_metric: vec![Some(Difference {
+                comparison,
+                adjusted_p_value: None,
+            })],
+            by_group: Vec::new(),
+        };
+        let comparisons = ArmComparisons {
+            arms: vec![arm("plain"), arm("penalised")],
+            metrics: FRAME_DISTANCE_METRICS[..1].to_vec(),
+            means: Vec::new(),
+            truth: Vec::new(),
+            groups: Vec::new(),
+            by_group: Vec::new(),
+            curves: Vec::new(),
+            truth_curves: Vec::new(),
+            guards: Vec::new(),
+            differences: vec![difference.clone()],
+        };
+        super::differences(&comparisons, &difference)
+    }
+
+    #[test]
+    fn one_seed_says_nothing_about_the_number_of_seeds() {
+        let several = table_of_differences(&[vec![1.0], vec![1.5], vec![0.9], vec![1.2]]);
+        let one = table_of_differences(&[vec![1.0, 1.5, 0.9, 1.2]]);
+        // The last column, of the only row.
+        let last = |table: &str| {
+            let row = table
+                .lines()
+                .find(|line| line.contains("h0_frame_distance"))
+                .unwrap()
+                .to_owned();
+            let cells: Vec<&str> = row.split_whitespace().collect();
+            cells[cells.len() - 2].to_owned()
+        };
+        assert!(last(&several).parse::<usize>().is_ok(), "{several}");
+        assert_eq!(last(&one), "-", "{one}");
+        for table in [several, one] {
+            assert!(
+                table.contains("(a penalty may have been trained on it: not evidence)"),
+                "{table}"
+            );
+            assert!(table.contains("seeds for 80 % power"), "{table}");
+        }
     }
 }

@@ -75,7 +75,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     );
     let means = evaluation.monitor.means();
     for (name, value) in evaluation.coherence.iter().chain(&means) {
-        text.push_str(&format!("{name:<52} {value:>10.5}\n"));
+        // Added to 0, because a sum of no numbers is -0.
+        text.push_str(&format!("{name:<52} {:>10.5}\n", value + 0.0));
     }
     print(&text)
 }

@@ -129,6 +129,18 @@ impl InspectedModel {
         })
     }
 
+    /// Refuses a class that the data do not have.
+    pub(super) fn check_label(&self, label: usize) -> Result<(), Failure> {
+        let n_classes = self.samples.n_classes;
+        if label < n_classes {
+            return Ok(());
+        }
+        Err(Failure::Error(format!(
+            "there is no class {label}, expected 0 to {}",
+            n_classes.saturating_sub(1)
+        )))
+    }
+
     /// Reads one file as the model's input.
     fn read(&self, path: &Path) -> Result<Sample, String> {
         match &self.reader {
@@ -229,7 +241,7 @@ impl InspectedModel {
             },
         };
         ForwardPass::run(&self.model, self.task, self.samples, input, &self.device)
-            .map_err(|error| Failure::NegativeResult(error.to_string()))
+            .map_err(|error| Failure::Error(error.to_string()))
     }
 }
 

@@ -42,7 +42,7 @@ use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::Config;
 use crate::data::Splits;
-use crate::run::{RunDirectory, open_device};
+use crate::run::{RunDirectory, check_not_a_run, open_device};
 use crate::train::{Job, TrainError};
 
 /// Text below the options in `--help`.
@@ -52,6 +52,12 @@ Exit codes:
    1  the command ran, and its result is negative: training diverged or collapsed, or cells failed
    2  the command could not run: invalid arguments or configuration, missing files
   75  interrupted by a signal; a checkpoint was written, and the same run can be resumed";
+
+/// Start of every error message, and of no other line of a log.
+const MESSAGE_START: &str = "burn-topology: ";
+
+/// First word of the message after every interruption, by which `ablate status` tells a stopped cell from a failed one.
+const STOPPED: &str = "stopped";
 
 /// Train vision transformers with a topological loss on attention, and evaluate them.
 #[derive(Debug, Parser)]
@@ -100,7 +106,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Check whether configuration files are valid.
+    /// Check whether configuration files are valid, without opening data or weights.
     Check {
         /// Configuration files to check.
         #[arg(required = true)]
@@ -128,11 +134,26 @@ enum Failure {
     Interrupted(String),
 }
 
+impl Failure {
+    /// One sentence about the reason.
+    fn message(&self) -> &str {
+        match self {
+            Self::NegativeResult(message) | Self::Error(message) | Self::Interrupted(message) => {
+                message
+            }
+        }
+    }
+}
+
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
-            // Only problems with files are errors of the call; the others are outcomes of the training.
             TrainError::Files(message) => Self::Error(message),
+            // Refused before anything was computed.
+            TrainError::Topology(ref reason) if reason.is_invalid_parameter() => {
+                Self::Error(error.to_string())
+            }
+            // The others are outcomes of the training.
             error => Self::NegativeResult(error.to_string()),
         }
     }
@@ -166,7 +187,7 @@ pub fn main() -> ExitCode {
         // `EX_TEMPFAIL` in `sysexits.h`: the same command may succeed later.
         Failure::Interrupted(message) => (message, 75),
     };
-    log(&format!("burn-topology: {message}"));
+    log(&format!("{MESSAGE_START}{message}"));
     ExitCode::from(code)
 }
 
@@ -185,13 +206,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
         Command::Devices => devices::run(),
-        Command::Config(ConfigCommand::Check { files }) => {
-            for file in files {
-                read_config(&file, &[])?;
-                print(&format!("{}: valid\n", file.display()))?;
-            }
-            Ok(())
-        }
+        Command::Config(ConfigCommand::Check { files }) => check_configs(&files),
         Command::Config(ConfigCommand::Print { config, set }) => {
             print(&read_config(&config, &set)?.to_toml())
         }
@@ -204,6 +219,30 @@ fn run(command: Command) -> Result<(), Failure> {
             print(&String::from_utf8_lossy(&script))
         }
     }
+}
+
+/// Checks all configurations, and reports each; fails if one of them is invalid.
+fn check_configs(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    for file in files {
+        match read_config(file, &[]) {
+            Ok(_) => print(&format!("{}: valid\n", file.display()))?,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    let Some(last) = failures.pop() else {
+        return Ok(());
+    };
+    for failure in failures {
+        log(&format!("{MESSAGE_START}{}", failure.message()));
+    }
+    // Logged by `main`.
+    Err(last)
+}
+
+/// Refuses a directory for a report or a study that is itself a run directory, whose files would be replaced.
+fn refuse_run_directory(directory: &Path) -> Result<(), Failure> {
+    check_not_a_run(directory).map_err(Failure::Error)
 }
 
 /// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.

@@ -138,7 +138,11 @@ fn summarize(diagrams: &[Vec<Diagram<f64>>], dim: usize) -> Value {
     let n_essential: usize = diagrams_of_dim()
         .map(|diagram| diagram.essential().count())
         .sum();
-    let total: f64 = diagrams_of_dim().map(Diagram::total_persistence).sum();
+    // The sum of no numbers is -0.
+    let total: f64 = diagrams_of_dim()
+        .map(Diagram::total_persistence)
+        .sum::<f64>()
+        + 0.0;
     let longest = diagrams_of_dim()
         .map(Diagram::largest_persistence)
         .fold(0.0, f64::max);

@@ -113,7 +113,7 @@ impl<'a> PoolProgress<'a> {
         }
     }
 
-    /// Id, arm and seed of a cell.
+    /// Id, variant and seed of a cell.
     fn name(&self, cell: &Cell) -> String {
         format!(
             "{} {}, seed {}",

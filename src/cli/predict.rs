@@ -24,8 +24,8 @@ pub struct PredictArguments {
     #[arg(long, value_enum, conflicts_with = "images")]
     split: Option<Split>,
     /// Number of classes printed for each image, most probable first.
-    #[arg(long, default_value_t = 1)]
-    top: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -61,7 +61,7 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
             // Ties are broken by the class index, so that the output is the same everywhere.
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            for (class, probability) in classes.into_iter().take(arguments.top) {
+            for (class, probability) in classes.into_iter().take(arguments.top as usize) {
                 lines.push_str(&format!("{name},{class},{probability:.6}\n"));
             }
         }

@@ -84,7 +84,7 @@ impl Observer for Progress {
         // The clamp avoids a division by 0 on a coarse clock.
         let rate = self.n_samples as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let message = format!(
-            "epoch {}/{} | {rate:.0} {}/s | task loss {:.4} | topology loss {:.4} | {:.1} % of the time in topology",
+            "epoch {}/{} | {rate:.0} {}/s | task loss {:.4} | topology loss {:.4} | {:.1} % of the time on penalties",
             report.epoch + 1,
             self.epochs,
             self.samples,
@@ -128,13 +128,18 @@ impl Observer for Progress {
                 validation.loss,
             );
             let monitor = &validation.monitor;
-            let distance = |dim| monitor.mean_distance_to_next(dim);
+            // Added to 0, because a sum of no numbers is -0.
+            let distance = |dim| monitor.mean_distance_to_next(dim).map(|mean| mean + 0.0);
             if let (Some(h0), Some(h1)) = (distance(0), distance(1)) {
                 line.push_str(&format!(
                     " | distance to next layer: H0 {h0:.4}, H1 {h1:.4}"
                 ));
             }
-            let distance = |dim| monitor.mean_distance_to_next_frame(dim);
+            let distance = |dim| {
+                monitor
+                    .mean_distance_to_next_frame(dim)
+                    .map(|mean| mean + 0.0)
+            };
             if let (Some(h0), Some(h1)) = (distance(0), distance(1)) {
                 line.push_str(&format!(" | to next frame: H0 {h0:.4}, H1 {h1:.4}"));
             }

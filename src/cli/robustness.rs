@@ -8,7 +8,7 @@ use super::evaluate::Split;
 use super::output::{log, print};
 use super::progress::{Bar, MessageObserver};
 use super::tables;
-use super::{Failure, LoadedRun, run_name};
+use super::{Failure, LoadedRun, refuse_run_directory, run_name};
 use crate::analysis::robustness::{
     ConditionKind, ConditionResult, Robustness, RobustnessPlan, topology_distances, write_report,
 };
@@ -60,6 +60,9 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         arguments.transfer_from.is_some(),
     )
     .map_err(Failure::Error)?;
+    if let Some(out) = &arguments.out {
+        refuse_run_directory(out)?;
+    }
     let target = LoadedRun::new(&arguments.run, &arguments.device)?;
     let source = arguments
         .transfer_from
@@ -159,7 +162,7 @@ fn measure(
             &clean,
             &evaluation.topology,
         )
-        .map_err(|error| Failure::NegativeResult(format!("{}: {error}", condition.name())))?;
+        .map_err(|error| Failure::Error(format!("{}: {error}", condition.name())))?;
         results.push(result);
     }
     bar.finish();
@@ -169,7 +172,7 @@ fn measure(
         .first()
         .map_or(1, |layer| layer.len() / n_watched.max(1));
     let between_images = topology_distances(&clean, &clean, frames_per_clip)
-        .map_err(|error| Failure::NegativeResult(error.to_string()))?;
+        .map_err(|error| Failure::Error(error.to_string()))?;
     Ok(Some(Robustness {
         plan,
         run: run_name(&arguments.run),
@@ -188,16 +191,16 @@ fn results(robustness: &Robustness) -> String {
     let mut text = String::new();
     for check in robustness.checks().iter().filter(|check| !check.holds) {
         text.push_str(&format!(
-            "check failed: {}; found {}: apparent robustness may come from masked gradients\n",
+            "check failed: expected: {}; found: {}; apparent robustness may come from masked gradients\n",
             check.title, check.actual
         ));
     }
     let mut table = tables::table([
         "condition",
-        "accuracy",
-        "calibration error",
-        "Brier score",
-        "NLL (nats)",
+        "accuracy [95 % interval]",
+        "calibration error [95 % interval]",
+        "Brier score [95 % interval]",
+        "negative log-likelihood (nats) [95 % interval]",
         "H0 change",
         "H1 change",
     ]);

@@ -49,15 +49,18 @@ pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> St
         ),
         (
             "tokens",
-            format!(
-                "{}{}: {} and {rows} by {columns} patches",
-                match tokens.n_frames {
-                    1 => String::new(),
-                    n => format!("{n} times "),
-                },
-                tokens.n_tokens(),
-                counted(tokens.n_prefix_tokens, "prefix token")
-            ),
+            match tokens.n_tokens() {
+                // A linear probe.
+                0 => "none".to_owned(),
+                n_tokens => format!(
+                    "{}{n_tokens}: {} and {rows} by {columns} patches",
+                    match tokens.n_frames {
+                        1 => String::new(),
+                        n => format!("{n} times "),
+                    },
+                    counted(tokens.n_prefix_tokens, "prefix token")
+                ),
+            },
         ),
         ("penalties", penalties),
     ];
@@ -169,10 +172,13 @@ pub fn costs(cost: &DryRun) -> String {
     row(
         "step",
         milliseconds(cost.seconds_per_step),
-        "fastest of three, with every penalty at full weight".to_owned(),
+        match cost.n_measured {
+            1 => "of one step, with every penalty at full weight".to_owned(),
+            n => format!("fastest of {n}, with every penalty at full weight"),
+        },
     );
     row(
-        "in topology",
+        "on penalties",
         milliseconds(cost.seconds_in_topology),
         format!("{share:.0} % of the step"),
     );
@@ -246,10 +252,11 @@ pub(super) fn grouped(number: usize) -> String {
     out
 }
 
-/// Duration in a suitable unit, as in `95 s`, `12 min` or `3.5 h`.
+/// Duration in a suitable unit, as in `0.4 s`, `95 s`, `12 min` or `3.5 h`.
 pub fn duration(seconds: f64) -> String {
     // A unit is kept up to two of the next one, because `90 s` says more than `2 min`.
     match seconds {
+        s if s < 10.0 => format!("{s:.1} s"),
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
@@ -270,6 +277,38 @@ mod tests {
         ] {
             assert_eq!(grouped(number), expected);
         }
+    }
+
+    #[test]
+    fn durations_have_a_suitable_unit() {
+        for (seconds, expected) in [
+            (0.04, "0.0 s"),
+            (0.36, "0.4 s"),
+            (95.0, "95 s"),
+            (720.0, "12 min"),
+            (12600.0, "3.5 h"),
+        ] {
+            assert_eq!(duration(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn the_dry_run_names_the_number_of_measured_steps() {
+        let cost = |n_measured| DryRun {
+            parameters: Vec::new(),
+            n_tokens: 4,
+            total_steps: n_measured + 1,
+            task_loss: 2.3,
+            topology_loss: 0.0,
+            n_measured,
+            seconds_per_step: 0.1,
+            seconds_in_topology: 0.01,
+            parameter_bytes: 64,
+            peak_bytes: None,
+        };
+        assert!(costs(&cost(1)).contains("of one step, with"));
+        assert!(costs(&cost(2)).contains("fastest of 2, with"));
+        assert!(costs(&cost(3)).contains("fastest of 3, with"));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use clap::Args;
 use super::output::{log, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{Failure, read_config, read_run_config, select_device, tables};
+use super::{Failure, STOPPED, read_config, read_run_config, select_device, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, Session};
-use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, train};
+use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -46,6 +46,31 @@ pub struct TrainArguments {
 /// Device of new runs if none is given.
 pub(super) const DEFAULT_DEVICE: &str = "flex";
 
+/// What a training needs to know about the command that started it.
+#[derive(Clone, Copy)]
+struct Caller {
+    /// True if the time of each phase of a step is logged.
+    profiles: bool,
+    /// True for `ablate --cell`, which resumes a cell when it is called again.
+    is_cell: bool,
+}
+
+impl Caller {
+    /// `ablate --cell`.
+    const ABLATE: Self = Self {
+        profiles: false,
+        is_cell: true,
+    };
+
+    /// `train` with these arguments.
+    fn train(arguments: &TrainArguments) -> Self {
+        Self {
+            profiles: arguments.profile,
+            is_cell: false,
+        }
+    }
+}
+
 /// Trains a model, and prints the final metrics.
 pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     match (&arguments.resume, &arguments.config) {
@@ -58,12 +83,12 @@ pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
 
 /// Starts a new run in a directory.
 pub(super) fn start_at(config: &Config, root: &Path, device: &str) -> Result<(), Failure> {
-    start_run(config, root, device, false)
+    start_run(config, root, device, Caller::ABLATE)
 }
 
 /// Resumes a run, on the device that it ran on last.
 pub(super) fn resume_at(root: &Path) -> Result<(), Failure> {
-    resume_run(root, None, false)
+    resume_run(root, None, Caller::ABLATE)
 }
 
 /// Starts the run of a configuration file.
@@ -74,7 +99,7 @@ fn start(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
         None => Path::new("runs").join(&config.spec.name),
     };
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
-    start_run(&config, &root, device_name, arguments.profile)
+    start_run(&config, &root, device_name, Caller::train(arguments))
 }
 
 /// Creates a run directory, trains, and prints the final metrics.
@@ -82,7 +107,7 @@ fn start_run(
     config: &Config,
     root: &Path,
     device_name: &str,
-    profiles: bool,
+    caller: Caller,
 ) -> Result<(), Failure> {
     let device = select_device(device_name)?;
     let data = config.spec.open_data().map_err(Failure::Error)?;
@@ -92,7 +117,7 @@ fn start_run(
     }
     let run = create(root, config, &data, device_name)?;
     let lock = run.lock().map_err(Failure::Error)?;
-    let summary = train_with_progress(config, &data, &run, &device, profiles)?;
+    let summary = train_with_progress(config, &data, &run, &device, caller)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -129,9 +154,9 @@ fn print_dry_run(path: &Path, arguments: &TrainArguments) -> Result<(), Failure>
     print(&format!("{overview}\n\n{}\n", tables::costs(&cost)))
 }
 
-/// Measures the cost of a run on the default device.
-pub(super) fn estimate_cost(config: &Config) -> Result<DryRun, Failure> {
-    measure_cost(config, DEFAULT_DEVICE).map(|(_, cost)| cost)
+/// Measures the cost of a run on a device.
+pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun, Failure> {
+    measure_cost(config, device_name).map(|(_, cost)| cost)
 }
 
 /// Takes a few steps in a temporary directory, and measures their cost.
@@ -157,11 +182,11 @@ fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), 
 
 /// Resumes the run of `--resume`.
 fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
-    resume_run(root, arguments.device.clone(), arguments.profile)
+    resume_run(root, arguments.device.clone(), Caller::train(arguments))
 }
 
 /// Resumes a run, or prints the metrics of a finished one.
-fn resume_run(root: &Path, device: Option<String>, profiles: bool) -> Result<(), Failure> {
+fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(), Failure> {
     let run = RunDirectory::open(root).map_err(Failure::Error)?;
     let summary = run.summary();
     // Before anything else is opened: a finished run needs neither its data nor its device.
@@ -200,7 +225,7 @@ fn resume_run(root: &Path, device: Option<String>, profiles: bool) -> Result<(),
     manifest
         .write(&run.manifest())
         .map_err(|error| Failure::Error(format!("cannot write in {}: {error}", root.display())))?;
-    let summary = train_with_progress(&config, &data, &run, &device, profiles)?;
+    let summary = train_with_progress(&config, &data, &run, &device, caller)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -211,7 +236,7 @@ fn train_with_progress(
     data: &Splits,
     run: &RunDirectory,
     device: &burn::tensor::Device,
-    profiles: bool,
+    caller: Caller,
 ) -> Result<RunSummary, Failure> {
     let stop = stop_flag()
         .map_err(|error| Failure::Error(format!("cannot install signal handlers: {error}")))?;
@@ -221,7 +246,7 @@ fn train_with_progress(
         data,
         run,
         device,
-        profiles,
+        profiles: caller.profiles,
         stop,
     };
     let mut progress = Progress::new(run, &config.spec);
@@ -233,10 +258,16 @@ fn train_with_progress(
     progress.finish();
     match outcome? {
         Outcome::Finished(summary) => Ok(summary),
-        Outcome::Interrupted { step } => Err(Failure::Interrupted(format!(
-            "stopped at step {step}, with a checkpoint; resume with `train --resume {}`",
-            run.root().display()
-        ))),
+        Outcome::Interrupted { step } => {
+            let command = if caller.is_cell {
+                "the same command".to_owned()
+            } else {
+                format!("`train --resume {}`", run.root().display())
+            };
+            Err(Failure::Interrupted(format!(
+                "{STOPPED} at step {step}, with a checkpoint; resume with {command}"
+            )))
+        }
     }
 }
 
@@ -259,10 +290,11 @@ fn print_summary(summary: &RunSummary, run: &RunDirectory) -> Result<(), Failure
         }
     }
     for (name, value) in rest {
-        text.push_str(&format!("{} {value:.4}\n", name.replace('_', " ")));
+        // Added to 0, because a sum of no numbers is -0.
+        text.push_str(&format!("{} {:.4}\n", readable_metric(&name), value + 0.0));
     }
     text.push_str(&format!(
-        "{} in {:.1} s, {:.1} % of the time in topology; see {}\n",
+        "{} in {:.1} s, {:.1} % of the time on penalties; see {}\n",
         tables::counted(summary.steps, "step"),
         summary.seconds,
         100.0 * summary.topology_share,

@@ -9,7 +9,12 @@ use serde_json::{Map, Value, json};
 use super::output::{log, print};
 use super::progress::MessageObserver;
 use super::{Failure, read_run_config, select_device};
+use crate::config::{RawActivation, RawDistillation, RawHead, RawPooling, RawPositions};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
+use crate::model::{
+    Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VideoAttention, VideoHead,
+    VideoPositions,
+};
 use crate::run::{RunDirectory, write_atomically};
 use crate::train::load_best;
 
@@ -105,7 +110,7 @@ fn describe(model: &Pretrained) -> Value {
     json!({
         "family": model.family.name(),
         "n_parameters": model.network.num_params(),
-        "model": model.config,
+        "model": model_keys(&model.config),
         "tokens": {
             "n_frames": tokens.n_frames,
             "n_prefix_tokens": tokens.n_prefix_tokens,
@@ -127,4 +132,123 @@ fn describe(model: &Pretrained) -> Value {
         "labels": model.class_names,
         "tensors": tensors,
     })
+}
+
+/// Model in the words of `[model]` in a configuration, and the shape of its input, which is that of the data there.
+fn model_keys(config: &NetworkConfig) -> Value {
+    let (mut keys, words) = match config {
+        NetworkConfig::Vit(vit) => (
+            json!(vit),
+            json!({
+                "kind": "vit",
+                "pooling": pooling_word(vit.pooling),
+                "distillation": match vit.distillation {
+                    Distillation::None => RawDistillation::None,
+                    Distillation::Token => RawDistillation::Token,
+                    Distillation::Head => RawDistillation::Head,
+                },
+                "block": block_keys(&vit.style),
+            }),
+        ),
+        NetworkConfig::Video(video) => {
+            let (kind, n_temporal_layers) = match video.attention {
+                VideoAttention::Divided => ("timesformer", Value::Null),
+                VideoAttention::Factorised { n_temporal_layers } => {
+                    ("vivit", json!(n_temporal_layers))
+                }
+                VideoAttention::Joint => ("joint", Value::Null),
+            };
+            let words = json!({
+                "kind": kind,
+                "n_temporal_layers": n_temporal_layers,
+                "head": head_word(video.head),
+                "pooling": pooling_word(video.pooling),
+                "positions": match video.positions {
+                    VideoPositions::Sum => RawPositions::Sum,
+                    VideoPositions::Each => RawPositions::PerToken,
+                    VideoPositions::Sinusoidal => RawPositions::Sinusoidal,
+                },
+                "block": block_keys(&video.style),
+            });
+            (json!(video), words)
+        }
+        NetworkConfig::LinearProbe(probe) => (
+            json!(probe),
+            json!({ "kind": "linear_probe", "head": head_word(probe.head) }),
+        ),
+    };
+    if let (Some(keys), Value::Object(words)) = (keys.as_object_mut(), words) {
+        // `block` and `kind` stand for these two.
+        keys.remove("style");
+        keys.remove("attention");
+        keys.extend(words);
+    }
+    keys
+}
+
+/// `model.block` of a configuration.
+fn block_keys(style: &BlockStyle) -> Value {
+    let mut keys = json!(style);
+    keys["activation"] = json!(match style.activation {
+        Activation::Gelu => RawActivation::Gelu,
+        Activation::GeluTanh => RawActivation::GeluTanh,
+        Activation::SwiGlu => RawActivation::Swiglu,
+    });
+    keys
+}
+
+/// `model.head` of a configuration.
+fn head_word(head: VideoHead) -> RawHead {
+    match head {
+        VideoHead::Clip => RawHead::Clip,
+        VideoHead::Frames => RawHead::Frames,
+        VideoHead::NextFrame => RawHead::NextFrame,
+    }
+}
+
+/// `model.pooling` of a configuration.
+fn pooling_word(pooling: Pooling) -> RawPooling {
+    match pooling {
+        Pooling::Cls => RawPooling::Cls,
+        Pooling::Mean => RawPooling::Mean,
+        Pooling::ClsAndMean => RawPooling::ClsAndMean,
+        Pooling::MeanBeforeNorm {
+            has_class_token: false,
+        } => RawPooling::MeanBeforeNorm,
+        Pooling::MeanBeforeNorm {
+            has_class_token: true,
+        } => RawPooling::MeanBeforeNormWithCls,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{VideoConfig, VitConfig};
+
+    #[test]
+    fn models_are_described_in_the_words_of_configurations() {
+        let vit = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2).with_pooling(Pooling::MeanBeforeNorm {
+            has_class_token: true,
+        });
+        let keys = model_keys(&NetworkConfig::Vit(vit));
+        assert_eq!(keys["kind"], "vit");
+        assert_eq!(keys["d_model"], 8);
+        assert_eq!(keys["pooling"], "mean_before_norm_with_cls");
+        assert_eq!(keys["distillation"], "none");
+        assert_eq!(keys["block"]["activation"], "gelu");
+        assert!(keys["style"].is_null());
+
+        let video = VideoConfig::new(3, [8, 8], 1, 10, 4, 16, 2, 4)
+            .with_head(VideoHead::NextFrame)
+            .with_attention(VideoAttention::Factorised {
+                n_temporal_layers: 3,
+            });
+        let keys = model_keys(&NetworkConfig::Video(video));
+        assert_eq!(keys["kind"], "vivit");
+        assert_eq!(keys["n_temporal_layers"], 3);
+        assert_eq!(keys["head"], "next_frame");
+        assert_eq!(keys["positions"], "sum");
+        assert!(keys["attention"].is_null());
+    }
 }

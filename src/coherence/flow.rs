@@ -50,7 +50,7 @@ pub struct OpticalFlow {
 ///
 /// # Panics
 ///
-/// If the length of a frame does not equal the product of `shape`.
+/// If the length of a frame does not equal the product of `shape`. Frames without pixels have an empty flow.
 ///
 /// # Cost
 ///
@@ -88,7 +88,8 @@ pub fn optical_flow(frames: [&[f32]; 2], shape: [usize; 3]) -> OpticalFlow {
             "the length of a frame does not fit its shape"
         );
         let mut grey = vec![0.0; size];
-        for channel in frame.chunks_exact(size) {
+        // The length of a chunk may not be 0.
+        for channel in frame.chunks_exact(size.max(1)) {
             for (sum, pixel) in grey.iter_mut().zip(channel) {
                 *sum += pixel / n_channels as f32;
             }
@@ -307,6 +308,14 @@ mod tests {
                 "{shift:?}: {} of {n}",
                 error / n
             );
+        }
+    }
+
+    #[test]
+    fn frames_without_pixels_have_an_empty_flow() {
+        for shape in [[1, 0, 5], [3, 5, 0], [1, 0, 0]] {
+            let flow = optical_flow([&[], &[]], shape);
+            assert!(flow.displacements.is_empty() && flow.is_visible_next.is_empty());
         }
     }
 

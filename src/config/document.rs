@@ -178,7 +178,7 @@ impl Document {
         })
     }
 
-    /// Location of a key such as `model.patch_size` or `topology[1].weight`.
+    /// Location of a key such as `model.patch_size` or `topology.1.weight`.
     ///
     /// This is `file:line:column`, or `--set ...` where an override gave the value. A key that
     /// is not in the file has the location of the nearest table above it.

@@ -26,9 +26,6 @@ pub(super) fn message(failure: &Failure, written: &str) -> String {
                 _ => format!("unknown value `{choice}` for `{written}`{choices}"),
             }
         }
-        Problem::MissingKey(key) if path.0.is_empty() => {
-            format!("missing `{key}` at the top level")
-        }
         Problem::MissingKey(key) => format!("missing key `{key}` {}", path.as_table()),
         Problem::WrongValue { actual, expected } => {
             let expected = in_plain_words(expected, actual);

@@ -1,4 +1,4 @@
-//! Path of a key from the root of a file, such as `topology[1].weight`.
+//! Path of a key from the root of a file, such as `topology.1.weight`.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) enum Segment {
 pub(super) struct KeyPath(pub(super) Vec<Segment>);
 
 impl KeyPath {
-    /// Reads `topology[1].weight` or `topology.1.weight`; `None` if a step is empty.
+    /// Reads `topology.1.weight` or `topology[1].weight`; `None` if a step is empty.
     pub(super) fn parse(text: &str) -> Option<Self> {
         // Both spellings of an index become a step of digits.
         let dotted = text.replace('[', ".").replace(']', "");
@@ -119,12 +119,15 @@ impl KeyPath {
 }
 
 impl fmt::Display for KeyPath {
+    /// Writes the path in the form that `--set` takes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, segment) in self.0.iter().enumerate() {
+            if depth > 0 {
+                f.write_str(".")?;
+            }
             match segment {
-                Segment::Key(key) if depth == 0 => f.write_str(key)?,
-                Segment::Key(key) => write!(f, ".{key}")?,
-                Segment::Index(index) => write!(f, "[{index}]")?,
+                Segment::Key(key) => f.write_str(key)?,
+                Segment::Index(index) => write!(f, "{index}")?,
             }
         }
         Ok(())
@@ -157,7 +160,7 @@ mod tests {
             Some(&path),
             KeyPath::parse("topology.1.weight.value").as_ref()
         );
-        assert_eq!(path.to_string(), "topology[1].weight.value");
+        assert_eq!(path.to_string(), "topology.1.weight.value");
     }
 
     #[test]

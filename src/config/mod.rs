@@ -36,7 +36,7 @@ pub struct Config {
     pub raw: RawConfig,
     /// Checked values that a run uses.
     pub spec: Spec,
-    /// Warnings of reading, one line each, about old names of keys that are still accepted.
+    /// Warnings, one line each: old names of keys that are still accepted, and settings without effect.
     pub warnings: Vec<String>,
 }
 
@@ -53,10 +53,12 @@ impl Config {
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
         let raw: RawConfig = document.deserialize()?;
         let spec = Spec::new(document, &raw)?;
+        let mut warnings = document.warnings().to_vec();
+        warnings.extend(spec.warnings(document));
         Ok(Self {
             raw,
             spec,
-            warnings: document.warnings().to_vec(),
+            warnings,
         })
     }
 

@@ -63,6 +63,13 @@ impl Override {
         format!("--set '{left}=\"{right}\"'")
     }
 
+    /// This override as that of the table above its key, ready for a shell; `None` if there is no such table.
+    fn as_table(&self) -> Option<String> {
+        let (left, _) = self.text.split_once('=')?;
+        let (table, key) = left.trim().rsplit_once('.')?;
+        Some(format!("--set '{table}={{ {key} = {} }}'", self.value))
+    }
+
     /// Writes the value into `root`, and creates the tables above it that are missing.
     ///
     /// # Errors
@@ -72,8 +79,14 @@ impl Override {
         let mut slot = root;
         for (depth, segment) in self.path.0.iter().enumerate() {
             let above = KeyPath(self.path.0[..depth].to_vec());
-            slot = step(slot, &above, segment)
-                .map_err(|message| ConfigError::new(self.location(), message))?;
+            let is_word = slot.is_str();
+            slot = step(slot, &above, segment).map_err(|message| {
+                // A word may stand where a table is possible too, as in `pairs = { stride = 2 }`.
+                let is_last = depth + 1 == self.path.0.len();
+                let hint = (is_word && is_last).then(|| self.as_table()).flatten();
+                let hint = hint.map_or(String::new(), |table| format!("; write {table}"));
+                ConfigError::new(self.location(), message + &hint)
+            })?;
         }
         *slot = self.value.clone();
         Ok(())
@@ -120,17 +133,19 @@ fn step<'v>(
 fn past_the_end(path: &KeyPath, index: usize, length: usize) -> String {
     let entries = match length {
         0 => "no entries".to_owned(),
-        1 => "1 entry, number 0".to_owned(),
-        _ => format!("{length} entries, numbers 0 to {}", length - 1),
+        1 => "1 entry, 0".to_owned(),
+        2 => "2 entries, 0 and 1".to_owned(),
+        _ => format!("{length} entries, 0 to {}", length - 1),
     };
-    format!("`{path}` has {entries}, and no entry {index}")
+    format!("`{path}` has {entries}; there is no entry {index}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "[training]\nepochs = 3\n[[topology]]\nweight = { value = 1.0 }\n";
+    const TEXT: &str =
+        "[training]\nepochs = 3\n[[topology]]\nweight = { value = 1.0 }\npairs = \"all\"\n";
 
     fn root() -> Value {
         Value::Table(TEXT.parse().unwrap())
@@ -195,7 +210,12 @@ mod tests {
             ),
             (
                 "topology.1.weight=1",
-                "--set topology.1.weight=1: `topology` has 1 entry, number 0, and no entry 1",
+                "--set topology.1.weight=1: `topology` has 1 entry, 0; there is no entry 1",
+            ),
+            (
+                "topology.0.pairs.stride=2",
+                "--set topology.0.pairs.stride=2: `topology.0.pairs` is string \"all\", not a table, so \
+                 it has no key `stride`; write --set 'topology.0.pairs={ stride = 2 }'",
             ),
             (
                 "training.0=1",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use super::key_path::KeyPath;
 
@@ -110,12 +110,44 @@ impl Positions {
     }
 }
 
-/// Message of a TOML syntax error, with the text at fault where the message lacks it.
+/// Message of a TOML syntax error, in plain words and with the text at fault.
 pub(super) fn syntax_message(message: &str, text: &str, span: Option<Range<usize>>) -> String {
-    match span.and_then(|span| text.get(span)) {
+    let trailing = "unexpected text after the value";
+    let from_start = span.clone().and_then(|span| text.get(span.start..));
+    match (message, from_start) {
         // The parser marks the key in its span and does not name it.
-        Some(key) if message == "duplicate key" => format!("duplicate key `{}`", key.trim()),
-        _ => message.to_owned(),
+        ("duplicate key", _) => match span.and_then(|span| text.get(span)) {
+            Some(key) => format!("duplicate key `{}`", key.trim()),
+            None => message.to_owned(),
+        },
+        // The parser takes all words up to the end of the value for one.
+        ("string values must be quoted, expected literal string", Some(rest)) => {
+            let end = rest.find(['\n', '#', ',', ']', '}']).unwrap_or(rest.len());
+            let words = rest[..end].trim();
+            match words.split_once(char::is_whitespace) {
+                Some((first, _)) if first.parse::<Value>().is_ok() => trailing.to_owned(),
+                _ => format!("expected a value, found `{words}`; a string needs quotes"),
+            }
+        }
+        (_, Some(rest)) if message.starts_with("unexpected key or value, expected newline") => {
+            // What is on the line before it is not told: a value, or the header of a table.
+            let start = text.len() - rest.len();
+            let line = text[..start].rsplit('\n').next().unwrap_or_default();
+            if line.trim_start().starts_with('[') {
+                "unexpected text after the header".to_owned()
+            } else {
+                trailing.to_owned()
+            }
+        }
+        _ => match message
+            .strip_prefix("invalid type: integer `")
+            .and_then(|message| message.split_once('`'))
+        {
+            Some((integer, _)) => {
+                format!("the integer {integer} is too large, expected one of at most 64 bits")
+            }
+            None => message.to_owned(),
+        },
     }
 }
 

@@ -133,8 +133,8 @@ fn names_that_cannot_be_used_are_refused_with_their_position() {
     );
     assert_eq!(
         message("1a", "b"),
-        "a.toml:1:15: `topology.1a.name`: name is `1a`, expected letters, digits and `_`, and no \
-         digit first"
+        "a.toml:1:15: `topology.1a.name`: name is `1a`, expected letters, digits and `_`, not \
+         starting with a digit"
     );
 }
 
@@ -207,6 +207,96 @@ fn errors_name_the_penalty() {
     let error = read(&with_penalties(&[H0, H1]), &["topology.1.layers=[0, 9]"]).unwrap_err();
     let location = "--set topology.1.layers=[0, 9]: `topology.h1_layers.layers`: ";
     assert!(error.starts_with(location), "{error}");
+}
+
+#[test]
+fn a_penalty_that_starts_after_training_has_a_warning() {
+    let late = format!("{H1}, schedule = {{ start_epoch = 1 }}");
+    let config = read(&with_penalties(&[H0, &late]), &[]).unwrap();
+    assert_eq!(
+        config.warnings,
+        [
+            "a.toml:1:329: penalty h1_layers starts in epoch 1, but training has only 1 epoch (0), \
+             so it has no effect"
+        ]
+    );
+    let set = "topology.h0_layers.schedule.start_epoch=2";
+    let warnings = |epochs: usize| {
+        let epochs = format!("training.epochs={epochs}");
+        read(&with_penalties(&[H0]), &[set, &epochs])
+            .unwrap()
+            .warnings
+    };
+    assert_eq!(
+        warnings(2),
+        [format!(
+            "--set {set}: penalty h0_layers starts in epoch 2, but training has only 2 epochs \
+             (0 and 1), so it has no effect"
+        )]
+    );
+    assert_eq!(warnings(3), [""; 0]);
+}
+
+#[test]
+fn a_homology_dimension_needs_enough_points() {
+    let error = |overrides: &[&str]| read(&with_penalties(&[H1]), overrides).unwrap_err();
+    let dim = "topology.0.homology_dim=2";
+    let overrides = [
+        dim,
+        "topology.0.penalty={ kind = \"signature\" }",
+        "model.patch_size=4",
+    ];
+    assert_eq!(
+        error(&overrides),
+        format!(
+            "--set {dim}: `topology.h2_layers.homology_dim`: homology_dim is 2, expected at least 6 \
+             points for it, found 4 patches; lower homology_dim or patch_size"
+        )
+    );
+    // The class token is a fifth point.
+    let all = [&overrides[..], &["topology.0.tokens=all"]].concat();
+    assert!(error(&all).contains("found 5 tokens"));
+    let enough = [&all[..], &["model.n_registers=1"]].concat();
+    assert!(read(&with_penalties(&[H1]), &enough).is_ok());
+}
+
+#[test]
+fn a_layer_that_is_listed_twice_is_refused() {
+    let set = "topology.0.layers=[1, 0, 1]";
+    assert_eq!(
+        read(&with_penalties(&[H0]), &[set]).unwrap_err(),
+        format!(
+            "--set {set}: `topology.h0_layers.layers`: layers has the entry 1 more than once, \
+             expected each layer at most once"
+        )
+    );
+}
+
+#[test]
+fn clips_that_could_not_be_read_are_refused_before_they_are_opened() {
+    let folder =
+        "kind = \"clip_folder\"\npath = \"a\"\nn_frames = 4\nimage_size = 5000\nn_classes = 2";
+    let text = TEXT.replace("kind = \"digits\"", folder);
+    assert_eq!(
+        read(&text, &[]).unwrap_err(),
+        "a.toml:9:1: `data.image_size`: image_size is 5000, expected 1 to 4096 pixels"
+    );
+    let overrides = ["data.image_size=8", "data.frame_rate=2000"];
+    assert_eq!(
+        read(&text, &overrides).unwrap_err(),
+        "--set data.frame_rate=2000: `data.frame_rate`: frame_rate is 2000, expected above 0 and at \
+         most 1000 frames per second"
+    );
+}
+
+#[test]
+fn images_have_no_frames_to_compare() {
+    let frames = H0.replace("\"layers\"", "\"frames\"");
+    let error = read(&with_penalties(&[&frames]), &[]).unwrap_err();
+    assert!(
+        error.ends_with("a penalty compares frames, but the samples are images, not clips"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Single PNG and JPEG images: decoding, cropping and scaling.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
+use image::error::UnsupportedErrorKind;
 use image::imageops::{FilterType, crop_imm, resize};
 use image::{DynamicImage, ImageError, ImageReader, Rgb, RgbImage};
 
@@ -110,6 +112,20 @@ pub fn read_image_scaled(
 /// Decodes an image file; transparent pixels are blended with white.
 pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
     let describe = |error: ImageError| {
+        match &error {
+            ImageError::IoError(error) if error.kind() == ErrorKind::NotFound => {
+                return format!("{}: no such file", path.display());
+            }
+            ImageError::Unsupported(error)
+                if matches!(error.kind(), UnsupportedErrorKind::Format(_)) =>
+            {
+                return format!(
+                    "{}: unknown image format, expected PNG or JPEG",
+                    path.display()
+                );
+            }
+            _ => {}
+        }
         let expected = match error {
             ImageError::Limits(_) => "one that takes at most 512 MiB in memory",
             _ => "a complete PNG or JPEG image",
@@ -210,6 +226,23 @@ mod tests {
         assert!(padded[..8].iter().all(|&pixel| pixel == 0.0) && padded[2 * 48 + 8] == 1.0);
         assert_eq!(read(4, 4, Scaling::Exact([4, 4])).len(), 48);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_missing_file_and_an_unknown_format_are_named_as_such() {
+        let name = format!("burn-topology-format-{}.txt", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let message = || decoded(&path).unwrap_err();
+        assert_eq!(message(), format!("{}: no such file", path.display()));
+        std::fs::write(&path, "no pixels").unwrap();
+        assert_eq!(
+            message(),
+            format!(
+                "{}: unknown image format, expected PNG or JPEG",
+                path.display()
+            )
+        );
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -19,11 +19,23 @@ struct Subset {
     indices: Vec<usize>,
 }
 
+impl Subset {
+    /// Index within the whole split.
+    fn index_in_all(&self, index: usize) -> usize {
+        // An index beyond the subset becomes one beyond the whole split, which treats it as any other such index.
+        self.indices.get(index).copied().unwrap_or(usize::MAX)
+    }
+}
+
 impl Dataset<Sample> for Subset {
     fn get(&self, index: usize) -> Result<Sample, DatasetError> {
-        // An index beyond the subset becomes one beyond the whole split, which treats it as any other such index.
-        let index = self.indices.get(index).copied().unwrap_or(usize::MAX);
-        self.all.get(index)
+        self.all.get(self.index_in_all(index))
+    }
+
+    fn get_many(&self, indices: Vec<usize>) -> Result<Vec<Sample>, DatasetError> {
+        // Passed on, because files are decoded in parallel there.
+        let indices = indices.into_iter().map(|index| self.index_in_all(index));
+        self.all.get_many(indices.collect())
     }
 
     fn len(&self) -> usize {
@@ -77,6 +89,35 @@ pub fn first_samples(all: &Samples, n: usize) -> Samples {
 mod tests {
     use super::*;
     use crate::data::digits;
+
+    /// Samples that can only be read several at a time, with their index as label.
+    struct SeveralAtATime;
+
+    impl Dataset<Sample> for SeveralAtATime {
+        fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+            panic!("sample {index} was read on its own")
+        }
+
+        fn get_many(&self, indices: Vec<usize>) -> Result<Vec<Sample>, DatasetError> {
+            let sample = |index| Sample::new(Vec::new(), index);
+            Ok(indices.into_iter().map(sample).collect())
+        }
+
+        fn len(&self) -> usize {
+            9
+        }
+    }
+
+    #[test]
+    fn several_samples_are_read_at_a_time() {
+        let subset = Subset {
+            all: Arc::new(SeveralAtATime),
+            indices: vec![8, 3, 5],
+        };
+        let samples = subset.get_many(vec![2, 0, 2]).unwrap();
+        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
+        assert_eq!(labels, [5, 8, 5]);
+    }
 
     #[test]
     fn subsets_are_balanced_and_nested() {

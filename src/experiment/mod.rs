@@ -9,6 +9,7 @@ mod tensorboard;
 
 pub use collect::{MetricResult, StudyResults, collect};
 pub use pool::{CellState, Pool, PoolEvent, cell_state, run_cells};
+pub(crate) use pool::{last_line, log_path};
 pub use report::write_report;
 pub use slurm::{Slurm, SubmittedJobs};
 pub use study::{Cell, Study, Variant};

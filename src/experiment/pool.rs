@@ -37,7 +37,7 @@ pub enum PoolEvent<'a> {
     LogLine(&'a Cell, String),
     /// The cell's process was killed; the cell is queued again and resumes from its checkpoint.
     Killed(&'a Cell),
-    /// The cell ended without a result; with the last line of its log, or the error.
+    /// The cell ended without a result; with the last line of its log and the path of the log, or the error.
     Failed(&'a Cell, String),
 }
 
@@ -70,7 +70,7 @@ pub struct Pool {
 }
 
 /// Returns the path of the file that receives the standard error of a cell's processes.
-fn log_path(out: &Path, cell: &Cell) -> PathBuf {
+pub fn log_path(out: &Path, cell: &Cell) -> PathBuf {
     out.join("logs").join(format!("{}.txt", cell.id))
 }
 
@@ -227,7 +227,7 @@ impl<'a> PoolRun<'a, '_> {
             return;
         }
         worker.log_read_at = Instant::now();
-        let line = last_line(&log_path(self.out, worker.cell));
+        let line = last_line(&log_path(self.out, worker.cell)).unwrap_or_default();
         if line != worker.log_line {
             (self.report)(PoolEvent::LogLine(worker.cell, line.clone()));
             worker.log_line = line;
@@ -248,8 +248,11 @@ impl<'a> PoolRun<'a, '_> {
             (self.report)(PoolEvent::Killed(cell));
             self.waiting.push_back(cell);
         } else {
-            let line = last_line(&log_path(self.out, cell));
-            self.fail(cell, format!("{line} ({status})"));
+            let log = log_path(self.out, cell);
+            let line = last_line(&log).unwrap_or_else(|| "its log is empty".to_owned());
+            // The program names itself in front of its errors, as this process does too.
+            let line = line.strip_prefix("burn-topology: ").unwrap_or(&line);
+            self.fail(cell, format!("{line} ({status}); see {}", log.display()));
         }
     }
 
@@ -313,8 +316,8 @@ fn ask_to_stop(process: &Child) {
         .status();
 }
 
-/// Returns the last line of a log; a placeholder if the log is empty or unreadable.
-fn last_line(log: &Path) -> String {
+/// Returns the last line of a log; `None` if the log is empty or cannot be read.
+pub fn last_line(log: &Path) -> Option<String> {
     let read_tail = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();
@@ -326,5 +329,5 @@ fn last_line(log: &Path) -> String {
     let tail = read_tail().unwrap_or_default();
     // The tail may start within a character; only the last line matters.
     let text = String::from_utf8_lossy(&tail);
-    text.lines().last().unwrap_or("its log is empty").to_owned()
+    text.lines().last().map(str::to_owned)
 }

@@ -216,12 +216,14 @@ is_warned=no
 trap 'is_warned=yes; kill -USR1 "$cell"' USR1
 trap 'kill -TERM "$cell"' TERM
 wait "$cell"
-code=$?
-# A signal interrupts `wait` (code 128 + signal), but the cell is still writing its checkpoint.
-while [ "$code" = 138 ] || [ "$code" = 143 ]; do
+# A signal interrupts `wait` while the cell is still writing its checkpoint. The code of `wait` does not tell this from
+# a cell that died of the same signal, so the process itself is looked for.
+while kill -0 "$cell" 2> /dev/null; do
     wait "$cell"
-    code=$?
 done
+# Once more, for the exit code of the cell: it may have ended just after a signal interrupted the last `wait`.
+wait "$cell"
+code=$?
 if [ "$code" = 75 ] && [ "$is_warned" = yes ]; then
     exec scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 fi
@@ -339,6 +341,101 @@ mod tests {
         assert_eq!(chunks(4, 1000).collect::<Vec<_>>(), [(0, 4)]);
         assert_eq!(chunks(7, 3).collect::<Vec<_>>(), [(0, 3), (3, 3), (6, 1)]);
         assert_eq!(array_option(7, Some(2)), "--array=1-7%2");
+    }
+
+    /// Runs the script of an array for a cell that consists of shell commands, and sends a signal to the script once
+    /// the cell has created the file `ready`; returns the exit code and the output.
+    #[cfg(target_os = "linux")]
+    fn run_array_script(name: &str, cell: &str, signal: Option<&str>) -> (Option<i32>, String) {
+        use std::process::Stdio;
+        use std::time::{Duration, Instant};
+
+        let directory =
+            std::env::temp_dir().join(format!("burn-topology-slurm-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let slurm = Slurm {
+            max_running: None,
+            n_threads: None,
+            device: "flex".to_owned(),
+            options: Vec::new(),
+        };
+        let script = slurm.array_script(&ArrayScript {
+            header: "#!/bin/bash\n".to_owned(),
+            program: "bash ./cell.sh",
+            file: "study.toml",
+            out: "out",
+            list: "cells.txt".to_owned(),
+        });
+        for (file, text) in [
+            ("cells.sbatch", &*script),
+            ("cell.sh", cell),
+            ("cells.txt", "0123456789ab\n"),
+            // Stands for Slurm's own program.
+            ("scontrol", "#!/bin/bash\necho \"scontrol $*\"\n"),
+        ] {
+            std::fs::write(directory.join(file), text).unwrap();
+        }
+        let status = Command::new("chmod")
+            .args(["+x", "scontrol"])
+            .current_dir(&directory)
+            .status();
+        assert!(status.unwrap().success());
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut process = Command::new("bash")
+            .args(["cells.sbatch", "0"])
+            .current_dir(&directory)
+            .env("PATH", format!("{}:{path}", directory.display()))
+            .env("SLURM_ARRAY_TASK_ID", "1")
+            .env("SLURM_ARRAY_JOB_ID", "7")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        let wait_for = |is_done: &mut dyn FnMut() -> bool, what: &str| {
+            while !is_done() {
+                assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        if let Some(signal) = signal {
+            wait_for(&mut || directory.join("ready").exists(), "no cell");
+            let sent = Command::new("kill")
+                .args([format!("-{signal}"), process.id().to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+        let mut has_ended = || process.try_wait().unwrap().is_some();
+        wait_for(&mut has_ended, "the script does not end");
+        let output = process.wait_with_output().unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn array_tasks_end_with_their_cells() {
+        // A cell that dies of the same signals as a task that Slurm stops.
+        for (signal, code) in [("TERM", 143), ("USR1", 138)] {
+            let cell = format!("kill -{signal} $$\n");
+            let (actual, output) = run_array_script(signal, &cell, None);
+            assert_eq!((actual, &*output), (Some(code), ""));
+        }
+        let (code, output) = run_array_script("failure", "exit 1\n", None);
+        assert_eq!((code, &*output), (Some(1), ""));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn array_tasks_are_queued_again_at_their_time_limit_only() {
+        // Writing a checkpoint takes a moment.
+        let cell = "trap 'sleep 0.3; exit 75' USR1 TERM\nsleep 0.2; touch ready\nwhile :; do sleep 0.01; done\n";
+        let (code, output) = run_array_script("limit", cell, Some("USR1"));
+        assert_eq!((code, &*output), (Some(0), "scontrol requeue 7_1\n"));
+        let (code, output) = run_array_script("cancelled", cell, Some("TERM"));
+        assert_eq!((code, &*output), (Some(75), ""));
     }
 
     #[test]

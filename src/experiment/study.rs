@@ -259,7 +259,7 @@ impl Study {
         for (key, metrics) in [("primary", &self.primary), ("secondary", &self.secondary)] {
             if let Some(unknown) = metrics.iter().find(|metric| !logged.contains(&&***metric)) {
                 let message = format!(
-                    "no run logs `{unknown}`, expected any of {}",
+                    "no run logs `{unknown}`, expected one of {}",
                     logged.join(", ")
                 );
                 return Err(document.error_at(key, message).to_string());
@@ -358,7 +358,7 @@ fn check_factor(factor: &RawFactor, arms: &[&str]) -> Result<(), (&'static str, 
         .find(|arm| !arms.contains(&&***arm));
     if let Some(unknown) = unknown {
         let message = format!(
-            "no arm is called `{unknown}`, expected any of {}",
+            "no arm is called `{unknown}`, expected one of {}",
             arms.join(", ")
         );
         return Err(("arms", message));

@@ -20,14 +20,11 @@ pub fn write_tensorboard(
 ) -> Result<(), String> {
     let directory = out.join("tensorboard");
     let partial = out.join("tensorboard.partial");
-    // Written under another name and renamed at the end, so that TensorBoard never reads half a table.
+    let earlier = out.join("tensorboard.earlier");
+    // Written under another name and renamed at the end, so that TensorBoard never reads half a table, and an earlier
+    // table stays if this one cannot be written.
     let write = || -> io::Result<()> {
-        for old in [&partial, &directory] {
-            match std::fs::remove_dir_all(old) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+        remove_if_exists(&partial)?;
         std::fs::create_dir_all(&partial)?;
         for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
             if let Some(summary) = summary {
@@ -36,9 +33,24 @@ pub fn write_tensorboard(
                 write_row(study, cell, summary, &directory)?;
             }
         }
-        std::fs::rename(&partial, &directory)
+        // A directory that has files cannot be replaced in one step.
+        remove_if_exists(&earlier)?;
+        match std::fs::rename(&directory, &earlier) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        std::fs::rename(&partial, &directory)?;
+        remove_if_exists(&earlier)
     };
     write().map_err(|error| format!("{}: cannot be written: {error}", directory.display()))
+}
+
+/// Removes a directory and everything in it; one that does not exist is no error.
+fn remove_if_exists(directory: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the settings and metrics of one cell.

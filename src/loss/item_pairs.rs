@@ -45,20 +45,39 @@ pub(super) struct ItemPair {
     pub(super) matched: Option<MatchedPoints>,
 }
 
+/// Returns the pairs of layers that a penalty compares, whose items correspond by index.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if a layer does not exist, or if layers differ in their number of images or,
+/// where each head is an item, of heads.
+pub(super) fn layer_pairs(
+    penalty: &TopologyPenalty,
+    activations: &Activations,
+) -> Result<Vec<[usize; 2]>> {
+    let pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
+    let selection = penalty.row_selection();
+    for &pair in &pairs {
+        selection.check_same_items(activations, pair)?;
+        selection.check_n_images(activations, pair[0])?;
+    }
+    Ok(pairs)
+}
+
 /// Returns all pairs of items that a penalty compares at a step, in a fixed order.
 ///
 /// `layer_index` maps the number of a layer to its index in the caller's list.
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] if the penalty needs frames, their motion or views and there are none.
+/// As [`layer_pairs`], or if the penalty needs frames, their motion or views and there are none.
 pub(super) fn item_pairs(
     penalty: &TopologyPenalty,
     activations: &Activations,
     step: usize,
     layer_index: impl Fn(usize) -> usize,
 ) -> Result<Vec<ItemPair>> {
-    let layer_pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
+    let layer_pairs = layer_pairs(penalty, activations)?;
     let frames = FramePairs::new(penalty, activations, step)?;
     // Penalties between layers or frames use the first view only, which is the clean one.
     let view_pairs = penalty

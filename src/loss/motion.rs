@@ -87,7 +87,9 @@ impl PatchMotion {
                     let components = pixels.clone().map(|pixel| flow[axis * size + pixel]);
                     (median(components.collect()) / patch_size as f32).round() as i64
                 });
-                let target = [0, 1].map(|axis| position[axis] as i64 + displacement[axis]);
+                // Saturates, because a huge displacement has become the largest or smallest integer.
+                let target =
+                    [0, 1].map(|axis| (position[axis] as i64).saturating_add(displacement[axis]));
                 let is_inside = (0..2).all(|axis| (0..grid[axis] as i64).contains(&target[axis]));
                 let is_kept = is_inside && 2 * n_visible >= patch_size * patch_size;
                 next.push(is_kept.then(|| (target[0] * grid[1] as i64 + target[1]) as u32));
@@ -172,6 +174,15 @@ mod tests {
             [[0, 3], [1, 4], [2, 5]]
         );
         assert_eq!(uniform(1, [0.0, 6.0]).matched(0, [0, 1], 2), [[0; 2]; 0]);
+    }
+
+    #[test]
+    fn patches_that_move_very_far_are_lost() {
+        for size in [1e9, 1e19, f32::MAX] {
+            for flow in [[size, 0.0], [0.0, -size], [-size, size]] {
+                assert_eq!(uniform(1, flow).matched(0, [0, 1], 2), [[0; 2]; 0]);
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, MAX_HOMOLOGY_
 pub enum Layers {
     /// All layers that were passed in [`Activations`](super::Activations), first to last.
     All,
-    /// Layers with these indices, counted from 0.
+    /// Layers with these indices, counted from 0, each at most once.
     Indices(Vec<usize>),
 }
 
@@ -338,11 +338,12 @@ impl TopologyPenalty {
 
     /// Returns the pairs of frames that are compared; `None` if the penalty does not compare frames.
     pub(crate) fn frame_pairs(&self, n_frames: usize) -> Result<Option<Vec<[usize; 2]>>> {
-        self.pairs_between(Between::Frames, n_frames, |pairs| {
-            format!(
+        self.pairs_between(Between::Frames, n_frames, |pairs| match n_frames {
+            1 => "a penalty compares frames, but the samples are images, not clips".to_owned(),
+            _ => format!(
                 "a penalty compares frames (pairs: {pairs}), but clips have {}",
                 counted(n_frames, "frame")
-            )
+            ),
         })
     }
 
@@ -413,6 +414,7 @@ impl TopologyPenalty {
             )));
         }
         self.row_selection().validate()?;
+        self.validate_layers()?;
         self.pairs.validate()?;
         // Cosines of rows are taken token by token too, but row penalties do not support an alignment.
         let is_token_wise = matches!(
@@ -425,8 +427,8 @@ impl TopologyPenalty {
         if self.alignment == Alignment::Flow && !(is_token_wise && self.between == Between::Frames)
         {
             return Err(Error::invalid_parameter(
-                "alignment by flow needs frames that are compared token by token, expected Signature, \
-                 RtdLite, Rtd or DistanceMatrix between Frames; diagrams have no tokens to align",
+                "alignment by flow needs frames that are compared token by token, expected `signature`, \
+                 `rtd_lite`, `rtd` or `distance_matrix` between `frames`; diagrams have no tokens to align",
             ));
         }
         match self.comparison {
@@ -436,7 +438,7 @@ impl TopologyPenalty {
                 let is_sorted = matches!(distance, DiagramDistance::SortedWasserstein { .. });
                 if is_sorted && self.homology_dim != 0 {
                     return Err(Error::invalid_parameter(format!(
-                        "SortedWasserstein needs equal births: homology_dim is {}, expected 0",
+                        "the sorted Wasserstein distance needs equal births: homology_dim is {}, expected 0",
                         self.homology_dim
                     )));
                 }
@@ -446,13 +448,13 @@ impl TopologyPenalty {
                 if self.direction != Direction::Symmetric {
                     return Err(Error::invalid_parameter(
                         "a summary is computed from each layer on its own and has no direction, expected \
-                         Symmetric",
+                         direction `symmetric`",
                     ));
                 }
                 if self.between != Between::Layers {
                     return Err(Error::invalid_parameter(
                         "a summary is computed from each layer on its own and compares no frames or views, \
-                         expected Layers",
+                         expected between `layers`",
                     ));
                 }
             }
@@ -477,6 +479,22 @@ impl TopologyPenalty {
         self.schedule.validate()
     }
 
+    /// Checks that no layer is listed more than once.
+    pub(crate) fn validate_layers(&self) -> Result<()> {
+        let Layers::Indices(layers) = &self.layers else {
+            return Ok(());
+        };
+        // A layer has no distance from itself, and a penalty of each layer would count it twice.
+        let repeated = (1..layers.len()).find(|&index| layers[..index].contains(&layers[index]));
+        match repeated {
+            Some(index) => Err(Error::invalid_parameter(format!(
+                "layers has the entry {} more than once, expected each layer at most once",
+                layers[index]
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Checks the parameters of [`Comparison::EntropyBand`].
     fn check_band(&self, low: f64, high: f64) -> Result<()> {
         let refuse = |message: String| Err(Error::invalid_parameter(message));
@@ -488,14 +506,14 @@ impl TopologyPenalty {
         }
         if self.source == Source::Hidden {
             return refuse(
-                "hidden states are not distributions and have no entropy, expected attention"
+                "hidden states are not distributions and have no entropy, expected source `attention`"
                     .to_owned(),
             );
         }
         if self.between != Between::Layers || self.direction != Direction::Symmetric {
             return refuse(
-                "an entropy band is computed from each layer on its own, expected between Layers and \
-                 direction Symmetric"
+                "an entropy band is computed from each layer on its own, expected between `layers` and \
+                 direction `symmetric`"
                     .to_owned(),
             );
         }
@@ -512,25 +530,25 @@ impl TopologyPenalty {
         if self.edges != EdgeChoice::Critical && !has_bars {
             return refuse(
                 "random edges replace the edges of bars, but this comparison has no bars; expected \
-                 EdgeChoice::Critical",
+                 edges `critical`",
             );
         }
         if self.partners != PartnerChoice::Same {
             if self.is_unary() {
                 return refuse(
                     "a penalty of each layer on its own has no partners to shuffle, expected \
-                     PartnerChoice::Same",
+                     partners `same`",
                 );
             }
             if self.alignment == Alignment::Flow {
                 return refuse(
                     "shuffled partners come from different clips, between which there is no flow; expected \
-                     alignment by position",
+                     alignment `position`",
                 );
             }
         }
         if self.is_row_penalty() && self.normalize != Normalize::None {
-            return refuse("a row penalty has no scale to divide by, expected Normalize::None");
+            return refuse("a row penalty has no scale to divide by, expected normalize `none`");
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::activations::Activations;
-use super::item_pairs::{LayerDiagrams, item_pairs, within_frame_attention};
+use super::item_pairs::{LayerDiagrams, item_pairs, layer_pairs, within_frame_attention};
 use super::pair_penalty::{BatchItem, PairPenalty, evaluate_pair};
 use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
@@ -178,8 +178,8 @@ impl TopologyRegularizer {
     /// - [`Error::is_invalid_distribution`] if an attention row is not a distribution.
     /// - [`Error::is_invalid_distances`] if a comparison token by token has different numbers of points.
     /// - [`Error::is_invalid_parameter`] if no layers were passed, even if no penalty is on; if a penalty names a
-    ///   layer that does not exist; if layers that are compared differ in their number of images or, where each
-    ///   head is an item, of heads; if there are no frames, views or motion for a penalty that needs them.
+    ///   layer that does not exist; if its layers differ in their number of images or, where each head is an item
+    ///   and they are compared, of heads; if there are no frames, views or motion for a penalty that needs them.
     ///
     /// # Cost
     ///
@@ -199,8 +199,8 @@ impl TopologyRegularizer {
     /// with Euclidean norms over all parameters of the model, and at most [`MAX_WEIGHT`] in absolute value.
     /// Call it before [`forward`](TopologyRegularizer::forward) in every step: it does nothing once all
     /// weights are known. Without it the weights of such penalties count as 0. If the gradient of the penalty
-    /// or of the task is 0, the weight stays unmeasured, and is measured at the next step where the penalty is
-    /// on. The measured weight is the full one, after the warm-up of the schedule.
+    /// or of the task is 0 or not finite, the weight stays unmeasured, and is measured at the next step where the
+    /// penalty is on. The measured weight is the full one, after the warm-up of the schedule.
     ///
     /// The closure runs the model on one batch and returns the task loss and the activations. It is called
     /// once for the task and once per penalty to measure, and must compute the same each time: if the model
@@ -243,8 +243,10 @@ impl TopologyRegularizer {
             let alone = self.evaluate(&activations, &weights, clock.step)?;
             let penalty_norm = gradient_norm(model, &alone.loss.backward());
             let weight = share * task_norm / penalty_norm;
-            // Without a task gradient the share is undefined at this step; the next one tries again.
-            let weight = (penalty_norm > 0.0 && task_norm > 0.0 && weight.is_finite())
+            // If a norm is 0, infinite or NaN, so is the quotient. A weight of 0 would switch the penalty off for
+            // the whole run, so the next step tries again.
+            let weight = weight
+                .is_normal()
                 // A penalty with hardly any gradient now would otherwise keep an enormous weight for the whole run.
                 .then(|| weight.clamp(-MAX_WEIGHT, MAX_WEIGHT));
             self.weights[index] = weight;
@@ -337,10 +339,7 @@ impl TopologyRegularizer {
         for penalty in penalties.filter(|penalty| !penalty.is_row_penalty()) {
             let selection = penalty.row_selection();
             let max_homology_dim = penalty.max_homology_dim();
-            let pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
-            for &pair in &pairs {
-                selection.check_same_items(activations, pair)?;
-            }
+            let pairs = layer_pairs(penalty, activations)?;
             for layer in pairs.into_iter().flatten() {
                 // A list is searched, because a selection holds an `f64` and cannot be the key of a map.
                 match requests

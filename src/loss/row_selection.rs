@@ -57,8 +57,8 @@ impl RowSelection {
             )
         {
             return Err(Error::invalid_parameter(format!(
-                "hidden states are vectors, expected the distance Cosine or Euclidean, found {:?}",
-                self.distance.metric
+                "hidden states are vectors, expected distance `cosine` or `euclidean`, found `{}`",
+                metric_word(self.distance.metric)
             )));
         }
         Ok(())
@@ -115,6 +115,20 @@ impl RowSelection {
         Ok(hidden.slice([0..batch_size, first..n_tokens, 0..d_model]))
     }
 
+    /// Checks that a layer has as many images as the first one, from which the number of items is computed.
+    pub(super) fn check_n_images(self, activations: &Activations, layer: usize) -> Result<()> {
+        let [first, other] = [0, layer].map(|layer| match self.source {
+            Source::Hidden => activations.hidden[layer].dims()[0],
+            Source::Attention | Source::DoubleSoftmax => activations.attention[layer].dims()[0],
+        });
+        if first == other {
+            return Ok(());
+        }
+        Err(Error::invalid_parameter(format!(
+            "layer 0 has a batch of {first} and layer {layer} a batch of {other}, expected the same size"
+        )))
+    }
+
     /// Checks that two layers have the same number of images and, where each head is an item, of heads.
     ///
     /// Items of two layers are compared by index, so the same index must mean the same image and head.
@@ -142,5 +156,16 @@ impl RowSelection {
             "layer {} has {} images of {} heads and layer {} has {} of {}, expected the same numbers",
             pair[0], first[0], first[1], pair[1], second[0], second[1]
         )))
+    }
+}
+
+/// Word for a distance in configurations.
+fn metric_word(metric: RowMetric) -> &'static str {
+    match metric {
+        RowMetric::JensenShannon => "jensen_shannon",
+        RowMetric::Hellinger => "hellinger",
+        RowMetric::Cosine => "cosine",
+        RowMetric::Euclidean => "euclidean",
+        RowMetric::Attention => "attention",
     }
 }

@@ -150,6 +150,6 @@ pub struct Calibration {
     pub task_norm: f64,
     /// Euclidean norm of the unweighted penalty's gradient over all parameters.
     pub penalty_norm: f64,
-    /// Weight that was set; `None` if one of the two gradients is 0 or not a number, so that it stays unmeasured.
+    /// Weight that was set; `None` if one of the two gradients is 0 or not finite, so that it stays unmeasured.
     pub weight: Option<f64>,
 }

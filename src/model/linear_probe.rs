@@ -55,7 +55,7 @@ impl LinearProbeConfig {
         // The linear layer has one output for each class and none for pixels.
         assert!(
             self.head != VideoHead::NextFrame,
-            "head is NextFrame, expected Clip or Frames, since a linear probe is a classifier"
+            "head is `next_frame`, expected `clip` or `frames`, since a linear probe is a classifier"
         );
         let [height, width] = self.image_size;
         LinearProbe {

@@ -124,6 +124,17 @@ pub enum VideoPositions {
     Sinusoidal,
 }
 
+impl VideoPositions {
+    /// Word for it in configurations.
+    pub(super) fn config_word(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Each => "per_token",
+            Self::Sinusoidal => "sinusoidal",
+        }
+    }
+}
+
 impl VideoConfig {
     /// Initialises the model.
     ///
@@ -164,18 +175,20 @@ impl VideoConfig {
     /// Returns an error message about the first inconsistency.
     pub fn check(&self) -> Result<(), String> {
         let tubelet_size = self.tubelet_size;
-        // A divisor of 0 is rejected, too: the token layout divides by it.
-        let is_multiple =
-            |number: usize, divisor: usize| divisor > 0 && number.is_multiple_of(divisor);
+        // A divisor of 0 is rejected, too: the token layout divides by it. And 0 is a multiple of everything, but
+        // leaves no frames, patches or channels.
+        let is_multiple = |number: usize, divisor: usize| {
+            number > 0 && divisor > 0 && number.is_multiple_of(divisor)
+        };
         for side in self.image_size {
             if !is_multiple(side, self.patch_size) {
                 return Err(format!(
-                    "image side {side} is not a multiple of patch_size {}",
+                    "image side {side} is not a positive multiple of patch_size {}",
                     self.patch_size
                 ));
             }
         }
-        if self.n_frames == 0 || !is_multiple(self.n_frames, tubelet_size) {
+        if !is_multiple(self.n_frames, tubelet_size) {
             return Err(format!(
                 "n_frames {} is not a positive multiple of tubelet_size {tubelet_size}",
                 self.n_frames
@@ -194,7 +207,7 @@ impl VideoConfig {
         }
         if !is_multiple(self.d_model, self.n_heads) {
             return Err(format!(
-                "d_model {} is not a multiple of n_heads {}",
+                "d_model {} is not a positive multiple of n_heads {}",
                 self.d_model, self.n_heads
             ));
         }
@@ -204,14 +217,15 @@ impl VideoConfig {
         };
         if self.pooling != Pooling::Cls && !(is_joint && self.pooling == mean) {
             return Err(format!(
-                "pooling is {:?}, expected Cls, or with joint attention {mean:?}",
-                self.pooling
+                "pooling is `{}`, expected `cls`, or with joint attention `{}`",
+                self.pooling.config_word(),
+                mean.config_word()
             ));
         }
         if self.positions != VideoPositions::Sum && !is_joint {
             return Err(format!(
-                "positions are {:?}, expected Sum unless attention is joint",
-                self.positions
+                "positions is `{}`, expected `sum` unless attention is joint",
+                self.positions.config_word()
             ));
         }
         // A `DividedBlock` has no parameters for it.
@@ -300,7 +314,23 @@ mod tests {
             ),
             (
                 VideoConfig::new(4, [4, 6], 1, 3, 4, 8, 2, 2),
-                "image side 6 is not a multiple of patch_size 4",
+                "image side 6 is not a positive multiple of patch_size 4",
+            ),
+            (
+                VideoConfig::new(4, [4, 0], 1, 3, 2, 8, 2, 2),
+                "image side 0 is not a positive multiple of patch_size 2",
+            ),
+            (
+                VideoConfig::new(4, [4, 6], 1, 3, 2, 0, 2, 2),
+                "d_model 0 is not a positive multiple of n_heads 2",
+            ),
+            (
+                config.clone().with_pooling(Pooling::ClsAndMean),
+                "pooling is `cls_and_mean`, expected `cls`, or with joint attention `mean_before_norm`",
+            ),
+            (
+                config.clone().with_positions(VideoPositions::Each),
+                "positions is `per_token`, expected `sum` unless attention is joint",
             ),
             (
                 VideoConfig::new(0, [4, 6], 1, 3, 2, 8, 2, 2),
@@ -308,7 +338,7 @@ mod tests {
             ),
             (
                 VideoConfig::new(4, [4, 6], 1, 3, 2, 8, 2, 3),
-                "d_model 8 is not a multiple of n_heads 3",
+                "d_model 8 is not a positive multiple of n_heads 3",
             ),
         ];
         for (config, message) in cases {

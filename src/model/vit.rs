@@ -42,6 +42,21 @@ impl Pooling {
         }
     }
 
+    /// Word for it in configurations.
+    pub(super) fn config_word(self) -> &'static str {
+        match self {
+            Self::Cls => "cls",
+            Self::Mean => "mean",
+            Self::ClsAndMean => "cls_and_mean",
+            Self::MeanBeforeNorm {
+                has_class_token: false,
+            } => "mean_before_norm",
+            Self::MeanBeforeNorm {
+                has_class_token: true,
+            } => "mean_before_norm_with_cls",
+        }
+    }
+
     /// Width of the classifier's input in multiples of `d_model`.
     pub(super) fn n_pooled(self) -> usize {
         match self {
@@ -199,21 +214,21 @@ impl VitConfig {
     ///
     /// # Panics
     ///
-    /// If `patch_size` does not divide height and width of the images, if `n_heads` does not divide `d_model`,
-    /// or if there is a distillation token and the pooling is not [`Pooling::Cls`].
+    /// If `patch_size` does not divide height and width of the images, if one of them is 0, if `n_heads` does not
+    /// divide `d_model`, or if there is a distillation token and the pooling is not [`Pooling::Cls`].
     pub fn init(&self, device: &Device) -> Vit {
         for side in self.image_size {
             assert!(
-                self.patch_size > 0 && side.is_multiple_of(self.patch_size),
-                "image side {side} is not a multiple of patch_size {}",
+                self.patch_size > 0 && side > 0 && side.is_multiple_of(self.patch_size),
+                "image side {side} is not a positive multiple of patch_size {}",
                 self.patch_size
             );
         }
         // `classify` expects the distillation token at index 1, right after a class token.
         assert!(
             self.distillation == Distillation::None || self.pooling == Pooling::Cls,
-            "pooling is {:?}, expected Cls, since there is a distillation token",
-            self.pooling
+            "pooling is `{}`, expected `cls`, since there is a distillation token",
+            self.pooling.config_word()
         );
         let layout = self.token_layout();
         // Tokens and embeddings start with the standard deviation of DeiT's code.
@@ -369,6 +384,12 @@ mod tests {
             let difference = (registers - expected).abs().max().into_scalar::<f32>();
             assert!(difference < 1e-6, "{difference}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "image side 0 is not a positive multiple of patch_size 2")]
+    fn images_without_pixels_are_refused() {
+        VitConfig::new([4, 0], 1, 3, 2, 8, 2, 2).init(&Device::flex());
     }
 
     /// Largest change of the logits when the register tokens change.

@@ -12,9 +12,11 @@
 /// use burn_topology::report::csv_field;
 ///
 /// assert_eq!(["plain", "a,b", "say \"no\""].map(csv_field), ["plain", "\"a,b\"", "\"say \"\"no\"\"\""]);
+/// assert_eq!(["a\nb", "a\rb"].map(csv_field), ["\"a\nb\"", "\"a\rb\""]);
 /// ```
 pub fn csv_field(field: &str) -> String {
-    if field.contains([',', '"', '\n']) {
+    // Readers also end a line at a carriage return alone.
+    if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
         field.to_owned()

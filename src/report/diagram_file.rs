@@ -70,8 +70,10 @@ pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>, String> {
 
 /// Reads the content of an archive; see [`read_diagrams`].
 fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes))
-        .map_err(|e| format!("this is not an .npz archive ({e})"))?;
+    // The reason, such as a missing central directory, would not help anyone.
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(
+        |_| "this is not an .npz archive, expected one written by `persistence` or numpy.savez",
+    )?;
     let mut items: Vec<Vec<Vec<Point>>> = Vec::new();
     for dim in 0.. {
         let name = format!("dgm{dim}");
@@ -145,8 +147,9 @@ fn points(array: &[u8]) -> Result<Vec<Point>, String> {
         Ok(points.to_vec())
     } else {
         Err(format!(
-            "the array is cut off after {} of {n_bars} bars",
-            points.len()
+            "the array is cut off after {} of {}",
+            points.len(),
+            counted(n_bars as usize, "bar")
         ))
     }
 }
@@ -165,7 +168,9 @@ fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>, String> {
     if is_valid {
         Ok(offsets)
     } else {
-        Err(format!("expected ascending numbers from 0 to {n_bars}"))
+        Err(format!(
+            "expected numbers from 0 to {n_bars} in increasing order"
+        ))
     }
 }
 
@@ -209,11 +214,13 @@ mod tests {
 
     #[test]
     fn other_files_give_one_sentence() {
-        assert!(
-            decode(b"")
-                .unwrap_err()
-                .starts_with("this is not an .npz archive")
-        );
+        let cut_off = &encode_diagrams(&[item(&[1.0])], "{}").unwrap()[..100];
+        for bytes in [b"births,deaths\n".as_slice(), b"", cut_off] {
+            assert_eq!(
+                decode(bytes).unwrap_err(),
+                "this is not an .npz archive, expected one written by `persistence` or numpy.savez"
+            );
+        }
         let bytes = encode_diagrams(&[], "{}").unwrap();
         assert!(
             decode(&bytes)

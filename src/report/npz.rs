@@ -1,10 +1,12 @@
 //! Writes NumPy's `.npz` archives.
 
+use std::fs::File;
 use std::io::{Cursor, Write};
+use std::path::Path;
 
 use npyz::{AutoSerialize, Serialize, WriterBuilder};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Writer of an `.npz` archive in memory.
 ///
@@ -55,6 +57,26 @@ impl Npz {
             .and_then(|()| self.0.start_file(format!("{name}.npy"), options))
             .and_then(|()| Ok(self.0.write_all(&bytes)?))
             .map_err(|e| format!("{name}: {e}"))
+    }
+
+    /// True if the file is an archive with an array of this name.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use burn_topology::report::Npz;
+    ///
+    /// assert!(!Npz::has_array(Path::new("nowhere.npz"), "squares"));
+    /// ```
+    pub fn has_array(path: &Path, name: &str) -> bool {
+        let member = format!("{name}.npy");
+        let archive = File::open(path).ok().map(ZipArchive::new);
+        let Some(Ok(archive)) = archive else {
+            return false;
+        };
+        archive.index_for_name(&member).is_some()
     }
 
     /// Returns the content of the file.

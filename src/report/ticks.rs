@@ -83,12 +83,14 @@ pub(super) fn ticks_apart(range: [f64; 2], n_wanted: usize, smallest_step: f64) 
 }
 
 /// Returns the label of a number on an axis with ticks `step` apart and a largest absolute value of `size`.
+///
+/// Minus signs are hyphens, as in tables and files, and in the exponents that Rust writes.
 fn label(value: f64, step: f64, size: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
     if value < 0.0 {
-        return format!("−{}", label(-value, step, size));
+        return format!("-{}", label(-value, step, size));
     }
     // The logarithm of a power of ten may be rounded down to just below a whole number.
     let exponent = |x: f64| (x * (1.0 + 1e-9)).log10().floor();
@@ -112,7 +114,7 @@ pub(super) fn number(value: f64, range: [f64; 2]) -> String {
     } else if value > 0.0 {
         "∞".to_owned()
     } else {
-        "−∞".to_owned()
+        "-∞".to_owned()
     }
 }
 
@@ -185,6 +187,8 @@ mod tests {
         assert_eq!(number(0.0678, [0.0, 0.0823]), "0.0678");
         assert_eq!(number(0.000_678, [0.0, 0.000_823]), "6.78e-4");
         assert_eq!(number(f64::NAN, [0.0, 1.0]), "unknown");
-        assert_eq!(number(f64::NEG_INFINITY, [0.0, 1.0]), "−∞");
+        assert_eq!(number(f64::NEG_INFINITY, [0.0, 1.0]), "-∞");
+        // One minus sign in front and in exponents, as in tables and files; the fonts of images have no other.
+        assert_eq!(number(-0.000_678, [-0.000_823, 0.0]), "-6.78e-4");
     }
 }

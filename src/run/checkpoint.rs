@@ -140,12 +140,14 @@ impl Checkpoints {
     }
 
     /// Best checkpoint on the validation split: that with the highest score; at ties the lowest loss, then the
-    /// earliest step.
+    /// earliest step. A score or loss that is not a number is never the best.
     pub fn best(&self) -> Option<(&CheckpointState, ValidationScore, PathBuf)> {
         let scored = self
             .usable
             .iter()
-            .filter_map(|state| Some((state, state.validation?)));
+            .filter_map(|state| Some((state, state.validation?)))
+            // The order below would place it above or below all numbers, depending on its sign.
+            .filter(|(_, score)| !score.score.is_nan() && !score.loss.is_nan());
         let (state, score) = scored.max_by(|(a, a_score), (b, b_score)| {
             // A total order, so that the choice never depends on the order of the list.
             let by_score = a_score.score.total_cmp(&b_score.score);
@@ -235,8 +237,9 @@ impl Checkpoints {
             // Renamed first: a removal that is interrupted must not leave part of a checkpoint.
             let removed = self.path(step).with_extension("partial");
             std::fs::rename(self.path(step), &removed)?;
-            std::fs::remove_dir_all(removed)?;
+            // Before the removal, which may fail: the checkpoint has lost its name already.
             self.usable.retain(|state| state.step != step);
+            std::fs::remove_dir_all(removed)?;
         }
         Ok(())
     }
@@ -289,5 +292,60 @@ fn remove(directory: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checkpoints in a directory, one for each score, with the steps 1, 2 and so on.
+    fn checkpoints(directory: &Path, keep_last: usize, scores: &[[f64; 2]]) -> Checkpoints {
+        let state = |(index, &[score, loss]): (usize, &[f64; 2])| CheckpointState {
+            step: index + 1,
+            validation: Some(ValidationScore { score, loss }),
+            penalty_weights: Vec::new(),
+            peak_distances: Vec::new(),
+            seconds: 0.0,
+            seconds_in_steps: 0.0,
+            seconds_in_topology: 0.0,
+            metrics_bytes: 0,
+            config_sha256: String::new(),
+        };
+        Checkpoints {
+            directory: directory.to_owned(),
+            keep_last,
+            usable: scores.iter().enumerate().map(state).collect(),
+        }
+    }
+
+    #[test]
+    fn a_score_that_is_not_a_number_is_never_the_best() {
+        let best = |scores: &[[f64; 2]]| {
+            let checkpoints = checkpoints(Path::new("a"), 1, scores);
+            checkpoints.best().map(|(state, ..)| state.step)
+        };
+        assert_eq!(best(&[[0.4, 1.0], [0.6, 2.0], [0.6, 1.5]]), Some(3));
+        // A division 0 / 0 has a sign, and which one depends on the processor.
+        for nan in [f64::NAN, -f64::NAN] {
+            assert_eq!(best(&[[0.4, 1.0], [nan, 1.0], [0.6, nan]]), Some(1));
+            assert_eq!(best(&[[nan, 1.0]]), None);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_removed_is_not_used_again() {
+        let name = format!("burn-topology-prune-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        // A file in place of the first checkpoint can be renamed, but not removed as a directory.
+        std::fs::write(directory.join("1"), "").unwrap();
+        let mut checkpoints = checkpoints(&directory, 1, &[[0.1, 1.0], [0.2, 1.0]]);
+        assert!(checkpoints.prune().is_err());
+        assert!(directory.join("1.partial").exists());
+        let steps: Vec<usize> = checkpoints.usable.iter().map(|state| state.step).collect();
+        assert_eq!(steps, [2]);
+        assert!(checkpoints.prune().is_ok());
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::write_atomically;
 
+/// Version of Burn. Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
+const BURN_VERSION: &str = "0.22.1";
+
 /// Provenance of a run: seed, data, and every process that trained it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -56,8 +59,7 @@ impl Session {
             git_commit: git(&["rev-parse", "HEAD"]),
             git_dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
             crate_version: env!("CARGO_PKG_VERSION").to_owned(),
-            // Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
-            burn_version: "0.22.1".to_owned(),
+            burn_version: BURN_VERSION.to_owned(),
             device: device.to_owned(),
             cpu: cpu(),
             threads: rayon::current_num_threads(),
@@ -112,4 +114,17 @@ fn cpu() -> Vec<String> {
         );
     }
     features
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_burn_is_the_one_that_cargo_requires() {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        let manifest: toml::Table = text.parse().unwrap();
+        let required = manifest["dependencies"]["burn"]["version"].as_str();
+        assert_eq!(required, Some(format!("={BURN_VERSION}").as_str()));
+    }
 }

@@ -26,7 +26,7 @@ pub use self::{
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     checksums::sha256_hex,
     device::{DEVICES, DeviceReport, device_reports, open_device},
-    directory::{RunDirectory, write_atomically},
+    directory::{RunDirectory, check_not_a_run, write_atomically},
     lock::RunLock,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},

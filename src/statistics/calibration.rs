@@ -1,5 +1,6 @@
 //! Accuracy and calibration of predicted class probabilities.
 
+use crate::counted::counted;
 use crate::{Error, Result};
 
 /// Number of bins of the expected calibration error.
@@ -59,8 +60,9 @@ impl Calibration {
         let n = labels.len();
         if n == 0 || !probabilities.len().is_multiple_of(n) || probabilities.is_empty() {
             return Err(Error::invalid_parameter(format!(
-                "{} probabilities for {n} labels, expected a positive multiple of the number of labels",
-                probabilities.len()
+                "{} for {}, expected a positive multiple of the number of labels",
+                counted(probabilities.len(), "probability"),
+                counted(n, "label")
             )));
         }
         let mut result = Self {

@@ -8,10 +8,8 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::bootstrap::lower_quantile;
 use super::calibration::most_probable;
 use super::{Calibration, Interval, check_fraction};
+use crate::counted::counted;
 use crate::{Error, Result};
-
-/// Number of bootstrap resamples of an interval.
-const N_RESAMPLES: usize = 2_000;
 
 /// Predicted class probabilities and labels of samples, with one row per sample or one per frame.
 ///
@@ -57,6 +55,9 @@ pub struct CalibrationIntervals {
 }
 
 impl Predictions {
+    /// Number of bootstrap resamples of an interval.
+    pub const N_RESAMPLES: usize = 2_000;
+
     /// Number of samples.
     pub fn n_samples(&self) -> usize {
         self.labels.len() / self.rows_per_sample.max(1)
@@ -72,12 +73,20 @@ impl Predictions {
     }
 
     /// Most probable class of each row, the first one of ties: `[n_samples * rows_per_sample]`.
+    ///
+    /// # Panics
+    ///
+    /// If `n_classes` is 0.
     pub fn most_probable(&self) -> Vec<usize> {
         let rows = self.probabilities.chunks_exact(self.n_classes);
         rows.map(most_probable).collect()
     }
 
     /// Fraction of correctly classified rows of each sample: `[n_samples]`.
+    ///
+    /// # Panics
+    ///
+    /// If `n_classes` or `rows_per_sample` is 0.
     pub fn accuracies(&self) -> Vec<f64> {
         let is_correct: Vec<bool> = self
             .most_probable()
@@ -95,26 +104,27 @@ impl Predictions {
     ///
     /// The interval of the accuracy is Wilson's score interval, which keeps its coverage near 0 and 1. With
     /// several rows per sample it is wider than needed, since each sample counts as one trial. The other
-    /// intervals are percentiles of 2,000 bootstrap resamples of the samples. The calibration error of a
+    /// intervals are percentiles of [`Self::N_RESAMPLES`] bootstrap resamples of the samples. The calibration error of a
     /// small data set is biased upward, and so is that of its resamples.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Calibration::new`], and an error if there are no samples or `confidence` is not
-    /// between 0 and 1.
+    /// Returns the errors of [`Calibration::new`], and an error if there are no samples, the labels or probabilities are
+    /// not those of whole samples, or `confidence` is not between 0 and 1.
     ///
     /// # Source
     ///
     /// Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     pub fn intervals(&self, confidence: f64) -> Result<CalibrationIntervals> {
         check_fraction("confidence", confidence)?;
+        self.check_shape()?;
         let n_samples = self.n_samples();
         if n_samples == 0 {
             return Err(Error::invalid_parameter(
                 "there are no samples; expected at least 1",
             ));
         }
-        let resamples: Vec<Calibration> = (0..N_RESAMPLES)
+        let resamples: Vec<Calibration> = (0..Self::N_RESAMPLES)
             .into_par_iter()
             .map(|resample| self.resampled(resample).calibration())
             .collect::<Result<_>>()?;
@@ -135,6 +145,33 @@ impl Predictions {
             brier: percentiles(|resample| resample.brier),
             nll: percentiles(|resample| resample.nll),
         })
+    }
+
+    /// Checks that every sample has the same number of rows, and every row one probability for each class.
+    fn check_shape(&self) -> Result<()> {
+        let Self {
+            rows_per_sample,
+            n_classes,
+            ..
+        } = *self;
+        let n_labels = self.labels.len();
+        if rows_per_sample == 0 || n_classes == 0 {
+            return Err(Error::invalid_parameter(format!(
+                "rows_per_sample is {rows_per_sample} and n_classes is {n_classes}; expected at least 1 of each"
+            )));
+        }
+        if !n_labels.is_multiple_of(rows_per_sample)
+            || n_labels.checked_mul(n_classes) != Some(self.probabilities.len())
+        {
+            return Err(Error::invalid_parameter(format!(
+                "there are {} and {}; expected whole samples of {}, with {} each",
+                counted(n_labels, "label"),
+                counted(self.probabilities.len(), "probability"),
+                counted(rows_per_sample, "row"),
+                counted(n_classes, "probability")
+            )));
+        }
+        Ok(())
     }
 
     /// Draws a bootstrap resample: the same number of samples with replacement, each with all its rows.
@@ -247,6 +284,47 @@ mod tests {
                 let second = rows == &pair.probabilities[4..] && labels == [1, 1];
                 assert!(first || second, "{rows:?}");
             }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let pair = Predictions {
+            probabilities: vec![0.9, 0.1, 0.2, 0.8],
+            labels: vec![0, 1],
+            rows_per_sample: 2,
+            n_classes: 2,
+        };
+        pair.intervals(0.95).unwrap();
+        for (rows_per_sample, n_classes, expected) in [
+            (
+                0,
+                2,
+                "rows_per_sample is 0 and n_classes is 2; expected at least 1 of each",
+            ),
+            (
+                1,
+                0,
+                "rows_per_sample is 1 and n_classes is 0; expected at least 1 of each",
+            ),
+            (
+                3,
+                2,
+                "there are 2 labels and 4 probabilities; expected whole samples of 3 rows, with 2 probabilities each",
+            ),
+            (
+                1,
+                4,
+                "there are 2 labels and 4 probabilities; expected whole samples of 1 row, with 4 probabilities each",
+            ),
+        ] {
+            let predictions = Predictions {
+                rows_per_sample,
+                n_classes,
+                ..pair.clone()
+            };
+            let message = predictions.intervals(0.95).unwrap_err().to_string();
+            assert_eq!(message, expected);
         }
     }
 }

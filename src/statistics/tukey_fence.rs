@@ -21,6 +21,7 @@ use super::bootstrap::lower_quantile;
 /// let fence = TukeyFence::from_values(&[4.0, 1.0, 2.0, 3.0, 5.0]).expect("numbers");
 /// assert_eq!((fence.quartiles, fence.upper()), ([2.0, 3.0, 4.0], 7.0));
 /// assert_eq!(fence.ranges_above_median(6.0), Some(1.5));
+/// assert_eq!(TukeyFence::from_values(&[1.0, f64::INFINITY]), None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TukeyFence {
@@ -29,9 +30,11 @@ pub struct TukeyFence {
 }
 
 impl TukeyFence {
-    /// Computes the quartiles of a sample; `None` if it is empty or contains NaN.
+    /// Computes the quartiles of a sample; `None` if it is empty or a number is not finite.
+    ///
+    /// Between infinite numbers, a quartile and the interquartile range are not defined.
     pub fn from_values(values: &[f64]) -> Option<Self> {
-        if values.is_empty() || values.iter().any(|value| value.is_nan()) {
+        if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
             return None;
         }
         let mut sorted = values.to_vec();

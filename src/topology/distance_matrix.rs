@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::real::Real;
 
@@ -187,7 +188,9 @@ fn check_shape(len: usize, n_points: usize) -> Result<()> {
     }
     if len != n_points * n_points {
         return Err(Error::invalid_distances(format!(
-            "distance matrix of {n_points} points has {len} entries, expected {}",
+            "distance matrix of {} has {}, expected {}",
+            counted(n_points, "point"),
+            counted(len, "entry"),
             n_points * n_points
         )));
     }

@@ -74,7 +74,7 @@ impl DiagramSummary {
     /// # Errors
     ///
     /// [`Error::is_invalid_parameter`] unless the order is finite and at least 1, and the ends of the window
-    /// are at least 0 and in ascending order.
+    /// are at least 0 and in increasing order.
     pub fn validate(self) -> Result<()> {
         let Self::TotalPersistence {
             order,
@@ -89,7 +89,7 @@ impl DiagramSummary {
         }
         Err(Error::invalid_parameter(format!(
             "window of persistence is [{low}, {high}], expected two numbers of at least 0 in \
-             ascending order"
+             increasing order"
         )))
     }
 

@@ -25,6 +25,8 @@ pub struct DryRun {
     pub task_loss: f64,
     /// Weighted sum of the penalties at the last measured step.
     pub topology_loss: f64,
+    /// Number of measured steps; the warm-up step counts only if it is the only one.
+    pub n_measured: usize,
     /// Duration of the fastest measured step, in seconds.
     pub seconds_per_step: f64,
     /// Part of [`seconds_per_step`](Self::seconds_per_step) spent in penalties, in seconds.
@@ -66,7 +68,8 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
     let mut fastest: Option<StepTime> = None;
     let mut task_loss = f64::NAN;
     let mut topology_loss = f64::NAN;
-    for step in 0..N_STEPS.min(trainer.total_steps()) {
+    let n_steps = N_STEPS.min(trainer.total_steps());
+    for step in 0..n_steps {
         let in_topology = trainer.timing.in_topology;
         let started = Instant::now();
         let report = trainer.take_step(&mut SilentObserver)?;
@@ -90,6 +93,7 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
         total_steps: trainer.total_steps(),
         task_loss,
         topology_loss,
+        n_measured: n_steps.saturating_sub(1).max(1),
         seconds_per_step: fastest.total,
         seconds_in_topology: fastest.in_topology,
         parameter_bytes: 4 * size_of::<f32>() * trainer.model.num_params(),

@@ -194,14 +194,11 @@ pub fn load_best(
     }
     let (state, _, path) = checkpoints.best().ok_or_else(|| {
         let reason = if problems.is_empty() {
-            "training has not reached its first validation"
+            "no checkpoint to load: training has not reached its first validation"
         } else {
             "none of the checkpoints can be used"
         };
-        TrainError::Files(format!(
-            "{}: no checkpoint to load: {reason}",
-            directory.display()
-        ))
+        TrainError::Files(format!("{}: {reason}", directory.display()))
     })?;
     // The initial parameters do not matter: all of them are replaced by those of the checkpoint.
     let weights = path.join("model.bpk");

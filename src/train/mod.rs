@@ -31,7 +31,7 @@ pub use monitor::{LayerMonitor, LayerSnapshot};
 pub use observer::{Observer, SilentObserver, StepReport};
 pub use optimizer::{clip_global_norm, learning_rate, number_parameters};
 pub use predict::predict;
-pub use summary::RunSummary;
+pub use summary::{RunSummary, readable_metric};
 pub use task::Metrics;
 pub use timing::{Phase, Profile, peak_bytes};
 pub use trainer::{Job, Outcome, train};

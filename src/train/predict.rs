@@ -25,13 +25,17 @@ pub fn predict(
             "expected a classifier, found a model that predicts frames".to_owned(),
         ));
     }
+    // A batch of no samples has no rows to divide by.
+    if samples.is_empty() {
+        return Ok(Vec::new());
+    }
     let clips = SampleBatcher { spec }.clips(samples, job.device);
     let scores = model.forward(clips, Capture::Logits).output;
     let rows: Vec<f64> = softmax(scores, 1)
         .try_into_vec_as()
         .map_err(|e| TrainError::Files(format!("the scores cannot be read: {e}")))?;
     // One row per sample, or one per frame.
-    let n_rows = rows.len() / spec.n_classes / samples.len().max(1);
+    let n_rows = rows.len() / spec.n_classes / samples.len();
     let mean = |rows: &[f64]| {
         let mut mean = vec![0.0; spec.n_classes];
         for row in rows.chunks(spec.n_classes) {

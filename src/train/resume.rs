@@ -131,6 +131,7 @@ impl<'a> Trainer<'a> {
                 n_steps: spec.training.epochs * steps_per_epoch,
             }),
             collapse: CollapseMonitor::new(spec.collapse, Vec::new()),
+            zero_gradients: vec![None; spec.penalties.len()],
             validation: None,
             is_saved: false,
             is_failing: false,

@@ -11,11 +11,11 @@ use super::error::TrainError;
 use super::observer::{Observer, StepReport};
 use super::optimizer::{clip_global_norm, group_by_learning_rate, learning_rate};
 use super::timing::{Phase, Profile, peak_bytes};
-use super::trainer::Trainer;
+use super::trainer::{Trainer, ZeroGradients};
 use crate::data::{
     MixedLabel, Perturbation, Sample, SampleBatcher, mixup, mixup_stream, soft_targets,
 };
-use crate::loss::{Activations, PatchMotion, Weight};
+use crate::loss::{Activations, Clock, PatchMotion, Weight};
 use crate::model::{Capture, Task};
 
 /// Part of a batch, on the device; the whole batch without gradient accumulation.
@@ -148,7 +148,7 @@ impl Trainer<'_> {
             }
             // Losses are means over a part; the last part may be smaller.
             let share = samples.len() as f64 / batch_size as f64;
-            let (loss, part_losses) = self.losses(&part, profile)?;
+            let (loss, part_losses) = self.losses(&part, lr, profile)?;
             losses.add(part_losses, share);
             self.require_finite("training loss", losses.task + losses.topology, lr)?;
             profile.measure(Phase::Backward, || {
@@ -346,6 +346,16 @@ impl Trainer<'_> {
         self.regularizer = regularizer;
         for calibration in measured {
             let index = calibration.index;
+            let zero = calibration.weight.is_none().then_some(ZeroGradients {
+                is_task_zero: calibration.task_norm == 0.0,
+                is_penalty_zero: calibration.penalty_norm == 0.0,
+            });
+            // The measurement is repeated at every step, and would fill the log with the same line.
+            let was_reported = zero.is_some() && zero == self.zero_gradients[index];
+            self.zero_gradients[index] = zero;
+            if was_reported {
+                continue;
+            }
             let name = self.regularizer.names()[index].clone();
             let result = match (
                 calibration.weight,
@@ -378,10 +388,36 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// Reports the penalties that never contributed to the loss, at the end of a training.
+    pub(super) fn report_idle_penalties(&self, observer: &mut dyn Observer) {
+        let regularizer = &self.regularizer;
+        for (index, penalty) in regularizer.penalties().iter().enumerate() {
+            let is_on = |step| {
+                let clock = Clock {
+                    step,
+                    steps_per_epoch: self.steps_per_epoch(),
+                };
+                penalty.schedule.factor(clock) > 0.0
+            };
+            let reason = match regularizer.weights()[index] {
+                // A weight of 0 was asked for.
+                Some(0.0) => continue,
+                _ if !(0..self.total_steps()).any(is_on) => {
+                    "its schedule begins after the last step"
+                }
+                None => "no weight could be set, because a gradient was zero whenever it was on",
+                Some(_) => continue,
+            };
+            let name = &regularizer.names()[index];
+            observer.message(&format!("penalty {name} never acted: {reason}"));
+        }
+    }
+
     /// Loss to differentiate, and its terms as numbers.
     fn losses(
         &self,
         part: &Part,
+        lr: f64,
         profile: &mut Profile,
     ) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
@@ -401,6 +437,8 @@ impl Trainer<'_> {
         if !is_active {
             return Ok((task, losses));
         }
+        // A penalty would refuse attention that is not finite, without the step and the advice of this message.
+        self.require_finite("training loss", losses.task, lr)?;
         let topology = self.regularizer.forward(&activations, clock)?;
         let timing = topology.timing;
         profile.add(Phase::Distances, timing.distances);

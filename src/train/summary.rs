@@ -38,6 +38,31 @@ const DISTANCES: [&str; 4] = [
     "h1_distance_to_next_frame",
 ];
 
+/// Name of a metric in words, as in `test H0 distance to next layer` for `test_h0_distance_to_next`.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::train::readable_metric;
+///
+/// assert_eq!(readable_metric("test_accuracy"), "test accuracy");
+/// assert_eq!(readable_metric("test_h0_distance_to_next"), "test H0 distance to next layer");
+/// assert_eq!(readable_metric("test_h1_distance_to_next_frame"), "test H1 distance to next frame");
+/// ```
+pub fn readable_metric(name: &str) -> String {
+    let words = name.split(['_', '/']).map(|word| match word {
+        "h0" => "H0",
+        "h1" => "H1",
+        word => word,
+    });
+    let mut text = words.collect::<Vec<_>>().join(" ");
+    // The name in the file does not say which neighbour is meant, unless it is a frame.
+    if text.ends_with(" distance to next") {
+        text.push_str(" layer");
+    }
+    text
+}
+
 impl RunSummary {
     /// Collects the metrics of the best checkpoint.
     pub(super) fn new(

@@ -46,7 +46,7 @@ impl Task {
     pub fn loss_unit(self) -> &'static str {
         match self {
             Self::Classify | Self::ClassifyFrames => "nats",
-            Self::PredictNextFrame => "squared pixels",
+            Self::PredictNextFrame => "squared pixel values",
         }
     }
 

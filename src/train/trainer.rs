@@ -75,8 +75,16 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     if result.is_err() {
         // Without this, TensorBoard would show the run as still running.
         trainer.log.write_event(charts::fail);
+        // The last records are still in memory, and say best why the training ended.
+        if let Err(error) = trainer.sync_metrics() {
+            // Only a message, because the error of the training matters more.
+            observer.message(&format!("{error}; its last lines are lost"));
+        }
     }
     let is_done = result?;
+    if is_done {
+        trainer.report_idle_penalties(observer);
+    }
     let test = if is_done {
         evaluate_best(job, &job.data.test, observer)?
     } else {
@@ -113,6 +121,13 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     Ok(Outcome::Finished(summary))
 }
 
+/// Gradients that are zero, so that a gradient share cannot be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ZeroGradients {
+    pub(super) is_task_zero: bool,
+    pub(super) is_penalty_zero: bool,
+}
+
 /// State of a training.
 pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job<'a>,
@@ -130,6 +145,8 @@ pub(super) struct Trainer<'a> {
     pub(super) recent: Profile,
     pub(super) samples: Prefetch,
     pub(super) collapse: CollapseMonitor,
+    /// Gradients that were zero when a penalty was last reported to have no weight, by penalty.
+    pub(super) zero_gradients: Vec<Option<ZeroGradients>>,
     /// Validation score of the current parameters; `None` if they were not validated yet.
     pub(super) validation: Option<ValidationScore>,
     /// True if the current step has a checkpoint.
@@ -338,22 +355,22 @@ impl Trainer<'_> {
                 .save(directory.join("optimizer.bpk"))
                 .map_err(io::Error::other)
         };
-        let newest = self.newest_checkpoint();
+        let newest = self.newest_checkpoint("newest");
         self.checkpoints
             .save(&state, write)
             .map_err(TrainError::files(format_args!(
-                "write the checkpoint of step {} (newest: {newest})",
+                "write the checkpoint of step {} ({newest})",
                 self.step
             )))?;
         self.is_saved = true;
         Ok(())
     }
 
-    /// Path of the newest checkpoint, for messages.
-    fn newest_checkpoint(&self) -> String {
+    /// Path of the newest checkpoint after `label`, for messages.
+    fn newest_checkpoint(&self, label: &str) -> String {
         match self.checkpoints.newest() {
-            Some((_, path)) => path.display().to_string(),
-            None => "none yet".to_owned(),
+            Some((_, path)) => format!("{label}: {}", path.display()),
+            None => "no checkpoint yet".to_owned(),
         }
     }
 
@@ -370,16 +387,25 @@ impl Trainer<'_> {
         if value.is_finite() {
             return Ok(());
         }
-        let at_rate = if lr.is_nan() {
-            String::new()
-        } else {
+        let training = &self.job.config.spec.training;
+        let is_in_step = !lr.is_nan();
+        let at_rate = if is_in_step {
             format!(", learning rate {lr:.2e}")
+        } else {
+            String::new()
+        };
+        // Counted from 1, as in the progress display. After its last step an epoch is already divided out.
+        let epoch = self.step / self.steps_per_epoch() + usize::from(is_in_step);
+        let clip = match training.clip_norm {
+            None => " or set training.clip_norm",
+            // Advice that has been followed already does not help.
+            Some(_) => "",
         };
         Err(TrainError::Diverged(format!(
-            "{name} became {value} at step {} (epoch {}{at_rate}); last good checkpoint: {}; lower training.optimizer.lr or set training.clip_norm",
+            "{name} became {value} at step {} (epoch {epoch} of {}{at_rate}); {}; lower training.optimizer.lr{clip}",
             self.step,
-            self.step / self.steps_per_epoch(),
-            self.newest_checkpoint()
+            training.epochs,
+            self.newest_checkpoint("last good checkpoint")
         )))
     }
 

@@ -2,6 +2,7 @@
 
 mod persistence;
 mod reference;
+mod reports;
 
 use crate::train::tiny_config;
 use crate::util::{TestDir, program, run_program};
@@ -312,7 +313,7 @@ fn dry_runs_print_costs_and_leave_no_files() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     let stdout = String::from_utf8(output.stdout).unwrap();
-    for expected in ["1,077 training", "blocks (2)", "in topology", "9 steps"] {
+    for expected in ["1,077 training", "blocks (2)", "on penalties", "9 steps"] {
         assert!(stdout.contains(expected), "{expected} is not in {stdout}");
     }
     assert_eq!(directory.names(), before);
@@ -340,6 +341,37 @@ fn predictions_agree_with_the_evaluation() {
     assert!(stdout.starts_with(&accuracy), "{stdout}");
     let nothing = run_program(directory.path(), &["predict", "run", "nothing.png"]);
     assert_eq!(nothing.status.code(), Some(2));
+    let no_class = ["predict", "run", "--split", "test", "--top", "0"];
+    let no_class = run_program(directory.path(), &no_class);
+    assert_eq!(no_class.status.code(), Some(2));
+    assert!(no_class.stdout.is_empty());
+}
+
+#[test]
+fn every_configuration_is_checked_and_reported() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    let text = std::fs::read_to_string(directory.path().join(&config)).unwrap();
+    for (name, epochs) in [("first.toml", "epochs = 0"), ("last.toml", "epochs = -1")] {
+        let bad = text.replace("epochs = 1", epochs);
+        std::fs::write(directory.path().join(name), bad).unwrap();
+    }
+    let arguments = ["config", "check", "first.toml", &config, "last.toml"];
+    let output = run_program(directory.path(), &arguments);
+    assert_eq!(output.status.code(), Some(2));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout, "tiny.toml: valid\n");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{stderr}");
+    assert!(
+        lines[0].starts_with("burn-topology: first.toml:"),
+        "{stderr}"
+    );
+    assert!(
+        lines[1].starts_with("burn-topology: last.toml:"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -88,6 +88,25 @@ fn diagrams_of_matrices_are_written_and_compared() {
 }
 
 #[test]
+fn sums_of_no_bars_have_no_sign() {
+    let directory = TestDir::new();
+    // Two points have no cycle.
+    save(
+        &directory.path().join("two.npy"),
+        "(2, 2)",
+        &[0.0, 1.0, 1.0, 0.0],
+    );
+    let arguments = ["persistence", "two.npy", "--output", "two.npz"];
+    let output = run_program(directory.path(), &arguments);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}");
+    assert!(
+        stdout.contains("\"mean_total_persistence\": 0.0") && !stdout.contains("-0.0"),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn attention_and_points_are_converted_to_distances() {
     let directory = TestDir::new();
     let attention = [0.5, 0.5, 0.0, 0.25, 0.25, 0.5, 0.0, 0.0, 1.0];

@@ -132,6 +132,10 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     assert!(again.status.success(), "{again:?}");
     let json_again = std::fs::read_to_string(root.join("report/coherence.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&json_again).unwrap(), json);
+    for arm in ["plain", "cosine"] {
+        let events = std::fs::read_dir(root.join("report/tensorboard").join(arm)).unwrap();
+        assert_eq!(events.count(), 1, "the events of the older report are gone");
+    }
 
     // The report on a single run goes into its own directory. Clips of a directory have no labels.
     for (name, n_frames, side) in [
@@ -181,10 +185,18 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
             "short/one: 1 frame, expected at least 4",
         ),
         (vec!["plain_0", "--device", "abacus"], "abacus"),
+        (
+            vec!["plain_0", "--clips", "clips", "--out", "plain_0"],
+            "plain_0: this is the directory of a run, whose files would be replaced",
+        ),
     ] {
         let message = refused(root, &arguments);
         assert!(message.contains(expected), "{arguments:?}: {message}");
     }
+    // The event files of the training are still there.
+    let events = std::fs::read_dir(root.join("plain_0/tensorboard")).unwrap();
+    assert!(events.count() > 0);
+    assert!(!root.join("plain_0/coherence.json").exists());
     // A predictor alone is reported together with the true frames.
     let output = run_program(root, &["coherence", "predictor", "--n-clips", "10"]);
     assert!(output.status.success(), "{output:?}");

@@ -122,7 +122,7 @@ fn invalid_studies_give_one_sentence() {
         ),
         (
             STUDY.replace("test_accuracy", "test_accuracies"),
-            "no run logs `test_accuracies`, expected any of",
+            "no run logs `test_accuracies`, expected one of",
         ),
         (
             STUDY.replace("margin = 0.5", "margin = -1.0"),
@@ -135,7 +135,7 @@ fn invalid_studies_give_one_sentence() {
         ),
         (
             format!("{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = []\n"),
-            "`factor[0].levels`: is an empty list",
+            "`factor.0.levels`: is an empty list",
         ),
         (
             format!("{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1, 2]]\n"),
@@ -145,7 +145,7 @@ fn invalid_studies_give_one_sentence() {
             format!(
                 "{STUDY}[[factor]]\nname = \"f\"\nkeys = [\"a\"]\nlevels = [[1], [2]]\nnames = [\"x\"]\n"
             ),
-            "`factor[0].names`: 1 name for 2 levels, expected a name for each level",
+            "`factor.0.names`: 1 name for 2 levels, expected a name for each level",
         ),
         (
             format!(
@@ -252,6 +252,131 @@ fn a_killed_study_gives_the_same_results() {
     let (code, table, stderr) = run(&["collect", "study.toml", "--out", "nothing"]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(table.contains("0 of 4 cells finished"), "{table}");
+    let text = std::fs::read_to_string(root.join("nothing/report.md")).unwrap();
+    assert!(text.contains("; 0.00 hours of training"), "{text}");
+}
+
+/// Arm whose loss becomes NaN at the second step.
+const DIVERGING: &str = r#"
+[[arm]]
+name = "diverging"
+set = ['training.optimizer.lr=1e30', 'training.schedule={ kind = "constant" }']
+"#;
+
+#[test]
+fn failed_cells_are_shown_with_their_reason() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    let study = STUDY.replace("seeds = [0, 1]", "seeds = [0]") + DIVERGING;
+    write(root, &study);
+    let id = read(root, &study).unwrap().cells[2].id.clone();
+    let run = |arguments: &[&str]| {
+        let output = run_program(root, &[&["ablate"][..], arguments].concat());
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), out, err)
+    };
+    let reason = "became NaN at step 1 (epoch 1 of 1, learning rate 1.00e30); no checkpoint yet";
+    let (code, _, stderr) = run(&["study.toml", "--out", "pool"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    assert!(
+        last.starts_with("burn-topology: 1 of 3 cells failed"),
+        "{last}"
+    );
+    // The name of the program is not repeated, and the log is named by its path.
+    assert_eq!(last.matches("burn-topology").count(), 1, "{last}");
+    assert!(
+        last.contains(reason) && last.ends_with(&format!("; see pool/logs/{id}.txt")),
+        "{last}"
+    );
+    let (_, table, _) = run(&["status", "study.toml", "--out", "pool"]);
+    assert_eq!(table.matches("finished").count(), 2, "{table}");
+    assert!(
+        table.contains("failed: ") && table.contains(reason),
+        "{table}"
+    );
+
+    // A cell that was run by a scheduler.
+    let (code, _, stderr) = run(&["study.toml", "--out", "single", "--cell", "2"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let (_, table, _) = run(&["status", "study.toml", "--out", "single"]);
+    assert_eq!(table.matches("not started").count(), 2, "{table}");
+    assert!(
+        table.contains("failed: ") && table.contains(reason),
+        "{table}"
+    );
+
+    // A cell that was stopped has not failed, nor has one that was killed while it was resumed after a failure.
+    let log = root.join("single/logs").join(format!("{id}.txt"));
+    for (line, expected) in [
+        (
+            "burn-topology: stopped at step 3, with a checkpoint",
+            " stopped ",
+        ),
+        ("started by `ablate --cell`", " stopped "),
+        ("burn-topology: no space", " failed: no space "),
+    ] {
+        std::fs::write(&log, format!("burn-topology: earlier\n{line}\n")).unwrap();
+        let (_, table, _) = run(&["status", "study.toml", "--out", "single"]);
+        assert!(table.contains(expected), "{table}");
+    }
+}
+
+#[test]
+fn a_table_of_hyperparameters_stays_if_the_next_one_cannot_be_written() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let run = |arguments: &[&str]| {
+        let all = [&["ablate"][..], arguments, &["study.toml", "--out", "out"]].concat();
+        run_program(root, &all).status.code()
+    };
+    // Cells of two arms.
+    assert_eq!(run(&["--cell", "0"]), Some(0));
+    assert_eq!(run(&["collect"]), Some(0));
+    assert_eq!(run(&["--cell", "2"]), Some(0));
+    let row = |variant: &str| root.join("out/tensorboard").join(variant).join("seed0");
+    assert!(row("plain").is_dir() && !row("slow").exists());
+    // The table has a directory for each variant, and no directory can have a name of this length.
+    let long = format!("name = \"{}\"", "slow".repeat(100));
+    write(root, &STUDY.replace("name = \"slow\"", &long));
+    assert_eq!(run(&["collect"]), Some(2));
+    assert!(row("plain").is_dir(), "the earlier table was removed");
+    write(root, STUDY);
+    assert_eq!(run(&["collect"]), Some(0));
+    assert!(row("plain").is_dir() && row("slow").is_dir());
+    for leftover in ["tensorboard.partial", "tensorboard.earlier"] {
+        assert!(!root.join("out").join(leftover).exists(), "{leftover}");
+    }
+}
+
+#[test]
+fn dry_runs_use_the_device_and_name_jobs_only_if_there_are_several() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let run = |arguments: &[&str]| {
+        let start = ["ablate", "study.toml", "--dry-run"];
+        run_program(root, &[&start[..], arguments].concat())
+    };
+    let stdout = |arguments: &[&str]| {
+        let output = run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = stdout(&[]);
+    assert!(
+        text.ends_with(" of training steps one after another\n") && text.contains(" variant "),
+        "{text}"
+    );
+    let text = stdout(&["--jobs", "2"]);
+    assert!(
+        text.ends_with(" with --jobs 2 if each has its own cores\n"),
+        "{text}"
+    );
+    let output = run(&["--device", "abacus"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 /// Returns the child processes of a process that are still running.

@@ -99,17 +99,17 @@ fn images_of_every_kind_are_read_or_refused_with_a_reason() {
     let mut oversized = std::fs::read(at("one.png")).unwrap();
     oversized[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
     std::fs::write(at("oversized.png"), oversized).unwrap();
-    for bad in [
-        "text.png",
-        "truncated.png",
-        "empty.jpg",
-        "oversized.png",
-        "missing.png",
+    for (bad, reason) in [
+        ("text.png", "cannot be decoded"),
+        ("truncated.png", "cannot be decoded"),
+        ("empty.jpg", "cannot be decoded"),
+        ("oversized.png", "cannot be decoded"),
+        ("missing.png", "no such file"),
     ] {
         let (code, stderr) = analyze(root, &["--images", "one.png", bad]);
         assert_eq!(code, Some(2), "{stderr}");
         assert!(
-            stderr.starts_with(&format!("burn-topology: {bad}: cannot be decoded")),
+            stderr.starts_with(&format!("burn-topology: {bad}: {reason}")),
             "{stderr}"
         );
     }
@@ -143,12 +143,12 @@ fn settings_are_accepted_or_refused_with_a_reason() {
     for (bad, code, expected) in [
         (
             &["--heads", "7"][..],
-            1,
+            2,
             "there is no head 7, expected heads from 0 to 1",
         ),
         (
             &["--layers", "2"],
-            1,
+            2,
             "there is no layer 2, expected layers from 0 to 1",
         ),
         (
@@ -159,7 +159,7 @@ fn settings_are_accepted_or_refused_with_a_reason() {
         (
             &["--source", "hidden", "--distance", "hellinger"],
             2,
-            "expected the distance Cosine or Euclidean",
+            "expected distance `cosine` or `euclidean`",
         ),
         (
             &["--exponent", "0"],

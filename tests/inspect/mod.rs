@@ -187,6 +187,8 @@ fn files_and_page_contain_the_results() {
     let page = std::fs::read_to_string(directory.path().join("report.html")).unwrap();
     assert_eq!(page.len(), written.page_bytes);
     assert!(!page.contains("<b>"));
+    // Which prefix token is a class token is not known.
+    assert!(page.contains("`prefix token ${t}`") && !page.contains("\"class token\""));
     assert_eq!(
         page.matches("data-item=").count() - page.matches("data-item=\"${").count(),
         16
@@ -203,6 +205,26 @@ fn files_and_page_contain_the_results() {
         inspection.matrix(0, 0, 0).diagrams[1].bars.len()
     );
     assert!(csv.contains(&line), "{csv}");
+}
+
+#[test]
+fn only_matrices_of_an_older_report_are_replaced() {
+    let directory = TestDir::new();
+    let path = directory.path().join("matrices/0.npz");
+    let add = || {
+        let mut inspection = Inspection::new(spec(), directory.path().to_owned()).unwrap();
+        inspection.add(random_forward_pass(1, [3, 3], 1), &|_, _| {})
+    };
+    add().unwrap();
+    add().unwrap();
+    std::fs::write(&path, "a file of someone else").unwrap();
+    let message = add().unwrap_err().to_string();
+    assert!(
+        message.contains("this file is not of an older report"),
+        "{message}"
+    );
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(kept, "a file of someone else");
 }
 
 #[test]
@@ -278,7 +300,7 @@ fn layers_and_heads_can_be_chosen_if_they_exist() {
     };
     assert!(error_after(|s| s.layers = Layers::Indices(vec![2])).contains("there is no layer 2"));
     assert!(error_after(|s| s.heads = HeadChoice::Indices(vec![3])).contains("there is no head 3"));
-    assert!(error_after(|s| s.source = Source::Hidden).contains("Cosine or Euclidean"));
+    assert!(error_after(|s| s.source = Source::Hidden).contains("`cosine` or `euclidean`"));
     assert!(error_after(|s| s.distance.exponent = 0.0).contains("exponent"));
     assert!(error_after(|s| s.max_homology_dim = 9).contains("max_homology_dim is 9"));
     let hidden = error_after(|s| {

@@ -296,7 +296,10 @@ fn frames_below_the_within_frame_floor_are_gated() {
 fn batches_and_penalties_that_do_not_fit_are_refused() {
     let frames = vec![attention([6, 1, N_PATCHES, N_PATCHES], 2)];
     let images = error(between_frames(0), &clips(frames.clone(), 1));
-    assert!(images.contains("clips have 1 frame"), "{images}");
+    assert!(
+        images.contains("the samples are images, not clips"),
+        "{images}"
+    );
     let ragged = error(between_frames(0), &clips(frames.clone(), 4));
     assert!(
         ragged.contains("a batch of 6 frames cannot be divided into clips of 4"),

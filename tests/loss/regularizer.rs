@@ -5,7 +5,7 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
+    Activations, Between, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
     TopologyPenalty, TopologyRegularizer, Weight,
 };
 use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens, gradient_norm};
@@ -215,8 +215,8 @@ fn bad_penalties_are_refused_in_one_sentence() {
     };
     assert_eq!(
         refusal(hidden(RowMetric::JensenShannon)),
-        "penalty h0_layers: hidden states are vectors, expected the distance Cosine or Euclidean, found \
-         JensenShannon"
+        "penalty h0_layers: hidden states are vectors, expected distance `cosine` or `euclidean`, found \
+         `jensen_shannon`"
     );
     let with = |comparison, homology_dim| TopologyPenalty {
         comparison,
@@ -230,12 +230,22 @@ fn bad_penalties_are_refused_in_one_sentence() {
         order: 2.0,
         power: Power::P,
     };
-    assert!(refusal(with(Comparison::Diagrams(sorted), 1)).contains("needs equal births"));
+    assert_eq!(
+        refusal(with(Comparison::Diagrams(sorted), 1)),
+        "penalty h1_layers: the sorted Wasserstein distance needs equal births: homology_dim is 1, expected 0"
+    );
     let directed = TopologyPenalty {
         direction: Direction::TowardsFirst,
         ..with(Comparison::Summary(DiagramSummary::PersistentEntropy), 0)
     };
-    assert!(refusal(directed).contains("has no direction"));
+    assert!(refusal(directed).contains("has no direction, expected direction `symmetric`"));
+    assert_eq!(
+        refusal(TopologyPenalty {
+            layers: Layers::Indices(vec![1, 0, 2, 0]),
+            ..TopologyPenalty::new(0)
+        }),
+        "penalty h0_layers: layers has the entry 0 more than once, expected each layer at most once"
+    );
     let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
     let regularizer = TopologyRegularizer::new(vec![hidden(RowMetric::Cosine)]).unwrap();
     let activations = Activations::from_attention(layers.to_vec(), 0);
@@ -295,6 +305,90 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
             )
         );
     }
+}
+
+#[test]
+fn row_penalties_refuse_layers_with_different_numbers_of_images_or_heads() {
+    let error = |comparison, between, shapes: [[usize; 2]; 2]| {
+        let penalty = TopologyPenalty {
+            heads: Heads::Each,
+            normalize: Normalize::None,
+            comparison,
+            between,
+            ..TopologyPenalty::new(0)
+        };
+        let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+        let layers = shapes.map(|[images, heads]| attention([images, heads, 5, 5], 1));
+        let activations = Activations::from_attention(layers.to_vec(), 0).with_frames(2);
+        let error = regularizer
+            .forward(&activations, Clock::default())
+            .unwrap_err();
+        assert!(error.is_invalid_parameter());
+        error.to_string()
+    };
+    let cosine = Comparison::CosineConsistency;
+    for other in [[4, 3], [2, 2], [1, 6]] {
+        assert_eq!(
+            error(cosine, Between::Layers, [[2, 3], other]),
+            format!(
+                "layer 0 has 2 images of 3 heads and layer 1 has {} of {}, expected the same numbers",
+                other[0], other[1]
+            )
+        );
+    }
+    // Each layer on its own, or with itself: both would look for images that only the first layer has.
+    let diagrams = TopologyPenalty::new(0).comparison;
+    let band = Comparison::EntropyBand {
+        low: 0.2,
+        high: 0.4,
+    };
+    for (comparison, between) in [
+        (band, Between::Layers),
+        (cosine, Between::Frames),
+        (diagrams, Between::Frames),
+    ] {
+        assert_eq!(
+            error(comparison, between, [[4, 1], [2, 1]]),
+            "layer 0 has a batch of 4 and layer 1 a batch of 2, expected the same size"
+        );
+    }
+}
+
+#[test]
+fn an_infinite_gradient_leaves_a_gradient_share_unmeasured() {
+    let (device, _) = device();
+    let model = LinearConfig::new(6, 6).with_bias(false).init(&device);
+    let tokens = numbers::<3>([2, 9, 6], 1).cast(burn_topology::burn::tensor::DType::F32);
+    let forward = |slope: f64| {
+        let keys = model.forward(tokens.clone());
+        // Has the values of the tokens, and a gradient that grows with the slope.
+        let steep = (keys.clone() - keys.clone().detach()) * slope + tokens.clone();
+        let activations = Activations {
+            hidden: vec![steep, tokens.clone() * 2.0],
+            ..Activations::from_attention(Vec::new(), 0)
+        };
+        (keys.square().mean(), activations)
+    };
+    let penalty = TopologyPenalty {
+        source: Source::Hidden,
+        distance: RowDistance {
+            metric: RowMetric::Euclidean,
+            exponent: 1.0,
+        },
+        normalize: Normalize::None,
+        comparison: Comparison::DistanceMatrix { order: 2.0 },
+        weight: Weight::GradientShare(0.1),
+        ..TopologyPenalty::new(0)
+    };
+    let mut regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+    let mut measure = |slope| {
+        let measured = regularizer.calibrate(&model, Clock::default(), || forward(slope));
+        measured.unwrap()[0]
+    };
+    let infinite = measure(1e25);
+    assert!(infinite.penalty_norm.is_infinite(), "{infinite:?}");
+    assert_eq!(infinite.weight, None);
+    assert!(measure(1.0).weight.is_some_and(|weight| weight > 0.0));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use burn_topology::model::{
 };
 use proptest::prelude::*;
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::util::TestDir;
 
@@ -207,6 +208,49 @@ fn exported_models_load_again_and_compute_the_same() {
             assert!(parameters(&again) == parameters(&model), "{case}");
         }
     }
+}
+
+#[test]
+fn the_shapes_that_are_listed_are_those_of_the_exported_file() {
+    let device = Device::flex();
+    let mut directories: Vec<PathBuf> = all_cases().into_iter().map(|(_, path)| path).collect();
+    // As the authors' DINOv2 with registers: of the prefix tokens, only the class token has a position.
+    let authors = TestDir::new();
+    copy("timm_dinov2", authors.path());
+    add_position(&authors.path().join("model.safetensors"));
+    directories.push(authors.path().to_owned());
+    for directory in directories {
+        let model = open(&directory, &ModelOverrides::default(), &device).unwrap();
+        let saved = TestDir::new();
+        write(&model, saved.path());
+        let bytes = std::fs::read(saved.path().join("model.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let mut shapes: Vec<_> = file
+            .iter()
+            .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
+            .collect();
+        shapes.sort();
+        assert_eq!(model.tensor_shapes(), shapes, "{}", directory.display());
+    }
+}
+
+/// Adds a position before those of the patches to the file of a ViT of timm.
+fn add_position(path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let positions = file.tensor("pos_embed").unwrap();
+    let &[one, n_positions, d_model] = positions.shape() else {
+        panic!("position embeddings have three axes");
+    };
+    let longer = [&vec![0; 4 * d_model][..], positions.data()].concat();
+    let views = file.iter().map(|(name, view)| match name {
+        "pos_embed" => {
+            let shape = vec![one, n_positions + 1, d_model];
+            (name, TensorView::new(Dtype::F32, shape, &longer).unwrap())
+        }
+        _ => (name, view),
+    });
+    std::fs::write(path, serialize(views, None).unwrap()).unwrap();
 }
 
 #[test]
@@ -511,6 +555,15 @@ fn unusable_files_are_rejected_with_one_sentence() {
                 "\"num_hidden_layers\": 2000000000",
             )),
             "model.safetensors: the number of layers is 2000000000, expected at least 1",
+        ),
+        defect(
+            "dinov2_bare",
+            Box::new(replace(
+                "config.json",
+                "\"mlp_ratio\": 4",
+                "\"mlp_ratio\": 0",
+            )),
+            "model.safetensors: the width of the hidden layer of the MLP is 0, expected at least 1",
         ),
         defect(
             "vit",

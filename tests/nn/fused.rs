@@ -3,7 +3,7 @@
 //! Double precision runs on Burn's own operations.
 
 use burn::nn::LinearConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, Optimizer};
 use burn::prelude::*;
 use burn::tensor::{DType, Distribution, activation::softmax};
 use burn_topology::distance::RowDistance;
@@ -268,6 +268,32 @@ fn adamw_equals_burns_optimiser() {
         .max()
         .into_scalar::<f32>();
     assert!(difference < 1e-6, "{difference}");
+}
+
+#[test]
+fn adamw_updates_a_slice_of_a_larger_tensor_as_it_does_a_copy() {
+    let device = Device::flex();
+    let larger = Tensor::<2>::random([7, 3], Distribution::Default, &device);
+    let gradients = Tensor::<2>::random([9, 3], Distribution::Default, &device);
+    let copied = |tensor: Tensor<2>| Tensor::<2>::from_data(tensor.into_data(), &device);
+    let numbers = |tensor: Tensor<2>| -> Vec<f32> { tensor.into_data().iter().collect() };
+    // Two steps: the second one has moments.
+    let train = |mut parameter: Tensor<2>, gradient: Tensor<2>| {
+        let mut state = None;
+        for _ in 0..2 {
+            (parameter, state) = AdamW::default().step(1e-2, parameter, gradient.clone(), state);
+        }
+        numbers(parameter)
+    };
+    let before = numbers(larger.clone());
+    // From the start, from the middle and up to the end.
+    for first in [0, 2, 4] {
+        let slice = larger.clone().slice_dim(0, first..first + 3);
+        let gradient = gradients.clone().slice_dim(0, 5..8);
+        let expected = train(copied(slice.clone()), copied(gradient.clone()));
+        assert_eq!(train(slice, gradient), expected, "rows from {first} on");
+    }
+    assert_eq!(numbers(larger), before);
 }
 
 #[test]

@@ -141,6 +141,6 @@ fn weights_of_another_architecture_are_rejected() {
     assert_eq!(
         last,
         "burn-topology: weights: the architecture in the file differs from the table [model]: \
-         n_registers is 0, expected 2, block.norm_epsilon is 1e-6, expected 1e-12"
+         n_registers is 0 in the file and 2 in [model], block.norm_epsilon is 1e-6 in the file and 1e-12 in [model]"
     );
 }

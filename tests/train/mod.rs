@@ -369,11 +369,107 @@ fn a_diverged_loss_stops_with_the_step() {
     );
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains(" at step "), "{message}");
+    // `clip_norm` is set, so that setting it is no advice.
     assert!(
-        message.contains("last good checkpoint: none yet"),
+        message.ends_with(
+            " became NaN at step 1 (epoch 1 of 1, learning rate 1.00e30); no checkpoint yet; lower \
+             training.optimizer.lr\n"
+        ),
         "{message}"
     );
+    // The records before the end are not lost, although there are too few of them to fill a buffer.
+    let metrics = std::fs::read_to_string(directory.path().join("run/metrics.jsonl")).unwrap();
+    assert!(
+        metrics.contains("\"step\":1,") && metrics.contains("\"name\":\"gradient_norm\""),
+        "{metrics}"
+    );
+
+    // A penalty, which cannot be computed either, does not hide the message.
+    tiny_config(directory.path(), Some(r#"{ kind = "fixed", value = 0.1 }"#));
+    let text = std::fs::read_to_string(directory.path().join(&config)).unwrap();
+    let text = text.replace("clip_norm = 1.0\n", "");
+    std::fs::write(directory.path().join(&config), text).unwrap();
+    let output = run_program(
+        directory.path(),
+        &[&["train", &config, "--out", "unclipped"][..], &settings].concat(),
+    );
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.ends_with("lower training.optimizer.lr or set training.clip_norm\n"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_penalty_without_a_gradient_is_reported_once_and_at_the_end() {
+    let directory = TestDir::new();
+    // A single patch has no diagram with bars.
+    let config = tiny_config(
+        directory.path(),
+        Some(r#"{ kind = "gradient_share", share = 0.1 }"#),
+    );
+    let late = "topology.h0_layers.schedule={start_epoch=5}";
+    for (out, settings, n_reports, end) in [
+        (
+            "empty",
+            &["model.patch_size=8"][..],
+            1,
+            "penalty h0_layers never acted: no weight could be set, because a gradient was zero whenever it was on",
+        ),
+        (
+            "late",
+            &[late],
+            0,
+            "penalty h0_layers never acted: its schedule begins after the last step",
+        ),
+    ] {
+        let mut arguments = vec!["train", &config, "--out", out];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        let output = run_program(directory.path(), &arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        let reports = stderr.matches("no weight yet, because a gradient is zero");
+        assert_eq!(reports.count(), n_reports, "{stderr}");
+        assert_eq!(stderr.matches(end).count(), 1, "{stderr}");
+        // Sums over no bars are not displayed as -0.
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(!(stderr + &stdout).contains("-0.0000"), "{stdout}");
+        assert!(
+            stdout.contains("\ntest H0 distance to next layer "),
+            "{stdout}"
+        );
+        let evaluated = run_program(directory.path(), &["evaluate", out]);
+        let stdout = String::from_utf8(evaluated.stdout).unwrap();
+        assert!(
+            evaluated.status.success() && !stdout.contains("-0.00000"),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
+fn no_samples_have_no_predictions() {
+    use std::sync::atomic::AtomicBool;
+
+    use burn_topology::burn::tensor::Device;
+    use burn_topology::run::RunDirectory;
+    use burn_topology::train::{Job, SilentObserver, load_best, predict};
+
+    let directory = TestDir::new();
+    train(&directory, None, "run");
+    let run = RunDirectory::open(&directory.path().join("run")).unwrap();
+    let config = Config::read(&run.config(), &[]).unwrap();
+    let device = Device::flex();
+    let (model, _) = load_best(&run, &config, &device, &mut SilentObserver).unwrap();
+    let job = Job {
+        config: &config,
+        data: &config.spec.open_data().unwrap(),
+        run: &run,
+        device: &device,
+        profiles: false,
+        stop: &AtomicBool::new(false),
+    };
+    assert_eq!(predict(&job, &model, &[]).unwrap(), Vec::<Vec<f64>>::new());
 }
 
 const MNIST: &str = r#"data={ kind = "mnist", path = "mnist", validation_fraction = 0.2 }"#;

@@ -278,13 +278,16 @@ fn the_command_measures_every_condition_and_rejects_bad_input() {
     for (arguments, expected) in [
         (
             &["--epsilons", "0.5,0.05"][..],
-            "expected ascending numbers above 0",
+            "expected numbers above 0 and at most 1 in increasing order",
         ),
         (
             &["--epsilons", "0.1,1.5"],
-            "expected ascending numbers above 0",
+            "expected numbers above 0 and at most 1 in increasing order",
         ),
-        (&["--epsilons", "nan"], "expected ascending numbers above 0"),
+        (
+            &["--epsilons", "nan"],
+            "expected numbers above 0 and at most 1 in increasing order",
+        ),
         (&["--pgd-starts", "0"], "20 steps and 0 starts"),
         (&["--transfer-from", "nowhere"], "nowhere"),
         (&["--out", "robust.toml/report"], "cannot be created"),

@@ -60,7 +60,8 @@ impl RunInfo {
 ///
 /// # Errors
 ///
-/// One sentence if two runs have the same settings and seed, or if an arm has no seed in common with the first.
+/// One sentence if there are no runs, if two runs have the same settings and seed, or if an arm has no seed in common
+/// with the first.
 pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
     let mut arms: Vec<Arm> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -84,11 +85,14 @@ pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
         }
         arm.name = common_name(&arm.name, &run.name);
     }
-    for arm in &arms[1..] {
-        if arm.runs.keys().all(|seed| !arms[0].runs.contains_key(seed)) {
+    let Some((first, others)) = arms.split_first() else {
+        return Err("there are no runs, expected at least 1".to_owned());
+    };
+    for arm in others {
+        if arm.runs.keys().all(|seed| !first.runs.contains_key(seed)) {
             return Err(format!(
                 "{} and {} have no seed in common; runs are compared seed by seed",
-                arms[0].name, arm.name
+                first.name, arm.name
             ));
         }
     }
@@ -187,5 +191,7 @@ mod tests {
         let unnamed =
             group_into_arms(&[run("1", 1, "0"), run("2", 2, "0"), run("1", 1, "1")]).unwrap();
         assert_eq!(unnamed[0].name, "arm 1");
+        let none = group_into_arms(&[]).unwrap_err();
+        assert_eq!(none, "there are no runs, expected at least 1");
     }
 }

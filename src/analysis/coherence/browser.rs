@@ -7,6 +7,7 @@ use super::comparison::ArmComparisons;
 use super::measurement::{Measurement, ReportedClip};
 use super::suite::Suite;
 use crate::coherence::most_probable;
+use crate::loss::AttentionTopology;
 use crate::model::Task;
 use crate::report::page::{
     Column, Condition, Control, PixelImage, Steps, Table, controls, figure, shown_when,
@@ -48,7 +49,9 @@ pub(super) fn browser(
         .collect();
     let reported: &[ReportedClip] = &arms[0].measurement.reported_clips;
     let n_frames = suite.spec.n_frames;
-    let n_layers = reported.first().map_or(0, |clip| clip.layers.len());
+    // Arms may differ in their number of layers.
+    let layers = |arm: &ArmRun| Some(arm.measurement.reported_clips.first()?.layers.len());
+    let n_layers = arms.iter().filter_map(layers).max().unwrap_or(0);
     let clips = reported.iter().map(|clip| &*suite.clips[clip.index].name);
     let mut bar = vec![Control::choice("clip", "Clip", clips)];
     if n_layers > 1 {
@@ -166,39 +169,53 @@ fn class_table(row: &[f64], label: Option<usize>) -> Table {
         })
 }
 
+/// Topology of one arm in one layer.
+struct ArmTopology<'a> {
+    title: &'a str,
+    /// Topology by time step; `None` where too little attention stays within the frame.
+    steps: &'a [Option<AttentionTopology>],
+    /// Distance to the next time step, by homology dimension and time step.
+    distances: &'a [Vec<Option<f64>>; 2],
+    /// Number of frames of a time step: all frames of a tubelet share one.
+    frames_per_step: usize,
+}
+
 /// Returns the diagrams of each frame, and the distance from frame to frame, for one clip and layer.
 fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize) -> Markup {
-    let with_topology: Vec<(&String, &ReportedClip)> = arms
+    let arms: Vec<ArmTopology> = arms
         .iter()
         .filter_map(|arm| {
             let clip = arm.measurement.reported_clips.get(position)?;
-            Some((&arm.title, clip))
+            let steps = clip.layers.get(layer)?;
+            Some(ArmTopology {
+                title: &arm.title,
+                steps,
+                distances: clip.distances.get(layer)?,
+                // The last frame belongs to no step if it was not part of the model input.
+                frames_per_step: n_frames.checked_div(steps.len())?.max(1),
+            })
         })
-        .filter(|(_, clip)| {
-            clip.layers
-                .get(layer)
-                .is_some_and(|steps| !steps.is_empty())
-        })
+        .filter(|arm| arm.steps.iter().any(Option::is_some))
         .collect();
-    // From here on, no arm has an empty list of steps, so that the division below is not by 0.
-    let Some((_, first)) = with_topology.first() else {
+    if arms.is_empty() {
         return html! {};
-    };
-    let steps = with_topology
-        .iter()
-        .flat_map(|(_, clip)| &clip.layers[layer]);
+    }
+    let steps = arms.iter().flat_map(|arm| arm.steps.iter().flatten());
     let diagrams = steps.flat_map(|step| &step.diagrams);
     let deaths = diagrams.flat_map(|diagram| diagram.finite().map(|bar| bar.death));
     // All diagrams of a layer share their axes; the margin keeps the last point off the frame.
     let largest = 1.05 * deaths.fold(0.0, f64::max);
-    // All frames of a tubelet share one diagram. The last frame has none if it was not part of the model input.
-    let frames_per_step = (n_frames / first.layers[layer].len()).max(1);
-    let diagrams = with_topology.iter().map(|(title, clip)| {
-        let steps = clip.layers[layer].iter().enumerate();
-        let plots = steps.map(|(step, topology)| {
-            let first = step * frames_per_step;
-            let when = Condition::between("frame", first, first + frames_per_step - 1);
+    let diagrams = arms.iter().map(|arm| {
+        let plots = arm.steps.iter().enumerate().map(|(step, topology)| {
+            let first = step * arm.frames_per_step;
+            let when = Condition::between("frame", first, first + arm.frames_per_step - 1);
             let title = format!("layer {layer}, frame {first}");
+            let Some(topology) = topology else {
+                return shown_when(
+                    &when,
+                    html! { p { "Too little attention stays within this frame, so it has no diagram." } },
+                );
+            };
             shown_when(
                 &when,
                 diagram_plot(
@@ -211,26 +228,29 @@ fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize)
         });
         let plots: Vec<Markup> = plots.collect();
         // If every frame is part of the input, this range lies beyond the slider and is never shown.
-        let last = Condition::between("frame", plots.len() * frames_per_step, n_frames);
+        let last = Condition::between("frame", plots.len() * arm.frames_per_step, n_frames);
         let body = html! {
             @for plot in &plots { (plot) }
             (shown_when(&last, html! { p { "This frame is not part of the model input." } }))
         };
-        figure(body, title)
+        figure(body, arm.title)
     });
     let mut plot = LinePlot::new(
         format!("Distance to the next frame, layer {layer}"),
         "frame",
         "2-Wasserstein distance (multiples of the scale)",
     );
-    for (title, clip) in &with_topology {
-        for (dim, distances) in clip.distances[layer].iter().enumerate() {
+    for arm in &arms {
+        for (dim, distances) in arm.distances.iter().enumerate() {
             let points = distances.iter().enumerate().map(|(step, distance)| {
                 // Halfway between the two steps that are compared.
-                let between = (step + 1) * frames_per_step;
+                let between = (step + 1) * arm.frames_per_step;
                 PlotPoint::new(between as f64 - 0.5, distance.unwrap_or(f64::NAN))
             });
-            plot = plot.series(Series::new(format!("{title}, H{dim}"), points.collect()));
+            plot = plot.series(Series::new(
+                format!("{}, H{dim}", arm.title),
+                points.collect(),
+            ));
         }
     }
     for frame in 0..n_frames {
@@ -239,5 +259,88 @@ fn topology(arms: &[ArmRun<'_>], position: usize, layer: usize, n_frames: usize)
     html! {
         (side_by_side(diagrams))
         (figure(plot.draw(), ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::Diagram;
+
+    /// Returns the measurement of one clip with one layer, whose steps may have no topology.
+    fn measurement(has_topology: &[bool]) -> Measurement {
+        let topology = AttentionTopology {
+            diagrams: vec![Diagram {
+                homology_dim: 0,
+                bars: Vec::new(),
+            }],
+            n_points: 4,
+            mean_distance: 0.5,
+            tied_fraction: 0.0,
+        };
+        let steps = has_topology
+            .iter()
+            .map(|&has| has.then(|| topology.clone()));
+        Measurement {
+            task: Task::ClassifyFrames,
+            metrics: Vec::new(),
+            values: Vec::new(),
+            truth: Vec::new(),
+            curves: Vec::new(),
+            guards: Vec::new(),
+            reported_clips: vec![ReportedClip {
+                index: 0,
+                probabilities: Vec::new(),
+                predicted: Vec::new(),
+                layers: vec![steps.collect()],
+                distances: vec![[0, 1].map(|_| vec![None; has_topology.len() - 1])],
+            }],
+        }
+    }
+
+    /// Returns the section on the topology of these arms, in clips of 4 frames.
+    fn section(arms: &[&[bool]]) -> String {
+        let measurements: Vec<Measurement> = arms.iter().map(|arm| measurement(arm)).collect();
+        let arms = measurements.iter().map(|measurement| ArmRun {
+            title: "arm".to_owned(),
+            measurement,
+        });
+        topology(&arms.collect::<Vec<_>>(), 0, 0, 4).into_string()
+    }
+
+    #[test]
+    fn diagrams_stand_under_their_own_frames() {
+        let html = section(&[&[false, true, false, true]]);
+        for (when, content) in [
+            ("frame=0", "<p>Too little attention"),
+            ("frame=1", "<svg"),
+            ("frame=2", "<p>Too little attention"),
+            ("frame=3", "<svg"),
+            // Beyond the slider: all frames are part of the input.
+            ("frame=4", "<p>This frame is not part of the model input"),
+        ] {
+            let start = format!("<div data-when=\"{when}\">");
+            let rest = html.split(&*start).nth(1).expect(when);
+            assert!(rest.starts_with(content), "{when}: {rest}");
+        }
+    }
+
+    #[test]
+    fn every_arm_has_the_steps_of_its_own_input() {
+        // Frames one by one, tubelets of two frames, and a model that does not receive the last frame.
+        for (arm, expected) in [
+            (&[true; 4][..], ["frame=3", "frame=4"]),
+            (&[true; 2], ["frame=2-3", "frame=4"]),
+            (&[true; 3], ["frame=2", "frame=3-4"]),
+        ] {
+            for html in [section(&[arm]), section(&[&[true; 4], arm])] {
+                let last_arm = html.rsplit_once("layer 0, frame 0").expect("a diagram").1;
+                for when in expected {
+                    let condition = format!("<div data-when=\"{when}\"");
+                    assert!(last_arm.contains(&condition), "{arm:?}: {when}");
+                }
+            }
+        }
+        assert_eq!(section(&[&[false; 4]]), "");
     }
 }

@@ -88,10 +88,7 @@ impl ClipMeasurement {
                     .iter()
                     .map(|layer| [0, 1].map(|dim| layer.to_next(dim)))
                     .collect(),
-                layers: layers
-                    .into_iter()
-                    .map(|steps| steps.into_iter().flatten().collect())
-                    .collect(),
+                layers,
             },
         };
         match encoder {

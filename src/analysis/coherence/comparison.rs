@@ -6,7 +6,8 @@ use super::measurement::{GapCurve, mean};
 use super::metric_tables::MetricTables;
 use super::suite::Suite;
 use crate::coherence::ClipMetric;
-use crate::error::Result;
+use crate::counted::counted;
+use crate::error::{Error, Result};
 use crate::statistics::PairedComparison;
 
 /// Equivalence margin for metrics that are fractions of frames: smaller differences would not matter.
@@ -112,9 +113,16 @@ impl ArmComparisons {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if an arm has no runs, or no
-    /// seed in common with the first arm.
+    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if there are no runs or arms, or if an arm has
+    /// no runs, or no seed in common with the first arm.
     pub fn new(runs: &[RunMeasurement], arms: &[Arm], suite: &Suite) -> Result<Self> {
+        if runs.is_empty() || arms.is_empty() {
+            return Err(Error::invalid_parameter(format!(
+                "{} and {} were given, expected at least 1 of each",
+                counted(runs.len(), "run"),
+                counted(arms.len(), "arm")
+            )));
+        }
         let metrics = runs[0].measurement.metrics.clone();
         // With a single group, its means would repeat those of all clips.
         let groups: Vec<String> = match suite.groups()[..] {
@@ -224,4 +232,30 @@ fn arm_guards(runs: &[RunMeasurement], arm: &Arm) -> Vec<ArmGuard> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::SampleSpec;
+
+    #[test]
+    fn nothing_to_compare_is_refused() {
+        let suite = Suite {
+            source: String::new(),
+            clips: Vec::new(),
+            spec: SampleSpec {
+                n_frames: 2,
+                n_channels: 1,
+                height: 16,
+                width: 16,
+                n_classes: 10,
+            },
+        };
+        let refused = ArmComparisons::new(&[], &[], &suite).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "0 runs and 0 arms were given, expected at least 1 of each"
+        );
+    }
 }

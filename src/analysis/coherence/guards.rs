@@ -42,6 +42,9 @@ const MIN_CLASSES: f64 = 1.5;
 /// Accepted range of the dynamic degree: change from frame to frame divided by that of the true frames.
 const DYNAMIC_DEGREES: [f64; 2] = [0.8, 1.25];
 
+/// Largest value that may be required of the fraction of frames nearest to the true frame of their own time.
+const MAX_IDENTIFICATION: f64 = 0.75;
+
 /// Returns the guards of a classifier, from the classes of all frames or clips.
 pub(super) fn classifier_guards(classes: &[PredictedClass]) -> Vec<Guard> {
     let labelled: Vec<[usize; 2]> = classes
@@ -123,8 +126,14 @@ pub(super) fn predictor_guards(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<
         .spec
         .n_frames
         .saturating_sub(PredictedFrames::N_CONTEXT);
+    let twice_chance = 2.0 / n_predicted as f64;
     // The limit keeps the guard within reach where one or two frames are predicted.
-    let least = (2.0 / n_predicted as f64).min(0.75);
+    let least = twice_chance.min(MAX_IDENTIFICATION);
+    let expected = if twice_chance <= MAX_IDENTIFICATION {
+        format!("at least {least:.2}, twice the value by chance")
+    } else {
+        format!("at least {least:.2}")
+    };
     let [low, high] = DYNAMIC_DEGREES;
     vec![
         guard(
@@ -132,17 +141,14 @@ pub(super) fn predictor_guards(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<
             format!("{low} to {high}"),
             DYNAMIC_DEGREES,
         ),
-        guard(
-            "identification",
-            format!("at least {least:.2}, twice the value by chance"),
-            [least, 1.0],
-        ),
+        guard("identification", expected, [least, 1.0]),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::SampleSpec;
 
     #[test]
     fn frozen_and_shuffled_classes_are_detected() {
@@ -165,5 +171,28 @@ mod tests {
         assert_eq!(holds(&[class(3, None); 5]), [false]);
         assert_eq!(holds(&[class(3, None), class(4, None)]), [true]);
         assert_eq!(holds(&[]), [false]);
+    }
+
+    #[test]
+    fn the_text_of_a_limit_is_the_limit() {
+        let model = |n_frames| SampleSpec {
+            n_frames,
+            n_channels: 1,
+            height: 16,
+            width: 16,
+            n_classes: 10,
+        };
+        for (n_frames, expected) in [
+            (10, "at least 0.25, twice the value by chance"),
+            (4, "at least 0.75"),
+            (3, "at least 0.75"),
+        ] {
+            let suite = Suite {
+                source: String::new(),
+                clips: Vec::new(),
+                spec: model(n_frames),
+            };
+            assert_eq!(predictor_guards(&suite, &[])[1].expected, expected);
+        }
     }
 }

@@ -86,8 +86,8 @@ pub struct ReportedClip {
     pub probabilities: Vec<f64>,
     /// Predicted frames from the second on, pixels in `[0, 1]`; empty for classifiers.
     pub predicted: Vec<f32>,
-    /// Topology of the attention, by layer and time step.
-    pub layers: Vec<Vec<AttentionTopology>>,
+    /// Topology of the attention, by layer and time step; `None` where too little attention stays within the frame.
+    pub layers: Vec<Vec<Option<AttentionTopology>>>,
     /// Normalised distance to the next time step, by layer, homology dimension and time step.
     pub distances: Vec<[Vec<Option<f64>>; 2]>,
 }

@@ -179,12 +179,21 @@ fn direction(metric: &ClipMetric) -> &'static str {
 /// Returns the table of the differences of one arm from the first.
 fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDifferences) -> Markup {
     let [other, first] = [arm_differences.arm, 0].map(|arm| &*comparisons.arms[arm].name);
+    let has_one_seed = arm_differences.has_one_seed();
     let columns = vec![
         Column::text("Metric"),
         Column::number("Difference", "95 % interval"),
         Column::number("p", "sign-flip test"),
         Column::number("p", "Holm-adjusted"),
-        Column::number("Effect size", "d_z over seeds"),
+        // With one seed, the clips take the place of the seeds.
+        Column::number(
+            "Effect size",
+            if has_one_seed {
+                "d_z over clips"
+            } else {
+                "d_z over seeds"
+            },
+        ),
         Column::number("Seeds needed", "for 80 % power"),
         Column::number(
             "p, equivalence test",
@@ -197,12 +206,12 @@ fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDiffere
         if let Some(difference) = difference {
             // The smallest p-value depends on the number of seeds alone, so any metric has it.
             smallest = Some(difference.comparison.smallest_p_value);
-            table = table.row(difference_row(metric, difference));
+            table = table.row(difference_row(metric, difference, has_one_seed));
         }
     }
     html! {
         p {
-            @if arm_differences.has_one_seed() {
+            @if has_one_seed {
                 strong { "Only one seed: " }
                 "intervals and p-values are over clips, so nothing can be concluded about another training."
             } @else {
@@ -219,7 +228,7 @@ fn difference_section(comparisons: &ArmComparisons, arm_differences: &ArmDiffere
 }
 
 /// Returns the cells of one row of the table of differences.
-fn difference_row(metric: &ClipMetric, difference: &Difference) -> Vec<String> {
+fn difference_row(metric: &ClipMetric, difference: &Difference, has_one_seed: bool) -> Vec<String> {
     let comparison = &difference.comparison;
     let optional = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let interval = comparison
@@ -236,11 +245,13 @@ fn difference_row(metric: &ClipMetric, difference: &Difference) -> Vec<String> {
         optional(
             comparison
                 .effect_size
-                .map(|size| format!("{:+.2}", size.d_z).replace('-', "−")),
+                .map(|size| format!("{:+.2}", size.d_z)),
         ),
         optional(
             comparison
                 .n_seeds_for_80_percent_power
+                // With one seed it would be a number of clips, and say nothing about seeds.
+                .filter(|_| !has_one_seed)
                 .map(|n| n.to_string()),
         ),
         optional(
@@ -405,8 +416,7 @@ fn signed(value: f64) -> String {
     if value > 0.0 {
         format!("+{}", number(value))
     } else {
-        // The typographic minus sign is as wide as a plus sign.
-        number(value).replace('-', "−")
+        number(value)
     }
 }
 
@@ -416,5 +426,34 @@ fn probability(p: f64) -> String {
         "<0.0001".to_owned()
     } else {
         format!("{p:.4}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coherence::CLASS_METRICS;
+    use crate::statistics::{PairedComparison, PairedDifferences};
+
+    #[test]
+    fn minus_signs_are_the_same_everywhere() {
+        assert_eq!(
+            [0.5, -0.5, 2.5e-7, -2.5e-7, 0.0].map(signed),
+            ["+0.5000", "-0.5000", "+2.50e-7", "-2.50e-7", "0"]
+        );
+    }
+
+    #[test]
+    fn one_seed_has_no_number_of_seeds() {
+        let rows: Vec<[f64; 1]> = (0..8).map(|k| [0.1 + 0.01 * f64::from(k)]).collect();
+        let table = PairedDifferences::new(&rows).unwrap();
+        let difference = Difference {
+            comparison: PairedComparison::new(&table, None).unwrap(),
+            adjusted_p_value: None,
+        };
+        let [one, many] = [true, false]
+            .map(|has_one_seed| difference_row(&CLASS_METRICS[0], &difference, has_one_seed));
+        assert_eq!((&*one[5], many[5] == "-"), ("-", false));
+        assert_eq!(one[..5], many[..5]);
     }
 }

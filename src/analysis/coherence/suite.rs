@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::counted::counted;
 use crate::data::{
     ClipKind, ClipSampling, Crop, DataSpec, ListedClip, MovingDigits, Sample, SampleSpec,
     list_clips, read_clip,
@@ -11,6 +12,9 @@ use crate::data::{
 
 /// Number of frames of the clips for image models, which receive the frames one by one.
 const N_FRAMES_FOR_IMAGES: usize = 8;
+
+/// Smallest side of the frames of built-in clips, in pixels: two digits must fit next to each other.
+const MIN_SIDE: usize = 16;
 
 /// Standard deviation of the pixel noise in built-in clips of kind `noise`.
 const NOISE: f32 = 0.2;
@@ -52,37 +56,34 @@ impl Suite {
     /// One sentence if the clips do not fit the model: its frames are coloured, not square or too small, or its
     /// classes are not the ten digits.
     pub fn builtin(model: SampleSpec, n_clips: usize) -> Result<Self, String> {
-        let refuse = |input: String, expected: &str| {
+        let refuse = |needed: &str, found: String| {
             Err(format!(
-                "the built-in clips do not fit: the model takes {input}, expected {expected}; pass other clips with \
-                 `--clips DIR`"
+                "the built-in clips need {needed}, and this model {found}; pass clips of your own with `--clips DIR`"
             ))
         };
         if (model.n_channels, model.n_classes) != (1, 10) {
-            let input = format!(
-                "{} channel{} and predicts {} classes",
-                model.n_channels,
-                if model.n_channels == 1 { "" } else { "s" },
-                model.n_classes
+            let found = format!(
+                "takes {} and predicts {}",
+                counted(model.n_channels, "channel"),
+                counted(model.n_classes, "class")
             );
-            return refuse(input, "1 channel and the ten digits as classes");
+            return refuse(
+                "a model of 1 channel and of the 10 digits as classes",
+                found,
+            );
         }
+        let size = format!("takes {} by {}", model.height, model.width);
         if model.height != model.width {
-            let input = format!("frames of {} by {} pixels", model.height, model.width);
-            return refuse(input, "square frames");
+            return refuse("square frames", size);
+        }
+        if model.width < MIN_SIDE {
+            let needed = format!("frames of at least {MIN_SIDE} by {MIN_SIDE} pixels");
+            return refuse(&needed, size);
         }
         let n_frames = clip_spec(model).n_frames;
         let kinds = ClipKind::ALL.to_vec();
         // Settings of its own, and not those of the run, so that all runs are measured on the same clips.
-        let digits = match MovingDigits::new(kinds, n_frames, model.width, 1, NOISE) {
-            Ok(digits) => digits,
-            Err(reason) => {
-                return refuse(
-                    format!("frames in which no digits can move ({reason})"),
-                    "larger frames",
-                );
-            }
-        };
+        let digits = MovingDigits::new(kinds, n_frames, model.width, 1, NOISE)?;
         let samples = digits.splits().test;
         let clips = (0..n_clips.min(samples.len()))
             .into_par_iter()
@@ -225,21 +226,22 @@ mod tests {
                     n_channels: 3,
                     ..MODEL
                 },
-                "takes 3 channels and predicts 10 classes",
+                "the built-in clips need a model of 1 channel and of the 10 digits as classes, and this model takes 3 \
+                 channels and predicts 10 classes; ",
             ),
             (
                 SampleSpec {
-                    n_classes: 7,
+                    n_classes: 1,
                     ..MODEL
                 },
-                "predicts 7 classes",
+                "takes 1 channel and predicts 1 class; ",
             ),
             (
                 SampleSpec {
                     height: 20,
                     ..MODEL
                 },
-                "frames of 20 by 16 pixels, expected square",
+                "the built-in clips need square frames, and this model takes 20 by 16; ",
             ),
             (
                 SampleSpec {
@@ -247,12 +249,15 @@ mod tests {
                     width: 8,
                     ..MODEL
                 },
-                "side is 8, expected at least 16",
+                "the built-in clips need frames of at least 16 by 16 pixels, and this model takes 8 by 8; ",
             ),
         ] {
             let message = Suite::builtin(model, 1).unwrap_err();
             assert!(message.contains(expected), "{message}");
-            assert!(message.ends_with("`--clips DIR`"), "{message}");
+            assert!(
+                message.ends_with("; pass clips of your own with `--clips DIR`"),
+                "{message}"
+            );
         }
     }
 }

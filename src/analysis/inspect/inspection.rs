@@ -242,12 +242,20 @@ impl Inspection {
 
     /// Writes `matrices/<image>.npz` with `distances`, `[n_layers, 1 + n_heads, n_points, n_points]`, and
     /// `attention`, `[n_layers, 1 + n_heads, n_tokens, n_tokens]`, unchanged; the mean of the heads comes first.
+    ///
+    /// Only a file of an older inspection is replaced, which its array of distances tells from other files.
     fn write_matrices(&self, image: usize, matrices: &[AnalyzedMatrix]) -> Result<()> {
         let directory = self.directory.join("matrices");
         let path = directory.join(format!("{image}.npz"));
         let (n_layers, n_views) = (self.layers.len(), 1 + self.heads.len());
         let first = matrices.first().map(|matrix| &matrix.data);
         let write = || -> std::result::Result<(), String> {
+            if path.exists() && !Npz::has_array(&path, "distances") {
+                return Err(
+                    "this file is not of an older report, expected no such file; pass another directory"
+                        .to_owned(),
+                );
+            }
             let mut archive = Npz::default();
             let n_points = first.map_or(0, |data| data.distances.len().isqrt());
             let shape = [n_layers, n_views, n_points, n_points];

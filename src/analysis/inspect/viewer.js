@@ -16,6 +16,8 @@
   let item = null;
   let cosines = null;
   let requested = "";
+  // True until the requested matrix is unpacked.
+  let isLoading = true;
   let token = 0;
   let selected = null;
   let rotation = [0.5, -0.35];
@@ -183,7 +185,8 @@
   const tokenOf = (point) => setup.allTokens ? point : point + setup.prefix;
   const pointOf = (t) => setup.allTokens ? t : t - setup.prefix;
   function nameOf(t) {
-    if (t < setup.prefix) return setup.prefix === 1 || t === 0 ? "class token" : `token ${t}`;
+    // Whether a prefix token is a class token or a register is not known here.
+    if (t < setup.prefix) return `prefix token ${t}`;
     const patch = t - setup.prefix;
     return `patch ${Math.floor(patch / setup.grid[1])},${patch % setup.grid[1]}`;
   }
@@ -267,7 +270,8 @@
     pen.imageSmoothingEnabled = image?.naturalWidth >= 100;
     if (image?.naturalWidth) pen.drawImage(image, strip, 0, across, height);
     if (!item) {
-      drawMessage(pen, width, height, "This matrix was left out to keep the page small. Inspect fewer layers, heads or images to include it.");
+      drawMessage(pen, width, height, isLoading ? "Loading"
+        : "This matrix was left out to keep the page small. Inspect fewer layers, heads or images to include it.");
       return;
     }
     const overlay = value("overlay");
@@ -302,7 +306,7 @@
     if (showsPrefix()) {
       pen.fillStyle = ink("--soft");
       pen.font = "10px system-ui, sans-serif";
-      pen.fillText("cls", 2, 8);
+      pen.fillText("prefix", 0, 8);
     }
   }
 
@@ -452,14 +456,14 @@
     pen.fillText(legend, left, line);
   }
 
-  // Marker of a homology dimension. Shapes differ as well as colours: disc, square, triangle.
+  // Marker of a homology dimension. Shapes differ as well as colours: disc, triangle, square, as in the plots.
   function mark(pen, x, y, dim, color, size) {
     pen.fillStyle = color;
     pen.globalAlpha = 0.85;
     pen.beginPath();
     if (dim === 0) pen.arc(x, y, size, 0, 7);
-    else if (dim === 1) pen.rect(x - size, y - size, 2 * size, 2 * size);
-    else { pen.moveTo(x, y - size); pen.lineTo(x + size, y + size); pen.lineTo(x - size, y + size); }
+    else if (dim === 1) { pen.moveTo(x, y - size); pen.lineTo(x + size, y + size); pen.lineTo(x - size, y + size); }
+    else pen.rect(x - size, y - size, 2 * size, 2 * size);
     pen.fill();
     pen.globalAlpha = 1;
   }
@@ -531,9 +535,11 @@
     const key = `${index} ${value("bars")}`;
     if (key !== requested) {
       requested = key;
+      isLoading = true;
       const [nextItem, nextCosines] = await Promise.all([unpack("item", index), unpack("cosines", layer)]);
       // Another matrix may have been requested while this one was unpacked.
       if (key !== requested) return;
+      isLoading = false;
       const isOther = nextItem !== item || (selected && selected.dim !== currentDim());
       [item, cosines] = [nextItem, nextCosines];
       if (isOther) selected = null;

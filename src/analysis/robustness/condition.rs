@@ -1,9 +1,13 @@
 //! Conditions under which a model is measured: clean samples, attacks and corruptions.
 
+use crate::counted::counted;
 use crate::data::{Attack, Corruption, N_SEVERITIES, Perturbation};
 
 /// Factor by which the long attack has more steps; it shows whether more steps would find more errors.
-const LONG_PGD_FACTOR: usize = 5;
+pub(super) const LONG_PGD_FACTOR: usize = 5;
+
+// The names of the long attack are constants that contain the factor.
+const _: () = assert!(LONG_PGD_FACTOR == 5);
 
 /// Kind of perturbation, without its strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +84,7 @@ impl RobustnessCondition {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RobustnessPlan {
-    /// Epsilons of the attacks, in ascending order.
+    /// Epsilons of the attacks, in increasing order.
     pub epsilons: Vec<f64>,
     /// Number of steps of projected gradient descent from each start.
     pub pgd_steps: usize,
@@ -95,7 +99,8 @@ impl RobustnessPlan {
     ///
     /// # Errors
     ///
-    /// One sentence if the epsilons are not ascending numbers above 0 and at most 1, or there are no steps or starts.
+    /// One sentence if the epsilons are not numbers above 0 and at most 1 in increasing order, or if there are no
+    /// epsilons, steps or starts.
     pub fn new(
         epsilons: Vec<f64>,
         pgd_steps: usize,
@@ -103,17 +108,19 @@ impl RobustnessPlan {
         has_other: bool,
     ) -> Result<Self, String> {
         // Comparisons with NaN are false, so NaN is refused as well.
-        let is_ascending = epsilons.is_sorted_by(|a, b| a < b);
+        let is_increasing = epsilons.is_sorted_by(|a, b| a < b);
         let are_fractions = epsilons.iter().all(|&e| 0.0 < e && e <= 1.0);
-        if epsilons.is_empty() || !is_ascending || !are_fractions {
+        if epsilons.is_empty() || !is_increasing || !are_fractions {
             return Err(format!(
-                "the epsilons of the attacks are {epsilons:?}, expected ascending numbers above 0 and at most 1"
+                "the epsilons of the attacks are {epsilons:?}, expected numbers above 0 and at most 1 in \
+                 increasing order"
             ));
         }
         if pgd_steps == 0 || pgd_starts == 0 {
             return Err(format!(
-                "projected gradient descent has {pgd_steps} steps and {pgd_starts} starts, expected at least 1 \
-                 of each"
+                "projected gradient descent has {} and {}, expected at least 1 of each",
+                counted(pgd_steps, "step"),
+                counted(pgd_starts, "start")
             ));
         }
         Ok(Self {
@@ -124,7 +131,7 @@ impl RobustnessPlan {
         })
     }
 
-    /// Returns all conditions, clean samples first.
+    /// Returns all conditions, clean samples first. Without epsilons there are no attacks.
     pub fn conditions(&self) -> Vec<RobustnessCondition> {
         let pgd = |n_steps| Attack::Pgd {
             n_steps,
@@ -154,10 +161,9 @@ impl RobustnessPlan {
             conditions.extend(epsilons.map(|&epsilon| attacked(kind, attack, epsilon)));
         }
         // The long attack checks convergence, for which one strength is enough.
-        // The list is not empty: `new` refuses that.
-        let middle = self.epsilons[(self.epsilons.len() - 1) / 2];
+        let middle = self.epsilons.get(self.epsilons.len().saturating_sub(1) / 2);
         let long = pgd(LONG_PGD_FACTOR * self.pgd_steps);
-        conditions.push(attacked(ConditionKind::LongPgd, long, middle));
+        conditions.extend(middle.map(|&epsilon| attacked(ConditionKind::LongPgd, long, epsilon)));
         for corruption in Corruption::ALL {
             conditions.extend((1..=N_SEVERITIES).map(|severity| RobustnessCondition {
                 kind: ConditionKind::Corrupted(corruption),
@@ -169,5 +175,48 @@ impl RobustnessPlan {
             }));
         }
         conditions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_refused_are_named() {
+        for (epsilons, pgd_starts, expected) in [
+            (
+                vec![0.1, 0.05],
+                1,
+                "the epsilons of the attacks are [0.1, 0.05], expected numbers above 0 and at most 1 in increasing order",
+            ),
+            (vec![], 1, "the epsilons of the attacks are [], expected"),
+            (
+                vec![0.1],
+                0,
+                "projected gradient descent has 1 step and 0 starts, expected at least 1 of each",
+            ),
+        ] {
+            let message = RobustnessPlan::new(epsilons, 1, pgd_starts, false).unwrap_err();
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_plan_without_epsilons_has_no_attacks() {
+        // The fields are public, so that `new` may be passed by.
+        let plan = RobustnessPlan {
+            epsilons: Vec::new(),
+            pgd_steps: 1,
+            pgd_starts: 1,
+            has_other: true,
+        };
+        let conditions = plan.conditions();
+        assert_eq!(conditions.len(), 1 + 4 * N_SEVERITIES);
+        assert!(
+            conditions[1..]
+                .iter()
+                .all(|condition| matches!(condition.kind, ConditionKind::Corrupted(_)))
+        );
     }
 }

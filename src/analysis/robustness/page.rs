@@ -2,23 +2,27 @@
 
 use maud::{Markup, html};
 
-use super::condition::{ConditionKind, RobustnessCondition};
+use super::condition::{ConditionKind, LONG_PGD_FACTOR, RobustnessCondition};
 use super::results::{ConditionResult, Robustness};
 use crate::counted::counted;
 use crate::data::Corruption;
 use crate::report::page::{Column, Page, Section, Table, figure, number, side_by_side};
 use crate::report::plot::{Heatmap, LinePlot, PlotPoint, Series};
-use crate::statistics::Interval;
+use crate::statistics::{Interval, Predictions};
 
 /// Builds the page with all its sections.
 pub(super) fn page(command: &str, robustness: &Robustness) -> Page {
     let clean = robustness.clean();
+    let samples = &*robustness.samples;
     let lead = format!(
-        "{} {} of run {}; accuracy on clean samples: {}. This page shows the accuracy under attacks and corruptions, \
-         and their effect on the topology of attention.",
-        robustness.n_samples,
-        robustness.samples,
+        "Run {} on {}: its accuracy is {} without perturbation. This page shows its accuracy under attacks and \
+         corruptions, and their effect on the topology of attention.",
         robustness.run,
+        // The description is a plural.
+        counted(
+            robustness.n_samples,
+            samples.strip_suffix('s').unwrap_or(samples)
+        ),
         number(clean.scores.accuracy),
     );
     Page::new(format!("Robustness of {}", robustness.run), lead)
@@ -47,7 +51,7 @@ fn check_table(robustness: &Robustness) -> Markup {
     for check in robustness.checks() {
         // Capitals make a failed check stand out.
         let holds = if check.holds { "yes" } else { "NO" };
-        table = table.row([check.title, &*check.actual, holds]);
+        table = table.row([&*check.title, &*check.actual, holds]);
     }
     html! {
         p {
@@ -106,6 +110,9 @@ fn calibration_error(result: &ConditionResult) -> (f64, Option<Interval>) {
     (result.scores.calibration_error, Some(interval))
 }
 
+/// Kind and unit of the distances in tables.
+const DISTANCE_UNIT: &str = "mean over layers, multiples of the scale";
+
 /// Label of the axis of epsilons.
 const EPSILON_AXIS: &str = "epsilon: largest change of a pixel (fraction of the range of pixels)";
 
@@ -160,7 +167,11 @@ fn topology(robustness: &Robustness) -> Markup {
     let until = robustness.plan.epsilons.last().copied().unwrap_or(1.0);
     let by_strength = [0, 1].map(|dim| {
         let title = format!("H{dim}: distance between clean and perturbed diagrams");
-        let mut plot = LinePlot::new(title, EPSILON_AXIS, "distance, mean over layers");
+        let mut plot = LinePlot::new(
+            title,
+            EPSILON_AXIS,
+            "mean over layers (multiples of the scale)",
+        );
         for kind in attack_kinds(robustness) {
             let distance = |result: &ConditionResult| (result.mean_distance(dim), None);
             plot = plot.series(line(robustness, kind, distance));
@@ -174,8 +185,7 @@ fn topology(robustness: &Robustness) -> Markup {
     });
     html! {
         p {
-            "The plots show the normalised 2-Wasserstein distance (ground norm L-infinity) between the diagrams of a "
-            "sample before and after the perturbation, as a mean over "
+            "The plots show the 2-Wasserstein distance (ground norm L-infinity) between the diagrams of a sample before and after the perturbation, as a mean over "
             (counted(robustness.n_topology_samples, "sample")) ". Heads are averaged, only patch tokens are points, "
             "and each diagram is divided by its scale, which is its mean finite death in dimension 0. For comparison, "
             "the plots also show the distance between different clean images. A random change of the same size is the "
@@ -218,7 +228,7 @@ fn by_layer(robustness: &Robustness, dim: usize, corrupted: bool) -> Markup {
     };
     let mut heatmap = Heatmap::new(
         format!("H{dim} distance by {rows} and layer"),
-        "normalised 2-Wasserstein distance",
+        "2-Wasserstein distance (multiples of the scale)",
         labels,
         layers.collect(),
         values,
@@ -230,10 +240,10 @@ fn by_layer(robustness: &Robustness, dim: usize, corrupted: bool) -> Markup {
 /// Returns the name of a condition for the narrow labels of a heatmap.
 fn short_name(condition: &RobustnessCondition) -> String {
     let kind = match condition.kind {
-        ConditionKind::Random => "random",
-        ConditionKind::LongPgd => "PGD, 5x steps",
-        ConditionKind::Transfer => "transferred PGD",
-        kind => kind.name(),
+        ConditionKind::Random => "random".to_owned(),
+        ConditionKind::LongPgd => format!("PGD, {LONG_PGD_FACTOR}x steps"),
+        ConditionKind::Transfer => "transferred PGD".to_owned(),
+        kind => kind.name().to_owned(),
     };
     format!("{kind} {}", condition.strength)
 }
@@ -252,8 +262,8 @@ fn condition_table(robustness: &Robustness) -> Markup {
         columns.push(Column::number("Flip rate", "fraction of frames"));
     }
     columns.extend([
-        Column::number("H0 distance", "mean over layers"),
-        Column::number("H1 distance", "mean over layers"),
+        Column::number("H0 distance", DISTANCE_UNIT),
+        Column::number("H1 distance", DISTANCE_UNIT),
     ]);
     let mut table = Table::new("All conditions", columns);
     for result in &robustness.results {
@@ -284,6 +294,14 @@ fn with_interval(value: f64, interval: Interval) -> String {
     )
 }
 
+/// Returns a number with a comma after its thousands.
+fn in_thousands(n: usize) -> String {
+    match n {
+        0..1000 => n.to_string(),
+        _ => format!("{},{:03}", in_thousands(n / 1000), n % 1000),
+    }
+}
+
 /// Returns the description of attacks and intervals.
 fn method(command: &str, robustness: &Robustness) -> Markup {
     let plan = &robustness.plan;
@@ -303,9 +321,8 @@ fn method(command: &str, robustness: &Robustness) -> Markup {
             }
         }
         p {
-            // The number of resamples is that of `Predictions::intervals`.
-            "Intervals are for new samples and this model: Wilson intervals for the accuracy, percentiles of 2,000 "
-            "bootstrap resamples for the other scores. They say nothing about another training; a study compares seeds "
+            "Intervals are for new samples and this model: Wilson intervals for the accuracy, percentiles of "
+            (in_thousands(Predictions::N_RESAMPLES)) " bootstrap resamples for the other scores. They say nothing about another training; a study compares seeds "
             "for that."
         }
     }

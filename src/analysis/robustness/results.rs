@@ -125,7 +125,7 @@ pub struct Robustness {
 }
 
 impl Robustness {
-    /// Returns the results of all strengths of a kind, in ascending order.
+    /// Returns the results of all strengths of a kind, in increasing order.
     pub fn by_kind(&self, kind: ConditionKind) -> impl Iterator<Item = &ConditionResult> {
         self.results
             .iter()

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTopology {
-    /// Name in logs, messages and `--set topology.<name>.<key>`: letters, digits and `_`, and no digit
-    /// first. Absent: made of what is compared, such as `h1_layers`, `h1_total_persistence` or
+    /// Name in logs, messages and `--set topology.<name>.<key>`: letters, digits and `_`, not starting
+    /// with a digit. Absent: made of what is compared, such as `h1_layers`, `h1_total_persistence` or
     /// `cosine_consistency_layers`, with `_2`, `_3`, ... if an earlier penalty has that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -112,7 +112,7 @@ pub enum RawAlignment {
 pub enum RawLayers {
     /// All layers: `"all"`.
     All(All),
-    /// Listed layers, counted from 0, such as `[0, 2]`.
+    /// Listed layers, counted from 0 and each at most once, such as `[0, 2]`.
     Indices(Vec<usize>),
 }
 

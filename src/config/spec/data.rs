@@ -106,38 +106,36 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
     else {
         unreachable!("called for clip folders only");
     };
-    let at_least = |key: &str, value: usize, least: usize| {
-        let message = format!("{key} is {value}, expected at least {least}");
-        Condition::new(format!("data.{key}"), value >= least, message)
+    let at_least_two = |key: &str, value: usize| {
+        let message = format!("{key} is {value}, expected at least 2");
+        Condition::new(format!("data.{key}"), value >= 2, message)
     };
     require_all(
         document,
         [
             // A clip of one frame has no motion, and the models of clips expect several.
-            at_least("n_frames", *n_frames, 2),
-            at_least("stride", *stride, 1),
-            at_least("image_size", *image_size, 1),
-            at_least("n_classes", *n_classes, 2),
-            Condition::new(
-                "data.frame_rate",
-                frame_rate.is_none_or(|rate| rate > 0.0 && rate.is_finite()),
-                "frame_rate is not a finite number of frames per second above 0",
-            ),
+            at_least_two("n_frames", *n_frames),
+            at_least_two("n_classes", *n_classes),
         ],
     )?;
+    let sampling = ClipSampling {
+        n_frames: *n_frames,
+        stride: *stride,
+        frame_rate: *frame_rate,
+        image_size: *image_size,
+        crop: (*crop).into(),
+    };
+    // Refused here rather than when the data set is opened, so that `config check` reports it.
+    sampling
+        .check_by_name()
+        .map_err(|(key, message)| document.error_at(&format!("data.{key}"), message))?;
     Ok(ClipFolder {
         path: directory(document, path)?,
         n_classes: *n_classes,
         validation_fraction: validation_fraction
             .map(|value| fraction(document, value))
             .transpose()?,
-        sampling: ClipSampling {
-            n_frames: *n_frames,
-            stride: *stride,
-            frame_rate: *frame_rate,
-            image_size: *image_size,
-            crop: (*crop).into(),
-        },
+        sampling,
         skip_unreadable: *unreadable_clips == RawUnreadable::Skip,
     })
 }

@@ -156,6 +156,28 @@ impl Spec {
         distinct_names(&names)
     }
 
+    /// Warnings about settings that have no effect, one line each.
+    pub(super) fn warnings(&self, document: &Document) -> Vec<String> {
+        let epochs = self.training.epochs;
+        let in_training = match epochs {
+            1 => "1 epoch (0)".to_owned(),
+            2 => "2 epochs (0 and 1)".to_owned(),
+            _ => format!("{epochs} epochs (0 to {})", epochs - 1),
+        };
+        let starts = self.penalties.iter().map(|p| p.schedule.start_epoch);
+        let mut warnings = Vec::new();
+        for ((index, start), name) in starts.enumerate().zip(self.penalty_names()) {
+            if start >= epochs {
+                let location = document.locate(&format!("topology.{index}.schedule.start_epoch"));
+                warnings.push(format!(
+                    "{location}: penalty {name} starts in epoch {start}, but training has only \
+                     {in_training}, so it has no effect"
+                ));
+            }
+        }
+        warnings
+    }
+
     /// Checks a file without opening the data set, whose shape follows from the file.
     pub(super) fn new(document: &Document, raw: &RawConfig) -> Result<Self, ConfigError> {
         let name = raw.run.name.clone();

@@ -134,7 +134,8 @@ struct CommonKeys {
 impl CommonKeys {
     fn check(&self, document: &Document, samples: SampleSpec) -> Result<(), ConfigError> {
         let patch_size = self.patch_size;
-        let divides = |side: usize| patch_size > 0 && side.is_multiple_of(patch_size);
+        // A side of 0 is a multiple of every patch size, but has no patches.
+        let divides = |side: usize| patch_size > 0 && side > 0 && side.is_multiple_of(patch_size);
         let probability = |key: &str, value: f64| {
             Condition::new(
                 format!("model.{key}"),

@@ -8,6 +8,7 @@ use crate::config::raw::{
     RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSource, RawTokens,
     RawTopology, RawWeight,
 };
+use crate::counted::counted;
 use crate::data::DataSpec;
 use crate::distance::{RowDistance, RowMetric};
 use crate::loss::{
@@ -44,7 +45,7 @@ impl PenaltyContext<'_> {
         if let Some(index) = repeated_name(&penalties) {
             let name = penalties[index].effective_name();
             return Err(self.document.error_at(
-                &format!("topology[{index}].name"),
+                &format!("topology.{index}.name"),
                 format!("an earlier penalty is named `{name}` too, expected a name of its own"),
             ));
         }
@@ -54,12 +55,16 @@ impl PenaltyContext<'_> {
     /// Checks one table.
     fn penalty(&self, index: usize, raw: &RawTopology) -> Result<TopologyPenalty, ConfigError> {
         let refuse = |path: &str, message: String| self.document.error_at(path, message);
-        let table = format!("topology[{index}]");
+        let table = format!("topology.{index}");
         let at = |key: &str| format!("{table}.{key}");
         let penalty = self.convert(index, raw)?;
         penalty
             .validate_name()
             .map_err(|e| refuse(&at("name"), e.to_string()))?;
+        // Before the other checks, which are about the table as a whole.
+        penalty
+            .validate_layers()
+            .map_err(|e| refuse(&at("layers"), e.to_string()))?;
         penalty
             .validate()
             .map_err(|e| refuse(&table, e.to_string()))?;
@@ -71,8 +76,20 @@ impl PenaltyContext<'_> {
         penalty
             .layer_pairs(self.model.n_layers())
             .map_err(|e| refuse(&at("layers"), e.to_string()))?;
+        self.check_n_points(&penalty, &at("homology_dim"))?;
+        let n_steps = self.model.token_layout().n_frames;
+        require(
+            self.document,
+            penalty.between != Between::Frames || n_steps > 1 || self.model.n_frames() == 1,
+            &at("between"),
+            || {
+                "the penalty compares frames, but the model has one token for all frames at each \
+                 place; lower tubelet_size"
+                    .to_owned()
+            },
+        )?;
         penalty
-            .frame_pairs(self.model.token_layout().n_frames)
+            .frame_pairs(n_steps)
             .map_err(|e| refuse(&at("between"), e.to_string()))?;
         require(
             self.document,
@@ -163,14 +180,41 @@ impl PenaltyContext<'_> {
             // Any number would do: nothing reads it.
             (None, false) => Ok(0),
             (Some(_), false) => Err(self.document.error_at(
-                &format!("topology[{index}].homology_dim"),
+                &format!("topology.{index}.homology_dim"),
                 "this penalty computes no diagrams and has no dimension; leave homology_dim out",
             )),
             (None, true) => Err(self.document.error_at(
-                &format!("topology[{index}]"),
+                &format!("topology.{index}"),
                 "missing key `homology_dim`, expected the homology dimension that is compared",
             )),
         }
+    }
+
+    /// Checks that there are enough points for bars in the homology dimension of a penalty.
+    fn check_n_points(&self, penalty: &TopologyPenalty, key: &str) -> Result<(), ConfigError> {
+        // The others have no homology dimension, or take other points than those of one item.
+        let has_bars = matches!(
+            penalty.comparison,
+            Comparison::Diagrams(_) | Comparison::Summary(_) | Comparison::Signature
+        );
+        let layout = self.model.token_layout();
+        let (n_points, noun) = match penalty.tokens {
+            Tokens::Patches => (layout.grid[0] * layout.grid[1], "patch"),
+            Tokens::All => (layout.n_tokens(), "token"),
+        };
+        // The smallest Vietoris-Rips complex with a hole of dimension d is the boundary of a cross-polytope: its
+        // points are d + 1 pairs, each of them far apart.
+        let least = 2 * penalty.homology_dim + 2;
+        // Dimension 0 cannot be lowered; training reports a penalty on a single point as one that never acts.
+        let is_possible = penalty.homology_dim == 0 || n_points >= least;
+        require(self.document, !has_bars || is_possible, key, || {
+            format!(
+                "homology_dim is {}, expected at least {least} points for it, found {}; lower \
+                 homology_dim or patch_size",
+                penalty.homology_dim,
+                counted(n_points, noun)
+            )
+        })
     }
 
     /// True if the flow between all frames of the model's input is known.

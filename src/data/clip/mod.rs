@@ -54,8 +54,13 @@ pub enum Crop {
 impl ClipSampling {
     /// Checks the ranges of the settings.
     fn check(&self) -> Result<(), String> {
+        self.check_by_name().map_err(|(_, message)| message)
+    }
+
+    /// Checks the ranges of the settings; the error has the name of the setting, and a message.
+    pub(crate) fn check_by_name(&self) -> Result<(), (&'static str, String)> {
         let refuse = |name, actual: String, expected: String| {
-            Err(format!("{name} is {actual}, expected {expected}"))
+            Err((name, format!("{name} is {actual}, expected {expected}")))
         };
         if self.n_frames == 0 {
             return refuse("n_frames", "0".into(), "at least 1".into());
@@ -256,6 +261,10 @@ mod tests {
             (sampling(0, 1), "n_frames is 0, expected at least 1"),
             (sampling(1, 0), "stride is 0, expected at least 1"),
             (with_size(0), "image_size is 0, expected 1 to 4096 pixels"),
+            (
+                with_size(4097),
+                "image_size is 4097, expected 1 to 4096 pixels",
+            ),
             (
                 with_rate(f64::NAN),
                 "frame_rate is NaN, expected above 0 and at most 1000 frames per second",

@@ -1,10 +1,10 @@
 //! Writes the results of a study as Markdown tables, for quoting.
 
-use super::plots::readable_name;
 use crate::counted::counted;
 use crate::experiment::collect::{MetricResult, StudyResults};
 use crate::experiment::study::Study;
 use crate::report::page::number;
+use crate::train::readable_metric;
 
 /// Returns the question, the number of finished cells, and a table of results for each metric.
 pub(super) fn markdown(study: &Study, collected: &StudyResults, command: &str) -> String {
@@ -14,7 +14,8 @@ pub(super) fn markdown(study: &Study, collected: &StudyResults, command: &str) -
         "# {}\n\n{n_finished} of {} finished; {:.2} hours of training in total; command: `{command}`.\n",
         study.question,
         counted(study.cells.len(), "cell"),
-        seconds.sum::<f64>() / 3600.0
+        // The sum of no numbers is -0.
+        (seconds.sum::<f64>() + 0.0) / 3600.0
     );
     for (index, (metric, results)) in study.metrics().zip(&collected.results).enumerate() {
         let role = if index < study.primary.len() {
@@ -22,7 +23,7 @@ pub(super) fn markdown(study: &Study, collected: &StudyResults, command: &str) -
         } else {
             "secondary"
         };
-        let name = capitalised(&readable_name(metric));
+        let name = capitalised(&readable_metric(metric));
         text.push_str(&format!("\n{name} ({role} metric)\n\n"));
         text.push_str(
             "| variant | mean [95 % interval] | seeds | difference from the baseline [95 % interval] | p | p (Holm) | \

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use self::curves::{Curves, read_curves};
 use self::markdown::markdown;
-use self::plots::{factor_plots, forest_plot, readable_name};
+use self::plots::{factor_plots, forest_plot};
 use super::collect::{MetricResult, StudyResults};
 use super::study::Study;
 use crate::counted::counted;
@@ -19,6 +19,7 @@ use crate::report::page::{
 };
 use crate::report::plot::{LinePlot, PlotPoint, Series};
 use crate::run::write_atomically;
+use crate::train::readable_metric;
 
 /// Writes `report.html`, its tables as `report.md`, and the plots of the primary metrics as `plots/*.svg`.
 ///
@@ -160,7 +161,7 @@ fn results_table(study: &Study, metric: &str, results: &[MetricResult]) -> Table
         Column::number("p", "equivalence"),
         Column::number("Effect size", "seeds for 80 % power"),
     ];
-    let mut table = Table::new(readable_name(metric), columns);
+    let mut table = Table::new(readable_metric(metric), columns);
     for (variant, result) in study.variants.iter().zip(results) {
         let with_interval = |mean: f64, interval: Option<[f64; 2]>| match interval {
             Some([low, high]) => format!("{}\n{} to {}", number(mean), number(low), number(high)),
@@ -201,10 +202,10 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
     // Variants log mostly the same metrics, and each metric has one plot.
     names.sort();
     names.dedup();
-    let titles = names.iter().map(|name| readable_name(name));
+    let titles = names.iter().map(|name| readable_metric(name));
     let plots = names.iter().map(|name| {
-        let title = format!("{} on the validation split", readable_name(name));
-        let mut plot = LinePlot::new(title, "epoch", readable_name(name));
+        let title = format!("{} on the validation split", readable_metric(name));
+        let mut plot = LinePlot::new(title, "epoch", readable_metric(name));
         for (variant, curves) in study.variants.iter().zip(curves) {
             let Some(epochs) = curves.by_name.get(*name) else {
                 continue;
@@ -259,7 +260,7 @@ fn cells(study: &Study, collected: &StudyResults, command: &str) -> Markup {
     }
     html! {
         p { "Command: " code { (command) } ". Each cell is a run directory in " code { "cells" } "; "
-            code { "tensorboard --logdir cells" } " shows them side by side, with a table of their settings." }
+            code { "tensorboard --logdir tensorboard" } " shows a table of their settings and final metrics." }
         (table)
     }
 }

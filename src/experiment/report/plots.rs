@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::experiment::collect::{MetricResult, StudyResults};
 use crate::experiment::study::{Study, Variant};
 use crate::report::plot::{IntervalPlot, IntervalRow, LinePlot, PlotPoint, Series};
+use crate::train::readable_metric;
 
 /// Returns a forest plot of the differences from the baselines; `None` if no variant has been compared yet.
 pub(super) fn forest_plot(
@@ -13,7 +14,7 @@ pub(super) fn forest_plot(
     results: &[MetricResult],
 ) -> Option<IntervalPlot> {
     results.iter().find(|result| result.difference.is_some())?;
-    let title = readable_name(metric);
+    let title = readable_metric(metric);
     let mut plot = IntervalPlot::new(title, "difference from the baseline").reference(0.0);
     for (variant, result) in study.variants.iter().zip(results) {
         if let Some(difference) = &result.difference {
@@ -28,11 +29,6 @@ pub(super) fn forest_plot(
         }
     }
     Some(plot)
-}
-
-/// Returns the name of a metric with spaces, such as `test accuracy`.
-pub(super) fn readable_name(metric: &str) -> String {
-    metric.replace(['_', '/'], " ")
 }
 
 /// Plots of one primary metric over the levels of one factor.
@@ -97,7 +93,7 @@ type Lines<'a> = BTreeMap<String, Vec<&'a MetricResult>>;
 
 fn plots_over(study: &Study, metric: &str, results: &[MetricResult], factor: &str) -> FactorPlots {
     let (levels, lines) = levels_and_lines(study, results, factor);
-    let name = readable_name(metric);
+    let name = readable_metric(metric);
     let has_differences = lines
         .values()
         .flatten()

@@ -8,7 +8,7 @@ use super::convert::{expected_shapes, is_optional};
 use super::layout::Layout;
 use super::mapping::ParameterMapping;
 use super::tensor_file::Tensors;
-use crate::model::{Activation, NetworkConfig};
+use crate::model::{NetworkConfig, VideoAttention};
 
 /// Largest number of tensors that are listed by name for each kind of problem.
 const N_LISTED: usize = 5;
@@ -73,7 +73,7 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
             style.norm_epsilon
         ));
     }
-    if style.d_mlp == Some(0) && style.activation != Activation::SwiGlu {
+    if style.d_mlp == Some(0) {
         return Err("the width of the hidden layer of the MLP is 0, expected at least 1".into());
     }
     // No division by 0 here: patch and tubelet sizes were checked above.
@@ -168,37 +168,89 @@ fn describe_problem(problem: &str, names: &[String]) -> String {
     format!("{n} {noun} {verb} {problem} ({listed}{more})")
 }
 
-/// Differences between two configurations, such as `n_registers is 0, expected 2`, by the keys of a TOML file.
+/// Differences between a file and a configuration, such as `n_registers is 0 in the file and 2 in [model]`.
 ///
-/// The initial value of layer scale is ignored, since the weights replace it.
-pub(super) fn differences(actual: &NetworkConfig, expected: &NetworkConfig) -> Vec<String> {
+/// Keys and words are those of a TOML file. The initial value of layer scale is ignored, since the weights
+/// replace it.
+pub(super) fn differences(file: &NetworkConfig, config: &NetworkConfig) -> Vec<String> {
     // By way of JSON, so that options added later are compared, too.
-    let as_keys = |config| {
+    let as_keys = |config: &NetworkConfig| {
         let mut keys = BTreeMap::new();
         let json = serde_json::to_value(config).expect("a configuration can be written");
         flatten("", &json, &mut keys);
+        // In a TOML file the kind of attention is part of `kind`, and pooling is one word.
+        keys.retain(|key, _| key != "attention" && key != "pooling.has_class_token");
+        for (key, word) in words(config) {
+            keys.insert(key.to_owned(), Value::from(word));
+        }
         keys
     };
-    let (actual, expected) = (as_keys(actual), as_keys(expected));
+    let (file, config) = (as_keys(file), as_keys(config));
     let value = |keys: &BTreeMap<String, Value>, key: &String| {
         keys.get(key).cloned().unwrap_or(Value::Null)
     };
-    let keys: BTreeSet<&String> = actual.keys().chain(expected.keys()).collect();
+    let keys: BTreeSet<&String> = file.keys().chain(config.keys()).collect();
     let mut differences = Vec::new();
     for key in keys {
-        let (actual, expected) = (value(&actual, key), value(&expected, key));
+        let (file, config) = (value(&file, key), value(&config, key));
         let differs = if key.ends_with("layer_scale") {
-            actual.is_null() != expected.is_null()
+            file.is_null() != config.is_null()
         } else {
-            actual != expected
+            file != config
         };
         if differs {
             // The table `[model.block]` of a TOML file is the field `style` here.
             let key = key.replace("style.", "block.");
-            differences.push(format!("{key} is {actual}, expected {expected}"));
+            differences.push(format!(
+                "{key} is {} in the file and {} in [model]",
+                as_written(&file),
+                as_written(&config)
+            ));
         }
     }
     differences
+}
+
+/// Words of the table `[model]` for options whose variants have other names here.
+fn words(config: &NetworkConfig) -> Vec<(&'static str, &'static str)> {
+    match config {
+        NetworkConfig::Vit(config) => {
+            vec![("kind", "vit"), ("pooling", config.pooling.config_word())]
+        }
+        NetworkConfig::Video(config) => vec![
+            (
+                "kind",
+                match config.attention {
+                    VideoAttention::Divided => "timesformer",
+                    VideoAttention::Factorised { .. } => "vivit",
+                    VideoAttention::Joint => "joint",
+                },
+            ),
+            ("pooling", config.pooling.config_word()),
+            ("positions", config.positions.config_word()),
+        ],
+        NetworkConfig::LinearProbe(_) => vec![("kind", "linear_probe")],
+    }
+}
+
+/// Value as in a TOML file: variants of enums in lower case.
+fn as_written(value: &Value) -> String {
+    match value {
+        Value::Null => "absent".to_owned(),
+        // The only word that is not made of the words of its variant.
+        Value::String(variant) if variant == "SwiGlu" => "`swiglu`".to_owned(),
+        Value::String(variant) => {
+            let mut word = String::new();
+            for (index, letter) in variant.char_indices() {
+                if letter.is_uppercase() && index > 0 {
+                    word.push('_');
+                }
+                word.extend(letter.to_lowercase());
+            }
+            format!("`{word}`")
+        }
+        number => number.to_string(),
+    }
 }
 
 /// Collects the innermost values of a JSON value by their dotted keys.
@@ -215,6 +267,51 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
             (true, _) => flatten(path, value, into),
             (false, true) => flatten(key, value, into),
             (false, false) => flatten(&format!("{path}.{key}"), value, into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Activation, BlockStyle, Pooling, VitConfig};
+
+    #[test]
+    fn differences_are_in_the_words_of_a_configuration() {
+        let file = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2);
+        let config = file
+            .clone()
+            .with_pooling(Pooling::MeanBeforeNorm {
+                has_class_token: true,
+            })
+            .with_style(
+                BlockStyle::new()
+                    .with_activation(Activation::SwiGlu)
+                    .with_layer_scale(Some(1.0)),
+            );
+        let [file, config] = [file, config].map(NetworkConfig::Vit);
+        assert_eq!(
+            differences(&file, &config),
+            [
+                "pooling is `cls` in the file and `mean_before_norm_with_cls` in [model]",
+                "block.activation is `gelu` in the file and `swiglu` in [model]",
+                "block.layer_scale is absent in the file and 1.0 in [model]",
+            ]
+        );
+        assert_eq!(differences(&config, &config), [""; 0]);
+    }
+
+    #[test]
+    fn an_mlp_without_channels_is_refused() {
+        for activation in [Activation::Gelu, Activation::SwiGlu] {
+            let style = BlockStyle::new()
+                .with_d_mlp(Some(0))
+                .with_activation(activation);
+            let config = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2).with_style(style);
+            assert_eq!(
+                check_config(&NetworkConfig::Vit(config), 9).unwrap_err(),
+                "the width of the hidden layer of the MLP is 0, expected at least 1"
+            );
         }
     }
 }

@@ -40,8 +40,8 @@ impl Layout {
             NetworkConfig::LinearProbe(_) => None,
         }
         .ok_or(
-            "neither transformers nor timm has this architecture, expected a ViT, or a video transformer with divided \
-             or joint attention that classifies clips, with the norms and MLPs of the published models",
+            "neither transformers nor timm has this architecture, expected model.kind `vit`, or `timesformer` or \
+             `joint` with head `clip`, with the norms and MLPs of the published models",
         )?;
         let has_fc_norm = match &config {
             NetworkConfig::Vit(config) => matches!(config.pooling, Pooling::MeanBeforeNorm { .. }),

@@ -55,14 +55,7 @@ impl Pretrained {
     ///
     /// Returns an error message if the tensors cannot be stored as safetensors.
     pub fn files(&self) -> Result<Vec<ExportedFile>, String> {
-        let mut layout = self.layout.clone();
-        if self.family == Family::Timm
-            && layout.n_positioned_prefix_tokens < layout.n_prefix_tokens()
-        {
-            // In timm, all prefix tokens have a position embedding or none has; in the authors' DINOv2 with
-            // registers only the class token has one.
-            layout.n_positioned_prefix_tokens = 0;
-        }
+        let layout = self.exported_layout();
         let tensors = self.file_tensors(&layout);
         let json = self.json.as_ref();
         let config = match self.family {
@@ -91,18 +84,33 @@ impl Pretrained {
     /// Names and shapes of the tensors of the exported file, sorted by name.
     pub fn tensor_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let shapes = parameters::shapes(&self.network);
-        let mut tensors: Vec<_> = self
-            .layout
+        let layout = self.exported_layout();
+        let unused = self.unused_tensors.iter();
+        let mut tensors: Vec<_> = layout
             .mappings()
             .into_iter()
             .flat_map(|mapping| {
                 let parameter_shape = &shapes[&mapping.parameter];
-                let shapes = convert::expected_shapes(&mapping, parameter_shape, &self.layout);
+                let shapes = convert::expected_shapes(&mapping, parameter_shape, &layout);
                 mapping.tensors.into_iter().zip(shapes)
             })
+            .chain(unused.map(|(name, tensor)| (name.clone(), tensor.shape.clone())))
             .collect();
         tensors.sort();
         tensors
+    }
+
+    /// Returns the layout of the exported file.
+    fn exported_layout(&self) -> Layout {
+        let mut layout = self.layout.clone();
+        if self.family == Family::Timm
+            && layout.n_positioned_prefix_tokens < layout.n_prefix_tokens()
+        {
+            // In timm, all prefix tokens have a position embedding or none has; in the authors' DINOv2 with
+            // registers only the class token has one.
+            layout.n_positioned_prefix_tokens = 0;
+        }
+        layout
     }
 
     /// Converts the parameters to the tensors of a file, and adds those that the model does not use.

@@ -17,7 +17,8 @@ use burn::tensor::{Device, Tensor};
 /// # Cost
 ///
 /// On the CPU backend in single precision there is one vectorised, parallel pass over each parameter, in place
-/// unless something else holds the tensor. Elsewhere Burn's own operations run, in about ten passes.
+/// unless something else holds the tensor or it is a part of a larger one. Elsewhere Burn's own operations run,
+/// in about ten passes.
 ///
 /// # Source
 ///
@@ -125,11 +126,23 @@ mod on_flex {
             .all(|tensor| matches!(Input::from_tensor(tensor.clone()), Some(Input::Constant(_))))
     }
 
-    /// Takes a tensor from the CPU backend, with contiguous values.
+    /// Takes a tensor from the CPU backend.
     fn into_host_tensor<const D: usize>(tensor: Tensor<D>) -> HostTensor {
         match Input::from_tensor(tensor) {
-            Some(Input::Constant(tensor)) => contiguous(tensor),
+            Some(Input::Constant(tensor)) => tensor,
             _ => unreachable!("`holds` has checked that the tensor is on the CPU backend"),
+        }
+    }
+
+    /// Returns the tensor with contiguous values and no others in its memory; copies only if needed.
+    ///
+    /// `storage_mut` begins at the start of the memory, which for a slice of a larger tensor is not the start of
+    /// the slice.
+    fn whole(tensor: HostTensor) -> HostTensor {
+        let n_stored = tensor.storage::<f32>().len();
+        match tensor.as_slice::<f32>() {
+            Some(values) if values.len() == n_stored => tensor,
+            _ => tensor.to_contiguous(),
         }
     }
 
@@ -152,13 +165,12 @@ mod on_flex {
             },
         };
         momentum.time += 1;
-        let mut parameters = into_host_tensor(parameters);
-        let gradient = into_host_tensor(gradient);
-        let mut first = into_host_tensor(momentum.moment_1);
-        let mut second = into_host_tensor(momentum.moment_2);
+        let mut parameters = whole(into_host_tensor(parameters));
+        let gradient = contiguous(into_host_tensor(gradient));
+        let mut first = whole(into_host_tensor(momentum.moment_1));
+        let mut second = whole(into_host_tensor(momentum.moment_2));
         // Far beyond this number of steps the corrections are 1 anyway.
         let steps = i32::try_from(momentum.time).unwrap_or(i32::MAX);
-        let length = values(&gradient).len();
         let pass = |parameters, first, second, gradient| Pass {
             beta: [optimizer.beta_1, optimizer.beta_2],
             correction: [optimizer.beta_1, optimizer.beta_2]
@@ -171,11 +183,12 @@ mod on_flex {
             second,
             gradient,
         };
-        // `storage_mut` copies only if something else holds the tensor. Storage may be longer than the tensor.
-        parameters.storage_mut::<f32>()[..length]
+        // `storage_mut` copies only if something else holds the tensor.
+        parameters
+            .storage_mut::<f32>()
             .par_chunks_mut(BLOCK)
-            .zip(first.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK))
-            .zip(second.storage_mut::<f32>()[..length].par_chunks_mut(BLOCK))
+            .zip(first.storage_mut::<f32>().par_chunks_mut(BLOCK))
+            .zip(second.storage_mut::<f32>().par_chunks_mut(BLOCK))
             .zip(values(&gradient).par_chunks(BLOCK))
             .for_each(|(((parameters, first), second), gradient)| {
                 Arch::new().dispatch(pass(parameters, first, second, gradient));

@@ -276,6 +276,10 @@ mod on_flex {
         ) -> [Option<HostTensor>; 1] {
             let gradient = contiguous(gradient);
             let [batch_size, n_heads, n_tokens, _] = self.dims;
+            // Without weights there are no items either, among which the heads could be divided.
+            if self.dims.contains(&0) {
+                return [Some(host_tensor(Vec::new(), self.dims))];
+            }
             let [n_items, n_points, _] = self.rows.shape().dims();
             let size = n_tokens * n_tokens;
             // Heads that were averaged have the same gradient.
@@ -340,6 +344,24 @@ mod on_flex {
                     simd.partial_store_f32s(output, simd.mul_f32s(centred, scale));
                 }
             }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_gradient_of_an_empty_batch_is_empty() {
+            let dims = [0, 2, 3, 3];
+            let empty = |n_columns: usize| host_tensor(Vec::new(), [0, 3, n_columns]);
+            let selected = Selected {
+                dims,
+                rows: empty(3),
+                sums: empty(1),
+            };
+            let [gradient] = selected.backward((), empty(3), [true]);
+            assert_eq!(gradient.unwrap().shape(), Shape::from(dims));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::drawing::{Anchor, Drawing, Plot, pixels};
 use super::marks::{mark, mark_class};
 use super::scale::Scale;
+use crate::counted::counted;
 use crate::topology::Diagram;
 
 const SIDE: f64 = 300.0;
@@ -82,10 +83,7 @@ pub fn diagram_plot(diagrams: &[Diagram<f64>], title: &str, unit: &str, largest:
                 mark([across.position(bar.birth), y], style)
             })
             .collect();
-        let text = match marks.len() {
-            1 => format!("H{style}: 1 bar"),
-            n_bars => format!("H{style}: {n_bars} bars"),
-        };
+        let text = format!("H{style}: {}", counted(marks.len(), "bar"));
         // The legend lies below the diagonal, where no bar can lie. Dimensions without room have no entry.
         if legend_y > TOP {
             let at = [RIGHT - 82.0, legend_y];

@@ -46,7 +46,7 @@ fn an_unknown_choice_is_named_with_the_nearest_one() {
     );
     assert_eq!(
         edited("{ stride = 2 }", "\"al\""),
-        "a.toml:19:1: unknown value `al` for `topology[1].pairs` (did you mean `all`?); expected \
+        "a.toml:19:1: unknown value `al` for `topology.1.pairs` (did you mean `all`?); expected \
          one of `consecutive`, `all`, `stride`"
     );
     assert_eq!(
@@ -105,7 +105,7 @@ fn a_wrong_type_is_described_in_plain_words() {
         (
             "[4, 4]",
             "[4, \"x\"]",
-            "a.toml:7:12: `model.grid[1]`: expected a non-negative whole number, found string \
+            "a.toml:7:12: `model.grid.1`: expected a non-negative whole number, found string \
              \"x\"",
         ),
         (
@@ -121,18 +121,18 @@ fn a_wrong_type_is_described_in_plain_words() {
         (
             "heads = [0, 2]",
             "heads = 0.5",
-            "a.toml:22:1: `topology[1].heads`: fits none of the forms that this key takes",
+            "a.toml:22:1: `topology.1.heads`: fits none of the forms that this key takes",
         ),
         (
             "{ stride = 2 }",
             "\"stride\"",
-            "a.toml:19:1: `topology[1].pairs`: expected a table `{ name = value }`, found the \
+            "a.toml:19:1: `topology.1.pairs`: expected a table `{ name = value }`, found the \
              name alone",
         ),
         (
             "{ stride = 2 }",
             "3",
-            "a.toml:19:1: `topology[1].pairs`: expected a name in quotes or a table, found \
+            "a.toml:19:1: `topology.1.pairs`: expected a name in quotes or a table, found \
              integer 3",
         ),
         (

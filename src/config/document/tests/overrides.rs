@@ -58,7 +58,7 @@ fn an_error_in_an_override_has_its_location() {
     );
     assert_eq!(
         overridden("topology.1.weight.share=x"),
-        "--set topology.1.weight.share=x: `topology[1].weight.share`: expected a number, found \
+        "--set topology.1.weight.share=x: `topology.1.weight.share`: expected a number, found \
          string \"x\""
     );
     assert_eq!(

@@ -10,7 +10,7 @@ fn a_wrong_type_in_a_tagged_enum_is_found_among_equal_values() {
     );
     assert_eq!(
         edited("kind = \"power\"", "kind = \"named\""),
-        "a.toml:21:71: `topology[1].penalty.norm.order`: expected a string, found integer 2"
+        "a.toml:21:71: `topology.1.penalty.norm.order`: expected a string, found integer 2"
     );
 }
 
@@ -42,7 +42,7 @@ fn a_missing_key_has_the_position_of_its_table() {
     );
     assert_eq!(
         load("[run]\nname = \"a\"\n", &[]).unwrap_err(),
-        "a.toml:1:1: missing `model` at the top level"
+        "a.toml:1:1: missing key `model` at the top level"
     );
 }
 
@@ -54,7 +54,7 @@ fn a_syntax_error_has_its_position() {
     );
     assert_eq!(
         edited("\"a\"", "a"),
-        "a.toml:3:8: string values must be quoted, expected literal string"
+        "a.toml:3:8: expected a value, found `a`; a string needs quotes"
     );
     assert_eq!(
         edited("augment", "epochs"),
@@ -66,7 +66,27 @@ fn a_syntax_error_has_its_position() {
     );
     assert_eq!(
         edited("80", "99999999999999999999"),
-        "a.toml:10:10: invalid type: integer `99999999999999999999` as i128, expected any valid TOML value"
+        "a.toml:10:10: the integer 99999999999999999999 is too large, expected one of at most 64 bits"
+    );
+    for (from, to, position) in [
+        ("80", "80 90", "10:10"),
+        ("80", "80 # 1\nepocs = true false", "11:9"),
+        ("[4, 4]", "[4, 4] 4", "7:15"),
+        ("[4, 4]", "[4 4]", "7:9"),
+        ("\"a\"", "\"a\" b", "3:12"),
+    ] {
+        assert_eq!(
+            edited(from, to),
+            format!("a.toml:{position}: unexpected text after the value")
+        );
+    }
+    assert_eq!(
+        edited("[model]", "[model] x"),
+        "a.toml:5:9: unexpected text after the header"
+    );
+    assert_eq!(
+        edited("[4, 4]", "[4, x]"),
+        "a.toml:7:12: expected a value, found `x`; a string needs quotes"
     );
 }
 
