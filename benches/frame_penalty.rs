@@ -8,11 +8,11 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn_topology::burn;
+use burn_topology::fused::AdamW;
 use burn_topology::loss::{
     Activations, Between, Clock, TopologyPenalty, TopologyRegularizer, Weight,
 };
 use burn_topology::model::{Capture, Network, VideoConfig, VideoHead};
-use burn_topology::nn::AdamW;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 // The same allocator as in the command-line program.

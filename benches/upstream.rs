@@ -7,7 +7,7 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::tensor::{Distribution, activation};
 use burn_topology::burn;
-use burn_topology::nn::{AdamW, Gelu, attention, gelu, layer_norm, linear};
+use burn_topology::fused::{AdamW, Gelu, attention, gelu, layer_norm, linear};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Times forward and backward passes of Burn's version and this crate's, on 64 sequences of 65 tokens.

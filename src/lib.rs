@@ -117,26 +117,28 @@
 //!
 //! # Levels
 //!
-//! Modules import only modules of lower levels (`run` also imports `config`). The linked modules below are the
+//! Modules import only modules of lower levels. The linked modules below are the
 //! library that `default-features = false` builds. The others are the training framework, which needs the
 //! feature `cli`, except that `learner` needs `train` and `run` needs `tensorboard`.
 //!
 //! | level | modules | content |
 //! |---|---|---|
-//! | 7 | `cli` | command line: arguments, output, exit codes |
-//! | 6 | `experiment` | studies: many runs that answer one question |
-//! | 5 | `train`, `analysis`, `learner` | the trainer; analysis of matrices and trained models; Burn's own training loop |
-//! | 4 | `config`, `run`, `report` | checked configurations; run directories; plots, tables and pages |
-//! | 3 | `model`, `data` | transformers; images and clips |
-//! | 2 | [`loss`] | penalties and the regulariser |
-//! | 1 | [`nn`] | the differentiable persistence layer, and attention that returns its weights |
+//! | 9 | `cli` | command line: arguments, output, exit codes |
+//! | 8 | `experiment` | studies: many runs that answer one question |
+//! | 7 | `train`, `analysis`, `learner` | the trainer; analysis of matrices and trained models; Burn's own training loop |
+//! | 5 | `config`, `run`, `report` | checked configurations; run directories; plots, tables and pages |
+//! | 4 | `model`, `data` | transformers; images and clips |
+//! | 3 | [`loss`] | penalties and the regulariser |
+//! | 2 | [`nn`] | the differentiable persistence layer, and attention that returns its weights |
+//! | 1 | [`fused`] | costly operations of a transformer, each as one node of the graph on the CPU |
 //! | 0 | [`topology`], [`distance`] | persistent homology, diagrams and distances, on plain slices |
-//! | 0 | `coherence`, `statistics` | metrics of clips; statistics of paired experiments |
+//! | 0 | `video_metrics`, `statistics` | metrics of clips; statistics of paired experiments |
 
 #![warn(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod distance;
+pub mod fused;
 pub mod loss;
 pub mod nn;
 pub mod prelude;
@@ -146,8 +148,6 @@ pub mod topology;
 pub mod analysis;
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "cli")]
-pub mod coherence;
 #[cfg(feature = "cli")]
 pub mod config;
 mod counted;
@@ -169,6 +169,8 @@ pub mod run;
 pub mod statistics;
 #[cfg(feature = "cli")]
 pub mod train;
+#[cfg(feature = "cli")]
+pub mod video_metrics;
 
 pub use burn;
 pub use error::{Error, Result};

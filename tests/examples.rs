@@ -1,6 +1,6 @@
 //! Every public item of the plugin has an example in its documentation.
 //!
-//! The rule: each struct, enum, trait and function that levels 0 to 2 export has a runnable
+//! The rule: each struct, enum, trait and function that levels 0 to 3 export has a runnable
 //! example of its own that asserts a result. Methods, fields, constants and type aliases are
 //! shown by the example of their type and may have their own. Nothing is marked `ignore` or
 //! `no_run`, so that `cargo test` compiles and runs all of it.
@@ -8,10 +8,11 @@
 use std::path::{Path, PathBuf};
 
 /// File that exports the names of a module, and the files that define them.
-const EXPORTS: [(&str, &[&str]); 5] = [
+const EXPORTS: [(&str, &[&str]); 6] = [
     ("lib.rs", &["error.rs", "real.rs"]),
     ("topology/mod.rs", &["topology"]),
     ("distance/mod.rs", &["distance"]),
+    ("fused/mod.rs", &["fused"]),
     ("nn/mod.rs", &["nn"]),
     ("loss/mod.rs", &["loss"]),
 ];

@@ -3,23 +3,24 @@
 use std::path::Path;
 
 /// Level of each module. Modules of the same level do not import each other.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("topology", 0),
     ("distance", 0),
-    ("coherence", 0),
+    ("video_metrics", 0),
     ("statistics", 0),
-    ("nn", 1),
-    ("loss", 2),
-    ("model", 3),
-    ("data", 3),
-    ("config", 4),
-    ("run", 4),
-    ("report", 4),
-    ("train", 5),
-    ("analysis", 5),
-    ("learner", 5),
-    ("experiment", 6),
-    ("cli", 7),
+    ("fused", 1),
+    ("nn", 2),
+    ("loss", 3),
+    ("model", 4),
+    ("data", 4),
+    ("config", 5),
+    ("run", 5),
+    ("report", 5),
+    ("train", 7),
+    ("analysis", 7),
+    ("learner", 7),
+    ("experiment", 8),
+    ("cli", 9),
 ];
 
 #[test]

@@ -18,11 +18,12 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn_topology::burn;
+use burn_topology::fused::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 use burn_topology::loss::{
     Activations, Clock, Comparison, TopologyPenalty, TopologyRegularizer, Weight,
 };
 use burn_topology::model::{Block, BlockConfig};
-use burn_topology::nn::{AdamW, Gelu, MixedTokens, Tokens, attention, gelu, layer_norm, linear};
+use burn_topology::nn::Tokens;
 use burn_topology::topology::{DiagramDistance, GroundNorm, Power};
 use clap::Parser;
 

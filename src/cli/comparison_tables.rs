@@ -4,9 +4,9 @@ use comfy_table::{Table, presets};
 
 use super::tables::{counted, duration, grouped, table};
 use crate::analysis::coherence::{ArmComparisons, ArmDifferences, ArmMean};
-use crate::coherence::{Better, Role};
 use crate::experiment::{Cell, Study, StudyResults};
 use crate::report::page::number;
+use crate::video_metrics::{Better, Role};
 
 /// Table of the cells of a study; `describe` returns the text of the last column, which `title` is the header of.
 pub fn cells(study: &Study, title: &str, describe: impl Fn(&Cell) -> String) -> String {

@@ -1,7 +1,7 @@
 //! Predicted frames together with the true frames and their ground truth.
 
 use super::{Sample, SampleSpec};
-use crate::coherence::{Frames, GroundTruth, Motion};
+use crate::video_metrics::{Frames, GroundTruth, Motion};
 
 /// Frames that a model predicted for a clip, with the true frames, from the third frame on.
 ///

@@ -7,9 +7,8 @@ use burn::tensor::Distribution;
 use burn::tensor::activation::silu;
 
 use super::output::Capture;
-use crate::nn::{
-    AttentionOutput, Gelu, SelfAttention, SelfAttentionConfig, gelu, layer_norm, linear,
-};
+use crate::fused::{Gelu, gelu, layer_norm, linear};
+use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 
 /// Activation function between the two layers of an [`Mlp`].
 #[derive(Config, Debug, Copy, PartialEq, Eq)]

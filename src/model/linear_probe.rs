@@ -5,7 +5,7 @@ use burn::prelude::*;
 
 use super::output::{ModelOutput, TokenLayout};
 use super::video::VideoHead;
-use crate::nn::linear;
+use crate::fused::linear;
 
 /// Configuration of a [`LinearProbe`].
 #[derive(Config, Debug)]

@@ -8,7 +8,7 @@ use super::clip_tokens::ClipTokens;
 use super::patch_embed::assemble;
 use super::video::VideoHead;
 use super::vit::Pooling;
-use crate::nn::linear;
+use crate::fused::linear;
 
 /// Norm, pooling and linear layer after the last block of a model whose tokens form one sequence per clip.
 pub(super) struct OutputHead<'a> {

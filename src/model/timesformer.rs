@@ -11,7 +11,8 @@ use super::output_head::OutputHead;
 use super::patch_embed::PatchEmbed;
 use super::video::{VideoConfig, VideoHead};
 use super::vit::Pooling;
-use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig, linear};
+use crate::fused::linear;
+use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 
 /// Video transformer whose blocks attend over time for each patch, then over space in each frame.
 ///

@@ -10,7 +10,7 @@ use super::output::{Capture, ModelOutput, TokenLayout};
 use super::output_head::next_frames;
 use super::patch_embed::PatchEmbed;
 use super::video::{VideoConfig, VideoHead};
-use crate::nn::linear;
+use crate::fused::linear;
 
 /// Video transformer that encodes each frame separately, then the class tokens of the frames over time.
 ///

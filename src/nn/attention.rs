@@ -3,7 +3,7 @@
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::prelude::*;
 
-use super::fused::{MixedTokens, attention, linear};
+use crate::fused::{MixedTokens, attention, linear};
 
 /// Configuration of a [`SelfAttention`] module.
 ///

@@ -3,9 +3,9 @@
 use burn::prelude::*;
 use burn::tensor::DType;
 
-use super::fused::{SelectedRows, as_one_node, select_on_host};
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::fused::{SelectedRows, as_one_node, select_on_host};
 
 /// Heads of which distance matrices are computed: their mean, or each on its own.
 ///

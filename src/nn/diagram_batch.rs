@@ -10,9 +10,9 @@ use std::time::Duration;
 use burn::prelude::*;
 
 use super::edge_gradients::{edge_jacobian, input_gradient};
-use super::fused::{linearised, with_gradient};
 use super::host_values::HostValues;
 use crate::distance::RowDistance;
+use crate::fused::{linearised, with_gradient};
 use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
 
 /// Persistence diagrams of a batch, whose births and deaths are differentiable in the input.

@@ -3,8 +3,8 @@
 use burn::prelude::*;
 use burn::tensor::{DType, Element};
 
-use super::fused::copy_to_host;
 use crate::error::{Error, Result};
+use crate::fused::copy_to_host;
 
 /// Values of a tensor on the host, in the precision of the computation: 32 bits, or 64 for such tensors.
 #[derive(Debug)]

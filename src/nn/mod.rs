@@ -1,13 +1,12 @@
 //! Tensor layers: the differentiable persistence layer, and attention that returns its weights.
 //!
 //! [`Persistence`] turns rows or distances into a [`DiagramBatch`]; [`AttentionRows`] turns attention weights
-//! into rows. This is the lowest module that uses Burn.
+//! into rows. Only `fused` below it uses Burn too.
 
 mod attention;
 mod attention_rows;
 mod diagram_batch;
 mod edge_gradients;
-mod fused;
 mod gradient_norm;
 mod host_values;
 mod persistence;
@@ -16,6 +15,5 @@ pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
 pub(crate) use diagram_batch::PersistenceTiming;
 pub use diagram_batch::{BarTensors, DiagramBatch};
-pub use fused::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 pub use gradient_norm::gradient_norm;
 pub use persistence::Persistence;

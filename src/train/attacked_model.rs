@@ -9,7 +9,6 @@ use burn::tensor::activation::softmax;
 use super::error::TrainError;
 use super::evaluate::load_best;
 use super::observer::Observer;
-use crate::coherence::flip_rate;
 use crate::config::Config;
 use crate::data::{
     MixedLabel, Perturbation, Sample, SampleBatcher, SampleSpec, Samples, soft_targets,
@@ -18,6 +17,7 @@ use crate::loss::AttentionTopology;
 use crate::model::{Capture, Network, Task};
 use crate::run::RunDirectory;
 use crate::statistics::Predictions;
+use crate::video_metrics::flip_rate;
 
 /// Number of samples per forward pass.
 const BATCH_SIZE: usize = 120;

@@ -1,9 +1,11 @@
 //! Temporal coherence on a split. Only the cheap metrics are measured: those that need features of an encoder,
 //! estimated motion or attention topology are left out.
 
-use crate::coherence::{CLASS_METRICS, ClipMetric, FRAME_METRICS, class_metrics, frame_metrics};
 use crate::data::{PredictedFrames, Sample, SampleSpec};
 use crate::model::Task;
+use crate::video_metrics::{
+    CLASS_METRICS, ClipMetric, FRAME_METRICS, class_metrics, frame_metrics,
+};
 
 /// Running means of the coherence metrics over clips.
 #[derive(Debug, Clone)]

@@ -26,7 +26,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics of the task; see [`Task::metrics`].
     pub metrics: Metrics,
-    /// Temporal coherence, named `coherence/<name>` after the metrics of [`crate::coherence`]; empty if not
+    /// Temporal coherence, named `coherence/<name>` after the metrics of [`crate::video_metrics`]; empty if not
     /// requested, or if the model makes no prediction per frame.
     pub coherence: Vec<(String, f64)>,
     /// Attention topology of every layer, over the first samples.

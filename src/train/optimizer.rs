@@ -275,8 +275,8 @@ mod tests {
     use burn::prelude::*;
 
     use super::*;
+    use crate::fused::AdamW;
     use crate::model::{Vit, VitConfig};
-    use crate::nn::AdamW;
 
     /// Change of one parameter of each depth after three steps with constant gradients.
     fn parameter_changes(decay: f64) -> [f32; 4] {

@@ -13,9 +13,9 @@ use super::optimizer::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::timing::{Profile, Timing};
 use super::trainer::{Job, Trainer};
+use crate::fused::AdamW;
 use crate::loss::TopologyRegularizer;
 use crate::model::pretrained::open_matching;
-use crate::nn::AdamW;
 use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
 
 /// Checkpoints of a run, and the one to resume from.

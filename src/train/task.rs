@@ -4,9 +4,9 @@ use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
 
 use super::loss::soft_cross_entropy;
-use crate::coherence::{flip_rate, mean_squared_error, most_probable, structural_similarity};
 use crate::data::{Sample, SampleSpec};
 use crate::model::Task;
+use crate::video_metrics::{flip_rate, mean_squared_error, most_probable, structural_similarity};
 
 /// Names and values of metrics; the best checkpoint is chosen by the first one.
 pub type Metrics = Vec<(&'static str, f64)>;

@@ -5,11 +5,11 @@ mod command;
 
 use burn_topology::analysis::coherence::{Measurement, Suite, SuiteClip, measure};
 use burn_topology::burn::prelude::*;
-use burn_topology::coherence::{
-    CLASS_METRICS, FRAME_METRICS, Frames, Motion, frame_metrics, optical_flow,
-};
 use burn_topology::data::{PredictedFrames, Sample, SampleSpec};
 use burn_topology::model::{NetworkConfig, Task, VideoConfig, VideoHead, VitConfig};
+use burn_topology::video_metrics::{
+    CLASS_METRICS, FRAME_METRICS, Frames, Motion, frame_metrics, optical_flow,
+};
 
 const MODEL: SampleSpec = SampleSpec {
     n_frames: 9,

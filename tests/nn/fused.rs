@@ -7,10 +7,8 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, Optimizer};
 use burn::prelude::*;
 use burn::tensor::{DType, Distribution, activation::softmax};
 use burn_topology::distance::RowDistance;
-use burn_topology::nn::{
-    AdamW, AttentionRows, Gelu, Heads, MixedTokens, Persistence, Tokens, attention, gelu,
-    layer_norm, linear,
-};
+use burn_topology::fused::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
+use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens};
 use proptest::prelude::*;
 
 /// Returns the outputs of a function, then the gradients of its inputs for a weighted sum of the outputs.

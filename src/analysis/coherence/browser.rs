@@ -6,7 +6,6 @@ use super::arms::RunMeasurement;
 use super::comparison::ArmComparisons;
 use super::measurement::{Measurement, ReportedClip};
 use super::suite::Suite;
-use crate::coherence::most_probable;
 use crate::loss::AttentionTopology;
 use crate::model::Task;
 use crate::report::page::{
@@ -14,6 +13,7 @@ use crate::report::page::{
     side_by_side,
 };
 use crate::report::plot::{LinePlot, PlotPoint, Series, diagram_plot};
+use crate::video_metrics::most_probable;
 
 /// Number of classes listed for a frame, the most probable first.
 const N_CLASSES: usize = 3;

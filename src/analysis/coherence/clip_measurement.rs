@@ -5,13 +5,13 @@ use rayon::prelude::*;
 use super::frame_distances::{MAX_GAP, Step, by_gap, layer_distances};
 use super::measurement::{FRAME_DISTANCE_METRICS, ReportedClip};
 use super::suite::{Suite, SuiteClip};
-use crate::coherence::{
-    CenteredEncoder, Frames, FrozenEncoder, GroundTruth, Motion, OpticalFlow, class_metrics,
-    frame_metrics, optical_flow, prediction_distance,
-};
 use crate::data::{PredictedFrames, SampleSpec};
 use crate::error::Result;
 use crate::model::Task;
+use crate::video_metrics::{
+    CenteredEncoder, Frames, FrozenEncoder, GroundTruth, Motion, OpticalFlow, class_metrics,
+    frame_metrics, optical_flow, prediction_distance,
+};
 
 /// A frozen encoder and the mean of its features over the true frames of a suite.
 pub(super) struct Encoder {

@@ -5,10 +5,10 @@ use super::guards::Guard;
 use super::measurement::{GapCurve, mean};
 use super::metric_tables::MetricTables;
 use super::suite::Suite;
-use crate::coherence::ClipMetric;
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::statistics::PairedComparison;
+use crate::video_metrics::ClipMetric;
 
 /// Equivalence margin for metrics that are fractions of frames: smaller differences would not matter.
 pub const EQUIVALENCE_MARGIN: f64 = 0.015;

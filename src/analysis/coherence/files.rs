@@ -11,10 +11,10 @@ use super::arms::RunMeasurement;
 use super::comparison::ArmComparisons;
 use super::page::page;
 use super::suite::Suite;
-use crate::coherence::most_probable;
 use crate::model::Task;
 use crate::report::{ClipPanel, EncodedImage, clip_animation};
 use crate::run::{EventWriter, check_not_a_run, write_atomically};
+use crate::video_metrics::most_probable;
 
 /// Number of clips of each group that the report shows.
 const N_REPORTED_OF_GROUP: usize = 2;

@@ -2,8 +2,8 @@
 
 use super::measurement::mean;
 use super::suite::Suite;
-use crate::coherence::{FRAME_METRICS, cohen_kappa};
 use crate::data::PredictedFrames;
+use crate::video_metrics::{FRAME_METRICS, cohen_kappa};
 
 /// A check that an output is not degenerate, for instance constant or frozen.
 #[derive(Debug, Clone, PartialEq)]

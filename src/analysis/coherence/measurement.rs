@@ -8,11 +8,11 @@ use super::clip_measurement::{ClipMeasurement, Encoder};
 use super::frame_distances::frame_topology;
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
 use super::suite::Suite;
-use crate::coherence::{Better, CLASS_METRICS, ClipMetric, FRAME_METRICS, Role, most_probable};
 use crate::data::{Sample, SampleBatcher};
 use crate::error::{Error, Result};
 use crate::loss::AttentionTopology;
 use crate::model::{Capture, Network, Task};
+use crate::video_metrics::{Better, CLASS_METRICS, ClipMetric, FRAME_METRICS, Role, most_probable};
 
 /// Number of clips per batch.
 const BATCH_SIZE: usize = 16;

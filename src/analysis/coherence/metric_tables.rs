@@ -6,9 +6,9 @@ use super::comparison::{
 };
 use super::measurement::mean;
 use super::suite::Suite;
-use crate::coherence::{Better, ClipMetric, Role};
 use crate::error::Result;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
+use crate::video_metrics::{Better, ClipMetric, Role};
 
 /// Metrics of all runs on all clips.
 pub(super) struct MetricTables<'a> {

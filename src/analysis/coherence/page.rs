@@ -8,13 +8,13 @@ use super::comparison::{
     ArmComparisons, ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN, MeanCurve,
 };
 use super::suite::Suite;
-use crate::coherence::{Better, ClipMetric, Role};
 use crate::counted::counted;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
     side_by_side,
 };
 use crate::report::plot::{IntervalPlot, IntervalRow, LinePlot, PlotPoint, Series};
+use crate::video_metrics::{Better, ClipMetric, Role};
 
 /// Builds the page with all its sections.
 pub(super) fn page(
@@ -432,8 +432,8 @@ fn probability(p: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coherence::CLASS_METRICS;
     use crate::statistics::{PairedComparison, PairedDifferences};
+    use crate::video_metrics::CLASS_METRICS;
 
     #[test]
     fn minus_signs_are_the_same_everywhere() {

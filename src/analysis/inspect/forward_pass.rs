@@ -3,10 +3,10 @@
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
-use crate::coherence::most_probable;
 use crate::data::{Sample, SampleBatcher, SampleSpec};
 use crate::error::{Error, Result};
 use crate::model::{Capture, Network, Task, TokenLayout};
+use crate::video_metrics::most_probable;
 
 /// An image, or a frame of a clip, as the model receives it: cropped and scaled.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::coherence::{FOREGROUND_THRESHOLD, betti_numbers};
 use crate::data::ClipTruth;
+use crate::video_metrics::{FOREGROUND_THRESHOLD, betti_numbers};
 
 /// Side of the image of a digit, in its own pixels.
 pub(super) const DIGIT_SIDE: usize = 8;

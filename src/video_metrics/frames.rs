@@ -7,7 +7,7 @@ use super::similarity::{mean_squared_error, peak_signal_to_noise};
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::Frames;
+/// use burn_topology::video_metrics::Frames;
 ///
 /// // Three frames of one row of two pixels that flicker between dark and bright.
 /// let pixels = [0.0, 0.0, 1.0, 1.0, 0.0, 0.0];

@@ -7,12 +7,12 @@ use burn::tensor::{Bool, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::nn::fused::matmul::{Matrix, new_product, product};
-use crate::nn::fused::node::{
+use crate::fused::matmul::{Matrix, new_product, product};
+use crate::fused::node::{
     HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
     values,
 };
-use crate::nn::fused::simd::{exp_of_negative, inner_product};
+use crate::fused::simd::{exp_of_negative, inner_product};
 
 /// Computes the weights as one node of the graph; `None` if Burn's operations have to run.
 pub(super) fn weights(

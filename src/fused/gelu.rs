@@ -10,7 +10,7 @@ use burn::tensor::activation;
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::nn::{Gelu, gelu};
+/// use burn_topology::fused::{Gelu, gelu};
 ///
 /// let x = Tensor::<1>::from_floats([1.0], &Device::flex());
 /// let value = |form| gelu(x.clone(), form).into_scalar::<f32>();
@@ -46,7 +46,7 @@ pub enum Gelu {
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::nn::{Gelu, gelu};
+/// use burn_topology::fused::{Gelu, gelu};
 ///
 /// let x = Tensor::<1>::from_floats([0.0], &Device::flex().autodiff()).require_grad();
 /// let gradients = gelu(x.clone(), Gelu::Erf).sum().backward();
@@ -75,10 +75,10 @@ mod on_flex {
     use pulp::{Arch, Simd, WithSimd};
 
     use super::Gelu;
-    use crate::nn::fused::node::{
+    use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor_like, in_blocks, values,
     };
-    use crate::nn::fused::simd::{erf, exp_of_negative};
+    use crate::fused::simd::{erf, exp_of_negative};
 
     /// Number of values per task: 32 KiB, enough work to outweigh the cost of a task.
     const BLOCK: usize = 1 << 13;

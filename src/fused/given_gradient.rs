@@ -6,12 +6,12 @@ use burn::prelude::*;
 ///
 /// `linear - detach(linear)` is exactly 0 and keeps the graph. Adding `value - linear` instead would lose
 /// digits to cancellation.
-pub(in crate::nn) fn linearised(linear: Tensor<1>, value: f64) -> Tensor<1> {
+pub(crate) fn linearised(linear: Tensor<1>, value: f64) -> Tensor<1> {
     linear.clone() - linear.detach() + value
 }
 
 /// Returns a number, `[1]`, with the given value and the given gradient with respect to `x`, of the shape of `x`.
-pub(in crate::nn) fn with_gradient<const D: usize>(
+pub(crate) fn with_gradient<const D: usize>(
     x: &Tensor<D>,
     value: f64,
     gradient: TensorData,
@@ -37,7 +37,7 @@ fn with_burn_operations<const D: usize>(
 mod on_flex {
     use burn::tensor::{Tensor, TensorData};
 
-    use crate::nn::fused::node::{
+    use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
         values,
     };

@@ -36,7 +36,7 @@ const FILTER_SEED: u64 = 0;
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::{Frames, FrozenEncoder};
+/// use burn_topology::video_metrics::{Frames, FrozenEncoder};
 ///
 /// let encoder = FrozenEncoder::new(1);
 /// let pixels: Vec<f32> = (0..2 * 64).map(|k| ((k * k) % 7) as f32 / 7.0).collect();

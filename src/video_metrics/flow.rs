@@ -64,7 +64,7 @@ pub struct OpticalFlow {
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::optical_flow;
+/// use burn_topology::video_metrics::optical_flow;
 ///
 /// // A smooth hill of brightness that moves one pixel to the right.
 /// let hill = |peak: f32| -> Vec<f32> {

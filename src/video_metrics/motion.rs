@@ -7,7 +7,7 @@ use super::frames::{Frames, mean};
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::{Frames, Motion};
+/// use burn_topology::video_metrics::{Frames, Motion};
 ///
 /// // Everything moves one pixel to the right, and the last column leaves the frame.
 /// let pixels = [0.9, 0.5, 0.1, 0.0, 0.9, 0.5];

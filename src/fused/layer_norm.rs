@@ -32,7 +32,7 @@ use burn::prelude::*;
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::nn::layer_norm;
+/// use burn_topology::fused::layer_norm;
 ///
 /// let device = Device::flex();
 /// let x = Tensor::<2>::from_floats([[1.0, 3.0]], &device);
@@ -69,7 +69,7 @@ mod on_flex {
     use pulp::{Arch, Simd, WithSimd};
     use rayon::prelude::*;
 
-    use crate::nn::fused::node::{
+    use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
         values,
     };

@@ -24,7 +24,7 @@ use burn::prelude::*;
 /// # #[cfg(feature = "flex")] {
 /// use burn::nn::LinearConfig;
 /// use burn::prelude::*;
-/// use burn_topology::nn::linear;
+/// use burn_topology::fused::linear;
 ///
 /// let device = Device::flex();
 /// let layer = LinearConfig::new(3, 2).init(&device);
@@ -48,8 +48,8 @@ mod on_flex {
     use burn::tensor::Tensor;
     use rayon::prelude::*;
 
-    use crate::nn::fused::matmul::{Matrix, add_product, product};
-    use crate::nn::fused::node::{
+    use crate::fused::matmul::{Matrix, add_product, product};
+    use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
         values,
     };

@@ -205,7 +205,7 @@ pub const FRAME_METRICS: [ClipMetric; 13] = [
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::class_metrics;
+/// use burn_topology::video_metrics::class_metrics;
 ///
 /// let probabilities = [0.9, 0.1, 0.2, 0.8, 0.9, 0.1, 0.9, 0.1];
 /// let values = class_metrics(&probabilities, 2, Some(0));
@@ -294,7 +294,7 @@ pub const FOREGROUND_THRESHOLD: f32 = 0.3;
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::{FRAME_METRICS, Frames, GroundTruth, frame_metrics};
+/// use burn_topology::video_metrics::{FRAME_METRICS, Frames, GroundTruth, frame_metrics};
 ///
 /// let pixels: Vec<f32> = (0..5 * 64).map(|k| ((k * k) % 11) as f32 / 11.0).collect();
 /// let truth = Frames::new(&pixels, [1, 8, 8]);

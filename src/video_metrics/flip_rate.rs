@@ -18,7 +18,7 @@ use super::frames::mean;
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::flip_rate;
+/// use burn_topology::video_metrics::flip_rate;
 ///
 /// assert_eq!(flip_rate(&[7, 7, 1, 7, 7]), Some(0.5));
 /// assert_eq!(flip_rate(&[7]), None);
@@ -42,7 +42,7 @@ pub fn flip_rate(classes: &[usize]) -> Option<f64> {
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::flip_rate_to_first;
+/// use burn_topology::video_metrics::flip_rate_to_first;
 ///
 /// assert_eq!(flip_rate_to_first(&[7, 7, 1, 1, 1]), Some(0.75));
 /// ```
@@ -74,7 +74,7 @@ pub fn flip_rate_to_first(classes: &[usize]) -> Option<f64> {
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::prediction_distance;
+/// use burn_topology::video_metrics::prediction_distance;
 ///
 /// // Certain of one class, then of the other, then of the first again.
 /// let probabilities = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0];
@@ -127,7 +127,7 @@ fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::cohen_kappa;
+/// use burn_topology::video_metrics::cohen_kappa;
 ///
 /// assert_eq!(cohen_kappa(&[[0, 0], [1, 1], [2, 2]]), Some(1.0));
 /// // Frozen: always the same class.

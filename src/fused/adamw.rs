@@ -31,7 +31,7 @@ use burn::tensor::{Device, Tensor};
 /// use burn::nn::LinearConfig;
 /// use burn::optim::{GradientsParams, ModuleOptimizer};
 /// use burn::prelude::*;
-/// use burn_topology::nn::AdamW;
+/// use burn_topology::fused::AdamW;
 ///
 /// let device = Device::flex().autodiff();
 /// let layer = LinearConfig::new(1, 1).with_bias(false).init(&device);
@@ -107,7 +107,7 @@ mod on_flex {
     use rayon::prelude::*;
 
     use super::AdamW;
-    use crate::nn::fused::node::{HostTensor, Input, contiguous, values};
+    use crate::fused::node::{HostTensor, Input, contiguous, values};
 
     /// Number of values per task: 32 KiB of each of the four arrays.
     const BLOCK: usize = 1 << 13;

@@ -13,7 +13,7 @@ use burn::tensor::activation::softmax;
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::nn::{MixedTokens, attention};
+/// use burn_topology::fused::{MixedTokens, attention};
 ///
 /// let qkv = Tensor::<3>::zeros([2, 5, 3 * 8], &Device::flex());
 /// let MixedTokens { mixed, weights } = attention(qkv, 4, None, |weights| weights);
@@ -67,7 +67,7 @@ pub struct MixedTokens {
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::nn::attention;
+/// use burn_topology::fused::attention;
 ///
 /// let device = Device::flex();
 /// let qkv = Tensor::<3>::ones([1, 2, 6], &device);

@@ -29,7 +29,7 @@ pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::peak_signal_to_noise;
+/// use burn_topology::video_metrics::peak_signal_to_noise;
 ///
 /// assert_eq!(peak_signal_to_noise(0.01), 20.0);
 /// assert_eq!(peak_signal_to_noise(0.0), 100.0);

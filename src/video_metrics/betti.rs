@@ -21,7 +21,7 @@
 /// # Example
 ///
 /// ```
-/// use burn_topology::coherence::betti_numbers;
+/// use burn_topology::video_metrics::betti_numbers;
 ///
 /// // A ring of four pixels that touch only at their corners.
 /// let ring = [false, true, false, true, false, true, false, true, false];

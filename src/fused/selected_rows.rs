@@ -3,13 +3,13 @@
 use burn::prelude::*;
 
 /// Selected rows of attention, and the sums by which they were divided.
-pub(in crate::nn) struct SelectedRows {
+pub(crate) struct SelectedRows {
     /// Rows that sum to one: `[n_items, n_points, n_points]`.
     ///
     /// Where each head is an item, heads vary faster than images.
-    pub(in crate::nn) rows: Tensor<3>,
+    pub(crate) rows: Tensor<3>,
     /// Sums of the rows before renormalisation: `[n_items, n_points, 1]`.
-    pub(in crate::nn) sums: Tensor<3>,
+    pub(crate) sums: Tensor<3>,
 }
 
 /// Selects rows as one node of the graph of `weights`, `[batch_size, n_heads, n_tokens, n_tokens]`.
@@ -17,7 +17,7 @@ pub(in crate::nn) struct SelectedRows {
 /// `select` selects rows of the weights without their graph: the last tokens, averaged over heads if there
 /// are fewer items than matrices. `None` if it has to run on the weights themselves, because they lie on
 /// another backend or have no graph.
-pub(in crate::nn) fn as_one_node<E>(
+pub(crate) fn as_one_node<E>(
     weights: &Tensor<4>,
     select: impl FnOnce(Tensor<4>) -> Result<SelectedRows, E>,
 ) -> Option<Result<Tensor<3>, E>> {
@@ -35,7 +35,7 @@ pub(in crate::nn) fn as_one_node<E>(
 /// Also returns the sums of the rows of all tokens, `[n_items, n_tokens]`. Rows are those of the tokens from
 /// `first` on, of the mean of the heads or of each head. `None` if the weights are not in single precision on
 /// the CPU backend.
-pub(in crate::nn) fn select_on_host(
+pub(crate) fn select_on_host(
     weights: &Tensor<4>,
     takes_mean: bool,
     first: usize,
@@ -50,7 +50,7 @@ pub(in crate::nn) fn select_on_host(
 }
 
 /// Copies a tensor of single precision from the CPU backend, once and in parallel; `None` for other tensors.
-pub(in crate::nn) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
+pub(crate) fn copy_to_host(tensor: &Tensor<3>) -> Option<Vec<f32>> {
     #[cfg(feature = "flex")]
     return on_flex::copy_to_host(tensor);
     #[cfg(not(feature = "flex"))]
@@ -69,10 +69,10 @@ mod on_flex {
     use rayon::prelude::*;
 
     use super::SelectedRows;
-    use crate::nn::fused::node::{
+    use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor, in_blocks, values,
     };
-    use crate::nn::fused::simd::inner_product;
+    use crate::fused::simd::inner_product;
 
     /// Number of values copied per task: 64 KiB.
     const COPY_BLOCK: usize = 1 << 14;
