@@ -5,9 +5,10 @@ use std::hint::black_box;
 use burn_topology::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-const METRICS: [(&str, RowMetric); 5] = [
+const METRICS: [(&str, RowMetric); 6] = [
     ("jensen_shannon", RowMetric::JensenShannon),
     ("hellinger", RowMetric::Hellinger),
+    ("total_variation", RowMetric::TotalVariation),
     ("cosine", RowMetric::Cosine),
     ("euclidean", RowMetric::Euclidean),
     ("attention", RowMetric::Attention),

@@ -7,16 +7,11 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::output::{log, print};
-use super::progress::MessageObserver;
-use super::{Failure, read_run_config, select_device};
-use crate::config::{RawActivation, RawDistillation, RawHead, RawPooling, RawPositions};
+use super::{Failure, log_problems, select_device};
+use crate::evaluate::{BestModel, LoadedRun};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
-use crate::model::{
-    Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VideoAttention, VideoHead,
-    VideoPositions,
-};
-use crate::run::{RunDirectory, write_atomically};
-use crate::train::load_best;
+use crate::model::{NetworkConfig, VideoAttention};
+use crate::run::write_atomically;
 
 /// Arguments of `weights`.
 #[derive(Debug, Args)]
@@ -66,11 +61,10 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
             "--image-size applies to weight files, not to a run; export the run with --output first, then pass the exported directory".into(),
         ));
     }
-    let run = RunDirectory::open(path).map_err(Failure::Error)?;
-    let config = read_run_config(&run.config())?;
-    let (network, state) = load_best(&run, &config, &device, &mut MessageObserver)?;
+    let loaded = LoadedRun::open(path, device)?;
+    let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     log(&format!("checkpoint of step {}", state.step));
-    Pretrained::from_network(network, config.spec.model, None)
+    Pretrained::from_network(model.network, loaded.config.spec.model, None)
         .map_err(|reason| Failure::Error(format!("{}: {reason}", path.display())))
 }
 
@@ -141,13 +135,7 @@ fn model_keys(config: &NetworkConfig) -> Value {
             json!(vit),
             json!({
                 "kind": "vit",
-                "pooling": pooling_word(vit.pooling),
-                "distillation": match vit.distillation {
-                    Distillation::None => RawDistillation::None,
-                    Distillation::Token => RawDistillation::Token,
-                    Distillation::Head => RawDistillation::Head,
-                },
-                "block": block_keys(&vit.style),
+                "block": vit.style,
             }),
         ),
         NetworkConfig::Video(video) => {
@@ -161,21 +149,11 @@ fn model_keys(config: &NetworkConfig) -> Value {
             let words = json!({
                 "kind": kind,
                 "n_temporal_layers": n_temporal_layers,
-                "head": head_word(video.head),
-                "pooling": pooling_word(video.pooling),
-                "positions": match video.positions {
-                    VideoPositions::Sum => RawPositions::Sum,
-                    VideoPositions::Each => RawPositions::PerToken,
-                    VideoPositions::Sinusoidal => RawPositions::Sinusoidal,
-                },
-                "block": block_keys(&video.style),
+                "block": video.style,
             });
             (json!(video), words)
         }
-        NetworkConfig::LinearProbe(probe) => (
-            json!(probe),
-            json!({ "kind": "linear_probe", "head": head_word(probe.head) }),
-        ),
+        NetworkConfig::LinearProbe(probe) => (json!(probe), json!({ "kind": "linear_probe" })),
     };
     if let (Some(keys), Value::Object(words)) = (keys.as_object_mut(), words) {
         // `block` and `kind` stand for these two.
@@ -186,51 +164,15 @@ fn model_keys(config: &NetworkConfig) -> Value {
     keys
 }
 
-/// `model.block` of a configuration.
-fn block_keys(style: &BlockStyle) -> Value {
-    let mut keys = json!(style);
-    keys["activation"] = json!(match style.activation {
-        Activation::Gelu => RawActivation::Gelu,
-        Activation::GeluTanh => RawActivation::GeluTanh,
-        Activation::SwiGlu => RawActivation::Swiglu,
-    });
-    keys
-}
-
-/// `model.head` of a configuration.
-fn head_word(head: VideoHead) -> RawHead {
-    match head {
-        VideoHead::Clip => RawHead::Clip,
-        VideoHead::Frames => RawHead::Frames,
-        VideoHead::NextFrame => RawHead::NextFrame,
-    }
-}
-
-/// `model.pooling` of a configuration.
-fn pooling_word(pooling: Pooling) -> RawPooling {
-    match pooling {
-        Pooling::Cls => RawPooling::Cls,
-        Pooling::Mean => RawPooling::Mean,
-        Pooling::ClsAndMean => RawPooling::ClsAndMean,
-        Pooling::MeanBeforeNorm {
-            has_class_token: false,
-        } => RawPooling::MeanBeforeNorm,
-        Pooling::MeanBeforeNorm {
-            has_class_token: true,
-        } => RawPooling::MeanBeforeNormWithCls,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{VideoConfig, VitConfig};
+    use crate::model::{Pooling, VideoConfig, VideoHead, VitConfig};
 
     #[test]
     fn models_are_described_in_the_words_of_configurations() {
-        let vit = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2).with_pooling(Pooling::MeanBeforeNorm {
-            has_class_token: true,
-        });
+        let vit =
+            VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2).with_pooling(Pooling::MeanBeforeNormWithCls);
         let keys = model_keys(&NetworkConfig::Vit(vit));
         assert_eq!(keys["kind"], "vit");
         assert_eq!(keys["d_model"], 8);

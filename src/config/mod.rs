@@ -19,14 +19,16 @@ mod spec;
 
 use std::path::Path;
 
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
 pub use spec::{
-    CheckpointSpec, CollapseAction, CollapseSpec, LearningRate, LoggingSpec, Spec, Start,
-    TrainingSpec,
+    CheckpointSpec, CollapseSpec, LearningRate, LoggingSpec, Spec, Start, TrainingSpec,
 };
 
 /// Configuration of a run, as written and as checked.
@@ -62,10 +64,14 @@ impl Config {
         })
     }
 
-    /// JSON schema of configuration files, for editors; descriptions are the documentation of
-    /// [`RawConfig`].
+    /// JSON schema of configuration files, for editors; descriptions are the first paragraphs of the
+    /// documentation of [`RawConfig`].
     pub fn schema() -> String {
-        let schema = schemars::schema_for!(RawConfig);
+        let settings = SchemaSettings::default();
+        let settings = settings.with_transform(RecursiveTransform(keep_first_paragraph));
+        let schema = settings
+            .into_generator()
+            .into_root_schema_for::<RawConfig>();
         let text = serde_json::to_string_pretty(&schema).expect("a schema can be written");
         text + "\n"
     }
@@ -92,6 +98,17 @@ impl Config {
     /// does not change a digest of this text.
     pub fn identity(&self) -> String {
         renamed_keys::with_old_names(&self.to_toml())
+    }
+}
+
+/// Shortens the description of a schema to its first paragraph.
+///
+/// What follows in the documentation of a type of the library is about Rust.
+fn keep_first_paragraph(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description")
+        && let Some(end) = description.find("\n\n")
+    {
+        description.truncate(end);
     }
 }
 

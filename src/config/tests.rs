@@ -210,6 +210,33 @@ fn errors_name_the_penalty() {
 }
 
 #[test]
+fn an_unknown_choice_is_answered_with_the_words_of_the_library() {
+    let message = |set: &str| read(&with_penalties(&[H1]), &[set]).unwrap_err();
+    let set = "topology.0.distance=helinger";
+    assert_eq!(
+        message(set),
+        format!(
+            "--set {set}: unknown value `helinger` for `topology.h1_layers.distance` (did you mean \
+             `hellinger`?); expected one of `jensen_shannon`, `hellinger`, `total_variation`, \
+             `cosine`, `euclidean`, `attention`"
+        )
+    );
+    let set = "topology.0.penalty={ kind = \"bottleneck\", ground_norm = \"l3\" }";
+    let ground_norm = message(set);
+    assert!(
+        ground_norm.ends_with("expected one of `infinity`, `l2`, `l1`"),
+        "{ground_norm}"
+    );
+    let set = "topology.0.schedule.start=3";
+    let schedule = message(set);
+    assert!(
+        schedule.contains("unknown key `start` in [topology.schedule]")
+            && schedule.ends_with("expected one of `start_epoch`, `warmup_steps`, `every_steps`"),
+        "{schedule}"
+    );
+}
+
+#[test]
 fn a_penalty_that_starts_after_training_has_a_warning() {
     let late = format!("{H1}, schedule = {{ start_epoch = 1 }}");
     let config = read(&with_penalties(&[H0, &late]), &[]).unwrap();

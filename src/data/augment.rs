@@ -1,11 +1,14 @@
 //! Augmentation of training images: random shifts, rotations, crops and flips.
 
 use rand::{Rng, RngExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::SampleSpec;
 
-/// Random changes of a training image, applied in the order of the fields.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Random changes of a training sample, applied in the order of the fields.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Augment {
     /// Largest shift along each axis, in whole pixels; pixels from outside of the image are black.
     ///

@@ -20,6 +20,7 @@ impl RowDistance {
     /// ```text
     /// Jensen-Shannon:  dd / dp_k = ln(2 p_k / (p_k + q_k)) / (4 d)
     /// Hellinger:       dd / dp_k = (1 - sqrt(q_k / p_k)) / (4 d)
+    /// total variation: dd / dp_k = sign(p_k - q_k) / 2, sign 0 = 0
     /// cosine:          dd / du_k = ((1 - d) u_k / |u| - v_k / |v|) / |u|
     /// Euclidean:       dd / du_k = (u_k - v_k) / d
     /// attention:       -1 for the larger of a_ij and a_ji, -1/2 for each if they are equal
@@ -88,7 +89,7 @@ impl RowDistance {
         }
     }
 
-    /// Adds `upstream` times the gradient of a Hellinger, cosine or Euclidean distance, with exponent 1.
+    /// Adds `upstream` times the gradient of a distance other than Jensen-Shannon and attention, with exponent 1.
     fn accumulate_vectors<T: DistanceElement>(
         self,
         rows: [&[T]; 2],
@@ -109,6 +110,13 @@ impl RowDistance {
                 // The prepared rows hold square roots, so the root of the smallest normal number.
                 let least = T::min_positive_value().to_f64_exact().sqrt();
                 let slope = |x: f64, y: f64| scale * (x - y) / x.max(least);
+                add(grad_u, pairs().map(|(&u, &v)| slope(u, v)));
+                add(grad_v, pairs().map(|(&u, &v)| slope(v, u)));
+            }
+            RowMetric::TotalVariation => {
+                // `signum` alone would be 1 at 0.
+                let sign = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
+                let slope = |x: f64, y: f64| 0.5 * upstream * sign(x - y);
                 add(grad_u, pairs().map(|(&u, &v)| slope(u, v)));
                 add(grad_v, pairs().map(|(&u, &v)| slope(v, u)));
             }

@@ -1,7 +1,7 @@
 //! Distances between all pairs of rows of a matrix.
 
 use super::element::DistanceElement;
-use super::vectorized::{Extension, squared_distances};
+use super::vectorized::{Extension, squared_distances, sums_of_differences};
 use super::vectors::normalize;
 use crate::error::{Error, Result};
 
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 /// ```text
 /// Jensen-Shannon:  d^2 = 1/2 sum_k p_k ln(p_k / m_k) + 1/2 sum_k q_k ln(q_k / m_k),  m = (p + q) / 2
 /// Hellinger:       d^2 = 1/2 sum_k (sqrt p_k - sqrt q_k)^2
+/// total variation: d   = 1/2 sum_k |p_k - q_k|
 /// cosine:          d   = 1 - <u, v> / (|u| |v|)
 /// Euclidean:       d^2 = sum_k (u_k - v_k)^2
 /// attention:       d   = 1 - max(a_ij, a_ji)
@@ -31,21 +32,37 @@ use crate::error::{Error, Result};
 /// };
 /// assert!((distance(RowMetric::JensenShannon) - 2f64.ln().sqrt()).abs() < 1e-15);
 /// assert_eq!((distance(RowMetric::Hellinger), distance(RowMetric::Cosine)), (1.0, 1.0));
+/// assert_eq!(distance(RowMetric::TotalVariation), 1.0);
 /// assert_eq!(distance(RowMetric::Euclidean), 2f64.sqrt());
 /// assert_eq!(distance(RowMetric::Attention), 1.0);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::ValueEnum),
+    value(rename_all = "snake_case")
+)]
 pub enum RowMetric {
     /// Jensen-Shannon distance between two distributions: the square root of the Jensen-Shannon divergence
     /// with natural logarithms, from 0 to `sqrt(ln 2) = 0.8326`.
     ///
     /// Rows need not sum to one; nothing is renormalised. Masses must not be negative, nor above an
     /// eighth of the largest number of their type.
+    #[default]
     JensenShannon,
     /// Hellinger distance between two distributions, `|sqrt p - sqrt q| / sqrt 2`, from 0 to 1.
     ///
     /// It lies between 0.83 and 1 times the Jensen-Shannon distance divided by `sqrt(ln 2)`.
     Hellinger,
+    /// Total variation distance between two distributions: half the sum of the absolute differences, from 0
+    /// to 1.
+    ///
+    /// It is the largest difference between the probabilities that the two distributions give to any set of
+    /// outcomes, and the mass that has to move to turn one into the other.
+    TotalVariation,
     /// One minus the cosine similarity of two vectors, from 0 to 2.
     ///
     /// A vector of zeros is at distance 1 from every other vector and at distance 0 from another vector
@@ -108,9 +125,9 @@ pub struct PairwiseDistances<T: DistanceElement> {
     lanes: Vec<T::Lanes>,
     /// Outcomes at the end of the rows that fill no lanes: for each such outcome the masses of all points.
     last_outcomes: Vec<T::Lanes>,
-    /// Prepared rows of the Euclidean, cosine and Hellinger distances.
+    /// Prepared rows of all distances but Jensen-Shannon and attention.
     vectors: Vec<f64>,
-    /// Divergences or squared distances of one row of the result, before they become distances.
+    /// Divergences, squared distances or sums of one row of the result, before they become distances.
     row: Vec<f64>,
 }
 
@@ -198,14 +215,22 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                     distances[i * n_points + i] = T::zero();
                 }
             }
+            RowMetric::TotalVariation => {
+                self.prepare_vectors(distance.metric, rows, n_columns);
+                let vectors = Rows(&self.vectors, n_columns);
+                fill(
+                    distances,
+                    &mut self.row,
+                    |sum: f64| distance.power(0.5 * sum),
+                    |i, j| {
+                        sums_of_differences(extension, vectors.row(i), vectors.rows::<AT_ONCE>(j))
+                    },
+                    |i, j| sums_of_differences(extension, vectors.row(i), vectors.rows::<1>(j)),
+                    |_, _| {},
+                );
+            }
             RowMetric::Hellinger | RowMetric::Cosine | RowMetric::Euclidean => {
-                self.vectors.clear();
-                // `max(1)`: without columns there is no row either, but a chunk length of 0 panics.
-                for row in rows.chunks_exact(n_columns.max(1)) {
-                    let start = self.vectors.len();
-                    self.vectors.extend(row.iter().map(|x| x.to_f64_exact()));
-                    distance.metric.prepare(&mut self.vectors[start..]);
-                }
+                self.prepare_vectors(distance.metric, rows, n_columns);
                 let vectors = Rows(&self.vectors, n_columns);
                 let to_distance =
                     |square: f64| distance.power(distance.metric.value_from_square(square));
@@ -221,6 +246,17 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                     self.separate_zeros(distance, n_columns, distances);
                 }
             }
+        }
+    }
+
+    /// Prepares the rows as vectors in `f64`.
+    fn prepare_vectors(&mut self, metric: RowMetric, rows: &[T], n_columns: usize) {
+        self.vectors.clear();
+        // `max(1)`: without columns there is no row either, but a chunk length of 0 panics.
+        for row in rows.chunks_exact(n_columns.max(1)) {
+            let start = self.vectors.len();
+            self.vectors.extend(row.iter().map(|x| x.to_f64_exact()));
+            metric.prepare(&mut self.vectors[start..]);
         }
     }
 

@@ -16,7 +16,7 @@
 use std::sync::LazyLock;
 
 use super::jensen_shannon::{F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32};
-use super::vectors::squared_distances_f64;
+use super::vectors::{squared_distances_f64, sums_of_differences_f64};
 
 /// Vector extension of the processor for which a kernel is compiled.
 ///
@@ -167,6 +167,34 @@ pub(super) fn squared_distances<const N: usize>(
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(u, v) },
         Extension::Baseline => squared_distances_f64::<BASELINE_FMA, N>(u, v),
+    }
+}
+
+/// Sums of the absolute differences between `u` and each of `v`.
+#[inline]
+pub(super) fn sums_of_differences<const N: usize>(
+    extension: Extension,
+    u: &[f64],
+    v: [&[f64]; N],
+) -> [f64; N] {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512<const N: usize>(u: &[f64], v: [&[f64]; N]) -> [f64; N] {
+        sums_of_differences_f64(u, v)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<const N: usize>(u: &[f64], v: [&[f64]; N]) -> [f64; N] {
+        sums_of_differences_f64(u, v)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(u, v) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(u, v) },
+        Extension::Baseline => sums_of_differences_f64(u, v),
     }
 }
 

@@ -1,13 +1,15 @@
-//! Squared Euclidean distances, on which the Euclidean, cosine and Hellinger distances rest.
+//! Sums over the differences of two rows: squared for the Euclidean, cosine and Hellinger distances,
+//! absolute for the total variation distance.
 //!
 //! ```text
-//! Euclidean:     |u - v|
-//! cosine:        1 - cos(u, v) = 1/2 |u/|u| - v/|v||^2
-//! Hellinger:     sqrt(1/2 |sqrt u - sqrt v|^2)
+//! Euclidean:       |u - v|
+//! cosine:          1 - cos(u, v) = 1/2 |u/|u| - v/|v||^2
+//! Hellinger:       sqrt(1/2 |sqrt u - sqrt v|^2)
+//! total variation: 1/2 sum_k |u_k - v_k|
 //! ```
 //!
-//! All three are functions of the squared Euclidean distance of prepared rows (unchanged, divided by
-//! their lengths, square roots of the entries). They are summed in `f64` for `f32` rows too: in `f32`
+//! The first three are functions of the squared Euclidean distance of prepared rows (unchanged, divided
+//! by their lengths, square roots of the entries). All are summed in `f64` for `f32` rows too: in `f32`
 //! the differences of nearly equal numbers would not keep the accuracy of an `f32` result.
 
 /// Numbers per step of the kernel: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
@@ -50,6 +52,35 @@ fn squared_distance<const FMA: bool>(u: &[f64], v: &[f64]) -> f64 {
         sums[k] += (u - v) * (u - v);
     }
     // A fixed order of additions: the same bits for every extension that rounds alike.
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
+/// Sums of the absolute differences between `u` and each of `v`, to be inlined into a function that is
+/// compiled for a vector extension.
+#[inline(always)]
+pub(super) fn sums_of_differences_f64<const N: usize>(u: &[f64], v: [&[f64]; N]) -> [f64; N] {
+    let mut totals = [0.0; N];
+    // A loop for the same reason as in `squared_distances_f64`.
+    for (total, v) in totals.iter_mut().zip(v) {
+        *total = sum_of_differences(u, v);
+    }
+    totals
+}
+
+#[inline(always)]
+fn sum_of_differences(u: &[f64], v: &[f64]) -> f64 {
+    let (u_chunks, u_rest) = u.as_chunks::<LANES>();
+    let (v_chunks, v_rest) = v.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (u, v) in u_chunks.iter().zip(v_chunks) {
+        for (k, sum) in sums.iter_mut().enumerate() {
+            *sum += (u[k] - v[k]).abs();
+        }
+    }
+    for (k, (u, v)) in u_rest.iter().zip(v_rest).enumerate() {
+        sums[k] += (u - v).abs();
+    }
     let [a, b, c, d, e, f, g, h] = sums;
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }

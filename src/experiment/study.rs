@@ -1,10 +1,13 @@
 //! Reads a study file and expands it into cells: every variant with every seed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use toml::Value;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use toml::{Table, Value};
 
 use crate::config::{Config, ConfigError, Document};
 use crate::counted::counted;
@@ -34,9 +37,80 @@ struct RawStudy {
 #[serde(deny_unknown_fields)]
 struct RawArm {
     name: String,
-    /// Changes of the base configuration, written as on the command line after `--set`.
+    /// Changes of the base configuration.
     #[serde(default)]
-    set: Vec<String>,
+    set: Changes,
+}
+
+/// Changes of the base configuration by an arm, in one of two forms.
+#[derive(Debug)]
+enum Changes {
+    /// List of changes, each written as on the command line after `--set`.
+    List(Vec<String>),
+    /// Settings by their keys, as in a configuration.
+    Table(Table),
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+// Written out, because the error of an untagged enum would not say which entry is at fault.
+impl<'de> Deserialize<'de> for Changes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListOrTable;
+
+        impl<'de> Visitor<'de> for ListOrTable {
+            type Value = Changes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of changes as after --set, or a table of settings")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Changes, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Changes::List)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Changes, A::Error> {
+                Table::deserialize(MapAccessDeserializer::new(table)).map(Changes::Table)
+            }
+        }
+
+        deserializer.deserialize_any(ListOrTable)
+    }
+}
+
+impl Changes {
+    /// Returns the changes as they are written after `--set`.
+    fn overrides(&self) -> Vec<String> {
+        match self {
+            Self::List(changes) => changes.clone(),
+            Self::Table(table) => {
+                let mut overrides = Vec::new();
+                collect_overrides("", table, &mut overrides);
+                overrides
+            }
+        }
+    }
+}
+
+/// Appends the settings in `table`, which is at `path`, as they are written after `--set`.
+fn collect_overrides(path: &str, table: &Table, overrides: &mut Vec<String>) {
+    for (key, value) in table {
+        let path = match path {
+            "" => key.clone(),
+            path => format!("{path}.{key}"),
+        };
+        match value {
+            Value::Table(inner) if !inner.contains_key("kind") => {
+                collect_overrides(&path, inner, overrides);
+            }
+            // The keys beside `kind` belong to that kind, so such a table replaces the one of the base whole.
+            value => overrides.push(format!("{path}={value}")),
+        }
+    }
 }
 
 /// A `[[factor]]` table.
@@ -153,7 +227,7 @@ impl Study {
                     baseline: None,
                 });
                 // The arm's own changes first: a factor may vary a key of a table that the arm adds.
-                overrides.push([arm.set.clone(), set].concat());
+                overrides.push([arm.set.overrides(), set].concat());
             }
         }
         study

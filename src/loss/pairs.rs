@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::choice::word;
 use crate::error::{Error, Result};
 
 /// Kind of things that a penalty compares: layers, frames or views.
@@ -24,12 +25,16 @@ use crate::error::{Error, Result};
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Between {
     /// Layers, for each image or frame on its own.
     Layers,
     /// Frames of a clip, for each layer on its own; each head is compared with the same head.
     Frames,
-    /// Views of an image or frame, for each layer on its own; each head is compared with the same head.
+    /// Views of a sample, such as itself and its perturbed version, for each layer on its own; each head is
+    /// compared with the same head.
     Views,
 }
 
@@ -46,9 +51,13 @@ pub enum Between {
 /// assert_eq!(Pairs::All.index_pairs(3), [[0, 1], [0, 2], [1, 2]]);
 /// assert_eq!(Pairs::Stride(2).index_pairs(4), [[0, 2], [1, 3]]);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Pairs {
     /// Each element with the next: `(i, i + 1)`.
+    #[default]
     Consecutive,
     /// The first element with each later one: `(0, i)`.
     ToFirst,
@@ -91,11 +100,8 @@ impl fmt::Display for Pairs {
     /// Writes the choice as configurations spell it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Consecutive => f.write_str("consecutive"),
-            Self::ToFirst => f.write_str("to_first"),
-            Self::ToLast => f.write_str("to_last"),
-            Self::All => f.write_str("all"),
             Self::Stride(stride) => write!(f, "stride {stride}"),
+            choice => f.write_str(&word(choice)),
         }
     }
 }
@@ -116,13 +122,18 @@ impl fmt::Display for Pairs {
 /// assert!(TopologyRegularizer::new(vec![penalty(Between::Frames)]).is_ok());
 /// assert!(TopologyRegularizer::new(vec![penalty(Between::Layers)]).is_err()); // nothing moves there
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Alignment {
-    /// Tokens at the same position correspond.
+    /// Tokens at the same position.
+    #[default]
     Position,
-    /// Tokens with the same content correspond, according to [`Activations::motion`](super::Activations::motion).
+    /// Tokens that show the same content, according to the known flow between the frames.
     ///
-    /// Tokens whose content is not visible in both frames are left out.
+    /// The flow is [`Activations::motion`](super::Activations::motion). Tokens whose content is not visible
+    /// in both frames are left out.
     Flow,
 }
 

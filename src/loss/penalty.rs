@@ -57,13 +57,17 @@ pub enum Layers {
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Direction {
     /// Both sides receive the gradient.
+    #[default]
     Symmetric,
-    /// Only the second (later) side receives it; the first is held constant.
+    /// Only the second (later) side receives the gradient; the first is held constant.
     TowardsFirst,
-    /// Only the first (earlier) side receives it; the second is held constant.
+    /// Only the first (earlier) side receives the gradient; the second is held constant.
     TowardsSecond,
 }
 

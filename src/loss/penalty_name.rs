@@ -1,9 +1,8 @@
 //! Names of penalties, by which logs, messages and metrics refer to them.
 
-use super::pairs::Between;
 use super::penalty::{Comparison, TopologyPenalty};
+use crate::choice::word;
 use crate::error::{Error, Result};
-use crate::topology::DiagramSummary;
 
 /// Default name of a penalty, from the words that a configuration file uses for its parts.
 ///
@@ -96,23 +95,13 @@ impl TopologyPenalty {
         if let Some(name) = &self.name {
             return PenaltyName::Given(name.clone());
         }
-        let kind = match self.comparison {
-            Comparison::Diagrams(_)
-            | Comparison::Signature
-            | Comparison::RtdLite
-            | Comparison::Rtd => "distance",
-            Comparison::Summary(DiagramSummary::TotalPersistence { .. }) => "total_persistence",
-            Comparison::Summary(DiagramSummary::PersistentEntropy) => "persistent_entropy",
-            Comparison::DistanceMatrix { .. } => "distance_matrix",
-            Comparison::CosineConsistency => "cosine_consistency",
-            Comparison::EntropyBand { .. } => "entropy_band",
+        let kind = match &self.comparison {
+            Comparison::Diagrams(distance) => word(distance),
+            Comparison::Summary(summary) => word(summary),
+            other => word(other),
         };
-        let between = match self.between {
-            Between::Layers => "layers",
-            Between::Frames => "frames",
-            Between::Views => "views",
-        };
-        let name = default_penalty_name(kind, Some(self.homology_dim), between);
+        let between = word(&self.between);
+        let name = default_penalty_name(&kind, Some(self.homology_dim), &between);
         PenaltyName::Default(name.expect("a homology dimension was passed"))
     }
 
@@ -144,7 +133,8 @@ pub(crate) fn repeated_name(penalties: &[TopologyPenalty]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::TopologyRegularizer;
+    use crate::loss::{Between, TopologyRegularizer};
+    use crate::topology::DiagramSummary;
 
     fn penalty(homology_dim: usize, name: Option<&str>) -> TopologyPenalty {
         TopologyPenalty {

@@ -4,6 +4,7 @@ use burn::prelude::*;
 use burn::tensor::{DType, activation::softmax};
 
 use super::activations::Activations;
+use crate::choice::word;
 use crate::counted::counted;
 use crate::distance::{RowDistance, RowMetric};
 use crate::error::{Error, Result};
@@ -22,14 +23,23 @@ use crate::nn::{AttentionRows, Heads, Tokens};
 /// let penalty = TopologyPenalty { source: Source::Hidden, distance, ..TopologyPenalty::new(0) };
 /// assert!(burn_topology::loss::TopologyRegularizer::new(vec![penalty]).is_ok());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::ValueEnum),
+    value(rename_all = "snake_case")
+)]
 pub enum Source {
     /// Attention rows.
+    #[default]
     Attention,
-    /// Softmax of the attention rows, which already are a softmax.
+    /// Attention rows after a second softmax, which makes them nearly uniform.
     ///
-    /// The result is nearly uniform, and its Jensen-Shannon distance is nearly the Euclidean distance of
-    /// the attention rows divided by `sqrt(8 n_tokens)`.
+    /// Their Jensen-Shannon distance is nearly the Euclidean distance of the attention rows divided by
+    /// `sqrt(8 n_tokens)`.
     DoubleSoftmax,
     /// Hidden states: the tokens after the layer, as vectors.
     Hidden,
@@ -58,7 +68,7 @@ impl RowSelection {
         {
             return Err(Error::invalid_parameter(format!(
                 "hidden states are vectors, expected distance `cosine` or `euclidean`, found `{}`",
-                metric_word(self.distance.metric)
+                word(&self.distance.metric)
             )));
         }
         Ok(())
@@ -156,16 +166,5 @@ impl RowSelection {
             "layer {} has {} images of {} heads and layer {} has {} of {}, expected the same numbers",
             pair[0], first[0], first[1], pair[1], second[0], second[1]
         )))
-    }
-}
-
-/// Word for a distance in configurations.
-fn metric_word(metric: RowMetric) -> &'static str {
-    match metric {
-        RowMetric::JensenShannon => "jensen_shannon",
-        RowMetric::Hellinger => "hellinger",
-        RowMetric::Cosine => "cosine",
-        RowMetric::Euclidean => "euclidean",
-        RowMetric::Attention => "attention",
     }
 }

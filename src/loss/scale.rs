@@ -41,6 +41,9 @@ pub const SCALE_FLOOR: f64 = 1e-4;
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Normalize {
     /// No division: a penalty also compares scales, and can fall by shrinking both sides.
     None,

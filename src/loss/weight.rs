@@ -120,6 +120,9 @@ impl Default for Clock {
 /// assert_eq!([19, 20, 21, 23, 99].map(factor), [0.0, 0.25, 0.5, 1.0, 1.0]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Schedule {
     /// First epoch in which the penalty is on, counted from 0.
     pub start_epoch: usize,

@@ -5,19 +5,24 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, Linea
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn::tensor::activation::silu;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::output::Capture;
 use crate::fused::{Gelu, gelu, layer_norm, linear};
 use crate::nn::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 
-/// Activation function between the two layers of an [`Mlp`].
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+/// Activation function between the two layers of the MLP of a block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// GELU, `x Phi(x)` with the cumulative distribution function `Phi` of the standard normal distribution.
+    #[default]
     Gelu,
     /// Approximation of the GELU, `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
     GeluTanh,
     /// SwiGLU: SiLU of the first half of the hidden channels, times the second half.
+    #[serde(rename = "swiglu")]
     SwiGlu,
 }
 

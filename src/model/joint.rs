@@ -76,7 +76,7 @@ impl JointVideoTransformer {
             cls_token: (n_clip_tokens > 0).then(|| config.embedding(1, device)),
             pos_embed: match config.positions {
                 VideoPositions::Sum => config.embedding(n_clip_tokens + layout.n_tokens(), device),
-                VideoPositions::Each => config.embedding(n_tokens, device),
+                VideoPositions::PerToken => config.embedding(n_tokens, device),
                 VideoPositions::Sinusoidal => sinusoidal(n_tokens, config.d_model, device),
             },
             time_embed: (config.positions == VideoPositions::Sum)

@@ -45,7 +45,7 @@ impl OutputHead<'_> {
         match self.kind {
             VideoHead::Clip => {
                 let pooled = match self.pooling {
-                    Pooling::MeanBeforeNorm { .. } => sequence.split(tokens).1.mean_dim(1),
+                    Pooling::MeanBeforeNorm => sequence.split(tokens).1.mean_dim(1),
                     // `VideoConfig::check` allows no other pooling than that of the class token.
                     _ => tokens.slice_dim(1, 0..1),
                 };

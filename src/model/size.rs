@@ -1,5 +1,8 @@
 //! Standard sizes of vision transformers.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// Standard size of a vision transformer.
 ///
 /// The MLP of every size is four times as wide as the tokens.
@@ -9,7 +12,8 @@
 /// Base and Large: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, table 1.
 /// Tiny and Small: Touvron et al., "Training data-efficient image transformers", ICML 2021, table 1
 /// (DeiT-Ti and DeiT-S).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum VitSize {
     /// `d_model` 192, 12 layers, 3 heads; 5 million parameters with patches of 16 pixels.
     Tiny,

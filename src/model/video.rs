@@ -3,6 +3,8 @@
 use burn::module::{Initializer, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::block::{BlockConfig, BlockStyle};
 use super::joint::JointVideoTransformer;
@@ -12,9 +14,11 @@ use super::patch_embed::PatchEmbed;
 use super::timesformer::TimeSformer;
 use super::vit::Pooling;
 use super::vivit::Vivit;
+use crate::choice::word;
 
 /// Output of a video model.
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum VideoHead {
     /// Predicts class scores of the clip.
     Clip,
@@ -96,7 +100,7 @@ pub struct VideoConfig {
     pub attention: VideoAttention,
     /// Input of a classifier of clips: the class token or, with joint attention, the mean of all tokens.
     ///
-    /// The mean is selected by [`Pooling::MeanBeforeNorm`] without a class token.
+    /// The mean is selected by [`Pooling::MeanBeforeNorm`].
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
     /// Position embedding in space and time; must be the sum unless attention is joint.
@@ -107,32 +111,23 @@ pub struct VideoConfig {
     pub style: BlockStyle,
 }
 
-/// Position embedding in space and time of a [`JointVideoTransformer`].
+/// Position embedding in space and time of a video transformer with joint attention.
 ///
 /// ```text
 /// Sum:        e[t, i] = position[i] + time[t]      i: patch of a frame, t: time step
-/// Each:       e[t, i] = position[t, i]
+/// PerToken:   e[t, i] = position[t, i]
 /// Sinusoidal: e[t, i] = sines and cosines of the index of the token in the sequence
 /// ```
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum VideoPositions {
     /// Adds two learned embeddings, of the patch and of the time step.
+    #[default]
     Sum,
-    /// Learns one embedding for each patch at each time step.
-    Each,
-    /// Computes one embedding for each patch at each time step, which is not learned.
+    /// Learns one embedding for each patch at each time step, as in the published ViViT.
+    PerToken,
+    /// Computes one embedding for each patch at each time step, which is not learned, as in VideoMAE.
     Sinusoidal,
-}
-
-impl VideoPositions {
-    /// Word for it in configurations.
-    pub(super) fn config_word(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Each => "per_token",
-            Self::Sinusoidal => "sinusoidal",
-        }
-    }
 }
 
 impl VideoConfig {
@@ -212,20 +207,18 @@ impl VideoConfig {
             ));
         }
         let is_joint = self.attention == VideoAttention::Joint;
-        let mean = Pooling::MeanBeforeNorm {
-            has_class_token: false,
-        };
+        let mean = Pooling::MeanBeforeNorm;
         if self.pooling != Pooling::Cls && !(is_joint && self.pooling == mean) {
             return Err(format!(
                 "pooling is `{}`, expected `cls`, or with joint attention `{}`",
-                self.pooling.config_word(),
-                mean.config_word()
+                word(&self.pooling),
+                word(&mean)
             ));
         }
         if self.positions != VideoPositions::Sum && !is_joint {
             return Err(format!(
                 "positions is `{}`, expected `sum` unless attention is joint",
-                self.positions.config_word()
+                word(&self.positions)
             ));
         }
         // A `DividedBlock` has no parameters for it.
@@ -329,7 +322,7 @@ mod tests {
                 "pooling is `cls_and_mean`, expected `cls`, or with joint attention `mean_before_norm`",
             ),
             (
-                config.clone().with_positions(VideoPositions::Each),
+                config.clone().with_positions(VideoPositions::PerToken),
                 "positions is `per_token`, expected `sum` unless attention is joint",
             ),
             (

@@ -3,57 +3,48 @@
 use burn::module::{Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear, LinearConfig};
 use burn::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockConfig, BlockStyle, Encoded, encode, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::PatchEmbed;
 use super::size::VitSize;
+use crate::choice::word;
 
 /// Pooling: from the tokens after the last block to the input of the classifier.
 ///
 /// ```text
-/// Cls:            norm(x)[class token]
-/// Mean:           mean over patches of norm(x)
-/// ClsAndMean:     [norm(x)[class token], mean over patches of norm(x)]
-/// MeanBeforeNorm: norm(mean over patches of x)
+/// Cls:                    norm(x)[class token]
+/// Mean:                   mean over patches of norm(x)
+/// ClsAndMean:             [norm(x)[class token], mean over patches of norm(x)]
+/// MeanBeforeNorm,
+/// MeanBeforeNormWithCls:  norm(mean over patches of x)
 /// ```
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Takes the class token, a learned token before the patches.
+    #[default]
     Cls,
     /// Takes the mean of the patch tokens; there is no class token.
     Mean,
-    /// Concatenates the class token and the mean of the patch tokens.
+    /// Concatenates the class token and the mean of the patch tokens, as in DINOv2.
     ClsAndMean,
-    /// Takes the mean of the patch tokens before the norm, which is applied afterwards.
-    MeanBeforeNorm {
-        /// True if there is a class token, which takes part in attention and is not pooled.
-        has_class_token: bool,
-    },
+    /// Takes the mean of the patch tokens before the last norm, which is applied afterwards; there is no
+    /// class token.
+    MeanBeforeNorm,
+    /// Takes the mean of the patch tokens before the last norm, which is applied afterwards; there is a
+    /// class token, which takes part in attention and is not pooled.
+    MeanBeforeNormWithCls,
 }
 
 impl Pooling {
     /// True if there is a class token.
     pub(super) fn has_class_token(self) -> bool {
         match self {
-            Self::Cls | Self::ClsAndMean => true,
-            Self::Mean => false,
-            Self::MeanBeforeNorm { has_class_token } => has_class_token,
-        }
-    }
-
-    /// Word for it in configurations.
-    pub(super) fn config_word(self) -> &'static str {
-        match self {
-            Self::Cls => "cls",
-            Self::Mean => "mean",
-            Self::ClsAndMean => "cls_and_mean",
-            Self::MeanBeforeNorm {
-                has_class_token: false,
-            } => "mean_before_norm",
-            Self::MeanBeforeNorm {
-                has_class_token: true,
-            } => "mean_before_norm_with_cls",
+            Self::Cls | Self::ClsAndMean | Self::MeanBeforeNormWithCls => true,
+            Self::Mean | Self::MeanBeforeNorm => false,
         }
     }
 
@@ -61,7 +52,7 @@ impl Pooling {
     pub(super) fn n_pooled(self) -> usize {
         match self {
             Self::ClsAndMean => 2,
-            Self::Cls | Self::Mean | Self::MeanBeforeNorm { .. } => 1,
+            Self::Cls | Self::Mean | Self::MeanBeforeNorm | Self::MeanBeforeNormWithCls => 1,
         }
     }
 }
@@ -113,9 +104,11 @@ pub struct VitConfig {
 /// # Source
 ///
 /// Touvron et al., "Training data-efficient image transformers", ICML 2021, section 4.
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Distillation {
     /// There is no distillation token.
+    #[default]
     None,
     /// There is a token after the class token, whose output is not used.
     Token,
@@ -228,7 +221,7 @@ impl VitConfig {
         assert!(
             self.distillation == Distillation::None || self.pooling == Pooling::Cls,
             "pooling is `{}`, expected `cls`, since there is a distillation token",
-            self.pooling.config_word()
+            word(&self.pooling)
         );
         let layout = self.token_layout();
         // Tokens and embeddings start with the standard deviation of DeiT's code.
@@ -318,7 +311,9 @@ impl Vit {
                 let tokens = normalized(tokens.clone());
                 Tensor::cat(vec![tokens.clone().slice_dim(1, 0..1), mean(tokens)], 2)
             }
-            Pooling::MeanBeforeNorm { .. } => normalized(mean(tokens.clone())),
+            Pooling::MeanBeforeNorm | Pooling::MeanBeforeNormWithCls => {
+                normalized(mean(tokens.clone()))
+            }
         };
         let scores = self.head.forward(pooled.squeeze_dim(1));
         match &self.head_dist {

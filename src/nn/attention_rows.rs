@@ -26,9 +26,13 @@ use crate::fused::{SelectedRows, as_one_node, select_on_host};
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Heads {
     /// Mean of all heads: one matrix per image.
+    #[default]
     Mean,
     /// Each head on its own: `n_heads` matrices per image.
     Each,
@@ -54,9 +58,18 @@ pub enum Heads {
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::ValueEnum),
+    value(rename_all = "snake_case")
+)]
 pub enum Tokens {
     /// Patch tokens only; their rows are renormalised over the patches.
+    #[default]
     Patches,
     /// All tokens, including class and register tokens.
     All,

@@ -122,6 +122,9 @@ fn norm_gradient([birth, death]: [f64; 2], ground_norm: GroundNorm) -> [f64; 2] 
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Power {
     /// Sum of powers of lengths `W_p^p`, which is smooth at zero for `p > 1`.
     P,

@@ -28,13 +28,16 @@ pub type Point = [f64; 2];
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum GroundNorm {
-    /// Sum of the absolute coordinates; the distance to the diagonal is the persistence.
-    L1,
+    /// Largest absolute coordinate (L-infinity); the distance to the diagonal is `persistence / 2`.
+    Infinity,
     /// Euclidean norm; the distance to the diagonal is `persistence / sqrt(2)`.
     L2,
-    /// Largest absolute coordinate; the distance to the diagonal is `persistence / 2`.
-    Infinity,
+    /// Sum of the absolute coordinates; the distance to the diagonal is the persistence.
+    L1,
 }
 
 impl GroundNorm {

@@ -93,6 +93,7 @@ fn gradients_of_sources_and_metrics_equal_central_differences() {
     for (source, metric) in [
         (Source::Attention, RowMetric::JensenShannon),
         (Source::Attention, RowMetric::Hellinger),
+        (Source::Attention, RowMetric::TotalVariation),
         (Source::Attention, RowMetric::Cosine),
         (Source::Attention, RowMetric::Attention),
         (Source::DoubleSoftmax, RowMetric::JensenShannon),

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::data::{ClipKind, Crop};
+
 /// `[data]`: the data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -48,7 +50,7 @@ pub enum RawData {
     /// Clips of the embedded digits, moving over a black frame, with known motion and topology.
     MovingDigits {
         /// Kinds of clips, assigned to the clips in turn.
-        clips: Vec<RawClip>,
+        clips: Vec<ClipKind>,
         /// Number of frames of a clip.
         n_frames: usize,
         /// Height and width of a frame, in pixels.
@@ -76,7 +78,7 @@ pub enum RawData {
         image_size: usize,
         /// Part of a frame that is used.
         #[serde(default)]
-        crop: RawCrop,
+        crop: Crop,
         /// Number of classes.
         n_classes: usize,
         /// Fraction of every class of `train` that is set aside for validation; absent: there is a
@@ -95,43 +97,6 @@ fn one() -> usize {
 
 fn fifth() -> f64 {
     0.2
-}
-
-/// `data.clips`: a kind of clips of moving digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawClip {
-    /// One digit with constant velocity.
-    Constant,
-    /// One digit that bounces off the borders.
-    Bounce,
-    /// One digit that rotates and changes its size.
-    RotateScale,
-    /// One digit that passes behind a bar that does not move.
-    Occlusion,
-    /// One digit with constant velocity, with new noise in every frame.
-    Noise,
-    /// One digit with constant velocity, blurred by a different width in every frame.
-    Blur,
-    /// Two digits of one class that never touch.
-    TwoDigits,
-    /// Two digits of one class that meet, which changes the topology.
-    Merge,
-    /// Two digits of one class that separate, which changes the topology.
-    Split,
-    /// One digit that is joined by a second one, which changes the topology.
-    Appear,
-}
-
-/// `data.crop`: the part of a frame that is used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawCrop {
-    /// Largest square in the centre.
-    #[default]
-    Center,
-    /// Whole frame, stretched to a square.
-    Stretch,
 }
 
 /// `data.unreadable_clips`: the action for clips that cannot be read.

@@ -1,8 +1,11 @@
 //! Types of a configuration file: its keys, their types and their defaults, without checks.
 //!
-//! Documentation comments of these types are also the descriptions in the JSON schema, which
-//! editors show for each key. Every struct refuses unknown keys. A setting that a paper would
-//! report has no default.
+//! A choice that the file spells as the library does has the type of the library, which serde names
+//! in snake case. A type `Raw...` is what the file writes in another form.
+//!
+//! The first paragraphs of the documentation comments of all these types are the descriptions in the
+//! JSON schema, which editors show for each key. Every struct refuses unknown keys. A setting that a
+//! paper would report has no default.
 
 mod data;
 mod model;
@@ -13,18 +16,11 @@ mod training;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use data::{RawClip, RawCrop, RawData, RawUnreadable};
-pub use model::{
-    RawActivation, RawBlock, RawDistillation, RawHead, RawLinearProbe, RawModel, RawPooling,
-    RawPositions, RawSize, RawVideo,
-};
-pub use records::{RawCheckpoint, RawCollapse, RawCollapseAction, RawLogging, RawRobustness};
-pub use topology::{
-    All, RawAlignment, RawBetween, RawDirection, RawDistance, RawEdges, RawGroundNorm, RawHeads,
-    RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSchedule, RawSource,
-    RawTokens, RawTopology, RawWeight,
-};
-pub use training::{RawAugment, RawLearningRate, RawOptimizer, RawTraining, RawView};
+pub use data::{RawData, RawUnreadable};
+pub use model::{RawBlock, RawLinearProbe, RawModel, RawVideo};
+pub use records::{CollapseAction, RawCheckpoint, RawCollapse, RawLogging, RawRobustness};
+pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
+pub use training::{RawLearningRate, RawOptimizer, RawTraining, RawView};
 
 /// Configuration file of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Activation, Distillation, Pooling, VideoHead, VideoPositions, VitSize};
+
 /// `[model]`: architecture, and pretrained weights to start from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -11,7 +13,7 @@ pub enum RawModel {
     Vit {
         /// Standard size, in place of `d_model`, `n_layers` and `n_heads`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        size: Option<RawSize>,
+        size: Option<VitSize>,
         /// Width of the tokens; required unless `size` is set.
         #[serde(skip_serializing_if = "Option::is_none")]
         d_model: Option<usize>,
@@ -28,7 +30,7 @@ pub enum RawModel {
         mlp_ratio: usize,
         /// Tokens that the classifier uses.
         #[serde(default)]
-        pooling: RawPooling,
+        pooling: Pooling,
         /// Number of register tokens, between the class token and the patch tokens.
         #[serde(default)]
         n_registers: usize,
@@ -41,7 +43,7 @@ pub enum RawModel {
         drop_path: f64,
         /// Distillation token, which some published models (DeiT) have.
         #[serde(default, skip_serializing_if = "is_default")]
-        distillation: RawDistillation,
+        distillation: Distillation,
         /// Details of a layer in which published models differ.
         #[serde(default, skip_serializing_if = "is_default")]
         block: RawBlock,
@@ -68,10 +70,10 @@ pub enum RawModel {
 #[serde(deny_unknown_fields)]
 pub struct RawVideo {
     /// Quantity that the model predicts.
-    pub head: RawHead,
+    pub head: VideoHead,
     /// Standard size, in place of `d_model`, `n_layers` and `n_heads`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<RawSize>,
+    pub size: Option<VitSize>,
     /// Width of the tokens; required unless `size` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_model: Option<usize>,
@@ -101,10 +103,10 @@ pub struct RawVideo {
     pub drop_path: f64,
     /// Tokens that the classifier uses, of `joint` only: `cls` or `mean_before_norm`.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub pooling: RawPooling,
+    pub pooling: Pooling,
     /// Position embedding, of `joint` only.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub positions: RawPositions,
+    pub positions: VideoPositions,
     /// Details of a layer in which published models differ.
     #[serde(default, skip_serializing_if = "is_default")]
     pub block: RawBlock,
@@ -129,7 +131,7 @@ pub struct RawBlock {
     pub head_norm_epsilon: Option<f64>,
     /// Activation function of the MLP.
     #[serde(default)]
-    pub activation: RawActivation,
+    pub activation: Activation,
     /// Initial value of the learned factors of residual branches, one per channel (LayerScale);
     /// absent: no such factors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,50 +146,11 @@ impl Default for RawBlock {
         Self {
             norm_epsilon: norm_epsilon(),
             head_norm_epsilon: None,
-            activation: RawActivation::default(),
+            activation: Activation::default(),
             layer_scale: None,
             d_mlp: None,
         }
     }
-}
-
-/// `model.block.activation`: activation function of the MLP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawActivation {
-    /// GELU.
-    #[default]
-    Gelu,
-    /// GELU in its approximation by a hyperbolic tangent.
-    GeluTanh,
-    /// SwiGLU: SiLU of one half of the hidden layer, times the other half.
-    Swiglu,
-}
-
-/// `model.distillation`: distillation token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawDistillation {
-    /// No distillation token.
-    #[default]
-    None,
-    /// Distillation token whose output is not used.
-    Token,
-    /// Distillation token with its own classifier; logits are the mean of both classifiers.
-    Head,
-}
-
-/// `model.positions`: position embedding of a joint video transformer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawPositions {
-    /// Sum of a learned embedding of the position in the frame and one of the time step.
-    #[default]
-    Sum,
-    /// One learned embedding for every token of a clip, as in the published ViViT.
-    PerToken,
-    /// Sines and cosines that are not learned, as in VideoMAE.
-    Sinusoidal,
 }
 
 // That of the original vision transformer.
@@ -205,54 +168,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct RawLinearProbe {
     /// Quantity that the model predicts: `clip` or `frames`.
-    pub head: RawHead,
-}
-
-/// `model.head`: quantity that a video model predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawHead {
-    /// Class of a clip.
-    Clip,
-    /// Class of every frame.
-    Frames,
-    /// Next frame after every frame, as pixels.
-    NextFrame,
+    pub head: VideoHead,
 }
 
 // The ratio of the original transformer and of most since.
 fn four() -> usize {
     4
-}
-
-/// `model.size`: standard size of a transformer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawSize {
-    /// `d_model` 192, 12 layers, 3 heads.
-    Tiny,
-    /// `d_model` 384, 12 layers, 6 heads.
-    Small,
-    /// `d_model` 768, 12 layers, 12 heads.
-    Base,
-    /// `d_model` 1024, 24 layers, 16 heads.
-    Large,
-}
-
-/// `model.pooling`: tokens that the classifier uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawPooling {
-    /// Class token.
-    #[default]
-    Cls,
-    /// Mean of the patch tokens; there is no class token.
-    Mean,
-    /// Class token and mean of the patch tokens, as in DINOv2.
-    ClsAndMean,
-    /// Mean of the patch tokens before the last normalisation; there is no class token.
-    MeanBeforeNorm,
-    /// Mean of the patch tokens before the last normalisation; there is a class token, which is not
-    /// used.
-    MeanBeforeNormWithCls,
 }

@@ -97,7 +97,7 @@ fn three() -> usize {
 pub struct RawCollapse {
     /// Action when the attention of a layer collapses.
     #[serde(default)]
-    pub action: RawCollapseAction,
+    pub action: CollapseAction,
     /// A layer counts as collapsed if its mean distance between attention rows on the validation split
     /// falls below this fraction of the largest that it has had.
     #[serde(default = "tenth")]
@@ -107,7 +107,7 @@ pub struct RawCollapse {
 impl Default for RawCollapse {
     fn default() -> Self {
         Self {
-            action: RawCollapseAction::default(),
+            action: CollapseAction::default(),
             fraction_of_peak: tenth(),
         }
     }
@@ -120,7 +120,7 @@ fn tenth() -> f64 {
 /// `collapse.action`: action when the attention of a layer collapses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum RawCollapseAction {
+pub enum CollapseAction {
     /// The number of collapsed layers is logged, nothing else.
     Off,
     /// A warning is printed too.

@@ -3,6 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::distance::RowMetric;
+use crate::loss::{Alignment, Between, Direction, Normalize, Pairs, Schedule, Source};
+use crate::nn::{Heads, Tokens};
+use crate::topology::{GroundNorm, Power};
+
 /// `[[topology]]`: one penalty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -13,40 +18,40 @@ pub struct RawTopology {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Kind of things that are compared: layers, frames or views.
-    pub between: RawBetween,
+    pub between: Between,
     /// Pairs of layers, frames or views that are compared.
     #[serde(default)]
-    pub pairs: RawPairs,
+    pub pairs: Pairs,
     /// Correspondence between the tokens of two frames, for penalties that compare token by token.
     #[serde(default)]
-    pub alignment: RawAlignment,
+    pub alignment: Alignment,
     /// Layers that the penalty uses.
     #[serde(default)]
     pub layers: RawLayers,
     /// Rows of a layer between which distances are computed.
     #[serde(default)]
-    pub source: RawSource,
+    pub source: Source,
     /// Distance between two rows.
     #[serde(default)]
-    pub distance: RawDistance,
+    pub distance: RowMetric,
     /// Power that every distance is raised to.
     #[serde(default = "unchanged")]
     pub exponent: f64,
     /// Attention heads that the penalty uses.
     #[serde(default)]
-    pub heads: RawHeads,
+    pub heads: Heads,
     /// Tokens that the penalty uses.
     #[serde(default)]
-    pub tokens: RawTokens,
+    pub tokens: Tokens,
     /// Homology dimension: 0 for connected components, 1 for cycles; absent for penalties that compute
     /// no diagrams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub homology_dim: Option<usize>,
     /// Scale that each distance matrix is divided by.
-    pub normalize: RawNormalize,
+    pub normalize: Normalize,
     /// Side of a pair that receives a gradient.
     #[serde(default)]
-    pub direction: RawDirection,
+    pub direction: Direction,
     /// Number that is computed for a pair, or for one layer.
     pub penalty: RawPenalty,
     /// Edges whose lengths serve as births and deaths.
@@ -59,47 +64,7 @@ pub struct RawTopology {
     pub weight: RawWeight,
     /// Steps at which the penalty is part of the loss.
     #[serde(default)]
-    pub schedule: RawSchedule,
-}
-
-/// `topology.between`: kind of things that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawBetween {
-    /// Layers, for each image or frame on its own.
-    Layers,
-    /// Frames of a clip, for each layer on its own.
-    Frames,
-    /// The samples and their perturbed version from `training.view`, for each layer on its own.
-    Views,
-}
-
-/// `topology.pairs`: pairs that are compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawPairs {
-    /// Each one with the next.
-    #[default]
-    Consecutive,
-    /// The first one with each later one.
-    ToFirst,
-    /// Each one with the last.
-    ToLast,
-    /// Each one with each later one.
-    All,
-    /// Each one with the one this many positions later.
-    Stride(usize),
-}
-
-/// `topology.alignment`: correspondence between the tokens of two frames.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawAlignment {
-    /// Tokens at the same position.
-    #[default]
-    Position,
-    /// Tokens that show the same content, according to the known flow; needs `moving_digits`.
-    Flow,
+    pub schedule: Schedule,
 }
 
 /// `topology.layers`: layers that the penalty uses.
@@ -128,81 +93,6 @@ impl Default for RawLayers {
     fn default() -> Self {
         Self::All(All::All)
     }
-}
-
-/// `topology.source`: rows of a layer between which distances are computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawSource {
-    /// Attention rows.
-    #[default]
-    Attention,
-    /// Attention rows after a second softmax, which makes them nearly uniform.
-    DoubleSoftmax,
-    /// Hidden states: tokens after the layer, as vectors.
-    Hidden,
-}
-
-/// `topology.distance`: distance between two rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawDistance {
-    /// Square root of the Jensen-Shannon divergence, with the natural logarithm.
-    #[default]
-    JensenShannon,
-    /// Hellinger distance of two distributions.
-    Hellinger,
-    /// One minus the cosine similarity.
-    Cosine,
-    /// Euclidean distance.
-    Euclidean,
-    /// One minus the larger of the two attention weights between two tokens.
-    Attention,
-}
-
-/// `topology.heads`: attention heads that the penalty uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawHeads {
-    /// Mean of all heads.
-    #[default]
-    Mean,
-    /// Each head on its own.
-    Each,
-}
-
-/// `topology.tokens`: tokens that the penalty uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawTokens {
-    /// Patch tokens.
-    #[default]
-    Patches,
-    /// All tokens, class token and register tokens included.
-    All,
-}
-
-/// `topology.normalize`: scale that each distance matrix is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawNormalize {
-    /// No normalisation.
-    None,
-    /// Mean edge length of the minimum spanning tree, which is the mean finite death in dimension 0.
-    SpanningTree,
-}
-
-/// `topology.direction`: side of a pair that receives a gradient.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawDirection {
-    /// Both sides receive a gradient.
-    #[default]
-    Symmetric,
-    /// Only the later layer, frame or view receives a gradient; the earlier one is held constant.
-    TowardsFirst,
-    /// Only the earlier layer, frame or view receives a gradient; the later one is held constant.
-    TowardsSecond,
 }
 
 /// `topology.edges`: edges whose lengths serve as births and deaths.
@@ -236,16 +126,16 @@ pub enum RawPenalty {
         /// Order of the distance, at least 1.
         order: f64,
         /// Norm in the plane of births and deaths.
-        ground_norm: RawGroundNorm,
+        ground_norm: GroundNorm,
         /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
-        power: RawPower,
+        power: Power,
     },
     /// Sorted Wasserstein distance: bars matched in order of their deaths, in dimension 0.
     SortedWasserstein {
         /// Order of the distance, at least 1.
         order: f64,
         /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
-        power: RawPower,
+        power: Power,
     },
     /// Sliced Wasserstein distance: mean distance of projections to lines.
     SlicedWasserstein {
@@ -254,12 +144,12 @@ pub enum RawPenalty {
         /// Number of lines, at least 1.
         n_directions: usize,
         /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
-        power: RawPower,
+        power: Power,
     },
     /// Bottleneck distance between two diagrams.
     Bottleneck {
         /// Norm in the plane of births and deaths.
-        ground_norm: RawGroundNorm,
+        ground_norm: GroundNorm,
     },
     /// Summary of each layer on its own: sum of powers of persistence.
     TotalPersistence {
@@ -298,28 +188,6 @@ pub enum RawPenalty {
     },
 }
 
-/// `topology.penalty.ground_norm`: norm in the plane of births and deaths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawGroundNorm {
-    /// Larger absolute coordinate (L-infinity).
-    Infinity,
-    /// Euclidean norm.
-    L2,
-    /// Sum of the absolute coordinates.
-    L1,
-}
-
-/// `topology.penalty.power`: power of the distance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawPower {
-    /// `W_p^p`, which is smooth at 0.
-    P,
-    /// `W_p`.
-    One,
-}
-
 /// `topology.weight`: factor of the penalty in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -335,35 +203,6 @@ pub enum RawWeight {
         /// makes the weight negative.
         share: f64,
     },
-}
-
-/// `topology.schedule`: steps at which the penalty is part of the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawSchedule {
-    /// First epoch with the penalty, counted from 0.
-    #[serde(default)]
-    pub start_epoch: usize,
-    /// Number of steps over which the weight rises linearly.
-    #[serde(default)]
-    pub warmup_steps: usize,
-    /// Number of steps between two evaluations of the penalty; 1 evaluates it at every step.
-    #[serde(default = "one")]
-    pub every_steps: usize,
-}
-
-impl Default for RawSchedule {
-    fn default() -> Self {
-        Self {
-            start_epoch: 0,
-            warmup_steps: 0,
-            every_steps: one(),
-        }
-    }
-}
-
-fn one() -> usize {
-    1
 }
 
 fn unchanged() -> f64 {

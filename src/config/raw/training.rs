@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::data::Augment;
+
 /// `[training]`: epochs, batches, optimiser, learning-rate schedule and augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +32,7 @@ pub struct RawTraining {
     pub mixup_alpha: f64,
     /// Random shifts, rotations, crops and flips of the training samples.
     #[serde(default)]
-    pub augment: RawAugment,
+    pub augment: Augment,
     /// Perturbation that makes a second view of every batch, which only penalties between views use;
     /// absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,39 +45,6 @@ pub struct RawTraining {
 
 fn one_part() -> usize {
     1
-}
-
-/// `training.augment`: random changes of the training samples.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawAugment {
-    /// Largest shift along each axis, in pixels; the border is filled with black.
-    #[serde(default)]
-    pub shift: usize,
-    /// Largest rotation in either direction, in degrees.
-    #[serde(default)]
-    pub rotation: f32,
-    /// Smallest area of a random crop, as a fraction of the image; 1 is off.
-    #[serde(default = "whole_image")]
-    pub min_crop_area: f32,
-    /// True if half of the images are mirrored left to right.
-    #[serde(default)]
-    pub flip: bool,
-}
-
-fn whole_image() -> f32 {
-    1.0
-}
-
-impl Default for RawAugment {
-    fn default() -> Self {
-        Self {
-            shift: 0,
-            rotation: 0.0,
-            min_crop_area: whole_image(),
-            flip: false,
-        }
-    }
 }
 
 /// `training.view`: perturbation that makes the second view of a batch.

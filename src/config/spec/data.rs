@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Condition, require, require_all, same_variants};
+use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawClip, RawCrop, RawData, RawUnreadable};
-use crate::data::{
-    ClipFolder, ClipKind, ClipSampling, Crop, DataSpec, MNIST_WITHOUT_PATH, MovingDigits,
-};
+use crate::config::raw::{RawData, RawUnreadable};
+use crate::data::{ClipFolder, ClipSampling, DataSpec, MNIST_WITHOUT_PATH, MovingDigits};
 
 /// Checks `[data]` without opening files.
 pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, ConfigError> {
@@ -82,9 +80,8 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             repeats,
             noise,
         } => {
-            let kinds = clips.iter().map(|&clip| clip.into()).collect();
             // Checked by the data set itself, whose messages begin with the name of the key.
-            let made = MovingDigits::new(kinds, *n_frames, *side, *repeats, *noise as f32);
+            let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32);
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
         }
         RawData::ClipFolder { .. } => DataSpec::ClipFolder(clip_folder(document, raw)?),
@@ -123,7 +120,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
         stride: *stride,
         frame_rate: *frame_rate,
         image_size: *image_size,
-        crop: (*crop).into(),
+        crop: *crop,
     };
     // Refused here rather than when the data set is opened, so that `config check` reports it.
     sampling
@@ -157,6 +154,3 @@ fn fraction(document: &Document, value: f64) -> Result<f64, ConfigError> {
     )?;
     Ok(value)
 }
-
-same_variants!(RawCrop => Crop: Center, Stretch);
-same_variants!(RawClip => ClipKind: Constant, Bounce, RotateScale, Occlusion, Noise, Blur, TwoDigits, Merge, Split, Appear);

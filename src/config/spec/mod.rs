@@ -17,7 +17,7 @@ use crate::data::{
 use crate::loss::{Alignment, TopologyPenalty, distinct_names};
 use crate::model::NetworkConfig;
 
-pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
+pub use records::{CheckpointSpec, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use start::Start;
 pub use training::{LearningRate, TrainingSpec};
 
@@ -116,20 +116,6 @@ fn require_epsilon(document: &Document, epsilon: f64, key: &str) -> Result<(), C
         format!("epsilon is {epsilon}, expected a number above 0 and at most 1")
     })
 }
-
-/// Converts an enum of the file into one of the library that has variants of the same names.
-macro_rules! same_variants {
-    ($raw:ident => $value:ty: $($variant:ident),+) => {
-        impl From<$raw> for $value {
-            fn from(raw: $raw) -> Self {
-                match raw {
-                    $($raw::$variant => Self::$variant),+
-                }
-            }
-        }
-    };
-}
-use same_variants;
 
 impl Spec {
     /// Opens the data set; the training split is reduced to `training.samples_per_class`.

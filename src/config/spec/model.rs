@@ -1,16 +1,13 @@
 //! `[model]`: checked architecture.
 
-use super::{Condition, require, require_all, same_variants};
+use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{
-    RawActivation, RawBlock, RawDistillation, RawHead, RawModel, RawPooling, RawPositions, RawSize,
-    RawVideo,
-};
+use crate::config::raw::{RawBlock, RawModel, RawVideo};
 use crate::data::SampleSpec;
 use crate::model::{
-    Activation, BlockStyle, Distillation, LinearProbeConfig, NetworkConfig, Pooling,
-    VideoAttention, VideoConfig, VideoHead, VideoPositions, VitConfig, VitSize,
+    BlockStyle, Distillation, LinearProbeConfig, NetworkConfig, Pooling, VideoAttention,
+    VideoConfig, VideoHead, VitConfig, VitSize,
 };
 
 /// Number of layers over frames of a factorised encoder, if the file does not give it.
@@ -46,7 +43,7 @@ pub(super) fn model(
         | RawModel::Vivit(video_raw)
         | RawModel::Joint(video_raw) => video(document, raw, video_raw, samples),
         RawModel::LinearProbe(probe) => {
-            let head = VideoHead::from(probe.head);
+            let head = probe.head;
             require(document, head != VideoHead::NextFrame, "model.head", || {
                 "a linear probe is a classifier, expected the head `clip` or `frames`".into()
             })?;
@@ -63,7 +60,7 @@ pub(super) fn model(
 
 /// Size of a transformer, as the file gives it.
 struct RawDimensions {
-    size: Option<RawSize>,
+    size: Option<VitSize>,
     d_model: Option<usize>,
     n_layers: Option<usize>,
     n_heads: Option<usize>,
@@ -79,7 +76,7 @@ struct Dimensions {
 impl RawDimensions {
     /// Returns the numbers of the file, or those of the standard size.
     fn check(&self, document: &Document) -> Result<Dimensions, ConfigError> {
-        let size = self.size.map(VitSize::from);
+        let size = self.size;
         let choose = |key: &str, written: Option<usize>, standard: fn(VitSize) -> usize| {
             let path = format!("model.{key}");
             let value = match (written, size) {
@@ -202,7 +199,7 @@ fn vit(
     .check(document, samples)?;
     require(
         document,
-        distillation == RawDistillation::None || pooling == RawPooling::Cls,
+        distillation == Distillation::None || pooling == Pooling::Cls,
         "model.distillation",
         || "a distillation token needs a class token, expected pooling `cls`".into(),
     )?;
@@ -219,8 +216,8 @@ fn vit(
     .with_n_registers(n_registers)
     .with_dropout(dropout)
     .with_drop_path(drop_path)
-    .with_pooling(pooling.into())
-    .with_distillation(distillation.into())
+    .with_pooling(pooling)
+    .with_distillation(distillation)
     .with_style(style(document, block)?);
     Ok(NetworkConfig::Vit(config))
 }
@@ -245,7 +242,7 @@ fn video(
         drop_path: raw.drop_path,
     }
     .check(document, samples)?;
-    let head = VideoHead::from(raw.head);
+    let head = raw.head;
     // The last frame is only a target: the frame after it, its own target, is not in the data.
     let n_frames = match head {
         // Does not wrap around: images have been refused for models of clips.
@@ -276,13 +273,8 @@ fn video(
     .with_mlp_ratio(raw.mlp_ratio)
     .with_dropout(raw.dropout)
     .with_drop_path(raw.drop_path)
-    .with_pooling(raw.pooling.into())
-    .with_positions(match raw.positions {
-        // Written out, because `per_token` has another name in the library.
-        RawPositions::Sum => VideoPositions::Sum,
-        RawPositions::PerToken => VideoPositions::Each,
-        RawPositions::Sinusoidal => VideoPositions::Sinusoidal,
-    })
+    .with_pooling(raw.pooling)
+    .with_positions(raw.positions)
     .with_style(style(document, raw.block)?);
     config
         .check()
@@ -297,7 +289,7 @@ fn check_frames(
     raw: &RawVideo,
     n_frames: usize,
 ) -> Result<(), ConfigError> {
-    let predicts_frames = VideoHead::from(raw.head) == VideoHead::NextFrame;
+    let predicts_frames = raw.head == VideoHead::NextFrame;
     let n_temporal_layers = raw.n_temporal_layers.unwrap_or(N_TEMPORAL_LAYERS);
     let tubelet_size = raw.tubelet_size.unwrap_or(1);
     require_all(
@@ -368,32 +360,8 @@ fn style(document: &Document, raw: RawBlock) -> Result<BlockStyle, ConfigError> 
     Ok(BlockStyle {
         norm_epsilon: raw.norm_epsilon,
         head_norm_epsilon: raw.head_norm_epsilon,
-        activation: match raw.activation {
-            RawActivation::Gelu => Activation::Gelu,
-            RawActivation::GeluTanh => Activation::GeluTanh,
-            RawActivation::Swiglu => Activation::SwiGlu,
-        },
+        activation: raw.activation,
         layer_scale: raw.layer_scale,
         d_mlp: raw.d_mlp,
     })
 }
-
-impl From<RawPooling> for Pooling {
-    fn from(raw: RawPooling) -> Self {
-        match raw {
-            RawPooling::Cls => Self::Cls,
-            RawPooling::Mean => Self::Mean,
-            RawPooling::ClsAndMean => Self::ClsAndMean,
-            RawPooling::MeanBeforeNorm => Self::MeanBeforeNorm {
-                has_class_token: false,
-            },
-            RawPooling::MeanBeforeNormWithCls => Self::MeanBeforeNorm {
-                has_class_token: true,
-            },
-        }
-    }
-}
-
-same_variants!(RawSize => VitSize: Tiny, Small, Base, Large);
-same_variants!(RawHead => VideoHead: Clip, Frames, NextFrame);
-same_variants!(RawDistillation => Distillation: None, Token, Head);

@@ -1,9 +1,9 @@
 //! `[logging]`, `[checkpoint]`, `[robustness]` and `[collapse]`, checked.
 
-use super::{Condition, require, require_all, require_epsilon, require_severity, same_variants};
+use super::{Condition, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawCollapseAction, RawConfig};
+use crate::config::raw::{CollapseAction, RawConfig};
 use crate::model::{NetworkConfig, VideoHead};
 
 /// Checked `[logging]` section.
@@ -36,19 +36,6 @@ pub struct CollapseSpec {
     /// Fraction of the largest mean distance below which a layer counts as collapsed, 0 to 1.
     pub fraction_of_peak: f64,
 }
-
-/// Action when the attention of a layer collapses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CollapseAction {
-    /// Logs the number of collapsed layers, nothing else.
-    Off,
-    /// Prints a warning too.
-    Warn,
-    /// Ends training.
-    Stop,
-}
-
-same_variants!(RawCollapseAction => CollapseAction: Off, Warn, Stop);
 
 /// Checked `[robustness]` section.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -141,7 +128,7 @@ pub(super) fn records(
         keep_last: checkpoint.keep_last,
     };
     let collapse = CollapseSpec {
-        action: collapse.action.into(),
+        action: collapse.action,
         fraction_of_peak: fraction,
     };
     Ok((logging, checkpoint, collapse))

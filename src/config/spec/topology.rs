@@ -1,23 +1,19 @@
 //! `[[topology]]`: checked penalties.
 
-use super::{require, same_variants};
+use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{
-    RawAlignment, RawBetween, RawDirection, RawDistance, RawEdges, RawGroundNorm, RawHeads,
-    RawLayers, RawNormalize, RawPairs, RawPartners, RawPenalty, RawPower, RawSource, RawTokens,
-    RawTopology, RawWeight,
-};
+use crate::config::raw::{RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
 use crate::counted::counted;
 use crate::data::DataSpec;
-use crate::distance::{RowDistance, RowMetric};
+use crate::distance::RowDistance;
 use crate::loss::{
-    Alignment, Between, Comparison, Direction, EdgeChoice, Layers, Normalize, Pairs, PartnerChoice,
-    Schedule, Source, TopologyPenalty, Weight, repeated_name,
+    Alignment, Between, Comparison, EdgeChoice, Layers, PartnerChoice, TopologyPenalty, Weight,
+    repeated_name,
 };
 use crate::model::NetworkConfig;
-use crate::nn::{Heads, Tokens};
-use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
+use crate::nn::Tokens;
+use crate::topology::{DiagramDistance, DiagramSummary};
 
 /// Settings outside of `[[topology]]` that penalties depend on.
 pub(super) struct PenaltyContext<'a> {
@@ -124,28 +120,22 @@ impl PenaltyContext<'_> {
         Ok(TopologyPenalty {
             name: raw.name.clone(),
             homology_dim: self.homology_dim(index, raw)?,
-            between: raw.between.into(),
-            pairs: match raw.pairs {
-                RawPairs::Consecutive => Pairs::Consecutive,
-                RawPairs::ToFirst => Pairs::ToFirst,
-                RawPairs::ToLast => Pairs::ToLast,
-                RawPairs::All => Pairs::All,
-                RawPairs::Stride(gap) => Pairs::Stride(gap),
-            },
-            alignment: raw.alignment.into(),
+            between: raw.between,
+            pairs: raw.pairs,
+            alignment: raw.alignment,
             layers: match &raw.layers {
                 RawLayers::All(_) => Layers::All,
                 RawLayers::Indices(layers) => Layers::Indices(layers.clone()),
             },
-            source: raw.source.into(),
+            source: raw.source,
             distance: RowDistance {
-                metric: raw.distance.into(),
+                metric: raw.distance,
                 exponent: raw.exponent,
             },
-            heads: raw.heads.into(),
-            tokens: raw.tokens.into(),
-            normalize: raw.normalize.into(),
-            direction: raw.direction.into(),
+            heads: raw.heads,
+            tokens: raw.tokens,
+            normalize: raw.normalize,
+            direction: raw.direction,
             comparison: comparison(raw.penalty),
             edges: match raw.edges {
                 RawEdges::Critical => EdgeChoice::Critical,
@@ -159,11 +149,7 @@ impl PenaltyContext<'_> {
                 RawWeight::Fixed { value } => Weight::Fixed(value),
                 RawWeight::GradientShare { share } => Weight::GradientShare(share),
             },
-            schedule: Schedule {
-                start_epoch: raw.schedule.start_epoch,
-                warmup_steps: raw.schedule.warmup_steps,
-                every_steps: raw.schedule.every_steps,
-            },
+            schedule: raw.schedule,
         })
     }
 
@@ -225,17 +211,6 @@ impl PenaltyContext<'_> {
     }
 }
 
-same_variants!(RawBetween => Between: Layers, Frames, Views);
-same_variants!(RawAlignment => Alignment: Position, Flow);
-same_variants!(RawSource => Source: Attention, DoubleSoftmax, Hidden);
-same_variants!(RawDistance => RowMetric: JensenShannon, Hellinger, Cosine, Euclidean, Attention);
-same_variants!(RawHeads => Heads: Mean, Each);
-same_variants!(RawTokens => Tokens: Patches, All);
-same_variants!(RawNormalize => Normalize: None, SpanningTree);
-same_variants!(RawDirection => Direction: Symmetric, TowardsFirst, TowardsSecond);
-same_variants!(RawGroundNorm => GroundNorm: Infinity, L2, L1);
-same_variants!(RawPower => Power: P, One);
-
 fn comparison(raw: RawPenalty) -> Comparison {
     match raw {
         RawPenalty::Wasserstein {
@@ -244,14 +219,11 @@ fn comparison(raw: RawPenalty) -> Comparison {
             power,
         } => Comparison::Diagrams(DiagramDistance::Wasserstein {
             order,
-            ground_norm: ground_norm.into(),
-            power: power.into(),
+            ground_norm,
+            power,
         }),
         RawPenalty::SortedWasserstein { order, power } => {
-            Comparison::Diagrams(DiagramDistance::SortedWasserstein {
-                order,
-                power: power.into(),
-            })
+            Comparison::Diagrams(DiagramDistance::SortedWasserstein { order, power })
         }
         RawPenalty::SlicedWasserstein {
             order,
@@ -260,12 +232,10 @@ fn comparison(raw: RawPenalty) -> Comparison {
         } => Comparison::Diagrams(DiagramDistance::SlicedWasserstein {
             order,
             n_directions,
-            power: power.into(),
+            power,
         }),
         RawPenalty::Bottleneck { ground_norm } => {
-            Comparison::Diagrams(DiagramDistance::Bottleneck {
-                ground_norm: ground_norm.into(),
-            })
+            Comparison::Diagrams(DiagramDistance::Bottleneck { ground_norm })
         }
         RawPenalty::TotalPersistence {
             order,

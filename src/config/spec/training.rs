@@ -3,7 +3,7 @@
 use super::{Condition, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawAugment, RawLearningRate, RawOptimizer, RawTraining, RawView};
+use crate::config::raw::{RawLearningRate, RawOptimizer, RawTraining, RawView};
 use crate::data::{Attack, Augment, Corruption, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, VideoHead};
 
@@ -67,6 +67,7 @@ pub(super) fn training(
 ) -> Result<TrainingSpec, ConfigError> {
     check_numbers(document, training)?;
     check_targets(document, training, model)?;
+    check_augment(document, training.augment, samples)?;
     let RawOptimizer::Adamw {
         lr,
         weight_decay,
@@ -80,7 +81,7 @@ pub(super) fn training(
         gradient_accumulation: training.gradient_accumulation,
         label_smoothing: training.label_smoothing,
         mixup_alpha: training.mixup_alpha,
-        augment: augment(document, training.augment, samples)?,
+        augment: training.augment,
         view: training.view.map(|raw| view(document, raw)).transpose()?,
         lr,
         weight_decay,
@@ -220,17 +221,17 @@ fn view(document: &Document, raw: RawView) -> Result<Perturbation, ConfigError> 
     }
 }
 
-fn augment(
+fn check_augment(
     document: &Document,
-    raw: RawAugment,
+    augment: Augment,
     images: SampleSpec,
-) -> Result<Augment, ConfigError> {
-    let RawAugment {
+) -> Result<(), ConfigError> {
+    let Augment {
         shift,
         rotation,
         min_crop_area,
-        flip,
-    } = raw;
+        flip: _,
+    } = augment;
     let shorter = images.height.min(images.width);
     require_all(
         document,
@@ -256,11 +257,5 @@ fn augment(
                 ),
             ),
         ],
-    )?;
-    Ok(Augment {
-        shift,
-        rotation,
-        min_crop_area,
-        flip,
-    })
+    )
 }

@@ -12,6 +12,8 @@ use std::path::Path;
 
 use image::RgbImage;
 use image::imageops::{FilterType, crop_imm, resize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::class_folder::unreadable;
 use super::image_file::{Square, centred_square, planes};
@@ -43,11 +45,13 @@ pub struct ClipSampling {
 }
 
 /// Part of a frame that is scaled to a square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Crop {
     /// The largest centred square.
+    #[default]
     Center,
-    /// The whole frame; its proportions are not preserved.
+    /// The whole frame, stretched to a square.
     Stretch,
 }
 

@@ -10,15 +10,19 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_distr::{Distribution, Normal, Uniform};
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::clip_generator::ClipGenerator;
 use self::scene::RenderedClip;
 use super::batch::random_stream;
 use super::digits::{DIGITS_SPEC, digits};
 use super::{Sample, SampleSpec, Samples, Splits};
+use crate::choice::word;
 
 /// Kind of a generated clip: the motion of its digits, and how its frames are corrupted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ClipKind {
     /// One digit at constant velocity.
     Constant,
@@ -34,11 +38,11 @@ pub enum ClipKind {
     Blur,
     /// Two digits of one class that never touch.
     TwoDigits,
-    /// Two separate digits of one class that end on top of each other.
+    /// Two separate digits of one class that end on top of each other, which changes the topology.
     Merge,
-    /// Two digits of one class that start on top of each other and separate.
+    /// Two digits of one class that start on top of each other and separate, which changes the topology.
     Split,
-    /// One digit, joined at some frame by a second one of its class.
+    /// One digit, joined at some frame by a second one of its class, which changes the topology.
     Appear,
 }
 
@@ -58,19 +62,8 @@ impl ClipKind {
     ];
 
     /// Name in configurations and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Bounce => "bounce",
-            Self::RotateScale => "rotate_scale",
-            Self::Occlusion => "occlusion",
-            Self::Noise => "noise",
-            Self::Blur => "blur",
-            Self::TwoDigits => "two_digits",
-            Self::Merge => "merge",
-            Self::Split => "split",
-            Self::Appear => "appear",
-        }
+    pub fn name(self) -> String {
+        word(&self)
     }
 
     /// True if frames change by more than the motion of the digits: for noise and blur.

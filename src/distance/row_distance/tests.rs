@@ -9,9 +9,10 @@ fn assert_close(actual: f64, expected: f64, tolerance: f64) {
     assert!(error <= tolerance, "{actual:e}, expected {expected:e}");
 }
 
-const ALL_METRICS: [RowMetric; 5] = [
+const ALL_METRICS: [RowMetric; 6] = [
     RowMetric::JensenShannon,
     RowMetric::Hellinger,
+    RowMetric::TotalVariation,
     RowMetric::Cosine,
     RowMetric::Euclidean,
     RowMetric::Attention,
@@ -81,7 +82,7 @@ fn gradient_by_matrix(
     whole
 }
 
-/// The same numbers in `f64`.
+/// Numbers of a row, converted to `f64`.
 fn widened(row: &[f32]) -> Vec<f64> {
     row.iter().map(|&mass| f64::from(mass)).collect()
 }
@@ -169,6 +170,7 @@ fn matrix_entries_equal_distances_of_single_pairs() {
     for distance in [
         RowMetric::JensenShannon,
         RowMetric::Hellinger,
+        RowMetric::TotalVariation,
         RowMetric::Cosine,
         RowMetric::Euclidean,
     ] {
@@ -219,7 +221,7 @@ fn all_vector_extensions_are_accurate() {
 
 #[test]
 fn other_known_distances_are_reproduced() {
-    let cases: [(RowMetric, &[f64], &[f64], f64); 8] = [
+    let cases: [(RowMetric, &[f64], &[f64], f64); 12] = [
         (RowMetric::Hellinger, &[1.0, 0.0], &[0.0, 1.0], 1.0),
         // sqrt(1 - (sqrt(1/8) + sqrt(1/8))) of (1/2, 1/2, 0) and (1/4, 1/4, 1/2).
         (
@@ -228,6 +230,20 @@ fn other_known_distances_are_reproduced() {
             &[0.25, 0.25, 0.5],
             0.541196100,
         ),
+        (RowMetric::TotalVariation, &[1.0, 0.0], &[0.0, 1.0], 1.0),
+        (
+            RowMetric::TotalVariation,
+            &[0.5, 0.5, 0.0],
+            &[0.25, 0.25, 0.5],
+            0.5,
+        ),
+        (
+            RowMetric::TotalVariation,
+            &[0.2, 0.3, 0.5],
+            &[0.5, 0.3, 0.2],
+            0.3,
+        ),
+        (RowMetric::TotalVariation, &[0.4, 0.6], &[0.4, 0.6], 0.0),
         (RowMetric::Euclidean, &[0.0, 3.0], &[4.0, 0.0], 5.0),
         (RowMetric::Cosine, &[1.0, 0.0], &[3.0, 3.0], 0.292893219),
         (RowMetric::Cosine, &[1.0, 2.0], &[-2.0, -4.0], 2.0),
@@ -319,6 +335,29 @@ fn zero_distances_have_zero_gradient() {
     };
     assert_eq!(attention([0.0, 1.0, 0.2, 0.8]), [0.0; 4]); // full attention is distance zero
     assert_eq!(attention([0.5, 0.5, 0.5, 0.5]), [0.0, -0.5, -0.5, 0.0]); // a tie
+}
+
+#[test]
+fn total_variation_has_zero_gradient_where_entries_are_equal() {
+    let distance = with_exponent_1(RowMetric::TotalVariation);
+    let rows = [0.5, 0.3, 0.2, 0.1, 0.3, 0.6, 0.2, 0.2, 0.6];
+    assert_eq!(
+        gradient_by_matrix(distance, &rows, [0, 1], 2.0),
+        [1.0, 0.0, -1.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    );
+}
+
+#[test]
+fn sums_of_differences_are_accurate_for_all_vector_extensions() {
+    for n_outcomes in [1, 7, 8, 9, 197] {
+        let (p, q) = rows_apart(n_outcomes, 1e-2);
+        let [p, q] = [widened(&p), widened(&q)];
+        let expected: f64 = p.iter().zip(&q).map(|(p, q)| (p - q).abs()).sum();
+        for extension in Extension::available() {
+            let [actual] = sums_of_differences(extension, &p, [&q]);
+            assert_close(actual, expected, 1e-14 * expected);
+        }
+    }
 }
 
 #[test]
@@ -418,6 +457,27 @@ proptest! {
         for (index, (&actual_ij, &expected_ij)) in actual.iter().zip(&expected).enumerate() {
             prop_assert_eq!(actual_ij, actual[index % 4 * 4 + index / 4]);
             prop_assert!((f64::from(actual_ij) - expected_ij).abs() <= 1e-6 * expected_ij);
+        }
+    }
+    #[test]
+    fn total_variation_is_a_metric_of_distributions(
+        n_outcomes in 1_usize..40,
+        masses in prop::collection::vec(prop_oneof![Just(0.0_f64), 1e-6..1.0_f64], 120),
+    ) {
+        let mut rows = masses[..3 * n_outcomes].to_vec();
+        for row in rows.chunks_mut(n_outcomes) {
+            // The first outcome always has mass, so that every row can be normalised.
+            row[0] += 1e-3;
+            let total: f64 = row.iter().sum();
+            row.iter_mut().for_each(|mass| *mass /= total);
+        }
+        let distances =
+            distance_matrix(with_exponent_1(RowMetric::TotalVariation), &rows, n_outcomes);
+        let d = |i: usize, j: usize| distances[i * 3 + j];
+        for [i, j, k] in [[0, 1, 2], [1, 2, 0], [2, 0, 1]] {
+            prop_assert_eq!(d(i, j), d(j, i));
+            prop_assert!((0.0..=1.0 + 1e-14).contains(&d(i, j)));
+            prop_assert!(d(i, j) <= d(i, k) + d(k, j) + 1e-14);
         }
     }
 }

@@ -178,11 +178,9 @@ pub(super) fn differences(file: &NetworkConfig, config: &NetworkConfig) -> Vec<S
         let mut keys = BTreeMap::new();
         let json = serde_json::to_value(config).expect("a configuration can be written");
         flatten("", &json, &mut keys);
-        // In a TOML file the kind of attention is part of `kind`, and pooling is one word.
-        keys.retain(|key, _| key != "attention" && key != "pooling.has_class_token");
-        for (key, word) in words(config) {
-            keys.insert(key.to_owned(), Value::from(word));
-        }
+        // In a TOML file the kind of attention is part of `kind`.
+        keys.retain(|key, _| key != "attention");
+        keys.insert("kind".to_owned(), Value::from(kind_word(config)));
         keys
     };
     let (file, config) = (as_keys(file), as_keys(config));
@@ -211,44 +209,24 @@ pub(super) fn differences(file: &NetworkConfig, config: &NetworkConfig) -> Vec<S
     differences
 }
 
-/// Words of the table `[model]` for options whose variants have other names here.
-fn words(config: &NetworkConfig) -> Vec<(&'static str, &'static str)> {
+/// `model.kind` of a configuration.
+fn kind_word(config: &NetworkConfig) -> &'static str {
     match config {
-        NetworkConfig::Vit(config) => {
-            vec![("kind", "vit"), ("pooling", config.pooling.config_word())]
-        }
-        NetworkConfig::Video(config) => vec![
-            (
-                "kind",
-                match config.attention {
-                    VideoAttention::Divided => "timesformer",
-                    VideoAttention::Factorised { .. } => "vivit",
-                    VideoAttention::Joint => "joint",
-                },
-            ),
-            ("pooling", config.pooling.config_word()),
-            ("positions", config.positions.config_word()),
-        ],
-        NetworkConfig::LinearProbe(_) => vec![("kind", "linear_probe")],
+        NetworkConfig::Vit(_) => "vit",
+        NetworkConfig::Video(config) => match config.attention {
+            VideoAttention::Divided => "timesformer",
+            VideoAttention::Factorised { .. } => "vivit",
+            VideoAttention::Joint => "joint",
+        },
+        NetworkConfig::LinearProbe(_) => "linear_probe",
     }
 }
 
-/// Value as in a TOML file: variants of enums in lower case.
+/// Value as in messages: words in backquotes.
 fn as_written(value: &Value) -> String {
     match value {
         Value::Null => "absent".to_owned(),
-        // The only word that is not made of the words of its variant.
-        Value::String(variant) if variant == "SwiGlu" => "`swiglu`".to_owned(),
-        Value::String(variant) => {
-            let mut word = String::new();
-            for (index, letter) in variant.char_indices() {
-                if letter.is_uppercase() && index > 0 {
-                    word.push('_');
-                }
-                word.extend(letter.to_lowercase());
-            }
-            format!("`{word}`")
-        }
+        Value::String(word) => format!("`{word}`"),
         number => number.to_string(),
     }
 }
@@ -281,9 +259,7 @@ mod tests {
         let file = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2);
         let config = file
             .clone()
-            .with_pooling(Pooling::MeanBeforeNorm {
-                has_class_token: true,
-            })
+            .with_pooling(Pooling::MeanBeforeNormWithCls)
             .with_style(
                 BlockStyle::new()
                     .with_activation(Activation::SwiGlu)

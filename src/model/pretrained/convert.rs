@@ -49,7 +49,7 @@ fn n_patches(tokens: TokenLayout) -> usize {
 /// Number of grids of patches in the position embedding: one, or one for each time step.
 fn n_grids(config: &NetworkConfig) -> usize {
     match config {
-        NetworkConfig::Video(config) if config.positions == VideoPositions::Each => {
+        NetworkConfig::Video(config) if config.positions == VideoPositions::PerToken => {
             config.token_layout().n_frames
         }
         _ => 1,

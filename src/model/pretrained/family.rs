@@ -86,10 +86,10 @@ impl Family {
             (VideoAttention::Divided, _) if has_one_epsilon => Some(Self::Timesformer),
             (VideoAttention::Joint, Pooling::Cls) if has_one_epsilon => {
                 let is_learned = config.positions != VideoPositions::Sinusoidal;
-                config.positions = VideoPositions::Each;
+                config.positions = VideoPositions::PerToken;
                 is_learned.then_some(Self::Vivit)
             }
-            (VideoAttention::Joint, Pooling::MeanBeforeNorm { .. }) => {
+            (VideoAttention::Joint, Pooling::MeanBeforeNorm) => {
                 let is_videomae = config.positions == VideoPositions::Sinusoidal
                     && style.head_epsilon() == FC_NORM_EPSILON;
                 is_videomae.then_some(Self::VideoMae)

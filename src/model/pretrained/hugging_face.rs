@@ -235,7 +235,7 @@ impl Architecture {
             // Default of transformers for ViViT and VideoMAE.
             .with_tubelet_size(tubelet(json)?.map_or(2, |tubelet| tubelet.n_frames));
         if family == Family::Vivit {
-            let config = config.with_positions(VideoPositions::Each);
+            let config = config.with_positions(VideoPositions::PerToken);
             return Ok(NetworkConfig::Video(config));
         }
         let takes_mean = json.flag("use_mean_pooling")?.unwrap_or(true);
@@ -244,9 +244,7 @@ impl Architecture {
         Ok(NetworkConfig::Video(
             config
                 .with_positions(VideoPositions::Sinusoidal)
-                .with_pooling(Pooling::MeanBeforeNorm {
-                    has_class_token: false,
-                })
+                .with_pooling(Pooling::MeanBeforeNorm)
                 .with_style(self.style.with_head_norm_epsilon(Some(FC_NORM_EPSILON))),
         ))
     }

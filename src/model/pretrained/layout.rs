@@ -44,7 +44,10 @@ impl Layout {
              `joint` with head `clip`, with the norms and MLPs of the published models",
         )?;
         let has_fc_norm = match &config {
-            NetworkConfig::Vit(config) => matches!(config.pooling, Pooling::MeanBeforeNorm { .. }),
+            NetworkConfig::Vit(config) => matches!(
+                config.pooling,
+                Pooling::MeanBeforeNorm | Pooling::MeanBeforeNormWithCls
+            ),
             _ => family == Family::VideoMae,
         };
         let prefix = match family {
@@ -157,7 +160,7 @@ impl Layout {
                 config.drop_path = overrides.drop_path;
                 // Each time step has embeddings of its own, so another number of steps has none.
                 let changes_steps = n_steps != config.n_frames / config.tubelet_size.max(1);
-                if config.positions == VideoPositions::Each && changes_steps {
+                if config.positions == VideoPositions::PerToken && changes_steps {
                     return Err(format!(
                         "n_frames is {}, expected {} as in the file, since the position embeddings of a ViViT are not \
                          interpolated over time",

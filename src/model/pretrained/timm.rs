@@ -342,9 +342,8 @@ impl TimmFile<'_> {
             // Without the setting, the tensors decide: by default timm has an `fc_norm` only if it averages.
             (Some("token") | None, true, false) | (Some("token"), true, true) => Ok(Pooling::Cls),
             (Some("avg") | None, false, false) => Ok(Pooling::Mean),
-            (Some("avg") | None, has_class_token, true) => {
-                Ok(Pooling::MeanBeforeNorm { has_class_token })
-            }
+            (Some("avg") | None, false, true) => Ok(Pooling::MeanBeforeNorm),
+            (Some("avg") | None, true, true) => Ok(Pooling::MeanBeforeNormWithCls),
             (pool, ..) => Err(self.error(&format!(
                 "global_pool is \"{}\" {} class token, expected \"token\" with one, \"avg\" without one, or \"avg\" \
                  before the norm",
@@ -544,7 +543,7 @@ fn n_exported_classes(layout: &Layout, config: &VitConfig) -> usize {
 fn global_pool(pooling: Pooling) -> &'static str {
     match pooling {
         Pooling::Cls | Pooling::ClsAndMean => "token",
-        Pooling::Mean | Pooling::MeanBeforeNorm { .. } => "avg",
+        Pooling::Mean | Pooling::MeanBeforeNorm | Pooling::MeanBeforeNormWithCls => "avg",
     }
 }
 
