@@ -71,6 +71,8 @@
 //! | `cli` | yes | the training framework: models, data, configurations, studies and the program `burn-topology` |
 //! | `tensorboard` | yes, by `cli` | TensorBoard event files, also for other training loops |
 //! | `train` | no | pieces for Burn's own training loop, `SupervisedTraining`; includes `tensorboard` |
+//! | `serde` | by `cli` | the choices of a penalty in serde, spelled as in configurations |
+//! | `schema` | by `cli` | their JSON schema, by schemars; includes `serde` |
 //! | `download` | no | download of MNIST if a configuration gives no path |
 //! | `flex` | yes | Burn's CPU backend in plain Rust, and this crate's vectorised operations for it |
 //! | `wgpu`, `vulkan`, `cuda`, `ndarray` | no | Burn's backends of these names (`ndarray` is deprecated there) |
@@ -126,6 +128,7 @@
 //! | 9 | `cli` | command line: arguments, output, exit codes |
 //! | 8 | `experiment` | studies: many runs that answer one question |
 //! | 7 | `train`, `analysis`, `learner` | the trainer; analysis of matrices and trained models; Burn's own training loop |
+//! | 6 | `evaluate` | a loaded run, predictions, metrics, attacks: everything that shows samples to a trained model |
 //! | 5 | `config`, `run`, `report` | checked configurations; run directories; plots, tables and pages |
 //! | 4 | `model`, `data` | transformers; images and clips |
 //! | 3 | [`loss`] | penalties and the regulariser |
@@ -146,6 +149,7 @@ pub mod topology;
 
 #[cfg(feature = "cli")]
 pub mod analysis;
+mod choice;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
@@ -154,6 +158,8 @@ mod counted;
 #[cfg(feature = "cli")]
 pub mod data;
 mod error;
+#[cfg(feature = "cli")]
+pub mod evaluate;
 #[cfg(feature = "cli")]
 pub mod experiment;
 #[cfg(feature = "train")]
@@ -183,4 +189,7 @@ mod documentation {
     struct Readme;
     #[doc = include_str!("../docs/plugin.md")]
     struct Plugin;
+    #[cfg(feature = "cli")]
+    #[doc = include_str!("../docs/inspect.md")]
+    struct Inspect;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Level of each module. Modules of the same level do not import each other.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("topology", 0),
     ("distance", 0),
     ("video_metrics", 0),
@@ -16,6 +16,7 @@ const LEVELS: [(&str, u8); 17] = [
     ("config", 5),
     ("run", 5),
     ("report", 5),
+    ("evaluate", 6),
     ("train", 7),
     ("analysis", 7),
     ("learner", 7),

@@ -1,11 +1,16 @@
 //! Detection of images whose attention topology differs from that of normal images.
 
+use std::num::NonZeroUsize;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::inspect::ImageDiagrams;
+use super::inspect::{
+    HeadMeanDiagrams, ImageDiagrams, InspectSpec, InspectedModel, InspectionSet, head_mean_diagrams,
+};
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::evaluate::{ATTENTION_BATCH, batch_ranges, size_or};
 use crate::statistics::TukeyFence;
 use crate::topology::{GroundNorm, Point, frechet_mean, wasserstein};
 
@@ -171,6 +176,45 @@ impl AnomalyFit {
             distances,
         })
     }
+}
+
+/// Computes the diagrams of all images of a set, batch by batch.
+///
+/// `batch_size` is the number of images per forward pass, 16 if `None`. `progress` is called with the number of images
+/// done.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] for a model of clips, and the errors of [`InspectedModel::forward_batch`] and
+/// [`head_mean_diagrams`].
+pub fn image_diagrams(
+    model: &InspectedModel,
+    set: &InspectionSet,
+    spec: &InspectSpec,
+    batch_size: Option<NonZeroUsize>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<HeadMeanDiagrams> {
+    let n_images = set.items.len();
+    let mut all = HeadMeanDiagrams {
+        layers: Vec::new(),
+        images: Vec::with_capacity(n_images),
+    };
+    for range in batch_ranges(n_images, size_or(batch_size, ATTENTION_BATCH)) {
+        let n_batch = range.len();
+        let pass = model.forward_batch(set, range)?;
+        // A clip has several images, one per frame.
+        if pass.images.len() != n_batch {
+            return Err(Error::invalid_parameter(format!(
+                "{}: expected a model for images, found one for clips",
+                model.title
+            )));
+        }
+        let batch = head_mean_diagrams(&pass, spec)?;
+        all.layers = batch.layers;
+        all.images.extend(batch.images);
+        progress(all.images.len());
+    }
+    Ok(all)
 }
 
 /// Returns the quartiles of some values; NaN without values.

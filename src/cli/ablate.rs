@@ -70,7 +70,7 @@ struct RunArguments {
     /// Device of the cells; several devices, separated by commas, are assigned in turn.
     #[arg(long, default_value = DEFAULT_DEVICE, value_delimiter = ',')]
     device: Vec<String>,
-    /// How the cells are started.
+    /// Launcher that starts the cells.
     #[arg(long, value_enum, default_value_t)]
     launcher: Launcher,
     /// Run only the cell with this number or id, in this process, or resume it; meant for schedulers.
@@ -83,10 +83,10 @@ struct RunArguments {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Launcher {
-    /// As processes on this machine.
+    /// Processes on this machine.
     #[default]
     Local,
-    /// As job arrays on a Slurm cluster, followed by a job that collects the results.
+    /// Job arrays on a Slurm cluster, followed by a job that collects the results.
     Slurm,
 }
 

@@ -1,5 +1,6 @@
 //! `analyze`: the topology of a model's attention on images, as a page and as files.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -8,13 +9,14 @@ use clap::Args;
 
 use super::attacked::AttackArguments;
 use super::evaluate::Split;
-use super::inspected_model::{InspectedModel, InspectionSet, SelectionArguments, numbers};
 use super::output::log;
 use super::progress::Bar;
+use super::selection::{SelectionArguments, numbers, split_samples};
 use super::tables::counted;
-use super::{Failure, refuse_run_directory};
+use super::{BatchArguments, Failure, log_problems, open_run, refuse_run_directory, select_device};
 use crate::analysis::inspect::{
-    DiagramComparisons, HeadChoice, Inspection, WrittenReport, write_report,
+    DiagramComparisons, HeadChoice, InspectedModel, Inspection, InspectionSet, WrittenReport,
+    write_report,
 };
 
 /// Arguments of `analyze`.
@@ -45,6 +47,8 @@ pub struct AnalyzeArguments {
     selection: SelectionArguments,
     #[command(flatten)]
     attack: AttackArguments,
+    #[command(flatten)]
+    batch: BatchArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -68,9 +72,6 @@ impl std::str::FromStr for HeadsArgument {
     }
 }
 
-/// Number of images per forward pass; attention of every head is kept, so memory limits it.
-const BATCH_SIZE: usize = 4;
-
 /// Inspects the model, and writes the report.
 pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     let spec = arguments
@@ -84,24 +85,34 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         ));
     }
     refuse_run_directory(&arguments.report)?;
-    let model = match (&arguments.weights, &arguments.model) {
-        (Some(weights), _) => InspectedModel::from_weights(weights, &arguments.device)?,
-        (None, Some(run)) => InspectedModel::from_run(run, &arguments.device)?,
+    let (model, set) = match (&arguments.weights, &arguments.model) {
+        (Some(weights), _) => {
+            let device = select_device(&arguments.device)?;
+            let model = InspectedModel::from_weights(weights, &device).map_err(Failure::Error)?;
+            let set = model.read_files(&arguments.images);
+            (model, set.map_err(Failure::Error)?)
+        }
+        (None, Some(run)) => {
+            let run = open_run(run, &arguments.device)?;
+            let model = log_problems(InspectedModel::from_run(&run))?.model;
+            let originals = match arguments.split {
+                Some(split) => split_samples(&run, split, arguments.n_images)?,
+                None => model
+                    .read_files(&arguments.images)
+                    .map_err(Failure::Error)?,
+            };
+            let attack = &arguments.attack;
+            (
+                model,
+                attack.add_attacked(originals, &run, arguments.batch)?,
+            )
+        }
         (None, None) => unreachable!("required by the parser"),
-    };
-    let originals = match arguments.split {
-        Some(split) => model.split_samples(split, arguments.n_images)?,
-        None => model.read_files(&arguments.images)?,
-    };
-    let set = match &arguments.model {
-        Some(run) => arguments
-            .attack
-            .add_attacked(originals, run, &arguments.device)?,
-        None => originals,
     };
     let mut inspection = Inspection::new(spec, arguments.report.clone())
         .map_err(|error| Failure::Error(error.to_string()))?;
-    let model_time = inspect(&model, &set, &mut inspection)?;
+    let batch_size = arguments.batch.batch_size;
+    let model_time = inspect(&model, &set, batch_size, &mut inspection)?;
     let comparison_started = Instant::now();
     let comparisons = compare(&inspection)?;
     let comparison_time = comparison_started.elapsed();
@@ -137,29 +148,21 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
 fn inspect(
     model: &InspectedModel,
     set: &InspectionSet,
+    batch_size: Option<NonZeroUsize>,
     inspection: &mut Inspection,
 ) -> Result<Duration, Failure> {
-    let n_samples = set.len();
-    let mut model_time = Duration::ZERO;
     // Created at the first report, when the number of matrices is known; reports come from several threads.
     let bar = Mutex::new(None);
-    for start in (0..n_samples).step_by(BATCH_SIZE) {
-        let started = Instant::now();
-        let pass = model.forward_batch(set, start..n_samples.min(start + BATCH_SIZE))?;
-        model_time += started.elapsed();
-        // A clip has several images, one per frame.
-        let n_images = n_samples * pass.images.len() / (n_samples - start).min(BATCH_SIZE);
-        let progress = |n_done: usize, per_image: usize| {
-            // A lock that another thread poisoned costs only the progress display.
-            if let Ok(mut bar) = bar.lock() {
-                bar.get_or_insert_with(|| Bar::new(n_images * per_image, "matrices"))
-                    .set(n_done);
-            }
-        };
-        inspection
-            .add(pass, &progress)
-            .map_err(|error| Failure::Error(error.to_string()))?;
-    }
+    let progress = |n_done: usize, total: usize| {
+        // A lock that another thread poisoned costs only the progress display.
+        if let Ok(mut bar) = bar.lock() {
+            bar.get_or_insert_with(|| Bar::new(total, "matrices"))
+                .set(n_done);
+        }
+    };
+    let model_time = inspection
+        .add_set(model, set, batch_size, &progress)
+        .map_err(|error| Failure::Error(error.to_string()))?;
     if let Ok(Some(bar)) = bar.into_inner() {
         bar.finish();
     }

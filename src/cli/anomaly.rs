@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
 use super::evaluate::Split;
-use super::inspected_model::{InspectedModel, InspectionSet, SelectionArguments};
 use super::output::{log, print};
 use super::progress::Bar;
+use super::selection::{SelectionArguments, split_samples};
 use super::tables::counted;
-use crate::analysis::anomaly::AnomalyFit;
-use crate::analysis::inspect::{HeadChoice, HeadMeanDiagrams, InspectSpec, head_mean_diagrams};
+use super::{BatchArguments, Failure, log_problems, open_run};
+use crate::analysis::anomaly::{AnomalyFit, image_diagrams};
+use crate::analysis::inspect::{
+    HeadChoice, HeadMeanDiagrams, InspectSpec, InspectedModel, InspectionSet,
+};
 use crate::report::csv_field;
 use crate::run::write_atomically;
 use crate::statistics::area_under_roc;
@@ -43,6 +45,8 @@ pub struct FitArguments {
     /// JSON file to write.
     #[arg(long)]
     out: PathBuf,
+    #[command(flatten)]
+    batch: BatchArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -61,6 +65,8 @@ pub struct ScoreArguments {
     anomalous: Vec<PathBuf>,
     #[command(flatten)]
     split: SplitArguments,
+    #[command(flatten)]
+    batch: BatchArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -90,9 +96,6 @@ struct FitFile {
     fit: AnomalyFit,
 }
 
-/// Number of images per forward pass.
-const BATCH_SIZE: usize = 16;
-
 /// Runs one subcommand.
 pub fn run(command: &AnomalyCommand) -> Result<(), Failure> {
     match command {
@@ -107,13 +110,16 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
         .selection
         .spec(HeadChoice::Mean)
         .map_err(Failure::Error)?;
-    let model = InspectedModel::from_run(&arguments.model, &arguments.device)?;
+    let run = open_run(&arguments.model, &arguments.device)?;
+    let model = log_problems(InspectedModel::from_run(&run))?.model;
     if let Some(label) = arguments.split.label {
-        model.check_label(label)?;
+        model.check_label(label).map_err(Failure::Error)?;
     }
     let mut set = match arguments.split.split {
-        Some(split) => model.split_samples(split, arguments.split.n_images)?,
-        None => model.read_files(&arguments.images)?,
+        Some(split) => split_samples(&run, split, arguments.split.n_images)?,
+        None => model
+            .read_files(&arguments.images)
+            .map_err(Failure::Error)?,
     };
     if let Some(label) = arguments.split.label {
         // Samples of other classes were taken too, so fewer than `--n-images` remain.
@@ -122,7 +128,7 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
     let HeadMeanDiagrams {
         layers,
         images: diagrams,
-    } = diagrams(&model, &set, &spec)?;
+    } = diagrams(&model, &set, &spec, arguments.batch)?;
     let fit = AnomalyFit::new(layers, &diagrams).map_err(|e| Failure::Error(e.to_string()))?;
     let message = format!(
         "{}: Fréchet means of {}, thresholds from {}; scores above {:.3} are anomalous",
@@ -158,13 +164,14 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
         fit,
     } = read_fit(&arguments.fit)?;
     let spec = selection.spec(HeadChoice::Mean).map_err(Failure::Error)?;
-    let model = InspectedModel::from_run(&model, &arguments.device)?;
+    let run = open_run(&model, &arguments.device)?;
+    let model = log_problems(InspectedModel::from_run(&run))?.model;
     let split = &arguments.split;
     // For each image: true if it is known to be anomalous, `None` if unknown.
     let (set, is_anomalous) = match (split.split, split.label) {
         (Some(name), Some(label)) => {
-            model.check_label(label)?;
-            let set = model.split_samples(name, split.n_images)?;
+            model.check_label(label).map_err(Failure::Error)?;
+            let set = split_samples(&run, name, split.n_images)?;
             let is_anomalous = set
                 .items
                 .iter()
@@ -179,10 +186,13 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
             let is_anomalous: Vec<Option<bool>> = (0..all.len())
                 .map(|index| is_known.then_some(index >= n_images))
                 .collect();
-            (model.read_files(&all)?, is_anomalous)
+            (
+                model.read_files(&all).map_err(Failure::Error)?,
+                is_anomalous,
+            )
         }
     };
-    let diagrams = diagrams(&model, &set, &spec)?.images;
+    let diagrams = diagrams(&model, &set, &spec, arguments.batch)?.images;
     print("image,group,layer,homology_dim,value,fence,is_beyond\n")?;
     let (mut normal_scores, mut anomalous_scores) = (Vec::new(), Vec::new());
     for ((item, is_anomalous), image) in set.items.iter().zip(&is_anomalous).zip(&diagrams) {
@@ -240,32 +250,18 @@ fn read_fit(path: &Path) -> Result<FitFile, Failure> {
     serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))
 }
 
-/// Computes the diagrams of all images, batch by batch.
+/// Computes the diagrams of all images, with a progress display.
 fn diagrams(
     model: &InspectedModel,
     set: &InspectionSet,
     spec: &InspectSpec,
+    batch: BatchArguments,
 ) -> Result<HeadMeanDiagrams, Failure> {
-    let n_samples = set.len();
-    let mut bar = Bar::new(n_samples, "images");
-    let mut all = HeadMeanDiagrams {
-        layers: Vec::new(),
-        images: Vec::with_capacity(n_samples),
-    };
-    for start in (0..n_samples).step_by(BATCH_SIZE) {
-        let pass = model.forward_batch(set, start..n_samples.min(start + BATCH_SIZE))?;
-        // A clip has several images, one per frame.
-        if pass.images.len() != n_samples.min(start + BATCH_SIZE) - start {
-            return Err(Failure::Error(format!(
-                "{}: expected a model for images, found one for clips",
-                model.title
-            )));
-        }
-        let batch = head_mean_diagrams(&pass, spec).map_err(|e| Failure::Error(e.to_string()))?;
-        all.layers = batch.layers;
-        all.images.extend(batch.images);
-        bar.set(all.images.len());
-    }
+    let mut bar = Bar::new(set.items.len(), "images");
+    let diagrams = image_diagrams(model, set, spec, batch.batch_size, &mut |n_images| {
+        bar.set(n_images);
+    })
+    .map_err(|error| Failure::Error(error.to_string()))?;
     bar.finish();
-    Ok(all)
+    Ok(diagrams)
 }

@@ -1,17 +1,12 @@
 //! Attacked images beside their originals, for `analyze`.
 
-use std::ops::Range;
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
-use super::inspected_model::{InspectionItem, InspectionSet};
-use super::progress::{Bar, MessageObserver};
-use super::{Failure, read_run_config, select_device};
-use crate::analysis::inspect::AppliedPerturbation;
-use crate::data::{Attack, Perturbation, Sample};
-use crate::run::RunDirectory;
-use crate::train::AttackedModel;
+use super::progress::Bar;
+use super::{BatchArguments, Failure, log_problems};
+use crate::analysis::inspect::InspectionSet;
+use crate::data::Attack;
+use crate::evaluate::LoadedRun;
 
 /// Options of the attack on images.
 #[derive(Debug, Args)]
@@ -57,94 +52,23 @@ impl AttackArguments {
     pub(super) fn add_attacked(
         &self,
         originals: InspectionSet,
-        run: &Path,
-        device_name: &str,
+        run: &LoadedRun,
+        batch: BatchArguments,
     ) -> Result<InspectionSet, Failure> {
         let Some(name) = self.attack else {
             return Ok(originals);
         };
-        let (attack, attack_name) = match name {
-            AttackName::Fgsm => (Attack::Fgsm, "FGSM"),
-            AttackName::Pgd => (PGD, "PGD"),
+        let attack = match name {
+            AttackName::Fgsm => Attack::Fgsm,
+            AttackName::Pgd => PGD,
         };
-        let run = RunDirectory::open(run).map_err(Failure::Error)?;
-        let config = read_run_config(&run.config())?;
         // Loaded a second time, because the inspected model has no gradients, which an attack needs.
-        let model = AttackedModel::load(
-            &run,
-            &config,
-            &select_device(device_name)?,
-            &mut MessageObserver,
-        )?;
-        let attacks = [(attack, attack_name), (Attack::Random, "a random change")];
-        let n_versions = 1 + attacks.len();
-        let n_samples = originals.len();
-        let mut bar = Bar::new(n_samples, "images attacked");
-        let mut items = Vec::with_capacity(n_versions * n_samples);
-        for start in (0..n_samples).step_by(BATCH_SIZE) {
-            let range = start..n_samples.min(start + BATCH_SIZE);
-            let [attacked, random] = attacks.map(|(attack, _)| {
-                let epsilon = self.epsilon;
-                let perturbation = Perturbation::Attack { attack, epsilon };
-                perturb(&model, &originals, range.clone(), perturbation)
-            });
-            for (index, (attacked, random)) in range.clone().zip(attacked?.into_iter().zip(random?))
-            {
-                let original = &originals.items[index];
-                items.push(original.clone());
-                for ((_, attack_name), sample) in attacks.iter().zip([attacked, random]) {
-                    let description = format!("{attack_name} with epsilon {}", self.epsilon);
-                    items.push(InspectionItem {
-                        name: format!("{}, {description}", original.name),
-                        sample,
-                        perturbation: Some(AppliedPerturbation {
-                            // Each original is followed by its versions, so its position is not `index`.
-                            original_clip: n_versions * index,
-                            description,
-                        }),
-                    });
-                }
-            }
-            bar.set(range.end);
-        }
+        let model = log_problems(run.attacked_model())?.model;
+        let mut bar = Bar::new(originals.items.len(), "images attacked");
+        let progress = &mut |n_images| bar.set(n_images);
+        let attacked =
+            originals.with_attacked(&model, attack, self.epsilon, batch.batch_size, progress)?;
         bar.finish();
-        Ok(InspectionSet {
-            items,
-            is_labelled: originals.is_labelled,
-        })
+        Ok(attacked)
     }
-}
-
-/// Number of images attacked at once.
-const BATCH_SIZE: usize = 16;
-
-/// Perturbs the items in `range`: away from their labels, or from their predicted classes if there are no labels.
-fn perturb(
-    model: &AttackedModel,
-    set: &InspectionSet,
-    range: Range<usize>,
-    perturbation: Perturbation,
-) -> Result<Vec<Sample>, Failure> {
-    let samples: Vec<Sample> = set.items[range.clone()]
-        .iter()
-        .map(|item| item.sample.clone())
-        .collect();
-    let classes = if set.is_labelled {
-        model.labels(&samples)
-    } else {
-        model.predicted_classes(&samples)?
-    };
-    let clips = model.perturbed(&samples, &classes, range.start, perturbation);
-    let pixels: Vec<f32> = clips
-        .try_into_vec_as()
-        .map_err(|e| Failure::Error(format!("the perturbed pixels cannot be read: {e}")))?;
-    let perturbed = pixels
-        .chunks_exact(pixels.len() / samples.len())
-        .zip(&samples)
-        .map(|(pixels, sample)| {
-            // The model's pixels lie between -1 and 1, those of samples between 0 and 1.
-            let pixels = pixels.iter().map(|pixel| 0.5 * pixel + 0.5).collect();
-            Sample::new(pixels, sample.label)
-        });
-    Ok(perturbed.collect())
 }

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::output::print;
-use super::progress::MessageObserver;
-use super::{Failure, LoadedRun, tables};
+use super::{BatchArguments, Failure, log_problems, open_run, tables};
 use crate::data::{Samples, Splits};
-use crate::model::Task;
-use crate::train::evaluate_best;
+use crate::evaluate::{BestModel, EvaluationSettings};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -19,6 +17,8 @@ pub struct EvaluateArguments {
     /// Split to evaluate on.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
+    #[command(flatten)]
+    batch: BatchArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -57,20 +57,22 @@ impl Split {
 
 /// Evaluates a run, and prints its metrics.
 pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
-    let loaded = LoadedRun::new(&arguments.run, &arguments.device)?;
-    let job = loaded.job();
-    let samples = arguments.split.samples(&loaded.data);
-    let Some((evaluation, state)) = evaluate_best(&job, samples, &mut MessageObserver)? else {
-        // An interruption cannot happen, since nothing sets the stop flag of this job.
-        return Ok(());
+    let loaded = open_run(&arguments.run, &arguments.device)?;
+    let data = loaded.data()?;
+    let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
+    let spec = &loaded.config.spec;
+    let settings = EvaluationSettings {
+        batch_size: arguments.batch.batch_size,
+        ..EvaluationSettings::new(spec)
     };
+    let evaluation = model.evaluate(arguments.split.samples(&data), settings)?;
     let mut text = format!(
         "{}: {}, loss {:.4} {}, {} (checkpoint of step {})\n",
         arguments.split.name(),
         tables::metrics(&evaluation.metrics),
         evaluation.loss,
-        Task::from_config(&job.config.spec.model).loss_unit(),
-        tables::counted_samples(&job.config.spec, evaluation.n_samples),
+        model.task.loss_unit(),
+        tables::counted_samples(spec, evaluation.n_samples),
         state.step
     );
     let means = evaluation.monitor.means();

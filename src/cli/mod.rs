@@ -9,24 +9,24 @@ mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
-mod inspected_model;
 mod output;
 mod persistence;
 mod pool_progress;
 mod predict;
 mod progress;
 mod robustness;
+mod selection;
 mod stop;
 mod tables;
 mod train;
 mod weights;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use self::ablate::AblateArguments;
 use self::analyze::AnalyzeArguments;
@@ -41,9 +41,9 @@ use self::robustness::RobustnessArguments;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::Config;
-use crate::data::Splits;
-use crate::run::{RunDirectory, check_not_a_run, open_device};
-use crate::train::{Job, TrainError};
+use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
+use crate::run::{check_not_a_run, open_device};
+use crate::train::TrainError;
 
 /// Text below the options in `--help`.
 const EXIT_CODES: &str = "\
@@ -159,6 +159,12 @@ impl From<TrainError> for Failure {
     }
 }
 
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
+        Self::from(TrainError::from(error))
+    }
+}
+
 /// Returns the definition of the whole command line, to parse or to document arguments without running anything.
 ///
 /// # Example
@@ -262,49 +268,32 @@ fn read_run_config(path: &Path) -> Result<Config, Failure> {
     Config::read(path, &[]).map_err(|error| Failure::Error(error.to_string()))
 }
 
-/// Existing run that is evaluated, not trained.
-struct LoadedRun {
-    run: RunDirectory,
-    config: Config,
-    device: Device,
-    data: Splits,
-    stop: AtomicBool,
+/// Opens an existing run for an evaluation on a device.
+fn open_run(root: &Path, device_name: &str) -> Result<LoadedRun, Failure> {
+    Ok(LoadedRun::open(root, select_device(device_name)?)?)
 }
 
-impl LoadedRun {
-    /// Opens a run directory and its data.
-    fn new(root: &Path, device_name: &str) -> Result<Self, Failure> {
-        let run = RunDirectory::open(root).map_err(Failure::Error)?;
-        let config = read_run_config(&run.config())?;
-        let device = select_device(device_name)?;
-        let data = config.spec.open_data().map_err(Failure::Error)?;
-        Ok(Self {
-            run,
-            config,
-            device,
-            data,
-            stop: AtomicBool::new(false),
-        })
+/// Logs the checkpoints that cannot be used, and passes the best one on.
+fn log_problems<M>(loaded: Result<BestModel<M>, EvaluateError>) -> Result<BestModel<M>, Failure> {
+    for problem in checkpoint_problems(&loaded) {
+        log(problem);
     }
-
-    /// Job for evaluations; nothing sets its stop flag.
-    fn job(&self) -> Job<'_> {
-        Job {
-            config: &self.config,
-            data: &self.data,
-            run: &self.run,
-            device: &self.device,
-            profiles: false,
-            stop: &self.stop,
-        }
-    }
+    Ok(loaded?)
 }
 
-/// Name of a run directory; for `.`, the name of the current directory.
-fn run_name(root: &Path) -> String {
-    let absolute = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let name = absolute.file_name().unwrap_or(root.as_os_str());
-    name.to_string_lossy().into_owned()
+/// Option for the size of the batches of an evaluation.
+#[derive(Debug, Clone, Copy, Args)]
+struct BatchArguments {
+    /// Number of images or clips per forward pass, which limits the memory and changes results only by rounding
+    /// [default: depends on the command, 4 to 128].
+    #[arg(long, value_name = "N", value_parser = positive)]
+    batch_size: Option<NonZeroUsize>,
+}
+
+/// Parses a whole number of at least 1.
+fn positive(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number of at least 1".to_owned())
 }
 
 /// Opens the device of a `--device` option.

@@ -1,16 +1,16 @@
 //! `predict`: class probabilities of images by the best checkpoint of a run.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::evaluate::Split;
 use super::output::print;
-use super::progress::MessageObserver;
-use super::{Failure, LoadedRun};
-use crate::data::{Sample, Samples};
+use super::{BatchArguments, Failure, log_problems, open_run};
+use crate::data::{DataSpec, Sample, Samples};
+use crate::evaluate::{PREDICTION_BATCH, batch_ranges, size_or};
 use crate::report::csv_field;
-use crate::train::{Job, load_best, predict};
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
@@ -26,38 +26,35 @@ pub struct PredictArguments {
     /// Number of classes printed for each image, most probable first.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    #[command(flatten)]
+    batch: BatchArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
 }
 
-/// Number of images per forward pass.
-const BATCH_SIZE: usize = 128;
-
 /// Prints CSV with the columns `image,label,class,probability`: one line per image and printed class.
 pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
-    let loaded = LoadedRun::new(&arguments.run, &arguments.device)?;
-    let job = loaded.job();
-    let (model, _) = load_best(job.run, job.config, job.device, &mut MessageObserver)?;
+    let loaded = open_run(&arguments.run, &arguments.device)?;
     let source = match arguments.split {
-        Some(split) => ImageSource::Split(split.samples(&loaded.data)),
-        None => ImageSource::Files(&arguments.images),
+        Some(split) => ImageSource::Split(Samples::clone(split.samples(&loaded.data()?))),
+        None => ImageSource::Files {
+            files: &arguments.images,
+            data: &loaded.config.spec.data,
+        },
     };
+    let model = log_problems(loaded.best_model())?.model;
     print("image,label,class,probability\n")?;
     // Read batch by batch, so that memory does not grow with the number of images.
-    for start in (0..source.len()).step_by(BATCH_SIZE) {
-        let indices = start..source.len().min(start + BATCH_SIZE);
-        let items = indices
-            .clone()
-            .map(|index| source.item(index, &job))
-            .collect::<Result<Vec<_>, String>>()
-            .map_err(Failure::Error)?;
+    let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
+    for indices in batch_ranges(source.len(), batch_size) {
+        let items = source.read(indices.clone()).map_err(Failure::Error)?;
         let names: Vec<String> = indices
             .zip(&items)
             .map(|(index, item)| source.name(index, item))
             .collect();
         let mut lines = String::new();
-        for (name, probabilities) in names.into_iter().zip(predict(&job, &model, &items)?) {
+        for (name, probabilities) in names.into_iter().zip(model.predict(&items)?) {
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
             // Ties are broken by the class index, so that the output is the same everywhere.
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -72,31 +69,41 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
 
 /// Source of the images.
 enum ImageSource<'a> {
-    Files(&'a [PathBuf]),
-    Split(&'a Samples),
+    Files {
+        files: &'a [PathBuf],
+        data: &'a DataSpec,
+    },
+    Split(Samples),
 }
 
 impl ImageSource<'_> {
     /// Number of images.
     fn len(&self) -> usize {
         match self {
-            Self::Files(files) => files.len(),
+            Self::Files { files, .. } => files.len(),
             Self::Split(images) => images.len(),
         }
     }
 
-    /// Image at an index.
-    fn item(&self, index: usize, job: &Job<'_>) -> Result<Sample, String> {
+    /// Reads the images at these indices.
+    fn read(&self, indices: Range<usize>) -> Result<Vec<Sample>, String> {
         match self {
-            Self::Files(files) => job.config.spec.data.read_sample(&files[index]),
-            Self::Split(images) => images.get(index).map_err(|error| error.to_string()),
+            Self::Files { files, data } => files[indices]
+                .iter()
+                .map(|file| data.read_sample(file))
+                .collect(),
+            Self::Split(images) => images
+                .get_many(indices.collect())
+                .map_err(|error| error.to_string()),
         }
     }
 
     /// First two columns: the file name and no label, or the index in the split and its label.
     fn name(&self, index: usize, item: &Sample) -> String {
         match self {
-            Self::Files(files) => format!("{},", csv_field(&files[index].display().to_string())),
+            Self::Files { files, .. } => {
+                format!("{},", csv_field(&files[index].display().to_string()))
+            }
             Self::Split(_) => format!("{index},{}", item.label),
         }
     }

@@ -9,8 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::log;
 use super::tables;
 use crate::config::Spec;
+use crate::evaluate::Evaluation;
 use crate::run::RunDirectory;
-use crate::train::{Evaluation, Observer, Profile, StepReport, peak_bytes};
+use crate::train::{Observer, Profile, StepReport, peak_bytes};
 
 /// Minimum time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -153,17 +154,6 @@ impl Observer for Progress {
 
     fn profile(&mut self, profile: &Profile) {
         self.line(&tables::profile(profile, peak_bytes()));
-    }
-}
-
-/// Observer that prints messages to stderr, and nothing else.
-pub struct MessageObserver;
-
-impl Observer for MessageObserver {
-    fn step(&mut self, _report: &StepReport) {}
-    fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
-    fn message(&mut self, line: &str) {
-        log(line);
     }
 }
 

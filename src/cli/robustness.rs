@@ -6,18 +6,15 @@ use clap::Args;
 
 use super::evaluate::Split;
 use super::output::{log, print};
-use super::progress::{Bar, MessageObserver};
-use super::tables;
-use super::{Failure, LoadedRun, refuse_run_directory, run_name};
+use super::progress::Bar;
+use super::{BatchArguments, Failure, log_problems, open_run, refuse_run_directory, tables};
 use crate::analysis::robustness::{
-    ConditionKind, ConditionResult, Robustness, RobustnessPlan, topology_distances, write_report,
+    Robustness, RobustnessInput, RobustnessPlan, check_transferable, measure, write_report,
 };
 use crate::data::first_samples;
-use crate::loss::AttentionTopology;
-use crate::model::Task;
+use crate::evaluate::LoadedRun;
 use crate::report::page::number;
 use crate::statistics::Interval;
-use crate::train::AttackedModel;
 
 /// Arguments of `robustness`.
 #[derive(Debug, Args)]
@@ -46,6 +43,8 @@ pub struct RobustnessArguments {
     /// older report there is replaced.
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    batch: BatchArguments,
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -63,19 +62,22 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     if let Some(out) = &arguments.out {
         refuse_run_directory(out)?;
     }
-    let target = LoadedRun::new(&arguments.run, &arguments.device)?;
+    let target = open_run(&arguments.run, &arguments.device)?;
+    let data = target.data()?;
     let source = arguments
         .transfer_from
         .as_ref()
-        .map(|root| LoadedRun::new(root, &arguments.device))
+        .map(|root| open_run(root, &arguments.device))
         .transpose()?;
     if let Some(source) = &source {
-        check_alike(&target, source).map_err(Failure::Error)?;
+        check_transferable(&target, source).map_err(Failure::Error)?;
     }
-    let models = Models {
-        target: load_model(&target)?,
-        source: source.as_ref().map(load_model).transpose()?,
-    };
+    let model = log_problems(target.attacked_model())?.model;
+    let other_model = source
+        .as_ref()
+        .map(|source| log_problems(source.attacked_model()))
+        .transpose()?
+        .map(|loaded| loaded.model);
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => target.run.root().join("robustness"),
@@ -84,106 +86,27 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     std::fs::create_dir_all(&out)
         .map_err(|error| Failure::Error(format!("{} cannot be created: {error}", out.display())))?;
 
-    let Some(robustness) = measure(arguments, plan, &target, &models)? else {
-        // An interruption cannot happen, since nothing sets the stop flag of `target`.
-        return Ok(());
+    let spec = &target.config.spec;
+    let other_run = source.as_ref().map(LoadedRun::name);
+    let samples = first_samples(arguments.split.samples(&data), arguments.n_samples as usize);
+    let input = RobustnessInput {
+        model: &model,
+        other_model: other_model.as_ref(),
+        run: &target.name(),
+        other_run: other_run.as_deref(),
+        samples: &samples,
+        samples_name: &format!("{} {}", arguments.split.name(), tables::sample_noun(spec)),
+        n_topology_images: spec.logging.topology_images,
+        batch_size: arguments.batch.batch_size,
     };
+    let mut bar = Bar::new(plan.conditions().len() * samples.len(), "samples");
+    let robustness = measure(plan, input, &mut |n_samples| bar.set(n_samples))?;
+    bar.finish();
     print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
     write_report(&out, &command.join(" "), &robustness).map_err(Failure::Error)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
-}
-
-/// Models of the runs.
-struct Models {
-    /// Model that is attacked.
-    target: AttackedModel,
-    /// Model that transferred attacks are computed against.
-    source: Option<AttackedModel>,
-}
-
-/// Loads the best checkpoint of a run for attacks.
-fn load_model(loaded: &LoadedRun) -> Result<AttackedModel, Failure> {
-    Ok(AttackedModel::load(
-        &loaded.run,
-        &loaded.config,
-        &loaded.device,
-        &mut MessageObserver,
-    )?)
-}
-
-/// Evaluates the model under every condition of the plan; `None` if interrupted.
-fn measure(
-    arguments: &RobustnessArguments,
-    plan: RobustnessPlan,
-    target: &LoadedRun,
-    models: &Models,
-) -> Result<Option<Robustness>, Failure> {
-    let samples = first_samples(
-        arguments.split.samples(&target.data),
-        arguments.n_samples as usize,
-    );
-    let spec = &target.config.spec;
-    let n_watched = spec
-        .logging
-        .topology_images
-        .div_ceil(spec.samples.n_frames)
-        .min(samples.len());
-    let conditions = plan.conditions();
-    let mut bar = Bar::new(conditions.len() * samples.len(), "samples");
-    let mut clean: Vec<Vec<AttentionTopology>> = Vec::new();
-    let mut results = Vec::with_capacity(conditions.len());
-    for (index, condition) in conditions.into_iter().enumerate() {
-        let n_before = index * samples.len();
-        let against = models
-            .source
-            .as_ref()
-            .filter(|_| condition.kind == ConditionKind::Transfer);
-        let evaluation = models.target.evaluate(
-            &samples,
-            condition.perturbation,
-            against.unwrap_or(&models.target),
-            n_watched,
-            &target.stop,
-            &mut |n_samples| bar.set(n_before + n_samples),
-        )?;
-        let Some(evaluation) = evaluation else {
-            return Ok(None);
-        };
-        // The first condition is always that of clean samples, which the others are compared with.
-        if index == 0 {
-            clean.clone_from(&evaluation.topology);
-        }
-        let result = ConditionResult::new(
-            condition,
-            &evaluation.predictions,
-            evaluation.flip_rate,
-            &clean,
-            &evaluation.topology,
-        )
-        .map_err(|error| Failure::Error(format!("{}: {error}", condition.name())))?;
-        results.push(result);
-    }
-    bar.finish();
-    // Distances between different images serve as a scale. Frames of one clip are too similar for that, so each frame
-    // is compared with the same frame of the next clip.
-    let frames_per_clip = clean
-        .first()
-        .map_or(1, |layer| layer.len() / n_watched.max(1));
-    let between_images = topology_distances(&clean, &clean, frames_per_clip)
-        .map_err(|error| Failure::Error(error.to_string()))?;
-    Ok(Some(Robustness {
-        plan,
-        run: run_name(&arguments.run),
-        other: arguments.transfer_from.as_deref().map(run_name),
-        samples: format!("{} {}", arguments.split.name(), tables::sample_noun(spec)),
-        n_samples: samples.len(),
-        n_topology_samples: n_watched,
-        n_classes: spec.samples.n_classes,
-        results,
-        between_images,
-    }))
 }
 
 /// Failed checks, then a table of all conditions.
@@ -226,18 +149,4 @@ fn results(robustness: &Robustness) -> String {
     last_row.extend(between);
     table.add_row(last_row);
     text + &format!("{table}\n")
-}
-
-/// Checks that two runs have the same task and the same shape of samples.
-fn check_alike(run: &LoadedRun, other: &LoadedRun) -> Result<(), String> {
-    let tasks = [run, other].map(|loaded| Task::from_config(&loaded.config.spec.model));
-    let shapes = [run, other].map(|loaded| loaded.config.spec.samples);
-    if tasks[0] == tasks[1] && shapes[0] == shapes[1] {
-        return Ok(());
-    }
-    let names = [run, other].map(|loaded| run_name(loaded.run.root()));
-    Err(format!(
-        "{} and {} differ in their task or in the shape of their samples; pass two runs that agree in both",
-        names[0], names[1]
-    ))
 }

@@ -7,9 +7,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::config::Spec;
 use crate::counted::numbered;
 use crate::data::Splits;
+use crate::evaluate::Metrics;
 use crate::model::ParameterCount;
 use crate::run::DeviceReport;
-use crate::train::{DryRun, Metrics, Phase, Profile};
+use crate::train::{DryRun, Phase, Profile};
 
 /// Overview of a run before it starts: data, model and penalties.
 pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> String {

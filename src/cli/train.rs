@@ -46,7 +46,7 @@ pub struct TrainArguments {
 /// Device of new runs if none is given.
 pub(super) const DEFAULT_DEVICE: &str = "flex";
 
-/// What a training needs to know about the command that started it.
+/// Command that started a training: its settings that a training needs.
 #[derive(Clone, Copy)]
 struct Caller {
     /// True if the time of each phase of a step is logged.

@@ -5,11 +5,11 @@ use std::io;
 
 use serde_json::Value;
 
-use super::evaluate::Evaluation;
-use super::monitor::LayerMonitor;
 use super::summary::RunSummary;
 use crate::config::Config;
 use crate::data::{Sample, SampleSpec};
+use crate::evaluate::{Evaluation, LayerMonitor};
+use crate::model::Task;
 use crate::report::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
 use crate::run::{Chart, EventWriter, HparamValue, sha256_hex};
 
@@ -92,7 +92,12 @@ const HPARAM_SECTIONS: [&str; 5] = ["topology", "training", "model", "data", "ru
 pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()> {
     let markdown = format!("```toml\n{}```\n", config.to_toml());
     events.text("config", &markdown, 0)?;
-    events.layout(LAYOUT)?;
+    let categories = categories(config);
+    let categories: Vec<(&str, &[Chart])> = categories
+        .iter()
+        .map(|(title, charts)| (*title, &charts[..]))
+        .collect();
+    events.layout(&categories)?;
     let settings = config.settings();
     let hparams: Vec<(String, HparamValue)> = HPARAM_SECTIONS
         .iter()
@@ -100,6 +105,22 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
         .collect();
     let tags = RunSummary::tags(config);
     events.hparams_start(&hparams, &tags, &group(&settings))
+}
+
+/// Charts of the custom scalars page by category, without those that would stay empty for the task of the run.
+fn categories(config: &Config) -> Vec<(&'static str, Vec<Chart>)> {
+    let predicts_frames = Task::from_config(&config.spec.model) == Task::PredictNextFrame;
+    let has_frames = config.spec.samples.n_frames > 1;
+    let is_filled = |chart: &Chart| match chart.tags.first().and_then(|tag| tag.split_once('/')) {
+        Some(("frames", _)) => has_frames,
+        Some(("validation", metric)) => predicts_frames == metric.starts_with("mse"),
+        _ => true,
+    };
+    LAYOUT
+        .iter()
+        .map(|(title, charts)| (*title, charts.iter().copied().filter(is_filled).collect()))
+        .filter(|(_, charts): &(_, Vec<Chart>)| !charts.is_empty())
+        .collect()
 }
 
 /// Settings of one section of the configuration, as hyperparameters.

@@ -1,8 +1,10 @@
-//! Errors of training and evaluation.
+//! Errors of training.
 
 use std::{fmt, io};
 
-/// Error that ended a training or an evaluation.
+use crate::evaluate::EvaluateError;
+
+/// Error that ended a training.
 #[derive(Debug)]
 pub enum TrainError {
     /// The loss or the gradient became NaN or infinite. The message names the step and the last good checkpoint.
@@ -38,5 +40,15 @@ impl std::error::Error for TrainError {}
 impl From<crate::Error> for TrainError {
     fn from(error: crate::Error) -> Self {
         Self::Topology(error)
+    }
+}
+
+impl From<EvaluateError> for TrainError {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Topology(error) => Self::Topology(error),
+            // Its message is that of a file or of a statistic.
+            error => Self::Files(error.to_string()),
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::evaluate::Evaluation;
 use super::timing::Profile;
+use crate::evaluate::Evaluation;
 
 /// Progress report of one optimiser step.
 #[derive(Debug, Clone, Copy)]

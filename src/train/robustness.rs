@@ -1,10 +1,10 @@
 //! Robustness and calibration metrics of a run's summary.
 
-use super::attacked_model::AttackedModel;
 use super::error::TrainError;
 use super::observer::Observer;
-use super::trainer::Job;
+use super::trainer::{Job, report_problems};
 use crate::data::{Attack, Corruption, Perturbation};
+use crate::evaluate::{AttackedModel, PerturbedSettings};
 use crate::model::Task;
 
 /// Names of the calibration metrics, which are computed on clean samples.
@@ -19,15 +19,16 @@ pub(super) fn summary_metrics(
     let Some(spec) = job.config.spec.robustness else {
         return Ok(Some(Vec::new()));
     };
-    let model = AttackedModel::load(job.run, job.config, job.device, observer)?;
+    let loaded = AttackedModel::load(job.run, job.config, job.device);
+    report_problems(&loaded, observer);
+    let model = loaded?.model;
     let pgd = Attack::Pgd {
         n_steps: spec.pgd_steps,
         n_starts: spec.pgd_starts,
     };
     let evaluate = |perturbation| {
-        let samples = &job.data.test;
-        // No sample is watched, since the summary has no attention topology under perturbations.
-        model.evaluate(samples, perturbation, &model, 0, job.stop, &mut |_| {})
+        let settings = PerturbedSettings::new(perturbation);
+        model.evaluate_unless(&job.data.test, settings, job.stop)
     };
     let Some(clean) = evaluate(Perturbation::None)? else {
         return Ok(None);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::Evaluation;
+use super::robustness;
 use super::timing::Timing;
-use super::{coherence, robustness};
 use crate::config::Config;
+use crate::evaluate::{Evaluation, video_score_names};
 use crate::model::Task;
 use crate::run::CheckpointState;
 
@@ -108,7 +108,7 @@ impl RunSummary {
     /// TensorBoard tags of the final metrics that a run of this configuration may have.
     pub fn tags(config: &Config) -> Vec<String> {
         let task = Task::from_config(&config.spec.model);
-        let coherence = coherence::names(task).map(|name| format!("coherence_{name}"));
+        let coherence = video_score_names(task).map(|name| format!("coherence_{name}"));
         let robustness = config.spec.robustness.map(|_| robustness::names(task));
         let test_tags = task
             .metrics()

@@ -12,7 +12,6 @@ use burn::prelude::*;
 use super::charts;
 use super::collapse::CollapseMonitor;
 use super::error::TrainError;
-use super::evaluate::{Coherence, Evaluation, evaluate, evaluate_best};
 use super::observer::Observer;
 use super::prefetch::Prefetch;
 use super::robustness;
@@ -20,6 +19,10 @@ use super::summary::RunSummary;
 use super::timing::{Profile, Timing};
 use crate::config::{CollapseAction, Config};
 use crate::data::Splits;
+use crate::evaluate::{
+    BestModel, Coherence, EvaluateError, Evaluation, EvaluationSettings, TaskModel, best_model,
+    checkpoint_problems,
+};
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
 use crate::run::{
@@ -27,7 +30,7 @@ use crate::run::{
     write_atomically,
 };
 
-/// Everything that a training or an evaluation needs: configuration, data, run directory and device.
+/// Everything that a training needs: configuration, data, run directory and device.
 pub struct Job<'a> {
     /// Configuration of the run.
     pub config: &'a Config,
@@ -86,7 +89,7 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
         trainer.report_idle_penalties(observer);
     }
     let test = if is_done {
-        evaluate_best(job, &job.data.test, observer)?
+        evaluate_best(job, observer)?
     } else {
         None
     };
@@ -119,6 +122,29 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
         job.run.summary().display()
     )))?;
     Ok(Outcome::Finished(summary))
+}
+
+/// Evaluates the best checkpoint on the test split; `None` if interrupted.
+fn evaluate_best(
+    job: &Job<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
+    let loaded = best_model(job.run, job.config, job.device);
+    report_problems(&loaded, observer);
+    let BestModel { model, state, .. } = loaded?;
+    let settings = EvaluationSettings::new(&job.config.spec);
+    let evaluation = model.evaluate_unless(&job.data.test, settings, job.stop)?;
+    Ok(evaluation.map(|evaluation| (evaluation, state)))
+}
+
+/// Reports checkpoints that cannot be used to the observer.
+pub(super) fn report_problems<M>(
+    loaded: &Result<BestModel<M>, EvaluateError>,
+    observer: &mut dyn Observer,
+) {
+    for problem in checkpoint_problems(loaded) {
+        observer.message(problem);
+    }
 }
 
 /// Gradients that are zero, so that a gradient share cannot be measured.
@@ -228,7 +254,7 @@ impl Trainer<'_> {
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
-        let model = self.model.valid();
+        let model = TaskModel::new(self.model.valid(), spec, self.job.device.clone());
         // The first epoch has number 0, so the first and the last one are always included.
         let is_due = |every_epochs: usize| {
             epoch.is_multiple_of(every_epochs) || self.step == self.total_steps()
@@ -239,8 +265,12 @@ impl Trainer<'_> {
         } else {
             Coherence::Skipped
         };
+        let settings = EvaluationSettings {
+            coherence,
+            ..EvaluationSettings::new(spec)
+        };
         let samples = &self.job.data.validation;
-        let Some(validation) = evaluate(self.job, &model, samples, coherence)? else {
+        let Some(validation) = model.evaluate_unless(samples, settings, self.job.stop)? else {
             return Ok(None);
         };
         self.require_finite("validation loss", validation.loss, f64::NAN)?;

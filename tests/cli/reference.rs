@@ -42,6 +42,33 @@ fn every_configuration_follows_the_current_schema() {
     }
 }
 
+/// Collects all descriptions.
+fn descriptions<'a>(schema: &'a Value, found: &mut Vec<&'a str>) {
+    match schema {
+        Value::Object(object) => {
+            found.extend(object.get("description").and_then(Value::as_str));
+            object.values().for_each(|s| descriptions(s, found));
+        }
+        Value::Array(inner) => inner.iter().for_each(|s| descriptions(s, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn descriptions_are_for_readers_of_configurations() {
+    let schema = schema();
+    let mut found = Vec::new();
+    descriptions(&schema, &mut found);
+    assert!(found.len() > 150, "{}", found.len());
+    for description in found {
+        // Links to Rust items and examples belong into later paragraphs.
+        let is_rust = ["[`", "](", "```", "::"]
+            .iter()
+            .any(|mark| description.contains(mark));
+        assert!(!is_rust && !description.contains("\n\n"), "{description}");
+    }
+}
+
 /// Collects the names of all keys, and all words that a key can be set to.
 fn keys_and_words(schema: &Value, keys: &mut BTreeSet<String>, words: &mut BTreeSet<String>) {
     match schema {

@@ -6,6 +6,7 @@ mod command;
 use burn_topology::analysis::coherence::{Measurement, Suite, SuiteClip, measure};
 use burn_topology::burn::prelude::*;
 use burn_topology::data::{PredictedFrames, Sample, SampleSpec};
+use burn_topology::evaluate::TaskModel;
 use burn_topology::model::{NetworkConfig, Task, VideoConfig, VideoHead, VitConfig};
 use burn_topology::video_metrics::{
     CLASS_METRICS, FRAME_METRICS, Frames, Motion, frame_metrics, optical_flow,
@@ -189,11 +190,14 @@ fn video(head: VideoHead) -> (NetworkConfig, SampleSpec) {
 fn measure_untrained(config: &NetworkConfig, spec: SampleSpec, suite: &Suite) -> Measurement {
     let device = Device::flex();
     device.seed(3);
-    let model = config.init(&device);
+    let model = TaskModel {
+        network: config.init(&device),
+        task: Task::from_config(config),
+        samples: spec,
+        device,
+    };
     let mut done = Vec::new();
-    let task = Task::from_config(config);
-    let measurement =
-        measure(&model, task, suite, &device, &[1, 4], &mut |n| done.push(n)).unwrap();
+    let measurement = measure(&model, suite, &[1, 4], None, &mut |n| done.push(n)).unwrap();
     assert_eq!(done.last(), Some(&suite.clips.len()));
     assert_eq!(spec.width, suite.spec.width);
     measurement

@@ -540,6 +540,54 @@ arms = ["slow"]
 }
 
 #[test]
+fn changes_of_an_arm_can_be_a_table() {
+    let directory = TestDir::new();
+    let penalty = r#"between = "layers", homology_dim = 0, normalize = "spanning_tree", penalty = { kind = "rtd_lite" }, weight = { kind = "fixed", value = 0.1 }"#;
+    let list = STUDY.replace(
+        "set = [\"training.optimizer.lr=1e-5\"]",
+        &format!("set = [\"training.epochs=3\", 'training.schedule={{ kind = \"cosine\", warmup_steps = 2 }}', 'topology=[{{ {penalty} }}]']"),
+    );
+    let table = STUDY.replace(
+        "set = [\"training.optimizer.lr=1e-5\"]",
+        r#"[arm.set.training]
+epochs = 3
+schedule = { kind = "cosine", warmup_steps = 2 }
+
+[[arm.set.topology]]
+between = "layers"
+homology_dim = 0
+normalize = "spanning_tree"
+penalty = { kind = "rtd_lite" }
+weight = { kind = "fixed", value = 0.1 }
+"#,
+    );
+    let ids = |study: &str| -> Vec<String> {
+        let study = read(directory.path(), study).unwrap();
+        study.cells.iter().map(|cell| cell.id.clone()).collect()
+    };
+    assert_eq!(ids(&table), ids(&list));
+    let refusal = |set: &str| {
+        let study = STUDY.replace("set = [\"training.optimizer.lr=1e-5\"]", set);
+        read(directory.path(), &study).unwrap_err()
+    };
+    let misspelt = refusal("set = { training = { epoch = 3 } }");
+    assert!(
+        misspelt.contains("--set training.epoch=3: unknown key `epoch` in [training]"),
+        "{misspelt}"
+    );
+    let entry = refusal("set = [1]");
+    assert!(
+        entry.contains("`arm.1.set.0`: expected a string, found integer 1"),
+        "{entry}"
+    );
+    let word = refusal("set = \"training.epochs=3\"");
+    assert!(
+        word.contains("expected a list of changes as after --set, or a table of settings, found"),
+        "{word}"
+    );
+}
+
+#[test]
 fn a_factor_addresses_a_penalty_by_name() {
     let directory = TestDir::new();
     let weight = r#"{ kind = "gradient_share", share = 0.1 }"#;

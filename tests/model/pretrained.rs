@@ -322,9 +322,7 @@ fn own_models_are_exported_in_a_matching_family() {
         .clone()
         .with_attention(VideoAttention::Joint)
         .with_tubelet_size(2);
-    let mean = Pooling::MeanBeforeNorm {
-        has_class_token: false,
-    };
+    let mean = Pooling::MeanBeforeNorm;
     let epsilon = |value| BlockStyle::new().with_norm_epsilon(value);
     let configs = [
         (NetworkConfig::Vit(image.clone()), Family::Timm),

@@ -449,27 +449,50 @@ fn a_penalty_without_a_gradient_is_reported_once_and_at_the_end() {
 
 #[test]
 fn no_samples_have_no_predictions() {
-    use std::sync::atomic::AtomicBool;
-
     use burn_topology::burn::tensor::Device;
-    use burn_topology::run::RunDirectory;
-    use burn_topology::train::{Job, SilentObserver, load_best, predict};
+    use burn_topology::evaluate::LoadedRun;
 
     let directory = TestDir::new();
     train(&directory, None, "run");
-    let run = RunDirectory::open(&directory.path().join("run")).unwrap();
-    let config = Config::read(&run.config(), &[]).unwrap();
-    let device = Device::flex();
-    let (model, _) = load_best(&run, &config, &device, &mut SilentObserver).unwrap();
-    let job = Job {
-        config: &config,
-        data: &config.spec.open_data().unwrap(),
-        run: &run,
-        device: &device,
-        profiles: false,
-        stop: &AtomicBool::new(false),
+    let run = LoadedRun::open(&directory.path().join("run"), Device::flex()).unwrap();
+    let best = run.best_model().unwrap();
+    assert_eq!(best.problems, Vec::<String>::new());
+    assert_eq!(best.model.predict(&[]).unwrap(), Vec::<Vec<f64>>::new());
+}
+
+#[test]
+fn the_batch_size_is_free_but_not_zero() {
+    let directory = TestDir::new();
+    train(&directory, None, "run");
+    let stdout = |command: &str, size: &str, option: &[&str]| {
+        let arguments = [&[command, "run", "--batch-size", size], option].concat();
+        let output = run_program(directory.path(), &arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(predict(&job, &model, &[]).unwrap(), Vec::<Vec<f64>>::new());
+    let accuracy = |size| {
+        let line = stdout("evaluate", size, &[]);
+        line.split_once(", loss").unwrap().0.to_owned()
+    };
+    assert_eq!(accuracy("7"), accuracy("1000"));
+    let classes = |size| -> Vec<String> {
+        let csv = stdout("predict", size, &["--split", "validation"]);
+        let line_without_probability = |line: &str| line.rsplit_once(',').unwrap().0.to_owned();
+        csv.lines().map(line_without_probability).collect()
+    };
+    assert!(classes("50").len() > 100);
+    assert_eq!(classes("50"), classes("1000"));
+    let refused = run_program(
+        directory.path(),
+        &["predict", "run", "a.png", "--batch-size", "0"],
+    );
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr.contains("'--batch-size <N>': expected a whole number of at least 1"),
+        "{stderr}"
+    );
 }
 
 const MNIST: &str = r#"data={ kind = "mnist", path = "mnist", validation_fraction = 0.2 }"#;
@@ -498,6 +521,15 @@ fn models_train_on_data_from_files() {
             "{stdout}"
         );
     }
+    // The prediction of files needs no data set.
+    std::fs::remove_dir_all(directory.path().join("images/train")).unwrap();
+    let arguments = ["predict", "on_images", "images/test/cat/0.png"];
+    let predicted = run_program(directory.path(), &arguments);
+    let stdout = String::from_utf8(predicted.stdout).unwrap();
+    assert!(
+        predicted.status.success() && stdout.contains("\nimages/test/cat/0.png,,"),
+        "{stdout}"
+    );
 }
 
 #[test]

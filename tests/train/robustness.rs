@@ -1,14 +1,10 @@
 //! Attacks and corruptions: their strength, the metrics in the summary, and the command `robustness`.
 
-use std::sync::atomic::AtomicBool;
-
 use burn_topology::analysis::robustness::topology_distances;
 use burn_topology::burn::prelude::*;
-use burn_topology::config::Config;
 use burn_topology::data::{Attack, Corruption, DIGITS_SPEC, Perturbation, SampleBatcher, digits};
+use burn_topology::evaluate::{LoadedRun, PerturbedSettings};
 use burn_topology::model::{Capture, NetworkConfig, VitConfig};
-use burn_topology::run::RunDirectory;
-use burn_topology::train::{AttackedModel, SilentObserver};
 
 use crate::util::{TestDir, assert_refused, run_program};
 
@@ -52,21 +48,17 @@ fn train_model(directory: &TestDir) {
 fn attacks_have_the_expected_strength_and_are_summarised() {
     let directory = TestDir::new();
     train_model(&directory);
-    let run = RunDirectory::open(&directory.path().join("run")).unwrap();
-    let config = Config::read(&run.config(), &[]).unwrap();
-    let data = config.spec.open_data().unwrap();
-    let model = AttackedModel::load(&run, &config, &Device::flex(), &mut SilentObserver).unwrap();
-    let evaluate = |perturbation, n_watched| {
-        let stop = AtomicBool::new(false);
-        let result = model.evaluate(
-            &data.test,
-            perturbation,
-            &model,
-            n_watched,
-            &stop,
-            &mut |_| {},
-        );
-        result.unwrap().unwrap()
+    let loaded = LoadedRun::open(&directory.path().join("run"), Device::flex()).unwrap();
+    let run = &loaded.run;
+    let data = loaded.data().unwrap();
+    let model = loaded.attacked_model().unwrap().model;
+    let evaluate = |perturbation, n_topology_samples| {
+        let settings = PerturbedSettings {
+            n_topology_samples,
+            ..PerturbedSettings::new(perturbation)
+        };
+        let result = model.evaluate(&data.test, settings, &mut |_| {});
+        result.unwrap()
     };
     let scores = |perturbation| evaluate(perturbation, 0).predictions.calibration().unwrap();
     let attacked = |attack, epsilon| scores(Perturbation::Attack { attack, epsilon });

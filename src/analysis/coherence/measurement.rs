@@ -1,6 +1,7 @@
 //! Measurement of a model on a suite of clips.
 
-use burn::prelude::*;
+use std::num::NonZeroUsize;
+
 use burn::tensor::activation::softmax;
 use rayon::prelude::*;
 
@@ -8,14 +9,12 @@ use super::clip_measurement::{ClipMeasurement, Encoder};
 use super::frame_distances::frame_topology;
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
 use super::suite::Suite;
-use crate::data::{Sample, SampleBatcher};
+use crate::data::Sample;
 use crate::error::{Error, Result};
+use crate::evaluate::{ATTENTION_BATCH, TaskModel, batch_ranges, size_or};
 use crate::loss::AttentionTopology;
-use crate::model::{Capture, Network, Task};
+use crate::model::{Capture, Task};
 use crate::video_metrics::{Better, CLASS_METRICS, ClipMetric, FRAME_METRICS, Role, most_probable};
-
-/// Number of clips per batch.
-const BATCH_SIZE: usize = 16;
 
 /// Distances between the attention diagrams of consecutive frames, in dimensions 0 and 1; mean over pairs and layers.
 ///
@@ -94,8 +93,8 @@ pub struct ReportedClip {
 
 /// Runs a model on all clips of a suite and measures its outputs and attention.
 ///
-/// `reported` holds the indices of the clips whose outputs are kept for the report; `progress` is called with the
-/// number of clips done.
+/// `reported` holds the indices of the clips whose outputs are kept for the report; `batch_size` is the number of clips
+/// per forward pass, 16 if `None`. `progress` is called with the number of clips done.
 ///
 /// # Errors
 ///
@@ -105,24 +104,29 @@ pub struct ReportedClip {
 ///
 /// One forward pass, and for every layer the distances between frames at most 16 apart.
 pub fn measure(
-    model: &Network,
-    task: Task,
+    model: &TaskModel,
     suite: &Suite,
-    device: &Device,
     reported: &[usize],
+    batch_size: Option<NonZeroUsize>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Measurement> {
     let spec = suite.spec;
+    // The shape of the suite: an image model receives the frames of a clip one by one.
+    let model = TaskModel {
+        samples: spec,
+        ..model.clone()
+    };
+    let task = model.task;
     // Features are computed from pixels, which only frame predictors return.
     let encoder = match task {
         Task::PredictNextFrame => Some(Encoder::new(suite)),
         Task::Classify | Task::ClassifyFrames => None,
     };
     let mut measurements = Vec::with_capacity(suite.clips.len());
-    for (batch, clips) in suite.clips.chunks(BATCH_SIZE).enumerate() {
+    for range in batch_ranges(suite.clips.len(), size_or(batch_size, ATTENTION_BATCH)) {
+        let clips = &suite.clips[range.clone()];
         let samples: Vec<Sample> = clips.iter().map(|clip| clip.sample.clone()).collect();
-        let tensor = SampleBatcher { spec }.clips(&samples, device);
-        let output = model.forward(task.model_input(tensor), Capture::Attention);
+        let output = model.forward(model.clips(&samples), Capture::Attention);
         let topology = frame_topology(&output, clips.len())?;
         let rows = match task {
             Task::PredictNextFrame => output.output,
@@ -131,7 +135,6 @@ pub fn measure(
         let rows: Vec<f32> = rows
             .try_into_vec_as()
             .map_err(|e| Error::invalid_distribution(format!("the output cannot be read: {e}")))?;
-        let first = batch * BATCH_SIZE;
         // Collected before errors are looked at, so that the first clip with an error is reported, not the fastest.
         let batch_measurements: Vec<Result<ClipMeasurement>> = rows
             // All clips have equally many values: one row of classes, one for each frame, or frames.
@@ -142,14 +145,14 @@ pub fn measure(
                 ClipMeasurement::new(spec, clip, rows, encoder.as_ref(), layers)
             })
             .collect();
-        for (in_batch, clip) in batch_measurements.into_iter().enumerate() {
+        for (index, clip) in range.zip(batch_measurements) {
             let clip = clip?;
-            measurements.push(if reported.contains(&(first + in_batch)) {
+            measurements.push(if reported.contains(&index) {
                 clip
             } else {
                 clip.without_frames()
             });
-            debug_assert_eq!(measurements.len(), first + in_batch + 1);
+            debug_assert_eq!(measurements.len(), index + 1);
         }
         progress(measurements.len());
     }

@@ -11,6 +11,7 @@ mod guards;
 mod measurement;
 mod metric_tables;
 mod page;
+mod runs;
 mod suite;
 
 pub use arms::{
@@ -22,4 +23,5 @@ pub use comparison::{
 pub use files::{reported_clips, write_report};
 pub use guards::Guard;
 pub use measurement::{FRAME_DISTANCE_METRICS, GapCurve, Measurement, ReportedClip, measure};
+pub use runs::ComparableRuns;
 pub use suite::{Suite, SuiteClip};

@@ -1,5 +1,6 @@
 //! Analysis of every matrix of all images, one batch after another.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -8,10 +9,13 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::forward_pass::{ForwardPass, InspectedImage};
+use super::inspected_model::InspectedModel;
+use super::inspection_set::InspectionSet;
 use super::matrix_topology::{MatrixData, MatrixIndex, MatrixRows, MatrixTopology};
 use super::page_data::pack_cosines;
 use super::spec::InspectSpec;
 use crate::error::{Error, Result};
+use crate::evaluate::{INSPECTION_BATCH, batch_ranges, size_or};
 use crate::loss::Source;
 use crate::model::TokenLayout;
 use crate::nn::{AttentionRows, Heads, Tokens};
@@ -107,6 +111,38 @@ impl Inspection {
 
     pub(super) fn index(&self, image: usize, layer: usize, head: usize) -> usize {
         (image * self.layers.len() + layer) * (1 + self.heads.len()) + head
+    }
+
+    /// Runs a model on all items of a set, batch by batch, and analyses the matrices; returns the time of the forward
+    /// passes.
+    ///
+    /// `batch_size` is the number of items per forward pass, 4 if `None`. `progress` is called with the number of
+    /// matrices done and their total number, by several threads.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`InspectedModel::forward_batch`] and [`Self::add`].
+    pub fn add_set(
+        &mut self,
+        model: &InspectedModel,
+        set: &InspectionSet,
+        batch_size: Option<NonZeroUsize>,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Duration> {
+        let n_items = set.items.len();
+        let mut model_time = Duration::ZERO;
+        for range in batch_ranges(n_items, size_or(batch_size, INSPECTION_BATCH)) {
+            let n_batch = range.len();
+            let started = Instant::now();
+            let pass = model.forward_batch(set, range)?;
+            model_time += started.elapsed();
+            // A clip has several images, one per frame.
+            let n_images = n_items * pass.images.len() / n_batch;
+            self.add(pass, &|n_done, per_image| {
+                progress(n_done, n_images * per_image);
+            })?;
+        }
+        Ok(model_time)
     }
 
     /// Analyses the matrices of a batch. `progress` is called with the number of matrices done, over all batches,

@@ -1,5 +1,6 @@
 //! Inspection of a model: the topology of every layer and head on given images, as a page and as files.
 //!
+//! An [`InspectedModel`] comes from a run or from pretrained weights, and an [`InspectionSet`] from files or a split.
 //! A [`ForwardPass`] holds the attention and hidden states of a batch of images, which is all that the analysis
 //! needs of a model. [`Inspection`] computes the topology of each of its matrices, [`DiagramComparisons`] the
 //! distances between their diagrams, and [`write_report`] writes the results.
@@ -8,7 +9,9 @@ mod diagram_comparisons;
 mod files;
 mod forward_pass;
 mod image_pairs;
+mod inspected_model;
 mod inspection;
+mod inspection_set;
 mod matrix_topology;
 mod page;
 mod page_data;
@@ -26,6 +29,8 @@ pub use forward_pass::{
     AppliedPerturbation, ClassNames, ForwardPass, InspectedImage, InspectionInput,
 };
 pub use image_pairs::{PairCurve, Spread};
+pub use inspected_model::InspectedModel;
 pub use inspection::{HeadMeanDiagrams, ImageDiagrams, Inspection, N_SHUFFLES, head_mean_diagrams};
+pub use inspection_set::{InspectionItem, InspectionSet};
 pub use matrix_topology::{MatrixIndex, MatrixTopology};
 pub use spec::{HeadChoice, InspectSpec};

@@ -75,6 +75,7 @@ fn unit(inspection: &Inspection) -> String {
     let metric = match spec.distance.metric {
         RowMetric::JensenShannon => "Jensen-Shannon distance",
         RowMetric::Hellinger => "Hellinger distance",
+        RowMetric::TotalVariation => "total variation distance",
         RowMetric::Cosine => "cosine distance",
         RowMetric::Euclidean => "Euclidean distance",
         RowMetric::Attention => "1 - max(a_ij, a_ji)",

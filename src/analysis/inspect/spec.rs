@@ -35,6 +35,21 @@ pub struct InspectSpec {
     pub max_homology_dim: usize,
 }
 
+impl Default for InspectSpec {
+    /// All layers, each head, and Jensen-Shannon distances between the attention rows of the patches, in dimensions 0
+    /// and 1.
+    fn default() -> Self {
+        Self {
+            layers: Layers::All,
+            heads: HeadChoice::Each,
+            source: Source::Attention,
+            distance: RowDistance::JENSEN_SHANNON,
+            tokens: Tokens::Patches,
+            max_homology_dim: 1,
+        }
+    }
+}
+
 impl InspectSpec {
     /// Checks that the settings fit together.
     ///

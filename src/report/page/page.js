@@ -40,7 +40,10 @@
         counts: (input.dataset.steps || "").split(" ").filter(Boolean).map(Number),
       };
       controls.set(control.name, control);
-      input.addEventListener("input", () => { use(control); set(control, Number(input.value)); settle(); });
+      // Some programs that drive a browser, and some assistive ones, send only one of the two events.
+      for (const event of ["input", "change"]) {
+        input.addEventListener(event, () => { use(control); set(control, Number(input.value)); settle(); });
+      }
       input.addEventListener("focus", () => use(control));
     }
     for (const control of controls.values()) {

@@ -9,14 +9,14 @@ use crate::video_metrics::{
 
 /// Running means of the coherence metrics over clips.
 #[derive(Debug, Clone)]
-pub(super) struct CoherenceScore {
+pub(super) struct VideoScores {
     task: Task,
     spec: SampleSpec,
     /// For each metric: the sum, and the number of clips for which it is defined.
     sums: Vec<(f64, usize)>,
 }
 
-impl CoherenceScore {
+impl VideoScores {
     /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips).
     pub(super) fn new(task: Task, spec: SampleSpec) -> Option<Self> {
         let is_by_frame = spec.n_frames > 1 && task != Task::Classify;
@@ -73,8 +73,8 @@ impl CoherenceScore {
     }
 }
 
-/// Names of the metrics that [`CoherenceScore::means`] may return, without the prefix `coherence/`.
-pub(super) fn names(task: Task) -> impl Iterator<Item = &'static str> {
+/// Names of the metrics that [`VideoScores::means`] may return, without the prefix `coherence/`.
+pub(crate) fn names(task: Task) -> impl Iterator<Item = &'static str> {
     let task_metrics = task.metrics();
     let names = metrics(task).iter().map(|metric| metric.name);
     // Feature metrics need a frozen encoder, which is not run during training.
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn means_are_over_clips_where_the_metric_is_defined() {
-        let mut score = CoherenceScore::new(Task::ClassifyFrames, SPEC).unwrap();
+        let mut score = VideoScores::new(Task::ClassifyFrames, SPEC).unwrap();
         let sample = Sample::new(vec![0.0; 8], 1);
         score.add(&sample, &[0.0, 9.0, 0.0, 9.0, 0.0, 9.0, 0.0, 9.0]);
         score.add(&sample, &[0.0, 9.0, 9.0, 0.0, 0.0, 9.0, 0.0, 9.0]);
@@ -129,13 +129,13 @@ mod tests {
         assert_eq!(means[1].0, "coherence/prediction_distance");
         assert!(means[1].1 > 0.2 && means.len() == 2);
         for (task, n_frames) in [(Task::Classify, 4), (Task::ClassifyFrames, 1)] {
-            assert!(CoherenceScore::new(task, SampleSpec { n_frames, ..SPEC }).is_none());
+            assert!(VideoScores::new(task, SampleSpec { n_frames, ..SPEC }).is_none());
         }
     }
 
     #[test]
     fn guards_reveal_frozen_predictions() {
-        let mut score = CoherenceScore::new(Task::PredictNextFrame, SPEC).unwrap();
+        let mut score = VideoScores::new(Task::PredictNextFrame, SPEC).unwrap();
         let pixels: Vec<f32> = (0..8).map(|k| 0.1 * (k / 2) as f32).collect();
         score.add(&Sample::new(pixels, 0), &[0.5; 6]);
         let means = score.means();

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
 
-use super::loss::soft_cross_entropy;
+use super::cross_entropy::soft_cross_entropy;
 use crate::data::{Sample, SampleSpec};
 use crate::model::Task;
 use crate::video_metrics::{flip_rate, mean_squared_error, most_probable, structural_similarity};
@@ -35,7 +35,7 @@ impl Task {
     }
 
     /// Converts a score to the first metric, or the metric to the score: the conversion is its own inverse.
-    pub(super) fn metric_from_score(self, score: f64) -> f64 {
+    pub(crate) fn metric_from_score(self, score: f64) -> f64 {
         match self {
             Self::Classify | Self::ClassifyFrames => score,
             Self::PredictNextFrame => -score,
@@ -58,7 +58,7 @@ impl Task {
     /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`
     /// - `classes`: `[batch_size, n_classes]`
     /// - output: the shape of the model output
-    pub(super) fn targets(self, clips: &Tensor<5>, classes: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn targets(self, clips: &Tensor<5>, classes: Tensor<2>) -> Tensor<2> {
         let [batch_size, n_frames, n_channels, height, width] = clips.dims();
         match self {
             Self::Classify => classes,
@@ -75,7 +75,7 @@ impl Task {
     }
 
     /// Mean loss of a batch: cross-entropy in nats, or the mean squared error of pixels between 0 and 1.
-    pub(super) fn loss(self, output: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    pub(crate) fn loss(self, output: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Classify | Self::ClassifyFrames => soft_cross_entropy(output, targets),
             // The model's pixels range over [-1, 1], not [0, 1], so squared errors are four times as large.
@@ -84,7 +84,7 @@ impl Task {
     }
 
     /// Loss of each sample, `[n_samples]`; the mean over samples equals [`Task::loss`].
-    pub(super) fn sample_losses(
+    pub(crate) fn sample_losses(
         self,
         output: Tensor<2>,
         targets: Tensor<2>,
@@ -106,14 +106,14 @@ impl Task {
 
 /// Running sums of the task metrics over samples.
 #[derive(Debug, Clone)]
-pub(super) struct Score {
+pub(super) struct TaskScores {
     task: Task,
     spec: SampleSpec,
     sums: Vec<f64>,
     n_samples: usize,
 }
 
-impl Score {
+impl TaskScores {
     /// Creates empty sums.
     pub(super) fn new(task: Task, spec: SampleSpec) -> Self {
         Self {
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn accuracy_and_flip_rate_are_means_over_samples() {
-        let mut score = Score::new(Task::ClassifyFrames, SPEC);
+        let mut score = TaskScores::new(Task::ClassifyFrames, SPEC);
         let sample = Sample::new(vec![0.0; 8], 1);
         let rows = [
             [0.0, 2.0, 1.0],
@@ -221,7 +221,7 @@ mod tests {
         // Brightness rises by 0.1 from frame to frame: extrapolation is exact, copying is off by 0.1.
         let pixels: Vec<f32> = (0..8).map(|k| 0.1 * (k / 2) as f32).collect();
         let sample = Sample::new(pixels, 0);
-        let mut score = Score::new(Task::PredictNextFrame, SPEC);
+        let mut score = TaskScores::new(Task::PredictNextFrame, SPEC);
         let predicted = [0.1, 0.2, 0.3].map(|brightness: f32| [2.0 * brightness - 1.0; 2]);
         score.add(&sample, predicted.as_flattened());
         let metrics = score.metrics();

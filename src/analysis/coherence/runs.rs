@@ -1,0 +1,144 @@
+//! Runs that are measured on the same clips.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use super::arms::{Arm, RunInfo, RunMeasurement, group_into_arms};
+use super::files::reported_clips;
+use super::measurement::measure;
+use super::suite::Suite;
+use crate::evaluate::{EvaluateError, LoadedRun, checkpoint_problems};
+use crate::model::Task;
+
+/// Runs of the same task and the same shape of clips, grouped into arms.
+#[derive(Debug)]
+pub struct ComparableRuns {
+    runs: Vec<LoadedRun>,
+    infos: Vec<RunInfo>,
+    arms: Vec<Arm>,
+}
+
+impl ComparableRuns {
+    /// Checks that the runs can be compared, and groups them.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if a run is passed twice, if two runs differ in their task or in the shape of their clips, and the
+    /// errors of [`group_into_arms`].
+    pub fn new(runs: Vec<LoadedRun>) -> Result<Self, String> {
+        check_alike(&runs)?;
+        let infos: Vec<RunInfo> = runs
+            .iter()
+            .map(|run| RunInfo::new(&run.name(), &run.config))
+            .collect();
+        Ok(Self {
+            arms: group_into_arms(&infos)?,
+            infos,
+            runs,
+        })
+    }
+
+    /// Runs, in the order in which they were passed; at least one.
+    pub fn runs(&self) -> &[LoadedRun] {
+        &self.runs
+    }
+
+    /// Arms of the runs.
+    pub fn arms(&self) -> &[Arm] {
+        &self.arms
+    }
+
+    /// Measures the best checkpoint of every run on a suite.
+    ///
+    /// `progress` is called with the number of clips done, over all runs, and `message` with one line for each
+    /// checkpoint that cannot be used.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`LoadedRun::best_model`]; [`EvaluateError::Measurement`] with the name of the run and the error
+    /// of [`measure`].
+    pub fn measure(
+        &self,
+        suite: &Suite,
+        batch_size: Option<NonZeroUsize>,
+        progress: &mut dyn FnMut(usize),
+        message: &mut dyn FnMut(&str),
+    ) -> Result<Vec<RunMeasurement>, EvaluateError> {
+        let reported = reported_clips(suite);
+        let mut measurements = Vec::with_capacity(self.runs.len());
+        for (index, (run, info)) in self.runs.iter().zip(&self.infos).enumerate() {
+            let loaded = run.best_model();
+            for problem in checkpoint_problems(&loaded) {
+                message(problem);
+            }
+            let n_before = index * suite.clips.len();
+            let measurement = measure(
+                &loaded?.model,
+                suite,
+                &reported,
+                batch_size,
+                &mut |n_clips| progress(n_before + n_clips),
+            )
+            .map_err(|error| EvaluateError::Measurement(format!("{}: {error}", info.name)))?;
+            measurements.push(RunMeasurement {
+                info: info.clone(),
+                measurement,
+            });
+        }
+        Ok(measurements)
+    }
+}
+
+/// Checks that all runs have the same task and the same shape of clips, and that none is listed twice.
+fn check_alike(runs: &[LoadedRun]) -> Result<(), String> {
+    let mut paths = BTreeSet::new();
+    let Some(first) = runs.first() else {
+        return Ok(());
+    };
+    for loaded in runs {
+        let root = loaded.run.root();
+        // One directory may be listed under two paths.
+        let path = root.canonicalize();
+        if !paths.insert(path.unwrap_or_else(|_| root.to_owned())) {
+            return Err(format!(
+                "{}: run is passed twice, expected once",
+                root.display()
+            ));
+        }
+        let [first_task, task] =
+            [first, loaded].map(|run| Task::from_config(&run.config.spec.model));
+        if first_task != task {
+            return Err(format!(
+                "{} predicts {} and {} predicts {}; pass runs of the same task",
+                loaded.name(),
+                predicted(task),
+                first.name(),
+                predicted(first_task)
+            ));
+        }
+        let shapes = [first, loaded].map(|run| run.config.spec.samples);
+        if shapes[0] != shapes[1] {
+            let [first_shape, shape] = shapes.map(|s| {
+                format!(
+                    "{} frames of {} by {} by {} and {} classes",
+                    s.n_frames, s.n_channels, s.height, s.width, s.n_classes
+                )
+            });
+            return Err(format!(
+                "{} takes {shape} and {} takes {first_shape}; pass runs with the same shape of clips and number of classes",
+                loaded.name(),
+                first.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Prediction of a task, in words.
+fn predicted(task: Task) -> &'static str {
+    match task {
+        Task::Classify => "the class of an image or clip",
+        Task::ClassifyFrames => "the class of every frame",
+        Task::PredictNextFrame => "the next frame",
+    }
+}

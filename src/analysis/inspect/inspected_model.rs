@@ -1,0 +1,202 @@
+//! Models that are inspected, and the preparation of image files for them.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use image::imageops::FilterType;
+
+use super::forward_pass::{AppliedPerturbation, ClassNames, ForwardPass, InspectionInput};
+use super::inspection_set::{InspectionItem, InspectionSet};
+use crate::data::{DataSpec, Sample, SampleSpec, Scaling, read_image_scaled};
+use crate::error::Result;
+use crate::evaluate::{BestModel, EvaluateError, LoadedRun, TaskModel};
+use crate::model::Task;
+use crate::model::pretrained::{self, Interpolation, ModelOverrides, Preprocessing, Resize};
+
+/// Model under inspection.
+#[derive(Debug, Clone)]
+pub struct InspectedModel {
+    /// Displayed name of the model.
+    pub title: String,
+    model: TaskModel,
+    reader: ImageReader,
+}
+
+/// Preparation of image files for the model.
+#[derive(Debug, Clone)]
+enum ImageReader {
+    /// Cropped and scaled as in the data set of the run.
+    Data(DataSpec),
+    /// Preprocessed as described in the files of the pretrained weights.
+    Pretrained {
+        preprocessing: Preprocessing,
+        /// Names of the classes; `None` if the weights contain no trained classifier.
+        classes: Option<Vec<String>>,
+    },
+}
+
+impl InspectedModel {
+    /// Loads the best checkpoint of a run.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`LoadedRun::best_model`].
+    pub fn from_run(run: &LoadedRun) -> Result<BestModel<Self>, EvaluateError> {
+        let BestModel {
+            model,
+            state,
+            problems,
+        } = run.best_model()?;
+        let spec = &run.config.spec;
+        let model = Self {
+            title: spec.name.clone(),
+            model,
+            reader: ImageReader::Data(spec.data.clone()),
+        };
+        Ok(BestModel {
+            model,
+            state,
+            problems,
+        })
+    }
+
+    /// Loads pretrained weights of a model for images: a file or its directory.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if the weights cannot be read, or are those of a model for clips.
+    pub fn from_weights(path: &Path, device: &Device) -> Result<Self, String> {
+        let pretrained = pretrained::open(path, &ModelOverrides::default(), device)?;
+        if pretrained.config.n_frames() > 1 {
+            return Err(format!(
+                "{}: expected a model for images, found one for clips of {} frames",
+                path.display(),
+                pretrained.config.n_frames()
+            ));
+        }
+        let [height, width] = pretrained.preprocessing.image_size;
+        // Without names in the file, classes are shown by their numbers.
+        let labels = pretrained.class_names.unwrap_or_default();
+        Ok(Self {
+            title: path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy()
+                .into_owned(),
+            model: TaskModel {
+                task: Task::from_config(&pretrained.config),
+                samples: SampleSpec {
+                    n_frames: 1,
+                    n_channels: pretrained.config.n_channels(),
+                    height,
+                    width,
+                    n_classes: pretrained.config.n_classes(),
+                },
+                network: pretrained.network,
+                device: device.clone(),
+            },
+            reader: ImageReader::Pretrained {
+                preprocessing: pretrained.preprocessing,
+                classes: pretrained.has_trained_head.then_some(labels),
+            },
+        })
+    }
+
+    /// Refuses a class that the data do not have.
+    ///
+    /// # Errors
+    ///
+    /// One sentence with the classes that there are.
+    pub fn check_label(&self, label: usize) -> Result<(), String> {
+        let n_classes = self.model.samples.n_classes;
+        if label < n_classes {
+            return Ok(());
+        }
+        Err(format!(
+            "there is no class {label}, expected 0 to {}",
+            n_classes.saturating_sub(1)
+        ))
+    }
+
+    /// Reads images or clips from files.
+    ///
+    /// # Errors
+    ///
+    /// One sentence about the first file that cannot be read.
+    pub fn read_files(&self, paths: &[PathBuf]) -> Result<InspectionSet, String> {
+        let read = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            Ok(InspectionItem {
+                name: name.to_string_lossy().into_owned(),
+                sample: self.read(path)?,
+                perturbation: None,
+            })
+        };
+        Ok(InspectionSet {
+            items: paths.iter().map(read).collect::<Result<_, String>>()?,
+            is_labelled: false,
+        })
+    }
+
+    /// Reads one file as the model's input.
+    fn read(&self, path: &Path) -> Result<Sample, String> {
+        match &self.reader {
+            ImageReader::Data(data) => data.read_sample(path),
+            ImageReader::Pretrained { preprocessing, .. } => {
+                let scaling = match preprocessing.resize {
+                    Resize::None => Scaling::None,
+                    Resize::ShorterSide(side) => Scaling::ShorterSide(side),
+                    Resize::Exact(size) => Scaling::Exact(size),
+                };
+                // The filters that Pillow, which transformers and timm use, calls by the names on the left.
+                let filter = match preprocessing.interpolation {
+                    Interpolation::Nearest => FilterType::Nearest,
+                    Interpolation::Bilinear => FilterType::Triangle,
+                    Interpolation::Bicubic => FilterType::CatmullRom,
+                    Interpolation::Lanczos => FilterType::Lanczos3,
+                };
+                // A file has no label; the 0 is never read, because the set is not labelled.
+                Ok(Sample::new(
+                    read_image_scaled(path, self.model.samples, scaling, filter)?,
+                    0,
+                ))
+            }
+        }
+    }
+
+    /// Runs the model on one batch: the items in `range`.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`ForwardPass::run`].
+    pub fn forward_batch(&self, set: &InspectionSet, range: Range<usize>) -> Result<ForwardPass> {
+        let items = &set.items[range.clone()];
+        let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
+        let samples: Vec<Sample> = items.iter().map(|item| item.sample.clone()).collect();
+        let perturbations: Vec<Option<AppliedPerturbation>> =
+            items.iter().map(|item| item.perturbation.clone()).collect();
+        let input = InspectionInput {
+            names: &names,
+            samples: &samples,
+            perturbations: &perturbations,
+            is_labelled: set.is_labelled,
+            n_before: range.start,
+            classes: match &self.reader {
+                ImageReader::Data(_) => ClassNames::Numbered,
+                ImageReader::Pretrained { classes: None, .. } => ClassNames::Unknown,
+                ImageReader::Pretrained {
+                    classes: Some(names),
+                    ..
+                } => ClassNames::Named(names),
+            },
+        };
+        let TaskModel {
+            network,
+            task,
+            samples: spec,
+            device,
+        } = &self.model;
+        ForwardPass::run(network, *task, *spec, input, device)
+    }
+}

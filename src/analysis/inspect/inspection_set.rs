@@ -1,0 +1,148 @@
+//! Images or clips that are inspected, with attacked versions of them.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+
+use super::forward_pass::AppliedPerturbation;
+use crate::data::{Attack, Perturbation, Sample, Samples};
+use crate::evaluate::{ATTENTION_BATCH, AttackedModel, EvaluateError, batch_ranges, size_or};
+
+/// Images or clips to inspect.
+#[derive(Debug, Clone)]
+pub struct InspectionSet {
+    /// Images or clips, in order.
+    pub items: Vec<InspectionItem>,
+    /// True if the labels of the samples are those of a data set.
+    pub is_labelled: bool,
+}
+
+/// One image or clip to inspect.
+#[derive(Debug, Clone)]
+pub struct InspectionItem {
+    /// Displayed name.
+    pub name: String,
+    /// Pixels and label.
+    pub sample: Sample,
+    /// Perturbation that was applied; `None` for an original image.
+    pub perturbation: Option<AppliedPerturbation>,
+}
+
+impl InspectionSet {
+    /// Takes `n_samples` evenly spaced samples of a split, or all if there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// One sentence if a sample cannot be read.
+    pub fn from_split(split: &Samples, n_samples: usize) -> Result<Self, String> {
+        let n = split.len().min(n_samples);
+        let read = |position: usize| {
+            // Evenly spaced, since a split may be sorted by class.
+            let index = position * split.len() / n;
+            let sample = split.get(index).map_err(|error| error.to_string())?;
+            Ok(InspectionItem {
+                name: format!("{index}, class {}", sample.label),
+                sample,
+                perturbation: None,
+            })
+        };
+        Ok(Self {
+            items: (0..n).map(read).collect::<Result<_, String>>()?,
+            is_labelled: true,
+        })
+    }
+
+    /// Keeps only the samples for which `is_kept` is true.
+    pub fn retain(&mut self, is_kept: impl Fn(&Sample) -> bool) {
+        self.items.retain(|item| is_kept(&item.sample));
+    }
+
+    /// Adds an attacked and a randomly changed version after each image.
+    ///
+    /// The attack moves an image away from its label, or from its predicted class if there are no labels. `epsilon` is
+    /// the largest change of a pixel, as a fraction of the range of pixels; `batch_size` is 16 if `None`. `progress` is
+    /// called with the number of images done.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluateError::Files`] if results cannot be read from the device.
+    pub fn with_attacked(
+        &self,
+        model: &AttackedModel,
+        attack: Attack,
+        epsilon: f64,
+        batch_size: Option<NonZeroUsize>,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Self, EvaluateError> {
+        let attacks = [attack, Attack::Random];
+        let n_versions = 1 + attacks.len();
+        let mut items = Vec::with_capacity(n_versions * self.items.len());
+        for range in batch_ranges(self.items.len(), size_or(batch_size, ATTENTION_BATCH)) {
+            let [attacked, random] = attacks.map(|attack| {
+                let perturbation = Perturbation::Attack { attack, epsilon };
+                self.perturbed(model, range.clone(), perturbation)
+            });
+            for (index, (attacked, random)) in range.clone().zip(attacked?.into_iter().zip(random?))
+            {
+                let original = &self.items[index];
+                items.push(original.clone());
+                for (attack, sample) in attacks.into_iter().zip([attacked, random]) {
+                    let description = format!("{} with epsilon {epsilon}", attack_name(attack));
+                    items.push(InspectionItem {
+                        name: format!("{}, {description}", original.name),
+                        sample,
+                        perturbation: Some(AppliedPerturbation {
+                            // Each original is followed by its versions, so its position is not `index`.
+                            original_clip: n_versions * index,
+                            description,
+                        }),
+                    });
+                }
+            }
+            progress(range.end);
+        }
+        Ok(Self {
+            items,
+            is_labelled: self.is_labelled,
+        })
+    }
+
+    /// Perturbs the items in `range`.
+    fn perturbed(
+        &self,
+        model: &AttackedModel,
+        range: Range<usize>,
+        perturbation: Perturbation,
+    ) -> Result<Vec<Sample>, EvaluateError> {
+        let samples: Vec<Sample> = self.items[range.clone()]
+            .iter()
+            .map(|item| item.sample.clone())
+            .collect();
+        let classes = if self.is_labelled {
+            model.labels(&samples)
+        } else {
+            model.predicted_classes(&samples)?
+        };
+        let clips = model.perturbed(&samples, &classes, range.start, perturbation);
+        let pixels: Vec<f32> = clips.try_into_vec_as().map_err(|e| {
+            EvaluateError::Files(format!("the perturbed pixels cannot be read: {e}"))
+        })?;
+        let perturbed = pixels
+            .chunks_exact(pixels.len() / samples.len())
+            .zip(&samples)
+            .map(|(pixels, sample)| {
+                // The model's pixels lie between -1 and 1, those of samples between 0 and 1.
+                let pixels = pixels.iter().map(|pixel| 0.5 * pixel + 0.5).collect();
+                Sample::new(pixels, sample.label)
+            });
+        Ok(perturbed.collect())
+    }
+}
+
+/// Name of an attack in the names of its images.
+fn attack_name(attack: Attack) -> &'static str {
+    match attack {
+        Attack::Fgsm => "FGSM",
+        Attack::Pgd { .. } => "PGD",
+        Attack::Random => "a random change",
+    }
+}

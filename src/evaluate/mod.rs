@@ -1,0 +1,28 @@
+//! Evaluation of trained models: everything that shows samples to one.
+//!
+//! [`LoadedRun`] opens a run and loads its best checkpoint as a [`TaskModel`], which predicts and is evaluated on a
+//! split. [`AttackedModel`] is the same model under attacks and corruptions.
+
+mod attacked_model;
+mod batches;
+mod cross_entropy;
+mod error;
+mod layer_monitor;
+mod loaded_run;
+mod predict;
+mod split_evaluation;
+mod task;
+mod task_model;
+mod video_scores;
+
+pub use attacked_model::{AttackedModel, PerturbedEvaluation, PerturbedSettings};
+pub use batches::batch_ranges;
+pub(crate) use batches::{ATTENTION_BATCH, INSPECTION_BATCH, PREDICTION_BATCH, size_or};
+pub use cross_entropy::soft_cross_entropy;
+pub use error::EvaluateError;
+pub use layer_monitor::{LayerMonitor, LayerSnapshot};
+pub use loaded_run::{BestModel, LoadedRun, best_model, checkpoint_problems};
+pub use split_evaluation::{Coherence, Evaluation, EvaluationSettings};
+pub use task::Metrics;
+pub use task_model::TaskModel;
+pub(crate) use video_scores::names as video_score_names;

@@ -1,0 +1,46 @@
+//! Class probabilities of individual samples.
+
+use burn::tensor::activation::softmax;
+
+use super::error::EvaluateError;
+use super::task_model::TaskModel;
+use crate::data::Sample;
+use crate::model::{Capture, Task};
+
+impl TaskModel {
+    /// Class probabilities of every sample, in the order of `samples`, which are one batch.
+    ///
+    /// For a model that classifies frames, they are averaged over the frames of the clip.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluateError::Files`] if the model predicts frames, or the result cannot be read from the device.
+    pub fn predict(&self, samples: &[Sample]) -> Result<Vec<Vec<f64>>, EvaluateError> {
+        let n_classes = self.samples.n_classes;
+        if self.task == Task::PredictNextFrame {
+            return Err(EvaluateError::Files(
+                "expected a classifier, found a model that predicts frames".to_owned(),
+            ));
+        }
+        // A batch of no samples has no rows to divide by.
+        if samples.is_empty() {
+            return Ok(Vec::new());
+        }
+        let scores = self.forward(self.clips(samples), Capture::Logits).output;
+        let rows: Vec<f64> = softmax(scores, 1)
+            .try_into_vec_as()
+            .map_err(|e| EvaluateError::Files(format!("the scores cannot be read: {e}")))?;
+        // One row per sample, or one per frame.
+        let n_rows = rows.len() / n_classes / samples.len();
+        let mean = |rows: &[f64]| {
+            let mut mean = vec![0.0; n_classes];
+            for row in rows.chunks(n_classes) {
+                for (sum, probability) in mean.iter_mut().zip(row) {
+                    *sum += probability / n_rows as f64;
+                }
+            }
+            mean
+        };
+        Ok(rows.chunks(n_rows * n_classes).map(mean).collect())
+    }
+}
