@@ -162,6 +162,8 @@ mod error;
 pub mod evaluate;
 #[cfg(feature = "cli")]
 pub mod experiment;
+#[cfg(feature = "cli")]
+mod hexadecimal;
 #[cfg(feature = "train")]
 pub mod learner;
 #[cfg(feature = "cli")]

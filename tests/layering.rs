@@ -1,6 +1,8 @@
-//! Modules import only modules of lower levels, and nothing below the command line prints.
+//! Modules import only modules of lower levels, files import each other in one direction, and nothing below the
+//! command line prints.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// Level of each module. Modules of the same level do not import each other.
 const LEVELS: [(&str, u8); 18] = [
@@ -45,6 +47,43 @@ fn modules_import_downward_only() {
     assert!(n_files > 30, "only {n_files} files were checked");
 }
 
+/// Files that may import each other: the kernels are compiled for each vector extension by the file that calls them.
+const CIRCLES: [&str; 3] = ["element", "jensen_shannon", "vectorized"];
+
+#[test]
+fn files_of_a_directory_import_each_other_in_one_direction() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut imports: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    for file in files_under(&source) {
+        let directory = file.parent().expect("a file in a directory");
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        // Imports of tests are indented, and do not matter here.
+        let siblings = text.lines().filter_map(|line| {
+            let name = line.strip_prefix("use super::")?.split("::").next()?;
+            let sibling = directory.join(format!("{name}.rs"));
+            (sibling.is_file() && !CIRCLES.contains(&name)).then_some(sibling)
+        });
+        let siblings = siblings.collect();
+        imports.insert(file, siblings);
+    }
+    // A file is done once everything that it imports is done; files of a circle never are.
+    let n_imports: usize = imports.values().map(Vec::len).sum();
+    assert!(n_imports > 100, "only {n_imports} imports were found");
+    while !imports.is_empty() {
+        let done: Vec<PathBuf> = imports
+            .iter()
+            .filter(|(_, siblings)| siblings.iter().all(|file| !imports.contains_key(file)))
+            .map(|(file, _)| file.clone())
+            .collect();
+        assert!(
+            !done.is_empty(),
+            "these files import each other in a circle, or import a circle: {:#?}",
+            imports.keys()
+        );
+        imports.retain(|file, _| !done.contains(file));
+    }
+}
+
 #[test]
 fn nothing_below_the_command_line_prints() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -61,7 +100,7 @@ fn nothing_below_the_command_line_prints() {
     }
 }
 
-fn files_under(directory: &Path) -> Vec<std::path::PathBuf> {
+fn files_under(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a module directory") {
         let path = entry.expect("an entry").path();

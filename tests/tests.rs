@@ -32,7 +32,7 @@ mod examples;
 mod experiment;
 /// Inspection of models: diagrams equal those of GUDHI, and the commands work on images of every kind.
 mod inspect;
-/// Architecture: modules import only lower levels, and only the command line prints.
+/// Architecture: modules import only lower levels, files no circle, and only the command line prints.
 mod layering;
 /// Burn's own training loop: the example trains and logs the topology.
 #[cfg(feature = "train")]

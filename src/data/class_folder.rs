@@ -8,7 +8,8 @@ use burn::data::dataset::{Dataset, DatasetError};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::split::{hexadecimal, set_aside};
+use super::split::set_aside;
+use crate::hexadecimal::hexadecimal;
 
 /// Kind of samples that the class folders hold: images or clips.
 pub(super) struct SampleFormat {

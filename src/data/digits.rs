@@ -8,8 +8,8 @@ use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
 use super::batch::random_stream;
-use super::split::hexadecimal;
 use super::{Sample, SampleSpec, Samples, Splits};
+use crate::hexadecimal::hexadecimal;
 
 /// Compressed file: one line for each image, 64 pixels and the label.
 const SOURCE: &[u8] = include_bytes!("digits/digits.csv.gz");

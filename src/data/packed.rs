@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use sha2::{Digest, Sha256};
 
-use super::split::{hexadecimal, set_aside};
+use super::split::set_aside;
 use super::{Sample, SampleSpec, Samples, Splits};
+use crate::hexadecimal::hexadecimal;
 
 /// Images of one shape with one byte for each value, and their labels.
 pub(super) struct PackedImages {

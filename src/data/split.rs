@@ -43,11 +43,6 @@ pub(super) fn set_aside(
     Ok([train, validation])
 }
 
-/// Formats a digest as lower-case hexadecimal digits.
-pub(super) fn hexadecimal(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,8 +10,8 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 use super::batches::{PERTURBATION_BATCH, batch_ranges, for_each_batch, size_or, until};
+use super::best_model::{BestModel, best_model};
 use super::error::EvaluateError;
-use super::loaded_run::{BestModel, best_model};
 use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::data::{MixedLabel, Perturbation, Sample, SampleSpec, Samples, soft_targets};

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::attacked_model::AttackedModel;
+use super::best_model::{BestModel, best_model};
 use super::error::EvaluateError;
-use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::data::Splits;
-use crate::run::{CheckpointState, Checkpoints, RunDirectory};
+use crate::run::RunDirectory;
 
 /// Existing run that is evaluated, not trained.
 #[derive(Debug, Clone)]
@@ -21,17 +20,6 @@ pub struct LoadedRun {
     pub config: Config,
     /// Device that models are loaded on, without autodiff.
     pub device: Device,
-}
-
-/// Model of the checkpoint that is best on the validation split.
-#[derive(Debug, Clone)]
-pub struct BestModel<M = TaskModel> {
-    /// The model with the parameters of the checkpoint.
-    pub model: M,
-    /// State of the training at the checkpoint.
-    pub state: CheckpointState,
-    /// One message for each checkpoint of the run that cannot be used.
-    pub problems: Vec<String>,
 }
 
 impl LoadedRun {
@@ -87,60 +75,5 @@ impl LoadedRun {
     /// The errors of [`AttackedModel::load`].
     pub fn attacked_model(&self) -> Result<BestModel<AttackedModel>, EvaluateError> {
         AttackedModel::load(&self.run, &self.config, &self.device)
-    }
-}
-
-/// Messages about the checkpoints that cannot be used, whether or not another one could be loaded.
-pub fn checkpoint_problems<M>(loaded: &Result<BestModel<M>, EvaluateError>) -> &[String] {
-    match loaded {
-        Ok(best) => &best.problems,
-        Err(EvaluateError::Checkpoint { problems, .. }) => problems,
-        Err(_) => &[],
-    }
-}
-
-/// Loads the model of the checkpoint that is best on the validation split.
-///
-/// # Errors
-///
-/// [`EvaluateError::Checkpoint`] if there is no usable checkpoint, or its weights do not fit the model;
-/// [`EvaluateError::Files`] if the checkpoints cannot be listed.
-pub fn best_model(
-    run: &RunDirectory,
-    config: &Config,
-    device: &Device,
-) -> Result<BestModel, EvaluateError> {
-    let directory = run.checkpoints();
-    let (checkpoints, unusable) =
-        Checkpoints::open(run, config.spec.checkpoint.keep_last).map_err(EvaluateError::files(
-            format_args!("read {}", directory.display()),
-        ))?;
-    let problems: Vec<String> = unusable
-        .iter()
-        .map(|reason| format!("checkpoint not used: {reason}"))
-        .collect();
-    let Some((state, _, path)) = checkpoints.best() else {
-        let reason = if problems.is_empty() {
-            "no checkpoint to load: training has not reached its first validation"
-        } else {
-            "none of the checkpoints can be used"
-        };
-        return Err(EvaluateError::Checkpoint {
-            message: format!("{}: {reason}", directory.display()),
-            problems,
-        });
-    };
-    // The initial parameters do not matter: all of them are replaced by those of the checkpoint.
-    let weights = path.join("model.bpk");
-    match config.spec.model.init(device).try_load_file(&weights) {
-        Ok(network) => Ok(BestModel {
-            model: TaskModel::new(network, &config.spec, device.clone()),
-            state: state.clone(),
-            problems,
-        }),
-        Err(error) => Err(EvaluateError::Checkpoint {
-            message: format!("{}: {error}", weights.display()),
-            problems,
-        }),
     }
 }

@@ -5,6 +5,7 @@
 
 mod attacked_model;
 mod batches;
+mod best_model;
 mod cross_entropy;
 mod error;
 mod layer_monitor;
@@ -18,10 +19,11 @@ mod video_scores;
 pub use attacked_model::{AttackedModel, PerturbedEvaluation, PerturbedSettings};
 pub use batches::batch_ranges;
 pub(crate) use batches::{ATTENTION_BATCH, INSPECTION_BATCH, PREDICTION_BATCH, size_or};
+pub use best_model::{BestModel, best_model, checkpoint_problems};
 pub use cross_entropy::soft_cross_entropy;
 pub use error::EvaluateError;
 pub use layer_monitor::{LayerMonitor, LayerSnapshot};
-pub use loaded_run::{BestModel, LoadedRun, best_model, checkpoint_problems};
+pub use loaded_run::LoadedRun;
 pub use split_evaluation::{Coherence, Evaluation, EvaluationSettings};
 pub use task::Metrics;
 pub use task_model::TaskModel;

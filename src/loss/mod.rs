@@ -17,6 +17,7 @@ mod regularizer;
 mod row_penalties;
 mod row_selection;
 mod scale;
+mod source;
 mod topology_loss;
 mod weight;
 
@@ -29,7 +30,7 @@ pub use penalty::{Comparison, Direction, Layers, TopologyPenalty};
 #[cfg(feature = "cli")]
 pub(crate) use penalty_name::{PenaltyName, default_penalty_name, distinct_names, repeated_name};
 pub use regularizer::TopologyRegularizer;
-pub use row_selection::Source;
 pub use scale::{Normalize, SCALE_FLOOR, spanning_tree_scale};
+pub use source::Source;
 pub use topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
 pub use weight::{Clock, MAX_WEIGHT, Schedule, Weight};

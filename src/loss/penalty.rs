@@ -2,8 +2,9 @@
 
 use super::controls::{EdgeChoice, PartnerChoice};
 use super::pairs::{Alignment, Between, Pairs};
-use super::row_selection::{RowSelection, Source};
+use super::row_selection::RowSelection;
 use super::scale::Normalize;
+use super::source::Source;
 use super::weight::{Schedule, Weight};
 use crate::counted::counted;
 use crate::distance::RowDistance;

@@ -6,7 +6,7 @@ use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::timesformer::TimeSformer;
-use super::video::{VideoConfig, VideoHead};
+use super::video::{VideoAttention, VideoConfig, VideoHead};
 use super::vit::{Vit, VitConfig};
 use super::vivit::Vivit;
 
@@ -40,6 +40,26 @@ pub enum Network {
     Joint(JointVideoTransformer),
     /// Linear classifier of pixels.
     LinearProbe(LinearProbe),
+}
+
+impl VideoConfig {
+    /// Initialises the model.
+    ///
+    /// # Panics
+    ///
+    /// If [`VideoConfig::check`] returns an error.
+    pub fn init(&self, device: &Device) -> Network {
+        if let Err(message) = self.check() {
+            panic!("{message}");
+        }
+        match self.attention {
+            VideoAttention::Divided => Network::TimeSformer(TimeSformer::new(self, device)),
+            VideoAttention::Factorised { n_temporal_layers } => {
+                Network::Vivit(Vivit::new(self, n_temporal_layers, device))
+            }
+            VideoAttention::Joint => Network::Joint(JointVideoTransformer::new(self, device)),
+        }
+    }
 }
 
 impl NetworkConfig {

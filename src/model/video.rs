@@ -7,13 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::block::{BlockConfig, BlockStyle};
-use super::joint::JointVideoTransformer;
-use super::network::Network;
 use super::output::TokenLayout;
 use super::patch_embed::PatchEmbed;
-use super::timesformer::TimeSformer;
 use super::vit::Pooling;
-use super::vivit::Vivit;
 use crate::choice::word;
 
 /// Output of a video model.
@@ -131,24 +127,6 @@ pub enum VideoPositions {
 }
 
 impl VideoConfig {
-    /// Initialises the model.
-    ///
-    /// # Panics
-    ///
-    /// If [`VideoConfig::check`] returns an error.
-    pub fn init(&self, device: &Device) -> Network {
-        if let Err(message) = self.check() {
-            panic!("{message}");
-        }
-        match self.attention {
-            VideoAttention::Divided => Network::TimeSformer(TimeSformer::new(self, device)),
-            VideoAttention::Factorised { n_temporal_layers } => {
-                Network::Vivit(Vivit::new(self, n_temporal_layers, device))
-            }
-            VideoAttention::Joint => Network::Joint(JointVideoTransformer::new(self, device)),
-        }
-    }
-
     /// Returns the arrangement of the tokens in the attention maps of a clip.
     pub fn token_layout(&self) -> TokenLayout {
         let n_prefix_tokens = match self.attention {

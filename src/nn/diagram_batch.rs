@@ -5,12 +5,12 @@
 //! the distances is given. Both touch the critical edges only.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use burn::prelude::*;
 
 use super::edge_gradients::{edge_jacobian, input_gradient};
 use super::host_values::HostValues;
+use super::item::{BarEnd, Item, PersistenceTiming};
 use crate::distance::RowDistance;
 use crate::fused::{linearised, with_gradient};
 use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
@@ -84,42 +84,6 @@ pub(super) enum InputKind {
     Rows(RowDistance, HostValues),
     /// Distance matrices.
     Distances,
-}
-
-/// Diagrams and distances of one item.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) diagrams: Vec<Diagram<f64>>,
-    pub(super) mean_distance: f64,
-    /// Distances between all points, row-major.
-    pub(super) distances: HostValues,
-    pub(super) timing: PersistenceTiming,
-}
-
-/// Time that threads spent on distances and on persistent homology.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PersistenceTiming {
-    pub(crate) distances: Duration,
-    pub(crate) persistence: Duration,
-}
-
-impl std::ops::Add for PersistenceTiming {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            distances: self.distances + other.distances,
-            persistence: self.persistence + other.persistence,
-        }
-    }
-}
-
-/// Birth or death of one finite bar of a batch.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BarEnd {
-    pub(super) item: usize,
-    pub(super) edge: Edge,
-    pub(super) length: f64,
 }
 
 impl DiagramBatch {

@@ -4,7 +4,7 @@ use burn::prelude::*;
 use burn::tensor::Element;
 use rayon::prelude::*;
 
-use super::diagram_batch::{BarEnd, Item};
+use super::item::{BarEnd, Item};
 use crate::distance::{DistanceElement, RowDistance};
 use crate::topology::{Edge, EdgeGradient};
 

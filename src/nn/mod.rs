@@ -9,11 +9,12 @@ mod diagram_batch;
 mod edge_gradients;
 mod gradient_norm;
 mod host_values;
+mod item;
 mod persistence;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
-pub(crate) use diagram_batch::PersistenceTiming;
 pub use diagram_batch::{BarTensors, DiagramBatch};
 pub use gradient_norm::gradient_norm;
+pub(crate) use item::PersistenceTiming;
 pub use persistence::Persistence;

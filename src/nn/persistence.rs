@@ -10,8 +10,9 @@ use burn::prelude::*;
 use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
-use super::diagram_batch::{DiagramBatch, InputKind, Item, PersistenceTiming};
+use super::diagram_batch::{DiagramBatch, InputKind};
 use super::host_values::{HostValues, read_parts};
+use super::item::{Item, PersistenceTiming};
 use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use crate::error::{Error, Result};
 use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::directory::write_atomically;
+use super::atomic_file::write_atomically;
 
 /// Version of Burn. Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
 const BURN_VERSION: &str = "0.22.1";

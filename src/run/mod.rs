@@ -4,6 +4,8 @@ mod event_writer;
 mod tensorboard_values;
 
 #[cfg(feature = "cli")]
+mod atomic_file;
+#[cfg(feature = "cli")]
 mod checkpoint;
 #[cfg(feature = "cli")]
 mod checksums;
@@ -23,10 +25,11 @@ pub use tensorboard_values::{Chart, HparamValue};
 
 #[cfg(feature = "cli")]
 pub use self::{
+    atomic_file::write_atomically,
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     checksums::sha256_hex,
     device::{DEVICES, DeviceReport, device_reports, open_device},
-    directory::{RunDirectory, check_not_a_run, write_atomically},
+    directory::{RunDirectory, check_not_a_run},
     lock::RunLock,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},

@@ -1,7 +1,7 @@
 //! Sliced and sorted Wasserstein distances: diagrams on lines, where sorting gives the optimal matching.
 
-use super::diagram_distance::{MatchedCost, Power};
 use super::diagram_pair::DiagramPair;
+use super::matched_cost::{MatchedCost, Power};
 use super::matching::Point;
 use super::wasserstein::{check_order, length_power};
 use crate::error::{Error, Result};

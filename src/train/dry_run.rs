@@ -5,9 +5,10 @@ use std::time::Instant;
 use burn::module::Module;
 
 use super::error::TrainError;
+use super::job::Job;
 use super::observer::SilentObserver;
 use super::timing::peak_bytes;
-use super::trainer::{Job, Trainer};
+use super::trainer::Trainer;
 use crate::config::Config;
 use crate::loss::Schedule;
 use crate::model::{ParameterCount, count_parameters};

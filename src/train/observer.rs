@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::timing::Profile;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{BestModel, EvaluateError, Evaluation, checkpoint_problems};
 
 /// Progress report of one optimiser step.
 #[derive(Debug, Clone, Copy)]
@@ -47,4 +47,14 @@ impl Observer for SilentObserver {
     fn step(&mut self, _report: &StepReport) {}
     fn epoch(&mut self, _epoch: usize, _validation: &Evaluation, _elapsed: Duration) {}
     fn message(&mut self, _line: &str) {}
+}
+
+/// Reports checkpoints that cannot be used to the observer.
+pub(super) fn report_problems<M>(
+    loaded: &Result<BestModel<M>, EvaluateError>,
+    observer: &mut dyn Observer,
+) {
+    for problem in checkpoint_problems(loaded) {
+        observer.message(problem);
+    }
 }

@@ -1,8 +1,9 @@
 //! Robustness and calibration metrics of a run's summary.
 
 use super::error::TrainError;
+use super::job::Job;
 use super::observer::Observer;
-use super::trainer::{Job, report_problems};
+use super::observer::report_problems;
 use crate::data::{Attack, Corruption, Perturbation};
 use crate::evaluate::{AttackedModel, PerturbedSettings};
 use crate::model::Task;

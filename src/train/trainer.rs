@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use burn::module::Module;
@@ -12,39 +12,21 @@ use burn::prelude::*;
 use super::charts;
 use super::collapse::CollapseMonitor;
 use super::error::TrainError;
-use super::observer::Observer;
+use super::job::Job;
+use super::observer::{Observer, report_problems};
 use super::prefetch::Prefetch;
 use super::robustness;
 use super::summary::RunSummary;
 use super::timing::{Profile, Timing};
-use crate::config::{CollapseAction, Config};
-use crate::data::Splits;
+use crate::config::CollapseAction;
 use crate::evaluate::{
-    BestModel, Coherence, EvaluateError, Evaluation, EvaluationSettings, TaskModel, best_model,
-    checkpoint_problems,
+    BestModel, Coherence, Evaluation, EvaluationSettings, TaskModel, best_model,
 };
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
 use crate::run::{
-    CheckpointState, Checkpoints, MetricsLog, Record, RunDirectory, ValidationScore,
-    write_atomically,
+    CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore, write_atomically,
 };
-
-/// Everything that a training needs: configuration, data, run directory and device.
-pub struct Job<'a> {
-    /// Configuration of the run.
-    pub config: &'a Config,
-    /// Training, validation and test split.
-    pub data: &'a Splits,
-    /// Run directory: a new one, or one left by a process that stopped.
-    pub run: &'a RunDirectory,
-    /// Device to run on, without autodiff.
-    pub device: &'a Device,
-    /// True if the time of each phase of a step is logged, and reported at the end.
-    pub profiles: bool,
-    /// Set by a signal handler or another thread; training then writes a checkpoint after the current step and ends.
-    pub stop: &'a AtomicBool,
-}
 
 /// Result of a training that ended without an error.
 #[derive(Debug)]
@@ -135,16 +117,6 @@ fn evaluate_best(
     let settings = EvaluationSettings::new(&job.config.spec);
     let evaluation = model.evaluate_unless(&job.data.test, settings, job.stop)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
-}
-
-/// Reports checkpoints that cannot be used to the observer.
-pub(super) fn report_problems<M>(
-    loaded: &Result<BestModel<M>, EvaluateError>,
-    observer: &mut dyn Observer,
-) {
-    for problem in checkpoint_problems(loaded) {
-        observer.message(problem);
-    }
 }
 
 /// Gradients that are zero, so that a gradient share cannot be measured.

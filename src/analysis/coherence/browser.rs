@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::arms::RunMeasurement;
+use super::clip_measurement::ReportedClip;
 use super::comparison::ArmComparisons;
-use super::measurement::{Measurement, ReportedClip};
+use super::measurement::Measurement;
 use super::suite::Suite;
 use crate::loss::AttentionTopology;
 use crate::model::Task;

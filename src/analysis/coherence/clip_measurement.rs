@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::frame_distances::{MAX_GAP, Step, by_gap, layer_distances};
-use super::measurement::{FRAME_DISTANCE_METRICS, ReportedClip};
+use super::frame_distances::{FRAME_DISTANCE_METRICS, MAX_GAP, Step, by_gap, layer_distances};
 use super::suite::{Suite, SuiteClip};
 use crate::data::{PredictedFrames, SampleSpec};
 use crate::error::Result;
+use crate::loss::AttentionTopology;
 use crate::model::Task;
 use crate::video_metrics::{
     CenteredEncoder, Frames, FrozenEncoder, GroundTruth, Motion, OpticalFlow, class_metrics,
@@ -45,6 +45,21 @@ impl Encoder {
 /// Views pixels as frames.
 fn frames(pixels: &[f32], spec: SampleSpec) -> Frames<'_> {
     Frames::new(pixels, [spec.n_channels, spec.height, spec.width])
+}
+
+/// Output of a model on a clip that the report shows.
+#[derive(Debug, Clone)]
+pub struct ReportedClip {
+    /// Index of the clip in the suite.
+    pub index: usize,
+    /// Class probabilities, `[n_rows, n_classes]`, with one row for the clip or for each frame; empty for predictors.
+    pub probabilities: Vec<f64>,
+    /// Predicted frames from the second on, pixels in `[0, 1]`; empty for classifiers.
+    pub predicted: Vec<f32>,
+    /// Topology of the attention, by layer and time step; `None` where too little attention stays within the frame.
+    pub layers: Vec<Vec<Option<AttentionTopology>>>,
+    /// Normalised distance to the next time step, by layer, homology dimension and time step.
+    pub distances: Vec<[Vec<Option<f64>>; 2]>,
 }
 
 /// Values, curves and output of a model on one clip.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::comparison::{ArmComparisons, Difference};
+use super::comparison::ArmComparisons;
+use super::metric_tables::Difference;
 use crate::statistics::PairedComparison;
 
 impl ArmComparisons {

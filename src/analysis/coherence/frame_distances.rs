@@ -2,10 +2,29 @@
 
 use burn::prelude::*;
 
-use super::measurement::mean;
+use super::mean::mean;
 use crate::error::{Error, Result};
 use crate::loss::{AttentionTopology, WITHIN_FRAME_FLOOR};
 use crate::model::ModelOutput;
+use crate::video_metrics::{Better, ClipMetric, Role};
+
+/// Distances between the attention diagrams of consecutive frames, in dimensions 0 and 1; mean over pairs and layers.
+///
+/// A penalty may have been trained on them. A small value then shows that the penalty works, but not that it helps.
+pub const FRAME_DISTANCE_METRICS: [ClipMetric; 2] = [
+    frame_distance("h0_frame_distance", "H0 distance to the next frame"),
+    frame_distance("h1_frame_distance", "H1 distance to the next frame"),
+];
+
+const fn frame_distance(name: &'static str, title: &'static str) -> ClipMetric {
+    ClipMetric {
+        name,
+        title,
+        unit: "multiples of the scale",
+        better: Better::Lower,
+        role: Role::Trained,
+    }
+}
 
 /// Largest gap between two frames for which distances are computed.
 pub(super) const MAX_GAP: usize = 16;

@@ -1,6 +1,6 @@
 //! Guards against degenerate outputs. An output that never changes would be perfectly steady.
 
-use super::measurement::mean;
+use super::mean::mean;
 use super::suite::Suite;
 use crate::data::PredictedFrames;
 use crate::video_metrics::{FRAME_METRICS, cohen_kappa};

@@ -5,34 +5,16 @@ use std::num::NonZeroUsize;
 use burn::tensor::activation::softmax;
 use rayon::prelude::*;
 
-use super::clip_measurement::{ClipMeasurement, Encoder};
-use super::frame_distances::frame_topology;
+use super::clip_measurement::{ClipMeasurement, Encoder, ReportedClip};
+use super::frame_distances::{FRAME_DISTANCE_METRICS, frame_topology};
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
+use super::mean::mean;
 use super::suite::Suite;
 use crate::data::Sample;
 use crate::error::{Error, Result};
 use crate::evaluate::{ATTENTION_BATCH, TaskModel, batch_ranges, size_or};
-use crate::loss::AttentionTopology;
 use crate::model::{Capture, Task};
-use crate::video_metrics::{Better, CLASS_METRICS, ClipMetric, FRAME_METRICS, Role, most_probable};
-
-/// Distances between the attention diagrams of consecutive frames, in dimensions 0 and 1; mean over pairs and layers.
-///
-/// A penalty may have been trained on them. A small value then shows that the penalty works, but not that it helps.
-pub const FRAME_DISTANCE_METRICS: [ClipMetric; 2] = [
-    frame_distance("h0_frame_distance", "H0 distance to the next frame"),
-    frame_distance("h1_frame_distance", "H1 distance to the next frame"),
-];
-
-const fn frame_distance(name: &'static str, title: &'static str) -> ClipMetric {
-    ClipMetric {
-        name,
-        title,
-        unit: "multiples of the scale",
-        better: Better::Lower,
-        role: Role::Trained,
-    }
-}
+use crate::video_metrics::{CLASS_METRICS, ClipMetric, FRAME_METRICS, most_probable};
 
 /// Metrics, curves and guards of a model on every clip of a suite.
 #[derive(Debug, Clone)]
@@ -74,21 +56,6 @@ impl GapCurve {
     pub fn true_means(&self) -> Vec<f64> {
         means(&self.truth)
     }
-}
-
-/// Output of a model on a clip that the report shows.
-#[derive(Debug, Clone)]
-pub struct ReportedClip {
-    /// Index of the clip in the suite.
-    pub index: usize,
-    /// Class probabilities, `[n_rows, n_classes]`, with one row for the clip or for each frame; empty for predictors.
-    pub probabilities: Vec<f64>,
-    /// Predicted frames from the second on, pixels in `[0, 1]`; empty for classifiers.
-    pub predicted: Vec<f32>,
-    /// Topology of the attention, by layer and time step; `None` where too little attention stays within the frame.
-    pub layers: Vec<Vec<Option<AttentionTopology>>>,
-    /// Normalised distance to the next time step, by layer, homology dimension and time step.
-    pub distances: Vec<[Vec<Option<f64>>; 2]>,
 }
 
 /// Runs a model on all clips of a suite and measures its outputs and attention.
@@ -250,11 +217,4 @@ fn means(values: &[Vec<Option<f64>>]) -> Vec<f64> {
     (0..n_gaps)
         .map(|gap| mean(values.iter().map(|clip| clip[gap])))
         .collect()
-}
-
-/// Returns the mean of the values that are defined; NaN if there are none.
-pub(super) fn mean(values: impl Iterator<Item = Option<f64>>) -> f64 {
-    let values: Vec<f64> = values.flatten().collect();
-    // Without values this is 0 / 0, which is NaN.
-    values.iter().sum::<f64>() / values.len() as f64
 }

@@ -1,14 +1,60 @@
 //! Tables of metrics by seed and clip, and their statistics.
 
 use super::arms::{Arm, RunMeasurement};
-use super::comparison::{
-    ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN, FRACTION_METRICS,
-};
-use super::measurement::mean;
+use super::mean::mean;
 use super::suite::Suite;
 use crate::error::Result;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::video_metrics::{Better, ClipMetric, Role};
+
+/// Equivalence margin for metrics that are fractions of frames: smaller differences would not matter.
+pub const EQUIVALENCE_MARGIN: f64 = 0.015;
+
+/// Names of the metrics that are fractions of frames.
+pub(super) const FRACTION_METRICS: [&str; 3] = ["accuracy", "flip_rate", "flip_rate_to_first"];
+
+/// Mean of a metric over seeds and clips, with its 95 % confidence interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ArmMean {
+    /// Mean over seeds and clips; NaN if no clip has a value.
+    pub mean: f64,
+    /// Interval `[low, high]` over seeds and clips, or over clips if there is one seed; `None` with a single value.
+    pub interval: Option<[f64; 2]>,
+    /// Number of clips with a value in every run.
+    pub n_clips: usize,
+}
+
+/// Paired differences of an arm from the first arm, over their common seeds.
+#[derive(Debug, Clone)]
+pub struct ArmDifferences {
+    /// Index of the arm.
+    pub arm: usize,
+    /// Seeds that both arms have.
+    pub seeds: Vec<u64>,
+    /// Difference by metric; `None` where no clip has a value in every run.
+    pub by_metric: Vec<Option<Difference>>,
+    /// Difference by group and metric.
+    pub by_group: Vec<Vec<Option<Difference>>>,
+}
+
+/// Paired difference of one metric.
+///
+/// Metrics with a true value are compared by their distance from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Comparison over seeds and clips. With one seed the clips take the place of the seeds, so that nothing can be
+    /// concluded about another training.
+    pub comparison: PairedComparison,
+    /// P-value adjusted by Holm's method over all metrics that are evidence; `None` for other metrics.
+    pub adjusted_p_value: Option<f64>,
+}
+
+impl ArmDifferences {
+    /// True if the arms have only one seed in common; nothing can then be concluded about another training.
+    pub fn has_one_seed(&self) -> bool {
+        self.seeds.len() == 1
+    }
+}
 
 /// Metrics of all runs on all clips.
 pub(super) struct MetricTables<'a> {

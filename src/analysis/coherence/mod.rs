@@ -8,6 +8,7 @@ mod comparison_json;
 mod files;
 mod frame_distances;
 mod guards;
+mod mean;
 mod measurement;
 mod metric_tables;
 mod page;
@@ -17,11 +18,12 @@ mod suite;
 pub use arms::{
     Arm, RunInfo, RunMeasurement, SettingDifference, group_into_arms, setting_differences,
 };
-pub use comparison::{
-    ArmComparisons, ArmDifferences, ArmGuard, ArmMean, Difference, EQUIVALENCE_MARGIN, MeanCurve,
-};
+pub use clip_measurement::ReportedClip;
+pub use comparison::{ArmComparisons, ArmGuard, MeanCurve};
 pub use files::{reported_clips, write_report};
+pub use frame_distances::FRAME_DISTANCE_METRICS;
 pub use guards::Guard;
-pub use measurement::{FRAME_DISTANCE_METRICS, GapCurve, Measurement, ReportedClip, measure};
+pub use measurement::{GapCurve, Measurement, measure};
+pub use metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
 pub use runs::ComparableRuns;
 pub use suite::{Suite, SuiteClip};

@@ -4,9 +4,8 @@ use maud::{Markup, html};
 
 use super::arms::{RunMeasurement, setting_differences};
 use super::browser::browser;
-use super::comparison::{
-    ArmComparisons, ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN, MeanCurve,
-};
+use super::comparison::{ArmComparisons, MeanCurve};
+use super::metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
 use super::suite::Suite;
 use crate::counted::counted;
 use crate::report::page::{

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::diagram_comparisons::DiagramMetric;
+use super::diagram_metric::DiagramMetric;
 use super::forward_pass::InspectedImage;
 use super::inspection::{Inspection, N_SHUFFLES};
 use super::matrix_topology::MatrixTopology;

@@ -6,6 +6,7 @@
 //! distances between their diagrams, and [`write_report`] writes the results.
 
 mod diagram_comparisons;
+mod diagram_metric;
 mod files;
 mod forward_pass;
 mod image_pairs;
@@ -21,9 +22,8 @@ mod page_parts;
 mod spec;
 mod viewer;
 
-pub use diagram_comparisons::{
-    DiagramComparisons, DiagramDistances, DiagramMetric, ImageComparison,
-};
+pub use diagram_comparisons::{DiagramComparisons, DiagramDistances, ImageComparison};
+pub use diagram_metric::DiagramMetric;
 pub use files::{WrittenReport, write_report};
 pub use forward_pass::{
     AppliedPerturbation, ClassNames, ForwardPass, InspectedImage, InspectionInput,

@@ -25,8 +25,14 @@ pub struct Check {
     pub holds: bool,
 }
 
-/// Runs all checks.
-pub(super) fn checks(robustness: &Robustness) -> Vec<Check> {
+impl Robustness {
+    /// Checks that the attacks are as strong as they should be.
+    pub fn checks(&self) -> Vec<Check> {
+        checks(self)
+    }
+}
+
+fn checks(robustness: &Robustness) -> Vec<Check> {
     let accuracies = |kind: ConditionKind| -> Vec<f64> {
         let results = robustness.by_kind(kind);
         results.map(|result| result.scores.accuracy).collect()

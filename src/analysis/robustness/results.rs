@@ -1,6 +1,5 @@
 //! Measured robustness: accuracy, calibration and topology under each condition.
 
-use super::check::{Check, checks};
 use super::condition::{ConditionKind, RobustnessCondition, RobustnessPlan};
 use crate::loss::AttentionTopology;
 use crate::statistics::{Calibration, CalibrationIntervals, Predictions};
@@ -135,11 +134,6 @@ impl Robustness {
     /// Returns the result for clean samples.
     pub fn clean(&self) -> &ConditionResult {
         &self.results[0]
-    }
-
-    /// Checks that the attacks are as strong as they should be.
-    pub fn checks(&self) -> Vec<Check> {
-        checks(self)
     }
 
     /// Returns the mean distance between different clean images over the layers that have a scale; NaN if none has.

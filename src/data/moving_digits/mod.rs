@@ -8,13 +8,14 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use rand_distr::{Distribution, Normal, Uniform};
+use rand_distr::{Distribution, Uniform};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::clip_generator::ClipGenerator;
 use self::scene::RenderedClip;
+use super::add_noise;
 use super::batch::random_stream;
 use super::digits::{DIGITS_SPEC, digits};
 use super::{Sample, SampleSpec, Samples, Splits};
@@ -252,7 +253,7 @@ impl Dataset<Sample> for GeneratedClips {
         let RenderedClip { mut pixels, truth } = generator.generate(&mut random);
         // After rendering: the ground truth is that of the clip before its corruption.
         match kind {
-            ClipKind::Noise => add_noise(&mut pixels, noise, &mut random),
+            ClipKind::Noise => add_noise(&mut pixels, f64::from(noise), &mut random),
             ClipKind::Blur => blur(&mut pixels, side, &mut random),
             _ => {}
         }
@@ -278,14 +279,6 @@ impl Dataset<Sample> for GeneratedClips {
 
 /// Seed of the motions; changing it would make results incomparable with earlier ones.
 const CLIP_SEED: u64 = 1;
-
-/// Adds independent Gaussian noise to every pixel and clamps the result to `[0, 1]`.
-fn add_noise(pixels: &mut [f32], deviation: f32, random: &mut impl Rng) {
-    let normal = Normal::new(0.0, deviation).expect("checked when the clips were set up");
-    for pixel in pixels {
-        *pixel = (*pixel + normal.sample(random)).clamp(0.0, 1.0);
-    }
-}
 
 /// Blurs each frame with a Gaussian of its own random width; the background continues beyond the border.
 fn blur(pixels: &mut [f32], side: usize, random: &mut impl Rng) {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, Render, html};
 
-use super::condition::control_name;
+use crate::report::condition::control_name;
 
 /// Number of steps of a slider.
 ///

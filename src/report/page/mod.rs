@@ -4,14 +4,13 @@
 //! [`Control`]s, which are kept in the page's address; elements with a [`Condition`] on these values are shown while it
 //! holds. Only interactive drawings need JavaScript of their own, see [`Page::with_style_and_script`].
 
-mod condition;
 mod control;
 mod document;
 mod parts;
 mod pixel_image;
 mod table;
 
-pub use condition::Condition;
+pub use super::condition::Condition;
 pub use control::{Control, Steps, controls};
 pub use document::{Page, Section};
 pub use parts::{control_value, figure, shown_when, side_by_side};

@@ -2,8 +2,8 @@
 
 use maud::{Markup, Render, html};
 
-use super::condition::Condition;
-use super::condition::control_name;
+use crate::report::condition::Condition;
+use crate::report::condition::control_name;
 
 /// Returns content with a caption below it; content wider than the screen scrolls on its own.
 ///

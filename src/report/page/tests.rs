@@ -63,7 +63,7 @@ fn pages_have_no_external_resources() {
 #[test]
 fn controls_and_conditions_use_the_same_name() {
     let text = page().to_html();
-    let name = condition::control_name(HOSTILE);
+    let name = crate::report::condition::control_name(HOSTILE);
     for attribute in ["data-control", "data-steps-of", "data-text"] {
         assert!(
             text.contains(&format!("{attribute}=\"{name}\"")),

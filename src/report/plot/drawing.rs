@@ -7,7 +7,7 @@ use maud::{PreEscaped, Render};
 use super::STYLE;
 use super::palette::Palette;
 use super::text::{TEXT, TITLE, escaped, shortened};
-use crate::report::page::Condition;
+use crate::report::condition::Condition;
 
 /// Margin around a plot that is written to a file.
 const MARGIN: f64 = 12.0;

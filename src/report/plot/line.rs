@@ -8,7 +8,7 @@ use super::drawing::{Anchor, Drawing, Plot};
 use super::marks::{line_class, mark, mark_class};
 use super::scale::Scale;
 use super::text::{TEXT, text_width};
-use crate::report::page::Condition;
+use crate::report::condition::Condition;
 use crate::report::ticks::{range_of, smallest_step};
 
 const WIDTH: f64 = 680.0;

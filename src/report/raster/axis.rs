@@ -1,6 +1,6 @@
 //! Axes of drawings made of pixels.
 
-use super::ticks::ticks;
+use crate::report::ticks::ticks;
 
 /// Linear map from numbers to pixels, with round numbers as ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
