@@ -27,14 +27,14 @@ pub enum VideoHead {
 /// Scheme of attention over space and time.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum VideoAttention {
-    /// Attends over time, then over space, in every block: a [`TimeSformer`].
+    /// Attends over time, then over space, in every block: a [`TimeSformer`](super::TimeSformer).
     Divided,
-    /// Attends over each frame, then over the class tokens of the frames: a [`Vivit`].
+    /// Attends over each frame, then over the class tokens of the frames: a [`Vivit`](super::Vivit).
     Factorised {
         /// Number of layers over the class tokens of the frames; at least 1.
         n_temporal_layers: usize,
     },
-    /// Attends among all tokens of the clip: a [`JointVideoTransformer`].
+    /// Attends among all tokens of the clip: a [`JointVideoTransformer`](super::JointVideoTransformer).
     Joint,
 }
 

@@ -53,7 +53,7 @@ impl DiagramComparisons {
     ///
     /// # Errors
     ///
-    /// The errors of [`wasserstein`].
+    /// The errors of [`wasserstein`](crate::topology::wasserstein()).
     pub fn new(inspection: &Inspection, progress: &mut dyn FnMut(usize, usize)) -> Result<Self> {
         let n_dims = N_COMPARED_DIMS.min(1 + inspection.spec.max_homology_dim);
         let kinds: Vec<(DiagramMetric, usize)> = DiagramMetric::ALL
