@@ -81,7 +81,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// As for [`Document::read`].
+    /// Returns the errors of [`Document::read`].
     pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Self, ConfigError> {
         Self::new(text, name, overrides, Purpose::Any)
     }
@@ -90,8 +90,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// As for [`Document::read`]; an override names a penalty that does not exist; a table has a
-    /// key by its old and its new name.
+    /// Returns the errors of [`Document::read`], and one if an override names a penalty that does not exist, or if
+    /// a table has a key by its old and its new name.
     pub(super) fn read_run(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         let (text, name) = read_text(path)?;
         Self::new(&text, &name, overrides, Purpose::Run)

@@ -103,7 +103,7 @@ impl Config {
 
 /// Shortens the description of a schema to its first paragraph.
 ///
-/// What follows in the documentation of a type of the library is about Rust.
+/// The later paragraphs in the documentation of a type of the library are about Rust.
 fn keep_first_paragraph(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description")
         && let Some(end) = description.find("\n\n")

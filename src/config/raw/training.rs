@@ -27,7 +27,7 @@ pub struct RawTraining {
     /// Fraction of each target that is spread evenly over all classes.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Both parameters of the beta distribution of mixup; 0 is off.
+    /// Parameter `alpha` of the mixing weights of mixup, drawn from Beta(alpha, alpha); 0 turns mixup off.
     #[serde(default)]
     pub mixup_alpha: f64,
     /// Random shifts, rotations, crops and flips of the training samples.

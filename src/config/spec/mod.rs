@@ -122,7 +122,7 @@ impl Spec {
     ///
     /// # Errors
     ///
-    /// As for [`open_data`]; a sample that must be read for its label cannot be read.
+    /// Returns the errors of [`open_data`], and one if a sample cannot be read, although its label is needed.
     pub fn open_data(&self) -> Result<Splits, String> {
         let mut splits = open_data(&self.data)?;
         if let Some(n) = self.training.samples_per_class {

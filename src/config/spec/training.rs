@@ -22,7 +22,7 @@ pub struct TrainingSpec {
     pub gradient_accumulation: usize,
     /// Fraction of each target that is spread evenly over all classes, at least 0 and below 1.
     pub label_smoothing: f64,
-    /// Both parameters of the beta distribution of mixup; 0 is off.
+    /// Parameter `alpha` of the mixing weights of mixup, drawn from Beta(alpha, alpha); 0 turns mixup off.
     pub mixup_alpha: f64,
     /// Random changes of the training samples.
     pub augment: Augment,

@@ -172,7 +172,7 @@ impl ClipSampling {
 ///
 /// # Cost
 ///
-/// Of a folder, the frames of the clip are decoded. A video is decoded completely, and up to the end of
+/// A folder has only the frames of the clip decoded. A video is decoded completely, and up to the end of
 /// the clip once more if the scaled frames do not fit into 128 MiB. A GIF is always decoded twice, the
 /// second time up to the end of the clip.
 pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>, String> {
