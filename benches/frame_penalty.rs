@@ -10,7 +10,7 @@ use burn::tensor::Distribution;
 use burn_topology::burn;
 use burn_topology::fused::AdamW;
 use burn_topology::loss::{
-    Activations, Between, Clock, TopologyPenalty, TopologyRegularizer, Weight,
+    Activations, Clock, DiagramPenalty, Pairing, TopologyPenalty, TopologyRegularizer,
 };
 use burn_topology::model::{Capture, Network, VideoConfig, VideoHead};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -64,10 +64,9 @@ impl Training {
 }
 
 fn frame_penalty(criterion: &mut Criterion) {
-    let penalty = |homology_dim| TopologyPenalty {
-        between: Between::Frames,
-        weight: Weight::Fixed(0.05),
-        ..TopologyPenalty::new(homology_dim)
+    let penalty = |homology_dim| {
+        let penalty = DiagramPenalty::new(homology_dim).with_pairing(Pairing::frames());
+        TopologyPenalty::from(penalty).with_weight(0.05)
     };
     let regularizer = |dims: &[usize]| {
         let penalties = dims.iter().copied().map(penalty).collect();

@@ -106,10 +106,7 @@ pub fn train(directory: &Path) -> Option<f64> {
             .set_device(device.clone())
             .build(part)
     };
-    let penalty = TopologyPenalty {
-        weight: Weight::GradientShare(0.1),
-        ..TopologyPenalty::new(0)
-    };
+    let penalty = TopologyPenalty::new(0).with_weight(Weight::GradientShare(0.1));
     let regularizer = TopologyRegularizer::new(vec![penalty]).expect("a valid penalty");
     // The number of steps in an epoch, which schedules with a start epoch need.
     let shared = SharedRegularizer::new(regularizer, N_IMAGES / BATCH_SIZE);

@@ -11,7 +11,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Distribution, Gradients};
-use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer, Weight};
+use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 
 /// Model in plain Burn, without any part of this crate: three layers of single-head attention and a classifier.
 #[derive(Module, Debug)]
@@ -52,10 +52,7 @@ pub fn train(n_steps: usize) -> burn_topology::Result<Vec<(f32, f64)>> {
     let labels = Tensor::<1, Int>::from_data([0, 1, 2, 3, 0, 1, 2, 3], &device);
 
     // Once: the squared 2-Wasserstein distance between the H1 diagrams of consecutive layers.
-    let penalty = TopologyPenalty {
-        weight: Weight::Fixed(0.5),
-        ..TopologyPenalty::new(1)
-    };
+    let penalty = TopologyPenalty::new(1).with_weight(0.5);
     let regularizer = TopologyRegularizer::new(vec![penalty])?;
 
     let mut history = Vec::new();

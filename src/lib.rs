@@ -30,7 +30,7 @@
 //! let layers = [0, 1].map(|_| SelfAttentionConfig::new(16, 2).init(&device));
 //!
 //! // Once: the squared 2-Wasserstein distance between the H1 diagrams of consecutive layers.
-//! let penalty = TopologyPenalty { weight: Weight::Fixed(0.5), ..TopologyPenalty::new(1) };
+//! let penalty = TopologyPenalty::new(1).with_weight(0.5);
 //! let regularizer = TopologyRegularizer::new(vec![penalty])?;
 //!
 //! // In every step. Here: 4 images of one class token and 9 patches.
@@ -53,9 +53,9 @@
 //!
 //! Where to read on:
 //!
-//! - [`TopologyPenalty`](loss::TopologyPenalty) has the formula of a penalty. Every choice is a field of it: the
-//!   homology dimension, the distance, whether layers, frames or views are compared, the side that receives
-//!   the gradient, and the controls.
+//! - [`TopologyPenalty`](loss::TopologyPenalty) has the formula of a penalty. Its [kind](loss::PenaltyKind) says what
+//!   is computed, such as the distance between two diagrams, and its [`Pairing`](loss::Pairing) of what: of
+//!   layers, frames or views.
 //! - [`Weight::GradientShare`](loss::Weight::GradientShare) stands for a weight that is measured, so that the
 //!   norm of the penalty's gradient is a given share of that of the task loss. Call
 //!   [`calibrate`](loss::TopologyRegularizer::calibrate) before `forward` in every step; it measures each

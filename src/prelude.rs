@@ -6,14 +6,12 @@
 //! ```
 //! use burn_topology::prelude::*;
 //!
-//! let penalty = TopologyPenalty {
-//!     heads: Heads::Each,
-//!     tokens: Tokens::All,
-//!     comparison: Comparison::Diagrams(DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity }),
-//!     weight: Weight::Fixed(0.1),
-//!     schedule: Schedule { start_epoch: 2, ..Schedule::default() },
-//!     ..TopologyPenalty::new(1)
-//! };
+//! let bottleneck = DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity };
+//! let penalty = TopologyPenalty::from(DiagramPenalty::new(1).with_distance(bottleneck))
+//!     .with_heads(Heads::Each)
+//!     .with_tokens(Tokens::All)
+//!     .with_weight(0.1)
+//!     .with_schedule(Schedule { start_epoch: 2, ..Schedule::default() });
 //! let regularizer = TopologyRegularizer::new(vec![penalty])?;
 //! assert!(!regularizer.is_active(Clock { step: 0, steps_per_epoch: 100 }));
 //! # Ok::<(), burn_topology::Error>(())
@@ -21,9 +19,10 @@
 
 pub use crate::distance::{RowDistance, RowMetric};
 pub use crate::loss::{
-    Activations, Alignment, Between, Calibration, Clock, Comparison, Direction, EdgeChoice, Layers,
-    Normalize, Pairs, PartnerChoice, PatchMotion, Schedule, Source, TopologyLoss, TopologyPenalty,
-    TopologyRegularizer, TopologyTerm, Weight,
+    Activations, Alignment, Between, Calibration, Clock, DiagramPenalty, Direction, EdgeChoice,
+    Layers, Normalize, Pairing, Pairs, PartnerChoice, PatchMotion, PenaltyKind, RowPenalty,
+    Schedule, Source, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyLoss,
+    TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
     AttentionOutput, AttentionRows, BarTensors, DiagramBatch, Heads, Persistence, SelfAttention,

@@ -20,7 +20,7 @@ use burn::tensor::Distribution;
 use burn_topology::burn;
 use burn_topology::fused::{AdamW, Gelu, MixedTokens, attention, gelu, layer_norm, linear};
 use burn_topology::loss::{
-    Activations, Clock, Comparison, TopologyPenalty, TopologyRegularizer, Weight,
+    Activations, Clock, DiagramPenalty, TopologyPenalty, TopologyRegularizer,
 };
 use burn_topology::model::{Block, BlockConfig};
 use burn_topology::nn::Tokens;
@@ -126,15 +126,15 @@ fn forward_with_burn_linear(
 
 /// 2-Wasserstein penalties between consecutive layers, in dimensions 0 and 1.
 fn regularizer() -> burn_topology::Result<TopologyRegularizer> {
-    let penalty = |homology_dim| TopologyPenalty {
-        comparison: Comparison::Diagrams(DiagramDistance::Wasserstein {
-            order: 2.0,
-            ground_norm: GroundNorm::Infinity,
-            power: Power::One,
-        }),
-        tokens: Tokens::All,
-        weight: Weight::Fixed(0.05),
-        ..TopologyPenalty::new(homology_dim)
+    let distance = DiagramDistance::Wasserstein {
+        order: 2.0,
+        ground_norm: GroundNorm::Infinity,
+        power: Power::One,
+    };
+    let penalty = |homology_dim| {
+        TopologyPenalty::from(DiagramPenalty::new(homology_dim).with_distance(distance))
+            .with_tokens(Tokens::All)
+            .with_weight(0.05)
     };
     TopologyRegularizer::new(vec![penalty(0), penalty(1)])
 }

@@ -288,6 +288,55 @@ fn a_homology_dimension_needs_enough_points() {
 }
 
 #[test]
+fn keys_that_a_penalty_does_not_use_are_refused() {
+    let band = COSINE.replace(
+        "kind = \"cosine_consistency\"",
+        "kind = \"entropy_band\", low = 0.2, high = 0.9",
+    );
+    let summary = "the penalty is computed from each layer on its own";
+    let cases = [
+        (H0, "edges=random", "this penalty has no bars"),
+        (H1, "edges=random", "this penalty has no bars"),
+        (
+            H0,
+            "homology_dim=1",
+            "RTD-Lite is defined for homology_dim 0 only, found 1",
+        ),
+        (
+            H1,
+            "homology_dim=0",
+            "RTD is defined for homology_dim 1 only, found 0",
+        ),
+        (ENTROPY, "alignment=flow", "compared token by token"),
+        (ENTROPY, "between=frames", summary),
+        (ENTROPY, "direction=towards_first", summary),
+        (ENTROPY, "partners=shuffled", summary),
+        (ENTROPY, "pairs=all", summary),
+        (COSINE, "alignment=flow", "compared token by token"),
+        (COSINE, "edges=random", "this penalty has no bars"),
+        (COSINE, "homology_dim=0", "leave homology_dim out"),
+        (COSINE, "normalize=spanning_tree", "no scale to divide by"),
+        (&band, "between=frames", summary),
+        (&band, "normalize=spanning_tree", "no scale to divide by"),
+    ];
+    for (table, change, expected) in cases {
+        let set = format!("topology.0.{change}");
+        let error = read(&with_penalties(&[table]), &[&set]).unwrap_err();
+        let key = change.split('=').next().unwrap();
+        // The message names the key, not only the table.
+        assert!(
+            error.starts_with(&format!("--set {set}: `topology.")),
+            "{error}"
+        );
+        assert!(error.contains(&format!(".{key}`: ")), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    for table in [H0, H1, ENTROPY, COSINE, &band] {
+        assert!(read(&with_penalties(&[table]), &[]).is_ok(), "{table}");
+    }
+}
+
+#[test]
 fn a_layer_that_is_listed_twice_is_refused() {
     let set = "topology.0.layers=[1, 0, 1]";
     assert_eq!(

@@ -14,15 +14,15 @@ use crate::topology::{Bar, Diagram, DistanceMatrix, Divergence, Edge};
 /// # #[cfg(feature = "flex")] {
 /// # use burn::prelude::*;
 /// # use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Activations, Clock, EdgeChoice, TopologyPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, DiagramPenalty, EdgeChoice, TopologyRegularizer};
 ///
 /// # let device = Device::flex();
 /// # let scores = || Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
 /// # let attention = vec![softmax(scores(), 3), softmax(scores(), 3)];
 /// # let activations = Activations::from_attention(attention, 0);
 /// let value = |edges| {
-///     let penalty = TopologyPenalty { edges, ..TopologyPenalty::new(0) };
-///     let topology = TopologyRegularizer::new(vec![penalty])?.forward(&activations, Clock::default())?;
+///     let penalty = DiagramPenalty::new(0).with_edges(edges);
+///     let topology = TopologyRegularizer::new(vec![penalty.into()])?.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };
 /// // The same number of bars, but with the lengths of random edges as births and deaths.
@@ -55,7 +55,9 @@ pub enum EdgeChoice {
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, PartnerChoice, TopologyPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{
+///     Activations, Clock, DiagramPenalty, Pairing, PartnerChoice, TopologyRegularizer,
+/// };
 ///
 /// // Two images with different attention, and two layers with equal attention.
 /// # let device = Device::flex();
@@ -64,8 +66,8 @@ pub enum EdgeChoice {
 /// let layer = Tensor::<4>::from_data([[rows], [other]], &device);
 /// let activations = Activations::from_attention(vec![layer.clone(), layer], 0);
 /// let value = |partners| {
-///     let penalty = TopologyPenalty { partners, ..TopologyPenalty::new(0) };
-///     let topology = TopologyRegularizer::new(vec![penalty])?.forward(&activations, Clock::default())?;
+///     let penalty = DiagramPenalty::new(0).with_pairing(Pairing::layers().with_partners(partners));
+///     let topology = TopologyRegularizer::new(vec![penalty.into()])?.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };
 /// assert_eq!(value(PartnerChoice::Same)?, 0.0);

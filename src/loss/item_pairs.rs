@@ -1,9 +1,8 @@
 //! List of all pairs of items that one penalty compares at one step.
 
-use std::sync::Arc;
-
 use super::activations::{Activations, WITHIN_FRAME_FLOOR};
 use super::motion::PatchMotion;
+use super::pairing::{ItemPair, MatchedPoints};
 use super::pairs::Alignment;
 use super::penalty::TopologyPenalty;
 use super::row_selection::RowSelection;
@@ -31,19 +30,6 @@ impl LayerDiagrams {
             .as_ref()
             .is_none_or(|fractions| fractions[item] >= WITHIN_FRAME_FLOOR)
     }
-}
-
-/// Corresponding points: pairs of a point of the first item and a point of the second.
-type MatchedPoints = Arc<[[u32; 2]]>;
-
-/// Two items that a penalty compares.
-pub(super) struct ItemPair {
-    /// Layer of each item, as an index into the caller's list of layers.
-    pub(super) layers: [usize; 2],
-    /// Index of each item within its layer.
-    pub(super) items: [usize; 2],
-    /// Corresponding points; `None` if points with the same index correspond.
-    pub(super) matched: Option<MatchedPoints>,
 }
 
 /// Returns the pairs of layers that a penalty compares, whose items correspond by index.
@@ -98,7 +84,7 @@ pub(super) fn item_pairs(
         };
         match &frames {
             None => {
-                let Some(shift) = penalty.partners.shift(n_images, step) else {
+                let Some(shift) = penalty.partners().shift(n_images, step) else {
                     continue;
                 };
                 // A shift by whole images compares each head with the same head.
@@ -152,7 +138,7 @@ impl FramePairs {
             )));
         }
         let n_clips = batch_size / n_frames;
-        let matched = match penalty.alignment {
+        let matched = match penalty.kind.alignment() {
             Alignment::Position => Vec::new(),
             Alignment::Flow => {
                 let motion = required_motion(activations, n_clips)?;
@@ -179,7 +165,7 @@ impl FramePairs {
             n_frames,
             pairs,
             matched,
-            shift: penalty.partners.shift(n_clips, step),
+            shift: penalty.partners().shift(n_clips, step),
         }))
     }
 

@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Between, Clock, TopologyPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, DiagramPenalty, Pairing, TopologyRegularizer};
 ///
 /// // One clip of three frames, which follow each other in the batch.
 /// let layer = Tensor::<4>::full([3, 2, 5, 5], 0.2, &Device::flex());
 /// let activations = Activations::from_attention(vec![layer], 1).with_frames(3);
-/// let penalty = TopologyPenalty { between: Between::Frames, ..TopologyPenalty::new(1) };
-/// let regularizer = TopologyRegularizer::new(vec![penalty])?;
+/// let penalty = DiagramPenalty::new(1).with_pairing(Pairing::frames());
+/// let regularizer = TopologyRegularizer::new(vec![penalty.into()])?;
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.terms[0].n_compared, 2);
 /// # }
@@ -111,16 +111,16 @@ impl fmt::Display for Pairs {
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{Alignment, Between, Comparison, TopologyPenalty, TopologyRegularizer};
-///
-/// let penalty = |between| TopologyPenalty {
-///     between,
-///     comparison: Comparison::RtdLite,
-///     alignment: Alignment::Flow,
-///     ..TopologyPenalty::new(0)
+/// use burn_topology::loss::{
+///     Alignment, Pairing, TokenWiseDivergence, TokenWisePenalty, TopologyRegularizer,
 /// };
-/// assert!(TopologyRegularizer::new(vec![penalty(Between::Frames)]).is_ok());
-/// assert!(TopologyRegularizer::new(vec![penalty(Between::Layers)]).is_err()); // nothing moves there
+///
+/// let penalty = TokenWisePenalty::new(TokenWiseDivergence::RtdLite).with_alignment(Alignment::Flow);
+/// let is_valid = |pairing| {
+///     TopologyRegularizer::new(vec![penalty.with_pairing(pairing).into()]).is_ok()
+/// };
+/// assert!(is_valid(Pairing::frames()));
+/// assert!(!is_valid(Pairing::layers())); // nothing moves there
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -1,16 +1,19 @@
 //! One penalty on the topology of layers, frames or views.
 
-use super::controls::{EdgeChoice, PartnerChoice};
-use super::pairs::{Alignment, Between, Pairs};
+use super::controls::PartnerChoice;
+use super::diagram_penalty::DiagramPenalty;
+use super::pairing::{Direction, Pairing};
+use super::pairs::{Between, Pairs};
+use super::penalty_kind::PenaltyKind;
+use super::row_penalty::RowPenalty;
 use super::row_selection::RowSelection;
-use super::scale::Normalize;
 use super::source::Source;
 use super::weight::{Schedule, Weight};
 use crate::counted::counted;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
 use crate::nn::{Heads, Tokens};
-use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, MAX_HOMOLOGY_DIM, Power};
+use crate::topology::MAX_HOMOLOGY_DIM;
 
 /// Selection of the layers that a penalty compares, in the order of comparison.
 ///
@@ -20,7 +23,7 @@ use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, MAX_HOMOLOGY_
 /// use burn_topology::loss::{TopologyPenalty, Layers, TopologyRegularizer};
 ///
 /// // Layer 0 with layer 3, and layer 3 with layer 11.
-/// let penalty = TopologyPenalty { layers: Layers::Indices(vec![0, 3, 11]), ..TopologyPenalty::new(1) };
+/// let penalty = TopologyPenalty::new(1).with_layers(Layers::Indices(vec![0, 3, 11]));
 /// let regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// assert_ne!(regularizer.penalties()[0].layers, Layers::All);
 /// # Ok::<(), burn_topology::Error>(())
@@ -33,177 +36,26 @@ pub enum Layers {
     Indices(Vec<usize>),
 }
 
-/// Side of a pair of layers, frames or views that receives the gradient.
-///
-/// # Example
-///
-/// ```
-/// # #[cfg(feature = "flex")] {
-/// # use burn::prelude::*;
-/// # use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Activations, Clock, Direction, TopologyPenalty, TopologyRegularizer};
-///
-/// # let device = Device::flex().autodiff();
-/// # let layer = || {
-/// #     let scores = Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
-/// #     softmax(scores, 3).require_grad()
-/// # };
-/// # let (earlier, later) = (layer(), layer());
-/// let penalty = TopologyPenalty { direction: Direction::TowardsFirst, ..TopologyPenalty::new(0) };
-/// let regularizer = TopologyRegularizer::new(vec![penalty])?;
-/// let activations = Activations::from_attention(vec![earlier.clone(), later.clone()], 0);
-/// let gradients = regularizer.forward(&activations, Clock::default())?.loss.backward();
-/// let size = |layer: Tensor<4>| layer.grad(&gradients).unwrap().abs().sum().into_scalar::<f32>();
-/// assert!(size(earlier) == 0.0 && size(later) > 0.0);
-/// # }
-/// # Ok::<(), burn_topology::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Direction {
-    /// Both sides receive the gradient.
-    #[default]
-    Symmetric,
-    /// Only the second (later) side receives the gradient; the first is held constant.
-    TowardsFirst,
-    /// Only the first (earlier) side receives the gradient; the second is held constant.
-    TowardsSecond,
-}
-
-/// Number `C(a, b)` that a penalty computes from two items, or `C(a)` from one.
-///
-/// An item is one image or frame in one layer; with [`Heads::Each`], it is one head of it.
-///
-/// ```text
-/// A, B       distance matrices of the two items, each divided by its scale (see Normalize)
-/// D_A, D_B   their persistence diagrams in the penalty's homology dimension
-/// E_A, E_B   the critical edges of these diagrams, whose lengths are the births and deaths of finite bars
-/// n          number of points
-/// ```
-///
-/// `Signature`, `RtdLite`, `Rtd` and `DistanceMatrix` compare token by token, so both items need equally many
-/// points. The controls `DistanceMatrix`, `CosineConsistency` and `EntropyBand` ignore the homology dimension.
-/// The last two are row penalties, computed from the rows themselves: they do not use the distance either, and
-/// need [`Normalize::None`].
-///
-/// # Example
-///
-/// ```
-/// use burn_topology::loss::{Comparison, Normalize, TopologyPenalty, TopologyRegularizer, Weight};
-/// use burn_topology::topology::DiagramSummary;
-///
-/// // Against collapse: a negative weight rewards long bars, in each layer on its own. Without normalisation,
-/// // because dividing by the mean death would make the sum of deaths constant.
-/// let total = DiagramSummary::TotalPersistence { order: 1.0, window: [0.0, f64::INFINITY] };
-/// let reward = TopologyPenalty {
-///     comparison: Comparison::Summary(total),
-///     normalize: Normalize::None,
-///     weight: Weight::Fixed(-0.1),
-///     ..TopologyPenalty::new(0)
-/// };
-/// // And tokens that are close in one layer should be close in the next.
-/// let keep = TopologyPenalty { comparison: Comparison::RtdLite, ..TopologyPenalty::new(0) };
-/// assert!(TopologyRegularizer::new(vec![reward, keep]).is_ok());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Comparison {
-    /// Distance between the two diagrams.
-    ///
-    /// ```text
-    /// C(a, b) = d(D_A, D_B)      by default d = W_2^2
-    /// ```
-    Diagrams(DiagramDistance),
-    /// Summary of the diagram of each layer on its own: total persistence or persistent entropy.
-    ///
-    /// ```text
-    /// C(a) = sum of (death - birth)^order over the finite bars within a window,
-    ///        or the entropy of the shares that the finite bars have in their total persistence
-    /// ```
-    ///
-    /// Births, deaths and the window are those after division by the scale. With it, the total persistence of
-    /// order 1 of all bars in dimension 0 is constant and has no gradient: use [`Normalize::None`] for it.
-    Summary(DiagramSummary),
-    /// Topological signature loss ([`signature_loss`](crate::topology::signature_loss)), on critical edges.
-    ///
-    /// ```text
-    /// C(a, b) = 1/2 sum over e in E_A of (A_e - B_e)^2 + 1/2 sum over e in E_B of (A_e - B_e)^2
-    /// ```
-    ///
-    /// This is the loss of topological autoencoders. It is a sum over edges, so it grows with the number of
-    /// points: choose a small weight or a gradient share.
-    Signature,
-    /// RTD-Lite ([`rtd_lite`](crate::topology::rtd_lite)): difference of spanning trees, in dimension 0 only.
-    ///
-    /// ```text
-    /// C(a, b) = (mst(A) + mst(B)) / 2 - mst(min(A, B))      mst: length of the minimum spanning tree
-    ///                                                       min: entry by entry
-    /// ```
-    RtdLite,
-    /// Representation topology divergence ([`rtd`](crate::topology::rtd)), in dimension 1 only.
-    ///
-    /// ```text
-    /// C(a, b) = (R(A, B) + R(B, A)) / 2
-    /// R(A, B)   total persistence in dimension 1 of 2n points, n with the distances A and n with min(A, B);
-    ///           rtd has the whole matrix
-    /// ```
-    Rtd,
-    /// Control: mean difference of all distances between tokens, raised to a power.
-    ///
-    /// ```text
-    /// C(a, b) = 2 / (n (n - 1)) sum over i < j of |A_ij - B_ij|^order
-    /// ```
-    ///
-    /// Its gradient reaches every entry of both matrices, whereas that of topology reaches the critical edges only.
-    DistanceMatrix {
-        /// Power of the differences, at least 1.
-        order: f64,
-    },
-    /// Control: one minus the cosine similarity of corresponding rows; a row penalty.
-    ///
-    /// ```text
-    /// C(a, b) = 1/n sum over i of (1 - <a_i, b_i> / (|a_i| |b_i|))      a_i, b_i: row i of either item
-    /// ```
-    ///
-    /// The rows are attention rows or hidden states, of equal length in both items. For hidden states the
-    /// distance of the penalty has to be Euclidean or cosine here too, although it is not used.
-    CosineConsistency,
-    /// Control: squared distance of the entropy of attention rows from a band; a row penalty.
-    ///
-    /// It is computed from each layer on its own.
-    ///
-    /// ```text
-    /// C(a) = 1/n sum over i of (max(low - h_i, 0)^2 + max(h_i - high, 0)^2)
-    /// h_i  = entropy of row i / ln(number of columns)      0: all weight on one token, 1: uniform
-    /// ```
-    EntropyBand {
-        /// Lower end of the band, 0 to 1.
-        low: f64,
-        /// Upper end of the band, 0 to 1; at least `low`.
-        high: f64,
-    },
-}
-
-/// Penalty on the topology of layers, frames or views, in one homology dimension.
+/// Penalty on the topology of layers, frames or views.
 ///
 /// ```text
 /// loss    = sum over penalties of  weight * schedule(step) * value
 /// value   = mean over all pairs of items (a, b) of  C(a, b),  or over all items a of  C(a)
-/// C(a, b) = W_2^2(D_a / s_a, D_b / s_b)      by default; the others: see Comparison
+/// C(a, b) = W_2^2(D_a / s_a, D_b / s_b)      by default; the others: see PenaltyKind
 ///
 /// a, b      two items, by default the same image in two layers; or two frames of the same clip in the
-///           same layer, or two views of the same image in the same layer; see Between
-/// D_a       persistence diagram, in homology_dim, of the distances between the rows of item a
+///           same layer, or two views of the same image in the same layer; see Pairing
+/// D_a       persistence diagram, in one homology dimension, of the distances between the rows of item a
 /// s_a       scale of item a: its mean finite death in dimension 0; see Normalize
 /// ```
 ///
-/// A *gated* pair counts in the mean with `C = 0` and no gradient. A pair is gated if `s_a` or `s_b` lies below
+/// An item is one image or frame in one layer; with [`Heads::Each`], it is one head of it. A *gated* pair counts in
+/// the mean with `C = 0` and no gradient. A pair is gated if `s_a` or `s_b` lies below
 /// [`SCALE_FLOOR`](super::SCALE_FLOOR), if the within-frame attention of either item lies below
 /// [`WITHIN_FRAME_FLOOR`](super::WITHIN_FRAME_FLOOR), or if fewer than two of their tokens correspond.
 ///
-/// Start from [`TopologyPenalty::new`] and change what differs. Not every combination of fields makes sense:
-/// [`TopologyRegularizer::new`](super::TopologyRegularizer::new) refuses those that do not, and says why.
+/// [`TopologyPenalty::new`] compares the diagrams of consecutive layers. Every other penalty is converted from
+/// its kind, such as [`DiagramPenalty`], with `TopologyPenalty::from`.
 ///
 /// # Source
 ///
@@ -214,91 +66,146 @@ pub enum Comparison {
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{TopologyPenalty, Weight};
+/// use burn_topology::loss::{DiagramPenalty, Pairing, TopologyPenalty, Weight};
+/// use burn_topology::nn::Heads;
 ///
-/// let penalty = TopologyPenalty { weight: Weight::Fixed(0.1), ..TopologyPenalty::new(1) };
-/// assert_eq!(penalty.homology_dim, 1);
+/// let between_layers = TopologyPenalty::new(1).with_weight(0.1);
+/// assert_eq!(between_layers.weight, Weight::Fixed(0.1));
+/// // Each head of consecutive frames of a clip.
+/// let between_frames = DiagramPenalty::new(1).with_pairing(Pairing::frames());
+/// let between_frames = TopologyPenalty::from(between_frames).with_heads(Heads::Each);
+/// assert_eq!(between_frames.kind.homology_dim(), Some(1));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TopologyPenalty {
     /// Name in logs and messages; `None` for a default, see [`TopologyPenalty::effective_name`].
     ///
     /// It consists of ASCII letters, digits and `_`, and does not start with a digit.
     pub name: Option<String>,
-    /// Homology dimension of the diagrams: 0 for connected components, 1 for cycles, 2 for voids.
-    ///
-    /// At most [`MAX_HOMOLOGY_DIM`]. Dimensions above 1 are slow.
-    pub homology_dim: usize,
-    /// Kind of things that are compared: layers, frames or views.
-    pub between: Between,
-    /// Pairs of layers, of frames or of views that are compared.
-    pub pairs: Pairs,
-    /// Correspondence between the tokens of two frames, for comparisons token by token.
-    pub alignment: Alignment,
+    /// Number that is computed from two items, or from one.
+    pub kind: PenaltyKind,
     /// Layers that the penalty uses.
     pub layers: Layers,
     /// Tensor of a layer whose rows are the points: attention or hidden states.
     pub source: Source,
     /// Distance between two rows; Euclidean or cosine for hidden states.
-    pub distance: RowDistance,
+    pub row_distance: RowDistance,
     /// Heads: their mean, or each on its own; without effect on hidden states.
     pub heads: Heads,
     /// Tokens that are points: the patches, or all, prefix tokens included.
     pub tokens: Tokens,
-    /// Number that the distances of each item are divided by.
-    pub normalize: Normalize,
-    /// Side of each pair that receives the gradient.
-    pub direction: Direction,
-    /// Number that is computed from two items, or from one.
-    pub comparison: Comparison,
-    /// Edges whose lengths serve as births and deaths: the critical ones, or as a control random ones.
-    pub edges: EdgeChoice,
-    /// Partner of each image or clip: itself, or as a control another one of the batch.
-    pub partners: PartnerChoice,
     /// Factor of the penalty in the loss.
     pub weight: Weight,
     /// Steps at which the penalty is on.
     pub schedule: Schedule,
 }
 
-impl TopologyPenalty {
-    /// Returns the squared 2-Wasserstein penalty between consecutive layers, with weight 1 and always on.
-    ///
-    /// All layers are used. The ground norm is L-infinity. The points are the attention rows of the patches,
-    /// averaged over the heads, and their distances are Jensen-Shannon distances. Diagrams are divided by their
-    /// scale ([`Normalize::SpanningTree`]). Both sides receive the gradient. There are no controls.
-    pub fn new(homology_dim: usize) -> Self {
+/// Gives any kind of penalty weight 1, always on.
+///
+/// All layers are used. The points are the attention rows of the patches, averaged over the heads, and their
+/// distances are Jensen-Shannon distances.
+impl<K: Into<PenaltyKind>> From<K> for TopologyPenalty {
+    fn from(kind: K) -> Self {
         Self {
             name: None,
-            homology_dim,
-            between: Between::Layers,
-            pairs: Pairs::Consecutive,
-            alignment: Alignment::Position,
+            kind: kind.into(),
             layers: Layers::All,
             source: Source::Attention,
-            distance: RowDistance::JENSEN_SHANNON,
+            row_distance: RowDistance::JENSEN_SHANNON,
             heads: Heads::Mean,
             tokens: Tokens::Patches,
-            normalize: Normalize::SpanningTree,
-            direction: Direction::Symmetric,
-            comparison: Comparison::Diagrams(DiagramDistance::Wasserstein {
-                order: 2.0,
-                ground_norm: GroundNorm::Infinity,
-                power: Power::P,
-            }),
-            edges: EdgeChoice::Critical,
-            partners: PartnerChoice::Same,
             weight: Weight::Fixed(1.0),
             schedule: Schedule::default(),
         }
     }
+}
 
-    /// True if the penalty is computed from each layer on its own, without pairs.
-    pub(super) fn is_unary(&self) -> bool {
-        matches!(
-            self.comparison,
-            Comparison::Summary(_) | Comparison::EntropyBand { .. }
-        )
+impl TopologyPenalty {
+    /// Returns the squared 2-Wasserstein penalty between consecutive layers, with weight 1 and always on.
+    ///
+    /// It is [`DiagramPenalty::new`] on all layers. The points are the attention rows of the patches, averaged over
+    /// the heads, and their distances are Jensen-Shannon distances. Both sides receive the gradient.
+    pub fn new(homology_dim: usize) -> Self {
+        DiagramPenalty::new(homology_dim).into()
+    }
+
+    /// Sets the name in logs and messages.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// Sets the layers that the penalty uses.
+    #[must_use]
+    pub fn with_layers(self, layers: Layers) -> Self {
+        Self { layers, ..self }
+    }
+
+    /// Sets the tensor of a layer whose rows are the points.
+    #[must_use]
+    pub fn with_source(self, source: Source) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Sets the distance between two rows.
+    #[must_use]
+    pub fn with_row_distance(self, row_distance: RowDistance) -> Self {
+        Self {
+            row_distance,
+            ..self
+        }
+    }
+
+    /// Sets whether the mean of the heads is an item, or each head.
+    #[must_use]
+    pub fn with_heads(self, heads: Heads) -> Self {
+        Self { heads, ..self }
+    }
+
+    /// Sets the tokens that are points.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens, ..self }
+    }
+
+    /// Sets the factor of the penalty in the loss: a number, or a [`Weight`].
+    #[must_use]
+    pub fn with_weight(self, weight: impl Into<Weight>) -> Self {
+        Self {
+            weight: weight.into(),
+            ..self
+        }
+    }
+
+    /// Sets the steps at which the penalty is on.
+    #[must_use]
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// Side of each pair that receives the gradient.
+    pub(super) fn direction(&self) -> Direction {
+        self.kind
+            .pairing()
+            .map_or(Direction::Symmetric, |pairing| pairing.direction)
+    }
+
+    /// Partner of each image or clip.
+    pub(super) fn partners(&self) -> PartnerChoice {
+        self.kind
+            .pairing()
+            .map_or(PartnerChoice::Same, |pairing| pairing.partners)
+    }
+
+    /// True if the penalty compares layers, frames or views, whichever is asked for.
+    pub(crate) fn is_between(&self, between: Between) -> bool {
+        self.kind
+            .pairing()
+            .is_some_and(|pairing| pairing.between == between)
     }
 
     /// Returns the pairs of layers that are compared, as indices of layers.
@@ -314,7 +221,12 @@ impl TopologyPenalty {
                 "layers has the entry {layer}, expected numbers below {n_layers}, the number of layers passed"
             )));
         }
-        if self.is_unary() || self.between != Between::Layers {
+        let Some(Pairing {
+            between: Between::Layers,
+            pairs,
+            ..
+        }) = self.kind.pairing()
+        else {
             if layers.is_empty() {
                 return Err(Error::invalid_parameter(
                     "layers is an empty list, expected at least one layer",
@@ -323,19 +235,19 @@ impl TopologyPenalty {
             // A layer paired with itself takes the same path as two layers; the pairs of frames or views
             // come from `frame_pairs` and `view_pairs`.
             return Ok(layers.into_iter().map(|layer| [layer; 2]).collect());
-        }
-        let pairs = self.pairs.index_pairs(layers.len());
-        if pairs.is_empty() {
+        };
+        let index_pairs = pairs.index_pairs(layers.len());
+        if index_pairs.is_empty() {
             return Err(Error::invalid_parameter(format!(
                 "layers has {}, expected {} to compare",
                 counted(layers.len(), "entry"),
-                match self.pairs {
+                match pairs {
                     Pairs::Stride(gap) => format!("more than the stride of {gap}"),
                     _ => "at least two".to_owned(),
                 }
             )));
         }
-        Ok(pairs
+        Ok(index_pairs
             .into_iter()
             .map(|pair| pair.map(|index| layers[index]))
             .collect())
@@ -371,115 +283,45 @@ impl TopologyPenalty {
         n: usize,
         message: impl FnOnce(Pairs) -> String,
     ) -> Result<Option<Vec<[usize; 2]>>> {
-        if self.between != between {
+        let Some(pairing) = self.kind.pairing().filter(|p| p.between == between) else {
             return Ok(None);
+        };
+        let index_pairs = pairing.pairs.index_pairs(n);
+        if index_pairs.is_empty() {
+            return Err(Error::invalid_parameter(message(pairing.pairs)));
         }
-        let pairs = self.pairs.index_pairs(n);
-        if pairs.is_empty() {
-            return Err(Error::invalid_parameter(message(self.pairs)));
-        }
-        Ok(Some(pairs))
+        Ok(Some(index_pairs))
     }
 
     /// Returns the selection of rows of a layer that the penalty is computed from.
     pub(super) fn row_selection(&self) -> RowSelection {
         RowSelection {
             source: self.source,
-            distance: self.distance,
+            distance: self.row_distance,
             heads: self.heads,
             tokens: self.tokens,
         }
     }
 
-    /// Returns the largest homology dimension of which diagrams are needed.
-    ///
-    /// Dimension 0 is always among them, for the scale.
-    pub(super) fn max_homology_dim(&self) -> usize {
-        match self.comparison {
-            // These take the distance matrices themselves and compute their own trees or diagrams.
-            Comparison::RtdLite | Comparison::Rtd | Comparison::DistanceMatrix { .. } => 0,
-            _ => self.homology_dim,
-        }
-    }
-
-    /// True if the penalty is computed from rows themselves, without distances or diagrams.
-    pub(super) fn is_row_penalty(&self) -> bool {
-        matches!(
-            self.comparison,
-            Comparison::CosineConsistency | Comparison::EntropyBand { .. }
-        )
-    }
-
     /// Checks everything that does not depend on the model or the batch.
     pub(crate) fn validate(&self) -> Result<()> {
-        if self.homology_dim > MAX_HOMOLOGY_DIM {
+        if let Some(homology_dim) = self.kind.homology_dim()
+            && homology_dim > MAX_HOMOLOGY_DIM
+        {
             return Err(Error::invalid_parameter(format!(
-                "homology_dim is {}, expected at most {MAX_HOMOLOGY_DIM}",
-                self.homology_dim
+                "homology_dim is {homology_dim}, expected at most {MAX_HOMOLOGY_DIM}"
             )));
         }
         self.row_selection().validate()?;
         self.validate_layers()?;
-        self.pairs.validate()?;
-        // Cosines of rows are taken token by token too, but row penalties do not support an alignment.
-        let is_token_wise = matches!(
-            self.comparison,
-            Comparison::Signature
-                | Comparison::RtdLite
-                | Comparison::Rtd
-                | Comparison::DistanceMatrix { .. }
-        );
-        if self.alignment == Alignment::Flow && !(is_token_wise && self.between == Between::Frames)
-        {
+        self.kind.validate()?;
+        let is_entropy_band =
+            matches!(self.kind, PenaltyKind::Rows(RowPenalty::EntropyBand { .. }));
+        if is_entropy_band && self.source == Source::Hidden {
             return Err(Error::invalid_parameter(
-                "alignment by flow needs frames that are compared token by token, expected `signature`, \
-                 `rtd_lite`, `rtd` or `distance_matrix` between `frames`; diagrams have no tokens to align",
+                "hidden states are not distributions and have no entropy, expected source `attention`",
             ));
         }
-        match self.comparison {
-            Comparison::Diagrams(distance) => {
-                distance.validate()?;
-                // Refused here, since the distance itself would only fail at the first diagram.
-                let is_sorted = matches!(distance, DiagramDistance::SortedWasserstein { .. });
-                if is_sorted && self.homology_dim != 0 {
-                    return Err(Error::invalid_parameter(format!(
-                        "the sorted Wasserstein distance needs equal births: homology_dim is {}, expected 0",
-                        self.homology_dim
-                    )));
-                }
-            }
-            Comparison::Summary(summary) => {
-                summary.validate()?;
-                if self.direction != Direction::Symmetric {
-                    return Err(Error::invalid_parameter(
-                        "a summary is computed from each layer on its own and has no direction, expected \
-                         direction `symmetric`",
-                    ));
-                }
-                if self.between != Between::Layers {
-                    return Err(Error::invalid_parameter(
-                        "a summary is computed from each layer on its own and compares no frames or views, \
-                         expected between `layers`",
-                    ));
-                }
-            }
-            // Diagrams of every dimension have critical edges.
-            Comparison::Signature => {}
-            Comparison::RtdLite => self.require_dim("RTD-Lite", 0)?,
-            Comparison::Rtd => self.require_dim("RTD", 1)?,
-            Comparison::DistanceMatrix { order } => {
-                // Below 1 the slope would be infinite where two distances agree. The negation refuses NaN too.
-                if !(order >= 1.0 && order.is_finite()) {
-                    return Err(Error::invalid_parameter(format!(
-                        "order of the difference of distance matrices is {order}, expected a finite number \
-                         of at least 1"
-                    )));
-                }
-            }
-            Comparison::CosineConsistency => {}
-            Comparison::EntropyBand { low, high } => self.check_band(low, high)?,
-        }
-        self.check_controls()?;
         self.weight.validate()?;
         self.schedule.validate()
     }
@@ -498,74 +340,5 @@ impl TopologyPenalty {
             ))),
             None => Ok(()),
         }
-    }
-
-    /// Checks the parameters of [`Comparison::EntropyBand`].
-    fn check_band(&self, low: f64, high: f64) -> Result<()> {
-        let refuse = |message: String| Err(Error::invalid_parameter(message));
-        // The negation refuses NaN too.
-        if !(0.0 <= low && low <= high && high <= 1.0) {
-            return refuse(format!(
-                "the entropy band is {low} to {high}, expected two numbers from 0 to 1, the lower one first"
-            ));
-        }
-        if self.source == Source::Hidden {
-            return refuse(
-                "hidden states are not distributions and have no entropy, expected source `attention`"
-                    .to_owned(),
-            );
-        }
-        if self.between != Between::Layers || self.direction != Direction::Symmetric {
-            return refuse(
-                "an entropy band is computed from each layer on its own, expected between `layers` and \
-                 direction `symmetric`"
-                    .to_owned(),
-            );
-        }
-        Ok(())
-    }
-
-    /// Checks that random edges, shuffled partners and the normalisation apply to the comparison.
-    fn check_controls(&self) -> Result<()> {
-        let refuse = |message| Err(Error::invalid_parameter(message));
-        let has_bars = matches!(
-            self.comparison,
-            Comparison::Diagrams(_) | Comparison::Summary(_) | Comparison::Signature
-        );
-        if self.edges != EdgeChoice::Critical && !has_bars {
-            return refuse(
-                "random edges replace the edges of bars, but this comparison has no bars; expected \
-                 edges `critical`",
-            );
-        }
-        if self.partners != PartnerChoice::Same {
-            if self.is_unary() {
-                return refuse(
-                    "a penalty of each layer on its own has no partners to shuffle, expected \
-                     partners `same`",
-                );
-            }
-            if self.alignment == Alignment::Flow {
-                return refuse(
-                    "shuffled partners come from different clips, between which there is no flow; expected \
-                     alignment `position`",
-                );
-            }
-        }
-        if self.is_row_penalty() && self.normalize != Normalize::None {
-            return refuse("a row penalty has no scale to divide by, expected normalize `none`");
-        }
-        Ok(())
-    }
-
-    /// Checks that the penalty is of the one homology dimension for which its comparison is defined.
-    fn require_dim(&self, name: &str, homology_dim: usize) -> Result<()> {
-        if self.homology_dim == homology_dim {
-            return Ok(());
-        }
-        Err(Error::invalid_parameter(format!(
-            "{name} is defined for homology_dim {homology_dim} only, found {}",
-            self.homology_dim
-        )))
     }
 }

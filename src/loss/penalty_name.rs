@@ -1,6 +1,8 @@
 //! Names of penalties, by which logs, messages and metrics refer to them.
 
-use super::penalty::{Comparison, TopologyPenalty};
+use super::pairs::Between;
+use super::penalty::TopologyPenalty;
+use super::penalty_kind::PenaltyKind;
 use crate::choice::word;
 use crate::error::{Error, Result};
 
@@ -76,14 +78,13 @@ impl TopologyPenalty {
     /// # Example
     ///
     /// ```
-    /// use burn_topology::loss::{Comparison, TopologyPenalty};
+    /// use burn_topology::loss::{Pairing, RowPenalty, TopologyPenalty};
     ///
     /// let penalty = TopologyPenalty::new(1);
     /// assert_eq!(penalty.effective_name(), "h1_layers");
-    /// let cosine = TopologyPenalty { comparison: Comparison::CosineConsistency, ..penalty.clone() };
-    /// assert_eq!(cosine.effective_name(), "cosine_consistency_layers");
-    /// let named = TopologyPenalty { name: Some("cycles".to_owned()), ..penalty };
-    /// assert_eq!(named.effective_name(), "cycles");
+    /// let cosine = TopologyPenalty::from(RowPenalty::CosineConsistency { pairing: Pairing::frames() });
+    /// assert_eq!(cosine.effective_name(), "cosine_consistency_frames");
+    /// assert_eq!(penalty.with_name("cycles").effective_name(), "cycles");
     /// ```
     pub fn effective_name(&self) -> String {
         match self.name_or_default() {
@@ -95,14 +96,18 @@ impl TopologyPenalty {
         if let Some(name) = &self.name {
             return PenaltyName::Given(name.clone());
         }
-        let kind = match &self.comparison {
-            Comparison::Diagrams(distance) => word(distance),
-            Comparison::Summary(summary) => word(summary),
-            other => word(other),
+        let kind = match &self.kind {
+            PenaltyKind::Diagrams(penalty) => word(&penalty.distance),
+            PenaltyKind::Summary(penalty) => word(&penalty.summary),
+            PenaltyKind::TokenWise(penalty) => word(&penalty.divergence),
+            PenaltyKind::Rows(penalty) => word(penalty),
         };
-        let between = word(&self.between);
-        let name = default_penalty_name(&kind, Some(self.homology_dim), &between);
-        PenaltyName::Default(name.expect("a homology dimension was passed"))
+        let between = match self.kind.pairing() {
+            Some(pairing) => word(&pairing.between),
+            None => word(&Between::Layers),
+        };
+        let name = default_penalty_name(&kind, self.kind.homology_dim(), &between);
+        PenaltyName::Default(name.expect("kinds named by their homology dimension have one"))
     }
 
     /// Checks that a given name can be part of a metric's name and of a key path.
@@ -133,7 +138,10 @@ pub(crate) fn repeated_name(penalties: &[TopologyPenalty]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::{Between, TopologyRegularizer};
+    use crate::loss::{
+        Pairing, RowPenalty, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
+        TopologyRegularizer,
+    };
     use crate::topology::DiagramSummary;
 
     fn penalty(homology_dim: usize, name: Option<&str>) -> TopologyPenalty {
@@ -143,45 +151,41 @@ mod tests {
         }
     }
 
-    fn with(comparison: Comparison, between: Between) -> TopologyPenalty {
-        TopologyPenalty {
-            comparison,
-            between,
-            ..TopologyPenalty::new(1)
-        }
-    }
-
     #[test]
     fn default_names_say_what_is_compared() {
         let total = DiagramSummary::TotalPersistence {
             order: 1.0,
             window: [0.0, f64::INFINITY],
         };
-        let matrices = Comparison::DistanceMatrix { order: 2.0 };
-        let band = Comparison::EntropyBand {
+        let token_wise = |divergence, pairing| {
+            TopologyPenalty::from(TokenWisePenalty::new(divergence).with_pairing(pairing))
+        };
+        let matrices = TokenWiseDivergence::DistanceMatrix { order: 2.0 };
+        let pairing = Pairing::frames();
+        let band = RowPenalty::EntropyBand {
             low: 0.1,
             high: 0.9,
         };
         let cases = [
             (TopologyPenalty::new(0), "h0_layers"),
-            (with(Comparison::Rtd, Between::Frames), "h1_frames"),
             (
-                with(Comparison::Summary(total), Between::Layers),
-                "h1_total_persistence",
+                token_wise(TokenWiseDivergence::Rtd, Pairing::frames()),
+                "h1_frames",
             ),
+            (SummaryPenalty::new(1, total).into(), "h1_total_persistence"),
             (
-                with(
-                    Comparison::Summary(DiagramSummary::PersistentEntropy),
-                    Between::Layers,
-                ),
+                SummaryPenalty::new(1, DiagramSummary::PersistentEntropy).into(),
                 "h1_persistent_entropy",
             ),
-            (with(matrices, Between::Views), "distance_matrix_views"),
             (
-                with(Comparison::CosineConsistency, Between::Frames),
+                token_wise(matrices, Pairing::views()),
+                "distance_matrix_views",
+            ),
+            (
+                RowPenalty::CosineConsistency { pairing }.into(),
                 "cosine_consistency_frames",
             ),
-            (with(band, Between::Layers), "entropy_band_layers"),
+            (band.into(), "entropy_band_layers"),
         ];
         for (penalty, name) in cases {
             assert_eq!(penalty.effective_name(), name);

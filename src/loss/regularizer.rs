@@ -7,12 +7,13 @@ use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::activations::Activations;
+use super::item_comparison::{BatchItem, ItemComparison, PairPenalty, evaluate_pair};
 use super::item_pairs::{LayerDiagrams, item_pairs, layer_pairs, within_frame_attention};
-use super::pair_penalty::{BatchItem, PairPenalty, evaluate_pair};
 use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
+use super::penalty_kind::Evaluation;
 use super::penalty_name::{distinct_names, repeated_name};
-use super::row_penalties::row_penalty;
+use super::row_penalty::RowPenalty;
 use super::row_selection::RowSelection;
 use super::source::Source;
 use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
@@ -152,7 +153,7 @@ impl TopologyRegularizer {
     /// Its weight may still be unmeasured.
     pub fn reads_views(&self, clock: Clock) -> bool {
         self.penalties.iter().any(|penalty| {
-            penalty.between == Between::Views && penalty.schedule.factor(clock) > 0.0
+            penalty.is_between(Between::Views) && penalty.schedule.factor(clock) > 0.0
         })
     }
 
@@ -160,7 +161,7 @@ impl TopologyRegularizer {
     pub fn reads_motion(&self) -> bool {
         self.penalties
             .iter()
-            .any(|penalty| penalty.alignment == Alignment::Flow)
+            .any(|penalty| penalty.kind.alignment() == Alignment::Flow)
     }
 
     /// Computes the weighted sum of the penalties that are on.
@@ -293,14 +294,23 @@ impl TopologyRegularizer {
         let mut row_losses = Vec::new();
         for index in active {
             let weight = weights[index];
-            let term = if self.penalties[index].is_row_penalty() {
-                let (term, loss) = self.evaluate_rows(index, weight, activations, step)?;
-                row_losses.push(loss);
-                term
-            } else {
-                let term = self.evaluate_diagrams(index, weight, activations, step, &mut layers)?;
-                diagram_value += term.weight * term.value;
-                term
+            let active = ActivePenalty {
+                penalty: &self.penalties[index],
+                index,
+                name: &self.names[index],
+                weight,
+            };
+            let term = match active.penalty.kind.evaluation() {
+                Evaluation::Rows(rows) => {
+                    let (term, loss) = active.evaluate_rows(rows, activations, step)?;
+                    row_losses.push(loss);
+                    term
+                }
+                Evaluation::Items(comparison) => {
+                    let term = active.evaluate_items(comparison, activations, step, &mut layers)?;
+                    diagram_value += term.weight * term.value;
+                    term
+                }
             };
             terms.push(term);
         }
@@ -337,9 +347,13 @@ impl TopologyRegularizer {
     ) -> Result<Vec<LayerDiagrams>> {
         let mut requests: Vec<DiagramRequest> = Vec::new();
         let penalties = active.iter().map(|&index| &self.penalties[index]);
-        for penalty in penalties.filter(|penalty| !penalty.is_row_penalty()) {
+        for penalty in penalties {
+            let Evaluation::Items(comparison) = penalty.kind.evaluation() else {
+                continue;
+            };
             let selection = penalty.row_selection();
-            let max_homology_dim = penalty.max_homology_dim();
+            // Dimension 0 is always among them, for the scale.
+            let max_homology_dim = comparison.homology_dim();
             let pairs = layer_pairs(penalty, activations)?;
             for layer in pairs.into_iter().flatten() {
                 // A list is searched, because a selection holds an `f64` and cannot be the key of a map.
@@ -394,46 +408,47 @@ impl TopologyRegularizer {
         // Collecting all results first makes the error that of the first bad layer, not of the fastest thread.
         layers.into_iter().collect()
     }
+}
 
-    /// Evaluates one row penalty, and returns it with its weighted loss.
+/// One penalty that is on at a step.
+struct ActivePenalty<'a> {
+    penalty: &'a TopologyPenalty,
+    index: usize,
+    name: &'a str,
+    /// Weight in force, schedule included.
+    weight: f64,
+}
+
+impl ActivePenalty<'_> {
+    /// Evaluates the penalty on rows, and returns it with its weighted loss.
     fn evaluate_rows(
         &self,
-        index: usize,
-        weight: f64,
+        rows: &RowPenalty,
         activations: &Activations,
         step: usize,
     ) -> Result<(TopologyTerm, Tensor<1>)> {
-        let penalty = &self.penalties[index];
-        let selection = penalty.row_selection();
-        let pairs = item_pairs(penalty, activations, step, |layer| layer)?;
-        let value = row_penalty(penalty, activations, &pairs, |layer| {
+        let selection = self.penalty.row_selection();
+        let pairs = item_pairs(self.penalty, activations, step, |layer| layer)?;
+        let value = rows.evaluate(activations, &pairs, |layer| {
             selection
                 .rows(activations, layer)
                 .map_err(|e| e.within(format_args!("layer {layer}")))
         })?;
-        let term = TopologyTerm {
-            index,
-            name: self.names[index].clone(),
-            value: value.clone().into_scalar::<f64>(),
-            weight,
-            n_compared: pairs.len(),
-            n_gated: 0,
-        };
-        Ok((term, value * weight))
+        let term = self.term(value.clone().into_scalar::<f64>(), pairs.len());
+        Ok((term, value * self.weight))
     }
 
-    /// Evaluates one penalty on diagrams or distances, and adds its weighted gradient to the layers.
-    fn evaluate_diagrams(
+    /// Evaluates the penalty on diagrams or distances, and adds its weighted gradient to the layers.
+    fn evaluate_items(
         &self,
-        index: usize,
-        weight: f64,
+        comparison: &dyn ItemComparison,
         activations: &Activations,
         step: usize,
         layers: &mut [LayerDiagrams],
     ) -> Result<TopologyTerm> {
-        let penalty = &self.penalties[index];
-        let selection = penalty.row_selection();
-        let pairs = item_pairs(penalty, activations, step, |layer| {
+        let selection = self.penalty.row_selection();
+        let direction = self.penalty.direction();
+        let pairs = item_pairs(self.penalty, activations, step, |layer| {
             layers
                 .iter()
                 .position(|other| (other.layer, other.selection) == (layer, selection))
@@ -453,20 +468,12 @@ impl TopologyRegularizer {
                     batch: &layer.diagrams,
                     index,
                 });
-                evaluate_pair(penalty, items, pair.matched.as_deref(), step)
+                evaluate_pair(comparison, direction, items, pair.matched.as_deref(), step)
             })
             .collect::<Result<_>>()?;
-        let n_compared = pairs.len();
+        let mut term = self.term(0.0, pairs.len());
         // Infinite without pairs, but then the loop below does not run.
-        let pair_weight = 1.0 / n_compared as f64;
-        let mut term = TopologyTerm {
-            index,
-            name: self.names[index].clone(),
-            value: 0.0,
-            weight,
-            n_compared,
-            n_gated: 0,
-        };
+        let pair_weight = 1.0 / pairs.len() as f64;
         // Sums run in the order of the pairs, so results do not depend on the number of threads.
         for (pair, outcome) in pairs.iter().zip(outcomes) {
             let Some(PairPenalty { value, gradients }) = outcome else {
@@ -477,11 +484,23 @@ impl TopologyRegularizer {
             for (side, gradient) in gradients.into_iter().enumerate() {
                 let weighted = gradient
                     .into_iter()
-                    .map(|(edge, derivative)| (edge, derivative * pair_weight * weight));
+                    .map(|(edge, derivative)| (edge, derivative * pair_weight * self.weight));
                 layers[pair.layers[side]].gradient[pair.items[side]].extend(weighted);
             }
         }
         Ok(term)
+    }
+
+    /// Returns the term of the loss for a number of pairs, none of them gated.
+    fn term(&self, value: f64, n_compared: usize) -> TopologyTerm {
+        TopologyTerm {
+            index: self.index,
+            name: self.name.to_owned(),
+            value,
+            weight: self.weight,
+            n_compared,
+            n_gated: 0,
+        }
     }
 }
 

@@ -5,9 +5,8 @@ use burn::tensor::{DType, activation::softmax};
 
 use super::activations::Activations;
 use super::source::Source;
-use crate::choice::word;
 use crate::counted::counted;
-use crate::distance::{RowDistance, RowMetric};
+use crate::distance::RowDistance;
 use crate::error::{Error, Result};
 use crate::nn::{AttentionRows, Heads, Tokens};
 
@@ -25,19 +24,7 @@ pub(super) struct RowSelection {
 impl RowSelection {
     /// Checks that the distance fits the source.
     pub(super) fn validate(self) -> Result<()> {
-        self.distance.validate()?;
-        if self.source == Source::Hidden
-            && !matches!(
-                self.distance.metric,
-                RowMetric::Cosine | RowMetric::Euclidean
-            )
-        {
-            return Err(Error::invalid_parameter(format!(
-                "hidden states are vectors, expected distance `cosine` or `euclidean`, found `{}`",
-                word(&self.distance.metric)
-            )));
-        }
-        Ok(())
+        self.source.check_distance(self.distance)
     }
 
     /// Returns the number of items per image or frame: 1, or the number of heads where each is an item.

@@ -23,15 +23,15 @@ pub const SCALE_FLOOR: f64 = 1e-4;
 /// # #[cfg(feature = "flex")] {
 /// # use burn::prelude::*;
 /// # use burn::tensor::{Distribution, activation::softmax};
-/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, Normalize, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, DiagramPenalty, Normalize, TopologyRegularizer};
 ///
 /// # let device = Device::flex();
 /// # let scores = || Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
 /// # let attention = vec![softmax(scores(), 3), softmax(scores(), 3)];
 /// # let activations = Activations::from_attention(attention, 0);
 /// let value = |normalize| {
-///     let penalty = TopologyPenalty { normalize, ..TopologyPenalty::new(0) };
-///     let regularizer = TopologyRegularizer::new(vec![penalty])?;
+///     let penalty = DiagramPenalty::new(0).with_normalize(normalize);
+///     let regularizer = TopologyRegularizer::new(vec![penalty.into()])?;
 ///     let topology = regularizer.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };

@@ -11,10 +11,10 @@ use burn::tensor::Tensor;
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer, Weight};
+/// use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
 ///
 /// let uniform = Tensor::<4>::full([1, 2, 4, 4], 0.25, &Device::flex());
-/// let off = TopologyPenalty { weight: Weight::Fixed(0.0), ..TopologyPenalty::new(1) };
+/// let off = TopologyPenalty::new(1).with_weight(0.0);
 /// let regularizer = TopologyRegularizer::new(vec![off, TopologyPenalty::new(0)])?;
 /// let activations = Activations::from_attention(vec![uniform.clone(), uniform], 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
@@ -133,7 +133,7 @@ pub struct TopologyTerm {
 ///     }
 ///     (tokens.square().mean(), Activations::from_attention(attention, 0))
 /// };
-/// let penalty = TopologyPenalty { weight: Weight::GradientShare(0.1), ..TopologyPenalty::new(0) };
+/// let penalty = TopologyPenalty::new(0).with_weight(Weight::GradientShare(0.1));
 /// let mut regularizer = TopologyRegularizer::new(vec![penalty])?;
 /// let measured = regularizer.calibrate(&model, Clock::default(), forward)?[0];
 /// let weight = 0.1 * measured.task_norm / measured.penalty_norm;

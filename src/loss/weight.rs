@@ -15,7 +15,7 @@ pub const MAX_WEIGHT: f64 = 1e3;
 /// use burn_topology::loss::{TopologyPenalty, TopologyRegularizer, Weight};
 ///
 /// let weights = [Weight::Fixed(0.5), Weight::GradientShare(0.03)];
-/// let penalties = weights.map(|weight| TopologyPenalty { weight, ..TopologyPenalty::new(1) });
+/// let penalties = weights.map(|weight| TopologyPenalty::new(1).with_weight(weight));
 /// let regularizer = TopologyRegularizer::new(penalties.to_vec())?;
 /// assert_eq!(regularizer.weights(), [Some(0.5), None]); // the second is not yet measured
 /// # Ok::<(), burn_topology::Error>(())
@@ -35,6 +35,13 @@ pub enum Weight {
     /// once. Until then it counts as 0: the penalty adds nothing to the loss and has no term. A negative
     /// share gives a negative weight, and a share of 0 is a weight of 0.
     GradientShare(f64),
+}
+
+impl From<f64> for Weight {
+    /// Returns a fixed factor.
+    fn from(factor: f64) -> Self {
+        Self::Fixed(factor)
+    }
 }
 
 impl Weight {
@@ -74,8 +81,7 @@ impl Weight {
 /// use burn_topology::loss::{Clock, TopologyPenalty, Schedule, TopologyRegularizer};
 ///
 /// let schedule = Schedule { start_epoch: 1, ..Schedule::default() };
-/// let penalty = TopologyPenalty { schedule, ..TopologyPenalty::new(1) };
-/// let regularizer = TopologyRegularizer::new(vec![penalty])?;
+/// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(1).with_schedule(schedule)])?;
 /// let is_active = |step| regularizer.is_active(Clock { step, steps_per_epoch: 100 });
 /// assert_eq!((is_active(99), is_active(100)), (false, true));
 /// # Ok::<(), burn_topology::Error>(())

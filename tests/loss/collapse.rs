@@ -9,7 +9,8 @@ use burn_topology::burn::tensor::DType;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::RowDistance;
 use burn_topology::loss::{
-    Activations, Clock, Direction, Normalize, TopologyPenalty, TopologyRegularizer,
+    Activations, Clock, DiagramPenalty, Direction, Normalize, Pairing, TopologyPenalty,
+    TopologyRegularizer,
 };
 use burn_topology::nn::Persistence;
 
@@ -64,18 +65,14 @@ fn descend(penalty: TopologyPenalty, sharpness: [f64; 2]) -> [[f64; 2]; 2] {
     [before, [0, 1].map(|side| mean_distance(&logits[side]))]
 }
 
-fn unnormalised() -> TopologyPenalty {
-    TopologyPenalty {
-        normalize: Normalize::None,
-        ..TopologyPenalty::new(0)
-    }
+fn unnormalised() -> DiagramPenalty {
+    DiagramPenalty::new(0).with_normalize(Normalize::None)
 }
 
 fn one_sided(direction: Direction) -> TopologyPenalty {
-    TopologyPenalty {
-        direction,
-        ..unnormalised()
-    }
+    unnormalised()
+        .with_pairing(Pairing::layers().with_direction(direction))
+        .into()
 }
 
 /// Factors of the logits for a sharp and a nearly uniform attention map, as early in training.
@@ -83,7 +80,7 @@ const FAR_APART: [f64; 2] = [6.0, 0.45];
 
 #[test]
 fn without_normalisation_different_scales_collapse() {
-    let [before, after] = descend(unnormalised(), FAR_APART);
+    let [before, after] = descend(unnormalised().into(), FAR_APART);
     assert!(before[0] / before[1] > 3.0, "{before:?}");
     assert!(after[0] < 0.9 * before[0], "{before:?} {after:?}");
     assert!(after[1] < 0.2 * before[1], "{before:?} {after:?}");
@@ -91,7 +88,7 @@ fn without_normalisation_different_scales_collapse() {
 
 #[test]
 fn similar_scales_do_not_collapse() {
-    let [before, after] = descend(unnormalised(), [6.0, 5.0]);
+    let [before, after] = descend(unnormalised().into(), [6.0, 5.0]);
     for side in 0..2 {
         assert!(after[side] > 0.95 * before[side], "{before:?} {after:?}");
     }

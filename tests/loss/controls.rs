@@ -4,11 +4,13 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Between, Clock, Comparison, Direction, EdgeChoice, Normalize, PartnerChoice,
-    Source, TopologyPenalty, TopologyRegularizer, Weight,
+    Activations, Clock, DiagramPenalty, Direction, EdgeChoice, Normalize, Pairing, PartnerChoice,
+    RowPenalty, Source, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty,
+    TopologyRegularizer,
 };
 use burn_topology::nn::Persistence;
 
+use super::{normalized, paired};
 use crate::util::{assert_gradient, attention, numbers, values};
 
 fn clock(step: usize) -> Clock {
@@ -40,15 +42,18 @@ fn gradients(penalty: &TopologyPenalty, layers: [Tensor<4>; 2], step: usize) -> 
     layers.map(|layer| layer.grad(&gradients).map_or_else(Vec::new, values))
 }
 
-fn unnormalised(comparison: Comparison) -> TopologyPenalty {
-    TopologyPenalty {
-        comparison,
-        normalize: Normalize::None,
-        ..TopologyPenalty::new(0)
-    }
+fn cosine_consistency() -> TopologyPenalty {
+    let pairing = Pairing::layers();
+    RowPenalty::CosineConsistency { pairing }.into()
 }
 
-const BAND: Comparison = Comparison::EntropyBand {
+fn distance_matrix(order: f64) -> TopologyPenalty {
+    TokenWisePenalty::new(TokenWiseDivergence::DistanceMatrix { order })
+        .with_normalize(Normalize::None)
+        .into()
+}
+
+const BAND: RowPenalty = RowPenalty::EntropyBand {
     low: 0.9,
     high: 0.95,
 };
@@ -72,34 +77,22 @@ fn gradients_of_controls_equal_central_differences() {
         metric: RowMetric::Hellinger,
         exponent: 1.0,
     };
+    let shuffled = Pairing::layers().with_partners(PartnerChoice::Shuffled { seed: 3 });
     let mut penalties = vec![
-        unnormalised(BAND),
-        unnormalised(Comparison::CosineConsistency),
+        BAND.into(),
+        cosine_consistency(),
+        paired(&cosine_consistency(), shuffled),
     ];
     for order in [1.0, 2.0, 3.0] {
         for normalize in [Normalize::None, Normalize::SpanningTree] {
-            penalties.push(TopologyPenalty {
-                comparison: Comparison::DistanceMatrix { order },
-                normalize,
-                ..TopologyPenalty::new(0)
-            });
+            penalties.push(normalized(&distance_matrix(order), normalize));
         }
     }
     for homology_dim in 0..2 {
-        penalties.push(TopologyPenalty {
-            edges: EdgeChoice::Random { seed: 3 },
-            distance: hellinger,
-            ..TopologyPenalty::new(homology_dim)
-        });
-        penalties.push(TopologyPenalty {
-            partners: PartnerChoice::Shuffled { seed: 3 },
-            ..TopologyPenalty::new(homology_dim)
-        });
+        let random = DiagramPenalty::new(homology_dim).with_edges(EdgeChoice::Random { seed: 3 });
+        penalties.push(TopologyPenalty::from(random).with_row_distance(hellinger));
+        penalties.push(paired(&TopologyPenalty::new(homology_dim), shuffled));
     }
-    penalties.push(TopologyPenalty {
-        partners: PartnerChoice::Shuffled { seed: 3 },
-        ..unnormalised(Comparison::CosineConsistency)
-    });
     for penalty in penalties {
         let regularizer = TopologyRegularizer::new(vec![penalty.clone()]).unwrap();
         assert_gradient(scores.clone(), |scores| {
@@ -113,10 +106,9 @@ fn gradients_of_controls_equal_central_differences() {
 #[test]
 fn random_edges_keep_the_number_of_bars_and_change_every_step() {
     let [a, b] = [1, 2].map(|seed| attention([1, 1, 20, 20], seed));
-    let penalty = |edges| TopologyPenalty {
-        edges,
-        normalize: Normalize::None,
-        ..TopologyPenalty::new(0)
+    let penalty = |edges| {
+        let penalty = DiagramPenalty::new(0).with_normalize(Normalize::None);
+        TopologyPenalty::from(penalty.with_edges(edges))
     };
     let random = EdgeChoice::Random { seed: 9 };
     let value_at = |edges, step| {
@@ -162,10 +154,9 @@ fn random_edges_keep_the_number_of_bars_and_change_every_step() {
 fn shuffled_partners_are_shifted_by_a_random_offset() {
     let [a, b] = [1, 2].map(|seed| attention([4, 2, 9, 9], seed));
     let activations = Activations::from_attention(vec![a.clone(), b.clone()], 1);
-    let penalty = TopologyPenalty {
-        partners: PartnerChoice::Shuffled { seed: 5 },
-        ..TopologyPenalty::new(0)
-    };
+    let shuffled = PartnerChoice::Shuffled { seed: 5 };
+    let pairing = Pairing::layers().with_partners(shuffled);
+    let penalty = paired(&TopologyPenalty::new(0), pairing);
     // The value with the images of the later layer shifted by hand.
     let shifted = |shift: usize| {
         let order: Vec<i64> = (0..4).map(|k| ((k + shift) % 4) as i64).collect();
@@ -186,13 +177,12 @@ fn shuffled_partners_are_shifted_by_a_random_offset() {
     // Frames of clips that each stand still, and that differ from each other.
     let still = [1, 2, 3].map(|seed| attention([1, 2, 9, 9], seed).repeat_dim(0, 2));
     let clips = Activations::from_attention(vec![Tensor::cat(still.to_vec(), 0)], 1).with_frames(2);
-    let between = |partners| TopologyPenalty {
-        between: Between::Frames,
-        partners,
-        ..TopologyPenalty::new(1)
+    let between_frames = |partners| {
+        let pairing = Pairing::frames().with_partners(partners);
+        paired(&TopologyPenalty::new(1), pairing)
     };
-    assert_eq!(value(&between(PartnerChoice::Same), &clips, 0), 0.0);
-    assert!(value(&between(PartnerChoice::Shuffled { seed: 5 }), &clips, 0) > 1e-6);
+    assert_eq!(value(&between_frames(PartnerChoice::Same), &clips, 0), 0.0);
+    assert!(value(&between_frames(shuffled), &clips, 0) > 1e-6);
     // A batch of one image has no partners.
     let single = Activations::from_attention(
         vec![attention([1, 2, 9, 9], 1), attention([1, 2, 9, 9], 2)],
@@ -214,11 +204,7 @@ fn controls_without_topology_follow_their_formulas() {
         .zip(q.chunks(6))
         .map(|(p, q)| 1.0 - dot(p, q) / (dot(p, p) * dot(q, q)).sqrt());
     let expected = cosines.sum::<f64>() / 18.0;
-    let actual = value(
-        &unnormalised(Comparison::CosineConsistency),
-        &activations,
-        0,
-    );
+    let actual = value(&cosine_consistency(), &activations, 0);
     assert!((actual - expected).abs() < 1e-12, "{actual} {expected}");
 
     let entropy = |row: &[f64]| -row.iter().map(|x| x * x.ln()).sum::<f64>() / 6f64.ln();
@@ -227,7 +213,7 @@ fn controls_without_topology_follow_their_formulas() {
         (0.9 - entropy).max(0.0).powi(2) + (entropy - 0.95).max(0.0).powi(2)
     });
     let expected = outside.sum::<f64>() / 36.0;
-    let actual = value(&unnormalised(BAND), &activations, 0);
+    let actual = value(&BAND.into(), &activations, 0);
     assert!(
         actual > 0.0 && (actual - expected).abs() < 1e-12,
         "{actual} {expected}"
@@ -250,8 +236,7 @@ fn controls_without_topology_follow_their_formulas() {
     });
     // The sum has every pair twice, and the diagonal, which is 0.
     let expected = gaps.sum::<f64>() / (3.0 * 30.0);
-    let matrices = unnormalised(Comparison::DistanceMatrix { order: 2.0 });
-    let actual = value(&matrices, &activations, 0);
+    let actual = value(&distance_matrix(2.0), &activations, 0);
     assert!((actual - expected).abs() < 1e-12, "{actual} {expected}");
 }
 
@@ -260,15 +245,12 @@ fn weight_sign_and_direction_apply_to_controls() {
     let layers = || [1, 2].map(|seed| attention([2, 2, 9, 9], seed));
     for penalty in [
         TopologyPenalty::new(1),
-        unnormalised(Comparison::CosineConsistency),
-        unnormalised(BAND),
-        unnormalised(Comparison::DistanceMatrix { order: 2.0 }),
+        cosine_consistency(),
+        BAND.into(),
+        distance_matrix(2.0),
     ] {
-        let with = |weight| TopologyPenalty {
-            weight: Weight::Fixed(weight),
-            ..penalty.clone()
-        };
-        let [plus, minus] = [1.0, -1.0].map(|weight| gradients(&with(weight), layers(), 0));
+        let [plus, minus] =
+            [1.0, -1.0].map(|weight| gradients(&penalty.clone().with_weight(weight), layers(), 0));
         assert!(
             plus[0].iter().any(|slope| slope.abs() > 1e-9),
             "{penalty:?}"
@@ -276,11 +258,9 @@ fn weight_sign_and_direction_apply_to_controls() {
         for (plus, minus) in plus.iter().flatten().zip(minus.iter().flatten()) {
             assert!((plus + minus).abs() < 1e-12);
         }
-        if penalty.comparison != BAND {
-            let one_sided = TopologyPenalty {
-                direction: Direction::TowardsFirst,
-                ..penalty.clone()
-            };
+        if let Some(pairing) = penalty.kind.pairing() {
+            let pairing = pairing.with_direction(Direction::TowardsFirst);
+            let one_sided = paired(&penalty, pairing);
             let [first, second] = gradients(&one_sided, layers(), 0);
             assert!(first.iter().all(|&slope| slope == 0.0), "{penalty:?}");
             assert!(second.iter().any(|&slope| slope != 0.0));
@@ -295,63 +275,45 @@ fn cosine_consistency_ignores_the_length_of_hidden_states() {
         hidden: vec![hidden.clone(), hidden * 3.0],
         ..Activations::from_attention(vec![attention([4, 2, 5, 5], 1); 2], 1)
     };
-    let penalty = TopologyPenalty {
-        source: Source::Hidden,
-        distance: RowDistance {
+    let penalty = cosine_consistency()
+        .with_source(Source::Hidden)
+        .with_row_distance(RowDistance {
             metric: RowMetric::Cosine,
             exponent: 1.0,
-        },
-        ..unnormalised(Comparison::CosineConsistency)
-    };
+        });
     assert!(value(&penalty, &activations, 0).abs() < 1e-12);
 }
 
 #[test]
-fn controls_without_meaning_are_refused() {
+fn parameters_of_controls_out_of_range_are_refused() {
+    let band = RowPenalty::EntropyBand {
+        low: 0.8,
+        high: 0.2,
+    };
+    let cosine = RowDistance {
+        metric: RowMetric::Cosine,
+        exponent: 1.0,
+    };
     let cases = [
+        (band.into(), "0.8 to 0.2, expected two numbers from 0 to 1"),
         (
-            TopologyPenalty {
-                comparison: Comparison::Rtd,
-                edges: EdgeChoice::Random { seed: 0 },
-                ..TopologyPenalty::new(1)
-            },
-            "random edges replace the edges of bars",
+            TopologyPenalty::from(BAND)
+                .with_source(Source::Hidden)
+                .with_row_distance(cosine),
+            "hidden states are not distributions and have no entropy",
         ),
         (
-            TopologyPenalty {
-                partners: PartnerChoice::Shuffled { seed: 0 },
-                ..unnormalised(BAND)
-            },
-            "no partners to shuffle",
-        ),
-        (
-            TopologyPenalty {
-                normalize: Normalize::SpanningTree,
-                ..unnormalised(BAND)
-            },
-            "no scale to divide by",
-        ),
-        (
-            unnormalised(Comparison::EntropyBand {
-                low: 0.8,
-                high: 0.2,
-            }),
-            "0.8 to 0.2, expected two numbers from 0 to 1",
-        ),
-        (
-            unnormalised(Comparison::DistanceMatrix { order: 0.5 }),
+            distance_matrix(0.5),
             "order of the difference of distance matrices is 0.5",
         ),
         (
-            TopologyPenalty {
-                between: Between::Frames,
-                ..unnormalised(BAND)
-            },
-            "computed from each layer on its own",
+            distance_matrix(f64::NAN),
+            "order of the difference of distance matrices is NaN",
         ),
     ];
     for (penalty, expected) in cases {
         let error = TopologyRegularizer::new(vec![penalty]).unwrap_err();
+        assert!(error.is_invalid_parameter());
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

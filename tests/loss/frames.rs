@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use burn_topology::burn::prelude::*;
 use burn_topology::loss::{
-    Activations, Alignment, Between, Clock, Comparison, Direction, Layers, Pairs, PatchMotion,
-    TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
+    Activations, Alignment, Clock, DiagramPenalty, Direction, EdgeChoice, Layers, Pairing, Pairs,
+    PartnerChoice, PatchMotion, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty,
+    TopologyRegularizer, TopologyTerm,
 };
 use burn_topology::nn::Heads;
-use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm};
+use burn_topology::topology::{DiagramDistance, GroundNorm};
 use proptest::prelude::*;
 
+use super::paired;
 use crate::util::{assert_gradient, attention, numbers, values};
 
 /// Height and width of a frame: 2 by 3 patches of one pixel, so that patches move as pixels do.
@@ -18,39 +20,47 @@ const GRID: [usize; 2] = [2, 3];
 const N_PATCHES: usize = 6;
 
 fn between_frames(homology_dim: usize) -> TopologyPenalty {
-    TopologyPenalty {
-        between: Between::Frames,
-        weight: Weight::Fixed(1.0),
-        ..TopologyPenalty::new(homology_dim)
-    }
+    paired(&TopologyPenalty::new(homology_dim), Pairing::frames())
+}
+
+/// Changes the pairs of frames that are compared.
+fn with_pairs(penalty: &TopologyPenalty, pairs: Pairs) -> TopologyPenalty {
+    paired(penalty, Pairing::frames().with_pairs(pairs))
 }
 
 /// Penalties of every kind, by what they compare.
 struct Penalties {
     diagrams: Vec<TopologyPenalty>,
-    /// Token by token.
-    tokens: Vec<TopologyPenalty>,
+    token_wise: Vec<TokenWisePenalty>,
 }
 
 fn penalties() -> Penalties {
     let ground_norm = GroundNorm::Infinity;
-    let bottleneck = Comparison::Diagrams(DiagramDistance::Bottleneck { ground_norm });
-    let with = |homology_dim, comparison| TopologyPenalty {
-        comparison,
-        ..between_frames(homology_dim)
+    let bottleneck = |homology_dim| {
+        DiagramPenalty::new(homology_dim)
+            .with_distance(DiagramDistance::Bottleneck { ground_norm })
+            .with_pairing(Pairing::frames())
+            .into()
     };
+    let signature = TokenWiseDivergence::Signature {
+        homology_dim: 0,
+        edges: EdgeChoice::Critical,
+    };
+    let token_wise = [
+        signature,
+        TokenWiseDivergence::RtdLite,
+        TokenWiseDivergence::Rtd,
+    ];
     Penalties {
         diagrams: vec![
             between_frames(0),
             between_frames(1),
-            with(0, bottleneck),
-            with(1, bottleneck),
+            bottleneck(0),
+            bottleneck(1),
         ],
-        tokens: vec![
-            with(0, Comparison::Signature),
-            with(0, Comparison::RtdLite),
-            with(1, Comparison::Rtd),
-        ],
+        token_wise: token_wise
+            .map(|divergence| TokenWisePenalty::new(divergence).with_pairing(Pairing::frames()))
+            .to_vec(),
     }
 }
 
@@ -89,11 +99,7 @@ fn frames_are_compared_like_layers_with_the_same_attention() {
         Pairs::Stride(2),
     ] {
         for (homology_dim, heads) in [(0, Heads::Mean), (1, Heads::Mean), (0, Heads::Each)] {
-            let penalty = TopologyPenalty {
-                pairs,
-                heads,
-                ..between_frames(homology_dim)
-            };
+            let penalty = with_pairs(&between_frames(homology_dim), pairs).with_heads(heads);
             let (loss, term) = evaluate(&penalty, &clips(vec![frames.clone()], n_frames));
             let by_frame = frames.clone().reshape([n_clips, n_frames, 2, 9, 9]);
             let as_layers = (0..n_frames).map(|frame| {
@@ -102,10 +108,7 @@ fn frames_are_compared_like_layers_with_the_same_attention() {
                     .slice_dim(1, frame..frame + 1)
                     .squeeze_dim(1)
             });
-            let between_layers = TopologyPenalty {
-                between: Between::Layers,
-                ..penalty
-            };
+            let between_layers = paired(&penalty, Pairing::layers().with_pairs(pairs));
             let as_layers = Activations::from_attention(as_layers.collect(), 0);
             let (layer_loss, layer_term) = evaluate(&between_layers, &as_layers);
             assert_eq!(term.n_compared, layer_term.n_compared, "{pairs:?}");
@@ -124,10 +127,7 @@ fn frames_are_compared_like_layers_with_the_same_attention() {
 fn frames_of_each_layer_are_compared_on_their_own() {
     let layers: Vec<_> = (0..3).map(|layer| attention([4, 2, 7, 7], layer)).collect();
     let value = |layers: Layers, passed: Vec<Tensor<4>>| {
-        let penalty = TopologyPenalty {
-            layers,
-            ..between_frames(0)
-        };
+        let penalty = between_frames(0).with_layers(layers);
         evaluate(&penalty, &clips(passed, 2)).1
     };
     let all = value(Layers::All, layers.clone());
@@ -148,8 +148,12 @@ fn frames_of_each_layer_are_compared_on_their_own() {
 fn identical_frames_have_zero_penalty() {
     let frame = attention([1, 2, N_PATCHES, N_PATCHES], 5);
     let repeated = frame.repeat_dim(0, 4).require_grad();
-    let Penalties { diagrams, tokens } = penalties();
-    for penalty in diagrams.into_iter().chain(tokens) {
+    let Penalties {
+        diagrams,
+        token_wise,
+    } = penalties();
+    let token_wise = token_wise.into_iter().map(TopologyPenalty::from);
+    for penalty in diagrams.into_iter().chain(token_wise) {
         let (loss, term) = evaluate(&penalty, &clips(vec![repeated.clone()], 4));
         assert_eq!((term.value, term.n_gated), (0.0, 0), "{penalty:?}");
         let gradient = repeated.grad(&loss.backward()).unwrap();
@@ -166,7 +170,10 @@ fn only_token_wise_penalties_depend_on_the_order_of_tokens() {
         let frames = Tensor::cat(vec![first.clone(), second.clone()], 0);
         evaluate(penalty, &clips(vec![frames], 2)).1.value
     };
-    let Penalties { diagrams, tokens } = penalties();
+    let Penalties {
+        diagrams,
+        token_wise,
+    } = penalties();
     for penalty in diagrams {
         let (plain, permuted) = (value(&penalty, &second), value(&penalty, &shuffled));
         assert!(
@@ -174,7 +181,7 @@ fn only_token_wise_penalties_depend_on_the_order_of_tokens() {
             "{penalty:?}: {plain} {permuted}"
         );
     }
-    for penalty in tokens {
+    for penalty in token_wise.into_iter().map(TopologyPenalty::from) {
         let (plain, permuted) = (value(&penalty, &second), value(&penalty, &shuffled));
         assert!(
             (plain - permuted).abs() > 1e-3 * plain,
@@ -207,12 +214,9 @@ fn alignment_by_flow_undoes_a_motion() {
     let CyclicMotion { order, motion } = cyclic_motion();
     let first = attention([1, 2, N_PATCHES, N_PATCHES], 8);
     let frames = Tensor::cat(vec![first.clone(), permuted(first, &order)], 0);
-    for penalty in penalties().tokens {
-        let by_position = evaluate(&penalty, &clips(vec![frames.clone()], 2)).1;
-        let aligned = TopologyPenalty {
-            alignment: Alignment::Flow,
-            ..penalty.clone()
-        };
+    for penalty in penalties().token_wise {
+        let by_position = evaluate(&penalty.into(), &clips(vec![frames.clone()], 2)).1;
+        let aligned = penalty.with_alignment(Alignment::Flow).into();
         let with_motion = Activations {
             motion: Some(Arc::new(motion.clone())),
             ..clips(vec![frames.clone()], 2)
@@ -226,11 +230,13 @@ fn alignment_by_flow_undoes_a_motion() {
 #[test]
 fn gradients_of_aligned_frames_equal_central_differences() {
     let motion = cyclic_motion().motion;
-    let Penalties { diagrams, tokens } = penalties();
-    let aligned = tokens.into_iter().map(|penalty| TopologyPenalty {
-        alignment: Alignment::Flow,
-        ..penalty
-    });
+    let Penalties {
+        diagrams,
+        token_wise,
+    } = penalties();
+    let aligned = token_wise
+        .into_iter()
+        .map(|penalty| penalty.with_alignment(Alignment::Flow).into());
     for penalty in diagrams.into_iter().chain(aligned) {
         let scores = numbers([2, 2, N_PATCHES, N_PATCHES], 12) * 2.0;
         assert_gradient(scores, |scores| {
@@ -249,10 +255,10 @@ fn a_direction_holds_one_frame_constant() {
     let frames = attention([2, 1, 9, 9], 4).require_grad();
     for (direction, constant_frame) in [(Direction::TowardsFirst, 0), (Direction::TowardsSecond, 1)]
     {
-        let penalty = TopologyPenalty {
-            direction,
-            ..between_frames(0)
-        };
+        let penalty = paired(
+            &between_frames(0),
+            Pairing::frames().with_direction(direction),
+        );
         let loss = evaluate(&penalty, &clips(vec![frames.clone()], 2)).0;
         let gradient = frames.grad(&loss.backward()).unwrap();
         for frame in 0..2 {
@@ -271,11 +277,7 @@ fn frames_below_the_within_frame_floor_are_gated() {
         Tensor::<2>::from_data(TensorData::new(fractions, [4, 2]), &frames.device())
     };
     let term = |fractions: [f64; 4], heads, pairs| {
-        let penalty = TopologyPenalty {
-            heads,
-            pairs,
-            ..between_frames(0)
-        };
+        let penalty = with_pairs(&between_frames(0), pairs).with_heads(heads);
         let activations = Activations {
             within_frame_attention: vec![both_heads(fractions)],
             ..clips(vec![frames.clone()], 4)
@@ -305,24 +307,19 @@ fn batches_and_penalties_that_do_not_fit_are_refused() {
         ragged.contains("a batch of 6 frames cannot be divided into clips of 4"),
         "{ragged}"
     );
-    let far = TopologyPenalty {
-        pairs: Pairs::Stride(3),
-        ..between_frames(0)
-    };
+    let far = with_pairs(&between_frames(0), Pairs::Stride(3));
     let far = error(far, &clips(frames.clone(), 3));
     assert!(far.contains("pairs: stride 3"), "{far}");
-    let aligned = TopologyPenalty {
-        alignment: Alignment::Flow,
-        comparison: Comparison::RtdLite,
-        ..between_frames(0)
-    };
-    let unknown = error(aligned.clone(), &clips(frames.clone(), 2));
+    let aligned =
+        TokenWisePenalty::new(TokenWiseDivergence::RtdLite).with_alignment(Alignment::Flow);
+    let between_aligned_frames = TopologyPenalty::from(aligned.with_pairing(Pairing::frames()));
+    let unknown = error(between_aligned_frames.clone(), &clips(frames.clone(), 2));
     assert!(unknown.contains("no motion was passed"), "{unknown}");
     let activations = Activations {
         motion: Some(Arc::new(cyclic_motion().motion)),
         ..clips(frames.clone(), 2)
     };
-    let short = error(aligned, &activations);
+    let short = error(between_aligned_frames, &activations);
     assert!(
         short.contains("1 step of 6 patches, expected 3 steps"),
         "{short}"
@@ -333,24 +330,16 @@ fn batches_and_penalties_that_do_not_fit_are_refused() {
             .unwrap_err()
             .to_string()
     };
-    let stride = refusal(TopologyPenalty {
-        pairs: Pairs::Stride(0),
-        ..between_frames(0)
-    });
+    let stride = refusal(with_pairs(&between_frames(0), Pairs::Stride(0)));
     assert!(stride.contains("stride of the pairs is 0"), "{stride}");
-    let aligned_diagrams = refusal(TopologyPenalty {
-        alignment: Alignment::Flow,
-        ..between_frames(0)
-    });
+    let still = refusal(aligned.into());
     assert!(
-        aligned_diagrams.contains("token by token"),
-        "{aligned_diagrams}"
+        still.contains("between `frames`, found `layers`"),
+        "{still}"
     );
-    let summary = refusal(TopologyPenalty {
-        comparison: Comparison::Summary(DiagramSummary::PersistentEntropy),
-        ..between_frames(0)
-    });
-    assert!(summary.contains("compares no frames"), "{summary}");
+    let shuffled = Pairing::frames().with_partners(PartnerChoice::Shuffled { seed: 0 });
+    let strangers = refusal(aligned.with_pairing(shuffled).into());
+    assert!(strangers.contains("there is no flow"), "{strangers}");
 }
 
 proptest! {

@@ -4,8 +4,8 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Clock, Comparison, Direction, Normalize, Source, TopologyPenalty,
-    TopologyRegularizer,
+    Activations, Clock, DiagramPenalty, Direction, EdgeChoice, Normalize, Pairing, Source,
+    SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty, TopologyRegularizer,
 };
 use burn_topology::nn::{Heads, Tokens};
 use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};
@@ -39,8 +39,8 @@ fn layers(weights: Tensor<4>) -> Activations {
     }
 }
 
-fn assert_gradient_of_chain(penalty: TopologyPenalty) {
-    let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+fn assert_gradient_of_chain(penalty: impl Into<TopologyPenalty>) {
+    let regularizer = TopologyRegularizer::new(vec![penalty.into()]).unwrap();
     assert_gradient(numbers([LAYERS, 2, 6, 6], 2), |weights| {
         let output = regularizer
             .forward(&layers(weights), Clock::default())
@@ -78,11 +78,8 @@ fn gradients_of_diagram_distances_equal_central_differences() {
     for distance in distances {
         for normalize in [Normalize::None, Normalize::SpanningTree] {
             for homology_dim in 0..2 {
-                assert_gradient_of_chain(TopologyPenalty {
-                    comparison: Comparison::Diagrams(distance),
-                    normalize,
-                    ..TopologyPenalty::new(homology_dim)
-                });
+                let penalty = DiagramPenalty::new(homology_dim).with_distance(distance);
+                assert_gradient_of_chain(penalty.with_normalize(normalize));
             }
         }
     }
@@ -102,17 +99,16 @@ fn gradients_of_sources_and_metrics_equal_central_differences() {
         (Source::Hidden, RowMetric::Euclidean),
     ] {
         for exponent in [1.0, 2.0] {
-            assert_gradient_of_chain(TopologyPenalty {
-                source,
-                distance: RowDistance { metric, exponent },
-                ..TopologyPenalty::new(0)
-            });
+            let penalty = TopologyPenalty::new(0)
+                .with_source(source)
+                .with_row_distance(RowDistance { metric, exponent });
+            assert_gradient_of_chain(penalty);
         }
     }
 }
 
 #[test]
-fn gradients_of_comparisons_equal_central_differences() {
+fn gradients_of_kinds_equal_central_differences() {
     let total = DiagramSummary::TotalPersistence {
         order: 2.0,
         window: [0.1, 5.0],
@@ -126,30 +122,31 @@ fn gradients_of_comparisons_equal_central_differences() {
         order: 2.0,
         power: Power::P,
     };
-    for (homology_dim, comparison) in [
-        (0, Comparison::Diagrams(sorted)),
-        (1, Comparison::Diagrams(sliced)),
-        (1, Comparison::Summary(total)),
-        (0, Comparison::Summary(DiagramSummary::PersistentEntropy)),
-        (0, Comparison::Signature),
-        (1, Comparison::Signature),
-        (0, Comparison::RtdLite),
-        (1, Comparison::Rtd),
+    assert_gradient_of_chain(DiagramPenalty::new(0).with_distance(sorted));
+    assert_gradient_of_chain(DiagramPenalty::new(1).with_distance(sliced));
+    assert_gradient_of_chain(SummaryPenalty::new(1, total));
+    let entropy = DiagramSummary::PersistentEntropy;
+    assert_gradient_of_chain(SummaryPenalty::new(0, entropy));
+    let signature = |homology_dim| TokenWiseDivergence::Signature {
+        homology_dim,
+        edges: EdgeChoice::Critical,
+    };
+    for divergence in [
+        signature(0),
+        signature(1),
+        TokenWiseDivergence::RtdLite,
+        TokenWiseDivergence::Rtd,
     ] {
-        assert_gradient_of_chain(TopologyPenalty {
-            comparison,
-            ..TopologyPenalty::new(homology_dim)
-        });
+        assert_gradient_of_chain(TokenWisePenalty::new(divergence));
     }
 }
 
 #[test]
 fn gradients_of_single_heads_equal_central_differences() {
-    assert_gradient_of_chain(TopologyPenalty {
-        heads: Heads::Each,
-        tokens: Tokens::All,
-        ..TopologyPenalty::new(1)
-    });
+    let penalty = TopologyPenalty::new(1)
+        .with_heads(Heads::Each)
+        .with_tokens(Tokens::All);
+    assert_gradient_of_chain(penalty);
 }
 
 #[test]
@@ -161,11 +158,9 @@ fn a_constant_side_receives_no_gradient() {
         (Direction::TowardsSecond, [true, false]),
         (Direction::Symmetric, [true; 2]),
     ] {
-        let penalty = TopologyPenalty {
-            direction,
-            ..TopologyPenalty::new(0)
-        };
-        let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
+        let pairing = Pairing::layers().with_direction(direction);
+        let penalty = DiagramPenalty::new(0).with_pairing(pairing);
+        let regularizer = TopologyRegularizer::new(vec![penalty.into()]).unwrap();
         let layers = [first.clone(), second.clone()];
         let output = regularizer
             .forward(

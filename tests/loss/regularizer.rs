@@ -5,19 +5,18 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Between, Clock, Comparison, Direction, Layers, Normalize, Schedule, Source,
-    TopologyPenalty, TopologyRegularizer, Weight,
+    Activations, Clock, DiagramPenalty, Layers, Normalize, Pairing, PenaltyKind, RowPenalty,
+    Schedule, Source, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty, TopologyRegularizer,
+    Weight,
 };
 use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens, gradient_norm};
-use burn_topology::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power, wasserstein};
+use burn_topology::topology::{DiagramDistance, GroundNorm, Power, wasserstein};
 
+use super::normalized;
 use crate::util::{attention, device, numbers, values};
 
 fn fixed(weight: f64, homology_dim: usize) -> TopologyPenalty {
-    TopologyPenalty {
-        weight: Weight::Fixed(weight),
-        ..TopologyPenalty::new(homology_dim)
-    }
+    TopologyPenalty::new(homology_dim).with_weight(weight)
 }
 
 fn value(penalty: TopologyPenalty, attention: &[Tensor<4>]) -> f64 {
@@ -66,10 +65,7 @@ fn value_is_the_mean_over_items_and_pairs() {
             let (a, b) = (points(layer, item), points(layer + 1, item));
             expected += wasserstein(&a, &b, 2.0, GroundNorm::Infinity).unwrap().cost / 4.0;
         }
-        let penalty = TopologyPenalty {
-            normalize: Normalize::None,
-            ..fixed(0.5, homology_dim)
-        };
+        let penalty = normalized(&fixed(0.5, homology_dim), Normalize::None);
         assert!((value(penalty, &layers) - expected).abs() < 1e-12);
     }
 }
@@ -143,10 +139,7 @@ fn gradient_share_sets_the_ratio_of_norms() {
         )
     };
     let share = -0.3;
-    let penalties = vec![TopologyPenalty {
-        weight: Weight::GradientShare(share),
-        ..TopologyPenalty::new(0)
-    }];
+    let penalties = vec![TopologyPenalty::new(0).with_weight(Weight::GradientShare(share))];
     let mut regularizer = TopologyRegularizer::new(penalties).unwrap();
     assert!(!regularizer.is_active(Clock::default()));
     let measured = regularizer
@@ -174,10 +167,7 @@ fn penalties_are_on_at_the_steps_of_their_schedule() {
         warmup_steps: 2,
         every_steps: 3,
     };
-    let penalty = TopologyPenalty {
-        schedule,
-        ..fixed(2.0, 0)
-    };
+    let penalty = fixed(2.0, 0).with_schedule(schedule);
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let active: Vec<usize> = (0..12)
         .filter(|&step| {
@@ -205,45 +195,29 @@ fn bad_penalties_are_refused_in_one_sentence() {
         refusal(fixed(f64::NAN, 0)),
         "penalty h0_layers: weight is NaN, expected a finite number"
     );
-    let hidden = |metric| TopologyPenalty {
-        source: Source::Hidden,
-        distance: RowDistance {
-            metric,
-            exponent: 1.0,
-        },
-        ..TopologyPenalty::new(0)
+    let hidden = |metric| {
+        TopologyPenalty::new(0)
+            .with_source(Source::Hidden)
+            .with_row_distance(RowDistance {
+                metric,
+                exponent: 1.0,
+            })
     };
     assert_eq!(
         refusal(hidden(RowMetric::JensenShannon)),
         "penalty h0_layers: hidden states are vectors, expected distance `cosine` or `euclidean`, found \
          `jensen_shannon`"
     );
-    let with = |comparison, homology_dim| TopologyPenalty {
-        comparison,
-        ..TopologyPenalty::new(homology_dim)
-    };
-    assert_eq!(
-        refusal(with(Comparison::RtdLite, 1)),
-        "penalty h1_layers: RTD-Lite is defined for homology_dim 0 only, found 1"
-    );
     let sorted = DiagramDistance::SortedWasserstein {
         order: 2.0,
         power: Power::P,
     };
     assert_eq!(
-        refusal(with(Comparison::Diagrams(sorted), 1)),
+        refusal(DiagramPenalty::new(1).with_distance(sorted).into()),
         "penalty h1_layers: the sorted Wasserstein distance needs equal births: homology_dim is 1, expected 0"
     );
-    let directed = TopologyPenalty {
-        direction: Direction::TowardsFirst,
-        ..with(Comparison::Summary(DiagramSummary::PersistentEntropy), 0)
-    };
-    assert!(refusal(directed).contains("has no direction, expected direction `symmetric`"));
     assert_eq!(
-        refusal(TopologyPenalty {
-            layers: Layers::Indices(vec![1, 0, 2, 0]),
-            ..TopologyPenalty::new(0)
-        }),
+        refusal(TopologyPenalty::new(0).with_layers(Layers::Indices(vec![1, 0, 2, 0]))),
         "penalty h0_layers: layers has the entry 0 more than once, expected each layer at most once"
     );
     let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
@@ -256,10 +230,7 @@ fn bad_penalties_are_refused_in_one_sentence() {
             .to_string(),
         "a penalty uses hidden states, but the list is empty, expected one tensor per layer"
     );
-    let penalty = TopologyPenalty {
-        layers: Layers::Indices(vec![0, 2]),
-        ..TopologyPenalty::new(0)
-    };
+    let penalty = TopologyPenalty::new(0).with_layers(Layers::Indices(vec![0, 2]));
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     assert_eq!(
         regularizer
@@ -282,10 +253,7 @@ fn example_runs_and_lowers_both_losses() {
 
 #[test]
 fn layers_with_different_numbers_of_diagrams_are_refused() {
-    let penalty = TopologyPenalty {
-        heads: Heads::Each,
-        ..TopologyPenalty::new(0)
-    };
+    let penalty = TopologyPenalty::new(0).with_heads(Heads::Each);
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     // Some of these have the same number of matrices, but other images and heads.
     for other in [[3, 2], [2, 4], [1, 3]] {
@@ -309,14 +277,8 @@ fn layers_with_different_numbers_of_diagrams_are_refused() {
 
 #[test]
 fn row_penalties_refuse_layers_with_different_numbers_of_images_or_heads() {
-    let error = |comparison, between, shapes: [[usize; 2]; 2]| {
-        let penalty = TopologyPenalty {
-            heads: Heads::Each,
-            normalize: Normalize::None,
-            comparison,
-            between,
-            ..TopologyPenalty::new(0)
-        };
+    let error = |kind: PenaltyKind, shapes: [[usize; 2]; 2]| {
+        let penalty = TopologyPenalty::from(kind).with_heads(Heads::Each);
         let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
         let layers = shapes.map(|[images, heads]| attention([images, heads, 5, 5], 1));
         let activations = Activations::from_attention(layers.to_vec(), 0).with_frames(2);
@@ -326,10 +288,10 @@ fn row_penalties_refuse_layers_with_different_numbers_of_images_or_heads() {
         assert!(error.is_invalid_parameter());
         error.to_string()
     };
-    let cosine = Comparison::CosineConsistency;
+    let cosine = |pairing| PenaltyKind::from(RowPenalty::CosineConsistency { pairing });
     for other in [[4, 3], [2, 2], [1, 6]] {
         assert_eq!(
-            error(cosine, Between::Layers, [[2, 3], other]),
+            error(cosine(Pairing::layers()), [[2, 3], other]),
             format!(
                 "layer 0 has 2 images of 3 heads and layer 1 has {} of {}, expected the same numbers",
                 other[0], other[1]
@@ -337,18 +299,14 @@ fn row_penalties_refuse_layers_with_different_numbers_of_images_or_heads() {
         );
     }
     // Each layer on its own, or with itself: both would look for images that only the first layer has.
-    let diagrams = TopologyPenalty::new(0).comparison;
-    let band = Comparison::EntropyBand {
+    let band = RowPenalty::EntropyBand {
         low: 0.2,
         high: 0.4,
     };
-    for (comparison, between) in [
-        (band, Between::Layers),
-        (cosine, Between::Frames),
-        (diagrams, Between::Frames),
-    ] {
+    let diagrams = DiagramPenalty::new(0).with_pairing(Pairing::frames());
+    for kind in [band.into(), cosine(Pairing::frames()), diagrams.into()] {
         assert_eq!(
-            error(comparison, between, [[4, 1], [2, 1]]),
+            error(kind, [[4, 1], [2, 1]]),
             "layer 0 has a batch of 4 and layer 1 a batch of 2, expected the same size"
         );
     }
@@ -369,17 +327,15 @@ fn an_infinite_gradient_leaves_a_gradient_share_unmeasured() {
         };
         (keys.square().mean(), activations)
     };
-    let penalty = TopologyPenalty {
-        source: Source::Hidden,
-        distance: RowDistance {
+    let matrices = TokenWisePenalty::new(TokenWiseDivergence::DistanceMatrix { order: 2.0 })
+        .with_normalize(Normalize::None);
+    let penalty = TopologyPenalty::from(matrices)
+        .with_source(Source::Hidden)
+        .with_row_distance(RowDistance {
             metric: RowMetric::Euclidean,
             exponent: 1.0,
-        },
-        normalize: Normalize::None,
-        comparison: Comparison::DistanceMatrix { order: 2.0 },
-        weight: Weight::GradientShare(0.1),
-        ..TopologyPenalty::new(0)
-    };
+        })
+        .with_weight(Weight::GradientShare(0.1));
     let mut regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let mut measure = |slope| {
         let measured = regularizer.calibrate(&model, Clock::default(), || forward(slope));
@@ -393,10 +349,7 @@ fn an_infinite_gradient_leaves_a_gradient_share_unmeasured() {
 
 #[test]
 fn a_loss_without_penalties_has_the_precision_of_the_attention() {
-    let penalty = TopologyPenalty {
-        weight: Weight::Fixed(0.0),
-        ..TopologyPenalty::new(0)
-    };
+    let penalty = fixed(0.0, 0);
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
     let layers = [1, 2].map(|n| attention([2, 1, 5, 5], n));
     let task = layers[0].clone().sum();

@@ -3,35 +3,33 @@
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::loss::{
-    Activations, Between, Clock, Comparison, Direction, Normalize, Pairs, PartnerChoice, Schedule,
-    TopologyPenalty, TopologyRegularizer, TopologyTerm,
+    Activations, Clock, DiagramPenalty, Direction, Pairing, Pairs, PartnerChoice, RowPenalty,
+    Schedule, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty,
+    TopologyRegularizer, TopologyTerm,
 };
 use burn_topology::nn::Heads;
 use burn_topology::topology::DiagramSummary;
 
+use super::paired;
 use crate::util::{assert_gradient, attention, numbers, values};
 
 fn between_views(homology_dim: usize) -> TopologyPenalty {
-    TopologyPenalty {
-        between: Between::Views,
-        ..TopologyPenalty::new(homology_dim)
-    }
+    DiagramPenalty::new(homology_dim)
+        .with_pairing(Pairing::views())
+        .into()
 }
 
 /// One penalty of every kind.
 fn penalties() -> Vec<TopologyPenalty> {
-    let with = |comparison, normalize| TopologyPenalty {
-        comparison,
-        normalize,
-        ..between_views(0)
-    };
-    let rtd_lite = with(Comparison::RtdLite, Normalize::SpanningTree);
-    let each_head = TopologyPenalty {
-        heads: Heads::Each,
-        ..between_views(1)
-    };
-    let cosine = with(Comparison::CosineConsistency, Normalize::None);
-    vec![between_views(0), each_head, rtd_lite, cosine]
+    let pairing = Pairing::views();
+    vec![
+        between_views(0),
+        between_views(1).with_heads(Heads::Each),
+        TokenWisePenalty::new(TokenWiseDivergence::RtdLite)
+            .with_pairing(pairing)
+            .into(),
+        RowPenalty::CosineConsistency { pairing }.into(),
+    ]
 }
 
 fn evaluate(penalty: &TopologyPenalty, activations: &Activations) -> (Tensor<1>, TopologyTerm) {
@@ -50,19 +48,13 @@ fn views_are_compared_like_layers_with_the_same_attention() {
     let all = attention([n_views * n_images, 2, 9, 9], 3).require_grad();
     for penalty in penalties() {
         for pairs in [Pairs::Consecutive, Pairs::ToFirst, Pairs::All] {
-            let penalty = TopologyPenalty {
-                pairs,
-                ..penalty.clone()
-            };
+            let penalty = paired(&penalty, Pairing::views().with_pairs(pairs));
             let (loss, term) = evaluate(&penalty, &views(vec![all.clone()], n_views));
             let as_layers = (0..n_views).map(|view| {
                 let first = view * n_images;
                 all.clone().slice_dim(0, first..first + n_images)
             });
-            let between_layers = TopologyPenalty {
-                between: Between::Layers,
-                ..penalty.clone()
-            };
+            let between_layers = paired(&penalty, Pairing::layers().with_pairs(pairs));
             let as_layers = Activations::from_attention(as_layers.collect(), 0);
             let (layer_loss, layer_term) = evaluate(&between_layers, &as_layers);
             assert_eq!(term.n_compared, layer_term.n_compared, "{penalty:?}");
@@ -87,25 +79,15 @@ fn penalties_between_layers_or_frames_use_the_first_view_only() {
         .collect();
     let with_second_view =
         |layer: &Tensor<4>| Tensor::cat(vec![layer.clone(), attention([4, 2, 7, 7], 9)], 0);
-    let entropy = Comparison::EntropyBand {
+    let entropy_band = RowPenalty::EntropyBand {
         low: 0.0,
         high: 0.1,
     };
     for penalty in [
         TopologyPenalty::new(1),
-        TopologyPenalty {
-            between: Between::Frames,
-            ..TopologyPenalty::new(0)
-        },
-        TopologyPenalty {
-            comparison: Comparison::Summary(DiagramSummary::PersistentEntropy),
-            ..TopologyPenalty::new(0)
-        },
-        TopologyPenalty {
-            comparison: entropy,
-            normalize: Normalize::None,
-            ..TopologyPenalty::new(0)
-        },
+        paired(&TopologyPenalty::new(0), Pairing::frames()),
+        SummaryPenalty::new(0, DiagramSummary::PersistentEntropy).into(),
+        entropy_band.into(),
     ] {
         let one_view = Activations::from_attention(clean.clone(), 0).with_frames(2);
         let two_views = views(clean.iter().map(with_second_view).collect(), 2).with_frames(2);
@@ -130,10 +112,8 @@ fn identical_views_have_zero_penalty_unless_shuffled() {
             values(gradient.abs().max())[0] < 1e-12,
             "{penalty:?}: the gradient at a minimum"
         );
-        let shuffled = TopologyPenalty {
-            partners: PartnerChoice::Shuffled { seed: 1 },
-            ..penalty
-        };
+        let shuffled = PartnerChoice::Shuffled { seed: 1 };
+        let shuffled = paired(&penalty, Pairing::views().with_partners(shuffled));
         assert!(evaluate(&shuffled, &views(vec![same.clone()], 2)).1.value > 1e-4);
     }
 }
@@ -141,10 +121,8 @@ fn identical_views_have_zero_penalty_unless_shuffled() {
 #[test]
 fn the_clean_view_can_be_held_constant() {
     let both = attention([4, 2, 8, 8], 7).require_grad();
-    let penalty = TopologyPenalty {
-        direction: Direction::TowardsFirst,
-        ..between_views(0)
-    };
+    let pairing = Pairing::views().with_direction(Direction::TowardsFirst);
+    let penalty = paired(&between_views(0), pairing);
     let loss = evaluate(&penalty, &views(vec![both.clone()], 2)).0;
     let gradient = both.grad(&loss.backward()).unwrap();
     let size = |range| values(gradient.clone().slice_dim(0, range).abs().max())[0];
@@ -176,23 +154,14 @@ fn batches_that_cannot_be_divided_into_views_are_refused() {
         ragged.contains("a batch of 3 cannot be divided into 2 views"),
         "{ragged}"
     );
-    let summary = TopologyPenalty {
-        comparison: Comparison::Summary(DiagramSummary::PersistentEntropy),
-        ..between_views(0)
-    };
-    let error = TopologyRegularizer::new(vec![summary]).unwrap_err();
-    assert!(error.to_string().contains("compares no frames or views"));
 }
 
 #[test]
 fn a_second_view_is_needed_while_the_penalty_is_on() {
-    let later = TopologyPenalty {
-        schedule: Schedule {
-            start_epoch: 2,
-            ..Schedule::default()
-        },
-        ..between_views(0)
-    };
+    let later = between_views(0).with_schedule(Schedule {
+        start_epoch: 2,
+        ..Schedule::default()
+    });
     let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(0), later]).unwrap();
     let reads_views_at = |step| {
         regularizer.reads_views(Clock {

@@ -3,7 +3,7 @@
 use super::forward_pass::ForwardPass;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
-use crate::loss::{Layers, Source, TopologyPenalty};
+use crate::loss::{Layers, Source};
 use crate::nn::Tokens;
 use crate::topology::VietorisRips;
 
@@ -58,14 +58,7 @@ impl InspectSpec {
     /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if a setting contradicts another or is
     /// out of range.
     pub fn validate(&self) -> Result<()> {
-        // A penalty with the same settings has the same rules.
-        let penalty = TopologyPenalty {
-            source: self.source,
-            distance: self.distance,
-            tokens: self.tokens,
-            ..TopologyPenalty::new(0)
-        };
-        penalty.validate()?;
+        self.source.check_distance(self.distance)?;
         VietorisRips::<f64>::new(self.max_homology_dim).map(|_| ())
     }
 

@@ -197,7 +197,7 @@ impl Spec {
         let penalties = context.penalties(&raw.topology)?;
         let uses_flow = penalties
             .iter()
-            .any(|penalty| penalty.alignment == Alignment::Flow);
+            .any(|penalty| penalty.kind.alignment() == Alignment::Flow);
         require(
             document,
             // Augmentation moves the pixels of a clip, but not its ground truth.

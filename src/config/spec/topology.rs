@@ -8,8 +8,9 @@ use crate::counted::counted;
 use crate::data::DataSpec;
 use crate::distance::RowDistance;
 use crate::loss::{
-    Alignment, Between, Comparison, EdgeChoice, Layers, PartnerChoice, TopologyPenalty, Weight,
-    repeated_name,
+    Alignment, Between, DiagramPenalty, Direction, EdgeChoice, Layers, Normalize, Pairing, Pairs,
+    PartnerChoice, PenaltyKind, RowPenalty, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
+    TopologyPenalty, Weight, repeated_name,
 };
 use crate::model::NetworkConfig;
 use crate::nn::Tokens;
@@ -53,7 +54,11 @@ impl PenaltyContext<'_> {
         let refuse = |path: &str, message: String| self.document.error_at(path, message);
         let table = format!("topology.{index}");
         let at = |key: &str| format!("{table}.{key}");
-        let penalty = self.convert(index, raw)?;
+        let penalty = self.convert(&TopologyTable {
+            document: self.document,
+            index,
+            raw,
+        })?;
         penalty
             .validate_name()
             .map_err(|e| refuse(&at("name"), e.to_string()))?;
@@ -76,7 +81,7 @@ impl PenaltyContext<'_> {
         let n_steps = self.model.token_layout().n_frames;
         require(
             self.document,
-            penalty.between != Between::Frames || n_steps > 1 || self.model.n_frames() == 1,
+            !penalty.is_between(Between::Frames) || n_steps > 1 || self.model.n_frames() == 1,
             &at("between"),
             || {
                 "the penalty compares frames, but the model has one token for all frames at each \
@@ -89,7 +94,7 @@ impl PenaltyContext<'_> {
             .map_err(|e| refuse(&at("between"), e.to_string()))?;
         require(
             self.document,
-            self.has_view || penalty.between != Between::Views,
+            self.has_view || !penalty.is_between(Between::Views),
             &at("between"),
             || {
                 "the penalty compares views, but there is only one view of each sample; set \
@@ -103,7 +108,7 @@ impl PenaltyContext<'_> {
             .map_err(|e| refuse(&at("pairs"), e.to_string()))?;
         require(
             self.document,
-            penalty.alignment == Alignment::Position || self.has_known_flow(),
+            penalty.kind.alignment() == Alignment::Position || self.has_known_flow(),
             &at("alignment"),
             || {
                 "alignment by flow needs clips with known flow, `moving_digits`, and a model with \
@@ -114,37 +119,22 @@ impl PenaltyContext<'_> {
         Ok(penalty)
     }
 
-    fn convert(&self, index: usize, raw: &RawTopology) -> Result<TopologyPenalty, ConfigError> {
-        // Each table draws from its own random stream.
-        let seed = self.seed ^ ((index as u64) << 32);
+    fn convert(&self, table: &TopologyTable<'_>) -> Result<TopologyPenalty, ConfigError> {
+        let raw = table.raw;
         Ok(TopologyPenalty {
             name: raw.name.clone(),
-            homology_dim: self.homology_dim(index, raw)?,
-            between: raw.between,
-            pairs: raw.pairs,
-            alignment: raw.alignment,
+            kind: table.kind(self.seed)?,
             layers: match &raw.layers {
                 RawLayers::All(_) => Layers::All,
                 RawLayers::Indices(layers) => Layers::Indices(layers.clone()),
             },
             source: raw.source,
-            distance: RowDistance {
+            row_distance: RowDistance {
                 metric: raw.distance,
                 exponent: raw.exponent,
             },
             heads: raw.heads,
             tokens: raw.tokens,
-            normalize: raw.normalize,
-            direction: raw.direction,
-            comparison: comparison(raw.penalty),
-            edges: match raw.edges {
-                RawEdges::Critical => EdgeChoice::Critical,
-                RawEdges::Random => EdgeChoice::Random { seed },
-            },
-            partners: match raw.partners {
-                RawPartners::Same => PartnerChoice::Same,
-                RawPartners::Shuffled => PartnerChoice::Shuffled { seed },
-            },
             weight: match raw.weight {
                 RawWeight::Fixed { value } => Weight::Fixed(value),
                 RawWeight::GradientShare { share } => Weight::GradientShare(share),
@@ -153,36 +143,13 @@ impl PenaltyContext<'_> {
         })
     }
 
-    /// Homology dimension of a penalty that computes diagrams; 0 for one that does not.
-    fn homology_dim(&self, index: usize, raw: &RawTopology) -> Result<usize, ConfigError> {
-        let has_diagrams = !matches!(
-            raw.penalty,
-            RawPenalty::DistanceMatrix { .. }
-                | RawPenalty::CosineConsistency
-                | RawPenalty::EntropyBand { .. }
-        );
-        match (raw.homology_dim, has_diagrams) {
-            (Some(homology_dim), true) => Ok(homology_dim),
-            // Any number would do: nothing reads it.
-            (None, false) => Ok(0),
-            (Some(_), false) => Err(self.document.error_at(
-                &format!("topology.{index}.homology_dim"),
-                "this penalty computes no diagrams and has no dimension; leave homology_dim out",
-            )),
-            (None, true) => Err(self.document.error_at(
-                &format!("topology.{index}"),
-                "missing key `homology_dim`, expected the homology dimension that is compared",
-            )),
-        }
-    }
-
     /// Checks that there are enough points for bars in the homology dimension of a penalty.
     fn check_n_points(&self, penalty: &TopologyPenalty, key: &str) -> Result<(), ConfigError> {
         // The others have no homology dimension, or take other points than those of one item.
-        let has_bars = matches!(
-            penalty.comparison,
-            Comparison::Diagrams(_) | Comparison::Summary(_) | Comparison::Signature
-        );
+        if !penalty.kind.has_bars() {
+            return Ok(());
+        }
+        let homology_dim = penalty.kind.homology_dim().unwrap_or_default();
         let layout = self.model.token_layout();
         let (n_points, noun) = match penalty.tokens {
             Tokens::Patches => (layout.grid[0] * layout.grid[1], "patch"),
@@ -190,14 +157,13 @@ impl PenaltyContext<'_> {
         };
         // The smallest Vietoris-Rips complex with a hole of dimension d is the boundary of a cross-polytope: its
         // points are d + 1 pairs, each of them far apart.
-        let least = 2 * penalty.homology_dim + 2;
+        let least = 2 * homology_dim + 2;
         // Dimension 0 cannot be lowered; training reports a penalty on a single point as one that never acts.
-        let is_possible = penalty.homology_dim == 0 || n_points >= least;
-        require(self.document, !has_bars || is_possible, key, || {
+        let is_possible = homology_dim == 0 || n_points >= least;
+        require(self.document, is_possible, key, || {
             format!(
-                "homology_dim is {}, expected at least {least} points for it, found {}; lower \
+                "homology_dim is {homology_dim}, expected at least {least} points for it, found {}; lower \
                  homology_dim or patch_size",
-                penalty.homology_dim,
                 counted(n_points, noun)
             )
         })
@@ -211,46 +177,211 @@ impl PenaltyContext<'_> {
     }
 }
 
-fn comparison(raw: RawPenalty) -> Comparison {
-    match raw {
-        RawPenalty::Wasserstein {
-            order,
-            ground_norm,
-            power,
-        } => Comparison::Diagrams(DiagramDistance::Wasserstein {
-            order,
-            ground_norm,
-            power,
-        }),
-        RawPenalty::SortedWasserstein { order, power } => {
-            Comparison::Diagrams(DiagramDistance::SortedWasserstein { order, power })
+/// One `[[topology]]` table, and where it is for messages.
+struct TopologyTable<'a> {
+    document: &'a Document,
+    index: usize,
+    raw: &'a RawTopology,
+}
+
+impl TopologyTable<'_> {
+    /// Returns the kind of penalty of the table.
+    ///
+    /// A table has the keys of all kinds. One that this kind does not use is refused unless it has its default, so
+    /// that no setting is silently without effect.
+    fn kind(&self, seed: u64) -> Result<PenaltyKind, ConfigError> {
+        let raw = self.raw;
+        // Each table draws from its own random stream.
+        let seed = seed ^ ((self.index as u64) << 32);
+        let normalize = raw.normalize;
+        let edges = match raw.edges {
+            RawEdges::Critical => EdgeChoice::Critical,
+            RawEdges::Random => EdgeChoice::Random { seed },
+        };
+        let pairing = Pairing {
+            between: raw.between,
+            pairs: raw.pairs,
+            direction: raw.direction,
+            partners: match raw.partners {
+                RawPartners::Same => PartnerChoice::Same,
+                RawPartners::Shuffled => PartnerChoice::Shuffled { seed },
+            },
+        };
+        let diagrams = |distance| {
+            self.refuse_alignment()?;
+            Ok(PenaltyKind::Diagrams(DiagramPenalty {
+                homology_dim: self.homology_dim()?,
+                distance,
+                pairing,
+                normalize,
+                edges,
+            }))
+        };
+        let summary = |summary| {
+            self.refuse_alignment()?;
+            self.refuse_pairing()?;
+            Ok(PenaltyKind::Summary(SummaryPenalty {
+                homology_dim: self.homology_dim()?,
+                summary,
+                normalize,
+                edges,
+            }))
+        };
+        let token_wise = |divergence| {
+            if !matches!(divergence, TokenWiseDivergence::Signature { .. }) {
+                self.refuse_edges()?;
+            }
+            Ok(PenaltyKind::TokenWise(TokenWisePenalty {
+                divergence,
+                pairing,
+                normalize,
+                alignment: raw.alignment,
+            }))
+        };
+        let rows = |penalty| {
+            self.refuse_homology_dim()?;
+            self.refuse_alignment()?;
+            self.refuse_edges()?;
+            self.refuse_unless(
+                normalize == Normalize::None,
+                "normalize",
+                "a row penalty has no scale to divide by, expected normalize `none`",
+            )?;
+            Ok(PenaltyKind::Rows(penalty))
+        };
+        match raw.penalty {
+            RawPenalty::Wasserstein {
+                order,
+                ground_norm,
+                power,
+            } => diagrams(DiagramDistance::Wasserstein {
+                order,
+                ground_norm,
+                power,
+            }),
+            RawPenalty::SortedWasserstein { order, power } => {
+                diagrams(DiagramDistance::SortedWasserstein { order, power })
+            }
+            RawPenalty::SlicedWasserstein {
+                order,
+                n_directions,
+                power,
+            } => diagrams(DiagramDistance::SlicedWasserstein {
+                order,
+                n_directions,
+                power,
+            }),
+            RawPenalty::Bottleneck { ground_norm } => {
+                diagrams(DiagramDistance::Bottleneck { ground_norm })
+            }
+            RawPenalty::TotalPersistence {
+                order,
+                min_persistence,
+                max_persistence,
+            } => summary(DiagramSummary::TotalPersistence {
+                order,
+                window: [min_persistence, max_persistence.unwrap_or(f64::INFINITY)],
+            }),
+            RawPenalty::PersistentEntropy => summary(DiagramSummary::PersistentEntropy),
+            RawPenalty::Signature => token_wise(TokenWiseDivergence::Signature {
+                homology_dim: self.homology_dim()?,
+                edges,
+            }),
+            RawPenalty::RtdLite => {
+                self.require_homology_dim("RTD-Lite", 0)?;
+                token_wise(TokenWiseDivergence::RtdLite)
+            }
+            RawPenalty::Rtd => {
+                self.require_homology_dim("RTD", 1)?;
+                token_wise(TokenWiseDivergence::Rtd)
+            }
+            RawPenalty::DistanceMatrix { order } => {
+                self.refuse_homology_dim()?;
+                token_wise(TokenWiseDivergence::DistanceMatrix { order })
+            }
+            RawPenalty::CosineConsistency => rows(RowPenalty::CosineConsistency { pairing }),
+            RawPenalty::EntropyBand { low, high } => {
+                self.refuse_pairing()?;
+                rows(RowPenalty::EntropyBand { low, high })
+            }
         }
-        RawPenalty::SlicedWasserstein {
-            order,
-            n_directions,
-            power,
-        } => Comparison::Diagrams(DiagramDistance::SlicedWasserstein {
-            order,
-            n_directions,
-            power,
-        }),
-        RawPenalty::Bottleneck { ground_norm } => {
-            Comparison::Diagrams(DiagramDistance::Bottleneck { ground_norm })
+    }
+
+    /// Homology dimension of a penalty that computes diagrams.
+    fn homology_dim(&self) -> Result<usize, ConfigError> {
+        self.raw.homology_dim.ok_or_else(|| {
+            self.document.error_at(
+                &format!("topology.{}", self.index),
+                "missing key `homology_dim`, expected the homology dimension that is compared",
+            )
+        })
+    }
+
+    /// Checks the homology dimension of a divergence that is defined for one only.
+    fn require_homology_dim(&self, name: &str, required: usize) -> Result<(), ConfigError> {
+        let homology_dim = self.homology_dim()?;
+        let message =
+            format!("{name} is defined for homology_dim {required} only, found {homology_dim}");
+        self.refuse_unless(homology_dim == required, "homology_dim", &message)
+    }
+
+    fn refuse_homology_dim(&self) -> Result<(), ConfigError> {
+        self.refuse_unless(
+            self.raw.homology_dim.is_none(),
+            "homology_dim",
+            "this penalty computes no diagrams and has no dimension; leave homology_dim out",
+        )
+    }
+
+    fn refuse_alignment(&self) -> Result<(), ConfigError> {
+        self.refuse_unless(
+            self.raw.alignment == Alignment::Position,
+            "alignment",
+            "alignment by flow needs frames that are compared token by token, expected `signature`, \
+             `rtd_lite`, `rtd` or `distance_matrix` between `frames`; other penalties align no tokens",
+        )
+    }
+
+    fn refuse_edges(&self) -> Result<(), ConfigError> {
+        self.refuse_unless(
+            self.raw.edges == RawEdges::Critical,
+            "edges",
+            "random edges replace the edges of bars, but this penalty has no bars; expected edges `critical`",
+        )
+    }
+
+    /// Refuses the keys about pairs in a table whose penalty compares nothing.
+    fn refuse_pairing(&self) -> Result<(), ConfigError> {
+        self.refuse_unless(
+            self.raw.pairs == Pairs::Consecutive,
+            "pairs",
+            "the penalty is computed from each layer on its own and has no pairs, leave pairs out",
+        )?;
+        self.refuse_unless(
+            self.raw.between == Between::Layers,
+            "between",
+            "the penalty is computed from each layer on its own and compares no frames or views, \
+             expected between `layers`",
+        )?;
+        self.refuse_unless(
+            self.raw.direction == Direction::Symmetric,
+            "direction",
+            "the penalty is computed from each layer on its own and has no direction, expected \
+             direction `symmetric`",
+        )?;
+        self.refuse_unless(
+            self.raw.partners == RawPartners::Same,
+            "partners",
+            "the penalty is computed from each layer on its own and has no partners to shuffle, \
+             expected partners `same`",
+        )
+    }
+
+    fn refuse_unless(&self, is_allowed: bool, key: &str, message: &str) -> Result<(), ConfigError> {
+        if is_allowed {
+            return Ok(());
         }
-        RawPenalty::TotalPersistence {
-            order,
-            min_persistence,
-            max_persistence,
-        } => Comparison::Summary(DiagramSummary::TotalPersistence {
-            order,
-            window: [min_persistence, max_persistence.unwrap_or(f64::INFINITY)],
-        }),
-        RawPenalty::PersistentEntropy => Comparison::Summary(DiagramSummary::PersistentEntropy),
-        RawPenalty::Signature => Comparison::Signature,
-        RawPenalty::RtdLite => Comparison::RtdLite,
-        RawPenalty::Rtd => Comparison::Rtd,
-        RawPenalty::DistanceMatrix { order } => Comparison::DistanceMatrix { order },
-        RawPenalty::CosineConsistency => Comparison::CosineConsistency,
-        RawPenalty::EntropyBand { low, high } => Comparison::EntropyBand { low, high },
+        let path = format!("topology.{}.{key}", self.index);
+        Err(self.document.error_at(&path, message))
     }
 }

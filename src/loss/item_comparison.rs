@@ -1,13 +1,28 @@
-//! Penalty of one pair of items: its value, and its gradient with respect to the distances of both items.
+//! Comparison of two items by their diagrams or distances: its value, and its gradient in the distances.
 
-use super::controls::{Draws, EdgeChoice, matrix_difference, random_bars};
-use super::penalty::{Comparison, Direction, TopologyPenalty};
-use super::scale::{ItemScale, SpanningTreeScale};
+use super::controls::{Draws, EdgeChoice, random_bars};
+use super::pairing::Direction;
+use super::scale::{ItemScale, Normalize, SpanningTreeScale};
 use crate::error::Result;
 use crate::nn::DiagramBatch;
-use crate::topology::{
-    Bar, DistanceMatrix, Divergence, Edge, EdgeGradient, Point, rtd, rtd_lite, signature_loss,
-};
+use crate::topology::{Bar, DistanceMatrix, Divergence, Edge, EdgeGradient, Point};
+
+/// Comparison of two items by their diagrams or distances.
+///
+/// A comparison of a single item gets it twice and ignores the second.
+pub(super) trait ItemComparison: Sync {
+    /// Largest homology dimension of which diagrams are needed, from which the bars are taken.
+    fn homology_dim(&self) -> usize;
+
+    /// Number that the distances of each item are divided by.
+    fn normalize(&self) -> Normalize;
+
+    /// Edges whose lengths serve as births and deaths.
+    fn edges(&self) -> EdgeChoice;
+
+    /// Computes the value, and its derivatives with respect to the scaled distances of both items.
+    fn compare(&self, items: [&ScaledItem<'_>; 2]) -> Result<ScaledPenalty>;
+}
 
 /// Value of a penalty for one pair of items, and its derivatives.
 pub(super) struct PairPenalty {
@@ -23,16 +38,13 @@ pub(super) struct BatchItem<'a> {
     pub(super) index: usize,
 }
 
-/// Evaluates a penalty on two items; `None` if the pair is gated.
+/// Evaluates a comparison on two items; `None` if the pair is gated.
 ///
 /// `matched` lists corresponding points for comparisons token by token; `None` if points with the same
 /// index correspond. `step` is the optimiser step, from which random edges are drawn.
-///
-/// # Panics
-///
-/// If the penalty is a row penalty, which has no distances.
 pub(super) fn evaluate_pair(
-    penalty: &TopologyPenalty,
+    comparison: &dyn ItemComparison,
+    direction: Direction,
     items: [BatchItem<'_>; 2],
     matched: Option<&[[u32; 2]]>,
     step: usize,
@@ -45,7 +57,7 @@ pub(super) fn evaluate_pair(
         let points = matched.map(|pairs| pairs.iter().map(|pair| pair[side]).collect());
         // The side is part of the seed, so that the two items of a pair get different random edges.
         let seed_words = [step as u64, items[side].index as u64, side as u64];
-        ScaledItem::new(penalty, items[side], points, seed_words)
+        ScaledItem::new(comparison, items[side], points, seed_words)
     };
     let (Some(first), Some(second)) = (scaled_item(0), scaled_item(1)) else {
         return Ok(None);
@@ -53,8 +65,8 @@ pub(super) fn evaluate_pair(
     let ScaledPenalty {
         value,
         mut gradients,
-    } = compare(penalty.comparison, &first, &second)?;
-    match penalty.direction {
+    } = comparison.compare([&first, &second])?;
+    match direction {
         Direction::Symmetric => {}
         Direction::TowardsFirst => gradients[0] = ScaledGradient::default(),
         Direction::TowardsSecond => gradients[1] = ScaledGradient::default(),
@@ -69,55 +81,8 @@ pub(super) fn evaluate_pair(
     }))
 }
 
-/// Computes a comparison of two scaled items.
-fn compare(
-    comparison: Comparison,
-    first: &ScaledItem<'_>,
-    second: &ScaledItem<'_>,
-) -> Result<ScaledPenalty> {
-    match comparison {
-        Comparison::Diagrams(distance) => {
-            let cost = distance.value_and_gradient(&first.points(), &second.points())?;
-            Ok(ScaledPenalty {
-                value: cost.value,
-                gradients: [
-                    first.gradient_from_bars(&cost.first),
-                    second.gradient_from_bars(&cost.second),
-                ],
-            })
-        }
-        Comparison::Summary(summary) => {
-            // A summary pairs each layer with itself; the second side is ignored.
-            let summary = summary.value_and_gradient(&first.points())?;
-            Ok(ScaledPenalty {
-                value: summary.value,
-                gradients: [
-                    first.gradient_from_bars(&summary.gradient),
-                    ScaledGradient::default(),
-                ],
-            })
-        }
-        Comparison::Signature => {
-            let critical = [first.critical_edges(), second.critical_edges()];
-            compare_matrices([first, second], |a, b| {
-                signature_loss([a, b], [&critical[0], &critical[1]])
-            })
-        }
-        Comparison::RtdLite => compare_matrices([first, second], rtd_lite),
-        Comparison::Rtd => compare_matrices([first, second], rtd),
-        Comparison::DistanceMatrix { order } => {
-            compare_matrices([first, second], |a, b| matrix_difference(a, b, order))
-        }
-        Comparison::CosineConsistency | Comparison::EntropyBand { .. } => {
-            unreachable!(
-                "row penalties are computed from rows, not from pairs of distance matrices"
-            )
-        }
-    }
-}
-
 /// Computes a divergence of two scaled distance matrices.
-fn compare_matrices(
+pub(super) fn compare_matrices(
     items: [&ScaledItem<'_>; 2],
     divergence: impl Fn(&DistanceMatrix<'_, f64>, &DistanceMatrix<'_, f64>) -> Result<Divergence>,
 ) -> Result<ScaledPenalty> {
@@ -146,21 +111,21 @@ fn compare_matrices(
 }
 
 /// Value of a penalty for one pair, and its derivatives with respect to the scaled distances.
-struct ScaledPenalty {
-    value: f64,
-    gradients: [ScaledGradient; 2],
+pub(super) struct ScaledPenalty {
+    pub(super) value: f64,
+    pub(super) gradients: [ScaledGradient; 2],
 }
 
 /// Derivatives with respect to the scaled distances of one item.
 #[derive(Default)]
-struct ScaledGradient {
+pub(super) struct ScaledGradient {
     edges: EdgeGradient,
     /// Sum of derivative times scaled distance: the derivative with respect to the logarithm of a common factor.
     along_scale: f64,
 }
 
 /// One item, divided by its scale.
-struct ScaledItem<'a> {
+pub(super) struct ScaledItem<'a> {
     item: BatchItem<'a>,
     bars: Vec<Bar<f64>>,
     scale: Option<SpanningTreeScale<'a>>,
@@ -171,14 +136,14 @@ struct ScaledItem<'a> {
 impl<'a> ScaledItem<'a> {
     /// Divides an item by its scale; `None` if the scale lies below the floor.
     fn new(
-        penalty: &TopologyPenalty,
+        comparison: &dyn ItemComparison,
         item: BatchItem<'a>,
         matched: Option<Vec<u32>>,
         seed_words: [u64; 3],
     ) -> Option<Self> {
-        // Comparisons of whole matrices name dimension 0 here and do not use its bars.
-        let diagram = &item.batch.diagrams(item.index)[penalty.max_homology_dim()];
-        let bars = match penalty.edges {
+        // Comparisons of whole matrices name dimension 0 and do not use its bars.
+        let diagram = &item.batch.diagrams(item.index)[comparison.homology_dim()];
+        let bars = match comparison.edges() {
             EdgeChoice::Critical => diagram.finite().copied().collect(),
             EdgeChoice::Random { seed } => {
                 let [step, index, side] = seed_words;
@@ -187,7 +152,7 @@ impl<'a> ScaledItem<'a> {
                 random_bars(diagram, item.batch, item.index, &mut draws)
             }
         };
-        let scale = match ItemScale::new(penalty.normalize, item.batch, item.index) {
+        let scale = match ItemScale::new(comparison.normalize(), item.batch, item.index) {
             ItemScale::NotNormalized => None,
             ItemScale::BelowFloor => return None,
             ItemScale::SpanningTree(scale) => Some(scale),
@@ -214,7 +179,7 @@ impl<'a> ScaledItem<'a> {
     }
 
     /// Returns the scaled bars as (birth, death).
-    fn points(&self) -> Vec<Point> {
+    pub(super) fn points(&self) -> Vec<Point> {
         let divisor = self.divisor();
         self.bars
             .iter()
@@ -223,7 +188,7 @@ impl<'a> ScaledItem<'a> {
     }
 
     /// Returns the critical edges between the compared points, which are numbered among themselves.
-    fn critical_edges(&self) -> Vec<Edge> {
+    pub(super) fn critical_edges(&self) -> Vec<Edge> {
         let edges = self
             .bars
             .iter()
@@ -274,7 +239,7 @@ impl<'a> ScaledItem<'a> {
     }
 
     /// Converts derivatives with respect to scaled births and deaths to those with respect to scaled distances.
-    fn gradient_from_bars(&self, bar_gradients: &[[f64; 2]]) -> ScaledGradient {
+    pub(super) fn gradient_from_bars(&self, bar_gradients: &[[f64; 2]]) -> ScaledGradient {
         let mut gradient = ScaledGradient::default();
         for ((bar, point), derivatives) in self.bars.iter().zip(self.points()).zip(bar_gradients) {
             let edges = [bar.birth_edge, bar.death_edge];

@@ -1,7 +1,10 @@
 //! Tests of scale invariance, gradients and correspondence of points.
 
 use super::*;
-use crate::loss::Normalize;
+use crate::loss::penalty_kind::Evaluation;
+use crate::loss::{
+    DiagramPenalty, PenaltyKind, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
+};
 use crate::nn::Persistence;
 use crate::topology::{DiagramDistance, DiagramSummary, Power};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -29,61 +32,68 @@ fn diagrams(values: &[f64]) -> DiagramBatch {
 }
 
 fn evaluate(
-    penalty: &TopologyPenalty,
+    kind: &PenaltyKind,
     first: &DiagramBatch,
     second: &DiagramBatch,
     matched: Option<&[[u32; 2]]>,
 ) -> PairPenalty {
     let items = [first, second].map(|batch| BatchItem { batch, index: 0 });
-    evaluate_pair(penalty, items, matched, 0).unwrap().unwrap()
+    let Evaluation::Items(comparison) = kind.evaluation() else {
+        panic!("{kind:?} is not computed from items");
+    };
+    evaluate_pair(comparison, Direction::Symmetric, items, matched, 0)
+        .unwrap()
+        .unwrap()
 }
 
 /// One penalty of every kind.
-fn penalties() -> Vec<TopologyPenalty> {
+fn penalties(normalize: Normalize) -> Vec<PenaltyKind> {
     let total = DiagramSummary::TotalPersistence {
         order: 2.0,
         window: [0.0, f64::INFINITY],
     };
-    let mut comparisons = vec![
-        (0, Comparison::RtdLite),
-        (1, Comparison::Rtd),
-        (
-            0,
-            Comparison::Diagrams(DiagramDistance::SortedWasserstein {
-                order: 2.0,
-                power: Power::P,
-            }),
-        ),
+    let sorted = DiagramDistance::SortedWasserstein {
+        order: 2.0,
+        power: Power::P,
+    };
+    let sliced = DiagramDistance::SlicedWasserstein {
+        order: 2.0,
+        n_directions: 4,
+        power: Power::P,
+    };
+    let token_wise = |divergence| {
+        TokenWisePenalty::new(divergence)
+            .with_normalize(normalize)
+            .into()
+    };
+    let diagrams = |homology_dim| DiagramPenalty::new(homology_dim).with_normalize(normalize);
+    let summary = |homology_dim, summary| {
+        let penalty = SummaryPenalty::new(homology_dim, summary);
+        penalty.with_normalize(normalize).into()
+    };
+    let mut kinds = vec![
+        token_wise(TokenWiseDivergence::RtdLite),
+        token_wise(TokenWiseDivergence::Rtd),
+        diagrams(0).with_distance(sorted).into(),
     ];
     for homology_dim in 0..2 {
-        comparisons.extend([
-            (homology_dim, TopologyPenalty::new(0).comparison),
-            (homology_dim, Comparison::Signature),
-            (homology_dim, Comparison::Summary(total)),
-            (
+        kinds.extend([
+            diagrams(homology_dim).into(),
+            token_wise(TokenWiseDivergence::Signature {
                 homology_dim,
-                Comparison::Summary(DiagramSummary::PersistentEntropy),
-            ),
-            (
-                homology_dim,
-                Comparison::Diagrams(DiagramDistance::SlicedWasserstein {
-                    order: 2.0,
-                    n_directions: 4,
-                    power: Power::P,
-                }),
-            ),
+                edges: EdgeChoice::Critical,
+            }),
+            summary(homology_dim, total),
+            summary(homology_dim, DiagramSummary::PersistentEntropy),
+            diagrams(homology_dim).with_distance(sliced).into(),
         ]);
     }
-    let penalty = |(homology_dim, comparison)| TopologyPenalty {
-        comparison,
-        ..TopologyPenalty::new(homology_dim)
-    };
-    comparisons.into_iter().map(penalty).collect()
+    kinds
 }
 
 #[test]
 fn normalised_penalties_are_invariant_to_the_scale_of_one_side() {
-    for penalty in penalties() {
+    for penalty in penalties(Normalize::SpanningTree) {
         penalty.validate().unwrap();
         let first = diagrams(&distances(0.1, 1.0));
         let values = distances(0.7, 1.0);
@@ -102,7 +112,7 @@ fn normalised_penalties_are_invariant_to_the_scale_of_one_side() {
 }
 
 /// Compares the gradient with respect to the distances of the first side with central differences.
-fn assert_gradient(penalty: &TopologyPenalty, matched: Option<&[[u32; 2]]>) {
+fn assert_gradient(penalty: &PenaltyKind, matched: Option<&[[u32; 2]]>) {
     let second = diagrams(&distances(0.1, 1.3));
     let values = distances(0.7, 1.0);
     let evaluate_at = |values: &[f64]| evaluate(penalty, &diagrams(values), &second, matched);
@@ -132,11 +142,7 @@ fn assert_gradient(penalty: &TopologyPenalty, matched: Option<&[[u32; 2]]>) {
 #[test]
 fn gradients_of_every_penalty_equal_central_differences() {
     for normalize in [Normalize::None, Normalize::SpanningTree] {
-        for penalty in penalties() {
-            let penalty = TopologyPenalty {
-                normalize,
-                ..penalty
-            };
+        for penalty in penalties(normalize) {
             assert_gradient(&penalty, None);
         }
     }
@@ -156,7 +162,7 @@ fn matched_points_are_compared_as_if_renumbered() {
     let (first, second) = (diagrams(&distances(0.1, 1.3)), diagrams(&values));
     let shuffled = diagrams(&shuffled);
     let matched: Vec<[u32; 2]> = (0..).zip(order.iter().copied()).map(Into::into).collect();
-    for penalty in penalties() {
+    for penalty in penalties(Normalize::SpanningTree) {
         let plain = evaluate(&penalty, &first, &second, None);
         let aligned = evaluate(&penalty, &first, &shuffled, Some(&matched));
         assert!((plain.value - aligned.value).abs() < 1e-12, "{penalty:?}");
@@ -184,11 +190,8 @@ fn matched_points_are_compared_as_if_renumbered() {
 #[test]
 fn gradients_with_matched_points_equal_central_differences() {
     let matched = [[3, 7], [9, 2], [1, 4], [11, 0], [6, 5], [4, 10]];
-    let is_token_wise = |penalty: &TopologyPenalty| {
-        use Comparison::{Rtd, RtdLite, Signature};
-        matches!(penalty.comparison, RtdLite | Rtd | Signature)
-    };
-    for penalty in penalties().into_iter().filter(is_token_wise) {
+    let penalties = penalties(Normalize::SpanningTree).into_iter();
+    for penalty in penalties.filter(|kind| matches!(kind, PenaltyKind::TokenWise(_))) {
         assert_gradient(&penalty, Some(&matched));
     }
 }
@@ -196,14 +199,12 @@ fn gradients_with_matched_points_equal_central_differences() {
 #[test]
 fn fewer_than_two_matched_points_are_gated() {
     let batch = diagrams(&distances(0.1, 1.0));
-    let penalty = TopologyPenalty {
-        comparison: Comparison::RtdLite,
-        ..TopologyPenalty::new(0)
-    };
+    let rtd_lite = TokenWisePenalty::new(TokenWiseDivergence::RtdLite);
     let items = [BatchItem {
         batch: &batch,
         index: 0,
     }; 2];
-    let outcome = evaluate_pair(&penalty, items, Some(&[[1, 2]]), 0).unwrap();
+    let outcome =
+        evaluate_pair(&rtd_lite, Direction::Symmetric, items, Some(&[[1, 2]]), 0).unwrap();
     assert!(outcome.is_none());
 }

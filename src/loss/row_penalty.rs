@@ -1,0 +1,151 @@
+//! Penalties on attention rows or tokens themselves, without distances or diagrams.
+
+use burn::prelude::*;
+
+use super::activations::Activations;
+use super::pairing::{Direction, ItemPair, Pairing};
+use crate::error::{Error, Result};
+
+/// Control on the rows of items themselves, without distances or diagrams.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::loss::{Pairing, RowPenalty, TopologyRegularizer};
+///
+/// let penalties = vec![
+///     RowPenalty::CosineConsistency { pairing: Pairing::frames() }.into(),
+///     RowPenalty::EntropyBand { low: 0.2, high: 0.9 }.into(),
+/// ];
+/// assert!(TopologyRegularizer::new(penalties).is_ok());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RowPenalty {
+    /// One minus the cosine similarity of corresponding rows.
+    ///
+    /// ```text
+    /// C(a, b) = 1/n sum over i of (1 - <a_i, b_i> / (|a_i| |b_i|))      a_i, b_i: row i of either item
+    /// ```
+    ///
+    /// The rows are attention rows or hidden states, of equal length in both items. For hidden states the
+    /// row distance of the penalty has to be Euclidean or cosine here too, although it is not used.
+    CosineConsistency {
+        /// Pairs of items that are compared.
+        pairing: Pairing,
+    },
+    /// Squared distance of the entropy of attention rows from a band, for each layer on its own.
+    ///
+    /// ```text
+    /// C(a) = 1/n sum over i of (max(low - h_i, 0)^2 + max(h_i - high, 0)^2)
+    /// h_i  = entropy of row i / ln(number of columns)      0: all weight on one token, 1: uniform
+    /// ```
+    EntropyBand {
+        /// Lower end of the band, 0 to 1.
+        low: f64,
+        /// Upper end of the band, 0 to 1; at least `low`.
+        high: f64,
+    },
+}
+
+impl RowPenalty {
+    /// Checks that the band has two ends in order.
+    pub(super) fn validate(&self) -> Result<()> {
+        match *self {
+            // The negation refuses NaN too.
+            Self::EntropyBand { low, high } if !(0.0 <= low && low <= high && high <= 1.0) => {
+                Err(Error::invalid_parameter(format!(
+                    "the entropy band is {low} to {high}, expected two numbers from 0 to 1, the lower one first"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the mean over all pairs of items, as a tensor with its graph, `[1]`.
+    ///
+    /// `rows` returns the rows of a layer, `[n_items, n_points, n_columns]`. The pairs name layers by their
+    /// own number.
+    pub(super) fn evaluate(
+        &self,
+        activations: &Activations,
+        item_pairs: &[ItemPair],
+        rows: impl Fn(usize) -> Result<Tensor<3>>,
+    ) -> Result<Tensor<1>> {
+        let mut mean: Option<Tensor<1>> = None;
+        // Pairs of the same two layers follow each other, so each pair of layers takes one tensor operation.
+        for same_layers in item_pairs.chunk_by(|a, b| a.layers == b.layers) {
+            let layers_mean = match *self {
+                Self::EntropyBand { low, high } => {
+                    // Each pair is one item with itself, in the order of the rows; rows beyond them belong to
+                    // other views.
+                    let [layer, _] = same_layers[0].layers;
+                    let rows = rows(layer)?.slice_dim(0, 0..same_layers.len());
+                    outside_band(rows, low, high)
+                }
+                Self::CosineConsistency { pairing } => {
+                    let [first, second] =
+                        [0, 1].map(|side| selected_rows(same_layers, side, &rows));
+                    let (first, second) = match pairing.direction {
+                        Direction::Symmetric => (first?, second?),
+                        Direction::TowardsFirst => (first?.detach(), second?),
+                        Direction::TowardsSecond => (first?, second?.detach()),
+                    };
+                    one_minus_cosine(first, second)?
+                }
+            };
+            let fraction = same_layers.len() as f64 / item_pairs.len() as f64;
+            let weighted = layers_mean * fraction;
+            mean = Some(match mean {
+                None => weighted,
+                Some(mean) => mean + weighted,
+            });
+        }
+        match mean {
+            None => activations.constant_zero(),
+            Some(mean) => Ok(mean),
+        }
+    }
+}
+
+/// Rows of one side of some pairs of items, all of the same two layers: `[n_pairs, n_points, n_columns]`.
+fn selected_rows(
+    same_layers: &[ItemPair],
+    side: usize,
+    rows: impl Fn(usize) -> Result<Tensor<3>>,
+) -> Result<Tensor<3>> {
+    let items: Vec<i64> = same_layers
+        .iter()
+        .map(|pair| pair.items[side] as i64)
+        .collect();
+    let rows = rows(same_layers[0].layers[side])?;
+    let items = Tensor::<1, Int>::from_data(&items[..], &rows.device());
+    Ok(rows.select(0, items))
+}
+
+/// Mean over items and rows of one minus the cosine similarity; 1 where a row is zero.
+fn one_minus_cosine(first: Tensor<3>, second: Tensor<3>) -> Result<Tensor<1>> {
+    if first.dims() != second.dims() {
+        return Err(Error::invalid_parameter(format!(
+            "rows have shapes {:?} and {:?}, expected the same shape to take cosines",
+            first.dims(),
+            second.dims()
+        )));
+    }
+    let product = (first.clone() * second.clone()).sum_dim(2);
+    let squares = first.square().sum_dim(2) * second.square().sum_dim(2);
+    // The clamp keeps the quotient finite, and its cosine 0, where a row is zero.
+    let cosine = product / squares.clamp_min(f32::MIN_POSITIVE).sqrt();
+    Ok((-cosine + 1.0).mean())
+}
+
+/// Mean over items and rows of the squared distance of the relative entropy from the band `[low, high]`.
+fn outside_band(rows: Tensor<3>, low: f64, high: f64) -> Tensor<1> {
+    let n_outcomes = rows.dims()[2] as f64;
+    // x ln x is 0 at 0; the clamp keeps the logarithm finite there.
+    let terms = rows.clone() * rows.clamp_min(f32::MIN_POSITIVE).log();
+    // One outcome has entropy 0 and ln 1 = 0: the lower bound avoids 0 / 0.
+    let entropy = terms.sum_dim(2) * (-1.0 / n_outcomes.ln().max(f64::MIN_POSITIVE));
+    let below = (-entropy.clone() + low).clamp_min(0.0);
+    let above = (entropy - high).clamp_min(0.0);
+    (below.square() + above.square()).mean()
+}
