@@ -1,11 +1,15 @@
 //! Error type of the library.
 
 use std::fmt;
+use std::sync::Arc;
+#[cfg(feature = "cli")]
+use std::{io, path::Path};
 
 /// Error of a call of this library.
 ///
 /// The kind of error is private, so that kinds can be added; the `is_*` methods query it. The message
-/// says where the error occurred, what was found, what was expected and, if possible, what to do.
+/// says where the error occurred, what was found, what was expected and, if possible, what to do. It
+/// includes the text of the cause, which [`source`](std::error::Error::source) returns if there is one.
 ///
 /// # Example
 ///
@@ -19,10 +23,28 @@ use std::fmt;
 ///     "distance matrix is not symmetric: d(0, 1) = 0.41 but d(1, 0) = 0.39"
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// A file that is missing, with the error of the operating system:
+///
+/// ```
+/// # #[cfg(feature = "cli")] {
+/// use std::error::Error;
+/// use std::{io, path::Path};
+///
+/// use burn_topology::data::read_matrices;
+///
+/// let error = read_matrices(Path::new("nowhere.npy")).unwrap_err();
+/// assert!(error.is_file_error());
+/// let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+/// assert_eq!(cause.map(io::Error::kind), Some(io::ErrorKind::NotFound));
+/// # }
+/// ```
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    /// Shared, so that errors can be cloned.
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// Kind of an [`Error`]; each `is_*` method tests for one of them.
@@ -32,35 +54,89 @@ enum ErrorKind {
     Distribution,
     Parameter,
     Diagram,
+    Device,
+    File,
+    Format,
 }
 
 impl Error {
-    pub(crate) fn invalid_distances(message: impl Into<String>) -> Self {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
-            kind: ErrorKind::Distances,
+            kind,
             message: message.into(),
+            source: None,
         }
+    }
+
+    pub(crate) fn invalid_distances(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Distances, message)
     }
 
     pub(crate) fn invalid_distribution(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Distribution,
-            message: message.into(),
-        }
+        Self::new(ErrorKind::Distribution, message)
     }
 
     pub(crate) fn invalid_parameter(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Parameter,
-            message: message.into(),
-        }
+        Self::new(ErrorKind::Parameter, message)
     }
 
     pub(crate) fn invalid_diagram(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Diagram,
-            message: message.into(),
+        Self::new(ErrorKind::Diagram, message)
+    }
+
+    pub(crate) fn device(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Device, message)
+    }
+
+    pub(crate) fn file(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::File, message)
+    }
+
+    pub(crate) fn invalid_format(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Format, message)
+    }
+
+    /// Error of a path that the operating system cannot read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn cannot_read(path: &Path, cause: io::Error) -> Self {
+        Self::file("cannot be read")
+            .because(cause)
+            .within(path.display())
+    }
+
+    /// Error of a path that the operating system cannot write.
+    #[cfg(feature = "cli")]
+    pub(crate) fn cannot_write(path: &Path, cause: io::Error) -> Self {
+        Self::file("cannot be written")
+            .because(cause)
+            .within(path.display())
+    }
+
+    /// Error of a sample that a data set does not return; one of this library comes back unchanged.
+    #[cfg(feature = "cli")]
+    pub(crate) fn sample(error: burn::data::dataset::DatasetError) -> Self {
+        let cause = std::error::Error::source(&error);
+        match cause.and_then(|cause| cause.downcast_ref::<Self>()) {
+            Some(own) => own.clone(),
+            None => Self::file(error.to_string()).caused_by(error),
         }
+    }
+
+    /// Returns the same error with its cause, whose text the message includes already.
+    #[must_use]
+    pub(crate) fn caused_by(
+        mut self,
+        cause: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Some(Arc::new(cause));
+        self
+    }
+
+    /// Returns the same error with its cause, whose text is appended to the message.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.message = format!("{}: {cause}", self.message);
+        self.caused_by(cause)
     }
 
     /// Returns the same error with a prefix that says where it occurred.
@@ -70,7 +146,7 @@ impl Error {
         self
     }
 
-    /// True if a distance matrix is invalid or cannot be read from its device.
+    /// True if a distance matrix is invalid.
     ///
     /// A valid one is square and symmetric, has no NaN, no negative entry and a diagonal of zeros, and
     /// has at most [`MAX_POINTS`](crate::topology::MAX_POINTS) points.
@@ -78,14 +154,14 @@ impl Error {
         self.kind == ErrorKind::Distances
     }
 
-    /// True if attention is invalid or cannot be read from its device.
+    /// True if attention is invalid.
     ///
     /// A valid attention map is square, and each of its rows is a probability distribution.
     pub fn is_invalid_distribution(&self) -> bool {
         self.kind == ErrorKind::Distribution
     }
 
-    /// True if a parameter lies outside its range.
+    /// True if a value that the caller or the user chose lies outside its range, or names something unknown.
     pub fn is_invalid_parameter(&self) -> bool {
         self.kind == ErrorKind::Parameter
     }
@@ -96,6 +172,32 @@ impl Error {
     pub fn is_invalid_diagram(&self) -> bool {
         self.kind == ErrorKind::Diagram
     }
+
+    /// True if a device cannot be opened, or if a tensor cannot be read from its device.
+    pub fn is_device_error(&self) -> bool {
+        self.kind == ErrorKind::Device
+    }
+
+    /// True if the operating system refused something, or if another program failed.
+    ///
+    /// A file is missing, cannot be read or written, or is locked; or a program is missing.
+    pub fn is_file_error(&self) -> bool {
+        self.kind == ErrorKind::File
+    }
+
+    /// True if the contents of a file are damaged, unsupported or do not fit, or cannot be stored in its format.
+    pub fn is_invalid_format(&self) -> bool {
+        self.kind == ErrorKind::Format
+    }
+}
+
+#[cfg(test)]
+impl Error {
+    /// Kind of the error of the operating system that is the cause, if it is one.
+    pub(crate) fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        let cause = std::error::Error::source(self)?;
+        Some(cause.downcast_ref::<std::io::Error>()?.kind())
+    }
 }
 
 impl fmt::Display for Error {
@@ -104,7 +206,21 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source: &(dyn std::error::Error + 'static) = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
+/// Two errors are equal if their kinds and messages are; causes cannot be compared.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.message == other.message
+    }
+}
+
+impl Eq for Error {}
 
 /// Result whose error is [`Error`] unless another type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

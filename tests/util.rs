@@ -28,6 +28,12 @@ pub fn numbers<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
 }
 
+/// Kind of the error of the operating system that caused an error, if one did.
+pub fn io_kind(error: &burn_topology::Error) -> Option<std::io::ErrorKind> {
+    let cause = std::error::Error::source(error)?;
+    Some(cause.downcast_ref::<std::io::Error>()?.kind())
+}
+
 /// Values of a tensor, on the host.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor

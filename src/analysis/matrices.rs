@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::counted::counted;
 use crate::data::{Matrices, MatrixValues};
 use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
+use crate::error::{Error, Result};
 use crate::topology::{Diagram, DistanceMatrix, VietorisRips};
 
 /// Meaning of the rows of a matrix.
@@ -38,12 +39,13 @@ impl MatrixPersistence {
     ///
     /// # Errors
     ///
-    /// One sentence about the first matrix that does not fit the settings.
+    /// For the first matrix that does not fit the settings: [`Error::is_invalid_distances`],
+    /// [`Error::is_invalid_distribution`] or, for points that are not finite, [`Error::is_invalid_parameter`].
     pub fn diagrams(
         self,
         matrices: &Matrices,
         progress: impl FnMut(usize),
-    ) -> Result<Vec<Vec<Diagram<f64>>>, String> {
+    ) -> Result<Vec<Vec<Diagram<f64>>>> {
         match &matrices.values {
             MatrixValues::F32(values) => self.typed_diagrams(values, matrices, progress),
             MatrixValues::F64(values) => self.typed_diagrams(values, matrices, progress),
@@ -56,17 +58,16 @@ impl MatrixPersistence {
         values: &[T],
         matrices: &Matrices,
         mut progress: impl FnMut(usize),
-    ) -> Result<Vec<Vec<Diagram<f64>>>, String> {
+    ) -> Result<Vec<Vec<Diagram<f64>>>> {
         let [n_matrices, n_rows, n_columns] = matrices.shape;
         let rips = VietorisRips::new(self.max_homology_dim)
-            .and_then(|rips| rips.with_threshold(T::from_f64_nearest(self.threshold)))
-            .map_err(|e| e.to_string())?;
+            .and_then(|rips| rips.with_threshold(T::from_f64_nearest(self.threshold)))?;
         let matrix = |k: usize| &values[k * n_rows * n_columns..][..n_rows * n_columns];
         let batch_size = MATRICES_PER_REPORT * rayon::current_num_threads();
         let mut diagrams = Vec::with_capacity(n_matrices);
         while diagrams.len() < n_matrices {
             let end = n_matrices.min(diagrams.len() + batch_size);
-            let batch: Vec<Result<_, String>> = (diagrams.len()..end)
+            let batch: Vec<Result<_>> = (diagrams.len()..end)
                 .into_par_iter()
                 // Each thread keeps its buffers from one matrix to the next.
                 .map_init(
@@ -74,14 +75,13 @@ impl MatrixPersistence {
                     |(rips, pairwise), k| {
                         let diagrams =
                             self.matrix_diagrams(matrix(k), [n_rows, n_columns], rips, pairwise);
-                        let within = |e: String| {
+                        diagrams.map_err(|error| {
                             if matrices.is_stack {
-                                format!("matrix {k}: {e}")
+                                error.within(format_args!("matrix {k}"))
                             } else {
-                                e
+                                error
                             }
-                        };
-                        diagrams.map_err(within)
+                        })
                     },
                 )
                 .collect();
@@ -101,18 +101,18 @@ impl MatrixPersistence {
         [n_rows, n_columns]: [usize; 2],
         rips: &mut VietorisRips<T>,
         pairwise: &mut PairwiseDistances<T>,
-    ) -> Result<Vec<Diagram<f64>>, String> {
+    ) -> Result<Vec<Diagram<f64>>> {
         let metric = match self.input {
             MatrixInput::Distances if n_rows != n_columns => {
-                return Err(format!(
+                return Err(Error::invalid_distances(format!(
                     "the matrix has {} and {}, expected a square distance matrix; use --input attention or --input \
                      points for other matrices",
                     counted(n_rows, "row"),
                     counted(n_columns, "column")
-                ));
+                )));
             }
             MatrixInput::Distances => {
-                let matrix = DistanceMatrix::new(values, n_rows).map_err(|e| e.to_string())?;
+                let matrix = DistanceMatrix::new(values, n_rows)?;
                 return distance_diagrams(rips, &matrix);
             }
             MatrixInput::Attention => RowMetric::JensenShannon,
@@ -131,7 +131,7 @@ impl MatrixPersistence {
         if n_columns > 0 {
             pairwise.compute(distance, &rows, n_columns, &mut distances);
         }
-        let matrix = DistanceMatrix::new(&distances, n_rows).map_err(|e| e.to_string())?;
+        let matrix = DistanceMatrix::new(&distances, n_rows)?;
         distance_diagrams(rips, &matrix)
     }
 }
@@ -140,29 +140,29 @@ impl MatrixPersistence {
 fn distance_diagrams<T: DistanceElement>(
     rips: &mut VietorisRips<T>,
     matrix: &DistanceMatrix<'_, T>,
-) -> Result<Vec<Diagram<f64>>, String> {
-    let diagrams = rips.diagrams(matrix).map_err(|e| e.to_string())?;
+) -> Result<Vec<Diagram<f64>>> {
+    let diagrams = rips.diagrams(matrix)?;
     Ok(diagrams.iter().map(Diagram::to_f64).collect())
 }
 
 /// Checks that the rows are distributions and divides each by its sum.
-fn distributions<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>, String> {
+fn distributions<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>> {
     // Largest error of a sum that rounding can cause in this precision.
     let tolerance = if size_of::<T>() == 4 { 1e-4 } else { 1e-9 };
     let mut rows = Vec::with_capacity(values.len());
     for (index, row) in values.chunks(n_columns.max(1)).enumerate() {
         if let Some(column) = row.iter().position(|x| !(x.is_finite() && *x >= T::zero())) {
-            return Err(format!(
+            return Err(Error::invalid_distribution(format!(
                 "row {index} has the entry {} at column {column}, expected a probability",
                 row[column]
-            ));
+            )));
         }
         let sum: f64 = row.iter().map(|x| x.to_f64_exact()).sum();
         if (sum - 1.0).abs() > tolerance {
-            return Err(format!(
+            return Err(Error::invalid_distribution(format!(
                 "row {index} sums to {sum:.6}, expected 1 within {tolerance:.0e}: attention after \
                  softmax and before dropout"
-            ));
+            )));
         }
         rows.extend(
             row.iter()
@@ -173,15 +173,15 @@ fn distributions<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<V
 }
 
 /// Checks that all coordinates are finite.
-fn points<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>, String> {
+fn points<T: DistanceElement>(values: &[T], n_columns: usize) -> Result<Vec<T>> {
     match values.iter().position(|x| !x.is_finite()) {
         // A bad entry is in some column, so the divisions below are not by 0.
         None => Ok(values.to_vec()),
-        Some(bad) => Err(format!(
+        Some(bad) => Err(Error::invalid_parameter(format!(
             "point {} has the coordinate {} at column {}, expected a finite number",
             bad / n_columns,
             values[bad],
             bad % n_columns
-        )),
+        ))),
     }
 }

@@ -16,6 +16,7 @@ use super::progress::Bar;
 use super::stop::stop_flag;
 use super::train::{DEFAULT_DEVICE, estimate_cost, resume_at, start_at};
 use super::{Failure, MESSAGE_START, STOPPED, comparison_tables, refuse_run_directory, tables};
+use crate::error::Result;
 use crate::experiment::{
     Cell, CellState, Pool, Slurm, Study, cell_state, collect, last_line, log_path, run_cells,
     write_report, write_tensorboard,
@@ -127,7 +128,7 @@ pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
 
 /// Reads a study, and determines the directory of its results.
 fn open_study(file: &Path, out: Option<&Path>) -> Result<(Study, PathBuf), Failure> {
-    let study = Study::read(file).map_err(Failure::Error)?;
+    let study = Study::read(file)?;
     // Cells share most of their settings, so each warning is logged once only.
     let warnings: BTreeSet<&String> = study
         .cells
@@ -228,7 +229,7 @@ fn plan(study: &Study, arguments: &RunArguments) -> Result<(), Failure> {
 
 /// Runs or resumes one cell in this process.
 fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Failure> {
-    let cell = study.find_cell(name).map_err(Failure::Error)?;
+    let cell = study.find_cell(name)?;
     let root = cell.directory(out);
     // A scheduler may start a cell again while its first process still writes the last checkpoint.
     if cell_state(out, cell) == CellState::Running {
@@ -277,7 +278,7 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
     let mut progress = PoolProgress::new(study);
     let is_complete = run_cells(study, out, &pool, &stop, &mut |event| progress.log(&event));
     progress.finish();
-    let is_complete = is_complete.map_err(Failure::Error)?;
+    let is_complete = is_complete?;
     // The finished cells are reported even if others failed or the study was stopped.
     report(study, out)?;
     match (&progress.failures[..], is_complete) {
@@ -308,12 +309,10 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
     };
     if arguments.dry_run {
         plan(study, arguments)?;
-        let test_report = slurm
-            .test_submission(file, study, out)
-            .map_err(Failure::Error)?;
+        let test_report = slurm.test_submission(file, study, out)?;
         return print(&format!("{test_report}\n"));
     }
-    match slurm.submit(file, study, out).map_err(Failure::Error)? {
+    match slurm.submit(file, study, out)? {
         None => report(study, out),
         Some(submitted) => print(&format!(
             "submitted {} in array {}; job {} will collect the results in {}; `ablate status` shows the status of \
@@ -328,10 +327,10 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
 
 /// Collects the results, writes the report, and prints the tables.
 fn report(study: &Study, out: &Path) -> Result<(), Failure> {
-    let collected = collect(study, out).map_err(Failure::Error)?;
+    let collected = collect(study, out)?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(study, &collected, out, &command.join(" ")).map_err(Failure::Error)?;
-    write_tensorboard(study, &collected, out).map_err(Failure::Error)?;
+    write_report(study, &collected, out, &command.join(" "))?;
+    write_tensorboard(study, &collected, out)?;
     print(&comparison_tables::study(study, &collected))?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())

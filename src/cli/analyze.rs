@@ -18,6 +18,7 @@ use crate::analysis::inspect::{
     DiagramComparisons, HeadChoice, InspectedModel, Inspection, InspectionSet, WrittenReport,
     write_report,
 };
+use crate::error::Result;
 
 /// Arguments of `analyze`.
 #[derive(Debug, Args)]
@@ -74,10 +75,7 @@ impl std::str::FromStr for HeadsArgument {
 
 /// Inspects the model, and writes the report.
 pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
-    let spec = arguments
-        .selection
-        .spec(arguments.heads.0.clone())
-        .map_err(Failure::Error)?;
+    let spec = arguments.selection.spec(arguments.heads.0.clone())?;
     if arguments.weights.is_some() && arguments.attack.is_requested() {
         return Err(Failure::Error(
             "--attack: pretrained weights come without labels, which an attack needs; pass a run with --model"
@@ -88,18 +86,16 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     let (model, set) = match (&arguments.weights, &arguments.model) {
         (Some(weights), _) => {
             let device = select_device(&arguments.device)?;
-            let model = InspectedModel::from_weights(weights, &device).map_err(Failure::Error)?;
+            let model = InspectedModel::from_weights(weights, &device)?;
             let set = model.read_files(&arguments.images);
-            (model, set.map_err(Failure::Error)?)
+            (model, set?)
         }
         (None, Some(run)) => {
             let run = open_run(run, &arguments.device)?;
             let model = log_problems(InspectedModel::from_run(&run))?.model;
             let originals = match arguments.split {
                 Some(split) => split_samples(&run, split, arguments.n_images)?,
-                None => model
-                    .read_files(&arguments.images)
-                    .map_err(Failure::Error)?,
+                None => model.read_files(&arguments.images)?,
             };
             let attack = &arguments.attack;
             (
@@ -109,8 +105,7 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         }
         (None, None) => unreachable!("required by the parser"),
     };
-    let mut inspection = Inspection::new(spec, arguments.report.clone())
-        .map_err(|error| Failure::Error(error.to_string()))?;
+    let mut inspection = Inspection::new(spec, arguments.report.clone())?;
     let batch_size = arguments.batch.batch_size;
     let model_time = inspect(&model, &set, batch_size, &mut inspection)?;
     let comparison_started = Instant::now();
@@ -126,8 +121,7 @@ pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         &command.join(" "),
         &inspection,
         &comparisons,
-    )
-    .map_err(Failure::Error)?;
+    )?;
     log(&format!(
         "{} | model {:.1} s, persistence {:.1} s, diagram distances {:.1} s, page {:.1} s",
         counted(inspection.matrices.len(), "matrix"),
@@ -160,9 +154,7 @@ fn inspect(
                 .set(n_done);
         }
     };
-    let model_time = inspection
-        .add_set(model, set, batch_size, &progress)
-        .map_err(|error| Failure::Error(error.to_string()))?;
+    let model_time = inspection.add_set(model, set, batch_size, &progress)?;
     if let Ok(Some(bar)) = bar.into_inner() {
         bar.finish();
     }
@@ -175,8 +167,7 @@ fn compare(inspection: &Inspection) -> Result<DiagramComparisons, Failure> {
     let comparisons = DiagramComparisons::new(inspection, &mut |n_done, total| {
         bar.get_or_insert_with(|| Bar::new(total, "distance tables"))
             .set(n_done);
-    })
-    .map_err(|error| Failure::Error(error.to_string()))?;
+    })?;
     if let Some(bar) = bar {
         bar.finish();
     }

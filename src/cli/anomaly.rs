@@ -16,6 +16,7 @@ use crate::analysis::anomaly::{AnomalyFit, image_diagrams};
 use crate::analysis::inspect::{
     HeadChoice, HeadMeanDiagrams, InspectSpec, InspectedModel, InspectionSet,
 };
+use crate::error::{Error, Result};
 use crate::report::csv_field;
 use crate::run::write_atomically;
 use crate::statistics::area_under_roc;
@@ -106,20 +107,15 @@ pub fn run(command: &AnomalyCommand) -> Result<(), Failure> {
 
 /// Fits the model of normal images, and writes it to a file.
 fn fit(arguments: &FitArguments) -> Result<(), Failure> {
-    let spec = arguments
-        .selection
-        .spec(HeadChoice::Mean)
-        .map_err(Failure::Error)?;
+    let spec = arguments.selection.spec(HeadChoice::Mean)?;
     let run = open_run(&arguments.model, &arguments.device)?;
     let model = log_problems(InspectedModel::from_run(&run))?.model;
     if let Some(label) = arguments.split.label {
-        model.check_label(label).map_err(Failure::Error)?;
+        model.check_label(label)?;
     }
     let mut set = match arguments.split.split {
         Some(split) => split_samples(&run, split, arguments.split.n_images)?,
-        None => model
-            .read_files(&arguments.images)
-            .map_err(Failure::Error)?,
+        None => model.read_files(&arguments.images)?,
     };
     if let Some(label) = arguments.split.label {
         // Samples of other classes were taken too, so fewer than `--n-images` remain.
@@ -129,7 +125,7 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
         layers,
         images: diagrams,
     } = diagrams(&model, &set, &spec, arguments.batch)?;
-    let fit = AnomalyFit::new(layers, &diagrams).map_err(|e| Failure::Error(e.to_string()))?;
+    let fit = AnomalyFit::new(layers, &diagrams)?;
     let message = format!(
         "{}: Fréchet means of {}, thresholds from {}; scores above {:.3} are anomalous",
         arguments.out.display(),
@@ -145,12 +141,8 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
         fit,
     };
     let text = serde_json::to_vec_pretty(&file).expect("numbers can be written");
-    write_atomically(&arguments.out, &text).map_err(|error| {
-        Failure::Error(format!(
-            "{}: cannot be written: {error}",
-            arguments.out.display()
-        ))
-    })?;
+    write_atomically(&arguments.out, &text)
+        .map_err(|error| Error::cannot_write(&arguments.out, error))?;
     log(&message);
     Ok(())
 }
@@ -163,14 +155,14 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
         selection,
         fit,
     } = read_fit(&arguments.fit)?;
-    let spec = selection.spec(HeadChoice::Mean).map_err(Failure::Error)?;
+    let spec = selection.spec(HeadChoice::Mean)?;
     let run = open_run(&model, &arguments.device)?;
     let model = log_problems(InspectedModel::from_run(&run))?.model;
     let split = &arguments.split;
     // For each image: true if it is known to be anomalous, `None` if unknown.
     let (set, is_anomalous) = match (split.split, split.label) {
         (Some(name), Some(label)) => {
-            model.check_label(label).map_err(Failure::Error)?;
+            model.check_label(label)?;
             let set = split_samples(&run, name, split.n_images)?;
             let is_anomalous = set
                 .items
@@ -186,19 +178,14 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
             let is_anomalous: Vec<Option<bool>> = (0..all.len())
                 .map(|index| is_known.then_some(index >= n_images))
                 .collect();
-            (
-                model.read_files(&all).map_err(Failure::Error)?,
-                is_anomalous,
-            )
+            (model.read_files(&all)?, is_anomalous)
         }
     };
     let diagrams = diagrams(&model, &set, &spec, arguments.batch)?.images;
     print("image,group,layer,homology_dim,value,fence,is_beyond\n")?;
     let (mut normal_scores, mut anomalous_scores) = (Vec::new(), Vec::new());
     for ((item, is_anomalous), image) in set.items.iter().zip(&is_anomalous).zip(&diagrams) {
-        let score = fit
-            .score(image)
-            .map_err(|e| Failure::Error(e.to_string()))?;
+        let score = fit.score(image)?;
         let group = match is_anomalous {
             None => "",
             Some(false) => "normal",
@@ -260,8 +247,7 @@ fn diagrams(
     let mut bar = Bar::new(set.items.len(), "images");
     let diagrams = image_diagrams(model, set, spec, batch.batch_size, &mut |n_images| {
         bar.set(n_images);
-    })
-    .map_err(|error| Failure::Error(error.to_string()))?;
+    })?;
     bar.finish();
     Ok(diagrams)
 }

@@ -9,6 +9,7 @@ use super::progress::Bar;
 use super::{BatchArguments, Failure, comparison_tables, open_run, refuse_run_directory};
 use crate::analysis::coherence::{ArmComparisons, ComparableRuns, Suite, write_report};
 use crate::config::Config;
+use crate::error::Result;
 
 /// Arguments of `coherence`.
 #[derive(Debug, Args)]
@@ -41,7 +42,7 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         .iter()
         .map(|root| open_run(root, &arguments.device))
         .collect::<Result<_, Failure>>()?;
-    let runs = ComparableRuns::new(runs).map_err(Failure::Error)?;
+    let runs = ComparableRuns::new(runs)?;
     // The first run stands for all: they take clips of the same shape.
     let first = &runs.runs()[0];
     let out = match &arguments.out {
@@ -49,7 +50,7 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         None => first.run.root().join("coherence"),
     };
     refuse_run_directory(&out)?;
-    let suite = suite(arguments, &first.config).map_err(Failure::Error)?;
+    let suite = suite(arguments, &first.config)?;
     // One bar for all runs, since every run measures the same clips.
     let mut bar = Bar::new(runs.runs().len() * suite.clips.len(), "clips");
     let batch_size = arguments.batch.batch_size;
@@ -60,8 +61,7 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         &mut log,
     )?;
     bar.finish();
-    let comparisons = ArmComparisons::new(&measurements, runs.arms(), &suite)
-        .map_err(|error| Failure::Error(error.to_string()))?;
+    let comparisons = ArmComparisons::new(&measurements, runs.arms(), &suite)?;
     print(&comparison_tables::coherence(&comparisons))?;
 
     let command: Vec<String> = std::env::args().collect();
@@ -71,14 +71,13 @@ pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         &suite,
         &measurements,
         &comparisons,
-    )
-    .map_err(Failure::Error)?;
+    )?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }
 
 /// Clips to measure on.
-fn suite(arguments: &CoherenceArguments, config: &Config) -> Result<Suite, String> {
+fn suite(arguments: &CoherenceArguments, config: &Config) -> crate::Result<Suite> {
     let n_clips = arguments.n_clips as usize;
     match &*arguments.clips {
         "builtin" => Suite::builtin(config.spec.samples, n_clips),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::output::print;
 use super::tables::counted;
+use crate::error::Result;
 use crate::report::read_diagrams;
 use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
 
@@ -55,8 +56,8 @@ enum NormName {
 ///
 /// The distance between diagrams with different numbers of essential bars is infinite, written as `"inf"`.
 pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
-    let read = |path: &PathBuf| read_diagrams(path).map_err(Failure::Error);
-    let (first, second) = (read(&arguments.first)?, read(&arguments.second)?);
+    let first = read_diagrams(&arguments.first)?;
+    let second = read_diagrams(&arguments.second)?;
     let files = [&arguments.first, &arguments.second].map(|path| path.display());
     if first.len() != second.len() {
         return Err(Failure::Error(format!(
@@ -91,10 +92,9 @@ pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
             .enumerate()
             .map(|(item, (a, b))| {
                 let distance = arguments.distance(&a[dim], &b[dim]);
-                distance.map_err(|e| format!("item {item}, dimension {dim}: {e}"))
+                distance.map_err(|error| error.within(format_args!("item {item}, dimension {dim}")))
             })
-            .collect::<Result<Vec<f64>, String>>()
-            .map_err(Failure::Error)?;
+            .collect::<crate::Result<Vec<f64>>>()?;
         let mean = distances.iter().sum::<f64>() / distances.len().max(1) as f64;
         dimensions.push(json!({
             "homology_dim": dim,

@@ -40,7 +40,8 @@ use self::predict::PredictArguments;
 use self::robustness::RobustnessArguments;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::error::Result;
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
 use crate::run::{check_not_a_run, open_device};
 use crate::train::TrainError;
@@ -145,10 +146,22 @@ impl Failure {
     }
 }
 
+impl From<crate::Error> for Failure {
+    fn from(error: crate::Error) -> Self {
+        Self::Error(error.to_string())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Error(error.to_string())
+    }
+}
+
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
-            TrainError::Files(message) => Self::Error(message),
+            TrainError::Files(error) => Self::from(error),
             // Refused before anything was computed.
             TrainError::Topology(ref reason) if reason.is_invalid_parameter() => {
                 Self::Error(error.to_string())
@@ -248,13 +261,12 @@ fn check_configs(files: &[PathBuf]) -> Result<(), Failure> {
 
 /// Refuses a directory for a report or a study that is itself a run directory, whose files would be replaced.
 fn refuse_run_directory(directory: &Path) -> Result<(), Failure> {
-    check_not_a_run(directory).map_err(Failure::Error)
+    Ok(check_not_a_run(directory)?)
 }
 
 /// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.
 fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
-    let config =
-        Config::read(path, overrides).map_err(|error| Failure::Error(error.to_string()))?;
+    let config = Config::read(path, overrides)?;
     for warning in &config.warnings {
         log(warning);
     }
@@ -265,7 +277,7 @@ fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
 ///
 /// Its warnings are not logged: the file is a record of the run, and nobody should edit it.
 fn read_run_config(path: &Path) -> Result<Config, Failure> {
-    Config::read(path, &[]).map_err(|error| Failure::Error(error.to_string()))
+    Ok(Config::read(path, &[])?)
 }
 
 /// Opens an existing run for an evaluation on a device.
@@ -298,5 +310,5 @@ fn positive(text: &str) -> Result<NonZeroUsize, String> {
 
 /// Opens the device of a `--device` option.
 fn select_device(device_name: &str) -> Result<Device, Failure> {
-    open_device(device_name).map_err(Failure::Error)
+    Ok(open_device(device_name)?)
 }

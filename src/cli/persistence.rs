@@ -11,6 +11,7 @@ use super::Failure;
 use super::output::{log, print};
 use crate::analysis::{MatrixInput, MatrixPersistence};
 use crate::data::{Matrices, MatrixValues, read_matrices};
+use crate::error::{Error, Result};
 use crate::report::encode_diagrams;
 use crate::run::write_atomically;
 use crate::topology::Diagram;
@@ -62,7 +63,7 @@ pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
             "{output}: is not a file, expected a path to write a file to"
         )));
     }
-    let matrices = read_matrices(&arguments.matrix).map_err(Failure::Error)?;
+    let matrices = read_matrices(&arguments.matrix)?;
     let persistence = MatrixPersistence {
         input: match arguments.input {
             Input::Distances => MatrixInput::Distances,
@@ -78,12 +79,11 @@ pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
         bar.set_position(n_done as u64);
     });
     bar.finish_and_clear();
-    let diagrams = result
-        .map_err(|error| Failure::Error(format!("{}: {error}", arguments.matrix.display())))?;
+    let diagrams = result.map_err(|error| error.within(arguments.matrix.display()))?;
     let meta = metadata(arguments, &matrices);
-    let bytes = encode_diagrams(&diagrams, &meta.to_string()).map_err(Failure::Error)?;
+    let bytes = encode_diagrams(&diagrams, &meta.to_string())?;
     write_atomically(&arguments.output, &bytes)
-        .map_err(|e| Failure::Error(format!("{output}: cannot be written: {e}")))?;
+        .map_err(|error| Error::cannot_write(&arguments.output, error))?;
     // The duration is only printed, so that equal matrices give equal files.
     let mut summary = meta;
     summary["seconds"] = json!(started.elapsed().as_secs_f64());

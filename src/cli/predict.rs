@@ -9,6 +9,7 @@ use super::evaluate::Split;
 use super::output::print;
 use super::{BatchArguments, Failure, log_problems, open_run};
 use crate::data::{DataSpec, Sample, Samples};
+use crate::error::Result;
 use crate::evaluate::{PREDICTION_BATCH, batch_ranges, size_or};
 use crate::report::csv_field;
 
@@ -48,7 +49,7 @@ pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
     // Read batch by batch, so that memory does not grow with the number of images.
     let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
     for indices in batch_ranges(source.len(), batch_size) {
-        let items = source.read(indices.clone()).map_err(Failure::Error)?;
+        let items = source.read(indices.clone())?;
         let names: Vec<String> = indices
             .zip(&items)
             .map(|(index, item)| source.name(index, item))
@@ -86,7 +87,7 @@ impl ImageSource<'_> {
     }
 
     /// Reads the images at these indices.
-    fn read(&self, indices: Range<usize>) -> Result<Vec<Sample>, String> {
+    fn read(&self, indices: Range<usize>) -> crate::Result<Vec<Sample>> {
         match self {
             Self::Files { files, data } => files[indices]
                 .iter()
@@ -94,7 +95,7 @@ impl ImageSource<'_> {
                 .collect(),
             Self::Split(images) => images
                 .get_many(indices.collect())
-                .map_err(|error| error.to_string()),
+                .map_err(crate::Error::sample),
         }
     }
 

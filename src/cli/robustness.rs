@@ -12,6 +12,7 @@ use crate::analysis::robustness::{
     Robustness, RobustnessInput, RobustnessPlan, check_transferable, measure, write_report,
 };
 use crate::data::first_samples;
+use crate::error::Result;
 use crate::evaluate::LoadedRun;
 use crate::report::page::number;
 use crate::statistics::Interval;
@@ -57,8 +58,7 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         arguments.pgd_steps,
         arguments.pgd_starts,
         arguments.transfer_from.is_some(),
-    )
-    .map_err(Failure::Error)?;
+    )?;
     if let Some(out) = &arguments.out {
         refuse_run_directory(out)?;
     }
@@ -70,7 +70,7 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         .map(|root| open_run(root, &arguments.device))
         .transpose()?;
     if let Some(source) = &source {
-        check_transferable(&target, source).map_err(Failure::Error)?;
+        check_transferable(&target, source)?;
     }
     let model = log_problems(target.attacked_model())?.model;
     let other_model = source
@@ -104,7 +104,7 @@ pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     bar.finish();
     print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(&out, &command.join(" "), &robustness).map_err(Failure::Error)?;
+    write_report(&out, &command.join(" "), &robustness)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

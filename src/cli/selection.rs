@@ -8,6 +8,7 @@ use super::evaluate::Split;
 use crate::analysis::inspect::{HeadChoice, InspectSpec, InspectionSet};
 use crate::data::open_data;
 use crate::distance::{RowDistance, RowMetric};
+use crate::error::Result;
 use crate::evaluate::LoadedRun;
 use crate::loss::{Layers, Source};
 use crate::nn::Tokens;
@@ -58,8 +59,11 @@ pub(super) fn split_samples(
     n_samples: u32,
 ) -> Result<InspectionSet, Failure> {
     // The whole data set, also where training used only a subset of it.
-    let data = open_data(&run.config.spec.data).map_err(Failure::Error)?;
-    InspectionSet::from_split(split.samples(&data), n_samples as usize).map_err(Failure::Error)
+    let data = open_data(&run.config.spec.data)?;
+    Ok(InspectionSet::from_split(
+        split.samples(&data),
+        n_samples as usize,
+    )?)
 }
 
 /// Parses numbers separated by commas; `None` if a part is not a number.
@@ -75,7 +79,7 @@ impl SelectionArguments {
     /// # Errors
     ///
     /// A message if the options contradict each other.
-    pub(super) fn spec(&self, heads: HeadChoice) -> Result<InspectSpec, String> {
+    pub(super) fn spec(&self, heads: HeadChoice) -> crate::Result<InspectSpec> {
         let layers = match &self.layers.0 {
             None => Layers::All,
             Some(layers) => Layers::Indices(layers.clone()),
@@ -96,7 +100,7 @@ impl SelectionArguments {
             tokens: self.tokens,
             max_homology_dim: self.max_homology_dim,
         };
-        spec.validate().map_err(|error| error.to_string())?;
+        spec.validate()?;
         Ok(spec)
     }
 }

@@ -221,10 +221,10 @@ pub fn devices(reports: &[DeviceReport]) -> String {
     table.set_header(["device", "usable", ""]);
     for report in reports {
         let (is_usable, text) = match &report.state {
-            Ok(description) => ("yes", description),
-            Err(reason) => ("no", reason),
+            Ok(description) => ("yes", description.clone()),
+            Err(error) => ("no", error.to_string()),
         };
-        table.add_row([report.name, is_usable, text]);
+        table.add_row([report.name, is_usable, &text]);
     }
     table.to_string()
 }

@@ -12,6 +12,7 @@ use super::stop::stop_flag;
 use super::{Failure, STOPPED, read_config, read_run_config, select_device, tables};
 use crate::config::Config;
 use crate::data::Splits;
+use crate::error::Result;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, Session};
@@ -110,13 +111,13 @@ fn start_run(
     caller: Caller,
 ) -> Result<(), Failure> {
     let device = select_device(device_name)?;
-    let data = config.spec.open_data().map_err(Failure::Error)?;
+    let data = config.spec.open_data()?;
     if let Some(weights) = &config.spec.start.init_from {
         // Checked before the run directory exists, which would be in the way of the next try.
-        open_matching(weights, &config.spec.model, &device).map_err(Failure::Error)?;
+        open_matching(weights, &config.spec.model, &device)?;
     }
     let run = create(root, config, &data, device_name)?;
-    let lock = run.lock().map_err(Failure::Error)?;
+    let lock = run.lock()?;
     let summary = train_with_progress(config, &data, &run, &device, caller)?;
     drop(lock);
     print_summary(&summary, &run)
@@ -162,7 +163,7 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 /// Takes a few steps in a temporary directory, and measures their cost.
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let device = select_device(device_name)?;
-    let data = config.spec.open_data().map_err(Failure::Error)?;
+    let data = config.spec.open_data()?;
     // The process id keeps simultaneous dry runs apart.
     let name = format!("burn-topology-dry-run-{}", std::process::id());
     let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;
@@ -187,7 +188,7 @@ fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
 
 /// Resumes a run, or prints the metrics of a finished one.
 fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(), Failure> {
-    let run = RunDirectory::open(root).map_err(Failure::Error)?;
+    let run = RunDirectory::open(root)?;
     let summary = run.summary();
     // Before anything else is opened: a finished run needs neither its data nor its device.
     if summary.is_file() {
@@ -203,7 +204,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         return print_summary(&parsed, &run);
     }
     let config = read_run_config(&run.config())?;
-    let mut manifest = Manifest::read(&run.manifest()).map_err(Failure::Error)?;
+    let mut manifest = Manifest::read(&run.manifest())?;
     let last_device = manifest
         .sessions
         .last()
@@ -212,7 +213,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         .or(last_device)
         .unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let device = select_device(&device_name)?;
-    let data = config.spec.open_data().map_err(Failure::Error)?;
+    let data = config.spec.open_data()?;
     // With other data, the rest of the training would belong to another experiment.
     if data.sha256 != manifest.data_sha256 {
         return Err(Failure::Error(format!(
@@ -220,7 +221,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
             root.display()
         )));
     }
-    let lock = run.lock().map_err(Failure::Error)?;
+    let lock = run.lock()?;
     manifest.sessions.push(Session::gather(&device_name));
     manifest
         .write(&run.manifest())

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::output::{log, print};
 use super::{Failure, log_problems, select_device};
+use crate::error::{Error, Result};
 use crate::evaluate::{BestModel, LoadedRun};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
 use crate::model::{NetworkConfig, VideoAttention};
@@ -54,7 +55,7 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
             image_size,
             ..ModelOverrides::default()
         };
-        return pretrained::open(path, &overrides, &device).map_err(Failure::Error);
+        return Ok(pretrained::open(path, &overrides, &device)?);
     }
     if arguments.image_size.is_some() {
         return Err(Failure::Error(
@@ -65,12 +66,12 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     log(&format!("checkpoint of step {}", state.step));
     Pretrained::from_network(model.network, loaded.config.spec.model, None)
-        .map_err(|reason| Failure::Error(format!("{}: {reason}", path.display())))
+        .map_err(|error| error.within(path.display()).into())
 }
 
 /// Writes the exported files.
 fn save(model: &Pretrained, directory: &Path, force: bool) -> Result<(), Failure> {
-    let files = model.files().map_err(Failure::Error)?;
+    let files = model.files()?;
     // All names are checked before the first file is written, so that a refusal leaves nothing behind.
     for ExportedFile { name, .. } in &files {
         let path = directory.join(name);
@@ -81,13 +82,10 @@ fn save(model: &Pretrained, directory: &Path, force: bool) -> Result<(), Failure
             )));
         }
     }
-    let cannot_write = |path: &Path, error| {
-        Failure::Error(format!("{}: cannot be written: {error}", path.display()))
-    };
-    std::fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
+    std::fs::create_dir_all(directory).map_err(|error| Error::cannot_write(directory, error))?;
     for ExportedFile { name, bytes } in &files {
         let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| cannot_write(&path, error))?;
+        write_atomically(&path, bytes).map_err(|error| Error::cannot_write(&path, error))?;
     }
     Ok(())
 }

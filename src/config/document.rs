@@ -20,6 +20,7 @@ use super::overrides::Override;
 use super::penalty_names::{PenaltyNames, changes_names};
 use super::positions::{Position, Positions, syntax_message};
 use super::renamed_keys::{OldName, replace_old_names, replace_old_names_in_path};
+use crate::error::{Error, Result};
 
 /// Keys of one TOML file, with `--set` overrides merged in, and the position of each of them.
 ///
@@ -286,16 +287,17 @@ impl Document {
 /// Reads a TOML file; returns its text and its name.
 fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
     let name = path.display().to_string();
-    let refuse = |message: String| ConfigError::new(&name, message);
     // Checked first, because the error of reading a directory differs between systems.
     if path.is_dir() {
-        return Err(refuse("is a directory, expected a TOML file".to_owned()));
+        let error = Error::file("is a directory, expected a TOML file");
+        return Err(ConfigError::unreadable(&name, error));
     }
     let bytes = std::fs::read(path).map_err(|error| {
-        refuse(match error.kind() {
-            io::ErrorKind::NotFound => "no such file".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        })
+        let error = match error.kind() {
+            io::ErrorKind::NotFound => Error::file("no such file").caused_by(error),
+            _ => Error::file("cannot be read").because(error),
+        };
+        ConfigError::unreadable(&name, error)
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();

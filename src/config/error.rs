@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::Error;
+
 /// Configuration that cannot be used: one line that begins with the location of the error.
 ///
 /// The location is `file:line:column`, counted from 1, or `--set key=value` when the value at fault
@@ -10,6 +12,8 @@ use std::fmt;
 pub struct ConfigError {
     location: String,
     message: String,
+    /// Error of reading the file; `None` if its contents or an override are at fault.
+    file_error: Option<Error>,
 }
 
 impl ConfigError {
@@ -17,6 +21,23 @@ impl ConfigError {
         Self {
             location: on_one_line(&location.to_string()),
             message: on_one_line(&message.to_string()),
+            file_error: None,
+        }
+    }
+
+    /// Wraps the error of reading a file, whose message does not name it.
+    pub(super) fn unreadable(file: impl fmt::Display, error: Error) -> Self {
+        Self {
+            file_error: Some(error.clone()),
+            ..Self::new(file, error)
+        }
+    }
+
+    /// Returns the same error as one of the library.
+    pub(crate) fn into_error(self) -> Error {
+        match self.file_error {
+            Some(error) => error.within(self.location),
+            None => Error::invalid_format(self.to_string()).caused_by(self),
         }
     }
 
@@ -37,7 +58,11 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.file_error.as_ref().and_then(Error::source)
+    }
+}
 
 /// Text with its control characters escaped, so that a quoted value cannot break the line.
 fn on_one_line(text: &str) -> String {

@@ -5,6 +5,7 @@ use toml::{Table, Value};
 use super::error::ConfigError;
 use super::key_path::{KeyPath, Segment};
 use super::node::describe_value;
+use crate::error::{Error, Result};
 
 /// One `--set key.path=value`.
 #[derive(Debug, Clone)]
@@ -80,12 +81,12 @@ impl Override {
         for (depth, segment) in self.path.0.iter().enumerate() {
             let above = KeyPath(self.path.0[..depth].to_vec());
             let is_word = slot.is_str();
-            slot = step(slot, &above, segment).map_err(|message| {
+            slot = step(slot, &above, segment).map_err(|error| {
                 // A word may stand where a table is possible too, as in `pairs = { stride = 2 }`.
                 let is_last = depth + 1 == self.path.0.len();
                 let hint = (is_word && is_last).then(|| self.as_table()).flatten();
                 let hint = hint.map_or(String::new(), |table| format!("; write {table}"));
-                ConfigError::new(self.location(), message + &hint)
+                ConfigError::new(self.location(), format!("{error}{hint}"))
             })?;
         }
         *slot = self.value.clone();
@@ -98,11 +99,7 @@ fn location(text: &str) -> String {
 }
 
 /// Goes one step down from `value`, which is at `path`.
-fn step<'v>(
-    value: &'v mut Value,
-    path: &KeyPath,
-    segment: &Segment,
-) -> Result<&'v mut Value, String> {
+fn step<'v>(value: &'v mut Value, path: &KeyPath, segment: &Segment) -> Result<&'v mut Value> {
     let description = describe_value(value);
     match (value, segment) {
         (Value::Table(table), Segment::Key(key)) => Ok(table
@@ -113,20 +110,20 @@ fn step<'v>(
             let length = array.len();
             array
                 .get_mut(*index)
-                .ok_or_else(|| past_the_end(path, *index, length))
+                .ok_or_else(|| Error::invalid_parameter(past_the_end(path, *index, length)))
         }
-        (Value::Array(_), Segment::Key(key)) => Err(format!(
+        (Value::Array(_), Segment::Key(key)) => Err(Error::invalid_parameter(format!(
             "`{path}` is an array, expected the index of an entry, such as `{path}.0`, found `{key}`"
+        ))),
+        (_, Segment::Index(_)) if path.0.is_empty() => Err(Error::invalid_parameter(
+            "a key path starts with a key, not an index",
         )),
-        (_, Segment::Index(_)) if path.0.is_empty() => {
-            Err("a key path starts with a key, not an index".to_owned())
-        }
-        (_, Segment::Index(index)) => Err(format!(
+        (_, Segment::Index(index)) => Err(Error::invalid_parameter(format!(
             "`{path}` is {description}, not an array, so it has no entry {index}"
-        )),
-        (_, Segment::Key(key)) => Err(format!(
+        ))),
+        (_, Segment::Key(key)) => Err(Error::invalid_parameter(format!(
             "`{path}` is {description}, not a table, so it has no key `{key}`"
-        )),
+        ))),
     }
 }
 

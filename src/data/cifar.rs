@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits};
+use crate::error::{Error, Result};
 
 /// Height and width of an image, in pixels.
 const SIDE: usize = 32;
@@ -78,17 +79,13 @@ impl Cifar {
 /// # Source
 ///
 /// Krizhevsky, "The CIFAR-10 and CIFAR-100 data sets", section "Binary version".
-pub(super) fn cifar(
-    kind: Cifar,
-    directory: &Path,
-    validation_fraction: f64,
-) -> Result<Splits, String> {
+pub(super) fn cifar(kind: Cifar, directory: &Path, validation_fraction: f64) -> Result<Splits> {
     let mut source = Sha256::new();
     // Training files first: the digest depends on the order of the files.
     let train = read_split(kind, directory, kind.train_files(), &mut source)?;
     let test = read_split(kind, directory, kind.test_files(), &mut source)?;
     packed_splits(kind.spec(), [train, test], validation_fraction, source)
-        .map_err(|message| format!("{}: {message}", directory.display()))
+        .map_err(|error| error.within(directory.display()))
 }
 
 /// Reads the files of one split and adds their bytes to the digest.
@@ -97,7 +94,7 @@ fn read_split(
     directory: &Path,
     names: &[&str],
     source: &mut Sha256,
-) -> Result<PackedImages, String> {
+) -> Result<PackedImages> {
     let n_classes = kind.spec().n_classes;
     let n_label_bytes = kind.n_label_bytes();
     let record = n_label_bytes + N_CHANNELS * SIDE * SIDE;
@@ -107,15 +104,19 @@ fn read_split(
     };
     for name in names {
         let path = directory.join(name);
-        let with_path = |message: String| format!("{}: {message}", path.display());
-        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => with_path(format!(
-                "no such file, expected the binary version of CIFAR-{n_classes}"
-            )),
-            _ => with_path(format!("cannot be read: {error}")),
+        let invalid = |message: String| Error::invalid_format(message).within(path.display());
+        let bytes = std::fs::read(&path).map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::NotFound => Error::file(format!(
+                    "no such file, expected the binary version of CIFAR-{n_classes}"
+                ))
+                .caused_by(error),
+                _ => Error::file("cannot be read").because(error),
+            }
+            .within(path.display())
         })?;
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
-            return Err(with_path(format!(
+            return Err(invalid(format!(
                 "{} bytes, expected a multiple of {record}, the size of the record of an image",
                 bytes.len()
             )));
@@ -127,7 +128,7 @@ fn read_split(
             let label = usize::from(labels[n_label_bytes - 1]);
             if label >= n_classes {
                 let largest = n_classes - 1;
-                return Err(with_path(format!(
+                return Err(invalid(format!(
                     "label {label} of image {index}, expected 0 to {largest}"
                 )));
             }

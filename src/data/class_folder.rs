@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::split::set_aside;
+use crate::error::{Error, Result};
 use crate::hexadecimal::hexadecimal;
 
 /// Kind of samples that the class folders hold: images or clips.
@@ -19,7 +20,7 @@ pub(super) struct SampleFormat {
     pub(super) expected: String,
     /// Text that represents the content of an entry in the digest, such as its size; `None` for an entry
     /// that is not a sample and is ignored.
-    pub(super) fingerprint: fn(&Path) -> Result<Option<String>, String>,
+    pub(super) fingerprint: fn(&Path) -> Result<Option<String>>,
 }
 
 /// Path of an image or clip, with its label.
@@ -48,14 +49,14 @@ pub(super) fn class_folders(
     n_classes: usize,
     validation_fraction: Option<f64>,
     format: &SampleFormat,
-) -> Result<[Vec<LabelledPath>; 3], String> {
+) -> Result<[Vec<LabelledPath>; 3]> {
     let classes = class_names(&root.join("train"), format)?;
     if classes.len() != n_classes {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: {} class folders, expected {n_classes} (data.n_classes)",
             root.join("train").display(),
             classes.len()
-        ));
+        )));
     }
     let train = list_samples(&root.join("train"), &classes, format)?;
     let test = list_samples(&root.join("test"), &classes, format)?;
@@ -66,30 +67,30 @@ pub(super) fn class_folders(
             // out later moves no other sample to another split.
             let labels: Vec<usize> = train.iter().map(|file| file.label).collect();
             let parts = set_aside(&labels, fraction, format.plural)
-                .map_err(|message| format!("{}: {message}", root.join("train").display()))?;
+                .map_err(|error| error.within(root.join("train").display()))?;
             let [train, validation] =
                 parts.map(|part| part.iter().map(|&index| train[index].clone()).collect());
             Ok([train, validation, test])
         }
-        (Some(folder), Some(_)) => Err(format!(
+        (Some(folder), Some(_)) => Err(Error::invalid_parameter(format!(
             "{}: this folder exists and data.validation_fraction is set, expected only one of them",
             folder.display()
-        )),
-        (None, None) => Err(format!(
+        ))),
+        (None, None) => Err(Error::file(format!(
             "{}: no folder `val` or `validation`; add one, or set data.validation_fraction",
             root.display()
-        )),
+        ))),
     }
 }
 
 /// Path of the validation folder, `val` or `validation`; `None` if neither exists.
-fn validation_folder(root: &Path) -> Result<Option<PathBuf>, String> {
+fn validation_folder(root: &Path) -> Result<Option<PathBuf>> {
     let [short, long] = ["val", "validation"].map(|name| root.join(name));
     match (short.is_dir(), long.is_dir()) {
-        (true, true) => Err(format!(
+        (true, true) => Err(Error::invalid_format(format!(
             "{}: both `val` and `validation` exist, expected only one of them",
             root.display()
-        )),
+        ))),
         (true, false) => Ok(Some(short)),
         (false, true) => Ok(Some(long)),
         (false, false) => Ok(None),
@@ -97,7 +98,7 @@ fn validation_folder(root: &Path) -> Result<Option<PathBuf>, String> {
 }
 
 /// Names of the class folders in a split, sorted.
-fn class_names(split: &Path, format: &SampleFormat) -> Result<Vec<OsString>, String> {
+fn class_names(split: &Path, format: &SampleFormat) -> Result<Vec<OsString>> {
     let mut names: Vec<OsString> = entries_of_split(split, format)?
         .into_iter()
         .filter(|path| path.is_dir())
@@ -112,7 +113,7 @@ fn list_samples(
     split: &Path,
     classes: &[OsString],
     format: &SampleFormat,
-) -> Result<Vec<LabelledPath>, String> {
+) -> Result<Vec<LabelledPath>> {
     let mut files = Vec::new();
     for name in class_names(split, format)? {
         let folder = split.join(&name);
@@ -120,7 +121,10 @@ fn list_samples(
         let label = classes
             .iter()
             .position(|class| *class == name)
-            .ok_or_else(|| format!("{}: this class has no folder in `train`", folder.display()))?;
+            .ok_or_else(|| {
+                Error::invalid_format("this class has no folder in `train`")
+                    .within(folder.display())
+            })?;
         let n_before = files.len();
         for path in entries_of_split(&folder, format)? {
             if let Some(fingerprint) = (format.fingerprint)(&path)? {
@@ -132,32 +136,33 @@ fn list_samples(
             }
         }
         if files.len() == n_before {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{}: no {}, expected {}",
                 folder.display(),
                 format.plural,
                 format.expected
-            ));
+            )));
         }
     }
     if files.is_empty() {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: no class folders, expected one for each class",
             split.display()
-        ));
+        )));
     }
     Ok(files)
 }
 
 /// Entries of a folder that must exist; explains the expected layout if it does not.
-fn entries_of_split(folder: &Path, format: &SampleFormat) -> Result<Vec<PathBuf>, String> {
+fn entries_of_split(folder: &Path, format: &SampleFormat) -> Result<Vec<PathBuf>> {
     entries(folder).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!(
+        ErrorKind::NotFound => Error::file(format!(
             "{}: no such folder, expected {} in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`",
             folder.display(),
             format.plural
-        ),
-        _ => unreadable(folder, &error),
+        ))
+        .caused_by(error),
+        _ => Error::cannot_read(folder, error),
     })
 }
 
@@ -177,17 +182,14 @@ pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// Size in bytes of a file with one of the extensions, in lower or upper case; `None` for other entries.
-pub(super) fn size_of(path: &Path, extensions: &[&str]) -> Result<Option<u64>, String> {
-    let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
+pub(super) fn size_of(path: &Path, extensions: &[&str]) -> Result<Option<u64>> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| Error::cannot_read(path, error))?;
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     let is_accepted =
         metadata.is_file() && extensions.iter().any(|accepted| extension == *accepted);
     Ok(is_accepted.then_some(metadata.len()))
-}
-
-/// Message for a path that the operating system cannot read.
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    format!("{}: cannot be read: {error}", path.display())
 }
 
 /// Lists file extensions for a message: "`.png`, `.jpg`".
@@ -226,18 +228,17 @@ pub(super) fn digest_of_lines(mut lines: Vec<String>) -> String {
 /// Data set of files that are decoded on access, several of them in parallel.
 pub(super) struct DecodedOnAccess<R> {
     pub(super) files: Vec<LabelledPath>,
-    /// Decodes one file, or returns a message.
+    /// Decodes one file.
     pub(super) read: R,
 }
 
 impl<I, R> Dataset<I> for DecodedOnAccess<R>
 where
     I: Send,
-    R: Fn(&LabelledPath) -> Result<I, String> + Send + Sync,
+    R: Fn(&LabelledPath) -> Result<I> + Send + Sync,
 {
     fn get(&self, index: usize) -> Result<I, DatasetError> {
-        (self.read)(&self.files[index])
-            .map_err(|message| DatasetError::new(std::io::Error::other(message)))
+        (self.read)(&self.files[index]).map_err(DatasetError::new)
     }
 
     fn get_many(&self, indices: Vec<usize>) -> Result<Vec<I>, DatasetError> {

@@ -7,6 +7,7 @@ use super::digits::{DIGITS_SPEC, digits};
 use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
 use super::{ClipFolder, MovingDigits, Sample, SampleSpec, Splits, read_clip, read_image};
+use crate::error::{Error, Result};
 
 /// Data set as specified by a configuration; relative paths start at the working directory of the process.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +86,7 @@ impl DataSpec {
 ///
 /// MNIST and CIFAR are read completely and held in memory, one byte for each value. Folders are only
 /// listed, unless [`ClipFolder::skip_unreadable`] asks for every clip to be decoded.
-pub fn open_data(spec: &DataSpec) -> Result<Splits, String> {
+pub fn open_data(spec: &DataSpec) -> Result<Splits> {
     match spec {
         DataSpec::Digits => Ok(digits()),
         DataSpec::Mnist {
@@ -121,12 +122,12 @@ impl DataSpec {
     ///
     /// If the file cannot be read, or if the samples of this data set are generated and not read from
     /// files.
-    pub fn read_sample(&self, path: &Path) -> Result<Sample, String> {
+    pub fn read_sample(&self, path: &Path) -> Result<Sample> {
         let pixels = match self {
-            Self::MovingDigits(_) => Err(format!(
+            Self::MovingDigits(_) => Err(Error::invalid_parameter(format!(
                 "{}: the model was trained on generated clips, which are not files; expected a split of them",
                 path.display()
-            )),
+            ))),
             Self::ClipFolder(folder) => read_clip(path, &folder.sampling),
             _ => read_image(path, self.sample_spec()),
         };
@@ -139,6 +140,8 @@ use super::download::downloaded_mnist;
 
 /// Refuses an MNIST without a path, because this program cannot download it.
 #[cfg(not(feature = "download"))]
-fn downloaded_mnist(_validation_fraction: f64) -> Result<Splits, String> {
-    Err(format!("MNIST has no `path`; {MNIST_WITHOUT_PATH}"))
+fn downloaded_mnist(_validation_fraction: f64) -> Result<Splits> {
+    Err(Error::invalid_parameter(format!(
+        "MNIST has no `path`; {MNIST_WITHOUT_PATH}"
+    )))
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits};
+use crate::error::{Error, Result};
 
 /// Shape and number of classes of MNIST.
 pub(super) const MNIST_SPEC: SampleSpec = SampleSpec {
@@ -31,52 +32,52 @@ const UNSIGNED_BYTE: u8 = 0x08;
 /// # Source
 ///
 /// LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section "File formats".
-pub(super) fn mnist(directory: &Path, validation_fraction: f64) -> Result<Splits, String> {
+pub(super) fn mnist(directory: &Path, validation_fraction: f64) -> Result<Splits> {
     if !directory.is_dir() {
-        return Err(format!(
+        return Err(Error::file(format!(
             "{}: no such directory, expected the four files of MNIST in it",
             directory.display()
-        ));
+        )));
     }
     let mut source = Sha256::new();
     let train = read_split(directory, "train", &mut source)?;
     let test = read_split(directory, "t10k", &mut source)?;
     packed_splits(MNIST_SPEC, [train, test], validation_fraction, source)
-        .map_err(|message| format!("{}: {message}", directory.display()))
+        .map_err(|error| error.within(directory.display()))
 }
 
 /// Reads the images and labels of one split and adds both files to the digest.
-fn read_split(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImages, String> {
+fn read_split(directory: &Path, name: &str, source: &mut Sha256) -> Result<PackedImages> {
     let images = IdxFile::<3>::read(directory, &format!("{name}-images"), source)?;
     let labels = IdxFile::<1>::read(directory, &format!("{name}-labels"), source)?;
     let [n_images, height, width] = images.sizes;
     let [n_labels] = labels.sizes;
     if [height, width] != [MNIST_SPEC.height, MNIST_SPEC.width] {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: images of {height} by {width} pixels, expected 28 by 28",
             images.path.display()
-        ));
+        )));
     }
     if n_images == 0 {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: no images, expected at least 1",
             images.path.display()
-        ));
+        )));
     }
     if n_labels != n_images {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: {n_labels} labels, expected {n_images}, one for each image of {}",
             labels.path.display(),
             images.path.display()
-        ));
+        )));
     }
     let out_of_range = |&label: &u8| usize::from(label) >= MNIST_SPEC.n_classes;
     if let Some(index) = labels.body.iter().position(out_of_range) {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: label {} of image {index}, expected 0 to 9",
             labels.path.display(),
             labels.body[index]
-        ));
+        )));
     }
     Ok(PackedImages {
         pixels: images.body,
@@ -98,20 +99,19 @@ impl<const D: usize> IdxFile<D> {
     const HEADER: usize = 4 + 4 * D;
 
     /// Reads the file of this name and adds its uncompressed bytes to the digest.
-    fn read(directory: &Path, stem: &str, source: &mut Sha256) -> Result<Self, String> {
+    fn read(directory: &Path, stem: &str, source: &mut Sha256) -> Result<Self> {
         let path = find(directory, stem, D)?;
-        let with_path = |message: String| format!("{}: {message}", path.display());
-        let mut bytes =
-            std::fs::read(&path).map_err(|e| with_path(format!("cannot be read: {e}")))?;
+        let invalid = |message: String| Error::invalid_format(message).within(path.display());
+        let mut bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
         if path.extension().is_some_and(|extension| extension == "gz") {
             bytes = decompressed(&bytes).map_err(|e| {
-                with_path(format!("cannot be decompressed: {e}; download it again"))
+                invalid(format!("cannot be decompressed: {e}; download it again")).caused_by(e)
             })?;
         }
         // After decompression, so that a file and its compressed copy have the same digest.
         source.update(&bytes);
         if bytes.len() < Self::HEADER {
-            return Err(with_path(format!(
+            return Err(invalid(format!(
                 "{} bytes, expected at least a header of {}",
                 bytes.len(),
                 Self::HEADER
@@ -119,7 +119,7 @@ impl<const D: usize> IdxFile<D> {
         }
         let magic = [0, 0, UNSIGNED_BYTE, D as u8];
         if bytes[..4] != magic {
-            return Err(with_path(format!(
+            return Err(invalid(format!(
                 "starts with the bytes {:02x?}, expected {magic:02x?}, an IDX file of unsigned bytes with {D} axes",
                 &bytes[..4]
             )));
@@ -135,7 +135,7 @@ impl<const D: usize> IdxFile<D> {
         let expected = sizes.iter().map(|&size| size as u128).product::<u128>();
         let body = bytes.split_off(Self::HEADER);
         if body.len() as u128 != expected {
-            return Err(with_path(format!(
+            return Err(invalid(format!(
                 "{} bytes after the header, expected {expected} for the sizes {sizes:?} in it",
                 body.len()
             )));
@@ -146,7 +146,7 @@ impl<const D: usize> IdxFile<D> {
 
 /// Finds a file by its stem, in any of the spellings in use: `-idx3-ubyte` or `.idx3-ubyte`, with or
 /// without `.gz`.
-fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf, String> {
+fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf> {
     let spellings = ["-", "."].map(|joint| format!("{stem}{joint}idx{n_axes}-ubyte"));
     // Uncompressed files come first: where both exist, they are faster to read.
     let paths = ["", ".gz"].map(|ending| {
@@ -159,11 +159,11 @@ fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf, String> 
         .flatten()
         .find(|path| path.is_file())
         .ok_or_else(|| {
-            format!(
+            Error::file(format!(
                 "{}: no file `{}`, expected it there, uncompressed or with `.gz`",
                 directory.display(),
                 spellings[0]
-            )
+            ))
         })
 }
 

@@ -8,6 +8,7 @@ use image::imageops::{FilterType, crop_imm, resize};
 use image::{DynamicImage, ImageError, ImageReader, Rgb, RgbImage};
 
 use super::SampleSpec;
+use crate::error::{Error, Result};
 
 /// Extensions of files that are read as images.
 pub(super) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -21,7 +22,7 @@ pub(super) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 /// # Errors
 ///
 /// If the file does not exist, cannot be decoded, or would take more than 512 MiB in memory.
-pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>, String> {
+pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>> {
     let image = decoded(path)?;
     let Square { left, top, side } = centred_square(image.width(), image.height());
     let size = (spec.width as u32, spec.height as u32);
@@ -68,7 +69,7 @@ pub fn read_image_scaled(
     spec: SampleSpec,
     scaling: Scaling,
     filter: FilterType,
-) -> Result<Vec<f32>, String> {
+) -> Result<Vec<f32>> {
     let image = decoded(path)?;
     let image = match spec.n_channels {
         1 => DynamicImage::ImageLuma8(image.into_luma8()),
@@ -110,40 +111,50 @@ pub fn read_image_scaled(
 }
 
 /// Decodes an image file; transparent pixels are blended with white.
-pub(super) fn decoded(path: &Path) -> Result<DynamicImage, String> {
-    let describe = |error: ImageError| {
-        match &error {
-            ImageError::IoError(error) if error.kind() == ErrorKind::NotFound => {
-                return format!("{}: no such file", path.display());
-            }
-            ImageError::Unsupported(error)
-                if matches!(error.kind(), UnsupportedErrorKind::Format(_)) =>
-            {
-                return format!(
-                    "{}: unknown image format, expected PNG or JPEG",
-                    path.display()
-                );
-            }
-            _ => {}
-        }
-        let expected = match error {
-            ImageError::Limits(_) => "one that takes at most 512 MiB in memory",
-            _ => "a complete PNG or JPEG image",
-        };
-        // Messages of decoders can span several lines; joined, they fit into one.
-        let reason = error.to_string();
-        let words: Vec<&str> = reason.split_whitespace().collect();
-        format!(
-            "{}: cannot be decoded ({}), expected {expected}",
-            path.display(),
-            words.join(" ")
-        )
-    };
+pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
+    let error = |error: ImageError| decoding_error(describe(&error), error).within(path.display());
     let reader = ImageReader::open(path)
         // The content decides on the format, because extensions can be wrong.
         .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| describe(e.into()))?;
-    Ok(over_white(reader.decode().map_err(describe)?))
+        .map_err(|e| error(e.into()))?;
+    Ok(over_white(reader.decode().map_err(error)?))
+}
+
+/// Message about an image that cannot be decoded, without its path.
+fn describe(error: &ImageError) -> String {
+    match error {
+        ImageError::IoError(error) if error.kind() == ErrorKind::NotFound => {
+            return "no such file".to_owned();
+        }
+        ImageError::Unsupported(error)
+            if matches!(error.kind(), UnsupportedErrorKind::Format(_)) =>
+        {
+            return "unknown image format, expected PNG or JPEG".to_owned();
+        }
+        _ => {}
+    }
+    let expected = match error {
+        ImageError::Limits(_) => "one that takes at most 512 MiB in memory",
+        _ => "a complete PNG or JPEG image",
+    };
+    // Messages of decoders can span several lines; joined, they fit into one.
+    let reason = error.to_string();
+    let words: Vec<&str> = reason.split_whitespace().collect();
+    format!(
+        "cannot be decoded ({}), expected {expected}",
+        words.join(" ")
+    )
+}
+
+/// Error of a decoder, with a message that includes its text: the operating system failed, or the file is damaged.
+pub(super) fn decoding_error(message: String, error: ImageError) -> Error {
+    match error {
+        // A file that ends too early could be read, but is incomplete.
+        ImageError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            Error::file(message).caused_by(error)
+        }
+        error => Error::invalid_format(message).caused_by(error),
+    }
 }
 
 /// Blends transparent pixels with white, and drops the alpha channel.
@@ -232,11 +243,16 @@ mod tests {
     fn a_missing_file_and_an_unknown_format_are_named_as_such() {
         let name = format!("burn-topology-format-{}.txt", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let message = || decoded(&path).unwrap_err();
-        assert_eq!(message(), format!("{}: no such file", path.display()));
+        let error = decoded(&path).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
+        let message = error.to_string();
+        assert_eq!(message, format!("{}: no such file", path.display()));
         std::fs::write(&path, "no pixels").unwrap();
+        let error = decoded(&path).unwrap_err();
+        assert!(error.is_invalid_format());
         assert_eq!(
-            message(),
+            error.to_string(),
             format!(
                 "{}: unknown image format, expected PNG or JPEG",
                 path.display()

@@ -8,6 +8,7 @@ use super::class_folder::{
 };
 use super::image_file::{EXTENSIONS, read_image};
 use super::{Sample, SampleSpec, Samples, Splits};
+use crate::error::Result;
 
 /// Opens a directory of images, see [`class_folders`] for its layout.
 ///
@@ -21,7 +22,7 @@ pub(super) fn image_folder(
     image_size: usize,
     n_classes: usize,
     validation_fraction: Option<f64>,
-) -> Result<Splits, String> {
+) -> Result<Splits> {
     let format = SampleFormat {
         plural: "images",
         expected: format!("files with the extension {}", enumerated(&EXTENSIONS)),

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use npyz::{DType, NpyHeader, Order, TypeChar};
 
+use crate::error::{Error, Result};
+
 /// One matrix or a stack of matrices of one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrices {
@@ -32,39 +34,45 @@ pub enum MatrixValues {
 ///
 /// If the file cannot be read, is not a `.npy` file of `float32` or `float64`, has another number of
 /// dimensions, or holds more or fewer bytes than its header states.
-pub fn read_matrices(path: &Path) -> Result<Matrices, String> {
-    let with_path = |message: String| format!("{}: {message}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| with_path(e.to_string()))?;
-    parse(&bytes).map_err(with_path)
+pub fn read_matrices(path: &Path) -> Result<Matrices> {
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
+    parse(&bytes).map_err(|error| error.within(path.display()))
 }
 
 /// Parses the bytes of a `.npy` file.
-fn parse(bytes: &[u8]) -> Result<Matrices, String> {
+fn parse(bytes: &[u8]) -> Result<Matrices> {
     if bytes.is_empty() {
-        return Err("the file is empty, expected one written by numpy.save".to_owned());
+        return Err(Error::invalid_format(
+            "the file is empty, expected one written by numpy.save",
+        ));
     }
     // An `.npz` archive is a zip file, and those begin with these letters.
     if bytes.starts_with(b"PK") {
-        return Err("this is an .npz archive, expected an .npy file of one array".to_owned());
+        return Err(Error::invalid_format(
+            "this is an .npz archive, expected an .npy file of one array",
+        ));
     }
     if !bytes.starts_with(b"\x93NUMPY") {
-        return Err("this is not an .npy file, expected one written by numpy.save".to_owned());
+        return Err(Error::invalid_format(
+            "this is not an .npy file, expected one written by numpy.save",
+        ));
     }
     // Both before the header is parsed: `npyz` trusts the lengths in it.
     check_header_length(bytes)?;
     check_shape(bytes)?;
     let mut rest = bytes;
-    let header =
-        NpyHeader::from_reader(&mut rest).map_err(|e| format!("the header cannot be read: {e}"))?;
+    let header = NpyHeader::from_reader(&mut rest)
+        .map_err(|e| Error::invalid_format("the header cannot be read").because(e))?;
     let is_double = is_double(&header.dtype())?;
     let (shape, is_stack) = match *header.shape() {
         [rows, columns] => ([1, rows, columns], false),
         [matrices, rows, columns] => ([matrices, rows, columns], true),
         ref other => {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "the array has {} dimensions, expected [rows, columns] or [matrices, rows, columns]",
                 other.len()
-            ));
+            )));
         }
     };
     let shape = to_usize(shape)?;
@@ -74,12 +82,12 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
         .iter()
         .try_fold(width, |n: usize, &axis| n.checked_mul(axis));
     if count != Some(rest.len()) {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "the file holds {} bytes of numbers, expected {} for a {}: it is truncated or damaged",
             rest.len(),
             count.map_or_else(|| "more".to_owned(), |n| n.to_string()),
             describe(shape, is_stack)
-        ));
+        )));
     }
     let is_big = is_big_endian(&header.dtype());
     let fortran = header.order() == Order::Fortran;
@@ -103,23 +111,22 @@ fn parse(bytes: &[u8]) -> Result<Matrices, String> {
 /// Refuses a header that claims to be longer than the file.
 ///
 /// The parser would allocate memory of that size.
-fn check_header_length(bytes: &[u8]) -> Result<(), String> {
+fn check_header_length(bytes: &[u8]) -> Result<()> {
     // Byte 6 is the version of the format; it decides whether the length takes 2 or 4 bytes.
     let claimed = match *bytes {
         [_, _, _, _, _, _, 1, _, low, high, ..] => u64::from(u16::from_le_bytes([low, high])),
         [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => u64::from(u32::from_le_bytes([a, b, c, d])),
         _ => {
-            return Err(
-                "the header cannot be read: the file is truncated or of an unknown version"
-                    .to_owned(),
-            );
+            return Err(Error::invalid_format(
+                "the header cannot be read: the file is truncated or of an unknown version",
+            ));
         }
     };
     if claimed > bytes.len() as u64 {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "the header claims to have {claimed} bytes and the file has {}: it is truncated or damaged",
             bytes.len()
-        ));
+        )));
     }
     Ok(())
 }
@@ -127,7 +134,7 @@ fn check_header_length(bytes: &[u8]) -> Result<(), String> {
 /// Refuses a shape whose number of entries exceeds 64 bits.
 ///
 /// The parser would multiply the lengths without a check for overflow.
-fn check_shape(bytes: &[u8]) -> Result<(), String> {
+fn check_shape(bytes: &[u8]) -> Result<()> {
     // Headers of plain arrays are far shorter; the numbers after them need not be scanned.
     let header = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
     let axes = header
@@ -140,16 +147,21 @@ fn check_shape(bytes: &[u8]) -> Result<(), String> {
         .filter_map(|axis| axis.trim().parse::<u64>().ok());
     match lengths.into_iter().try_fold(1_u64, u64::checked_mul) {
         Some(_) => Ok(()),
-        None => Err(format!("the shape is ({axes}), which is impossibly large")),
+        None => Err(Error::invalid_format(format!(
+            "the shape is ({axes}), which is impossibly large"
+        ))),
     }
 }
 
 /// Converts the lengths of the axes to the word size of this machine.
-fn to_usize(shape: [u64; 3]) -> Result<[usize; 3], String> {
+fn to_usize(shape: [u64; 3]) -> Result<[usize; 3]> {
     let mut out = [0; 3];
     for (axis, &length) in out.iter_mut().zip(&shape) {
-        *axis = usize::try_from(length)
-            .map_err(|_| format!("an axis has {length} entries, more than memory can hold"))?;
+        *axis = usize::try_from(length).map_err(|_| {
+            Error::invalid_format(format!(
+                "an axis has {length} entries, more than memory can hold"
+            ))
+        })?;
     }
     Ok(out)
 }
@@ -164,18 +176,18 @@ fn describe([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
 }
 
 /// True for `float64`, false for `float32`; an error for every other type.
-fn is_double(dtype: &DType) -> Result<bool, String> {
+fn is_double(dtype: &DType) -> Result<bool> {
     if let DType::Plain(kind) = dtype
         && kind.type_char() == TypeChar::Float
         && matches!(kind.num_bytes(), Some(4 | 8))
     {
         return Ok(kind.num_bytes() == Some(8));
     }
-    Err(format!(
+    Err(Error::invalid_format(format!(
         "the array is of type {}, expected float32 or float64; convert it with \
          numpy.asarray(x, dtype=\"float32\")",
         dtype.descr()
-    ))
+    )))
 }
 
 /// True if the values are stored with their most significant byte first.
@@ -274,7 +286,11 @@ mod tests {
 
     #[test]
     fn other_files_are_refused() {
-        let message = |bytes: &[u8]| parse(bytes).unwrap_err();
+        let message = |bytes: &[u8]| {
+            let error = parse(bytes).unwrap_err();
+            assert!(error.is_invalid_format());
+            error.to_string()
+        };
         assert!(message(b"").starts_with("the file is empty"));
         assert!(message(b"PK\x03\x04").starts_with("this is an .npz archive"));
         assert!(message(b"hello").starts_with("this is not an .npy file"));

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::split::set_aside;
 use super::{Sample, SampleSpec, Samples, Splits};
+use crate::error::Result;
 use crate::hexadecimal::hexadecimal;
 
 /// Images of one shape with one byte for each value, and their labels.
@@ -27,7 +28,7 @@ pub(super) fn packed_splits(
     [train, test]: [PackedImages; 2],
     validation_fraction: f64,
     source: Sha256,
-) -> Result<Splits, String> {
+) -> Result<Splits> {
     let [training, validation] = set_aside(&train.labels, validation_fraction, "images")?;
     let all_test = (0..test.labels.len()).collect();
     // Training and validation split share the bytes of the same files.

@@ -3,6 +3,7 @@
 use rand::seq::SliceRandom;
 
 use super::batch::random_stream;
+use crate::error::{Error, Result};
 
 /// Seed of the split; changing it would make results incomparable with earlier ones.
 const SPLIT_SEED: u64 = 0;
@@ -19,7 +20,7 @@ pub(super) fn set_aside(
     labels: &[usize],
     validation_fraction: f64,
     plural: &str,
-) -> Result<[Vec<usize>; 2], String> {
+) -> Result<[Vec<usize>; 2]> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.shuffle(&mut random_stream(SPLIT_SEED, &[]));
     // The sort is stable, so that the order within a class stays random.
@@ -32,10 +33,10 @@ pub(super) fn set_aside(
         train.extend_from_slice(rest);
     }
     if validation.is_empty() {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "validation_fraction {validation_fraction} of each class sets aside none of {} training {plural}; raise it",
             labels.len()
-        ));
+        )));
     }
     // In the order of the data set again; the order of training is drawn anew for each epoch.
     train.sort_unstable();
@@ -72,6 +73,8 @@ mod tests {
         let [train, validation] = set_aside(&[0, 1, 1], 0.9, "images").unwrap();
         assert_eq!((train.len(), validation.len()), (2, 1));
         let error = set_aside(&[0, 1, 2], 0.2, "images").unwrap_err();
+        assert!(error.is_invalid_parameter());
+        let error = error.to_string();
         assert!(
             error.contains("sets aside none of 3 training images"),
             "{error}"

@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 
 use super::batch::random_stream;
 use super::{Sample, Samples};
+use crate::error::{Error, Result};
 
 /// Key that separates the choice of a subset from other uses of the same seed.
 const SUBSET_STREAM: u64 = u64::MAX - 7;
@@ -54,7 +55,7 @@ impl Dataset<Sample> for Subset {
 /// # Cost
 ///
 /// Every sample of the split is read, because its label is part of it.
-pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<Samples, String> {
+pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<Samples> {
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.shuffle(&mut random_stream(seed, &[SUBSET_STREAM]));
     // Counts of the samples of each class selected so far. Taking the first ones of one random order is
@@ -62,7 +63,7 @@ pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<
     let mut counts = BTreeMap::new();
     let mut indices = Vec::new();
     for index in order {
-        let label = all.get(index).map_err(|error| error.to_string())?.label;
+        let label = all.get(index).map_err(Error::sample)?.label;
         let n = counts.entry(label).or_insert(0);
         if *n < n_per_class {
             *n += 1;

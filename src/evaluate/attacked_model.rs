@@ -15,6 +15,8 @@ use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::data::{MixedLabel, Perturbation, Sample, SampleSpec, Samples, soft_targets};
+use crate::error::{Error, Result};
+use crate::fused::read_values;
 use crate::loss::AttentionTopology;
 use crate::model::{Capture, Task};
 use crate::run::RunDirectory;
@@ -83,10 +85,10 @@ impl AttackedModel {
         // On an autodiff device Burn applies dropout, which would make the gradients of attacks random.
         config.spec.model = config.spec.model.without_dropout();
         if Task::from_config(&config.spec.model) == Task::PredictNextFrame {
-            return Err(EvaluateError::Files(format!(
-                "{}: expected a classifier, found a model that predicts frames",
-                run.root().display()
-            )));
+            let error = Error::invalid_parameter(
+                "expected a classifier, found a model that predicts frames",
+            );
+            return Err(EvaluateError::Files(error.within(run.root().display())));
         }
         let BestModel {
             model,
@@ -291,9 +293,8 @@ impl AttackedModel {
 
 /// Class probabilities of a batch, row by row, on the host.
 fn read_probabilities(scores: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
-    softmax(scores.without_autodiff(), 1)
-        .try_into_vec_as()
-        .map_err(|e| EvaluateError::Files(format!("the scores cannot be read: {e}")))
+    read_values(softmax(scores.without_autodiff(), 1))
+        .map_err(|error| EvaluateError::Files(error.within("the scores cannot be read")))
 }
 
 /// Mean flip rate over the samples; `None` if a sample has a single row.

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::EvaluateError;
 use crate::data::{Sample, Samples};
+use crate::error::{Error, Result};
 
 /// Number of samples per forward pass of a prediction.
 pub(crate) const PREDICTION_BATCH: usize = 128;
@@ -71,7 +72,7 @@ pub(super) fn for_each_batch<B>(
         }
         let items = samples
             .get_many(range.clone().collect())
-            .map_err(|error| EvaluateError::Files(error.to_string()))?;
+            .map_err(|error| EvaluateError::Files(Error::sample(error)))?;
         run(range, items)?;
     }
     Ok(ControlFlow::Continue(()))

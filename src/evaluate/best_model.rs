@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::run::{CheckpointState, Checkpoints, RunDirectory};
 
 /// Model of the checkpoint that is best on the validation split.
@@ -49,13 +50,13 @@ pub fn best_model(
         .map(|reason| format!("checkpoint not used: {reason}"))
         .collect();
     let Some((state, _, path)) = checkpoints.best() else {
-        let reason = if problems.is_empty() {
-            "no checkpoint to load: training has not reached its first validation"
+        let error = if problems.is_empty() {
+            Error::file("no checkpoint to load: training has not reached its first validation")
         } else {
-            "none of the checkpoints can be used"
+            Error::invalid_format("none of the checkpoints can be used")
         };
         return Err(EvaluateError::Checkpoint {
-            message: format!("{}: {reason}", directory.display()),
+            error: error.within(directory.display()),
             problems,
         });
     };
@@ -68,7 +69,7 @@ pub fn best_model(
             problems,
         }),
         Err(error) => Err(EvaluateError::Checkpoint {
-            message: format!("{}: {error}", weights.display()),
+            error: Error::invalid_format(weights.display().to_string()).because(error),
             problems,
         }),
     }

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::fused::read_values;
 use crate::loss::{AttentionTopology, TopologyDistance};
 use crate::model::TokenLayout;
 use crate::topology::Diagram;
@@ -44,8 +45,8 @@ impl LayerMonitor {
     ///
     /// # Errors
     ///
-    /// The errors of [`AttentionRows::select`](crate::nn::AttentionRows::select), and values that cannot be read from
-    /// the device.
+    /// The errors of [`AttentionRows::select`](crate::nn::AttentionRows::select), and
+    /// [`Error::is_device_error`](crate::Error::is_device_error) if values cannot be read from their device.
     pub fn add(
         &mut self,
         attention: &[Tensor<4>],
@@ -311,9 +312,8 @@ fn entropy(weights: Tensor<4>) -> Result<f64> {
 
 /// Sum of all values, added on the host: graphics cards add in no fixed order, and logs must be reproducible.
 fn sum_on_host<const D: usize>(tensor: Tensor<D>) -> Result<f64> {
-    let values: Vec<f64> = tensor
-        .try_into_vec_as()
-        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+    let values: Vec<f64> =
+        read_values(tensor).map_err(|error| error.within("attention cannot be read"))?;
     Ok(values.iter().sum())
 }
 

@@ -9,6 +9,7 @@ use super::best_model::{BestModel, best_model};
 use super::error::EvaluateError;
 use crate::config::Config;
 use crate::data::Splits;
+use crate::error::Result;
 use crate::run::RunDirectory;
 
 /// Existing run that is evaluated, not trained.
@@ -34,7 +35,7 @@ impl LoadedRun {
         let run = RunDirectory::open(root).map_err(EvaluateError::Files)?;
         // Warnings are not passed on: the file is a record of the run, and nobody should edit it.
         let config = Config::read(&run.config(), &[])
-            .map_err(|error| EvaluateError::Files(error.to_string()))?;
+            .map_err(|error| EvaluateError::Files(error.into_error()))?;
         Ok(Self {
             run,
             config,

@@ -5,6 +5,8 @@ use burn::tensor::activation::softmax;
 use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::data::Sample;
+use crate::error::{Error, Result};
+use crate::fused::read_values;
 use crate::model::{Capture, Task};
 
 impl TaskModel {
@@ -18,18 +20,17 @@ impl TaskModel {
     pub fn predict(&self, samples: &[Sample]) -> Result<Vec<Vec<f64>>, EvaluateError> {
         let n_classes = self.samples.n_classes;
         if self.task == Task::PredictNextFrame {
-            return Err(EvaluateError::Files(
-                "expected a classifier, found a model that predicts frames".to_owned(),
-            ));
+            return Err(EvaluateError::Files(Error::invalid_parameter(
+                "expected a classifier, found a model that predicts frames",
+            )));
         }
         // A batch of no samples has no rows to divide by.
         if samples.is_empty() {
             return Ok(Vec::new());
         }
         let scores = self.forward(self.clips(samples), Capture::Logits).output;
-        let rows: Vec<f64> = softmax(scores, 1)
-            .try_into_vec_as()
-            .map_err(|e| EvaluateError::Files(format!("the scores cannot be read: {e}")))?;
+        let rows: Vec<f64> = read_values(softmax(scores, 1))
+            .map_err(|error| EvaluateError::Files(error.within("the scores cannot be read")))?;
         // One row per sample, or one per frame.
         let n_rows = rows.len() / n_classes / samples.len();
         let mean = |rows: &[f64]| {

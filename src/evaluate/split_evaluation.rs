@@ -13,6 +13,8 @@ use super::task_model::TaskModel;
 use super::video_scores::VideoScores;
 use crate::config::Spec;
 use crate::data::{MixedLabel, Sample, Samples, soft_targets};
+use crate::error::Result;
+use crate::fused::read_values;
 use crate::model::{Capture, Task};
 
 /// Results of a model on one split.
@@ -187,10 +189,8 @@ impl<'a> RunningEvaluation<'a> {
         let output = self.model.forward(clips.clone(), capture);
         let loss = task.loss(output.output.clone(), task.targets(&clips, classes));
         evaluation.loss += weight * loss.into_scalar::<f64>();
-        let rows: Vec<f32> = output
-            .output
-            .try_into_vec_as()
-            .map_err(|e| EvaluateError::Files(format!("the output cannot be read: {e}")))?;
+        let rows: Vec<f32> = read_values(output.output)
+            .map_err(|error| EvaluateError::Files(error.within("the output cannot be read")))?;
         let sample_outputs = rows.chunks_exact(rows.len() / items.len());
         for (item, rows) in items.iter().zip(sample_outputs.clone()) {
             self.scores.add(item, rows);

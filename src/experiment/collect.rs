@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::study::{Cell, Study, Variant};
+use crate::error::{Error, Result};
 use crate::report::csv_field;
 use crate::run::{RunDirectory, write_atomically};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
@@ -40,9 +41,10 @@ pub struct MetricResult {
 ///
 /// # Errors
 ///
-/// One sentence if a summary cannot be read or a file cannot be written.
-pub fn collect(study: &Study, out: &Path) -> Result<StudyResults, String> {
-    let read_summary = |cell: &Cell| -> Result<Option<RunSummary>, String> {
+/// - [`Error::is_file_error`] if a summary cannot be read or a file cannot be written.
+/// - [`Error::is_invalid_format`] if a summary is damaged.
+pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
+    let read_summary = |cell: &Cell| -> Result<Option<RunSummary>> {
         let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
             return Ok(None);
         };
@@ -50,25 +52,25 @@ pub fn collect(study: &Study, out: &Path) -> Result<StudyResults, String> {
         if !path.is_file() {
             return Ok(None);
         }
-        let unreadable =
-            |error: &dyn std::fmt::Display| format!("{}: cannot be read: {error}", path.display());
-        let bytes = std::fs::read(&path).map_err(|error| unreadable(&error))?;
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| unreadable(&error))
+        let bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::invalid_format("cannot be read")
+                .because(error)
+                .within(path.display())
+        })
     };
     let summaries: Vec<Option<RunSummary>> = study
         .cells
         .iter()
         .map(read_summary)
         .collect::<Result<_, _>>()?;
-    let results = results(study, &summaries).map_err(|error| error.to_string())?;
+    let results = results(study, &summaries)?;
     let collected = StudyResults { summaries, results };
     let write = |name: &str, text: String| {
         let path = out.join(name);
         std::fs::create_dir_all(out)
             .and_then(|()| write_atomically(&path, text.as_bytes()))
-            .map_err(|error| format!("{}: cannot be written: {error}", path.display()))
+            .map_err(|error| Error::cannot_write(&path, error))
     };
     write("results.csv", csv(study, &collected))?;
     let summary = serde_json::to_string_pretty(&summary(study, &collected))

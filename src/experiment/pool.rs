@@ -1,7 +1,6 @@
 //! Runs the cells of a study in worker processes on this machine, several at a time.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Display;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::study::{Cell, Study};
+use crate::error::{Error, Result};
 use crate::run::{RunDirectory, write_atomically};
 
 /// Progress of one cell, as far as its run directory shows it.
@@ -109,18 +109,19 @@ struct Worker<'a> {
 ///
 /// # Errors
 ///
-/// One sentence if the directories of configurations and logs cannot be created.
+/// [`Error::is_file_error`] if the directories of configurations and logs cannot be created.
 pub fn run_cells(
     study: &Study,
     out: &Path,
     pool: &Pool,
     stop: &AtomicBool,
     report: &mut dyn FnMut(PoolEvent<'_>),
-) -> Result<bool, String> {
+) -> Result<bool> {
     for directory in ["configs", "logs"] {
         let directory = out.join(directory);
-        std::fs::create_dir_all(&directory)
-            .map_err(|error| format!("{}: cannot be created: {error}", directory.display()))?;
+        std::fs::create_dir_all(&directory).map_err(|error| {
+            Error::file(format!("{}: cannot be created", directory.display())).because(error)
+        })?;
     }
     let mut run = PoolRun {
         out,
@@ -195,7 +196,7 @@ impl<'a> PoolRun<'a, '_> {
                         });
                         (self.report)(PoolEvent::Started(cell));
                     }
-                    Err(message) => self.fail(cell, message),
+                    Err(error) => self.fail(cell, error.to_string()),
                 },
             }
         }
@@ -264,28 +265,20 @@ impl<'a> PoolRun<'a, '_> {
 }
 
 /// Starts a process that trains the cell, or resumes it.
-fn start(
-    out: &Path,
-    cell: &Cell,
-    state: CellState,
-    pool: &Pool,
-    slot: usize,
-) -> Result<Child, String> {
-    let cannot_write = |path: &Path, error: &dyn Display| {
-        format!("{}: cannot be written: {error}", path.display())
-    };
+fn start(out: &Path, cell: &Cell, state: CellState, pool: &Pool, slot: usize) -> Result<Child> {
     let config = out.join("configs").join(format!("{}.toml", cell.id));
     write_atomically(&config, cell.config.to_toml().as_bytes())
-        .map_err(|error| cannot_write(&config, &error))?;
+        .map_err(|error| Error::cannot_write(&config, error))?;
     let log = log_path(out, cell);
     // Appended to, so that the log of a resumed cell keeps the messages of its earlier processes.
     let stderr = File::options()
         .create(true)
         .append(true)
         .open(&log)
-        .map_err(|error| cannot_write(&log, &error))?;
-    let program = std::env::current_exe()
-        .map_err(|error| format!("the path of this program cannot be determined: {error}"))?;
+        .map_err(|error| Error::cannot_write(&log, error))?;
+    let program = std::env::current_exe().map_err(|error| {
+        Error::file("the path of this program cannot be determined").because(error)
+    })?;
     let mut command = Command::new(program);
     command.arg("train");
     match state {
@@ -303,7 +296,7 @@ fn start(
         .stdout(Stdio::null())
         .stderr(Stdio::from(stderr))
         .spawn()
-        .map_err(|error| format!("a process cannot be started: {error}"))
+        .map_err(|error| Error::file("a process cannot be started").because(error))
 }
 
 /// Sends SIGTERM, at which a process writes a checkpoint and exits with [`STOPPED`].

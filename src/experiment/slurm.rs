@@ -1,11 +1,11 @@
 //! Runs the cells of a study on a Slurm cluster: job arrays, and a job that collects the results.
 
-use std::fmt::Display;
 use std::path::Path;
 use std::process::Command;
 
 use super::pool::{CellState, cell_state};
 use super::study::{Cell, Study};
+use crate::error::{Error, Result};
 use crate::run::write_atomically;
 
 /// Settings of the jobs that run the cells of a study on a Slurm cluster.
@@ -41,14 +41,9 @@ impl Slurm {
     ///
     /// # Errors
     ///
-    /// One sentence if Slurm is missing or refuses a job, if jobs of this study are still in its queue, or if a file
-    /// cannot be written.
-    pub fn submit(
-        &self,
-        file: &Path,
-        study: &Study,
-        out: &Path,
-    ) -> Result<Option<SubmittedJobs>, String> {
+    /// [`Error::is_file_error`] if Slurm is missing or refuses a job, if jobs of this study are still in its queue, or
+    /// if a file cannot be written.
+    pub fn submit(&self, file: &Path, study: &Study, out: &Path) -> Result<Option<SubmittedJobs>> {
         let cells = unfinished(study, out);
         if cells.is_empty() {
             return Ok(None);
@@ -59,13 +54,14 @@ impl Slurm {
         // would be replaced too.
         let queued = queued_jobs(&std::fs::read_to_string(&jobs).unwrap_or_default());
         if !queued.is_empty() {
-            return Err(format!(
+            return Err(Error::file(format!(
                 "jobs {0} of this study are still in the queue; wait for them, or cancel them with `scancel {0}`",
                 queued.join(" ")
-            ));
+            )));
         }
         for directory in [&directory, &out.join("logs")] {
-            std::fs::create_dir_all(directory).map_err(|error| cannot_write(directory, &error))?;
+            std::fs::create_dir_all(directory)
+                .map_err(|error| Error::cannot_write(directory, error))?;
         }
         self.write_scripts(file, study, out, &cells)?;
         let mut arrays: Vec<String> = Vec::new();
@@ -81,7 +77,8 @@ impl Slurm {
         let dependency = format!("--dependency=afterany:{}", arrays.join(":"));
         let collect_job = self.sbatch(&[dependency], &directory.join("collect.sbatch"), None)?;
         let numbers = format!("{}\n{collect_job}\n", arrays.join("\n"));
-        write_atomically(&jobs, numbers.as_bytes()).map_err(|error| cannot_write(&jobs, &error))?;
+        write_atomically(&jobs, numbers.as_bytes())
+            .map_err(|error| Error::cannot_write(&jobs, error))?;
         Ok(Some(SubmittedJobs {
             n_cells: cells.len(),
             array_jobs: arrays,
@@ -94,15 +91,11 @@ impl Slurm {
     /// # Errors
     ///
     /// See [`Self::submit`].
-    pub fn test_submission(
-        &self,
-        file: &Path,
-        study: &Study,
-        out: &Path,
-    ) -> Result<String, String> {
+    pub fn test_submission(&self, file: &Path, study: &Study, out: &Path) -> Result<String> {
         let cells = unfinished(study, out);
         let directory = out.join("slurm");
-        std::fs::create_dir_all(&directory).map_err(|error| cannot_write(&directory, &error))?;
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| Error::cannot_write(&directory, error))?;
         self.write_scripts(file, study, out, &cells)?;
         // At least one task, because Slurm has no empty arrays.
         let n_tasks = cells.len().clamp(1, max_array_size()?);
@@ -120,12 +113,7 @@ impl Slurm {
     }
 
     /// Submits a script and returns the number of its job; `offset` becomes the script's argument.
-    fn sbatch(
-        &self,
-        arguments: &[String],
-        script: &Path,
-        offset: Option<usize>,
-    ) -> Result<String, String> {
+    fn sbatch(&self, arguments: &[String], script: &Path, offset: Option<usize>) -> Result<String> {
         // The user's options come last: of two that contradict each other, `sbatch` takes the later.
         let options = std::iter::once("--parsable")
             .chain(arguments.iter().map(String::as_str))
@@ -141,15 +129,10 @@ impl Slurm {
     }
 
     /// Writes the list of cells and the scripts of both kinds of job.
-    fn write_scripts(
-        &self,
-        file: &Path,
-        study: &Study,
-        out: &Path,
-        cells: &[&Cell],
-    ) -> Result<(), String> {
-        let program = std::env::current_exe()
-            .map_err(|error| format!("the path of this program cannot be determined: {error}"))?;
+    fn write_scripts(&self, file: &Path, study: &Study, out: &Path, cells: &[&Cell]) -> Result<()> {
+        let program = std::env::current_exe().map_err(|error| {
+            Error::file("the path of this program cannot be determined").because(error)
+        })?;
         let [program, file, out_name] = [
             quoted_path(&program)?,
             quoted_path(file)?,
@@ -157,7 +140,8 @@ impl Slurm {
         ];
         let directory = out.join("slurm");
         let list: String = cells.iter().map(|cell| cell.id.clone() + "\n").collect();
-        let logs = std::path::absolute(out.join("logs")).map_err(|error| error.to_string())?;
+        let logs = std::path::absolute(out.join("logs"))
+            .map_err(|error| Error::file(error.to_string()).caused_by(error))?;
         let header = |name: &str, output: &str| {
             format!(
                 "#!/bin/bash\n#SBATCH --job-name={}\n#SBATCH --output={}\n#SBATCH --open-mode=append\n#SBATCH --requeue\n",
@@ -183,7 +167,7 @@ impl Slurm {
         ] {
             let path = directory.join(name);
             write_atomically(&path, text.as_bytes())
-                .map_err(|error| cannot_write(&path, &error))?;
+                .map_err(|error| Error::cannot_write(&path, error))?;
         }
         Ok(())
     }
@@ -252,10 +236,6 @@ fn unfinished<'a>(study: &'a Study, out: &Path) -> Vec<&'a Cell> {
         .collect()
 }
 
-fn cannot_write(path: &Path, error: &dyn Display) -> String {
-    format!("{}: cannot be written: {error}", path.display())
-}
-
 /// Returns the option for an array of tasks numbered from 1, of which at most `max_running` run at the same time.
 fn array_option(n_tasks: usize, max_running: Option<usize>) -> String {
     let throttle = max_running.map_or(String::new(), |n| format!("%{n}"));
@@ -270,7 +250,7 @@ fn chunks(n_cells: usize, max_tasks: usize) -> impl Iterator<Item = (usize, usiz
 }
 
 /// Returns the largest number of tasks of an array that is numbered from 1.
-fn max_array_size() -> Result<usize, String> {
+fn max_array_size() -> Result<usize> {
     let config = run_command("scontrol", ["show", "config"], &[])?;
     let value = config
         .lines()
@@ -297,20 +277,21 @@ fn run_command<'a>(
     name: &str,
     options: impl IntoIterator<Item = &'a str>,
     script_and_arguments: &[&Path],
-) -> Result<String, String> {
+) -> Result<String> {
     let output = Command::new(name)
         .args(options)
         .args(script_and_arguments)
         .output()
         .map_err(|error| {
-            format!(
+            Error::file(format!(
                 "`{name}` cannot be run ({error}); --launcher slurm needs a machine from which jobs can be submitted"
-            )
+            ))
+            .caused_by(error)
         })?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if !output.status.success() {
         let message = text(&output.stderr).trim().replace('\n', "; ");
-        return Err(format!("`{name}` failed: {message}"));
+        return Err(Error::file(format!("`{name}` failed: {message}")));
     }
     // `sbatch --test-only` prints its answer to stderr.
     if output.stdout.is_empty() {
@@ -321,9 +302,9 @@ fn run_command<'a>(
 }
 
 /// Returns a path as one absolute word of a shell command, since jobs may start in another directory.
-fn quoted_path(path: &Path) -> Result<String, String> {
-    let absolute =
-        std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+fn quoted_path(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Error::file(path.display().to_string()).because(error))?;
     Ok(quoted(&absolute.display().to_string()))
 }
 
@@ -341,6 +322,16 @@ mod tests {
         assert_eq!(chunks(4, 1000).collect::<Vec<_>>(), [(0, 4)]);
         assert_eq!(chunks(7, 3).collect::<Vec<_>>(), [(0, 3), (3, 3), (6, 1)]);
         assert_eq!(array_option(7, Some(2)), "--array=1-7%2");
+    }
+
+    #[test]
+    fn a_missing_command_is_an_error_of_files() {
+        let error = run_command("no-such-command", [], &[]).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
+        let error = run_command("false", [], &[]).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.to_string(), "`false` failed: ");
     }
 
     /// Runs the script of an array for a cell that consists of shell commands, and sends a signal to the script once

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use crate::config::{Config, ConfigError, Document};
 use crate::counted::counted;
+use crate::error::{Error, Result};
 use crate::run::sha256_hex;
 use crate::train::RunSummary;
 
@@ -191,11 +192,12 @@ impl Study {
     ///
     /// # Errors
     ///
-    /// One line: file, line and column of what is wrong in it, or the arm whose configuration is invalid.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let document = Document::read(path, &[]).map_err(|error| error.to_string())?;
-        let raw: RawStudy = document.deserialize().map_err(|error| error.to_string())?;
-        check(&document, &raw).map_err(|error| error.to_string())?;
+    /// [`Error::is_file_error`] if the file or that of the base cannot be read, [`Error::is_invalid_format`] for their
+    /// contents; the message begins with file, line and column, or with the arm whose configuration is invalid.
+    pub fn read(path: &Path) -> Result<Self> {
+        let document = Document::read(path, &[]).map_err(ConfigError::into_error)?;
+        let raw: RawStudy = document.deserialize().map_err(ConfigError::into_error)?;
+        check(&document, &raw).map_err(ConfigError::into_error)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         // Canonical, so that a file in the current directory has a parent with a name.
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -232,7 +234,7 @@ impl Study {
         }
         study
             .find_baselines(&raw.baseline)
-            .map_err(|message| document.error_at("baseline", message).to_string())?;
+            .map_err(|error| document.error_at("baseline", error).into_error())?;
         for (variant, set) in overrides.iter().enumerate() {
             for &seed in &study.seeds {
                 let cell = study.cell(&directory.join(&raw.base), variant, set, seed)?;
@@ -245,12 +247,14 @@ impl Study {
     }
 
     /// Reads the configuration of a variant with a seed.
-    fn cell(&self, base: &Path, variant: usize, set: &[String], seed: u64) -> Result<Cell, String> {
+    fn cell(&self, base: &Path, variant: usize, set: &[String], seed: u64) -> Result<Cell> {
         let mut set = set.to_vec();
         // The same name for all cells while the digest is taken, since the final name contains the digest.
         set.extend([format!("run.seed={seed}"), "run.name=cell".to_owned()]);
-        let mut config = Config::read(base, &set)
-            .map_err(|error| format!("arm {}: {error}", self.variants[variant].name))?;
+        let mut config = Config::read(base, &set).map_err(|error| {
+            let arm = &self.variants[variant].name;
+            error.into_error().within(format_args!("arm {arm}"))
+        })?;
         let mut id = sha256_hex(config.identity().as_bytes());
         // 48 bits make a clash within a study very unlikely; `check_cells` would refuse it.
         id.truncate(12);
@@ -269,19 +273,21 @@ impl Study {
     ///
     /// # Errors
     ///
-    /// One sentence if there is no such cell.
-    pub fn find_cell(&self, name: &str) -> Result<&Cell, String> {
+    /// [`Error::is_invalid_parameter`] if there is no such cell.
+    pub fn find_cell(&self, name: &str) -> Result<&Cell> {
         // An id may consist of decimal digits only, so it is tried before the number.
         let by_id = self.cells.iter().find(|cell| cell.id == name);
         let by_number = || self.cells.get(name.parse::<usize>().ok()?);
         by_id.or_else(by_number).ok_or_else(|| {
             let last = self.cells.len() - 1;
-            format!("there is no cell {name}, expected a number from 0 to {last}, or an id from `ablate status`")
+            Error::invalid_parameter(format!(
+                "there is no cell {name}, expected a number from 0 to {last}, or an id from `ablate status`"
+            ))
         })
     }
 
     /// Gives every other variant its baseline: the baseline arm at the same levels of the factors that it has.
-    fn find_baselines(&mut self, baseline: &str) -> Result<(), String> {
+    fn find_baselines(&mut self, baseline: &str) -> Result<()> {
         // A copy, since baselines are looked up while the variants are changed.
         let variants = self.variants.clone();
         for variant in self
@@ -296,11 +302,11 @@ impl Study {
             };
             let candidates: Vec<&Variant> = variants.iter().filter(is_baseline).collect();
             let [only] = candidates[..] else {
-                return Err(format!(
+                return Err(Error::invalid_format(format!(
                     "the baseline `{baseline}` has {} variants at the levels of `{}`, expected one",
                     candidates.len(),
                     variant.name
-                ));
+                )));
             };
             variant.baseline = variants.iter().position(|other| other == only);
         }
@@ -308,22 +314,22 @@ impl Study {
     }
 
     /// Refuses two cells with the same configuration: their results would count as independent.
-    fn check_cells(&self) -> Result<(), String> {
+    fn check_cells(&self) -> Result<()> {
         let mut cells_by_id: BTreeMap<&str, &Cell> = BTreeMap::new();
         for cell in &self.cells {
             if let Some(same) = cells_by_id.insert(&cell.id, cell) {
                 let [a, b] = [same, cell].map(|cell| &self.variants[cell.variant].name);
-                return Err(format!(
+                return Err(Error::invalid_format(format!(
                     "`{a}` and `{b}` have the same configuration with seed {}; remove one of them",
                     cell.seed
-                ));
+                )));
             }
         }
         Ok(())
     }
 
     /// Refuses metrics that no run logs.
-    fn check_metrics(&self, document: &Document) -> Result<(), String> {
+    fn check_metrics(&self, document: &Document) -> Result<()> {
         // The first cell stands for all: the arms of a study share the task, which determines what is logged.
         let tags = RunSummary::tags(&self.cells[0].config);
         let logged: Vec<&str> = tags
@@ -336,7 +342,7 @@ impl Study {
                     "no run logs `{unknown}`, expected one of {}",
                     logged.join(", ")
                 );
-                return Err(document.error_at(key, message).to_string());
+                return Err(document.error_at(key, message).into_error());
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::collect::StudyResults;
 use super::study::{Cell, Study, run_name};
+use crate::error::{Error, Result};
 use crate::run::{EventWriter, HparamValue};
 use crate::train::RunSummary;
 
@@ -12,12 +13,8 @@ use crate::train::RunSummary;
 ///
 /// # Errors
 ///
-/// One sentence if the table cannot be written.
-pub fn write_tensorboard(
-    study: &Study,
-    collected: &StudyResults,
-    out: &Path,
-) -> Result<(), String> {
+/// [`Error::is_file_error`] if the table cannot be written.
+pub fn write_tensorboard(study: &Study, collected: &StudyResults, out: &Path) -> Result<()> {
     let directory = out.join("tensorboard");
     let partial = out.join("tensorboard.partial");
     let earlier = out.join("tensorboard.earlier");
@@ -42,7 +39,7 @@ pub fn write_tensorboard(
         std::fs::rename(&partial, &directory)?;
         remove_if_exists(&earlier)
     };
-    write().map_err(|error| format!("{}: cannot be written: {error}", directory.display()))
+    write().map_err(|error| Error::cannot_write(&directory, error))
 }
 
 /// Removes a directory and everything in it; one that does not exist is no error.

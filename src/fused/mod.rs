@@ -16,6 +16,7 @@ mod linear;
 mod matmul;
 #[cfg(feature = "flex")]
 mod node;
+mod read_values;
 mod selected_rows;
 #[cfg(feature = "flex")]
 mod simd;
@@ -26,4 +27,5 @@ pub use gelu::{Gelu, gelu};
 pub(crate) use given_gradient::{linearised, with_gradient};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub(crate) use read_values::read_values;
 pub(crate) use selected_rows::{SelectedRows, as_one_node, copy_to_host, select_on_host};

@@ -11,6 +11,7 @@ use super::output::TokenLayout;
 use super::patch_embed::PatchEmbed;
 use super::vit::Pooling;
 use crate::choice::word;
+use crate::error::{Error, Result};
 
 /// Output of a video model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -146,7 +147,7 @@ impl VideoConfig {
     /// # Errors
     ///
     /// Returns an error message about the first inconsistency.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<()> {
         let tubelet_size = self.tubelet_size;
         // A divisor of 0 is rejected, too: the token layout divides by it. And 0 is a multiple of everything, but
         // leaves no frames, patches or channels.
@@ -155,58 +156,62 @@ impl VideoConfig {
         };
         for side in self.image_size {
             if !is_multiple(side, self.patch_size) {
-                return Err(format!(
+                return Err(Error::invalid_parameter(format!(
                     "image side {side} is not a positive multiple of patch_size {}",
                     self.patch_size
-                ));
+                )));
             }
         }
         if !is_multiple(self.n_frames, tubelet_size) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "n_frames {} is not a positive multiple of tubelet_size {tubelet_size}",
                 self.n_frames
-            ));
+            )));
         }
         if tubelet_size > 1 && self.attention != VideoAttention::Joint {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "tubelet_size is {tubelet_size}, expected 1 unless attention is joint"
-            ));
+            )));
         }
         // A token of several frames would contain the frame that is to be predicted.
         if tubelet_size > 1 && self.head == VideoHead::NextFrame {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "tubelet_size is {tubelet_size}, expected 1 if the next frame is predicted"
-            ));
+            )));
         }
         if !is_multiple(self.d_model, self.n_heads) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "d_model {} is not a positive multiple of n_heads {}",
                 self.d_model, self.n_heads
-            ));
+            )));
         }
         let is_joint = self.attention == VideoAttention::Joint;
         let mean = Pooling::MeanBeforeNorm;
         if self.pooling != Pooling::Cls && !(is_joint && self.pooling == mean) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "pooling is `{}`, expected `cls`, or with joint attention `{}`",
                 word(&self.pooling),
                 word(&mean)
-            ));
+            )));
         }
         if self.positions != VideoPositions::Sum && !is_joint {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "positions is `{}`, expected `sum` unless attention is joint",
                 word(&self.positions)
-            ));
+            )));
         }
         // A `DividedBlock` has no parameters for it.
         if self.style.layer_scale.is_some() && self.attention == VideoAttention::Divided {
-            return Err("layer_scale is set, expected none with divided attention".into());
+            return Err(Error::invalid_parameter(
+                "layer_scale is set, expected none with divided attention",
+            ));
         }
         match self.attention {
             VideoAttention::Factorised {
                 n_temporal_layers: 0,
-            } => Err("n_temporal_layers is 0, expected at least 1".into()),
+            } => Err(Error::invalid_parameter(
+                "n_temporal_layers is 0, expected at least 1",
+            )),
             _ => Ok(()),
         }
     }
@@ -313,7 +318,9 @@ mod tests {
             ),
         ];
         for (config, message) in cases {
-            assert_eq!(config.check().err().unwrap_or_default(), message);
+            let error = config.check().unwrap_err();
+            assert!(error.is_invalid_parameter());
+            assert_eq!(error.to_string(), message);
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::DType;
 
 use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::fused::{SelectedRows, as_one_node, select_on_host};
+use crate::fused::{SelectedRows, as_one_node, read_values, select_on_host};
 
 /// Heads of which distance matrices are computed: their mean, or each on its own.
 ///
@@ -125,6 +125,7 @@ impl AttentionRows {
     /// - [`Error::is_invalid_distribution`] if a row does not sum to one within 1e-4 (64 bits: 1e-9, 16 bits:
     ///   1e-2), is NaN or has no weight on the patches, or if the numbers of rows and columns differ.
     /// - [`Error::is_invalid_parameter`] if there is no patch.
+    /// - [`Error::is_device_error`] if sums of rows cannot be read from their device.
     ///
     /// # Cost
     ///
@@ -246,9 +247,7 @@ fn check_totals(
 
 /// Copies sums of rows to the host.
 fn to_host(sums: Tensor<3>) -> Result<Vec<f64>> {
-    sums.without_autodiff()
-        .try_into_vec_as()
-        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))
+    read_values(sums.without_autodiff()).map_err(|error| error.within("attention cannot be read"))
 }
 
 /// Describes a row in an error message by its image, head and token; `n_heads` is `None` for their mean.

@@ -3,8 +3,8 @@
 use burn::prelude::*;
 use burn::tensor::{DType, Element};
 
-use crate::error::{Error, Result};
-use crate::fused::copy_to_host;
+use crate::error::Result;
+use crate::fused::{copy_to_host, read_values};
 
 /// Values of a tensor on the host, in the precision of the computation: 32 bits, or 64 for such tensors.
 #[derive(Debug)]
@@ -82,13 +82,9 @@ pub(super) fn read_parts<E: Element>(
     let items_per_read = (n_values / (n_points * n_columns).max(1)).max(1);
     for start in (0..batch_size).step_by(items_per_read) {
         let items = start..batch_size.min(start + items_per_read);
-        let values = tensor
-            .clone()
-            .slice([items, 0..n_points, 0..n_columns])
-            .try_into_vec_as::<E>()
-            .map_err(|e| {
-                Error::invalid_distances(format!("tensor cannot be read from its device: {e}"))
-            })?;
+        let part = tensor.clone().slice([items, 0..n_points, 0..n_columns]);
+        let values = read_values(part)
+            .map_err(|error| error.within("tensor cannot be read from its device"))?;
         process(values)?;
     }
     Ok(())

@@ -103,7 +103,7 @@ impl Persistence {
     /// - [`Error::is_invalid_distribution`] if an entry is not finite; if an entry is negative, for metrics
     ///   other than Euclidean and cosine; if the rows for [`RowMetric::Attention`] are not a square matrix; if
     ///   there are no columns, or more than [`MAX_POINTS`] points.
-    /// - [`Error::is_invalid_distances`] if the rows cannot be read from their device.
+    /// - [`Error::is_device_error`] if the rows cannot be read from their device.
     /// - [`Error::is_invalid_parameter`] if the exponent of the distance is not finite and above 0.
     ///
     /// # Cost

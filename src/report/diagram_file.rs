@@ -19,14 +19,15 @@ use zip::ZipArchive;
 
 use super::npz::Npz;
 use crate::counted::counted;
+use crate::error::{Error, Result};
 use crate::topology::{Diagram, Edge, Point};
 
 /// Encodes diagrams, by item and homology dimension, as an archive with the arrays listed above.
 ///
 /// # Errors
 ///
-/// A sentence if the archive is larger than the format allows.
-pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<Vec<u8>, String> {
+/// [`Error::is_invalid_format`] if the archive is larger than the format allows.
+pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<Vec<u8>> {
     let mut archive = Npz::default();
     let n_dims = items.first().map_or(0, Vec::len);
     let mut all_dims = Vec::new();
@@ -60,44 +61,47 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
 ///
 /// # Errors
 ///
-/// A sentence if the file cannot be read, is not an `.npz` archive or has no `dgm0`, or if an array has an unexpected
-/// shape or type.
-pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>, String> {
-    let with_path = |message: String| format!("{}: {message}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| with_path(e.to_string()))?;
-    decode(&bytes).map_err(with_path)
+/// - [`Error::is_file_error`] if the file cannot be read.
+/// - [`Error::is_invalid_format`] if it is not an `.npz` archive or has no `dgm0`, or if an array has an unexpected
+///   shape or type.
+pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>> {
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
+    decode(&bytes).map_err(|error| error.within(path.display()))
 }
 
 /// Reads the content of an archive; see [`read_diagrams`].
-fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
+fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
     // The reason, such as a missing central directory, would not help anyone.
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(
-        |_| "this is not an .npz archive, expected one written by `persistence` or numpy.savez",
-    )?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
+        Error::invalid_format(
+            "this is not an .npz archive, expected one written by `persistence` or numpy.savez",
+        )
+    })?;
     let mut items: Vec<Vec<Vec<Point>>> = Vec::new();
     for dim in 0.. {
         let name = format!("dgm{dim}");
         let Some(array) = member(&mut archive, &name)? else {
             if dim == 0 {
                 let message = "there is no array dgm0, expected dgm0, dgm1, ... by dimension";
-                return Err(message.to_owned());
+                return Err(Error::invalid_format(message));
             }
             break;
         };
-        let points = points(&array).map_err(|e| format!("{name}: {e}"))?;
+        let points = points(&array).map_err(|e| e.within(&name))?;
         let name = format!("offsets{dim}");
         let offsets = match member(&mut archive, &name)? {
-            Some(array) => offsets(&array, points.len()).map_err(|e| format!("{name}: {e}"))?,
+            Some(array) => offsets(&array, points.len()).map_err(|e| e.within(&name))?,
             None => vec![0, points.len()],
         };
         // Items that no earlier dimension had get too few diagrams, which the last check finds.
         items.resize(items.len().max(offsets.len() - 1), Vec::new());
         if items.len() != offsets.len() - 1 {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{name} has offsets for {}, but another dimension has {}",
                 counted(offsets.len() - 1, "item"),
                 counted(items.len(), "item")
-            ));
+            )));
         }
         for (item, bounds) in items.iter_mut().zip(offsets.windows(2)) {
             item.push(points[bounds[0]..bounds[1]].to_vec());
@@ -106,39 +110,46 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>, String> {
     if items.iter().all(|item| item.len() == items[0].len()) {
         Ok(items)
     } else {
-        Err("the dimensions have different numbers of items".to_owned())
+        Err(Error::invalid_format(
+            "the dimensions have different numbers of items",
+        ))
     }
 }
 
 /// Returns the bytes of an array; `None` if the archive has no such array.
-fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<Vec<u8>>, String> {
+fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<Vec<u8>>> {
     let mut file = match archive.by_name(&format!("{name}.npy")) {
         Ok(file) => file,
         Err(zip::result::ZipError::FileNotFound) => return Ok(None),
-        Err(error) => return Err(format!("{name}: {error}")),
+        Err(error) => return Err(Error::invalid_format(name).because(error)),
     };
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)
-        .map_err(|e| format!("{name}: {e}"))?;
+        .map_err(|e| Error::invalid_format(name).because(e))?;
     Ok(Some(bytes))
 }
 
+/// Error of an array that cannot be read.
+fn damaged(error: std::io::Error) -> Error {
+    Error::invalid_format(error.to_string()).caused_by(error)
+}
+
 /// Reads an array of births and deaths.
-fn points(array: &[u8]) -> Result<Vec<Point>, String> {
-    let file = NpyFile::new(array).map_err(|e| e.to_string())?;
+fn points(array: &[u8]) -> Result<Vec<Point>> {
+    let file = NpyFile::new(array).map_err(damaged)?;
     let shape = file.shape().to_vec();
     // In Fortran order, all births would come before the deaths.
     let (&[n_bars, 2], npyz::Order::C) = (&shape[..], file.order()) else {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "the shape is {shape:?}, expected [bars, 2] in C order"
-        ));
+        )));
     };
     let values: Vec<f64> = match file.into_vec::<f64>() {
         Ok(values) => values,
         Err(_) => {
             // The failed attempt has consumed the file, so it is opened again.
-            let file = NpyFile::new(array).map_err(|e| e.to_string())?;
-            let narrow: Vec<f32> = file.into_vec().map_err(|e| e.to_string())?;
+            let file = NpyFile::new(array).map_err(damaged)?;
+            let narrow: Vec<f32> = file.into_vec().map_err(damaged)?;
             narrow.into_iter().map(f64::from).collect()
         }
     };
@@ -146,18 +157,18 @@ fn points(array: &[u8]) -> Result<Vec<Point>, String> {
     if points.len() as u64 == n_bars {
         Ok(points.to_vec())
     } else {
-        Err(format!(
+        Err(Error::invalid_format(format!(
             "the array is cut off after {} of {}",
             points.len(),
             counted(n_bars as usize, "bar")
-        ))
+        )))
     }
 }
 
 /// Reads the offsets of the items and checks that they cover all bars.
-fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>, String> {
-    let file = NpyFile::new(array).map_err(|e| e.to_string())?;
-    let offsets: Vec<i64> = file.into_vec().map_err(|e| e.to_string())?;
+fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>> {
+    let file = NpyFile::new(array).map_err(damaged)?;
+    let offsets: Vec<i64> = file.into_vec().map_err(damaged)?;
     let offsets: Vec<usize> = offsets
         .iter()
         // A negative offset becomes one that the check below refuses.
@@ -168,9 +179,9 @@ fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>, String> {
     if is_valid {
         Ok(offsets)
     } else {
-        Err(format!(
+        Err(Error::invalid_format(format!(
             "expected numbers from 0 to {n_bars} in increasing order"
-        ))
+        )))
     }
 }
 
@@ -216,8 +227,10 @@ mod tests {
     fn other_files_give_one_sentence() {
         let cut_off = &encode_diagrams(&[item(&[1.0])], "{}").unwrap()[..100];
         for bytes in [b"births,deaths\n".as_slice(), b"", cut_off] {
+            let error = decode(bytes).unwrap_err();
+            assert!(error.is_invalid_format());
             assert_eq!(
-                decode(bytes).unwrap_err(),
+                error.to_string(),
                 "this is not an .npz archive, expected one written by `persistence` or numpy.savez"
             );
         }
@@ -225,7 +238,11 @@ mod tests {
         assert!(
             decode(&bytes)
                 .unwrap_err()
+                .to_string()
                 .starts_with("there is no array dgm0")
         );
+        let error = read_diagrams(Path::new("nowhere.npz")).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
     }
 }

@@ -8,6 +8,8 @@ use npyz::{AutoSerialize, Serialize, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use crate::error::{Error, Result};
+
 /// Writer of an `.npz` archive in memory.
 ///
 /// Arrays are not compressed, so that NumPy can memory-map them.
@@ -20,7 +22,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// let mut archive = Npz::default();
 /// archive.add("squares", &[2, 2], [0_i64, 1, 4, 9])?;
 /// assert!(archive.finish()?.starts_with(b"PK"));
-/// # Ok::<(), String>(())
+/// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub struct Npz(ZipWriter<Cursor<Vec<u8>>>);
 
@@ -35,14 +37,14 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// A sentence if the number of values does not match the shape, or if the archive is larger than the
-    /// format allows.
+    /// [`Error::is_invalid_format`] if the number of values does not match the shape, or if the archive is larger
+    /// than the format allows.
     pub fn add<T: Serialize + AutoSerialize>(
         &mut self,
         name: &str,
         shape: &[usize],
         values: impl IntoIterator<Item = T>,
-    ) -> Result<(), String> {
+    ) -> Result<()> {
         let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
         // Encoded before the archive is touched, so that a wrong number of values leaves it intact.
         let mut bytes = Vec::new();
@@ -56,7 +58,7 @@ impl Npz {
             .map_err(zip::result::ZipError::from)
             .and_then(|()| self.0.start_file(format!("{name}.npy"), options))
             .and_then(|()| Ok(self.0.write_all(&bytes)?))
-            .map_err(|e| format!("{name}: {e}"))
+            .map_err(|e| Error::invalid_format(name).because(e))
     }
 
     /// True if the file is an archive with an array of this name.
@@ -83,11 +85,11 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// A sentence if the archive is larger than the format allows.
-    pub fn finish(self) -> Result<Vec<u8>, String> {
+    /// [`Error::is_invalid_format`] if the archive is larger than the format allows.
+    pub fn finish(self) -> Result<Vec<u8>> {
         self.0
             .finish()
             .map(Cursor::into_inner)
-            .map_err(|e| e.to_string())
+            .map_err(|e| Error::invalid_format(e.to_string()).caused_by(e))
     }
 }

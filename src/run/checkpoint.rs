@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checksums;
 use super::directory::RunDirectory;
+use crate::error::{Error, Result};
 
 /// State of training at a checkpoint, apart from model and optimiser.
 ///
@@ -73,7 +74,7 @@ impl Checkpoints {
             if let Some(step) = step_of(&path) {
                 match read(&path, step) {
                     Ok(state) => usable.push(state),
-                    Err(complaint) => complaints.push(complaint),
+                    Err(complaint) => complaints.push(complaint.to_string()),
                 }
             }
         }
@@ -250,22 +251,23 @@ fn step_of(path: &Path) -> Option<usize> {
     path.file_name()?.to_str()?.parse().ok()
 }
 
-/// Reads and verifies the checkpoint of a step; the error is one sentence.
-fn read(path: &Path, step: usize) -> Result<CheckpointState, String> {
+/// Reads and verifies the checkpoint of a step.
+fn read(path: &Path, step: usize) -> Result<CheckpointState> {
     // First: a damaged file might still parse, with wrong numbers.
     checksums::verify(path)?;
     let file = path.join(STATE);
-    let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let state: CheckpointState =
-        serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", file.display()))?;
+    let bytes = std::fs::read(&file)
+        .map_err(|error| Error::file(file.display().to_string()).because(error))?;
+    let state: CheckpointState = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::invalid_format(file.display().to_string()).because(error))?;
     if state.step == step {
         Ok(state)
     } else {
-        Err(format!(
+        Err(Error::invalid_format(format!(
             "{} holds step {}, expected step {step}",
             path.display(),
             state.step
-        ))
+        )))
     }
 }
 
@@ -331,6 +333,20 @@ mod tests {
             assert_eq!(best(&[[0.4, 1.0], [nan, 1.0], [0.6, nan]]), Some(1));
             assert_eq!(best(&[[nan, 1.0]]), None);
         }
+    }
+
+    #[test]
+    fn missing_and_damaged_checkpoints_give_errors_of_different_kinds() {
+        let name = format!("burn-topology-checkpoint-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let error = read(&directory, 3).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(STATE), "{}").unwrap();
+        checksums::seal(&directory, &[STATE.to_owned()]).unwrap();
+        assert!(read(&directory, 3).unwrap_err().is_invalid_format());
+        std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

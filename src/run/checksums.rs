@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::error::{Error, Result};
 use crate::hexadecimal::hexadecimal;
 
 /// Name of the file with the checksums; `sha256sum --check SHA256SUMS` reads it too.
@@ -36,26 +37,30 @@ pub(super) fn seal(directory: &Path, names: &[String]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// One sentence about the first file that is missing or has changed.
-pub(super) fn verify(directory: &Path) -> Result<(), String> {
+/// [`Error::is_file_error`] if a file is missing, [`Error::is_invalid_format`] if one has changed.
+pub(super) fn verify(directory: &Path) -> Result<()> {
     let path = directory.join(NAME);
-    let unreadable = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let unreadable =
+        |path: &Path, error: io::Error| Error::file(path.display().to_string()).because(error);
     let lines = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
     // Every checkpoint has files, so an empty list is damage; taken as it is, it would verify nothing.
     if lines.is_empty() {
-        return Err(format!("{} is empty, expected checksums", path.display()));
+        return Err(Error::invalid_format(format!(
+            "{} is empty, expected checksums",
+            path.display()
+        )));
     }
     for line in lines.lines() {
-        let (expected, name) = line
-            .split_once("  ")
-            .ok_or_else(|| format!("{}: `{line}` is not a checksum", path.display()))?;
+        let (expected, name) = line.split_once("  ").ok_or_else(|| {
+            Error::invalid_format(format!("{}: `{line}` is not a checksum", path.display()))
+        })?;
         let path = directory.join(name);
         let actual = sha256_of_file(&path).map_err(|error| unreadable(&path, error))?;
         if actual != expected {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{} has changed since it was written (its SHA-256 differs)",
                 path.display()
-            ));
+            )));
         }
     }
     Ok(())
@@ -83,16 +88,20 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("checksums-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("a"), "abc").unwrap();
-        assert!(verify(&directory).unwrap_err().contains(NAME));
+        let error = verify(&directory).unwrap_err();
+        assert!(error.is_file_error() && error.to_string().contains(NAME));
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
         seal(&directory, &["a".to_owned()]).unwrap();
         verify(&directory).unwrap();
         let lines = std::fs::read_to_string(directory.join(NAME)).unwrap();
         let sha256_of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(lines, format!("{sha256_of_abc}  a\n"));
         std::fs::write(directory.join("a"), "abd").unwrap();
-        assert!(verify(&directory).unwrap_err().contains("SHA-256 differs"));
+        let error = verify(&directory).unwrap_err();
+        assert!(error.is_invalid_format() && error.to_string().contains("SHA-256 differs"));
         std::fs::remove_file(directory.join("a")).unwrap();
-        assert!(verify(&directory).is_err());
+        let error = verify(&directory).unwrap_err();
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -5,16 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor};
 
+use crate::error::{Error, Result};
+
 /// Names of all devices; each is also the name of the cargo feature that it needs.
 pub const DEVICES: [&str; 5] = ["flex", "ndarray", "wgpu", "vulkan", "cuda"];
 
-/// Device with its description, or the reason why it cannot be used.
+/// Device with its description, or the error of opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceReport {
     /// Name of the device, as for `--device`.
     pub name: &'static str,
-    /// Description of the device, or one sentence on why it cannot be used.
-    pub state: Result<String, String>,
+    /// Description of the device, or the error of [`open_device`].
+    pub state: Result<String>,
 }
 
 /// Tries every device, and describes those that work.
@@ -34,14 +36,14 @@ pub fn device_reports() -> Vec<DeviceReport> {
 ///
 /// # Errors
 ///
-/// One sentence if the name is unknown, the program was built without the device, or the device does
-/// not work on this machine.
-pub fn open_device(name: &str) -> Result<Device, String> {
+/// [`Error::is_invalid_parameter`] if the name is unknown; [`Error::is_device_error`] if the program was built
+/// without the device, or if it does not work on this machine.
+pub fn open_device(name: &str) -> Result<Device> {
     if !DEVICES.contains(&name) {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "unknown device `{name}`, expected one of {}",
             DEVICES.join(", ")
-        ));
+        )));
     }
     let opened = quietly(|| {
         let device = built_in(name)?;
@@ -51,20 +53,22 @@ pub fn open_device(name: &str) -> Result<Device, String> {
     });
     match opened {
         Ok(Some(device)) => Ok(device),
-        Ok(None) if !is_built_in(name) => Err(format!(
+        Ok(None) if !is_built_in(name) => Err(Error::device(format!(
             "this program was built without the device `{name}`; build it with `--features {name}`"
-        )),
-        Ok(None) => Err(format!("device `{name}` computes wrong sums")),
-        Err(reason) => Err(format!(
+        ))),
+        Ok(None) => Err(Error::device(format!(
+            "device `{name}` computes wrong sums"
+        ))),
+        Err(reason) => Err(Error::device(format!(
             "device `{name}` cannot be opened: {reason}; see `burn-topology devices` for those that can"
-        )),
+        ))),
     }
 }
 
 /// Runs a function that may panic, and returns the first line of the panic as an error.
 ///
 /// Burn panics where a driver is missing.
-fn quietly<T>(open: impl FnOnce() -> T) -> Result<T, String> {
+fn quietly<T>(open: impl FnOnce() -> T) -> Result<T> {
     // A driver is opened on its own thread, so the first panic of any thread is the cause, and later
     // ones only follow from it.
     let cause = Arc::new(OnceLock::new());
@@ -78,7 +82,7 @@ fn quietly<T>(open: impl FnOnce() -> T) -> Result<T, String> {
     // Safe to assert: `open` is consumed, so nothing that it left half-changed is used again.
     let outcome = catch_unwind(AssertUnwindSafe(open));
     std::panic::set_hook(hook);
-    outcome.map_err(|_| cause.get().cloned().unwrap_or_default())
+    outcome.map_err(|_| Error::device(cause.get().cloned().unwrap_or_default()))
 }
 
 fn is_built_in(name: &str) -> bool {
@@ -141,7 +145,9 @@ mod tests {
         assert_eq!(reports.len(), DEVICES.len());
         assert!(reports[0].state.is_ok());
         for report in reports {
-            if let Err(reason) = report.state {
+            if let Err(error) = report.state {
+                assert!(error.is_device_error());
+                let reason = error.to_string();
                 assert!(
                     reason.contains(report.name) && reason.lines().count() == 1,
                     "{reason}"
@@ -151,8 +157,14 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_name_is_no_error_of_a_device() {
+        let error = open_device("abacus").unwrap_err();
+        assert!(error.is_invalid_parameter() && !error.is_device_error());
+    }
+
+    #[test]
     fn a_panic_becomes_an_error_of_one_line() {
-        let reason: Result<(), String> = quietly(|| panic!("no driver {}\nmore", 1));
-        assert_eq!(reason, Err("no driver 1".to_owned()));
+        let reason: Result<()> = quietly(|| panic!("no driver {}\nmore", 1));
+        assert_eq!(reason, Err(Error::device("no driver 1")));
     }
 }

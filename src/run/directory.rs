@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::atomic_file::write_atomically;
 use super::lock::RunLock;
 use super::manifest::Manifest;
+use crate::error::{Error, Result};
 
 /// Directory of a run, and the paths of its files.
 #[derive(Debug, Clone)]
@@ -70,19 +71,22 @@ impl RunDirectory {
     ///
     /// # Errors
     ///
-    /// One sentence if there is no such directory, or it has no configuration.
-    pub fn open(root: &Path) -> Result<Self, String> {
+    /// [`Error::is_file_error`] if there is no such directory, or it has no configuration.
+    pub fn open(root: &Path) -> Result<Self> {
         let run = Self {
             root: root.to_owned(),
         };
         if !root.is_dir() {
-            return Err(format!("{}: no such run directory", root.display()));
+            return Err(Error::file(format!(
+                "{}: no such run directory",
+                root.display()
+            )));
         }
         if !run.config().is_file() {
-            return Err(format!(
+            return Err(Error::file(format!(
                 "{}: no config.toml, expected a run directory",
                 root.display()
-            ));
+            )));
         }
         Ok(run)
     }
@@ -91,8 +95,8 @@ impl RunDirectory {
     ///
     /// # Errors
     ///
-    /// One sentence if another process holds the lock, or the directory cannot be written.
-    pub fn lock(&self) -> Result<RunLock, String> {
+    /// [`Error::is_file_error`] if another process holds the lock, or the directory cannot be written.
+    pub fn lock(&self) -> Result<RunLock> {
         RunLock::take(&self.root)
     }
 
@@ -146,16 +150,16 @@ impl RunDirectory {
 ///
 /// # Errors
 ///
-/// Returns an error message if the directory holds a configuration together with checkpoints or metrics.
-pub fn check_not_a_run(directory: &Path) -> Result<(), String> {
+/// [`Error::is_invalid_parameter`] if the directory holds a configuration together with checkpoints or metrics.
+pub fn check_not_a_run(directory: &Path) -> Result<()> {
     let has = |name: &str| directory.join(name).exists();
     // A configuration alone may be anywhere.
     if has("config.toml") && (has("checkpoints") || has("metrics.jsonl")) {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "{0}: this is the directory of a run, whose files would be replaced; pass another directory, or a new one in it, \
              as in {0}/report",
             directory.components().collect::<PathBuf>().display()
-        ));
+        )));
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, SystemTime};
 
+use crate::error::{Error, Result};
+
 /// Time between two heartbeats of a lock.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
@@ -40,9 +42,11 @@ impl RunLock {
     ///
     /// # Errors
     ///
-    /// One sentence if another process holds the lock, or the directory cannot be written.
-    pub(super) fn take(root: &Path) -> Result<Self, String> {
-        let cannot = |error: io::Error| format!("cannot write in {}: {error}", root.display());
+    /// [`Error::is_file_error`] if another process holds the lock, or the directory cannot be written.
+    pub(super) fn take(root: &Path) -> Result<Self> {
+        let cannot = |error: io::Error| {
+            Error::file(format!("cannot write in {}", root.display())).because(error)
+        };
         let mut file = open(root).map_err(cannot)?;
         let mut retries = RETRIES.iter();
         while let Err(error) = file.try_lock() {
@@ -50,22 +54,22 @@ impl RunLock {
                 (TryLockError::Error(error), _) => return Err(cannot(error)),
                 (TryLockError::WouldBlock, Some(&pause)) => sleep(pause),
                 (TryLockError::WouldBlock, None) => {
-                    return Err(format!(
+                    return Err(Error::file(format!(
                         "{}: another process is training in this directory",
                         root.display()
-                    ));
+                    )));
                 }
             }
         }
         // After the file lock, so that only one process of this machine gets here at a time.
         if let Some((host, age)) = holder_elsewhere(root) {
-            return Err(format!(
+            return Err(Error::file(format!(
                 "{}: a process on {host} is training in this directory (last heartbeat {} s ago); if it was killed, try \
                  again {} s after that heartbeat",
                 root.display(),
                 age.as_secs(),
                 STALE.as_secs()
-            ));
+            )));
         }
         file.set_len(0)
             .and_then(|()| file.write_all(host().as_bytes()))
@@ -151,14 +155,16 @@ mod tests {
         assert!(!RunLock::is_taken(&root));
         let lock = RunLock::take(&root).unwrap();
         assert!(RunLock::is_taken(&root));
-        let message = RunLock::take(&root).unwrap_err();
+        let error = RunLock::take(&root).unwrap_err();
+        assert!(error.is_file_error());
+        let message = error.to_string();
         assert!(message.contains("another process is training"), "{message}");
         drop(lock);
         assert!(!RunLock::is_taken(&root));
 
         std::fs::write(root.join("lock"), "elsewhere").unwrap();
         assert!(RunLock::is_taken(&root));
-        let message = RunLock::take(&root).unwrap_err();
+        let message = RunLock::take(&root).unwrap_err().to_string();
         assert!(
             message.contains("a process on elsewhere is training"),
             "{message}"
@@ -170,6 +176,10 @@ mod tests {
         let lock = RunLock::take(&root).unwrap();
         assert_eq!(std::fs::read_to_string(root.join("lock")).unwrap(), host());
         drop(lock);
-        std::fs::remove_dir_all(root).unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+
+        let error = RunLock::take(&root).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
     }
 }

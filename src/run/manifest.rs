@@ -1,6 +1,5 @@
 //! Provenance of a run: commands, versions, device and data.
 
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -9,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::atomic_file::write_atomically;
+use crate::error::{Error, Result};
 
 /// Version of Burn. Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
 const BURN_VERSION: &str = "0.22.1";
@@ -72,11 +72,11 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// One sentence with the path, if the file cannot be read.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let cannot = |error: &dyn Display| format!("{}: {error}", path.display());
-        let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| cannot(&error))
+    /// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is not a manifest.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| Error::file(&name).because(error))?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::invalid_format(name).because(error))
     }
 
     /// Writes the manifest, and replaces an existing file.
@@ -119,6 +119,18 @@ fn cpu() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_and_a_damaged_manifest_give_errors_of_different_kinds() {
+        let name = format!("burn-topology-manifest-{}.json", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let error = Manifest::read(&path).unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
+        std::fs::write(&path, "{").unwrap();
+        assert!(Manifest::read(&path).unwrap_err().is_invalid_format());
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn the_version_of_burn_is_the_one_that_cargo_requires() {

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use crate::error::Error;
 use crate::evaluate::EvaluateError;
 
 /// Error that ended a training.
@@ -12,33 +13,39 @@ pub enum TrainError {
     /// The attention collapsed, and the configuration asks to stop in this case. The message names the layers.
     Collapsed(String),
     /// A penalty, the topology of attention, or a statistic could not be computed.
-    Topology(crate::Error),
+    Topology(Error),
     /// A file, data set or checkpoint could not be read or written, or does not fit the task. The message names it.
-    Files(String),
+    Files(Error),
 }
 
 impl TrainError {
     /// Wraps an I/O error as "cannot {doing}: {error}".
     pub(super) fn files(doing: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::Files(format!("cannot {doing}: {error}"))
+        move |error| Self::Files(Error::file(format!("cannot {doing}")).because(error))
     }
 }
 
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Diverged(message) | Self::Collapsed(message) | Self::Files(message) => {
-                f.write_str(message)
-            }
+            Self::Diverged(message) | Self::Collapsed(message) => f.write_str(message),
+            Self::Files(error) => error.fmt(f),
             Self::Topology(error) => write!(f, "topology: {error}"),
         }
     }
 }
 
-impl std::error::Error for TrainError {}
+impl std::error::Error for TrainError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Diverged(_) | Self::Collapsed(_) => None,
+            Self::Topology(error) | Self::Files(error) => Some(error),
+        }
+    }
+}
 
-impl From<crate::Error> for TrainError {
-    fn from(error: crate::Error) -> Self {
+impl From<Error> for TrainError {
+    fn from(error: Error) -> Self {
         Self::Topology(error)
     }
 }
@@ -48,7 +55,9 @@ impl From<EvaluateError> for TrainError {
         match error {
             EvaluateError::Topology(error) => Self::Topology(error),
             // Its message is that of a file or of a statistic.
-            error => Self::Files(error.to_string()),
+            EvaluateError::Checkpoint { error, .. }
+            | EvaluateError::Files(error)
+            | EvaluateError::Measurement(error) => Self::Files(error),
         }
     }
 }

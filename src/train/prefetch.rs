@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::error::TrainError;
 use crate::data::{Augment, Sample, SampleSpec, Samples, epoch_order, random_stream};
+use crate::error::{Error, Result};
 
 /// Number of steps whose samples are requested at the same time: the current step and the next.
 const AHEAD: usize = 2;
@@ -39,7 +40,7 @@ pub(super) struct Prefetch {
     requested: VecDeque<usize>,
     requests: SyncSender<usize>,
     /// Results, in the order of the requests.
-    responses: Receiver<Result<Vec<Sample>, String>>,
+    responses: Receiver<Result<Vec<Sample>>>,
 }
 
 impl SampleOrder {
@@ -47,11 +48,7 @@ impl SampleOrder {
     ///
     /// The augmentation of a sample depends only on the seed, the epoch and its index, so that a resumed run sees
     /// the same samples. `order` caches the sample order of one epoch.
-    fn load_step(
-        &self,
-        step: usize,
-        order: &mut Option<EpochOrder>,
-    ) -> Result<Vec<Sample>, String> {
+    fn load_step(&self, step: usize, order: &mut Option<EpochOrder>) -> Result<Vec<Sample>> {
         let epoch = step / self.steps_per_epoch;
         if order.as_ref().is_none_or(|order| order.epoch != epoch) {
             *order = Some(EpochOrder {
@@ -68,7 +65,7 @@ impl SampleOrder {
         let mut samples = self
             .samples
             .get_many(indices.to_vec())
-            .map_err(|e| e.to_string())?;
+            .map_err(Error::sample)?;
         samples
             .par_iter_mut()
             .zip(indices)
@@ -98,7 +95,9 @@ impl Prefetch {
             for step in steps {
                 let samples = match &pool {
                     Ok(pool) => pool.install(|| worker.load_step(step, &mut order)),
-                    Err(error) => Err(format!("cannot start threads to read samples: {error}")),
+                    Err(error) => Err(Error::file(format!(
+                        "cannot start threads to read samples: {error}"
+                    ))),
                 };
                 if results.send(samples).is_err() {
                     break;
@@ -122,13 +121,13 @@ impl Prefetch {
             for step in next..last.max(step + 1) {
                 self.requests
                     .send(step)
-                    .map_err(|_| TrainError::Files(GONE.to_owned()))?;
+                    .map_err(|_| TrainError::Files(Error::file(GONE)))?;
                 self.requested.push_back(step);
             }
             let samples = self
                 .responses
                 .recv()
-                .map_err(|_| TrainError::Files(GONE.to_owned()))?;
+                .map_err(|_| TrainError::Files(Error::file(GONE)))?;
             // Steps are usually taken in order; after a jump back, stale responses are discarded here.
             if self.requested.pop_front() == Some(step) {
                 return samples.map_err(TrainError::Files);

@@ -14,6 +14,7 @@ use super::optimizer::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::timing::{Profile, Timing};
 use super::trainer::Trainer;
+use crate::error::{Error, Result};
 use crate::fused::AdamW;
 use crate::loss::TopologyRegularizer;
 use crate::model::pretrained::open_matching;
@@ -45,7 +46,9 @@ impl Start {
         // A checkpoint counts only if the log holds everything that it had logged; the log is cut to that length.
         let metrics_bytes = metrics
             .metadata()
-            .map_err(|error| TrainError::Files(format!("{}: {error}", metrics.display())))?
+            .map_err(|error| {
+                TrainError::Files(Error::file(metrics.display().to_string()).because(error))
+            })?
             .len();
         let newest = checkpoints.newest_within(metrics_bytes, &mut problems);
         for problem in &problems {
@@ -53,19 +56,19 @@ impl Start {
         }
         match &newest {
             Some((state, path)) if state.config_sha256 != config_sha256 => {
-                return Err(TrainError::Files(format!(
+                return Err(TrainError::Files(Error::invalid_format(format!(
                     "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
                     path.display(),
                     run.config().display()
-                )));
+                ))));
             }
             Some((state, _)) => observer.message(&format!("resuming from step {}", state.step)),
             None if problems.is_empty() => {}
             None => {
-                return Err(TrainError::Files(format!(
+                return Err(TrainError::Files(Error::invalid_format(format!(
                     "{}: no checkpoint can be used; start a new run in another directory with `--out DIR`",
                     run.checkpoints().display()
-                )));
+                ))));
             }
         }
         checkpoints
@@ -152,22 +155,20 @@ impl<'a> Trainer<'a> {
 
     /// Restores everything that the checkpoint in `path` holds.
     fn restore(&mut self, state: CheckpointState, path: &Path) -> Result<(), TrainError> {
-        let cannot_load = |file: &str, error: &dyn std::fmt::Display| {
-            TrainError::Files(format!("{}: {error}", path.join(file).display()))
-        };
+        let in_file = |file: &str| Error::invalid_format(path.join(file).display().to_string());
         self.model = self
             .model
             .clone()
             .try_load_file(path.join("model.bpk"))
-            .map_err(|error| cannot_load("model.bpk", &error))?;
+            .map_err(|error| TrainError::Files(in_file("model.bpk").because(error)))?;
         self.optimizer = self
             .optimizer
             .clone()
             .load(path.join("optimizer.bpk"))
-            .map_err(|error| cannot_load("optimizer.bpk", &error))?;
+            .map_err(|error| TrainError::Files(in_file("optimizer.bpk").because(error)))?;
         self.regularizer
             .set_weights(state.penalty_weights)
-            .map_err(|error| cannot_load("state.json", &error))?;
+            .map_err(|error| TrainError::Files(in_file("state.json").because(error)))?;
         self.collapse = CollapseMonitor::new(self.job.config.spec.collapse, state.peak_distances);
         self.step = state.step;
         self.validation = state.validation;

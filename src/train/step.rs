@@ -15,6 +15,7 @@ use super::trainer::{Trainer, ZeroGradients};
 use crate::data::{
     MixedLabel, Perturbation, Sample, SampleBatcher, mixup, mixup_stream, soft_targets,
 };
+use crate::error::{Error, Result};
 use crate::loss::{Activations, Clock, PatchMotion, Weight};
 use crate::model::{Capture, Task};
 
@@ -278,7 +279,9 @@ impl Trainer<'_> {
         let (mut flow, mut is_visible_next) = (Vec::new(), Vec::new());
         for sample in samples {
             let truth = sample.truth.as_ref().ok_or_else(|| {
-                TrainError::Files("a penalty follows motion, but this clip has no known flow; expected data with ground truth".to_owned())
+                TrainError::Files(Error::invalid_parameter(
+                    "a penalty follows motion, but this clip has no known flow; expected data with ground truth",
+                ))
             })?;
             flow.extend_from_slice(&truth.flow[..2 * n_steps * size]);
             is_visible_next.extend_from_slice(&truth.is_visible_next[..n_steps * size]);

@@ -19,6 +19,7 @@ use super::robustness;
 use super::summary::RunSummary;
 use super::timing::{Profile, Timing};
 use crate::config::CollapseAction;
+use crate::error::{Error, Result};
 use crate::evaluate::{
     BestModel, Coherence, Evaluation, EvaluationSettings, TaskModel, best_model,
 };
@@ -296,7 +297,7 @@ impl Trainer<'_> {
             .data
             .validation
             .get(0)
-            .map_err(|e| TrainError::Files(e.to_string()))?;
+            .map_err(|error| TrainError::Files(Error::sample(error)))?;
         let step = self.step;
         self.log
             .write_event(|events| charts::clip(events, &clip, spec, validation, step));
@@ -309,10 +310,10 @@ impl Trainer<'_> {
         self.log_warnings(observer);
         match result {
             // A full disk may have room again later; a deleted run directory is final.
-            Err(TrainError::Files(message)) if self.job.run.root().is_dir() => {
+            Err(TrainError::Files(error)) if self.job.run.root().is_dir() => {
                 if !self.is_failing {
                     observer.message(&format!(
-                        "{message}; training continues, and tries again at the next checkpoint"
+                        "{error}; training continues, and tries again at the next checkpoint"
                     ));
                 }
                 self.is_failing = true;
@@ -329,11 +330,11 @@ impl Trainer<'_> {
     fn write_checkpoint(&mut self) -> Result<(), TrainError> {
         let root = self.job.run.root();
         if !root.is_dir() {
-            return Err(TrainError::Files(format!(
+            return Err(TrainError::Files(Error::file(format!(
                 "{}: the run directory no longer exists, so nothing more can be saved; stopped at step {}",
                 root.display(),
                 self.step
-            )));
+            ))));
         }
         let state = CheckpointState {
             step: self.step,

@@ -1,12 +1,13 @@
 //! CIFAR-10 and CIFAR-100 from binary files: pixels, labels, splits and error messages.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use burn_topology::data::{DataSpec, open_data};
 
 use super::files::write_cifar;
-use super::{items, labels, refused, sizes};
-use crate::util::TestDir;
+use super::{items, labels, refusal, refused, sizes};
+use crate::util::{TestDir, io_kind};
 
 fn cifar(path: &Path, n_classes: usize) -> DataSpec {
     let path = path.to_owned();
@@ -79,4 +80,9 @@ fn broken_cifar_files_are_refused() {
         refused(&directory, &cifar(directory.path(), 10)),
         "data_batch_1.bin: no such file, expected the binary version of CIFAR-10"
     );
+    let error = refusal(&cifar(directory.path(), 10));
+    assert!(error.is_file_error());
+    assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
+    std::fs::write(directory.path().join("data_batch_1.bin"), "").unwrap();
+    assert!(refusal(&cifar(directory.path(), 10)).is_invalid_format());
 }

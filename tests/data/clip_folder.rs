@@ -3,13 +3,14 @@
 //! Every pixel of frame `i` of a clip has the grey level `10 * i`.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use burn_topology::data::{ClipFolder, ClipSampling, Crop, Splits, read_clip};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, Rgb, RgbImage, Rgba, RgbaImage};
 
-use crate::util::TestDir;
+use crate::util::{TestDir, io_kind};
 
 pub fn sampling(n_frames: usize, stride: usize) -> ClipSampling {
     ClipSampling {
@@ -47,7 +48,8 @@ pub fn assert_numbers(path: &Path, sampling: &ClipSampling, expected: &[u8]) {
 
 /// Error message for a clip that cannot be read, without the path of its directory.
 pub fn refused(path: &Path, sampling: &ClipSampling) -> String {
-    let message = read_clip(path, sampling).expect_err("a clip that cannot be read");
+    let error = read_clip(path, sampling).expect_err("a clip that cannot be read");
+    let message = error.to_string();
     assert_eq!(message.lines().count(), 1, "{message}");
     let directory = path.parent().expect("a directory");
     message.replace(&format!("{}/", directory.display()), "")
@@ -167,7 +169,14 @@ fn missing_and_undecodable_frames_are_refused() {
         message.starts_with("clip/frame3.png: cannot be decoded ("),
         "{message}"
     );
-    let missing = refused(&directory.path().join("nowhere.mp4"), &sampling(1, 1));
+    let error = |path: &Path, sampling: &ClipSampling| read_clip(path, sampling).unwrap_err();
+    assert!(error(&clip, &sampling(3, 1)).is_invalid_format());
+    assert!(error(&clip, &at_rate(3, 8.0)).is_invalid_parameter());
+    let nowhere = directory.path().join("nowhere.mp4");
+    let error = error(&nowhere, &sampling(1, 1));
+    assert!(error.is_file_error());
+    assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
+    let missing = refused(&nowhere, &sampling(1, 1));
     assert!(
         missing.starts_with("nowhere.mp4: cannot be read: "),
         "{missing}"
@@ -317,9 +326,11 @@ fn unreadable_clips_are_errors_or_left_out() {
     for number in 0..4 {
         std::fs::write(broken(&format!("sit/clip{number}.gif")), "x").unwrap();
     }
-    let Err(message) = settings(directory.path(), true).open() else {
+    let Err(error) = settings(directory.path(), true).open() else {
         panic!("a class without clips was opened");
     };
+    assert!(error.is_invalid_format());
+    let message = error.to_string();
     let clip = broken("sit/clip");
     assert!(
         message.starts_with(&clip.display().to_string()),
@@ -335,12 +346,18 @@ fn unreadable_clips_are_errors_or_left_out() {
 fn broken_clip_folders_are_refused() {
     let directory = TestDir::new();
     let root = directory.path().join("clips");
-    let message = || {
-        let Err(message) = settings(&root, false).open() else {
+    let error = || {
+        let Err(error) = settings(&root, false).open() else {
             panic!("a broken folder was opened");
         };
+        error
+    };
+    let message = || {
+        let message = error().to_string();
         message.replace(&format!("{}/", directory.path().display()), "")
     };
+    assert!(error().is_file_error());
+    assert_eq!(io_kind(&error()), Some(ErrorKind::NotFound));
     assert_eq!(
         message(),
         "clips/train: no such folder, expected clips in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`"
@@ -351,6 +368,7 @@ fn broken_clip_folders_are_refused() {
         message(),
         "clips/test/sit: no clips, expected folders of frames, or files with the extension `.gif`, `.mp4`, `.m4v`, `.mov`, `.webm`, `.mkv`, `.avi`, `.mpg`, `.mpeg`, `.m2v`, `.ts`, `.mts`, `.wmv`, `.flv`, `.ogv`, `.3gp`, `.y4m`"
     );
+    assert!(error().is_invalid_format());
     std::fs::create_dir(root.join("train/third")).unwrap();
     assert_eq!(
         message(),

@@ -1,13 +1,16 @@
 //! Data sets of images in class folders: cropping, scaling, digest and error messages.
 
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use burn_topology::Error;
 use burn_topology::burn::data::dataset::Dataset;
 use burn_topology::data::{DataSpec, open_data};
 
 use super::files::{write_image_folder, write_split};
-use super::{labels, refused, sizes};
-use crate::util::TestDir;
+use super::{labels, refusal, refused, sizes};
+use crate::util::{TestDir, io_kind};
 
 fn folder(path: &Path, n_classes: usize, validation_fraction: Option<f64>) -> DataSpec {
     DataSpec::ImageFolder {
@@ -143,7 +146,12 @@ fn broken_image_folders_are_refused() {
     let directory = TestDir::new();
     let path = directory.path().join("images");
     write_image_folder(&path);
+    let both = folder(&path, 3, Some(0.2));
+    assert!(refusal(&both).is_invalid_format());
     remove(&path);
+    let error = refusal(&folder(&path, 2, None));
+    assert!(error.is_file_error());
+    assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
     assert!(
         refused(&directory, &folder(&path, 2, None)).starts_with("images/train: no such folder")
     );
@@ -162,6 +170,9 @@ fn undecodable_images_are_errors_on_access() {
             splits.test.get(0).unwrap_err(),
             splits.test.get_many(vec![3, 0]).unwrap_err(),
         ] {
+            // Burn's error holds that of this library.
+            let own = error.source().and_then(|own| own.downcast_ref::<Error>());
+            assert!(own.is_some_and(Error::is_invalid_format));
             let message = error.to_string();
             assert!(
                 message.starts_with(&format!("{}: cannot be decoded (", image.display())),

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn_topology::data::{DataSpec, open_data};
 
 use super::files::{Spelling, write_mnist};
-use super::{items, labels, refused, sizes};
+use super::{items, labels, refusal, refused, sizes};
 use crate::util::TestDir;
 
 fn mnist(path: &Path) -> DataSpec {
@@ -113,11 +113,13 @@ fn missing_and_truncated_files_are_refused() {
         refused(&directory, &mnist(&nowhere)),
         "nowhere: no such directory, expected the four files of MNIST in it"
     );
+    assert!(refusal(&mnist(&nowhere)).is_file_error());
     let path = directory.path().join("mnist");
     write_mnist(&path, Spelling::DotCompressed);
     let labels = path.join("t10k-labels.idx1-ubyte.gz");
     let bytes = std::fs::read(&labels).unwrap();
     std::fs::write(&labels, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(refusal(&mnist(&path)).is_invalid_format());
     let message = refused(&directory, &mnist(&path));
     assert!(
         message.starts_with("mnist/t10k-labels.idx1-ubyte.gz: cannot be decompressed: "),
@@ -138,7 +140,9 @@ fn a_fraction_that_sets_nothing_aside_is_an_error() {
         path: Some(directory.path().to_owned()),
         validation_fraction: 0.01,
     };
-    let message = open_data(&spec).err().unwrap();
+    let error = refusal(&spec);
+    assert!(error.is_invalid_parameter());
+    let message = error.to_string();
     assert!(
         message.ends_with(
             "validation_fraction 0.01 of each class sets aside none of 20 training images; raise it"

@@ -8,6 +8,7 @@ mod image_folder;
 mod mnist;
 mod moving_digits;
 
+use burn_topology::Error;
 use burn_topology::burn::data::dataset::Dataset;
 use burn_topology::data::{DataSpec, Sample, Samples, Splits, open_data};
 
@@ -25,11 +26,17 @@ fn sizes(splits: &Splits) -> [usize; 3] {
     [&splits.train, &splits.validation, &splits.test].map(|images| images.len())
 }
 
-/// Error message for a data set that cannot be opened, without the path of its directory.
-fn refused(directory: &TestDir, spec: &DataSpec) -> String {
-    let Err(message) = open_data(spec) else {
+/// Error of a data set that cannot be opened.
+fn refusal(spec: &DataSpec) -> Error {
+    let Err(error) = open_data(spec) else {
         panic!("{spec:?} was opened");
     };
+    error
+}
+
+/// Error message for a data set that cannot be opened, without the path of its directory.
+fn refused(directory: &TestDir, spec: &DataSpec) -> String {
+    let message = refusal(spec).to_string();
     assert_eq!(message.lines().count(), 1, "{message}");
     message.replace(&format!("{}/", directory.path().display()), "")
 }

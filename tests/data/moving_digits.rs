@@ -249,7 +249,9 @@ fn most_digits_move() {
 #[test]
 fn invalid_settings_are_refused() {
     let error = |kinds: &[ClipKind], n_frames, side, repeats, noise| {
-        MovingDigits::new(kinds.to_vec(), n_frames, side, repeats, noise).unwrap_err()
+        let error = MovingDigits::new(kinds.to_vec(), n_frames, side, repeats, noise).unwrap_err();
+        assert!(error.is_invalid_parameter());
+        error.to_string()
     };
     let one = [ClipKind::Constant];
     assert!(error(&[], 8, 16, 1, 0.2).contains("at least one kind"));

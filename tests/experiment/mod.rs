@@ -1,13 +1,17 @@
 //! Tests of studies: study files, cells, worker processes and results.
 
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use burn_topology::experiment::Study;
+use burn_topology::Error;
+use burn_topology::config::ConfigError;
+use burn_topology::experiment::{Study, collect, write_report, write_tensorboard};
 
 use crate::train::tiny_config;
-use crate::util::{TestDir, in_own_mounts, program, run_program};
+use crate::util::{TestDir, in_own_mounts, io_kind, program, run_program};
 
 const STUDY: &str = r#"
 question = "Does it matter?"
@@ -33,7 +37,7 @@ fn write(directory: &Path, study: &str) {
 }
 
 /// Writes and reads a study.
-fn read(directory: &Path, study: &str) -> Result<Study, String> {
+fn read(directory: &Path, study: &str) -> Result<Study, Error> {
     write(directory, study);
     Study::read(&directory.join("study.toml"))
 }
@@ -167,9 +171,65 @@ fn invalid_studies_give_one_sentence() {
         ),
     ];
     for (study, expected) in cases {
-        let message = read(directory.path(), &study).unwrap_err();
+        let error = read(directory.path(), &study).unwrap_err();
+        assert!(error.is_invalid_format());
+        let message = error.to_string();
         assert!(message.contains(expected), "{expected}: {message}");
         assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn errors_of_studies_keep_their_cause() {
+    let directory = TestDir::new();
+    let file = directory.path().join("study.toml");
+    let error = Study::read(&file).unwrap_err();
+    assert!(error.is_file_error());
+    assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
+    assert_eq!(
+        error.to_string(),
+        format!("{}: no such file", file.display())
+    );
+    // The base of the study is missing.
+    std::fs::write(&file, STUDY).unwrap();
+    let error = Study::read(&file).unwrap_err();
+    assert!(error.is_file_error());
+    assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
+    assert!(error.to_string().starts_with("arm plain: "));
+    let error = read(directory.path(), &STUDY.replace("[0, 1]", "[]")).unwrap_err();
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let location = cause.map(ConfigError::location);
+    assert_eq!(location, Some(&*format!("{}:4:9", file.display())));
+    let study = read(directory.path(), STUDY).unwrap();
+    assert!(
+        study
+            .find_cell("no-cell")
+            .unwrap_err()
+            .is_invalid_parameter()
+    );
+}
+
+#[test]
+fn results_that_cannot_be_written_are_errors_of_files() {
+    let directory = TestDir::new();
+    let study = read(directory.path(), STUDY).unwrap();
+    let out = directory.path().join("out");
+    let collected = collect(&study, &out).unwrap();
+    // A file in place of the output directory.
+    let out = directory.path().join("file");
+    std::fs::write(&out, "").unwrap();
+    let errors = [
+        collect(&study, &out).unwrap_err(),
+        write_report(&study, &collected, &out, "").unwrap_err(),
+        write_tensorboard(&study, &collected, &out).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.is_file_error(), "{error}");
+        assert!(io_kind(&error).is_some(), "{error}");
+        assert!(
+            error.to_string().contains(": cannot be written: "),
+            "{error}"
+        );
     }
 }
 
@@ -568,7 +628,7 @@ weight = { kind = "fixed", value = 0.1 }
     assert_eq!(ids(&table), ids(&list));
     let refusal = |set: &str| {
         let study = STUDY.replace("set = [\"training.optimizer.lr=1e-5\"]", set);
-        read(directory.path(), &study).unwrap_err()
+        read(directory.path(), &study).unwrap_err().to_string()
     };
     let misspelt = refusal("set = { training = { epoch = 3 } }");
     assert!(
@@ -606,6 +666,7 @@ fn a_factor_addresses_a_penalty_by_name() {
         |study: &Study| -> Vec<String> { study.cells.iter().map(|cell| cell.id.clone()).collect() };
     assert_eq!(ids(&by_name), ids(&by_index));
     let error = read_with_key("topology.h1_layers.weight.share").unwrap_err();
+    let error = error.to_string();
     assert!(error.contains("no penalty is named `h1_layers`"), "{error}");
     assert!(
         error.contains("expected one of `h0_layers`, or an index"),

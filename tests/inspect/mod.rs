@@ -18,7 +18,7 @@ use burn_topology::nn::Tokens;
 use burn_topology::report::read_diagrams;
 use serde_json::Value;
 
-use crate::util::{TestDir, numbers, values};
+use crate::util::{TestDir, io_kind, numbers, values};
 
 fn spec() -> InspectSpec {
     InspectSpec {
@@ -176,6 +176,11 @@ fn files_and_page_contain_the_results() {
         "summary.csv",
     ];
     assert_eq!(directory.names(), expected);
+    // A file in place of the directory.
+    let file = directory.path().join("summary.csv");
+    let error = write_report(&file, "", "", &inspection, &comparisons).unwrap_err();
+    assert!(error.is_file_error());
+    assert!(io_kind(&error).is_some());
     let diagrams = read_diagrams(&directory.path().join("diagrams.npz")).unwrap();
     assert_eq!(diagrams.len(), 2 * 2 * 4);
     for (matrix, from_file) in inspection.matrices.iter().zip(diagrams) {

@@ -2,6 +2,8 @@
 //!
 //! `scripts/pretrained_goldens.py` creates the files, and checks in Python the files that this crate exports.
 
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
@@ -15,7 +17,7 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use crate::util::TestDir;
+use crate::util::{TestDir, io_kind};
 
 /// Largest absolute difference from the outputs of PyTorch.
 const TOLERANCE: f32 = 1e-4;
@@ -300,6 +302,8 @@ fn timm_without_configuration_needs_the_number_of_heads() {
     std::fs::remove_file(directory.path().join("config.json")).unwrap();
     let file = directory.path().join("model.safetensors");
     let error = open(&file, &ModelOverrides::default(), &device).unwrap_err();
+    assert!(error.is_invalid_format());
+    let error = error.to_string();
     assert!(
         error.contains("no file states the number of heads of a ViT with d_model = 12"),
         "{error}"
@@ -411,6 +415,8 @@ fn own_models_are_exported_in_a_matching_family() {
     }
     let predictor = NetworkConfig::Video(video.with_head(VideoHead::NextFrame));
     let error = Pretrained::from_network(predictor.init(&device), predictor, None).unwrap_err();
+    assert!(error.is_invalid_parameter());
+    let error = error.to_string();
     assert!(error.starts_with("neither transformers nor timm has this architecture"));
 }
 
@@ -423,6 +429,8 @@ fn unusable_files_are_rejected_with_one_sentence() {
         copy(case, directory.path());
         spoil(directory.path());
         let error = open(directory.path(), &ModelOverrides::default(), &device).unwrap_err();
+        assert!(error.is_invalid_format() || error.is_file_error());
+        let error = error.to_string();
         assert!(!error.contains('\n') && !error.contains(". "), "{error}");
         let root = directory.path().display().to_string();
         assert!(error.starts_with(&root), "{error}");
@@ -635,6 +643,43 @@ fn unusable_files_are_rejected_with_one_sentence() {
 }
 
 #[test]
+fn errors_tell_missing_files_damaged_files_and_wrong_choices_apart() {
+    let device = Device::flex();
+    let refusal =
+        |path: &Path, overrides: ModelOverrides| open(path, &overrides, &device).unwrap_err();
+    let directory = TestDir::new();
+    let error = refusal(&directory.path().join("nowhere"), ModelOverrides::default());
+    assert!(error.is_file_error());
+    assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
+    for (case, weights) in [
+        ("vit", "model.safetensors"),
+        ("vit_float64", "pytorch_model.bin"),
+        ("timm_vit", "model.safetensors"),
+    ] {
+        let directory = TestDir::new();
+        copy(case, directory.path());
+        let overrides = ModelOverrides {
+            n_frames: Some(2),
+            ..ModelOverrides::default()
+        };
+        let error = refusal(directory.path(), overrides);
+        assert!(error.is_invalid_parameter(), "{case}: {error}");
+        let path = directory.path().join(weights);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let error = refusal(directory.path(), ModelOverrides::default());
+        assert!(error.is_invalid_format(), "{case}: {error}");
+        assert!(error.source().is_some(), "{case}: {error}");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::write(directory.path().join("config.json"), "{").unwrap();
+        let error = refusal(directory.path(), ModelOverrides::default());
+        assert!(error.is_invalid_format(), "{case}: {error}");
+        let cause = error.source();
+        assert!(cause.is_some_and(|cause| cause.is::<serde_json::Error>()));
+    }
+}
+
+#[test]
 fn code_in_a_pickle_is_rejected_and_not_executed() {
     let device = Device::flex();
     let files = cases().with_file_name("pretrained_refused");
@@ -652,6 +697,8 @@ fn code_in_a_pickle_is_rejected_and_not_executed() {
     for (name, expected) in expected {
         let file = files.join(name);
         let error = open(&file, &ModelOverrides::default(), &device).unwrap_err();
+        assert!(error.is_invalid_format());
+        let error = error.to_string();
         let message = error
             .strip_prefix(&format!("{}: ", file.display()))
             .unwrap();
@@ -685,7 +732,7 @@ proptest! {
         }
         std::fs::write(&path, bytes).unwrap();
         if let Err(error) = open(&path, &ModelOverrides::default(), &Device::flex()) {
-            prop_assert!(!error.contains('\n'), "{error}");
+            prop_assert!(!error.to_string().contains('\n'), "{error}");
         }
     }
 }

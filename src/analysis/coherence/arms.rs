@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::measurement::Measurement;
 use crate::config::Config;
+use crate::error::{Error, Result};
 
 /// Name, seed and settings of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +61,9 @@ impl RunInfo {
 ///
 /// # Errors
 ///
-/// One sentence if there are no runs, if two runs have the same settings and seed, or if an arm has no seed in common
-/// with the first.
-pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
+/// [`Error::is_invalid_parameter`] if there are no runs, if two runs have the same settings and seed, or if an arm has
+/// no seed in common with the first.
+pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         // All runs of an arm have the same settings, so its first run stands for all.
@@ -78,22 +79,24 @@ pub fn group_into_arms(runs: &[RunInfo]) -> Result<Vec<Arm>, String> {
             continue;
         };
         if let Some(same) = arm.runs.insert(run.seed, index) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "{} and {} have the same configuration and the same seed {}; pass one of them",
                 runs[same].name, run.name, run.seed
-            ));
+            )));
         }
         arm.name = common_name(&arm.name, &run.name);
     }
     let Some((first, others)) = arms.split_first() else {
-        return Err("there are no runs, expected at least 1".to_owned());
+        return Err(Error::invalid_parameter(
+            "there are no runs, expected at least 1",
+        ));
     };
     for arm in others {
         if arm.runs.keys().all(|seed| !first.runs.contains_key(seed)) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "{} and {} have no seed in common; runs are compared seed by seed",
                 first.name, arm.name
-            ));
+            )));
         }
     }
     // Names such as 1 and 2 have no common beginning, and two arms may share theirs: these arms get a number.
@@ -185,13 +188,16 @@ mod tests {
             }]
         );
         let same = group_into_arms(&[run("a", 3, "0"), run("b", 3, "0")]).unwrap_err();
+        assert!(same.is_invalid_parameter());
+        let same = same.to_string();
         assert!(same.starts_with("a and b have the same configuration and the same seed 3"));
         let apart = group_into_arms(&[run("a", 3, "0"), run("b", 4, "1")]).unwrap_err();
+        let apart = apart.to_string();
         assert!(apart.starts_with("a and b have no seed in common"));
         let unnamed =
             group_into_arms(&[run("1", 1, "0"), run("2", 2, "0"), run("1", 1, "1")]).unwrap();
         assert_eq!(unnamed[0].name, "arm 1");
         let none = group_into_arms(&[]).unwrap_err();
-        assert_eq!(none, "there are no runs, expected at least 1");
+        assert_eq!(none.to_string(), "there are no runs, expected at least 1");
     }
 }

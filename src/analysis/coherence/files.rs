@@ -1,7 +1,6 @@
 //! Files of a coherence report: page, numbers, TensorBoard events and animated clips.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use super::arms::RunMeasurement;
 use super::comparison::ArmComparisons;
 use super::page::page;
 use super::suite::Suite;
+use crate::error::{Error, Result};
 use crate::model::Task;
 use crate::report::{ClipPanel, EncodedImage, clip_animation};
 use crate::run::{EventWriter, check_not_a_run, write_atomically};
@@ -55,15 +55,16 @@ pub fn reported_clips(suite: &Suite) -> Vec<usize> {
 ///
 /// # Errors
 ///
-/// One sentence if the directory is that of a run, if an animation would replace a file that is not of an older report,
-/// or if a file cannot be written.
+/// - [`Error::is_invalid_parameter`] if the directory is that of a run.
+/// - [`Error::is_file_error`] if a file cannot be written, or if an animation would replace a file that is not of an
+///   older report.
 pub fn write_report(
     directory: &Path,
     command: &str,
     suite: &Suite,
     runs: &[RunMeasurement],
     comparisons: &ArmComparisons,
-) -> Result<(), String> {
+) -> Result<()> {
     check_not_a_run(directory)?;
     let animations = animations(suite, runs, comparisons);
     check_animations(
@@ -71,9 +72,10 @@ pub fn write_report(
         animations.iter().map(|(name, _)| animation_file(name)),
     )?;
     let clips = directory.join("clips");
-    std::fs::create_dir_all(&clips).map_err(cannot_write(&clips))?;
-    let write =
-        |path: &Path, bytes: &[u8]| write_atomically(path, bytes).map_err(cannot_write(path));
+    std::fs::create_dir_all(&clips).map_err(|error| Error::cannot_write(&clips, error))?;
+    let write = |path: &Path, bytes: &[u8]| {
+        write_atomically(path, bytes).map_err(|error| Error::cannot_write(path, error))
+    };
     let numbers = json(command, suite, runs, comparisons);
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&numbers).expect("JSON values can always be written");
@@ -83,7 +85,8 @@ pub fn write_report(
         write(&clips.join(animation_file(name)), &animation.bytes)?;
     }
     let events = directory.join("tensorboard");
-    write_events(&events, comparisons, &animations).map_err(cannot_write(&events))?;
+    write_events(&events, comparisons, &animations)
+        .map_err(|error| Error::cannot_write(&events, error))?;
     let page = page(command, suite, runs, comparisons).to_html();
     write(&directory.join("report.html"), page.as_bytes())
 }
@@ -152,10 +155,6 @@ fn json(
     })
 }
 
-fn cannot_write<E: Display>(path: &Path) -> impl Fn(E) -> String {
-    move |error| format!("{}: cannot be written: {error}", path.display())
-}
-
 /// Returns the name of the animation of a group of clips; clips without a group share one.
 fn animation_name(group: &str) -> &str {
     match group {
@@ -170,16 +169,16 @@ fn animation_file(name: &str) -> String {
 }
 
 /// Checks that the animations replace nothing but those of an older report, whose `coherence.json` names them.
-fn check_animations(directory: &Path, files: impl Iterator<Item = String>) -> Result<(), String> {
+fn check_animations(directory: &Path, files: impl Iterator<Item = String>) -> Result<()> {
     let clips = directory.join("clips");
     let older = older_animations(directory);
     for file in files {
         let path = clips.join(&file);
         if path.exists() && !older.contains(&file) {
-            return Err(format!(
+            return Err(Error::file(format!(
                 "{}: this file is not of an older report, expected no such file; pass another directory with `--out`",
                 path.display()
-            ));
+            )));
         }
     }
     Ok(())
@@ -467,7 +466,9 @@ mod tests {
         std::fs::write(root.join("config.toml"), "").unwrap();
         check_not_a_run(&root).unwrap();
         std::fs::create_dir(root.join("checkpoints")).unwrap();
-        let message = check_not_a_run(&root).unwrap_err();
+        let error = check_not_a_run(&root).unwrap_err();
+        assert!(error.is_invalid_parameter());
+        let message = error.to_string();
         assert!(
             message.contains("this is the directory of a run, whose files would be replaced"),
             "{message}"
@@ -484,7 +485,9 @@ mod tests {
         check().unwrap();
         std::fs::create_dir(root.join("clips")).unwrap();
         std::fs::write(root.join("clips/walk.gif"), "").unwrap();
-        let message = check().unwrap_err();
+        let error = check().unwrap_err();
+        assert!(error.is_file_error());
+        let message = error.to_string();
         assert!(
             message.contains("walk.gif: this file is not of an older report"),
             "{message}"

@@ -3,7 +3,8 @@
 use burn::prelude::*;
 
 use super::mean::mean;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::fused::read_values;
 use crate::loss::{AttentionTopology, WITHIN_FRAME_FLOOR};
 use crate::model::ModelOutput;
 use crate::video_metrics::{Better, ClipMetric, Role};
@@ -45,9 +46,7 @@ pub(super) fn frame_topology(output: &ModelOutput, n_clips: usize) -> Result<Top
             None => vec![1.0; steps.len()],
             Some(by_head) => {
                 let mean: Tensor<2> = by_head.clone().mean_dim(1);
-                mean.try_into_vec_as::<f64>().map_err(|e| {
-                    Error::invalid_distribution(format!("attention cannot be read: {e}"))
-                })?
+                read_values(mean).map_err(|error| error.within("attention cannot be read"))?
             }
         };
         let steps: Vec<Step> = steps

@@ -11,8 +11,9 @@ use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
 use super::mean::mean;
 use super::suite::Suite;
 use crate::data::Sample;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::{ATTENTION_BATCH, TaskModel, batch_ranges, size_or};
+use crate::fused::read_values;
 use crate::model::{Capture, Task};
 use crate::video_metrics::{CLASS_METRICS, ClipMetric, FRAME_METRICS, most_probable};
 
@@ -65,7 +66,8 @@ impl GapCurve {
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_distribution`] if attention is not finite, or results cannot be read from the device.
+/// - [`Error::is_invalid_distribution`](crate::Error::is_invalid_distribution) if attention is not finite.
+/// - [`Error::is_device_error`](crate::Error::is_device_error) if results cannot be read from their device.
 ///
 /// # Cost
 ///
@@ -99,9 +101,8 @@ pub fn measure(
             Task::PredictNextFrame => output.output,
             Task::Classify | Task::ClassifyFrames => softmax(output.output, 1),
         };
-        let rows: Vec<f32> = rows
-            .try_into_vec_as()
-            .map_err(|e| Error::invalid_distribution(format!("the output cannot be read: {e}")))?;
+        let rows: Vec<f32> =
+            read_values(rows).map_err(|error| error.within("the output cannot be read"))?;
         // Collected before errors are looked at, so that the first clip with an error is reported, not the fastest.
         let batch_measurements: Vec<Result<ClipMeasurement>> = rows
             // All clips have equally many values: one row of classes, one for each frame, or frames.

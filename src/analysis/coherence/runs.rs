@@ -7,6 +7,7 @@ use super::arms::{Arm, RunInfo, RunMeasurement, group_into_arms};
 use super::files::reported_clips;
 use super::measurement::measure;
 use super::suite::Suite;
+use crate::error::{Error, Result};
 use crate::evaluate::{EvaluateError, LoadedRun, checkpoint_problems};
 use crate::model::Task;
 
@@ -23,9 +24,9 @@ impl ComparableRuns {
     ///
     /// # Errors
     ///
-    /// One sentence if a run is passed twice, if two runs differ in their task or in the shape of their clips, and the
-    /// errors of [`group_into_arms`].
-    pub fn new(runs: Vec<LoadedRun>) -> Result<Self, String> {
+    /// [`Error::is_invalid_parameter`] if a run is passed twice, if two runs differ in their task or in the shape of
+    /// their clips, and the errors of [`group_into_arms`].
+    pub fn new(runs: Vec<LoadedRun>) -> Result<Self> {
         check_alike(&runs)?;
         let infos: Vec<RunInfo> = runs
             .iter()
@@ -79,7 +80,7 @@ impl ComparableRuns {
                 batch_size,
                 &mut |n_clips| progress(n_before + n_clips),
             )
-            .map_err(|error| EvaluateError::Measurement(format!("{}: {error}", info.name)))?;
+            .map_err(|error| EvaluateError::Measurement(error.within(&info.name)))?;
             measurements.push(RunMeasurement {
                 info: info.clone(),
                 measurement,
@@ -90,7 +91,7 @@ impl ComparableRuns {
 }
 
 /// Checks that all runs have the same task and the same shape of clips, and that none is listed twice.
-fn check_alike(runs: &[LoadedRun]) -> Result<(), String> {
+fn check_alike(runs: &[LoadedRun]) -> Result<()> {
     let mut paths = BTreeSet::new();
     let Some(first) = runs.first() else {
         return Ok(());
@@ -100,21 +101,21 @@ fn check_alike(runs: &[LoadedRun]) -> Result<(), String> {
         // One directory may be listed under two paths.
         let path = root.canonicalize();
         if !paths.insert(path.unwrap_or_else(|_| root.to_owned())) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "{}: run is passed twice, expected once",
                 root.display()
-            ));
+            )));
         }
         let [first_task, task] =
             [first, loaded].map(|run| Task::from_config(&run.config.spec.model));
         if first_task != task {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "{} predicts {} and {} predicts {}; pass runs of the same task",
                 loaded.name(),
                 predicted(task),
                 first.name(),
                 predicted(first_task)
-            ));
+            )));
         }
         let shapes = [first, loaded].map(|run| run.config.spec.samples);
         if shapes[0] != shapes[1] {
@@ -124,11 +125,11 @@ fn check_alike(runs: &[LoadedRun]) -> Result<(), String> {
                     s.n_frames, s.n_channels, s.height, s.width, s.n_classes
                 )
             });
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "{} takes {shape} and {} takes {first_shape}; pass runs with the same shape of clips and number of classes",
                 loaded.name(),
                 first.name()
-            ));
+            )));
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use crate::data::{
     ClipKind, ClipSampling, Crop, DataSpec, ListedClip, MovingDigits, Sample, SampleSpec,
     list_clips, read_clip,
 };
+use crate::error::{Error, Result};
 
 /// Number of frames of the clips for image models, which receive the frames one by one.
 const N_FRAMES_FOR_IMAGES: usize = 8;
@@ -53,13 +54,13 @@ impl Suite {
     ///
     /// # Errors
     ///
-    /// One sentence if the clips do not fit the model: its frames are coloured, not square or too small, or its
-    /// classes are not the ten digits.
-    pub fn builtin(model: SampleSpec, n_clips: usize) -> Result<Self, String> {
+    /// [`Error::is_invalid_parameter`] if the clips do not fit the model: its frames are coloured, not square or too
+    /// small, or its classes are not the ten digits.
+    pub fn builtin(model: SampleSpec, n_clips: usize) -> Result<Self> {
         let refuse = |needed: &str, found: String| {
-            Err(format!(
+            Err(Error::invalid_parameter(format!(
                 "the built-in clips need {needed}, and this model {found}; pass clips of your own with `--clips DIR`"
-            ))
+            )))
         };
         if (model.n_channels, model.n_classes) != (1, 10) {
             let found = format!(
@@ -89,7 +90,7 @@ impl Suite {
             .into_par_iter()
             .map(|index| {
                 let kind = digits.clip_kind(index);
-                let sample = samples.get(index).map_err(|error| error.to_string())?;
+                let sample = samples.get(index).map_err(Error::sample)?;
                 Ok(SuiteClip {
                     name: format!("{index:03} {}, a {}", kind.name(), sample.label),
                     group: kind.name().to_owned(),
@@ -100,7 +101,7 @@ impl Suite {
             });
         Ok(Self {
             source: "built-in moving digits, test split".to_owned(),
-            clips: clips.collect::<Result<_, String>>()?,
+            clips: clips.collect::<Result<_>>()?,
             spec: digits.spec(),
         })
     }
@@ -121,20 +122,17 @@ impl Suite {
     ///
     /// # Errors
     ///
-    /// One sentence about the directory, or about the first clip that cannot be read or is too short.
-    pub fn from_directory(
-        directory: &Path,
-        data: &DataSpec,
-        n_clips: usize,
-    ) -> Result<Self, String> {
+    /// - [`Error::is_invalid_parameter`] if the frames of the model are not square.
+    /// - The errors of [`list_clips`], and those of [`read_clip`] for the first clip that has one.
+    pub fn from_directory(directory: &Path, data: &DataSpec, n_clips: usize) -> Result<Self> {
         let spec = clip_spec(data.sample_spec());
         let sampling = match data {
             DataSpec::ClipFolder(folder) => folder.sampling.clone(),
             _ if spec.height != spec.width => {
-                return Err(format!(
+                return Err(Error::invalid_parameter(format!(
                     "the model takes frames of {} by {} pixels, expected square frames, to which clips can be scaled",
                     spec.height, spec.width
-                ));
+                )));
             }
             _ => ClipSampling {
                 n_frames: spec.n_frames,
@@ -159,10 +157,10 @@ impl Suite {
             })
         });
         // Collected before errors are looked at, so that the first bad clip is reported, not the fastest.
-        let clips: Vec<Result<SuiteClip, String>> = read.collect();
+        let clips: Vec<Result<SuiteClip>> = read.collect();
         Ok(Self {
             source: directory.display().to_string(),
-            clips: clips.into_iter().collect::<Result<_, String>>()?,
+            clips: clips.into_iter().collect::<Result<_>>()?,
             spec,
         })
     }
@@ -252,7 +250,9 @@ mod tests {
                 "the built-in clips need frames of at least 16 by 16 pixels, and this model takes 8 by 8; ",
             ),
         ] {
-            let message = Suite::builtin(model, 1).unwrap_err();
+            let error = Suite::builtin(model, 1).unwrap_err();
+            assert!(error.is_invalid_parameter());
+            let message = error.to_string();
             assert!(message.contains(expected), "{message}");
             assert!(
                 message.ends_with("; pass clips of your own with `--clips DIR`"),

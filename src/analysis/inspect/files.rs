@@ -1,6 +1,6 @@
 //! Files of the report, for people and for other programs.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::image_pairs::Spread;
 use super::inspection::Inspection;
 use super::matrix_topology::MatrixTopology;
 use super::page::{page, persistent_entropy};
+use crate::error::{Error, Result};
 use crate::report::{Npz, csv_field, encode_diagrams};
 use crate::run::write_atomically;
 use crate::topology::Diagram;
@@ -30,19 +31,19 @@ pub struct WrittenReport {
 ///
 /// # Errors
 ///
-/// One sentence if a file cannot be written.
+/// [`Error::is_file_error`] if a file cannot be written.
 pub fn write_report(
     directory: &Path,
     title: &str,
     command: &str,
     inspection: &Inspection,
     comparisons: &DiagramComparisons,
-) -> Result<WrittenReport, String> {
+) -> Result<WrittenReport> {
     let started = Instant::now();
-    std::fs::create_dir_all(directory).map_err(cannot_write(directory))?;
+    std::fs::create_dir_all(directory).map_err(|error| Error::cannot_write(directory, error))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(cannot_write(&path))
+        write_atomically(&path, bytes).map_err(|error| Error::cannot_write(&path, error))
     };
     let analysis = json(title, command, inspection, comparisons);
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
@@ -56,8 +57,8 @@ pub fn write_report(
         .iter()
         .map(|matrix| matrix.diagrams.clone())
         .collect();
-    let in_diagrams = |error| format!("{}: {error}", directory.join("diagrams.npz").display());
-    let archive = encode_diagrams(&diagrams, &meta.to_string()).map_err(in_diagrams)?;
+    let archive = encode_diagrams(&diagrams, &meta.to_string())
+        .map_err(|error| error.within(directory.join("diagrams.npz").display()))?;
     write("diagrams.npz", &archive)?;
     write("distances.npz", &distances(inspection, comparisons)?)?;
     write("summary.csv", summary(inspection).as_bytes())?;
@@ -69,18 +70,13 @@ pub fn write_report(
     })
 }
 
-/// Turns an error into a sentence with the path.
-fn cannot_write<E: Display>(path: &Path) -> impl Fn(E) -> String {
-    move |error| format!("{}: cannot be written: {error}", path.display())
-}
-
 /// Encodes the pairwise distances as an NPZ archive.
 ///
 /// ```text
 /// layers_<metric>_h<dim>   [n_images, n_layers, n_layers]
 /// heads_<metric>_h<dim>    [first images, n_layers * n_heads, n_layers * n_heads]
 /// ```
-fn distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Result<Vec<u8>, String> {
+fn distances(inspection: &Inspection, comparisons: &DiagramComparisons) -> Result<Vec<u8>> {
     let mut archive = Npz::default();
     let n_layers = inspection.layers.len();
     let n_heads = n_layers * inspection.heads.len();

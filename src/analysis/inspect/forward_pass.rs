@@ -5,6 +5,7 @@ use burn::tensor::activation::softmax;
 
 use crate::data::{Sample, SampleBatcher, SampleSpec};
 use crate::error::{Error, Result};
+use crate::fused::read_values;
 use crate::model::{Capture, Network, Task, TokenLayout};
 use crate::video_metrics::most_probable;
 
@@ -84,8 +85,8 @@ impl ForwardPass {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] for a model without attention; [`Error::is_invalid_distribution`]
-    /// if the scores cannot be read from the device.
+    /// - [`Error::is_invalid_parameter`] for a model without attention.
+    /// - [`Error::is_device_error`] if the scores cannot be read from their device.
     pub fn run(
         model: &Network,
         task: Task,
@@ -144,9 +145,8 @@ impl ForwardPass {
 /// Returns the most probable class of each image; one row of scores may stand for all frames of a clip.
 fn predictions(scores: Tensor<2>, n_images: usize, names: ClassNames<'_>) -> Result<Vec<String>> {
     let [n_rows, n_classes] = scores.dims();
-    let rows: Vec<f64> = softmax(scores, 1)
-        .try_into_vec_as()
-        .map_err(|e| Error::invalid_distribution(format!("the scores cannot be read: {e}")))?;
+    let rows: Vec<f64> = read_values(softmax(scores, 1))
+        .map_err(|error| error.within("the scores cannot be read"))?;
     let by_row: Vec<String> = rows
         .chunks_exact(n_classes)
         .map(|row| {

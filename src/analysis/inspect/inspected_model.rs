@@ -9,7 +9,7 @@ use image::imageops::FilterType;
 use super::forward_pass::{AppliedPerturbation, ClassNames, ForwardPass, InspectionInput};
 use super::inspection_set::{InspectionItem, InspectionSet};
 use crate::data::{DataSpec, Sample, SampleSpec, Scaling, read_image_scaled};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, TaskModel};
 use crate::model::Task;
 use crate::model::pretrained::{self, Interpolation, ModelOverrides, Preprocessing, Resize};
@@ -65,15 +65,15 @@ impl InspectedModel {
     ///
     /// # Errors
     ///
-    /// One sentence if the weights cannot be read, or are those of a model for clips.
-    pub fn from_weights(path: &Path, device: &Device) -> Result<Self, String> {
+    /// The errors of [`pretrained::open`]; [`Error::is_invalid_format`] if the weights are those of a model for clips.
+    pub fn from_weights(path: &Path, device: &Device) -> Result<Self> {
         let pretrained = pretrained::open(path, &ModelOverrides::default(), device)?;
         if pretrained.config.n_frames() > 1 {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{}: expected a model for images, found one for clips of {} frames",
                 path.display(),
                 pretrained.config.n_frames()
-            ));
+            )));
         }
         let [height, width] = pretrained.preprocessing.image_size;
         // Without names in the file, classes are shown by their numbers.
@@ -107,24 +107,24 @@ impl InspectedModel {
     ///
     /// # Errors
     ///
-    /// One sentence with the classes that there are.
-    pub fn check_label(&self, label: usize) -> Result<(), String> {
+    /// [`Error::is_invalid_parameter`] with the classes that there are.
+    pub fn check_label(&self, label: usize) -> Result<()> {
         let n_classes = self.model.samples.n_classes;
         if label < n_classes {
             return Ok(());
         }
-        Err(format!(
+        Err(Error::invalid_parameter(format!(
             "there is no class {label}, expected 0 to {}",
             n_classes.saturating_sub(1)
-        ))
+        )))
     }
 
     /// Reads images or clips from files.
     ///
     /// # Errors
     ///
-    /// One sentence about the first file that cannot be read.
-    pub fn read_files(&self, paths: &[PathBuf]) -> Result<InspectionSet, String> {
+    /// [`Error::is_file_error`] or [`Error::is_invalid_format`] for the first file that cannot be read.
+    pub fn read_files(&self, paths: &[PathBuf]) -> Result<InspectionSet> {
         let read = |path: &PathBuf| {
             let name = path.file_name().unwrap_or(path.as_os_str());
             Ok(InspectionItem {
@@ -134,13 +134,13 @@ impl InspectedModel {
             })
         };
         Ok(InspectionSet {
-            items: paths.iter().map(read).collect::<Result<_, String>>()?,
+            items: paths.iter().map(read).collect::<Result<_>>()?,
             is_labelled: false,
         })
     }
 
     /// Reads one file as the model's input.
-    fn read(&self, path: &Path) -> Result<Sample, String> {
+    fn read(&self, path: &Path) -> Result<Sample> {
         match &self.reader {
             ImageReader::Data(data) => data.read_sample(path),
             ImageReader::Pretrained { preprocessing, .. } => {

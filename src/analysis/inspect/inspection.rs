@@ -16,6 +16,7 @@ use super::page_data::pack_cosines;
 use super::spec::InspectSpec;
 use crate::error::{Error, Result};
 use crate::evaluate::{INSPECTION_BATCH, batch_ranges, size_or};
+use crate::fused::read_values;
 use crate::loss::Source;
 use crate::model::TokenLayout;
 use crate::nn::{AttentionRows, Heads, Tokens};
@@ -151,7 +152,7 @@ impl Inspection {
     /// # Errors
     ///
     /// The errors of [`AttentionRows::select`] and [`InspectSpec::layer_indices`];
-    /// [`Error::is_invalid_parameter`] if a file cannot be written.
+    /// [`Error::is_file_error`] if a file cannot be written.
     pub fn add(
         &mut self,
         forward_pass: ForwardPass,
@@ -285,12 +286,12 @@ impl Inspection {
         let path = directory.join(format!("{image}.npz"));
         let (n_layers, n_views) = (self.layers.len(), 1 + self.heads.len());
         let first = matrices.first().map(|matrix| &matrix.data);
-        let write = || -> std::result::Result<(), String> {
+        let refused = |error: std::io::Error| Error::file(error.to_string()).caused_by(error);
+        let write = || -> Result<()> {
             if path.exists() && !Npz::has_array(&path, "distances") {
-                return Err(
-                    "this file is not of an older report, expected no such file; pass another directory"
-                        .to_owned(),
-                );
+                return Err(Error::file(
+                    "this file is not of an older report, expected no such file; pass another directory",
+                ));
             }
             let mut archive = Npz::default();
             let n_points = first.map_or(0, |data| data.distances.len().isqrt());
@@ -305,12 +306,10 @@ impl Inspection {
                 archive.add("attention", &shape, attention.copied())?;
             }
             let bytes = archive.finish()?;
-            std::fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
-            write_atomically(&path, &bytes).map_err(|e| e.to_string())
+            std::fs::create_dir_all(&directory).map_err(refused)?;
+            write_atomically(&path, &bytes).map_err(refused)
         };
-        write().map_err(|e| {
-            Error::invalid_parameter(format!("{}: cannot be written: {e}", path.display()))
-        })
+        write().map_err(|error| error.within(format_args!("{}: cannot be written", path.display())))
     }
 }
 
@@ -481,10 +480,6 @@ impl HostLayer {
 }
 
 fn read_to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let values = tensor.without_autodiff().try_into_vec_as();
-    values.map_err(|e| {
-        Error::invalid_distribution(format!(
-            "attention or hidden states cannot be read from the device: {e}"
-        ))
-    })
+    read_values(tensor.without_autodiff())
+        .map_err(|error| error.within("attention or hidden states cannot be read from the device"))
 }

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::forward_pass::AppliedPerturbation;
 use crate::data::{Attack, Perturbation, Sample, Samples};
+use crate::error::{Error, Result};
 use crate::evaluate::{ATTENTION_BATCH, AttackedModel, EvaluateError, batch_ranges, size_or};
+use crate::fused::read_values;
 
 /// Images or clips to inspect.
 #[derive(Debug, Clone)]
@@ -32,13 +34,13 @@ impl InspectionSet {
     ///
     /// # Errors
     ///
-    /// One sentence if a sample cannot be read.
-    pub fn from_split(split: &Samples, n_samples: usize) -> Result<Self, String> {
+    /// [`Error::is_file_error`] or [`Error::is_invalid_format`] if a sample cannot be read.
+    pub fn from_split(split: &Samples, n_samples: usize) -> Result<Self> {
         let n = split.len().min(n_samples);
         let read = |position: usize| {
             // Evenly spaced, since a split may be sorted by class.
             let index = position * split.len() / n;
-            let sample = split.get(index).map_err(|error| error.to_string())?;
+            let sample = split.get(index).map_err(Error::sample)?;
             Ok(InspectionItem {
                 name: format!("{index}, class {}", sample.label),
                 sample,
@@ -46,7 +48,7 @@ impl InspectionSet {
             })
         };
         Ok(Self {
-            items: (0..n).map(read).collect::<Result<_, String>>()?,
+            items: (0..n).map(read).collect::<Result<_>>()?,
             is_labelled: true,
         })
     }
@@ -123,8 +125,8 @@ impl InspectionSet {
             model.predicted_classes(&samples)?
         };
         let clips = model.perturbed(&samples, &classes, range.start, perturbation);
-        let pixels: Vec<f32> = clips.try_into_vec_as().map_err(|e| {
-            EvaluateError::Files(format!("the perturbed pixels cannot be read: {e}"))
+        let pixels: Vec<f32> = read_values(clips).map_err(|error| {
+            EvaluateError::Files(error.within("the perturbed pixels cannot be read"))
         })?;
         let perturbed = pixels
             .chunks_exact(pixels.len() / samples.len())

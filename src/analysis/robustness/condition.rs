@@ -2,6 +2,7 @@
 
 use crate::counted::counted;
 use crate::data::{Attack, Corruption, N_SEVERITIES, Perturbation};
+use crate::error::{Error, Result};
 
 /// Factor by which the long attack has more steps; it shows whether more steps would find more errors.
 pub(super) const LONG_PGD_FACTOR: usize = 5;
@@ -80,7 +81,7 @@ impl RobustnessCondition {
 /// assert_eq!(conditions.len(), 1 + 2 * 3 + 1 + 4 * 5);
 /// assert_eq!(conditions[0].kind, ConditionKind::Clean);
 /// assert!(RobustnessPlan::new(vec![0.1, 0.05], 20, 2, false).is_err());
-/// # Ok::<(), String>(())
+/// # Ok::<(), burn_topology::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RobustnessPlan {
@@ -99,29 +100,29 @@ impl RobustnessPlan {
     ///
     /// # Errors
     ///
-    /// One sentence if the epsilons are not numbers above 0 and at most 1 in increasing order, or if there are no
-    /// epsilons, steps or starts.
+    /// [`Error::is_invalid_parameter`] if the epsilons are not numbers above 0 and at most 1 in increasing order, or if
+    /// there are no epsilons, steps or starts.
     pub fn new(
         epsilons: Vec<f64>,
         pgd_steps: usize,
         pgd_starts: usize,
         has_other: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self> {
         // Comparisons with NaN are false, so NaN is refused as well.
         let is_increasing = epsilons.is_sorted_by(|a, b| a < b);
         let are_fractions = epsilons.iter().all(|&e| 0.0 < e && e <= 1.0);
         if epsilons.is_empty() || !is_increasing || !are_fractions {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "the epsilons of the attacks are {epsilons:?}, expected numbers above 0 and at most 1 in \
                  increasing order"
-            ));
+            )));
         }
         if pgd_steps == 0 || pgd_starts == 0 {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "projected gradient descent has {} and {}, expected at least 1 of each",
                 counted(pgd_steps, "step"),
                 counted(pgd_starts, "start")
-            ));
+            )));
         }
         Ok(Self {
             epsilons,
@@ -197,7 +198,9 @@ mod tests {
                 "projected gradient descent has 1 step and 0 starts, expected at least 1 of each",
             ),
         ] {
-            let message = RobustnessPlan::new(epsilons, 1, pgd_starts, false).unwrap_err();
+            let error = RobustnessPlan::new(epsilons, 1, pgd_starts, false).unwrap_err();
+            assert!(error.is_invalid_parameter());
+            let message = error.to_string();
             assert!(message.starts_with(expected), "{message}");
         }
     }

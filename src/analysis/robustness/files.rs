@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::page::page;
 use super::results::{ConditionResult, Robustness};
+use crate::error::{Error, Result};
 use crate::run::write_atomically;
 use crate::statistics::Interval;
 
@@ -13,18 +14,12 @@ use crate::statistics::Interval;
 ///
 /// # Errors
 ///
-/// One sentence if a file cannot be written.
-pub fn write_report(
-    directory: &Path,
-    command: &str,
-    robustness: &Robustness,
-) -> Result<(), String> {
-    let cannot_write =
-        |path: &Path, error| format!("{}: cannot be written: {error}", path.display());
-    std::fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
+/// [`Error::is_file_error`] if a file cannot be written.
+pub fn write_report(directory: &Path, command: &str, robustness: &Robustness) -> Result<()> {
+    std::fs::create_dir_all(directory).map_err(|error| Error::cannot_write(directory, error))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| cannot_write(&path, error))
+        write_atomically(&path, bytes).map_err(|error| Error::cannot_write(&path, error))
     };
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&json(command, robustness));

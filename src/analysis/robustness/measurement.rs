@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use super::condition::{ConditionKind, RobustnessPlan};
 use super::results::{ConditionResult, Robustness, topology_distances};
 use crate::data::Samples;
+use crate::error::{Error, Result};
 use crate::evaluate::{AttackedModel, EvaluateError, LoadedRun, PerturbedSettings};
 use crate::loss::AttentionTopology;
 use crate::model::Task;
@@ -34,18 +35,18 @@ pub struct RobustnessInput<'a> {
 ///
 /// # Errors
 ///
-/// One sentence that names both runs.
-pub fn check_transferable(run: &LoadedRun, other: &LoadedRun) -> Result<(), String> {
+/// [`Error::is_invalid_parameter`] if they do not; the message names both runs.
+pub fn check_transferable(run: &LoadedRun, other: &LoadedRun) -> Result<()> {
     let [task, other_task] =
         [run, other].map(|loaded| Task::from_config(&loaded.config.spec.model));
     if task == other_task && run.config.spec.samples == other.config.spec.samples {
         return Ok(());
     }
-    Err(format!(
+    Err(Error::invalid_parameter(format!(
         "{} and {} differ in their task or in the shape of their samples; pass two runs that agree in both",
         run.name(),
         other.name()
-    ))
+    )))
 }
 
 /// Evaluates a model under every condition of a plan.
@@ -94,17 +95,17 @@ pub fn measure(
             &clean,
             &evaluation.topology,
         );
-        results.push(result.map_err(|error| {
-            EvaluateError::Measurement(format!("{}: {error}", condition.name()))
-        })?);
+        results.push(
+            result.map_err(|error| EvaluateError::Measurement(error.within(condition.name())))?,
+        );
     }
     // Distances between different images serve as a scale. Frames of one clip are too similar for that, so each frame
     // is compared with the same frame of the next clip.
     let frames_per_clip = clean
         .first()
         .map_or(1, |layer| layer.len() / n_topology_samples.max(1));
-    let between_images = topology_distances(&clean, &clean, frames_per_clip)
-        .map_err(|error| EvaluateError::Measurement(error.to_string()))?;
+    let between_images =
+        topology_distances(&clean, &clean, frames_per_clip).map_err(EvaluateError::Measurement)?;
     Ok(Robustness {
         plan,
         run: input.run.to_owned(),

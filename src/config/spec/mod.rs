@@ -14,6 +14,7 @@ use super::raw::RawConfig;
 use crate::data::{
     Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, subset_per_class,
 };
+use crate::error::Result;
 use crate::loss::{Alignment, TopologyPenalty, distinct_names};
 use crate::model::NetworkConfig;
 
@@ -123,7 +124,7 @@ impl Spec {
     /// # Errors
     ///
     /// Returns the errors of [`open_data`], and one if a sample cannot be read, although its label is needed.
-    pub fn open_data(&self) -> Result<Splits, String> {
+    pub fn open_data(&self) -> Result<Splits> {
         let mut splits = open_data(&self.data)?;
         if let Some(n) = self.training.samples_per_class {
             // Only the training split: evaluation stays comparable between numbers of samples.

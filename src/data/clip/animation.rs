@@ -5,9 +5,13 @@ use std::io::BufReader;
 use std::path::Path;
 
 use image::codecs::gif::GifDecoder;
-use image::{AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, Limits};
+use image::{
+    AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, ImageError, ImageResult, Limits,
+};
 
+use super::super::image_file::decoding_error;
 use super::ClipSampling;
+use crate::error::Result;
 
 /// Shortest delay that is taken literally, in milliseconds; a shorter one means "as fast as possible".
 const SHORTEST_MS: u64 = 20;
@@ -20,19 +24,17 @@ const DEFAULT_MS: u64 = 100;
 /// # Errors
 ///
 /// If any frame of the file cannot be decoded, or if there are too few.
-pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>, String> {
-    let describe = |error: String| {
-        format!(
-            "{}: cannot be decoded ({error}), expected a complete GIF",
-            path.display()
-        )
+pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>> {
+    let describe = |error: ImageError| {
+        let message = format!("cannot be decoded ({error}), expected a complete GIF");
+        decoding_error(message, error).within(path.display())
     };
     // The file is decoded twice, first for the times and then for the pixels: all frames at their full
     // size would take too much memory.
     let mut ends = Vec::new();
     let mut time = 0;
     for frame in decoder(path).map_err(describe)? {
-        time += display_ms(&frame.map_err(|error| describe(error.to_string()))?);
+        time += display_ms(&frame.map_err(describe)?);
         ends.push(time);
     }
     let source_frames = match sampling.frame_rate {
@@ -48,7 +50,7 @@ pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec
         // A frame that is displayed for long can occur several times.
         let n_times = selected.iter().filter(|&&frame| frame == index).count();
         if n_times > 0 {
-            let frame = frame.map_err(|error| describe(error.to_string()))?;
+            let frame = frame.map_err(describe)?;
             let colour = DynamicImage::from(frame.into_buffer()).into_rgb8();
             clip.extend(std::iter::repeat_n(sampling.scale_frame(&colour), n_times));
         }
@@ -61,13 +63,10 @@ pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec
 }
 
 /// Opens a GIF for decoding frame by frame, within the memory limits of the decoder.
-fn decoder(path: &Path) -> Result<Frames<'static>, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut decoder = GifDecoder::new(BufReader::new(file)).map_err(|error| error.to_string())?;
-    decoder
-        // A decoder that is opened directly has no limits, unlike `ImageReader`.
-        .set_limits(Limits::default())
-        .map_err(|error| error.to_string())?;
+fn decoder(path: &Path) -> ImageResult<Frames<'static>> {
+    let mut decoder = GifDecoder::new(BufReader::new(File::open(path)?))?;
+    // A decoder that is opened directly has no limits, unlike `ImageReader`.
+    decoder.set_limits(Limits::default())?;
     Ok(decoder.into_frames())
 }
 

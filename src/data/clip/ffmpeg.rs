@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::error::{Error, Result};
+
 /// Name of the program on the search path.
 pub(super) const FFMPEG: &str = "ffmpeg";
 
@@ -24,19 +26,19 @@ const OUTPUT_RATE: &str = "25";
 /// # Errors
 ///
 /// If it cannot; the message tells how to install it.
-pub(super) fn check(program: &str) -> Result<(), String> {
+pub(super) fn check(program: &str) -> Result<()> {
     let started = Command::new(program)
         .arg("-version")
         .stdin(Stdio::null())
         .output();
-    started.map(|_| ()).map_err(|error| not_started(&error))
+    started.map(|_| ()).map_err(not_started)
 }
 
-/// Message for a program that did not start.
-fn not_started(error: &std::io::Error) -> String {
+/// Error of a program that did not start.
+fn not_started(error: std::io::Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => "ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs".to_owned(),
-        _ => format!("ffmpeg cannot be started: {error}"),
+        ErrorKind::NotFound => Error::file("ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs").caused_by(error),
+        _ => Error::file("ffmpeg cannot be started").because(error),
     }
 }
 
@@ -54,13 +56,13 @@ pub(super) fn each_frame(
     filters: &str,
     frame: &mut [u8],
     mut visit: impl FnMut(&[u8]) -> ControlFlow<()>,
-) -> Result<(), String> {
-    let with_path = |message: String| format!("{}: {message}", path.display());
-    let started = start(program, path, filters).map_err(|error| with_path(not_started(&error)))?;
+) -> Result<()> {
+    let started =
+        start(program, path, filters).map_err(|error| not_started(error).within(path.display()))?;
     let mut running = Running(started);
     let (Some(mut pixels), Some(errors)) = (running.0.stdout.take(), running.0.stderr.take())
     else {
-        return Err(with_path("ffmpeg was started without pipes".to_owned()));
+        return Err(Error::file("ffmpeg was started without pipes").within(path.display()));
     };
     // Errors are read on a thread of their own: the program would wait forever on a full error pipe while
     // this thread waits for pixels.
@@ -78,16 +80,20 @@ pub(super) fn each_frame(
     };
     let status = running.0.wait();
     let reported = error_reader.join().unwrap_or_default();
-    let reason = match (reported, status, end) {
+    let describe =
+        |reason: String| format!("cannot be decoded ({reason}), expected a complete video file");
+    let error = match (reported, status, end) {
         // 0 bytes after the last frame: the stream ended at a frame boundary.
         (None, Ok(status), Ok(0)) if status.success() => return Ok(()),
-        (Some(line), ..) => strip_line(&line, path),
-        (None, Ok(status), Ok(_)) => format!("ffmpeg ended early, {status}"),
-        (None, Err(error), _) | (None, _, Err(error)) => format!("ffmpeg: {error}"),
+        (Some(line), ..) => Error::invalid_format(describe(strip_line(&line, path))),
+        (None, Ok(status), Ok(_)) => {
+            Error::invalid_format(describe(format!("ffmpeg ended early, {status}")))
+        }
+        (None, Err(error), _) | (None, _, Err(error)) => {
+            Error::file(describe(format!("ffmpeg: {error}"))).caused_by(error)
+        }
     };
-    Err(with_path(format!(
-        "cannot be decoded ({reason}), expected a complete video file"
-    )))
+    Err(error.within(path.display()))
 }
 
 /// Child process that is killed and waited for when this value is dropped, so that no zombie remains.
@@ -182,11 +188,15 @@ mod tests {
     #[test]
     fn a_missing_program_is_reported_with_advice() {
         let expected = "ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs";
-        assert_eq!(check("no-such-program").unwrap_err(), expected);
+        let error = check("no-such-program").unwrap_err();
+        assert!(error.is_file_error());
+        assert_eq!(error.to_string(), expected);
         let result = each_frame("no-such-program", Path::new("a"), "null", &mut [0], |_| {
             ControlFlow::Continue(())
         });
-        assert_eq!(result.unwrap_err(), format!("a: {expected}"));
+        let error = result.unwrap_err();
+        assert_eq!(error.to_string(), format!("a: {expected}"));
+        assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
     }
 
     #[test]

@@ -7,12 +7,13 @@ use rayon::prelude::*;
 
 use super::super::class_folder::{
     DecodedOnAccess, LabelledPath, SampleFormat, class_folders, entries, enumerated,
-    listing_digest, size_of, unreadable,
+    listing_digest, size_of,
 };
 use super::super::image_folder::folder_spec;
 use super::super::{Sample, SampleSpec, Samples, Splits};
 use super::ffmpeg::{FFMPEG, check};
 use super::{ClipSampling, Kind, frames, kind, read_clip};
+use crate::error::{Error, Result};
 
 /// Extensions of files that are read as clips; other files are ignored.
 const EXTENSIONS: [&str; 17] = [
@@ -63,13 +64,13 @@ impl ClipFolder {
     /// # Cost
     ///
     /// Every file is listed, frames in folders too; with `skip_unreadable` every clip is decoded.
-    pub fn open(&self) -> Result<Splits, String> {
+    pub fn open(&self) -> Result<Splits> {
         open_with(self, FFMPEG)
     }
 }
 
 /// Opens a data set, with `ffmpeg` as the name of the program that decodes videos.
-fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits, String> {
+fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
     settings.sampling.check()?;
     let root = &settings.path;
     let format = SampleFormat {
@@ -133,7 +134,7 @@ pub struct ListedClip {
 /// # Errors
 ///
 /// If the directory cannot be listed or holds no clip.
-pub fn list_clips(directory: &Path) -> Result<Vec<ListedClip>, String> {
+pub fn list_clips(directory: &Path) -> Result<Vec<ListedClip>> {
     let mut clips = Vec::new();
     for path in listed(directory)? {
         if is_clip(&path)? {
@@ -152,22 +153,22 @@ pub fn list_clips(directory: &Path) -> Result<Vec<ListedClip>, String> {
         }
     }
     if clips.is_empty() {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "{}: no clips, expected folders of frames, or files with the extension {}",
             directory.display(),
             enumerated(&EXTENSIONS)
-        ));
+        )));
     }
     Ok(clips)
 }
 
 /// Sorted entries of a directory, without hidden ones.
-fn listed(directory: &Path) -> Result<Vec<PathBuf>, String> {
-    entries(directory).map_err(|error| unreadable(directory, &error))
+fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
+    entries(directory).map_err(|error| Error::cannot_read(directory, error))
 }
 
 /// True for folders that contain a frame, and for files with the extension of a clip.
-fn is_clip(path: &Path) -> Result<bool, String> {
+fn is_clip(path: &Path) -> Result<bool> {
     if path.is_dir() {
         frames::has_frames(path)
     } else {
@@ -176,7 +177,7 @@ fn is_clip(path: &Path) -> Result<bool, String> {
 }
 
 /// Text that represents the content of a clip in the digest of a data set; `None` for other files.
-fn fingerprint(path: &Path) -> Result<Option<String>, String> {
+fn fingerprint(path: &Path) -> Result<Option<String>> {
     if path.is_dir() {
         return frames::digest(path).map(Some);
     }
@@ -189,12 +190,12 @@ fn leave_out_unreadable(
     clips: &mut Vec<LabelledPath>,
     split: &str,
     sampling: &ClipSampling,
-) -> Result<Vec<String>, String> {
-    let errors: Vec<Option<String>> = clips
+) -> Result<Vec<String>> {
+    let errors: Vec<Option<Error>> = clips
         .par_iter()
         .map(|clip| read_clip(&clip.path, sampling).err())
         .collect();
-    let tried: Vec<(LabelledPath, Option<String>)> =
+    let tried: Vec<(LabelledPath, Option<Error>)> =
         std::mem::take(clips).into_iter().zip(errors).collect();
     // Training needs clips of every class. The other splits may lose a class, but not all of their clips.
     let is_one_group = |a: usize, b: usize| a == b || split != "train";
@@ -204,18 +205,18 @@ fn leave_out_unreadable(
         if let Some(first) = first
             && group.iter().all(|(_, error)| error.is_some())
         {
-            return Err(format!(
-                "{}: none of {} {split} clips can be read; the first error is: {first}",
+            return Err(first.clone().within(format_args!(
+                "{}: none of {} {split} clips can be read; the first error is",
                 clip.path.display(),
                 group.len()
-            ));
+            )));
         }
     }
     let mut messages = Vec::new();
     for (clip, error) in tried {
         match error {
             None => clips.push(clip),
-            Some(error) => messages.push(error),
+            Some(error) => messages.push(error.to_string()),
         }
     }
     Ok(messages)
@@ -243,9 +244,11 @@ mod tests {
         assert_eq!(opened.unwrap().train.len(), 1);
         std::fs::write(root.join("test/a/b.MP4"), "x").unwrap();
         for skip_unreadable in [false, true] {
-            let Err(message) = open_with(&settings(skip_unreadable), "no-such-program") else {
+            let Err(error) = open_with(&settings(skip_unreadable), "no-such-program") else {
                 panic!("opened without the program");
             };
+            assert!(error.is_file_error());
+            let message = error.to_string();
             assert!(message.starts_with("ffmpeg is not on PATH"), "{message}");
         }
         std::fs::remove_dir_all(root).unwrap();

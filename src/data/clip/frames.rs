@@ -3,21 +3,22 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::super::class_folder::{digest_line, digest_of_lines, entries, size_of, unreadable};
+use super::super::class_folder::{digest_line, digest_of_lines, entries, size_of};
 use super::super::image_file::{EXTENSIONS, decoded};
 use super::ClipSampling;
+use crate::error::{Error, Result};
 
 /// Reads the frames of a clip, each cropped and scaled: `[n_frames][image_size, image_size, 3]`.
 ///
 /// # Errors
 ///
 /// If a frame of the clip cannot be decoded, if there are too few, or if `sampling` has a frame rate.
-pub(super) fn read_frames(folder: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>, String> {
+pub(super) fn read_frames(folder: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>> {
     if sampling.frame_rate.is_some() {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "{}: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or GIFs",
             folder.display()
-        ));
+        )));
     }
     // Only the frames of the clip are decoded: unlike a video, each one is a file of its own.
     let frames = list(folder)?;
@@ -34,9 +35,9 @@ struct FrameFile {
 }
 
 /// Lists the frames of a folder in the order of the numbers in their names.
-fn list(folder: &Path) -> Result<Vec<FrameFile>, String> {
+fn list(folder: &Path) -> Result<Vec<FrameFile>> {
     let mut frames = Vec::new();
-    for path in entries(folder).map_err(|error| unreadable(folder, &error))? {
+    for path in entries(folder).map_err(|error| Error::cannot_read(folder, error))? {
         if let Some(n_bytes) = size_of(&path, &EXTENSIONS)? {
             frames.push(FrameFile { path, n_bytes });
         }
@@ -47,12 +48,12 @@ fn list(folder: &Path) -> Result<Vec<FrameFile>, String> {
 }
 
 /// True if the folder contains at least one frame.
-pub(super) fn has_frames(folder: &Path) -> Result<bool, String> {
+pub(super) fn has_frames(folder: &Path) -> Result<bool> {
     Ok(!list(folder)?.is_empty())
 }
 
 /// SHA-256 over the names and sizes of the frames, in hexadecimal.
-pub(super) fn digest(folder: &Path) -> Result<String, String> {
+pub(super) fn digest(folder: &Path) -> Result<String> {
     let lines = list(folder)?
         .into_iter()
         .map(|frame| digest_line(folder, &frame.path, &frame.n_bytes.to_string()));

@@ -15,8 +15,8 @@ use image::imageops::{FilterType, crop_imm, resize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::class_folder::unreadable;
 use super::image_file::{Square, centred_square, planes};
+use crate::error::{Error, Result};
 
 pub use folder::{ClipFolder, ListedClip, list_clips};
 
@@ -57,8 +57,9 @@ pub enum Crop {
 
 impl ClipSampling {
     /// Checks the ranges of the settings.
-    fn check(&self) -> Result<(), String> {
-        self.check_by_name().map_err(|(_, message)| message)
+    fn check(&self) -> Result<()> {
+        self.check_by_name()
+            .map_err(|(_, message)| Error::invalid_parameter(message))
     }
 
     /// Checks the ranges of the settings; the error has the name of the setting, and a message.
@@ -102,11 +103,7 @@ impl ClipSampling {
     }
 
     /// Indices of the frames of a clip within its source, around its middle.
-    fn frame_indices(
-        &self,
-        path: &Path,
-        n_source_frames: usize,
-    ) -> Result<StepBy<Range<usize>>, String> {
+    fn frame_indices(&self, path: &Path, n_source_frames: usize) -> Result<StepBy<Range<usize>>> {
         let span = self.span();
         if n_source_frames < span {
             let unit = if n_source_frames == 1 {
@@ -114,14 +111,14 @@ impl ClipSampling {
             } else {
                 "frames"
             };
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{}: {n_source_frames} {unit}{}, expected at least {span} for n_frames = {} and stride = {}; lower one of them, or remove the clip",
                 path.display(),
                 self.frame_rate
                     .map_or(String::new(), |rate| format!(" at {rate} per second")),
                 self.n_frames,
                 self.stride
-            ));
+            )));
         }
         let first = self.first_frame(n_source_frames);
         Ok((first..first + span).step_by(self.stride))
@@ -175,7 +172,7 @@ impl ClipSampling {
 /// A folder has only the frames of the clip decoded. A video is decoded completely, and up to the end of
 /// the clip once more if the scaled frames do not fit into 128 MiB. A GIF is always decoded twice, the
 /// second time up to the end of the clip.
-pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>, String> {
+pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>> {
     sampling.check()?;
     // Every reader returns scaled frames with interleaved colours, the tensor needs planes.
     let frames = match kind(path)? {
@@ -198,8 +195,10 @@ enum Kind {
 }
 
 /// Determines the storage format of a clip from its path.
-fn kind(path: &Path) -> Result<Kind, String> {
-    let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
+fn kind(path: &Path) -> Result<Kind> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| Error::cannot_read(path, error))?;
     let extension = path.extension().unwrap_or_default();
     Ok(if metadata.is_dir() {
         Kind::Frames
@@ -207,7 +206,10 @@ fn kind(path: &Path) -> Result<Kind, String> {
         Kind::Animation
     } else if metadata.len() == 0 {
         // Checked here to give a clearer message than that of `ffmpeg`.
-        return Err(format!("{}: empty, expected a video file", path.display()));
+        return Err(Error::invalid_format(format!(
+            "{}: empty, expected a video file",
+            path.display()
+        )));
     } else {
         Kind::Video
     })
@@ -244,8 +246,10 @@ mod tests {
     fn impossible_samplings_are_refused() {
         let mut resampled = sampling(3, 2);
         resampled.frame_rate = Some(8.0);
+        let error = resampled.frame_indices(Path::new("a"), 4).unwrap_err();
+        assert!(error.is_invalid_format());
         assert_eq!(
-            resampled.frame_indices(Path::new("a"), 4).unwrap_err(),
+            error.to_string(),
             "a: 4 frames at 8 per second, expected at least 5 for n_frames = 3 and stride = 2; lower one of them, or remove the clip"
         );
         assert!(
@@ -279,7 +283,9 @@ mod tests {
             ),
         ];
         for (sampling, expected) in cases {
-            assert_eq!(read_clip(Path::new("a"), &sampling).unwrap_err(), expected);
+            let error = read_clip(Path::new("a"), &sampling).unwrap_err();
+            assert!(error.is_invalid_parameter());
+            assert_eq!(error.to_string(), expected);
         }
     }
 }

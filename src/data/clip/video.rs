@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::ffmpeg::{FFMPEG, each_frame};
 use super::{ClipSampling, Crop};
+use crate::error::Result;
 
 /// Largest size of the scaled frames kept in memory before the length of a video is known, in bytes.
 const MEMORY: usize = 128 << 20;
@@ -16,7 +17,7 @@ const MEMORY: usize = 128 << 20;
 ///
 /// If any part of the file is missing or damaged, if it has no video stream, if there are too few frames,
 /// or if there is no `ffmpeg`.
-pub(super) fn read_video(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>, String> {
+pub(super) fn read_video(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>> {
     read_middle(FFMPEG, path, sampling, MEMORY)
 }
 
@@ -30,7 +31,7 @@ fn read_middle(
     path: &Path,
     sampling: &ClipSampling,
     memory: usize,
-) -> Result<Vec<Vec<u8>>, String> {
+) -> Result<Vec<Vec<u8>>> {
     let filters = filters(sampling);
     let mut frame = vec![0; sampling.n_bytes()];
     let (mut n_frames, mut kept, mut fits) = (0, VecDeque::new(), true);

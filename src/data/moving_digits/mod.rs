@@ -20,6 +20,7 @@ use super::batch::random_stream;
 use super::digits::{DIGITS_SPEC, digits};
 use super::{Sample, SampleSpec, Samples, Splits};
 use crate::choice::word;
+use crate::error::{Error, Result};
 
 /// Kind of a generated clip: the motion of its digits, and how its frames are corrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -134,15 +135,21 @@ impl MovingDigits {
         side: usize,
         repeats: usize,
         noise: f32,
-    ) -> Result<Self, String> {
+    ) -> Result<Self> {
         if kinds.is_empty() {
-            return Err("clips is an empty list, expected at least one kind".to_owned());
+            return Err(Error::invalid_parameter(
+                "clips is an empty list, expected at least one kind",
+            ));
         }
         if n_frames < 2 {
-            return Err(format!("n_frames is {n_frames}, expected at least 2"));
+            return Err(Error::invalid_parameter(format!(
+                "n_frames is {n_frames}, expected at least 2"
+            )));
         }
         if repeats == 0 {
-            return Err("repeats is 0, expected at least 1".to_owned());
+            return Err(Error::invalid_parameter(
+                "repeats is 0, expected at least 1",
+            ));
         }
         let least = if kinds.iter().any(|kind| kind.has_two()) {
             MIN_SIDE_OF_TWO
@@ -150,14 +157,14 @@ impl MovingDigits {
             MIN_SIDE
         };
         if side < least {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "side is {side}, expected at least {least} pixels for digits of 8 to move in"
-            ));
+            )));
         }
         if !(0.0..=1.0).contains(&noise) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "noise is {noise}, expected a standard deviation from 0 to 1"
-            ));
+            )));
         }
         Ok(Self {
             kinds,

@@ -14,6 +14,7 @@ use self::plots::{factor_plots, forest_plot};
 use super::collect::{MetricResult, StudyResults};
 use super::study::Study;
 use crate::counted::counted;
+use crate::error::{Error, Result};
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
@@ -27,19 +28,17 @@ use crate::train::readable_metric;
 ///
 /// # Errors
 ///
-/// One sentence if a file cannot be written.
+/// [`Error::is_file_error`] if a file cannot be written.
 pub fn write_report(
     study: &Study,
     collected: &StudyResults,
     out: &Path,
     command: &str,
-) -> Result<(), String> {
+) -> Result<()> {
     let plots = out.join("plots");
-    let cannot_write =
-        |path: &Path, error| format!("{}: cannot be written: {error}", path.display());
-    std::fs::create_dir_all(&plots).map_err(|error| cannot_write(&plots, error))?;
+    std::fs::create_dir_all(&plots).map_err(|error| Error::cannot_write(&plots, error))?;
     let write = |path: &Path, text: &str| {
-        write_atomically(path, text.as_bytes()).map_err(|error| cannot_write(path, error))
+        write_atomically(path, text.as_bytes()).map_err(|error| Error::cannot_write(path, error))
     };
     let html = page(study, collected, &read_curves(study, out), command).to_html();
     write(&out.join("report.html"), &html)?;

@@ -8,6 +8,7 @@ use super::convert::{expected_shapes, is_optional};
 use super::layout::Layout;
 use super::mapping::ParameterMapping;
 use super::tensor_file::Tensors;
+use crate::error::{Error, Result};
 use crate::model::{NetworkConfig, VideoAttention};
 
 /// Largest number of tensors that are listed by name for each kind of problem.
@@ -24,7 +25,7 @@ const MAX_POSITIONS: usize = 1 << 28;
 /// # Errors
 ///
 /// Returns an error message about the first inconsistency.
-pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(), String> {
+pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<()> {
     let (d_model, n_heads, image_size, patch_size) = match config {
         NetworkConfig::Vit(config) => (
             config.d_model,
@@ -41,23 +42,23 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
         NetworkConfig::LinearProbe(_) => return Ok(()),
     };
     if d_model == 0 || n_heads == 0 || !d_model.is_multiple_of(n_heads) {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "the number of heads is {n_heads}, expected a divisor of d_model, which is {d_model}"
-        ));
+        )));
     }
     for side in image_size {
         if patch_size == 0 || side == 0 || !side.is_multiple_of(patch_size) {
-            return Err(format!(
+            return Err(Error::invalid_parameter(format!(
                 "patch_size is {patch_size}, expected a divisor of the side of the images, which is {side} pixels"
-            ));
+            )));
         }
     }
     // Every layer has several tensors; a damaged number of layers must not allocate a huge model.
     if config.n_layers() == 0 || config.n_layers() > n_tensors {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "the number of layers is {}, expected at least 1 and not more than the file has tensors",
             config.n_layers()
-        ));
+        )));
     }
     if let NetworkConfig::Video(config) = config {
         config.check()?;
@@ -68,13 +69,15 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
         NetworkConfig::LinearProbe(_) => return Ok(()),
     };
     if !(style.norm_epsilon >= 0.0 && style.norm_epsilon.is_finite()) {
-        return Err(format!(
+        return Err(Error::invalid_parameter(format!(
             "the epsilon of the layer norms is {}, expected a finite number of at least 0",
             style.norm_epsilon
-        ));
+        )));
     }
     if style.d_mlp == Some(0) {
-        return Err("the width of the hidden layer of the MLP is 0, expected at least 1".into());
+        return Err(Error::invalid_parameter(
+            "the width of the hidden layer of the MLP is 0, expected at least 1",
+        ));
     }
     // No division by 0 here: patch and tubelet sizes were checked above.
     let tokens = config.token_layout();
@@ -84,9 +87,9 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
         .try_fold(1_usize, |product, &n| product.checked_mul(n));
     match size {
         Some(size) if size <= MAX_POSITIONS => Ok(()),
-        _ => Err(format!(
+        _ => Err(Error::invalid_parameter(format!(
             "the position embedding has the shape {shape:?}, expected at most {MAX_POSITIONS} numbers in total"
-        )),
+        ))),
     }
 }
 
@@ -104,7 +107,7 @@ pub(super) fn check_tensors(
     shapes: &BTreeMap<String, Vec<usize>>,
     layout: &Layout,
     keeps_head: bool,
-) -> Result<(), String> {
+) -> Result<()> {
     let mut missing = Vec::new();
     let mut misshaped = Vec::new();
     let mut known = BTreeSet::new();
@@ -148,7 +151,7 @@ pub(super) fn check_tensors(
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(problems.join(", "))
+        Err(Error::invalid_format(problems.join(", ")))
     }
 }
 
@@ -285,7 +288,9 @@ mod tests {
                 .with_activation(activation);
             let config = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2).with_style(style);
             assert_eq!(
-                check_config(&NetworkConfig::Vit(config), 9).unwrap_err(),
+                check_config(&NetworkConfig::Vit(config), 9)
+                    .unwrap_err()
+                    .to_string(),
                 "the width of the hidden layer of the MLP is 0, expected at least 1"
             );
         }

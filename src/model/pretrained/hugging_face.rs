@@ -6,6 +6,7 @@ use super::family::{FC_NORM_EPSILON, Family, dinov2_ratio, dinov2_width};
 use super::json::Json;
 use super::layout::Layout;
 use super::tensor_file::Tensors;
+use crate::error::{Error, Result};
 use crate::model::{
     Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VideoAttention, VideoConfig,
     VideoPositions, VitConfig,
@@ -35,15 +36,15 @@ pub(super) fn has_names(tensors: &Tensors) -> bool {
 /// # Errors
 ///
 /// Returns an error message if the model is not supported, or if a key is missing or not understood.
-pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
+pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout> {
     let family = family(json)?;
     let Some(landmark) = tensors.keys().find(|name| name.ends_with(LANDMARK)) else {
-        return Err(format!(
+        return Err(Error::invalid_format(format!(
             "no tensor has a name that ends with {LANDMARK}, expected the weights of a model of type {} as in {}; use \
              the config.json that was saved with the weights",
             family.name(),
             json.file
-        ));
+        )));
     };
     let prefix = landmark.trim_end_matches(LANDMARK).to_owned();
     let heads = match family {
@@ -85,17 +86,17 @@ pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout, String> {
 }
 
 /// Family of a model, from `model_type`.
-fn family(json: &Json) -> Result<Family, String> {
+fn family(json: &Json) -> Result<Family> {
     let model_type = json.required("model_type", json.text("model_type")?)?;
     FAMILIES
         .into_iter()
         .find(|family| family.name() == model_type)
         .ok_or_else(|| {
             let names = FAMILIES.map(Family::name).join(", ");
-            format!(
+            Error::invalid_format(format!(
                 "{}: model_type is \"{model_type}\", expected one of {names}, or a config.json of timm",
                 json.file
-            )
+            ))
         })
 }
 
@@ -118,7 +119,7 @@ struct Architecture {
 
 impl Architecture {
     /// Reads the settings; `n_classes` is `None` if the file has no classifier.
-    fn read(json: &Json, n_classes: Option<usize>) -> Result<Self, String> {
+    fn read(json: &Json, n_classes: Option<usize>) -> Result<Self> {
         let count = |key| json.required(key, json.count(key)?);
         let d_model = count("hidden_size")?;
         // A ViViT states the side of its patches in `tubelet_size`.
@@ -129,10 +130,10 @@ impl Architecture {
             _ => json.required("patch_size", json.extents("patch_size")?)?,
         };
         if patch[0] != patch[1] {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{}: patches are {} by {} pixels, expected square patches",
                 json.file, patch[0], patch[1]
-            ));
+            )));
         }
         let style = BlockStyle::new()
             // Default of transformers, which may leave keys with default values out.
@@ -158,7 +159,7 @@ impl Architecture {
         json: &Json,
         family: Family,
         tensors: &Tensors,
-    ) -> Result<NetworkConfig, String> {
+    ) -> Result<NetworkConfig> {
         let mut style = self.style;
         let mut config = VitConfig::new(
             self.image_size,
@@ -201,7 +202,7 @@ impl Architecture {
     }
 
     /// Configuration of a model of clips.
-    fn video_config(&self, json: &Json, family: Family) -> Result<NetworkConfig, String> {
+    fn video_config(&self, json: &Json, family: Family) -> Result<NetworkConfig> {
         let config = VideoConfig::new(
             json.required("num_frames", json.count("num_frames")?)?,
             self.image_size,
@@ -217,11 +218,11 @@ impl Architecture {
             if is_supported {
                 return Ok(());
             }
-            Err(format!(
+            Err(Error::invalid_format(format!(
                 "{}: {key} is {}, expected {expected}",
                 json.file,
                 json.get(key).unwrap_or(&Value::Null)
-            ))
+            )))
         };
         if family == Family::Timesformer {
             let is_divided = json
@@ -251,16 +252,16 @@ impl Architecture {
 }
 
 /// Activation function of the MLP, from `hidden_act`.
-fn activation(json: &Json) -> Result<Activation, String> {
+fn activation(json: &Json) -> Result<Activation> {
     match json.text("hidden_act")?.as_deref() {
         None | Some("gelu" | "gelu_python") => Ok(Activation::Gelu),
         Some("gelu_fast" | "gelu_new" | "gelu_pytorch_tanh" | "gelu_accurate") => {
             Ok(Activation::GeluTanh)
         }
-        Some(other) => Err(format!(
+        Some(other) => Err(Error::invalid_format(format!(
             "{}: hidden_act is \"{other}\", expected gelu or gelu_fast",
             json.file
-        )),
+        ))),
     }
 }
 
@@ -272,7 +273,7 @@ struct Tubelet {
 }
 
 /// Size of a tubelet, from `tubelet_size`; `None` if absent.
-fn tubelet(json: &Json) -> Result<Option<Tubelet>, String> {
+fn tubelet(json: &Json) -> Result<Option<Tubelet>> {
     json.typed("tubelet_size", "one or three whole numbers", |value| {
         let count = |value: &Value| usize::try_from(value.as_u64()?).ok();
         match value {

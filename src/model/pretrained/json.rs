@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::error::{Error, Result};
+
 /// Object of a JSON file; a key whose value is null counts as absent.
 #[derive(Debug, Clone)]
 pub(super) struct Json {
@@ -19,16 +21,17 @@ impl Json {
     /// # Errors
     ///
     /// Returns an error message if the file cannot be read or is not a JSON object.
-    pub(super) fn read(path: &Path) -> Result<Option<Self>, String> {
+    pub(super) fn read(path: &Path) -> Result<Option<Self>> {
         let file = path.display().to_string();
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             // Some files are optional, so the caller decides whether this is an error.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(format!("{file}: {error}")),
+            Err(error) => return Err(Error::file(file).because(error)),
         };
-        let object = serde_json::from_slice(&bytes)
-            .map_err(|error| format!("{file}: not a JSON object ({error})"))?;
+        let object = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::invalid_format(format!("{file}: not a JSON object ({error})")).caused_by(error)
+        })?;
         Ok(Some(Self { file, object }))
     }
 
@@ -47,34 +50,34 @@ impl Json {
     }
 
     /// Non-negative integer; `None` if absent.
-    pub(super) fn count(&self, key: &str) -> Result<Option<usize>, String> {
+    pub(super) fn count(&self, key: &str) -> Result<Option<usize>> {
         self.typed(key, "a whole number of at least 0", |value| {
             value.as_u64().and_then(|count| usize::try_from(count).ok())
         })
     }
 
     /// Number; `None` if absent.
-    pub(super) fn number(&self, key: &str) -> Result<Option<f64>, String> {
+    pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.typed(key, "a number", Value::as_f64)
     }
 
     /// Boolean; `None` if absent.
-    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, String> {
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
     /// String; `None` if absent.
-    pub(super) fn text(&self, key: &str) -> Result<Option<String>, String> {
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>> {
         self.typed(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
     /// Height and width, given as two numbers or as one for a square; `None` if absent.
-    pub(super) fn extents(&self, key: &str) -> Result<Option<[usize; 2]>, String> {
+    pub(super) fn extents(&self, key: &str) -> Result<Option<[usize; 2]>> {
         self.typed(key, "one or two whole numbers", extents)
     }
 
     /// List of numbers; `None` if absent.
-    pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, String> {
+    pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
         self.typed(key, "a list of numbers", |value| {
             value.as_array()?.iter().map(Value::as_f64).collect()
         })
@@ -90,16 +93,16 @@ impl Json {
         key: &str,
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, String> {
+    ) -> Result<Option<T>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
         match read(value) {
             Some(read) => Ok(Some(read)),
-            None => Err(format!(
+            None => Err(Error::invalid_format(format!(
                 "{}: {key} is {value}, expected {expected}",
                 self.file
-            )),
+            ))),
         }
     }
 
@@ -108,12 +111,12 @@ impl Json {
     /// # Errors
     ///
     /// Returns an error message if the value is `None`.
-    pub(super) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
+    pub(super) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
         value.ok_or_else(|| {
-            format!(
+            Error::invalid_format(format!(
                 "{}: the key {key} is missing, expected the configuration that was saved with the weights",
                 self.file
-            )
+            ))
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::family::Family;
 use super::mapping::{Conversion, MappingTable, ParameterMapping};
 use super::overrides::ModelOverrides;
+use crate::error::{Error, Result};
 use crate::model::{
     Activation, Distillation, NetworkConfig, Pooling, TokenLayout, VideoAttention, VideoPositions,
 };
@@ -32,17 +33,19 @@ impl Layout {
     /// # Errors
     ///
     /// Returns an error message if neither transformers nor timm has such a model.
-    pub(super) fn from_config(config: &NetworkConfig) -> Result<Self, String> {
+    pub(super) fn from_config(config: &NetworkConfig) -> Result<Self> {
         let mut config = config.clone();
         let family = match &mut config {
             NetworkConfig::Vit(config) => Family::for_image_model(config),
             NetworkConfig::Video(config) => Family::for_video_model(config),
             NetworkConfig::LinearProbe(_) => None,
         }
-        .ok_or(
-            "neither transformers nor timm has this architecture, expected model.kind `vit`, or `timesformer` or \
-             `joint` with head `clip`, with the norms and MLPs of the published models",
-        )?;
+        .ok_or_else(|| {
+            Error::invalid_parameter(
+                "neither transformers nor timm has this architecture, expected model.kind `vit`, or `timesformer` or \
+                 `joint` with head `clip`, with the norms and MLPs of the published models",
+            )
+        })?;
         let has_fc_norm = match &config {
             NetworkConfig::Vit(config) => matches!(
                 config.pooling,
@@ -132,7 +135,7 @@ impl Layout {
     /// # Errors
     ///
     /// Returns an error message if the model cannot have this number of frames.
-    pub(super) fn apply(&mut self, overrides: &ModelOverrides) -> Result<bool, String> {
+    pub(super) fn apply(&mut self, overrides: &ModelOverrides) -> Result<bool> {
         let n_steps = self.config.token_layout().n_frames;
         let n_classes = self.config.n_classes();
         let keeps_head =
@@ -147,9 +150,9 @@ impl Layout {
                 config.dropout = overrides.dropout;
                 config.drop_path = overrides.drop_path;
                 if let Some(n_frames) = overrides.n_frames.filter(|&n_frames| n_frames != 1) {
-                    return Err(format!(
+                    return Err(Error::invalid_parameter(format!(
                         "n_frames is {n_frames}, expected 1 for a model of images"
-                    ));
+                    )));
                 }
             }
             NetworkConfig::Video(config) => {
@@ -161,12 +164,12 @@ impl Layout {
                 // Each time step has embeddings of its own, so another number of steps has none.
                 let changes_steps = n_steps != config.n_frames / config.tubelet_size.max(1);
                 if config.positions == VideoPositions::PerToken && changes_steps {
-                    return Err(format!(
+                    return Err(Error::invalid_parameter(format!(
                         "n_frames is {}, expected {} as in the file, since the position embeddings of a ViViT are not \
                          interpolated over time",
                         config.n_frames,
                         n_steps * config.tubelet_size
-                    ));
+                    )));
                 }
             }
             NetworkConfig::LinearProbe(_) => {}

@@ -30,6 +30,7 @@ use self::layout::Layout;
 use self::mapping::ParameterMapping;
 use self::tensor_file::{HostTensor, Tensors};
 use super::network::{Network, NetworkConfig};
+use crate::error::{Error, Result};
 
 /// File names of the weights in a directory, in the order in which they are tried.
 const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.pth"];
@@ -102,25 +103,24 @@ pub struct ExportedFile {
 /// let output = deit.network.forward(frames, Capture::Attention);
 /// assert_eq!(output.attention[1].dims(), [2, 3, 18, 18]);
 /// # }
-/// # Ok::<(), String>(())
+/// # Ok::<(), burn_topology::Error>(())
 /// ```
-pub fn open(
-    path: &Path,
-    overrides: &ModelOverrides,
-    device: &Device,
-) -> Result<Pretrained, String> {
+pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<Pretrained> {
     let path = find_weights(path)?;
     let json = Json::read(&path.with_file_name("config.json"))?;
     let tensors = tensor_file::read(&path)?;
     let (mut file_layout, tensors) = read_layout(&path, json.as_ref(), overrides, tensors)?;
     file_layout.use_mlp_ratio();
     // Checked before anything is allocated: a damaged file must not panic or exhaust the memory.
-    check_config(&file_layout.config, tensors.len()).map_err(|error| at(&path, &error))?;
+    check_config(&file_layout.config, tensors.len())
+        .map_err(|error| Error::invalid_format(error.to_string()).within(path.display()))?;
 
     let mut layout = file_layout.clone();
-    let keeps_head = layout.apply(overrides).map_err(|error| at(&path, &error))?;
+    let keeps_head = layout
+        .apply(overrides)
+        .map_err(|error| error.within(path.display()))?;
     // Once more for the overrides, which cannot change the number of layers.
-    check_config(&layout.config, usize::MAX).map_err(|error| at(&path, &error))?;
+    check_config(&layout.config, usize::MAX).map_err(|error| error.within(path.display()))?;
 
     let network = layout.config.init(device);
     let conversion = FileConversion {
@@ -169,7 +169,7 @@ impl FileConversion<'_> {
     /// # Errors
     ///
     /// Returns an error message if tensors are missing, of the wrong shape or not part of the model.
-    fn parameters(&self, network: &Network) -> Result<Tensors, String> {
+    fn parameters(&self, network: &Network) -> Result<Tensors> {
         let shapes = parameters::shapes(network);
         let mappings = self.file_layout.mappings();
         self.check_tensors(&mappings, &shapes)?;
@@ -212,7 +212,7 @@ impl FileConversion<'_> {
         &self,
         mappings: &[ParameterMapping],
         shapes: &BTreeMap<String, Vec<usize>>,
-    ) -> Result<(), String> {
+    ) -> Result<()> {
         check_tensors(
             mappings,
             self.tensors,
@@ -225,12 +225,10 @@ impl FileConversion<'_> {
                 Some(json) => format!("{} describes", json.file),
                 None => "their names and shapes suggest".to_owned(),
             };
-            at(
-                self.path,
-                &format!(
-                    "{error}, compared with the model that {source}; expected files that were saved together"
-                ),
-            )
+            Error::invalid_format(format!(
+                "{error}, compared with the model that {source}; expected files that were saved together"
+            ))
+            .within(self.path.display())
         })
     }
 
@@ -239,7 +237,7 @@ impl FileConversion<'_> {
     /// # Errors
     ///
     /// Returns an error message if a setting is not supported.
-    fn preprocessing(&self) -> Result<(Preprocessing, Option<Json>), String> {
+    fn preprocessing(&self) -> Result<(Preprocessing, Option<Json>)> {
         let mut preprocessing = Preprocessing::default_for(
             self.layout.family,
             self.file_layout.config.image_size(),
@@ -295,19 +293,15 @@ impl FileConversion<'_> {
 ///
 /// Returns the errors of [`open`], and an error message that lists the differences if the architecture is
 /// another one.
-pub fn open_matching(
-    path: &Path,
-    config: &NetworkConfig,
-    device: &Device,
-) -> Result<Network, String> {
+pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Network> {
     let (n_heads, dropout, drop_path) = match config {
         NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
         NetworkConfig::Video(config) => (config.n_heads, config.dropout, config.drop_path),
         NetworkConfig::LinearProbe(_) => {
-            return Err(at(
-                path,
+            return Err(Error::invalid_parameter(
                 "a linear probe has no pretrained weights, expected a transformer",
-            ));
+            )
+            .within(path.display()));
         }
     };
     // Files of timm may not state the number of heads, and no file states the dropout.
@@ -322,20 +316,13 @@ pub fn open_matching(
     let pretrained = open(path, &overrides, device)?;
     let differences = differences(&pretrained.config, config);
     if !differences.is_empty() {
-        return Err(at(
-            path,
-            &format!(
-                "the architecture in the file differs from the table [model]: {}",
-                differences.join(", ")
-            ),
-        ));
+        return Err(Error::invalid_format(format!(
+            "the architecture in the file differs from the table [model]: {}",
+            differences.join(", ")
+        ))
+        .within(path.display()));
     }
     Ok(pretrained.network)
-}
-
-/// Prefixes a message with the path of a file.
-fn at(path: &Path, message: &str) -> String {
-    format!("{}: {message}", path.display())
 }
 
 /// Returns the path of the weights: the path itself, or that of a file in the directory.
@@ -343,7 +330,7 @@ fn at(path: &Path, message: &str) -> String {
 /// # Errors
 ///
 /// Returns an error message if the directory has no weights.
-fn find_weights(path: &Path) -> Result<PathBuf, String> {
+fn find_weights(path: &Path) -> Result<PathBuf> {
     // A path that does not exist is returned, too: reading it gives the better error.
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -353,13 +340,11 @@ fn find_weights(path: &Path) -> Result<PathBuf, String> {
         .map(|name| path.join(name))
         .find(|file| file.exists())
         .ok_or_else(|| {
-            at(
-                path,
-                &format!(
-                    "no weights in this directory, expected one of {}",
-                    WEIGHTS.join(", ")
-                ),
-            )
+            Error::file(format!(
+                "no weights in this directory, expected one of {}",
+                WEIGHTS.join(", ")
+            ))
+            .within(path.display())
         })
 }
 
@@ -373,37 +358,35 @@ fn read_layout(
     json: Option<&Json>,
     overrides: &ModelOverrides,
     tensors: Tensors,
-) -> Result<(Layout, Tensors), String> {
+) -> Result<(Layout, Tensors)> {
     // Configurations of transformers have `model_type`, those of timm `architecture`.
     if let Some(json) = json {
         if json.get("model_type").is_some() {
             return Ok((hugging_face::layout(json, &tensors)?, tensors));
         }
         if json.get("architecture").is_none() {
-            return Err(at(
-                &path.with_file_name("config.json"),
+            return Err(Error::invalid_format(
                 "neither model_type nor architecture is given, expected the config.json that transformers or timm \
                  saved with the weights",
-            ));
+            )
+            .within(path.with_file_name("config.json").display()));
         }
     } else if hugging_face::has_names(&tensors) {
-        return Err(at(
-            path,
+        return Err(Error::file(
             "there is no config.json in the same directory, which states the architecture and the number of heads; \
              copy the one that transformers saved with the weights",
-        ));
+        )
+        .within(path.display()));
     }
     let tensors = timm::rename(tensors);
     if !timm::has_names(&tensors) {
         let first = tensors.keys().next().map_or("none", String::as_str);
-        return Err(at(
-            path,
-            &format!(
-                "the {} tensors, such as {first}, are not those of a vision transformer of timm or transformers, \
-                 expected patch_embed.proj.weight or embeddings.patch_embeddings.projection.weight",
-                tensors.len()
-            ),
-        ));
+        return Err(Error::invalid_format(format!(
+            "the {} tensors, such as {first}, are not those of a vision transformer of timm or transformers, \
+             expected patch_embed.proj.weight or embeddings.patch_embeddings.projection.weight",
+            tensors.len()
+        ))
+        .within(path.display()));
     }
     let layout = timm::layout(path, json, overrides.n_heads, &tensors)?;
     Ok((layout, tensors))

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::family::Family;
 use super::json::{Json, extents};
+use crate::error::{Error, Result};
 
 /// Interpolation filter for resizing an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,13 +112,13 @@ impl Preprocessing {
     /// # Errors
     ///
     /// Returns an error message if a value is not supported.
-    pub(super) fn read_hugging_face(&mut self, json: &Json) -> Result<(), String> {
+    pub(super) fn read_hugging_face(&mut self, json: &Json) -> Result<()> {
         if let Some(size) = json.get("size") {
             self.resize = parse_resize(size).ok_or_else(|| {
-                format!(
+                Error::invalid_format(format!(
                     "{}: size is {size}, expected either shortest_edge or height and width",
                     json.file
-                )
+                ))
             })?;
         }
         if json.flag("do_resize")? == Some(false) {
@@ -137,10 +138,10 @@ impl Preprocessing {
                 2 => Interpolation::Bilinear,
                 3 => Interpolation::Bicubic,
                 _ => {
-                    return Err(format!(
+                    return Err(Error::invalid_format(format!(
                         "{}: resample is {filter}, expected 0 (nearest), 1 (Lanczos), 2 (bilinear) or 3 (bicubic)",
                         json.file
-                    ));
+                    )));
                 }
             };
         }
@@ -172,14 +173,14 @@ impl Preprocessing {
     /// # Errors
     ///
     /// Returns an error message if a value is not supported.
-    pub(super) fn read_timm(&mut self, json: &Json) -> Result<(), String> {
+    pub(super) fn read_timm(&mut self, json: &Json) -> Result<()> {
         // Default of timm for a key that is absent.
         let fraction = json.number("crop_pct")?.unwrap_or(0.875);
         if !(fraction > 0.0 && fraction <= 1.0) {
-            return Err(format!(
+            return Err(Error::invalid_format(format!(
                 "{}: crop_pct is {fraction}, expected a number above 0 and at most 1",
                 json.file
-            ));
+            )));
         }
         let shorter = self.image_size[0].min(self.image_size[1]);
         self.resize = Resize::ShorterSide((shorter as f64 / fraction) as usize);
@@ -192,10 +193,10 @@ impl Preprocessing {
                 "bicubic" | "random" => Interpolation::Bicubic,
                 "lanczos" => Interpolation::Lanczos,
                 _ => {
-                    return Err(format!(
+                    return Err(Error::invalid_format(format!(
                         "{}: interpolation is \"{name}\", expected nearest, bilinear, bicubic or lanczos",
                         json.file
-                    ));
+                    )));
                 }
             };
         }
@@ -212,7 +213,7 @@ impl Preprocessing {
         file: &str,
         mean: Option<Vec<f64>>,
         std: Option<Vec<f64>>,
-    ) -> Result<(), String> {
+    ) -> Result<()> {
         let n_channels = self.n_channels();
         for (values, target, is_std) in [(mean, &mut self.mean, false), (std, &mut self.std, true)]
         {
@@ -222,10 +223,10 @@ impl Preprocessing {
             }
             let is_valid = |x: &f64| x.is_finite() && (!is_std || *x > 0.0);
             if values.len() != n_channels || !values.iter().all(is_valid) {
-                return Err(format!(
+                return Err(Error::invalid_format(format!(
                     "{file}: mean or standard deviation of the pixels is {values:?}, expected {n_channels} finite \
                      numbers, which are above 0 for a standard deviation"
-                ));
+                )));
             }
             *target = values;
         }

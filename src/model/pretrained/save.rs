@@ -8,6 +8,7 @@ use super::layout::Layout;
 use super::preprocessing::{Interpolation, Preprocessing, Resize};
 use super::tensor_file::{self, Tensors};
 use super::{ExportedFile, Pretrained, hugging_face, parameters, timm};
+use crate::error::Result;
 use crate::model::network::{Network, NetworkConfig};
 
 impl Pretrained {
@@ -20,7 +21,7 @@ impl Pretrained {
         network: Network,
         config: NetworkConfig,
         class_names: Option<Vec<String>>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self> {
         let layout = Layout::from_config(&config)?;
         let (image_size, n_channels) = (config.image_size(), config.n_channels());
         let half = vec![0.5; n_channels];
@@ -54,7 +55,7 @@ impl Pretrained {
     /// # Errors
     ///
     /// Returns an error message if the tensors cannot be stored as safetensors.
-    pub fn files(&self) -> Result<Vec<ExportedFile>, String> {
+    pub fn files(&self) -> Result<Vec<ExportedFile>> {
         let layout = self.exported_layout();
         let tensors = self.file_tensors(&layout);
         let json = self.json.as_ref();

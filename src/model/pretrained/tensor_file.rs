@@ -7,6 +7,8 @@ use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 
+use crate::error::{Error, Result};
+
 /// Tensor in host memory, in single precision.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct HostTensor {
@@ -47,22 +49,23 @@ const FLOATS: &str = "float32, float16, bfloat16 or float64";
 /// # Errors
 ///
 /// Returns an error message that begins with the path if the file cannot be read or is damaged.
-pub(super) fn read(path: &Path) -> Result<Tensors, String> {
-    let at = |message: String| format!("{}: {message}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| at(error.to_string()))?;
-    parse(path, &bytes).map_err(at)
+pub(super) fn read(path: &Path) -> Result<Tensors> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::file(path.display().to_string()).because(error))?;
+    parse(path, &bytes).map_err(|error| error.within(path.display()))
 }
 
 /// Reads the tensors from the bytes of a file; `path` is read once more for a file of `torch.save`.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Tensors, String> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<Tensors> {
     if bytes.is_empty() {
-        return Err("the file is empty, expected weights as safetensors or a PyTorch file".into());
+        return Err(Error::invalid_format(
+            "the file is empty, expected weights as safetensors or a PyTorch file",
+        ));
     }
     if bytes.starts_with(b"version https://git-lfs") {
-        return Err(
-            "the file is a Git LFS pointer, not the weights; download them with `git lfs pull`"
-                .into(),
-        );
+        return Err(Error::invalid_format(
+            "the file is a Git LFS pointer, not the weights; download them with `git lfs pull`",
+        ));
     }
     // Safetensors begin with the length of a JSON header in 8 bytes; PyTorch writes a zip file or a pickle.
     let is_safetensors = bytes.get(8) == Some(&b'{');
@@ -70,21 +73,23 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Tensors, String> {
     match (is_safetensors, is_torch) {
         (true, _) => from_safetensors(bytes),
         (false, true) => from_torch(path),
-        (false, false) => Err(
-            "the file is neither safetensors nor a PyTorch file, expected weights of transformers or timm"
-                .into(),
-        ),
+        (false, false) => Err(Error::invalid_format(
+            "the file is neither safetensors nor a PyTorch file, expected weights of transformers or timm",
+        )),
     }
 }
 
 /// Reads the tensors of a safetensors file.
-fn from_safetensors(bytes: &[u8]) -> Result<Tensors, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| match error {
-        SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
-            "the file does not have the length that its header states: it is truncated or damaged, download it again"
-                .to_owned()
-        }
-        error => format!("the safetensors header cannot be read ({error}), download the file again"),
+fn from_safetensors(bytes: &[u8]) -> Result<Tensors> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| {
+        let message = match &error {
+            SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
+                "the file does not have the length that its header states: it is truncated or damaged, download it again"
+                    .to_owned()
+            }
+            error => format!("the safetensors header cannot be read ({error}), download the file again"),
+        };
+        Error::invalid_format(message).caused_by(error)
     })?;
     file.iter()
         .map(|(name, view)| {
@@ -102,15 +107,14 @@ fn from_safetensors(bytes: &[u8]) -> Result<Tensors, String> {
 }
 
 /// Reads the tensors of a PyTorch file.
-fn from_torch(path: &Path) -> Result<Tensors, String> {
-    let reader = PytorchReader::new(path).map_err(|error| torch_error(&error))?;
+fn from_torch(path: &Path) -> Result<Tensors> {
+    let reader = PytorchReader::new(path).map_err(torch_error)?;
     let tensors = reader.into_tensors();
     if tensors.is_empty() {
-        return Err(
+        return Err(Error::invalid_format(
             "the file has pickled Python objects, which are never executed here, but no tensors; save the model's \
-             state_dict() with safetensors or torch.save"
-                .into(),
-        );
+             state_dict() with safetensors or torch.save",
+        ));
     }
     // The key that holds more than half of all tensors.
     let nest = NESTS.iter().map(|nest| format!("{nest}.")).find(|nest| {
@@ -126,7 +130,9 @@ fn from_torch(path: &Path) -> Result<Tensors, String> {
         .filter(|(_, tensor)| is_float(tensor.dtype()))
         .map(|(name, tensor)| {
             let bytes = tensor.read().map_err(|error| {
-                format!("{error}: the file is truncated or damaged, download it again")
+                let message =
+                    format!("{error}: the file is truncated or damaged, download it again");
+                Error::invalid_format(message).caused_by(error)
             })?;
             let values = match tensor.dtype() {
                 // The reader has already converted to the byte order of this machine.
@@ -147,8 +153,13 @@ fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
 }
 
-/// Converts an error of the reader of PyTorch files to a message of one line.
-fn torch_error(error: &PytorchError) -> String {
+/// Converts an error of the reader of PyTorch files to one with a message of one line.
+fn torch_error(error: PytorchError) -> Error {
+    Error::invalid_format(describe_torch_error(&error)).caused_by(error)
+}
+
+/// Describes an error of the reader of PyTorch files in one line.
+fn describe_torch_error(error: &PytorchError) -> String {
     // The reader has no error of its own for this case, so it is recognised by its message.
     if let PytorchError::InvalidFormat(message) = error
         && let Some((_, object)) =
@@ -168,9 +179,11 @@ fn torch_error(error: &PytorchError) -> String {
     )
 }
 
-/// Error message for a tensor whose element type is not supported.
-fn unsupported_type(name: &str, element_type: &str) -> String {
-    format!("the tensor {name} has elements of type {element_type}, expected {FLOATS}")
+/// Error of a tensor whose element type is not supported.
+fn unsupported_type(name: &str, element_type: &str) -> Error {
+    Error::invalid_format(format!(
+        "the tensor {name} has elements of type {element_type}, expected {FLOATS}"
+    ))
 }
 
 /// Decodes consecutive numbers of `N` bytes.
@@ -188,7 +201,7 @@ fn decoded<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec
 /// # Errors
 ///
 /// Returns an error message if the tensors cannot be stored as safetensors.
-pub(super) fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>, String> {
+pub(super) fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>> {
     let bytes: Vec<Vec<u8>> = tensors
         .values()
         .map(|tensor| {
@@ -214,5 +227,7 @@ pub(super) fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>, String> {
         .collect();
     views
         .and_then(|views| serialize(views, Some(metadata)))
-        .map_err(|error| format!("the weights cannot be written as safetensors: {error}"))
+        .map_err(|error| {
+            Error::invalid_format("the weights cannot be written as safetensors").because(error)
+        })
 }

@@ -9,6 +9,7 @@ use super::json::{Json, extents};
 use super::layout::Layout;
 use super::preprocessing::Preprocessing;
 use super::tensor_file::Tensors;
+use crate::error::{Error, Result};
 use crate::model::{Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VitConfig};
 
 /// Parts of the names of architectures with the same tensors but another forward pass.
@@ -68,7 +69,7 @@ pub(super) fn layout(
     json: Option<&Json>,
     n_heads: Option<usize>,
     tensors: &Tensors,
-) -> Result<Layout, String> {
+) -> Result<Layout> {
     let file = TimmFile {
         path,
         json,
@@ -174,9 +175,9 @@ impl PrefixTokens {
 }
 
 impl TimmFile<'_> {
-    /// Prefixes a message with the path of the file.
-    fn error(&self, message: &str) -> String {
-        format!("{}: {message}", self.path.display())
+    /// Error of the file, whose path precedes the message.
+    fn error(&self, message: impl Into<String>) -> Error {
+        Error::invalid_format(message).within(self.path.display())
     }
 
     /// Size of one axis of a tensor; `None` if there is no such tensor or axis.
@@ -185,17 +186,17 @@ impl TimmFile<'_> {
     }
 
     /// Shape of a tensor that must be present.
-    fn shape(&self, name: &str) -> Result<&[usize], String> {
+    fn shape(&self, name: &str) -> Result<&[usize]> {
         match self.tensors.get(name) {
             Some(tensor) => Ok(&tensor.shape),
-            None => Err(self.error(&format!(
+            None => Err(self.error(format!(
                 "the tensor {name} is missing, expected the weights of a ViT of timm"
             ))),
         }
     }
 
     /// String among the arguments of the model; `None` if absent.
-    fn text_argument(&self, key: &str) -> Result<Option<String>, String> {
+    fn text_argument(&self, key: &str) -> Result<Option<String>> {
         match &self.arguments {
             Some(json) => json.text(key),
             None => Ok(None),
@@ -203,7 +204,7 @@ impl TimmFile<'_> {
     }
 
     /// Checks that the forward pass of the architecture is that of a plain vision transformer.
-    fn check_architecture(&self) -> Result<(), String> {
+    fn check_architecture(&self) -> Result<()> {
         let Some(json) = self.json else {
             return Ok(());
         };
@@ -213,25 +214,25 @@ impl TimmFile<'_> {
             .find(|part| architecture.contains(*part));
         match other {
             None => Ok(()),
-            Some(part) => Err(format!(
+            Some(part) => Err(Error::invalid_format(format!(
                 "{}: architecture is \"{architecture}\", expected a plain ViT, DeiT or DINOv2; architectures \
                  with \"{part}\" in their name have the same tensors but another forward pass",
                 json.file
-            )),
+            ))),
         }
     }
 
     /// Sizes of the projection of patches, from the shape of its kernel.
-    fn patch_projection(&self) -> Result<PatchProjection, String> {
+    fn patch_projection(&self) -> Result<PatchProjection> {
         let shape = self.shape("patch_embed.proj.weight")?;
         let &[d_model, n_channels, size, width] = shape else {
-            return Err(self.error(&format!(
+            return Err(self.error(format!(
                 "patch_embed.proj.weight has the shape {shape:?}, expected the four axes of a two-dimensional \
                  convolution"
             )));
         };
         if size != width || size == 0 || d_model == 0 {
-            return Err(self.error(&format!(
+            return Err(self.error(format!(
                 "patches are {size} by {width} pixels and d_model is {d_model}, expected square patches and a \
                  positive d_model"
             )));
@@ -244,7 +245,7 @@ impl TimmFile<'_> {
     }
 
     /// Number of heads: from the configuration, else `fallback`, else that of published models of this width.
-    fn n_heads(&self, d_model: usize, fallback: Option<usize>) -> Result<usize, String> {
+    fn n_heads(&self, d_model: usize, fallback: Option<usize>) -> Result<usize> {
         let configured = match &self.arguments {
             Some(json) => json.count("num_heads")?,
             None => None,
@@ -257,7 +258,7 @@ impl TimmFile<'_> {
         };
         // Tensors do not reveal the number of heads: queries of all heads lie side by side.
         configured.or(fallback).or_else(published).ok_or_else(|| {
-            self.error(&format!(
+            self.error(format!(
                 "no file states the number of heads of a ViT with d_model = {d_model}; put timm's config.json beside \
                  the weights, with `num_heads` among its `model_args`"
             ))
@@ -296,13 +297,13 @@ impl TimmFile<'_> {
         patch_size: usize,
         n_positions: usize,
         n_prefix_tokens: usize,
-    ) -> Result<[usize; 2], String> {
+    ) -> Result<[usize; 2]> {
         if let Some(size) = self.configured_image_size()? {
             return Ok(size);
         }
         match side_of_square_grid(n_positions, n_prefix_tokens) {
             Some(side) => Ok([side * patch_size; 2]),
-            None => Err(self.error(&format!(
+            None => Err(self.error(format!(
                 "pos_embed has {n_positions} positions, which do not form a square grid of patches; put timm's \
                  config.json beside the weights"
             ))),
@@ -310,7 +311,7 @@ impl TimmFile<'_> {
     }
 
     /// Height and width of images in the configuration; `None` if not given.
-    fn configured_image_size(&self) -> Result<Option<[usize; 2]>, String> {
+    fn configured_image_size(&self) -> Result<Option<[usize; 2]>> {
         // An argument replaces the size of the published model, so it comes first.
         if let Some(arguments) = &self.arguments
             && let Some(size) = arguments.extents("img_size")?
@@ -333,7 +334,7 @@ impl TimmFile<'_> {
     }
 
     /// Pooling, from the configuration and the presence of class token and norm.
-    fn pooling(&self, has_class_token: bool) -> Result<Pooling, String> {
+    fn pooling(&self, has_class_token: bool) -> Result<Pooling> {
         let pool = match (self.text_argument("global_pool")?, self.json) {
             (None, Some(json)) => json.text("global_pool")?,
             (pool, _) => pool,
@@ -344,7 +345,7 @@ impl TimmFile<'_> {
             (Some("avg") | None, false, false) => Ok(Pooling::Mean),
             (Some("avg") | None, false, true) => Ok(Pooling::MeanBeforeNorm),
             (Some("avg") | None, true, true) => Ok(Pooling::MeanBeforeNormWithCls),
-            (pool, ..) => Err(self.error(&format!(
+            (pool, ..) => Err(self.error(format!(
                 "global_pool is \"{}\" {} class token, expected \"token\" with one, \"avg\" without one, or \"avg\" \
                  before the norm",
                 pool.unwrap_or_default(),
@@ -354,12 +355,12 @@ impl TimmFile<'_> {
     }
 
     /// Options of the blocks, from the first block and the configuration.
-    fn style(&self) -> Result<BlockStyle, String> {
+    fn style(&self) -> Result<BlockStyle> {
         let activation = match self.text_argument("act_layer")?.as_deref() {
             None | Some("gelu") => Activation::Gelu,
             Some("gelu_tanh") => Activation::GeluTanh,
             Some(other) => {
-                return Err(self.error(&format!(
+                return Err(self.error(format!(
                     "act_layer is \"{other}\", expected gelu or gelu_tanh"
                 )));
             }
