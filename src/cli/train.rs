@@ -9,13 +9,13 @@ use clap::Args;
 use super::output::{log, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{Failure, STOPPED, read_config, read_run_config, select_device, tables};
+use super::{Failure, STOPPED, read_config, read_run_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::error::Result;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
-use crate::run::{Manifest, RunDirectory, Session};
+use crate::run::{Manifest, RunDirectory, Session, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
 /// Arguments of `train`.
@@ -39,8 +39,9 @@ pub struct TrainArguments {
     /// Log the time of each phase of a step and the peak memory, and print them at the end.
     #[arg(long, conflicts_with = "dry_run")]
     profile: bool,
-    /// Device to run on [default: flex, or the last device of a resumed run].
-    #[arg(long)]
+    /// Device to run on, such as `cuda`, or several of one kind that share every batch, such as `cuda:0,cuda:1`
+    /// [default: flex, or the last devices of a resumed run].
+    #[arg(long, value_name = "DEVICE[,...]")]
     device: Option<String>,
 }
 
@@ -110,15 +111,15 @@ fn start_run(
     device_name: &str,
     caller: Caller,
 ) -> Result<(), Failure> {
-    let device = select_device(device_name)?;
+    let devices = open_devices(device_name)?;
     let data = config.spec.open_data()?;
     if let Some(weights) = &config.spec.start.init_from {
         // Checked before the run directory exists, which would be in the way of the next try.
-        open_matching(weights, &config.spec.model, &device)?;
+        open_matching(weights, &config.spec.model, &devices[0])?;
     }
     let run = create(root, config, &data, device_name)?;
     let lock = run.lock()?;
-    let summary = train_with_progress(config, &data, &run, &device, caller)?;
+    let summary = train_with_progress(config, &data, &run, &devices, caller)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -162,7 +163,7 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 
 /// Takes a few steps in a temporary directory, and measures their cost.
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
-    let device = select_device(device_name)?;
+    let devices = open_devices(device_name)?;
     let data = config.spec.open_data()?;
     // The process id keeps simultaneous dry runs apart.
     let name = format!("burn-topology-dry-run-{}", std::process::id());
@@ -171,7 +172,7 @@ fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), 
         config,
         data: &data,
         run: &run,
-        device: &device,
+        devices: &devices,
         profiles: false,
         stop: &AtomicBool::new(false),
     };
@@ -212,7 +213,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
     let device_name = device
         .or(last_device)
         .unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
-    let device = select_device(&device_name)?;
+    let devices = open_devices(&device_name)?;
     let data = config.spec.open_data()?;
     // With other data, the rest of the training would belong to another experiment.
     if data.sha256 != manifest.data_sha256 {
@@ -226,7 +227,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
     manifest
         .write(&run.manifest())
         .map_err(|error| Failure::Error(format!("cannot write in {}: {error}", root.display())))?;
-    let summary = train_with_progress(&config, &data, &run, &device, caller)?;
+    let summary = train_with_progress(&config, &data, &run, &devices, caller)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -236,7 +237,7 @@ fn train_with_progress(
     config: &Config,
     data: &Splits,
     run: &RunDirectory,
-    device: &burn::tensor::Device,
+    devices: &[burn::tensor::Device],
     caller: Caller,
 ) -> Result<RunSummary, Failure> {
     let stop = stop_flag()
@@ -246,13 +247,13 @@ fn train_with_progress(
         config,
         data,
         run,
-        device,
+        devices,
         profiles: caller.profiles,
         stop,
     };
     let mut progress = Progress::new(run, &config.spec);
     // This model is only counted; training seeds the device again before it creates its own.
-    let parameters = count_parameters(&config.spec.model.init(device));
+    let parameters = count_parameters(&config.spec.model.init(&devices[0]));
     progress.message(&tables::overview(&config.spec, data, &parameters));
     // Runs inside the global thread pool; from outside, every parallel operation would first hand over to the pool.
     let outcome = rayon::scope(|_| train(&job, &mut progress));

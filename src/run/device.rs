@@ -34,27 +34,26 @@ pub fn device_reports() -> Vec<DeviceReport> {
 
 /// Opens the device with this name, without autodiff, and tries it with a small sum.
 ///
+/// Graphics cards are numbered from 0: `cuda:1` is the second, and `cuda` the first. For `wgpu` and `vulkan`
+/// the number is that among the discrete cards, and without it the most powerful adapter is chosen.
+///
 /// # Errors
 ///
 /// [`Error::is_invalid_parameter`] if the name is unknown; [`Error::is_device_error`] if the program was built
 /// without the device, or if it does not work on this machine.
 pub fn open_device(name: &str) -> Result<Device> {
-    if !DEVICES.contains(&name) {
-        return Err(Error::invalid_parameter(format!(
-            "unknown device `{name}`, expected one of {}",
-            DEVICES.join(", ")
-        )));
-    }
+    let parsed = DeviceName::parse(name)?;
     let opened = quietly(|| {
-        let device = built_in(name)?;
+        let device = parsed.device()?;
         // A device is only a name until the first operation, which opens the driver.
         let sum = Tensor::<1>::ones([4], &device).sum();
         (sum.try_into_scalar::<f32>().ok()? == 4.0).then_some(device)
     });
     match opened {
         Ok(Some(device)) => Ok(device),
-        Ok(None) if !is_built_in(name) => Err(Error::device(format!(
-            "this program was built without the device `{name}`; build it with `--features {name}`"
+        Ok(None) if !is_built_in(parsed.backend) => Err(Error::device(format!(
+            "this program was built without the device `{0}`; build it with `--features {0}`",
+            parsed.backend
         ))),
         Ok(None) => Err(Error::device(format!(
             "device `{name}` computes wrong sums"
@@ -62,6 +61,110 @@ pub fn open_device(name: &str) -> Result<Device> {
         Err(reason) => Err(Error::device(format!(
             "device `{name}` cannot be opened: {reason}; see `burn-topology devices` for those that can"
         ))),
+    }
+}
+
+/// Opens devices that train one model together: names of one kind, separated by commas.
+///
+/// The first is the main one. A name may be repeated; its device then does the work of several.
+///
+/// # Errors
+///
+/// As [`open_device`], and [`Error::is_invalid_parameter`] if the devices are of different kinds.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn_topology::run::open_devices;
+///
+/// assert_eq!(open_devices("flex")?.len(), 1);
+/// assert!(open_devices("flex,cuda:0").is_err());
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+pub fn open_devices(names: &str) -> Result<Vec<Device>> {
+    let names: Vec<&str> = names.split(',').map(str::trim).collect();
+    let first = DeviceName::parse(names[0])?;
+    for name in &names[1..] {
+        let other = DeviceName::parse(name)?;
+        if other.backend != first.backend {
+            return Err(Error::invalid_parameter(format!(
+                "`{}` and `{name}` are devices of different kinds, expected several of one kind, such as \
+                 `cuda:0,cuda:1`",
+                names[0]
+            )));
+        }
+    }
+    names.into_iter().map(open_device).collect()
+}
+
+/// Name of a device: its backend, and a number where there can be several.
+#[derive(Debug, Clone, Copy)]
+struct DeviceName<'a> {
+    backend: &'a str,
+    #[cfg_attr(
+        not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")),
+        allow(dead_code, reason = "a processor has no number")
+    )]
+    index: Option<usize>,
+}
+
+impl<'a> DeviceName<'a> {
+    fn parse(name: &'a str) -> Result<Self> {
+        let (backend, index) = match name.split_once(':') {
+            None => (name, None),
+            Some((backend, index)) => (backend, Some(index)),
+        };
+        if !DEVICES.contains(&backend) {
+            return Err(Error::invalid_parameter(format!(
+                "unknown device `{backend}`, expected one of {}",
+                DEVICES.join(", ")
+            )));
+        }
+        let Some(index) = index else {
+            let index = None;
+            return Ok(Self { backend, index });
+        };
+        if matches!(backend, "flex" | "ndarray") {
+            return Err(Error::invalid_parameter(format!(
+                "unknown device `{name}`: all processors together are the device `{backend}`, expected no number"
+            )));
+        }
+        let index = index.parse().map_err(|_| {
+            Error::invalid_parameter(format!(
+                "unknown device `{name}`, expected a number after the colon, such as `{backend}:1`"
+            ))
+        })?;
+        Ok(Self {
+            backend,
+            index: Some(index),
+        })
+    }
+
+    /// Returns the device; `None` if the program was built without its backend.
+    fn device(self) -> Option<Device> {
+        match self.backend {
+            #[cfg(feature = "flex")]
+            "flex" => Some(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated, reason = "kept until Burn 0.23 removes it")]
+            "ndarray" => Some(Device::ndarray()),
+            #[cfg(feature = "wgpu")]
+            "wgpu" => Some(Device::wgpu(self.adapter())),
+            #[cfg(feature = "vulkan")]
+            "vulkan" => Some(Device::vulkan(self.adapter())),
+            #[cfg(feature = "cuda")]
+            "cuda" => Some(Device::cuda(self.index.unwrap_or_default())),
+            _ => None,
+        }
+    }
+
+    /// Returns the adapter of a graphics interface.
+    #[cfg(any(feature = "wgpu", feature = "vulkan"))]
+    fn adapter(self) -> burn::tensor::DeviceKind {
+        self.index
+            .map_or_else(Default::default, burn::tensor::DeviceKind::DiscreteGpu)
     }
 }
 
@@ -93,23 +196,6 @@ fn is_built_in(name: &str) -> bool {
         "vulkan" => cfg!(feature = "vulkan"),
         "cuda" => cfg!(feature = "cuda"),
         _ => false,
-    }
-}
-
-fn built_in(name: &str) -> Option<Device> {
-    match name {
-        #[cfg(feature = "flex")]
-        "flex" => Some(Device::flex()),
-        #[cfg(feature = "ndarray")]
-        #[allow(deprecated, reason = "kept until Burn 0.23 removes it")]
-        "ndarray" => Some(Device::ndarray()),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Some(Device::wgpu(Default::default())),
-        #[cfg(feature = "vulkan")]
-        "vulkan" => Some(Device::vulkan(Default::default())),
-        #[cfg(feature = "cuda")]
-        "cuda" => Some(Device::cuda(0)),
-        _ => None,
     }
 }
 
@@ -157,9 +243,33 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_no_error_of_a_device() {
-        let error = open_device("abacus").unwrap_err();
-        assert!(error.is_invalid_parameter() && !error.is_device_error());
+    fn unknown_names_are_no_errors_of_a_device() {
+        let cases = [
+            ("abacus", "unknown device `abacus`, expected one of flex, "),
+            (
+                "abacus:1",
+                "unknown device `abacus`, expected one of flex, ",
+            ),
+            ("flex:1", "unknown device `flex:1`: all processors together"),
+            ("cuda:one", "unknown device `cuda:one`, expected a number"),
+            ("cuda:", "unknown device `cuda:`, expected a number"),
+            ("cuda:-1", "unknown device `cuda:-1`, expected a number"),
+            ("flex,", "unknown device ``, expected one of flex, "),
+            (
+                "flex,cuda:1",
+                "`flex` and `cuda:1` are devices of different kinds",
+            ),
+        ];
+        for (names, expected) in cases {
+            let error = open_devices(names).unwrap_err();
+            assert!(error.is_invalid_parameter() && !error.is_device_error());
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_processor_can_be_named_more_than_once() {
+        assert_eq!(open_devices("flex, flex").unwrap().len(), 2);
     }
 
     #[test]

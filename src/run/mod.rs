@@ -28,7 +28,7 @@ pub use self::{
     atomic_file::write_atomically,
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     checksums::sha256_hex,
-    device::{DEVICES, DeviceReport, device_reports, open_device},
+    device::{DEVICES, DeviceReport, device_reports, open_device, open_devices},
     directory::{RunDirectory, check_not_a_run},
     lock::RunLock,
     manifest::{Manifest, Session},

@@ -16,10 +16,25 @@ pub struct Job<'a> {
     pub data: &'a Splits,
     /// Run directory: a new one, or one left by a process that stopped.
     pub run: &'a RunDirectory,
-    /// Device to run on, without autodiff.
-    pub device: &'a Device,
+    /// Devices to run on, at least one, without autodiff; each computes a share of every batch.
+    ///
+    /// The first is the main one: it keeps the model, updates it, and evaluates it. Training on several devices
+    /// equals training on one with as many times the gradient accumulation, except for the rounding of
+    /// different devices.
+    pub devices: &'a [Device],
     /// True if the time of each phase of a step is logged, and reported at the end.
     pub profiles: bool,
     /// Set by a signal handler or another thread; training then writes a checkpoint after the current step and ends.
     pub stop: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    /// Main device.
+    ///
+    /// # Panics
+    ///
+    /// If there are no devices.
+    pub(super) fn main_device(&self) -> &Device {
+        &self.devices[0]
+    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
+use burn::tensor::Device;
 
 use super::charts;
 use super::collapse::CollapseMonitor;
@@ -95,16 +96,21 @@ impl<'a> Trainer<'a> {
         let log = MetricsLog::open(run, metrics_bytes, next_step).map_err(TrainError::files(
             format_args!("write in {}", run.root().display()),
         ))?;
-        let device = job.device.clone().autodiff();
+        let devices: Vec<Device> = job
+            .devices
+            .iter()
+            .map(|device| device.clone().autodiff())
+            .collect();
+        let device = &devices[0];
         // Determines the initial parameters. Every step seeds the device again, see `step_seed`.
         device.seed(spec.seed);
         let network = match (&spec.start.init_from, &start.newest) {
             (Some(weights), None) => {
                 observer.message(&format!("starting from {}", weights.display()));
-                open_matching(weights, &spec.model, &device).map_err(TrainError::Files)?
+                open_matching(weights, &spec.model, device).map_err(TrainError::Files)?
             }
             // A checkpoint already contains what was read from `init_from`.
-            _ => spec.model.init(&device),
+            _ => spec.model.init(device),
         };
         let network = match spec.start.n_frozen {
             Some(n_blocks) => freeze(network, n_blocks),
@@ -120,7 +126,7 @@ impl<'a> Trainer<'a> {
                 ..AdamW::default()
             }),
             regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
-            device,
+            devices,
             step: 0,
             timing: Timing::new(0.0, 0.0, 0.0),
             profile: Profile::default(),

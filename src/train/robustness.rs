@@ -20,7 +20,7 @@ pub(super) fn summary_metrics(
     let Some(spec) = job.config.spec.robustness else {
         return Ok(Some(Vec::new()));
     };
-    let loaded = AttackedModel::load(job.run, job.config, job.device);
+    let loaded = AttackedModel::load(job.run, job.config, job.main_device());
     report_problems(&loaded, observer);
     let model = loaded?.model;
     let pgd = Attack::Pgd {

@@ -17,9 +17,16 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::loss::{Activations, Clock, PatchMotion, Weight};
-use crate::model::{Capture, Task};
+use crate::model::{Capture, Network, Task};
 
-/// Part of a batch, on the device; the whole batch without gradient accumulation.
+/// Copy of the model on one device, which computes some parts of every batch.
+struct Replica {
+    /// Device with autodiff.
+    device: Device,
+    model: Network,
+}
+
+/// Part of a batch, on a device; the whole batch without gradient accumulation and on a single device.
 struct Part {
     /// Index of the part within the batch.
     index: usize,
@@ -69,7 +76,8 @@ struct HostBatch {
 impl Trainer<'_> {
     /// Takes one optimiser step: gradients, update, report.
     ///
-    /// The gradient is that of the whole batch, whether or not it is accumulated over several parts.
+    /// The gradient is that of the whole batch, whether or not it is accumulated over several parts, on one device
+    /// or on several.
     pub(super) fn take_step(
         &mut self,
         observer: &mut dyn Observer,
@@ -124,7 +132,9 @@ impl Trainer<'_> {
         Ok(HostBatch { samples, labels })
     }
 
-    /// Gradient and losses of a batch, accumulated over its parts.
+    /// Gradient and losses of a batch, accumulated over its parts in their order.
+    ///
+    /// Each device computes every so many parts. The parts that the devices compute together are one round.
     fn gradients(
         &mut self,
         batch: &HostBatch,
@@ -134,31 +144,67 @@ impl Trainer<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(GradientsParams, StepLosses), TrainError> {
         let batch_size = batch.samples.len();
-        let n_parts = self.job.config.spec.training.gradient_accumulation;
+        let replicas = self.replicas();
+        let n_parts = self.job.config.spec.training.gradient_accumulation * replicas.len();
         let part_size = batch_size.div_ceil(n_parts);
-        let parts = batch
-            .samples
-            .chunks(part_size)
-            .zip(batch.labels.chunks(part_size));
+        let samples: Vec<&[Sample]> = batch.samples.chunks(part_size).collect();
+        let labels: Vec<&[MixedLabel]> = batch.labels.chunks(part_size).collect();
         let mut losses = StepLosses::default();
         let mut accumulator = GradientsAccumulator::new();
-        for (index, (samples, labels)) in parts.enumerate() {
-            let part = profile.measure(Phase::Data, || self.part(index, samples, labels))?;
-            if index == 0 {
-                self.calibrate(&part, epoch, observer)?;
+        for first in (0..samples.len()).step_by(replicas.len()) {
+            let round = (first..samples.len()).zip(&replicas);
+            let mut passes = Vec::new();
+            // Graphics cards work in the background: all have begun before the result of the first is read.
+            for (index, replica) in round.clone() {
+                let part = profile.measure(Phase::Data, || {
+                    self.part(replica, index, samples[index], labels[index])
+                })?;
+                if index == 0 {
+                    self.calibrate(replica, &part, epoch, observer)?;
+                }
+                passes.push(profile.measure(Phase::Forward, || {
+                    self.forward(replica, &part, self.needed_capture())
+                }));
             }
-            // Losses are means over a part; the last part may be smaller.
-            let share = samples.len() as f64 / batch_size as f64;
-            let (loss, part_losses) = self.losses(&part, lr, profile)?;
-            losses.add(part_losses, share);
-            self.require_finite("training loss", losses.task + losses.topology, lr)?;
+            let mut weighted_losses = Vec::new();
+            for ((index, _), (task, activations)) in round.clone().zip(passes) {
+                // Losses are means over a part; the last part may be smaller.
+                let share = samples[index].len() as f64 / batch_size as f64;
+                let (loss, part_losses) = self.losses(task, &activations, lr, profile)?;
+                losses.add(part_losses, share);
+                self.require_finite("training loss", losses.task + losses.topology, lr)?;
+                weighted_losses.push(loss * share);
+            }
             profile.measure(Phase::Backward, || {
-                let gradients = (loss * share).backward();
-                let gradients = GradientsParams::from_grads(gradients, &self.model);
-                accumulator.accumulate(&self.model, gradients);
+                let gradients: Vec<GradientsParams> = round
+                    .zip(weighted_losses)
+                    .map(|((_, replica), loss)| {
+                        GradientsParams::from_grads(loss.backward(), &replica.model)
+                    })
+                    .collect();
+                for (index, gradients) in gradients.into_iter().enumerate() {
+                    let gradients = match index {
+                        0 => gradients,
+                        _ => gradients.to_device(self.job.main_device(), &self.model),
+                    };
+                    accumulator.accumulate(&self.model, gradients);
+                }
             });
         }
         Ok((accumulator.grads(), losses))
+    }
+
+    /// Copies of the current model, one on each device.
+    fn replicas(&self) -> Vec<Replica> {
+        let replica = |(index, device): (usize, &Device)| Replica {
+            device: device.clone(),
+            model: match index {
+                // The model is on the main device already.
+                0 => self.model.clone(),
+                _ => self.model.clone().fork(device),
+            },
+        };
+        self.devices.iter().enumerate().map(replica).collect()
     }
 
     /// Clips the gradient and updates the parameters; returns the norm of the gradient before clipping.
@@ -218,9 +264,10 @@ impl Trainer<'_> {
         }
     }
 
-    /// Moves a part of a batch to the device.
+    /// Moves a part of a batch to the device of a replica.
     fn part(
         &self,
+        replica: &Replica,
         index: usize,
         samples: &[Sample],
         labels: &[MixedLabel],
@@ -228,8 +275,9 @@ impl Trainer<'_> {
         let spec = &self.job.config.spec;
         let task = Task::from_config(&spec.model);
         let smoothing = spec.training.label_smoothing;
-        let clips = SampleBatcher { spec: spec.samples }.clips(samples, &self.device);
-        let classes = soft_targets(labels, spec.samples.n_classes, smoothing, &self.device);
+        let device = &replica.device;
+        let clips = SampleBatcher { spec: spec.samples }.clips(samples, device);
+        let classes = soft_targets(labels, spec.samples.n_classes, smoothing, device);
         let motion = if self.regularizer.reads_motion() {
             Some(Arc::new(self.motion(samples)?))
         } else {
@@ -245,26 +293,32 @@ impl Trainer<'_> {
         if let Some(perturbation) = spec.training.view
             && self.regularizer.reads_views(self.clock())
         {
-            part.view = Some(self.view(&part, samples, perturbation));
+            part.view = Some(self.view(replica, &part, samples, perturbation));
         }
         Ok(part)
     }
 
     /// Perturbed view of a part, with different random numbers at every step.
-    fn view(&self, part: &Part, samples: &[Sample], perturbation: Perturbation) -> Tensor<5> {
+    fn view(
+        &self,
+        replica: &Replica,
+        part: &Part,
+        samples: &[Sample],
+        perturbation: Perturbation,
+    ) -> Tensor<5> {
         let spec = &self.job.config.spec;
         let task = Task::from_config(&spec.model);
         let seed = step_seed(spec.seed, self.step, part.index);
-        let model = self.model.clone().no_grad();
+        let model = replica.model.clone().no_grad();
         let losses = |clips: Tensor<5>| {
             // The same dropout mask at every call: an attack needs a loss that depends on its input alone.
-            self.device.seed(seed);
+            replica.device.seed(seed);
             let output = model
                 .forward(task.model_input(clips), Capture::Logits)
                 .output;
             task.sample_losses(output, part.targets.clone(), samples.len())
         };
-        let clips = perturbation.apply(samples, spec.samples, seed, 0, &self.device, &losses);
+        let clips = perturbation.apply(samples, spec.samples, seed, 0, &replica.device, &losses);
         // The attack itself is not differentiated.
         task.model_input(clips).detach()
     }
@@ -297,16 +351,21 @@ impl Trainer<'_> {
     }
 
     /// Forward pass: task loss and activations.
-    fn forward(&self, part: &Part, capture: Capture) -> (Tensor<1>, Activations) {
+    fn forward(
+        &self,
+        replica: &Replica,
+        part: &Part,
+        capture: Capture,
+    ) -> (Tensor<1>, Activations) {
         // Dropout must not depend on what ran before: after resuming, and when calibration repeats the forward pass.
         let seed = step_seed(self.job.config.spec.seed, self.step, part.index);
-        self.device.seed(seed);
+        replica.device.seed(seed);
         let view = part.view.as_ref().filter(|_| capture != Capture::Logits);
         let (input, n_views) = match view {
             None => (part.clips.clone(), 1),
             Some(view) => (Tensor::cat(vec![part.clips.clone(), view.clone()], 0), 2),
         };
-        let output = self.model.forward(input, capture);
+        let output = replica.model.forward(input, capture);
         let task = Task::from_config(&self.job.config.spec.model);
         // The task loss uses only the first view, which is not perturbed.
         let clean_output = match n_views {
@@ -326,7 +385,7 @@ impl Trainer<'_> {
         (loss, activations)
     }
 
-    /// Activations that the penalties need.
+    /// Activations that the penalties read.
     fn capture(&self) -> Capture {
         if self.regularizer.reads_hidden() {
             Capture::AttentionAndHidden
@@ -335,17 +394,27 @@ impl Trainer<'_> {
         }
     }
 
+    /// Activations that the penalties read at this step: none if no penalty is on.
+    fn needed_capture(&self) -> Capture {
+        if self.regularizer.is_active(self.clock()) {
+            self.capture()
+        } else {
+            Capture::Logits
+        }
+    }
+
     /// Measures the gradient shares that are due at this step, on the first part of the batch, and sets the weights.
     fn calibrate(
         &mut self,
+        replica: &Replica,
         part: &Part,
         epoch: usize,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         // A copy, since the forward pass borrows the trainer while the weights change.
         let mut regularizer = self.regularizer.clone();
-        let forward = || self.forward(part, self.capture());
-        let measured = regularizer.calibrate(&self.model, self.clock(), forward)?;
+        let forward = || self.forward(replica, part, self.capture());
+        let measured = regularizer.calibrate(&replica.model, self.clock(), forward)?;
         self.regularizer = regularizer;
         for calibration in measured {
             let index = calibration.index;
@@ -416,33 +485,26 @@ impl Trainer<'_> {
         }
     }
 
-    /// Loss to differentiate, and its terms as numbers.
+    /// Loss of a forward pass to differentiate, and its terms as numbers.
     fn losses(
         &self,
-        part: &Part,
+        task: Tensor<1>,
+        activations: &Activations,
         lr: f64,
         profile: &mut Profile,
     ) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
-        let is_active = self.regularizer.is_active(clock);
-        let capture = if is_active {
-            self.capture()
-        } else {
-            Capture::Logits
-        };
         let mut losses = StepLosses::default();
-        let (task, activations) = profile.measure(Phase::Forward, || {
-            let (task, activations) = self.forward(part, capture);
-            // Reading the loss waits for the device, so that the forward pass is timed here and not later.
+        // Reading the loss waits for the device, so that the forward pass is timed here and not later.
+        profile.measure(Phase::Forward, || {
             losses.task = task.clone().into_scalar();
-            (task, activations)
         });
-        if !is_active {
+        if !self.regularizer.is_active(clock) {
             return Ok((task, losses));
         }
         // A penalty would refuse attention that is not finite, without the step and the advice of this message.
         self.require_finite("training loss", losses.task, lr)?;
-        let topology = self.regularizer.forward(&activations, clock)?;
+        let topology = self.regularizer.forward(activations, clock)?;
         let timing = topology.timing;
         profile.add(Phase::Distances, timing.distances);
         profile.add(Phase::Persistence, timing.persistence);

@@ -112,7 +112,7 @@ fn evaluate_best(
     job: &Job<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Option<(Evaluation, CheckpointState)>, TrainError> {
-    let loaded = best_model(job.run, job.config, job.device);
+    let loaded = best_model(job.run, job.config, job.main_device());
     report_problems(&loaded, observer);
     let BestModel { model, state, .. } = loaded?;
     let settings = EvaluationSettings::new(&job.config.spec);
@@ -130,8 +130,8 @@ pub(super) struct ZeroGradients {
 /// State of a training.
 pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job<'a>,
-    /// Device with autodiff.
-    pub(super) device: Device,
+    /// Devices with autodiff, the main one first.
+    pub(super) devices: Vec<Device>,
     pub(super) model: Network,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) regularizer: TopologyRegularizer,
@@ -227,7 +227,7 @@ impl Trainer<'_> {
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
-        let model = TaskModel::new(self.model.valid(), spec, self.job.device.clone());
+        let model = TaskModel::new(self.model.valid(), spec, self.job.main_device().clone());
         // The first epoch has number 0, so the first and the last one are always included.
         let is_due = |every_epochs: usize| {
             epoch.is_multiple_of(every_epochs) || self.step == self.total_steps()

@@ -353,6 +353,65 @@ fn gradient_accumulation_equals_one_large_batch() {
     }
 }
 
+/// There is one processor, so its device is named more than once. The copies of the model and the way of the
+/// gradients are those of several graphics cards; only the transfers between two memories are not tested.
+#[test]
+fn several_devices_equal_one_with_as_many_parts() {
+    let directory = TestDir::new();
+    let config = tiny_config(
+        directory.path(),
+        Some(r#"{ kind = "gradient_share", share = 0.1 }"#),
+    );
+    let run = |out: &str, devices: &str, parts: usize| {
+        let parts = format!("training.gradient_accumulation={parts}");
+        let arguments = [
+            "train", &config, "--out", out, "--device", devices, "--set", &parts,
+        ];
+        let output = run_program(directory.path(), &arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let read =
+        |out: &str, file: &str| std::fs::read(directory.path().join(out).join(file)).unwrap();
+    // Dropout and drop path are on, and 128 images make 6 parts of 22 images and a smaller one of 18.
+    run("one", "flex", 6);
+    for (out, devices, parts) in [("two", "flex,flex", 3), ("three", "flex,flex,flex", 2)] {
+        run(out, devices, parts);
+        assert!(
+            read("one", "metrics.jsonl") == read(out, "metrics.jsonl"),
+            "{out}"
+        );
+    }
+    // A resumed run keeps its devices: the last session is the same as the first.
+    std::fs::remove_file(directory.path().join("two/summary.json")).unwrap();
+    let output = run_program(directory.path(), &["train", "--resume", "two"]);
+    assert!(output.status.success());
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&read("two", "manifest.json")).unwrap();
+    let devices: Vec<_> = manifest["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["device"])
+        .collect();
+    assert_eq!(devices, ["flex,flex"; 2]);
+    let mixed = [
+        "train",
+        &config,
+        "--out",
+        "mixed",
+        "--device",
+        "flex,cuda:1",
+    ];
+    let output = run_program(directory.path(), &mixed);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("devices of different kinds"), "{message}");
+}
+
 #[test]
 fn a_diverged_loss_stops_with_the_step() {
     let directory = TestDir::new();
