@@ -164,8 +164,12 @@ pub mod evaluate;
 pub mod experiment;
 #[cfg(feature = "cli")]
 mod hexadecimal;
+#[cfg(feature = "cli")]
+mod json_paths;
 #[cfg(feature = "train")]
 pub mod learner;
+#[cfg(feature = "cli")]
+mod mean;
 #[cfg(feature = "cli")]
 pub mod model;
 mod real;

@@ -11,6 +11,7 @@ use super::inspect::{
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::evaluate::{ATTENTION_BATCH, batch_ranges, size_or};
+use crate::mean::mean;
 use crate::statistics::TukeyFence;
 use crate::topology::{GroundNorm, Point, frechet_mean, wasserstein};
 
@@ -172,7 +173,7 @@ impl AnomalyFit {
             .collect();
         Ok(AnomalyScore {
             // If no distance has a spread, the score is 0 rather than NaN, which cannot be compared with a fence.
-            score: standardized.iter().sum::<f64>() / standardized.len().max(1) as f64,
+            score: mean(standardized).unwrap_or_default(),
             distances,
         })
     }

@@ -4,9 +4,10 @@ use rayon::prelude::*;
 
 use crate::counted::counted;
 use crate::data::{Matrices, MatrixValues};
-use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
+use crate::distance::{DistanceElement, RowDistance, RowMetric};
 use crate::error::{Error, Result};
-use crate::topology::{Diagram, DistanceMatrix, VietorisRips};
+use crate::nn::Pipeline;
+use crate::topology::{Diagram, DistanceMatrix};
 
 /// Meaning of the rows of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +61,7 @@ impl MatrixPersistence {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<Diagram<f64>>>> {
         let [n_matrices, n_rows, n_columns] = matrices.shape;
-        let rips = VietorisRips::new(self.max_homology_dim)
-            .and_then(|rips| rips.with_threshold(T::from_f64_nearest(self.threshold)))?;
+        let pipeline = Pipeline::new(self.max_homology_dim, self.threshold)?;
         let matrix = |k: usize| &values[k * n_rows * n_columns..][..n_rows * n_columns];
         let batch_size = MATRICES_PER_REPORT * rayon::current_num_threads();
         let mut diagrams = Vec::with_capacity(n_matrices);
@@ -71,10 +71,10 @@ impl MatrixPersistence {
                 .into_par_iter()
                 // Each thread keeps its buffers from one matrix to the next.
                 .map_init(
-                    || (rips.clone(), PairwiseDistances::default()),
-                    |(rips, pairwise), k| {
+                    || pipeline.clone(),
+                    |pipeline, k| {
                         let diagrams =
-                            self.matrix_diagrams(matrix(k), [n_rows, n_columns], rips, pairwise);
+                            self.matrix_diagrams(matrix(k), [n_rows, n_columns], pipeline);
                         diagrams.map_err(|error| {
                             if matrices.is_stack {
                                 error.within(format_args!("matrix {k}"))
@@ -99,8 +99,7 @@ impl MatrixPersistence {
         self,
         values: &[T],
         [n_rows, n_columns]: [usize; 2],
-        rips: &mut VietorisRips<T>,
-        pairwise: &mut PairwiseDistances<T>,
+        pipeline: &mut Pipeline<T>,
     ) -> Result<Vec<Diagram<f64>>> {
         let metric = match self.input {
             MatrixInput::Distances if n_rows != n_columns => {
@@ -112,8 +111,7 @@ impl MatrixPersistence {
                 )));
             }
             MatrixInput::Distances => {
-                let matrix = DistanceMatrix::new(values, n_rows)?;
-                return distance_diagrams(rips, &matrix);
+                return pipeline.distances(&DistanceMatrix::new(values, n_rows)?);
             }
             MatrixInput::Attention => RowMetric::JensenShannon,
             MatrixInput::Points => RowMetric::Euclidean,
@@ -122,27 +120,13 @@ impl MatrixPersistence {
             MatrixInput::Attention => distributions(values, n_columns)?,
             _ => points(values, n_columns)?,
         };
-        let mut distances = vec![T::zero(); n_rows * n_rows];
         let distance = RowDistance {
             metric,
             exponent: 1.0,
         };
-        // Rows without entries are all equal: their distances stay 0.
-        if n_columns > 0 {
-            pairwise.compute(distance, &rows, n_columns, &mut distances);
-        }
-        let matrix = DistanceMatrix::new(&distances, n_rows)?;
-        distance_diagrams(rips, &matrix)
+        let topology = pipeline.rows(&rows, [n_rows, n_columns], distance)?;
+        Ok(topology.diagrams)
     }
-}
-
-/// Returns the diagrams of a distance matrix, converted to double precision.
-fn distance_diagrams<T: DistanceElement>(
-    rips: &mut VietorisRips<T>,
-    matrix: &DistanceMatrix<'_, T>,
-) -> Result<Vec<Diagram<f64>>> {
-    let diagrams = rips.diagrams(matrix)?;
-    Ok(diagrams.iter().map(Diagram::to_f64).collect())
 }
 
 /// Checks that the rows are distributions and divides each by its sum.

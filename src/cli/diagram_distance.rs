@@ -9,6 +9,7 @@ use super::Failure;
 use super::output::print;
 use super::tables::counted;
 use crate::error::Result;
+use crate::mean::mean;
 use crate::report::read_diagrams;
 use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
 
@@ -95,7 +96,7 @@ pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
                 distance.map_err(|error| error.within(format_args!("item {item}, dimension {dim}")))
             })
             .collect::<crate::Result<Vec<f64>>>()?;
-        let mean = distances.iter().sum::<f64>() / distances.len().max(1) as f64;
+        let mean = mean(distances.iter().copied()).unwrap_or_default();
         dimensions.push(json!({
             "homology_dim": dim,
             "mean": number(mean),

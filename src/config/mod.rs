@@ -24,6 +24,8 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
+use crate::json_paths::flatten;
+
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
@@ -81,9 +83,13 @@ impl Config {
     /// Penalties have their names in paths; values are neither tables nor arrays of tables.
     pub fn settings(&self) -> Vec<(String, Value)> {
         let raw = serde_json::to_value(&self.raw).expect("every configuration can be written");
-        let mut settings = Vec::new();
-        flatten("", raw, &self.spec.penalty_names(), &mut settings);
-        settings
+        let names = self.spec.penalty_names();
+        // By name, as after `--set`: an index would change with the order of the tables.
+        let name = |index: &str| names.get(index.parse::<usize>().ok()?).cloned();
+        flatten(raw, &|path, key| match path {
+            "topology" => name(key),
+            _ => Some(key.to_owned()),
+        })
     }
 
     /// Resolved configuration as TOML, which reads back as the same configuration.
@@ -109,38 +115,6 @@ fn keep_first_paragraph(schema: &mut Schema) {
         && let Some(end) = description.find("\n\n")
     {
         description.truncate(end);
-    }
-}
-
-/// Appends the settings within `value`, which is at `path`.
-fn flatten(
-    path: &str,
-    value: Value,
-    penalty_names: &[String],
-    settings: &mut Vec<(String, Value)>,
-) {
-    let within = |key: &str| match path {
-        "" => key.to_owned(),
-        path => format!("{path}.{key}"),
-    };
-    match value {
-        Value::Object(table) => {
-            for (key, value) in table {
-                flatten(&within(&key), value, penalty_names, settings);
-            }
-        }
-        // Other arrays, such as `layers = [0, 2]`, are one setting.
-        Value::Array(tables) if tables.iter().all(Value::is_object) => {
-            for (index, table) in tables.into_iter().enumerate() {
-                let name = match (path, penalty_names.get(index)) {
-                    // By name, as after `--set`: an index would change with the order of the tables.
-                    ("topology", Some(name)) => name.clone(),
-                    _ => index.to_string(),
-                };
-                flatten(&within(&name), table, penalty_names, settings);
-            }
-        }
-        value => settings.push((path.to_owned(), value)),
     }
 }
 

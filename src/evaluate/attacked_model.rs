@@ -18,6 +18,7 @@ use crate::data::{MixedLabel, Perturbation, Sample, SampleSpec, Samples, soft_ta
 use crate::error::{Error, Result};
 use crate::fused::read_values;
 use crate::loss::AttentionTopology;
+use crate::mean::mean;
 use crate::model::{Capture, Task};
 use crate::run::RunDirectory;
 use crate::statistics::Predictions;
@@ -304,7 +305,7 @@ fn mean_flip_rate(predictions: &Predictions) -> Option<f64> {
         .chunks_exact(predictions.rows_per_sample)
         .map(flip_rate)
         .collect::<Option<_>>()?;
-    Some(rates.iter().sum::<f64>() / rates.len() as f64)
+    mean(rates)
 }
 
 #[cfg(test)]

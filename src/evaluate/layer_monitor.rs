@@ -6,7 +6,9 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::fused::read_values;
 use crate::loss::{AttentionTopology, TopologyDistance};
+use crate::mean::mean;
 use crate::model::TokenLayout;
+use crate::nn::{row_entropies, uniform_entropy};
 use crate::topology::Diagram;
 
 /// Number of images whose persistences are kept for histograms.
@@ -103,19 +105,17 @@ impl LayerMonitor {
 
     /// Normalised 2-Wasserstein distance between consecutive layers, averaged over all pairs; `None` without pairs.
     pub fn mean_distance_to_next(&self, homology_dim: usize) -> Option<f64> {
-        let distances = self.by_layer(&format!(
+        mean(self.by_layer(&format!(
             "topology/h{homology_dim}_wasserstein_next_normalized"
-        ));
-        (!distances.is_empty()).then(|| distances.iter().sum::<f64>() / distances.len() as f64)
+        )))
     }
 
     /// Normalised 2-Wasserstein distance between consecutive frames, averaged over all pairs and layers; `None` for
     /// images.
     pub fn mean_distance_to_next_frame(&self, homology_dim: usize) -> Option<f64> {
-        let distances = self.by_layer(&format!(
+        mean(self.by_layer(&format!(
             "frames/h{homology_dim}_wasserstein_next_normalized"
-        ));
-        (!distances.is_empty()).then(|| distances.iter().sum::<f64>() / distances.len() as f64)
+        )))
     }
 
     /// Mean distance between two attention rows, for each layer.
@@ -302,12 +302,8 @@ impl LayerSnapshot {
 /// ```
 fn entropy(weights: Tensor<4>) -> Result<f64> {
     let [_, n_heads, n_tokens, _] = weights.dims();
-    let weights = weights.without_autodiff();
-    // The term x ln x is 0 at 0; the clamp keeps the logarithm finite there.
-    let terms = weights.clone() * weights.clamp_min(f32::MIN_POSITIVE).log();
-    let total = -sum_on_host(terms.sum_dim(3))?;
-    // For a single token the logarithm is 0; the clamp makes the entropy 0, not NaN.
-    Ok(total / ((n_heads * n_tokens) as f64 * (n_tokens as f64).ln().max(f64::MIN_POSITIVE)))
+    let total = sum_on_host(row_entropies(weights.without_autodiff()))?;
+    Ok(total / ((n_heads * n_tokens) as f64 * uniform_entropy(n_tokens)))
 }
 
 /// Sum of all values, added on the host: graphics cards add in no fixed order, and logs must be reproducible.

@@ -4,10 +4,10 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::scale::{SCALE_FLOOR, spanning_tree_scale};
-use crate::distance::{PairwiseDistances, RowDistance};
+use crate::distance::RowDistance;
 use crate::error::{Error, Result};
-use crate::nn::{AttentionRows, Heads, Tokens};
-use crate::topology::{Diagram, DistanceMatrix, GroundNorm, Point, VietorisRips, wasserstein};
+use crate::nn::{AttentionRows, Heads, Pipeline, RowTopology, Tokens};
+use crate::topology::{Diagram, DistanceMatrix, GroundNorm, Point, wasserstein};
 
 /// Topology of one layer's attention for one image or frame, without gradients.
 ///
@@ -99,26 +99,27 @@ impl AttentionTopology {
         let values: Vec<f32> = rows
             .try_into_vec_as()
             .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+        let pipeline = Pipeline::new(Self::MAX_DIM, f64::INFINITY)?;
         values
             // `select` has refused attention without patches, so the chunk size is not 0.
             .par_chunks(n_points * n_outcomes)
-            .map_init(PairwiseDistances::default, |pairwise, rows| {
-                let mut distances = vec![0.0; n_points * n_points];
-                pairwise.compute(
-                    RowDistance::JENSEN_SHANNON,
-                    rows,
-                    n_outcomes,
-                    &mut distances,
-                );
-                let matrix = DistanceMatrix::from_symmetric(&distances, n_points);
-                let diagrams = VietorisRips::new(Self::MAX_DIM)?.diagrams(&matrix)?;
-                Ok(Self {
-                    diagrams: diagrams.iter().map(Diagram::to_f64).collect(),
-                    n_points,
-                    mean_distance: matrix.mean(),
-                    tied_fraction: tied_fraction(&distances, n_points),
-                })
-            })
+            .map_init(
+                || pipeline.clone(),
+                |pipeline, rows| {
+                    let shape = [n_points, n_outcomes];
+                    let RowTopology {
+                        diagrams,
+                        distances,
+                        ..
+                    } = pipeline.rows(rows, shape, RowDistance::JENSEN_SHANNON)?;
+                    Ok(Self {
+                        diagrams,
+                        n_points,
+                        mean_distance: DistanceMatrix::from_symmetric(&distances, n_points).mean(),
+                        tied_fraction: tied_fraction(&distances, n_points),
+                    })
+                },
+            )
             .collect()
     }
 

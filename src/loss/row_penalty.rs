@@ -5,6 +5,7 @@ use burn::prelude::*;
 use super::activations::Activations;
 use super::pairing::{Direction, ItemPair, Pairing};
 use crate::error::{Error, Result};
+use crate::nn::{row_entropies, uniform_entropy};
 
 /// Control on the rows of items themselves, without distances or diagrams.
 ///
@@ -140,11 +141,8 @@ fn one_minus_cosine(first: Tensor<3>, second: Tensor<3>) -> Result<Tensor<1>> {
 
 /// Mean over items and rows of the squared distance of the relative entropy from the band `[low, high]`.
 fn outside_band(rows: Tensor<3>, low: f64, high: f64) -> Tensor<1> {
-    let n_outcomes = rows.dims()[2] as f64;
-    // x ln x is 0 at 0; the clamp keeps the logarithm finite there.
-    let terms = rows.clone() * rows.clamp_min(f32::MIN_POSITIVE).log();
-    // One outcome has entropy 0 and ln 1 = 0: the lower bound avoids 0 / 0.
-    let entropy = terms.sum_dim(2) * (-1.0 / n_outcomes.ln().max(f64::MIN_POSITIVE));
+    let n_outcomes = rows.dims()[2];
+    let entropy = row_entropies(rows) * (1.0 / uniform_entropy(n_outcomes));
     let below = (-entropy.clone() + low).clamp_min(0.0);
     let above = (entropy - high).clamp_min(0.0);
     (below.square() + above.square()).mean()

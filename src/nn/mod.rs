@@ -7,14 +7,20 @@ mod attention;
 mod attention_rows;
 mod diagram_batch;
 mod edge_gradients;
+mod entropy;
 mod gradient_norm;
 mod host_values;
 mod item;
 mod persistence;
+mod pipeline;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
 pub use diagram_batch::{BarTensors, DiagramBatch};
+#[cfg(feature = "cli")]
+pub(crate) use entropy::row_entropy;
+pub(crate) use entropy::{row_entropies, uniform_entropy};
 pub use gradient_norm::gradient_norm;
 pub(crate) use item::PersistenceTiming;
 pub use persistence::Persistence;
+pub(crate) use pipeline::{Pipeline, RowTopology};

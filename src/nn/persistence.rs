@@ -13,9 +13,10 @@ use rayon::prelude::*;
 use super::diagram_batch::{DiagramBatch, InputKind};
 use super::host_values::{HostValues, read_parts};
 use super::item::{Item, PersistenceTiming};
-use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
+use super::pipeline::{Pipeline, RowTopology};
+use crate::distance::{DistanceElement, RowDistance};
 use crate::error::{Error, Result};
-use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
+use crate::topology::{DistanceMatrix, VietorisRips};
 
 /// Vietoris-Rips persistence layer: computes diagrams of a batch of rows or distance matrices.
 ///
@@ -91,7 +92,7 @@ impl Persistence {
     ///
     /// # Units
     ///
-    /// Births and deaths have the unit of the distance, see [`RowMetric`].
+    /// Births and deaths have the unit of the distance, see [`RowMetric`](crate::distance::RowMetric).
     ///
     /// # Gradient
     ///
@@ -101,8 +102,8 @@ impl Persistence {
     /// # Errors
     ///
     /// - [`Error::is_invalid_distribution`] if an entry is not finite; if an entry is negative, for metrics
-    ///   other than Euclidean and cosine; if the rows for [`RowMetric::Attention`] are not a square matrix; if
-    ///   there are no columns, or more than [`MAX_POINTS`] points.
+    ///   other than Euclidean and cosine; if the rows for [`RowMetric::Attention`](crate::distance::RowMetric::Attention) are not a square matrix; if
+    ///   there are no columns, or more than [`MAX_POINTS`](crate::topology::MAX_POINTS) points.
     /// - [`Error::is_device_error`] if the rows cannot be read from their device.
     /// - [`Error::is_invalid_parameter`] if the exponent of the distance is not finite and above 0.
     ///
@@ -119,12 +120,16 @@ impl Persistence {
         let items = match &host {
             HostValues::F32(values) => {
                 let mut items = ItemCollector::new(self, rows.dims())?;
-                items.extend(values, |w, values| w.item_of_rows(values, size, distance))?;
+                items.extend(values, |pipeline, values| {
+                    item_of_rows(pipeline, values, size, distance)
+                })?;
                 items.items
             }
             HostValues::F64(values) => {
                 let mut items = ItemCollector::new(self, rows.dims())?;
-                items.extend(values, |w, values| w.item_of_rows(values, size, distance))?;
+                items.extend(values, |pipeline, values| {
+                    item_of_rows(pipeline, values, size, distance)
+                })?;
                 items.items
             }
         };
@@ -173,8 +178,8 @@ impl Persistence {
         let [_, n_points, n_columns] = distances.dims();
         let mut items = ItemCollector::<T>::new(self, distances.dims())?;
         read_parts(distances, |part: Vec<T>| {
-            items.extend(&part, |w, values| {
-                w.item_of_distances(values, n_points, n_columns)
+            items.extend(&part, |pipeline, values| {
+                item_of_distances(pipeline, values, n_points, n_columns)
             })
         })?;
         Ok(items.items)
@@ -197,9 +202,9 @@ struct ItemCollector<T: DistanceElement> {
     batch_size: usize,
     /// Number of input values of each item.
     item_size: usize,
-    /// Empty workspace, cloned for each thread that finds none idle.
-    prototype: Workspace<T>,
-    idle: Mutex<Vec<Workspace<T>>>,
+    /// Pipeline with empty buffers, cloned for each thread that finds none idle.
+    prototype: Pipeline<T>,
+    idle: Mutex<Vec<Pipeline<T>>>,
 }
 
 impl<T: DistanceElement> ItemCollector<T>
@@ -208,13 +213,11 @@ where
 {
     /// Prepares for a batch of the given shape.
     fn new(layer: &Persistence, [batch_size, n_points, n_columns]: [usize; 3]) -> Result<Self> {
-        let rips = VietorisRips::new(layer.max_homology_dim)?
-            .with_threshold(T::from_f64_nearest(layer.threshold))?;
         Ok(Self {
             items: Vec::with_capacity(batch_size),
             batch_size,
             item_size: n_points * n_columns,
-            prototype: Workspace::new(rips),
+            prototype: Pipeline::new(layer.max_homology_dim, layer.threshold)?,
             idle: Mutex::new(Vec::new()),
         })
     }
@@ -223,7 +226,7 @@ where
     fn extend(
         &mut self,
         values: &[T],
-        compute: impl Fn(&mut Workspace<T>, &[T]) -> Result<Item> + Sync,
+        compute: impl Fn(&mut Pipeline<T>, &[T]) -> Result<Item> + Sync,
     ) -> Result<()> {
         let start = self.items.len();
         // Items without points have no values, so their number does not follow from the length.
@@ -231,7 +234,7 @@ where
             Some(n_items) => start + n_items,
             None => self.batch_size,
         };
-        // A workspace is only memory, so one that a panicking thread left behind is still usable.
+        // A pipeline is only memory, so one that a panicking thread left behind is still usable.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let items: Vec<Result<Item>> = (start..end)
             .into_par_iter()
@@ -239,12 +242,12 @@ where
             .map(|k| {
                 // The lock is released before the computation.
                 let reused = idle().pop();
-                let mut workspace = reused.unwrap_or_else(|| self.prototype.clone());
+                let mut pipeline = reused.unwrap_or_else(|| self.prototype.clone());
                 let item = compute(
-                    &mut workspace,
+                    &mut pipeline,
                     &values[(k - start) * self.item_size..][..self.item_size],
                 );
-                idle().push(workspace);
+                idle().push(pipeline);
                 item.map_err(|error| error.within(format_args!("item {k}")))
             })
             .collect();
@@ -256,125 +259,58 @@ where
     }
 }
 
-/// Buffers that one thread reuses from item to item.
-#[derive(Clone)]
-struct Workspace<T: DistanceElement> {
-    rips: VietorisRips<T>,
-    pairwise: PairwiseDistances<T>,
-}
-
-impl<T: DistanceElement> Workspace<T>
+/// Computes the distances and diagrams of one item from its rows.
+fn item_of_rows<T: DistanceElement>(
+    pipeline: &mut Pipeline<T>,
+    rows: &[T],
+    [n_points, n_columns]: [usize; 2],
+    distance: RowDistance,
+) -> Result<Item>
 where
     HostValues: From<Vec<T>>,
 {
-    /// Creates empty buffers.
-    fn new(rips: VietorisRips<T>) -> Self {
-        Self {
-            rips,
-            pairwise: PairwiseDistances::default(),
-        }
-    }
-
-    /// Computes the distances and diagrams of one item from its rows.
-    fn item_of_rows(
-        &mut self,
-        rows: &[T],
-        [n_points, n_columns]: [usize; 2],
-        distance: RowDistance,
-    ) -> Result<Item> {
-        check_rows(rows, [n_points, n_columns], distance.metric)?;
-        let started = Instant::now();
-        let mut distances = vec![T::zero(); n_points * n_points];
-        self.pairwise
-            .compute(distance, rows, n_columns, &mut distances);
-        let distance_time = started.elapsed();
-        let (diagrams, mean_distance) =
-            self.diagrams(&DistanceMatrix::from_symmetric(&distances, n_points))?;
-        Ok(Item {
-            diagrams,
-            mean_distance,
-            distances: distances.into(),
-            timing: PersistenceTiming {
-                distances: distance_time,
-                persistence: started.elapsed() - distance_time,
-            },
-        })
-    }
-
-    /// Computes the diagrams of one item from its distance matrix.
-    fn item_of_distances(
-        &mut self,
-        values: &[T],
-        n_points: usize,
-        n_columns: usize,
-    ) -> Result<Item> {
-        if n_points != n_columns {
-            return Err(Error::invalid_distances(format!(
-                "distance matrix is {n_points} by {n_columns}, expected a square one"
-            )));
-        }
-        let started = Instant::now();
-        let (diagrams, mean_distance) = self.diagrams(&DistanceMatrix::new(values, n_points)?)?;
-        Ok(Item {
-            diagrams,
-            mean_distance,
-            distances: values.to_vec().into(),
-            timing: PersistenceTiming {
-                distances: Duration::ZERO,
-                persistence: started.elapsed(),
-            },
-        })
-    }
-
-    /// Returns the diagrams of a distance matrix, and its mean distance.
-    fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<(Vec<Diagram<f64>>, f64)> {
-        let diagrams = self
-            .rips
-            .diagrams(distances)?
-            .iter()
-            .map(Diagram::to_f64)
-            .collect();
-        Ok((diagrams, distances.mean()))
-    }
-}
-
-/// Checks that the metric can compare the rows.
-fn check_rows<T: DistanceElement>(
-    rows: &[T],
-    [n_points, n_columns]: [usize; 2],
-    metric: RowMetric,
-) -> Result<()> {
     if n_columns == 0 {
         return Err(Error::invalid_distribution(
             "rows have no columns, expected a number for each outcome",
         ));
     }
-    if n_points > MAX_POINTS {
-        return Err(Error::invalid_distribution(format!(
-            "{n_points} rows were passed, expected at most {MAX_POINTS}"
+    let RowTopology {
+        diagrams,
+        distances,
+        timing,
+    } = pipeline.rows(rows, [n_points, n_columns], distance)?;
+    Ok(Item {
+        diagrams,
+        mean_distance: DistanceMatrix::from_symmetric(&distances, n_points).mean(),
+        distances: distances.into(),
+        timing,
+    })
+}
+
+/// Computes the diagrams of one item from its distance matrix.
+fn item_of_distances<T: DistanceElement>(
+    pipeline: &mut Pipeline<T>,
+    values: &[T],
+    n_points: usize,
+    n_columns: usize,
+) -> Result<Item>
+where
+    HostValues: From<Vec<T>>,
+{
+    if n_points != n_columns {
+        return Err(Error::invalid_distances(format!(
+            "distance matrix is {n_points} by {n_columns}, expected a square one"
         )));
     }
-    if metric == RowMetric::Attention && n_points != n_columns {
-        return Err(Error::invalid_distribution(format!(
-            "attention has {n_points} rows and {n_columns} columns, expected a square matrix, whose \
-             entries give the distances"
-        )));
-    }
-    let (lowest, expected) = match metric {
-        RowMetric::Cosine | RowMetric::Euclidean => (T::neg_infinity(), "a finite number"),
-        _ => (T::zero(), "a probability"),
-    };
-    let is_valid = |x: &T| x.is_finite() & (*x >= lowest);
-    // Without an early exit, so that the compiler can vectorise the loop.
-    if rows.iter().fold(true, |all, x| all & is_valid(x)) {
-        return Ok(());
-    }
-    // The fold has found an invalid entry, so there is a position.
-    let bad = rows.iter().position(|x| !is_valid(x)).unwrap_or_default();
-    Err(Error::invalid_distribution(format!(
-        "row {} has the entry {} at column {}, expected {expected}",
-        bad / n_columns,
-        rows[bad],
-        bad % n_columns
-    )))
+    let started = Instant::now();
+    let matrix = DistanceMatrix::new(values, n_points)?;
+    Ok(Item {
+        diagrams: pipeline.distances(&matrix)?,
+        mean_distance: matrix.mean(),
+        distances: values.to_vec().into(),
+        timing: PersistenceTiming {
+            distances: Duration::ZERO,
+            persistence: started.elapsed(),
+        },
+    })
 }

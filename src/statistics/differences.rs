@@ -1,6 +1,7 @@
 //! Paired differences between two arms, seed by seed and unit by unit.
 
 use crate::counted::counted;
+use crate::mean::mean;
 use crate::{Error, Result};
 
 /// Largest absolute value of a difference that is accepted, so that no sum of differences overflows.
@@ -153,7 +154,7 @@ impl PairedDifferences {
     /// ```
     pub fn mean(&self) -> f64 {
         // All seeds have the same number of units, so this is the mean of all numbers.
-        mean(&self.by_seed())
+        mean_of(&self.by_seed())
     }
 
     /// Mean over the units, for each seed.
@@ -171,7 +172,7 @@ impl PairedDifferences {
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
     pub fn by_seed(&self) -> Vec<f64> {
-        self.rows().map(mean).collect()
+        self.rows().map(mean_of).collect()
     }
 
     /// Iterates over the differences of each seed, `n_units` numbers each.
@@ -180,9 +181,9 @@ impl PairedDifferences {
     }
 }
 
-/// Arithmetic mean; NaN for an empty slice.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+/// Mean of a list that has at least one number, as do those of all seeds and of all units of a seed.
+fn mean_of(values: &[f64]) -> f64 {
+    mean(values.iter().copied()).expect("at least one number")
 }
 
 /// True if a difference is finite and not too large to be summed.

@@ -3,9 +3,10 @@
 use super::betti::betti_numbers;
 use super::encoder::FrozenEncoder;
 use super::flip_rate::{flip_rate, flip_rate_to_first, prediction_distance};
-use super::frames::{Frames, mean};
+use super::frames::Frames;
 use super::motion::Motion;
 use super::similarity::{mean_squared_error, peak_signal_to_noise, structural_similarity};
+use crate::mean::mean;
 
 /// Description of one metric of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::frames::{Frames, mean};
+use super::frames::Frames;
+use crate::mean::mean;
 
 /// Number of filters of each of the two layers.
 const N_FILTERS: [usize; 2] = [16, 32];

@@ -1,7 +1,7 @@
 //! Metrics of the classes predicted for the frames of a clip: flip rates, distance between predictions,
 //! and agreement with the labels.
 
-use super::frames::mean;
+use crate::mean::mean;
 
 /// Fraction of frames whose predicted class differs from that of the frame before; `None` below two
 /// frames.

@@ -1,6 +1,7 @@
 //! A sequence of frames, and metrics of its changes over time.
 
 use super::similarity::{mean_squared_error, peak_signal_to_noise};
+use crate::mean::mean;
 
 /// Frames of one clip, with pixels in `[0, 1]`.
 ///
@@ -200,16 +201,6 @@ impl<'a> Frames<'a> {
             "the two clips differ in shape or number of frames"
         );
     }
-}
-
-/// Arithmetic mean, summed in the order of the iterator; `None` without values.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (mut sum, mut n) = (0.0, 0);
-    for value in values {
-        sum += value;
-        n += 1;
-    }
-    (n > 0).then(|| sum / f64::from(n))
 }
 
 /// Mean of values that are widened to `f64` first; 0 without values.

@@ -1,6 +1,7 @@
 //! Motion of a clip, and the error of frames along it.
 
-use super::frames::{Frames, mean};
+use super::frames::Frames;
+use crate::mean::mean;
 
 /// Motion of a clip: the displacement of every pixel to the next frame.
 ///

@@ -2,12 +2,12 @@
 
 use super::arms::{Arm, RunMeasurement};
 use super::guards::Guard;
-use super::mean::mean;
 use super::measurement::GapCurve;
 use super::metric_tables::{ArmDifferences, ArmMean, MetricTables};
 use super::suite::Suite;
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::mean::mean;
 use crate::video_metrics::ClipMetric;
 
 /// Means, guards and differences of all arms.
@@ -131,8 +131,12 @@ fn true_means(runs: &[RunMeasurement], n_metrics: usize) -> Vec<f64> {
         return Vec::new();
     }
     // Metrics of attention have no true values: the lists of the true frames end before them.
-    let true_mean =
-        |metric: usize| mean(truth.iter().map(|clip| clip.get(metric).copied().flatten()));
+    let true_mean = |metric: usize| {
+        let values = truth
+            .iter()
+            .filter_map(|clip| clip.get(metric).copied().flatten());
+        mean(values).unwrap_or(f64::NAN)
+    };
     (0..n_metrics).map(true_mean).collect()
 }
 
@@ -153,7 +157,8 @@ fn mean_curves(runs: &[RunMeasurement], arm: &Arm) -> Vec<MeanCurve> {
                 .map(GapCurve::means)
                 .collect();
             let n_gaps = means.iter().map(Vec::len).min().unwrap_or_default();
-            let mean_at = |gap: usize| mean(means.iter().map(|means| Some(means[gap])));
+            let mean_at =
+                |gap: usize| mean(means.iter().map(|means| means[gap])).unwrap_or(f64::NAN);
             MeanCurve {
                 title,
                 by_gap: (0..n_gaps).map(mean_at).collect(),
@@ -177,7 +182,7 @@ fn arm_guards(runs: &[RunMeasurement], arm: &Arm) -> Vec<ArmGuard> {
             ArmGuard {
                 title: by_run[0][index].title,
                 expected: by_run[0][index].expected.clone(),
-                mean: mean(over_runs().map(|guard| guard.value)),
+                mean: mean(over_runs().filter_map(|guard| guard.value)).unwrap_or(f64::NAN),
                 n_holding: over_runs().filter(|guard| guard.holds).count(),
                 n_runs: by_run.len(),
             }

@@ -2,10 +2,10 @@
 
 use burn::prelude::*;
 
-use super::mean::mean;
 use crate::error::Result;
 use crate::fused::read_values;
 use crate::loss::{AttentionTopology, WITHIN_FRAME_FLOOR};
+use crate::mean::mean;
 use crate::model::ModelOutput;
 use crate::video_metrics::{Better, ClipMetric, Role};
 
@@ -104,7 +104,7 @@ pub(super) fn by_gap(layers: &[LayerDistances], homology_dim: usize) -> Vec<Opti
             let distances = layers
                 .iter()
                 .flat_map(|layer| layer.0[homology_dim][gap].iter().copied());
-            Some(mean(distances)).filter(|mean| mean.is_finite())
+            mean(distances.flatten()).filter(|mean| mean.is_finite())
         })
         .collect()
 }

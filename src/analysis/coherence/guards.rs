@@ -1,8 +1,9 @@
 //! Guards against degenerate outputs. An output that never changes would be perfectly steady.
 
-use super::mean::mean;
 use super::suite::Suite;
 use crate::data::PredictedFrames;
+use crate::mean::mean;
+use crate::nn::row_entropy;
 use crate::video_metrics::{FRAME_METRICS, cohen_kappa};
 
 /// A check that an output is not degenerate, for instance constant or frozen.
@@ -85,13 +86,14 @@ fn effective_classes(classes: impl Iterator<Item = usize>) -> Option<f64> {
         counts[class] += 1;
     }
     let n: usize = counts.iter().sum();
-    let shares = counts
+    if n == 0 {
+        return None;
+    }
+    let shares: Vec<f64> = counts
         .iter()
-        // The logarithm of 0 is infinite; a class that is never predicted adds nothing to an entropy.
-        .filter(|&&count| count > 0)
-        .map(|&count| count as f64 / n as f64);
-    let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
-    (n > 0).then(|| entropy.exp())
+        .map(|&count| count as f64 / n as f64)
+        .collect();
+    Some(row_entropy(&shares).exp())
 }
 
 /// Returns the guards of a frame predictor, from the values of each clip in the order of [`FRAME_METRICS`].
@@ -111,8 +113,8 @@ pub(super) fn predictor_guards(suite: &Suite, values: &[&[Option<f64>]]) -> Vec<
             .iter()
             .zip(values)
             .filter(|(clip, _)| !clip.is_corrupted);
-        let value = mean(clips.map(|(_, values)| values[position]));
-        let value = Some(value).filter(|value| value.is_finite());
+        let value = mean(clips.filter_map(|(_, values)| values[position]));
+        let value = value.filter(|value| value.is_finite());
         Guard {
             name: metric.name,
             title: metric.title,

@@ -8,12 +8,12 @@ use rayon::prelude::*;
 use super::clip_measurement::{ClipMeasurement, Encoder, ReportedClip};
 use super::frame_distances::{FRAME_DISTANCE_METRICS, frame_topology};
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
-use super::mean::mean;
 use super::suite::Suite;
 use crate::data::Sample;
 use crate::error::Result;
 use crate::evaluate::{ATTENTION_BATCH, TaskModel, batch_ranges, size_or};
 use crate::fused::read_values;
+use crate::mean::mean;
 use crate::model::{Capture, Task};
 use crate::video_metrics::{CLASS_METRICS, ClipMetric, FRAME_METRICS, most_probable};
 
@@ -216,6 +216,6 @@ fn guards(task: Task, suite: &Suite, clips: &[ClipMeasurement]) -> Vec<Guard> {
 fn means(values: &[Vec<Option<f64>>]) -> Vec<f64> {
     let n_gaps = values.first().map_or(0, Vec::len);
     (0..n_gaps)
-        .map(|gap| mean(values.iter().map(|clip| clip[gap])))
+        .map(|gap| mean(values.iter().filter_map(|clip| clip[gap])).unwrap_or(f64::NAN))
         .collect()
 }

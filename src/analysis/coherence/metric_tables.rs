@@ -1,9 +1,9 @@
 //! Tables of metrics by seed and clip, and their statistics.
 
 use super::arms::{Arm, RunMeasurement};
-use super::mean::mean;
 use super::suite::Suite;
 use crate::error::Result;
+use crate::mean::mean;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::video_metrics::{Better, ClipMetric, Role};
 
@@ -155,10 +155,10 @@ impl MetricTables<'_> {
         let run_mean = |&run: &usize| {
             let values = self.suite.clips.iter().zip(self.values(run, metric));
             let in_group = values.filter(|(clip, _)| clip.group == group);
-            mean(in_group.map(|(_, value)| value))
+            mean(in_group.filter_map(|(_, value)| value)).unwrap_or(f64::NAN)
         };
         // Each run counts the same, even if a metric is not defined on some of its clips.
-        mean(arm.runs.values().map(|run| Some(run_mean(run))))
+        mean(arm.runs.values().map(run_mean)).unwrap_or(f64::NAN)
     }
 
     /// Returns the paired differences between the arm `other`, with index `arm`, and the first arm.

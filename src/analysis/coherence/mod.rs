@@ -8,7 +8,6 @@ mod comparison_json;
 mod files;
 mod frame_distances;
 mod guards;
-mod mean;
 mod measurement;
 mod metric_tables;
 mod page;

@@ -7,6 +7,7 @@ use super::forward_pass::InspectedImage;
 use super::inspection::{Inspection, N_SHUFFLES};
 use super::matrix_topology::MatrixTopology;
 use crate::error::Result;
+use crate::mean::mean;
 
 /// Number of images that are compared with each other.
 const MAX_PAIRED: usize = 32;
@@ -43,7 +44,7 @@ impl Spread {
     fn new(values: &[f64]) -> Self {
         Self {
             least: values.iter().copied().fold(f64::INFINITY, f64::min),
-            mean: values.iter().sum::<f64>() / values.len() as f64,
+            mean: mean(values.iter().copied()).unwrap_or(f64::NAN),
             largest: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         }
     }
@@ -119,7 +120,7 @@ fn pair_curve(
                 .iter()
                 .map(|&pair| between(pair, layer, head))
                 .collect::<Result<_>>()?;
-            Ok(distances.iter().sum::<f64>() / distances.len() as f64)
+            Ok(mean(distances).unwrap_or(f64::NAN))
         })
         .collect::<Result<_>>()?;
     Ok(PairCurve {

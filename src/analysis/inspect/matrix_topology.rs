@@ -4,10 +4,11 @@ use rand::seq::SliceRandom;
 
 use super::spec::InspectSpec;
 use crate::data::random_stream;
-use crate::distance::{PairwiseDistances, RowMetric, ScaledPoints, multidimensional_scaling};
+use crate::distance::{RowMetric, ScaledPoints, multidimensional_scaling};
 use crate::error::Result;
 use crate::loss::Source;
-use crate::topology::{Diagram, DistanceMatrix, Point, VietorisRips, representative_cycle};
+use crate::nn::{Pipeline, RowTopology, row_entropy, uniform_entropy};
+use crate::topology::{Diagram, DistanceMatrix, Point, representative_cycle};
 
 /// Image, layer and head that a matrix belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,31 +113,28 @@ impl MatrixRows {
         self.values.len().checked_div(self.n_columns).unwrap_or(0)
     }
 
-    fn distances(&self, spec: &InspectSpec) -> Vec<f64> {
-        let mut distances = vec![0.0; self.n_points().pow(2)];
-        PairwiseDistances::default().compute(
-            spec.distance,
-            &self.values,
-            self.n_columns,
-            &mut distances,
-        );
-        distances
+    /// Computes distances, and diagrams up to a homology dimension.
+    fn topology(&self, spec: &InspectSpec, max_homology_dim: usize) -> Result<RowTopology<f64>> {
+        let mut pipeline = Pipeline::new(max_homology_dim, f64::INFINITY)?;
+        let shape = [self.n_points(), self.n_columns];
+        pipeline.rows(&self.values, shape, spec.distance)
     }
 
     /// Returns the births and deaths of the finite bars, by homology dimension.
     pub(super) fn points(&self, spec: &InspectSpec) -> Result<Vec<Vec<Point>>> {
-        let distances = self.distances(spec);
-        let matrix = DistanceMatrix::new(&distances, self.n_points())?;
-        let diagrams = VietorisRips::new(spec.max_homology_dim)?.diagrams(&matrix)?;
-        Ok(diagrams.iter().map(finite_points).collect())
+        let topology = self.topology(spec, spec.max_homology_dim)?;
+        Ok(topology.diagrams.iter().map(finite_points).collect())
     }
 
     /// Computes distances, diagrams, cycles, summaries and coordinates.
     pub(super) fn analyze(self, spec: &InspectSpec) -> Result<MatrixData> {
         let n = self.n_points();
-        let distances = self.distances(spec);
-        let matrix = DistanceMatrix::new(&distances, n)?;
-        let diagrams = VietorisRips::new(spec.max_homology_dim)?.diagrams(&matrix)?;
+        let RowTopology {
+            diagrams,
+            distances,
+            ..
+        } = self.topology(spec, spec.max_homology_dim)?;
+        let matrix = DistanceMatrix::from_symmetric(&distances, n);
         let cycles = diagrams.get(1).map_or_else(Vec::new, |diagram| {
             // Every bar of dimension 1 has a birth edge, so that cycles and bars have the same indices.
             let births = diagram.bars.iter().filter_map(|bar| bar.birth_edge);
@@ -148,11 +146,7 @@ impl MatrixRows {
         let is_distribution =
             spec.source != Source::Hidden && spec.distance.metric != RowMetric::Attention;
         let rows = self.values.chunks_exact(self.n_columns.max(1));
-        let entropies = rows.map(|row| {
-            let sum: f64 = row.iter().filter(|x| **x > 0.0).map(|x| -x * x.ln()).sum();
-            // A row of one entry has entropy 0, and so has its uniform row: the result is 0, not NaN.
-            sum / (row.len() as f64).ln().max(f64::MIN_POSITIVE)
-        });
+        let entropies = rows.map(|row| row_entropy(row) / uniform_entropy(row.len()));
         let entropy = is_distribution.then(|| entropies.sum::<f64>() / n as f64);
         let topology = MatrixTopology {
             index: self.index,
@@ -191,13 +185,16 @@ impl MatrixRows {
             n_columns: self.n_columns,
             attention: Vec::new(),
         };
-        let distances = shuffled.distances(spec);
-        let matrix = DistanceMatrix::new(&distances, self.n_points())?;
         // Only dimensions 0 and 1 are compared.
-        let dim = spec.max_homology_dim.min(1);
+        let RowTopology {
+            diagrams,
+            distances,
+            ..
+        } = shuffled.topology(spec, spec.max_homology_dim.min(1))?;
+        let matrix = DistanceMatrix::from_symmetric(&distances, self.n_points());
         Ok(MatrixTopology {
             index: self.index,
-            diagrams: VietorisRips::new(dim)?.diagrams(&matrix)?,
+            diagrams,
             cycles: Vec::new(),
             mean_distance: matrix.mean(),
             enclosing_radius: matrix.enclosing_radius(),

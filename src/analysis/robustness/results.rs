@@ -2,6 +2,7 @@
 
 use super::condition::{ConditionKind, RobustnessCondition, RobustnessPlan};
 use crate::loss::AttentionTopology;
+use crate::mean::mean;
 use crate::statistics::{Calibration, CalibrationIntervals, Predictions};
 use crate::{Error, Result};
 
@@ -50,7 +51,7 @@ impl ConditionResult {
 
     /// Returns the mean distance over the layers that have a scale; NaN if none has.
     pub fn mean_distance(&self, homology_dim: usize) -> f64 {
-        mean(self.distances.iter().map(|layer| layer[homology_dim]))
+        finite_mean(self.distances.iter().map(|layer| layer[homology_dim]))
     }
 }
 
@@ -83,7 +84,7 @@ pub fn topology_distances(
                 // A pair without a scale becomes NaN, which `mean` leaves out.
                 Ok(image.distance(other, dim)?.normalized.unwrap_or(f64::NAN))
             });
-            *mean_distance = mean(distances.collect::<Result<Vec<f64>>>()?.into_iter());
+            *mean_distance = finite_mean(distances.collect::<Result<Vec<f64>>>()?.into_iter());
         }
         Ok(means)
     };
@@ -91,12 +92,8 @@ pub fn topology_distances(
 }
 
 /// Returns the mean of the finite values; NaN if there are none.
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, n) = values
-        .filter(|value| value.is_finite())
-        .fold((0.0, 0), |(sum, n), value| (sum + value, n + 1));
-    // Without finite values this is 0 / 0, which is NaN.
-    sum / n as f64
+fn finite_mean(values: impl Iterator<Item = f64>) -> f64 {
+    mean(values.filter(|value| value.is_finite())).unwrap_or(f64::NAN)
 }
 
 /// Robustness of the model of one run.
@@ -138,6 +135,6 @@ impl Robustness {
 
     /// Returns the mean distance between different clean images over the layers that have a scale; NaN if none has.
     pub fn mean_between_images(&self, homology_dim: usize) -> f64 {
-        mean(self.between_images.iter().map(|layer| layer[homology_dim]))
+        finite_mean(self.between_images.iter().map(|layer| layer[homology_dim]))
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::experiment::study::Study;
+use crate::mean::mean;
 use crate::run::RunDirectory;
 
 /// Validation metrics of the cells of one variant: the values of all seeds, by metric and epoch.
@@ -60,7 +61,7 @@ pub(super) fn read_curves(study: &Study, out: &Path) -> Vec<Curves> {
             values.entry((name, record.epoch)).or_default().push(value);
         }
         for ((name, epoch), layers) in values {
-            let mean = layers.iter().sum::<f64>() / layers.len() as f64;
+            let mean = mean(layers).unwrap_or(f64::NAN);
             let epochs = curves[cell.variant].by_name.entry(name).or_default();
             epochs.entry(epoch).or_default().push(mean);
         }

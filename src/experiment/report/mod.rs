@@ -15,6 +15,7 @@ use super::collect::{MetricResult, StudyResults};
 use super::study::Study;
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::mean::mean;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
@@ -210,7 +211,7 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
                 continue;
             };
             let points = epochs.iter().map(|(&epoch, seeds)| {
-                let mean = seeds.iter().sum::<f64>() / seeds.len() as f64;
+                let mean = mean(seeds.iter().copied()).unwrap_or(f64::NAN);
                 let low = seeds.iter().copied().fold(f64::INFINITY, f64::min);
                 let high = seeds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 // A metric of epoch 0 is measured at its end, after one epoch of training.

@@ -9,6 +9,7 @@ use super::layout::Layout;
 use super::mapping::ParameterMapping;
 use super::tensor_file::Tensors;
 use crate::error::{Error, Result};
+use crate::json_paths::flatten;
 use crate::model::{NetworkConfig, VideoAttention};
 
 /// Largest number of tensors that are listed by name for each kind of problem.
@@ -178,9 +179,11 @@ fn describe_problem(problem: &str, names: &[String]) -> String {
 pub(super) fn differences(file: &NetworkConfig, config: &NetworkConfig) -> Vec<String> {
     // By way of JSON, so that options added later are compared, too.
     let as_keys = |config: &NetworkConfig| {
-        let mut keys = BTreeMap::new();
         let json = serde_json::to_value(config).expect("a configuration can be written");
-        flatten("", &json, &mut keys);
+        // Variants of enums, which begin with a capital letter, are not part of the keys.
+        let is_variant = |key: &str| key.starts_with(char::is_uppercase);
+        let leaves = flatten(json, &|_, key| (!is_variant(key)).then(|| key.to_owned()));
+        let mut keys: BTreeMap<String, Value> = leaves.into_iter().collect();
         // In a TOML file the kind of attention is part of `kind`.
         keys.retain(|key, _| key != "attention");
         keys.insert("kind".to_owned(), Value::from(kind_word(config)));
@@ -231,24 +234,6 @@ fn as_written(value: &Value) -> String {
         Value::Null => "absent".to_owned(),
         Value::String(word) => format!("`{word}`"),
         number => number.to_string(),
-    }
-}
-
-/// Collects the innermost values of a JSON value by their dotted keys.
-///
-/// Variants of enums, which begin with a capital letter, are not part of the keys.
-fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
-    let Value::Object(object) = value else {
-        into.insert(path.to_owned(), value.clone());
-        return;
-    };
-    for (key, value) in object {
-        let is_variant = key.starts_with(char::is_uppercase);
-        match (is_variant, path.is_empty()) {
-            (true, _) => flatten(path, value, into),
-            (false, true) => flatten(key, value, into),
-            (false, false) => flatten(&format!("{path}.{key}"), value, into),
-        }
     }
 }
 

@@ -1,0 +1,125 @@
+//! Pipeline from rows to distances to persistence diagrams, on the host.
+
+use std::time::Instant;
+
+use super::item::PersistenceTiming;
+use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
+use crate::error::{Error, Result};
+use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
+
+/// Pipeline from the rows of one item to its distances and diagrams.
+///
+/// It has buffers that one thread reuses from item to item. A clone has buffers of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipeline<T: DistanceElement> {
+    rips: VietorisRips<T>,
+    pairwise: PairwiseDistances<T>,
+}
+
+/// Distances and diagrams of one item.
+#[derive(Debug)]
+pub(crate) struct RowTopology<T> {
+    /// Persistence diagrams by homology dimension.
+    pub(crate) diagrams: Vec<Diagram<f64>>,
+    /// Distances between all points, row-major.
+    pub(crate) distances: Vec<T>,
+    pub(crate) timing: PersistenceTiming,
+}
+
+impl<T: DistanceElement> Pipeline<T> {
+    /// Creates a pipeline for the homology dimensions `0..=max_homology_dim`, with empty buffers.
+    ///
+    /// The filtration ends at the diameter `threshold`; infinity for no limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if the dimension is too large, or the
+    /// threshold is negative or NaN.
+    pub(crate) fn new(max_homology_dim: usize, threshold: f64) -> Result<Self> {
+        let rips = VietorisRips::new(max_homology_dim)?;
+        Ok(Self {
+            rips: rips.with_threshold(T::from_f64_nearest(threshold))?,
+            pairwise: PairwiseDistances::default(),
+        })
+    }
+
+    /// Computes the distances between rows, `[n_points, n_columns]`, and their diagrams.
+    ///
+    /// Rows without columns are all equal. It is not checked that distributions sum to one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_distribution`] if an entry is not finite; if an entry is negative, for metrics
+    /// other than Euclidean and cosine; if the rows for [`RowMetric::Attention`] are not a square matrix; if
+    /// there are more than [`MAX_POINTS`] points.
+    pub(crate) fn rows(
+        &mut self,
+        rows: &[T],
+        [n_points, n_columns]: [usize; 2],
+        distance: RowDistance,
+    ) -> Result<RowTopology<T>> {
+        check_rows(rows, [n_points, n_columns], distance.metric)?;
+        let started = Instant::now();
+        let mut distances = vec![T::zero(); n_points * n_points];
+        if n_columns > 0 {
+            self.pairwise
+                .compute(distance, rows, n_columns, &mut distances);
+        }
+        let distance_time = started.elapsed();
+        let matrix = DistanceMatrix::from_symmetric(&distances, n_points);
+        let diagrams = self.distances(&matrix)?;
+        Ok(RowTopology {
+            diagrams,
+            distances,
+            timing: PersistenceTiming {
+                distances: distance_time,
+                persistence: started.elapsed() - distance_time,
+            },
+        })
+    }
+
+    /// Computes the diagrams of a distance matrix.
+    pub(crate) fn distances(
+        &mut self,
+        distances: &DistanceMatrix<'_, T>,
+    ) -> Result<Vec<Diagram<f64>>> {
+        let diagrams = self.rips.diagrams(distances)?;
+        Ok(diagrams.iter().map(Diagram::to_f64).collect())
+    }
+}
+
+/// Checks that the metric can compare the rows.
+fn check_rows<T: DistanceElement>(
+    rows: &[T],
+    [n_points, n_columns]: [usize; 2],
+    metric: RowMetric,
+) -> Result<()> {
+    if n_points > MAX_POINTS {
+        return Err(Error::invalid_distribution(format!(
+            "{n_points} rows were passed, expected at most {MAX_POINTS}"
+        )));
+    }
+    if metric == RowMetric::Attention && n_points != n_columns {
+        return Err(Error::invalid_distribution(format!(
+            "attention has {n_points} rows and {n_columns} columns, expected a square matrix, whose \
+             entries give the distances"
+        )));
+    }
+    let (lowest, expected) = match metric {
+        RowMetric::Cosine | RowMetric::Euclidean => (T::neg_infinity(), "a finite number"),
+        _ => (T::zero(), "a probability"),
+    };
+    let is_valid = |x: &T| x.is_finite() & (*x >= lowest);
+    // Without an early exit, so that the compiler can vectorise the loop.
+    if rows.iter().fold(true, |all, x| all & is_valid(x)) {
+        return Ok(());
+    }
+    // The fold has found an invalid entry, so there is a position.
+    let bad = rows.iter().position(|x| !is_valid(x)).unwrap_or_default();
+    Err(Error::invalid_distribution(format!(
+        "row {} has the entry {} at column {}, expected {expected}",
+        bad / n_columns,
+        rows[bad],
+        bad % n_columns
+    )))
+}
