@@ -137,7 +137,7 @@
 //! | 0 | [`topology`], [`distance`] | persistent homology, diagrams and distances, on plain slices |
 //! | 0 | `video_metrics`, `statistics` | metrics of clips; statistics of paired experiments |
 
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod distance;

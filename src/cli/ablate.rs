@@ -25,7 +25,7 @@ use crate::experiment::{
 /// Arguments of `ablate`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct AblateArguments {
+pub(super) struct AblateArguments {
     #[command(subcommand)]
     command: Option<AblateCommand>,
     #[command(flatten)]
@@ -92,7 +92,7 @@ enum Launcher {
 }
 
 /// Runs a study or one of its cells, shows its status, or collects its results.
-pub fn run(arguments: &AblateArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &AblateArguments) -> Result<(), Failure> {
     match (&arguments.command, &arguments.run) {
         (Some(AblateCommand::Status(StudyLocation { study, out })), _) => {
             let (study, out) = open_study(study, out.as_deref())?;

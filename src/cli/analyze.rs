@@ -22,7 +22,7 @@ use crate::error::Result;
 
 /// Arguments of `analyze`.
 #[derive(Debug, Args)]
-pub struct AnalyzeArguments {
+pub(super) struct AnalyzeArguments {
     /// Run directory of the model, whose best checkpoint is inspected.
     #[arg(long, required_unless_present = "weights", conflicts_with = "weights")]
     model: Option<PathBuf>,
@@ -74,7 +74,7 @@ impl std::str::FromStr for HeadsArgument {
 }
 
 /// Inspects the model, and writes the report.
-pub fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     let spec = arguments.selection.spec(arguments.heads.0.clone())?;
     if arguments.weights.is_some() && arguments.attack.is_requested() {
         return Err(Failure::Error(

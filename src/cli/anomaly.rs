@@ -23,7 +23,7 @@ use crate::statistics::area_under_roc;
 
 /// Subcommands of `anomaly`.
 #[derive(Debug, Subcommand)]
-pub enum AnomalyCommand {
+pub(super) enum AnomalyCommand {
     /// Fit Fréchet means of the diagrams of normal images, and thresholds (Tukey fences) around them.
     Fit(FitArguments),
     /// Score how far the diagrams of images are from those of normal images.
@@ -32,7 +32,7 @@ pub enum AnomalyCommand {
 
 /// Arguments of `anomaly fit`.
 #[derive(Debug, Args)]
-pub struct FitArguments {
+pub(super) struct FitArguments {
     /// Run directory of the model, whose best checkpoint is used.
     #[arg(long)]
     model: PathBuf,
@@ -55,7 +55,7 @@ pub struct FitArguments {
 
 /// Arguments of `anomaly score`.
 #[derive(Debug, Args)]
-pub struct ScoreArguments {
+pub(super) struct ScoreArguments {
     /// File that `anomaly fit` wrote; it names the run directory of the model.
     fit: PathBuf,
     /// Images to score.
@@ -98,7 +98,7 @@ struct FitFile {
 }
 
 /// Runs one subcommand.
-pub fn run(command: &AnomalyCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &AnomalyCommand) -> Result<(), Failure> {
     match command {
         AnomalyCommand::Fit(arguments) => fit(arguments),
         AnomalyCommand::Score(arguments) => score(arguments),

@@ -10,7 +10,7 @@ use crate::evaluate::LoadedRun;
 
 /// Options of the attack on images.
 #[derive(Debug, Args)]
-pub struct AttackArguments {
+pub(super) struct AttackArguments {
     /// Show each image three times: unchanged, attacked, and randomly changed by the same amount. The attack moves it
     /// away from its label with `--split`, and from its predicted class with `--images`.
     #[arg(long, value_enum)]

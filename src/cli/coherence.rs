@@ -13,7 +13,7 @@ use crate::error::Result;
 
 /// Arguments of `coherence`.
 #[derive(Debug, Args)]
-pub struct CoherenceArguments {
+pub(super) struct CoherenceArguments {
     /// Run directories. Runs that differ only in the seed form one arm; the other arms are compared with the arm of
     /// the first run, seed by seed and clip by clip.
     #[arg(required = true)]
@@ -36,7 +36,7 @@ pub struct CoherenceArguments {
 }
 
 /// Measures the runs, prints the tables and writes the report.
-pub fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     let runs = arguments
         .runs
         .iter()

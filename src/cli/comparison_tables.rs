@@ -9,7 +9,7 @@ use crate::report::page::number;
 use crate::video_metrics::{Better, Role};
 
 /// Table of the cells of a study; `describe` returns the text of the last column, which `title` is the header of.
-pub fn cells(study: &Study, title: &str, describe: impl Fn(&Cell) -> String) -> String {
+pub(super) fn cells(study: &Study, title: &str, describe: impl Fn(&Cell) -> String) -> String {
     let mut table = table(["cell", "id", "variant", "seed", title]);
     for (number, cell) in study.cells.iter().enumerate() {
         let variant = study.variants[cell.variant].name.clone();
@@ -27,7 +27,7 @@ pub fn cells(study: &Study, title: &str, describe: impl Fn(&Cell) -> String) -> 
 
 /// Table of the time per cell of each variant, and the number of epochs that its baseline takes in this time, for
 /// controls with equal training time.
-pub fn equal_times(study: &Study, seconds: &[f64]) -> String {
+pub(super) fn equal_times(study: &Study, seconds: &[f64]) -> String {
     let epochs = |variant: usize| {
         let cell = study.cells.iter().find(|cell| cell.variant == variant);
         cell.map_or(0, |cell| cell.config.spec.training.epochs)
@@ -54,7 +54,7 @@ pub fn equal_times(study: &Study, seconds: &[f64]) -> String {
 }
 
 /// Results of a study: one table per metric, with the difference of each variant from its baseline.
-pub fn study(study: &Study, results: &StudyResults) -> String {
+pub(super) fn study(study: &Study, results: &StudyResults) -> String {
     let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut text = format!("{}\n", study.question);
     for (index, (metric, by_variant)) in study.metrics().zip(&results.results).enumerate() {
@@ -123,7 +123,7 @@ pub fn study(study: &Study, results: &StudyResults) -> String {
 }
 
 /// Coherence of every arm, failed guards, and the differences of the other arms from the first.
-pub fn coherence(comparisons: &ArmComparisons) -> String {
+pub(super) fn coherence(comparisons: &ArmComparisons) -> String {
     let mut text = String::new();
     // Guards come first, because the other metrics of a degenerate output mean nothing.
     for (arm, guards) in comparisons.arms.iter().zip(&comparisons.guards) {

@@ -5,6 +5,6 @@ use super::{Failure, tables};
 use crate::run::device_reports;
 
 /// Prints a table of all devices and whether they can be used.
-pub fn run() -> Result<(), Failure> {
+pub(super) fn run() -> Result<(), Failure> {
     print(&format!("{}\n", tables::devices(&device_reports())))
 }

@@ -15,7 +15,7 @@ use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
 
 /// Arguments of `diagram-distance`.
 #[derive(Debug, Args)]
-pub struct DiagramDistanceArguments {
+pub(super) struct DiagramDistanceArguments {
     /// File of diagrams in .npz format, as written by `persistence`.
     first: PathBuf,
     /// Another such file, with the same number of items.
@@ -56,7 +56,7 @@ enum NormName {
 /// Prints the distances as JSON, one per item and homology dimension.
 ///
 /// The distance between diagrams with different numbers of essential bars is infinite, written as `"inf"`.
-pub fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &DiagramDistanceArguments) -> Result<(), Failure> {
     let first = read_diagrams(&arguments.first)?;
     let second = read_diagrams(&arguments.second)?;
     let files = [&arguments.first, &arguments.second].map(|path| path.display());

@@ -11,7 +11,7 @@ use crate::evaluate::{BestModel, EvaluationSettings};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
-pub struct EvaluateArguments {
+pub(super) struct EvaluateArguments {
     /// Run directory.
     run: PathBuf,
     /// Split to evaluate on.
@@ -26,7 +26,7 @@ pub struct EvaluateArguments {
 
 /// Split of a data set.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Split {
+pub(super) enum Split {
     /// Training split.
     Train,
     /// Validation split.
@@ -37,7 +37,7 @@ pub enum Split {
 
 impl Split {
     /// Name of the split.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Validation => "validation",
@@ -46,7 +46,7 @@ impl Split {
     }
 
     /// Samples of the split.
-    pub fn samples(self, data: &Splits) -> &Samples {
+    pub(super) fn samples(self, data: &Splits) -> &Samples {
         match self {
             Self::Train => &data.train,
             Self::Validation => &data.validation,
@@ -56,7 +56,7 @@ impl Split {
 }
 
 /// Evaluates a run, and prints its metrics.
-pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let loaded = open_run(&arguments.run, &arguments.device)?;
     let data = loaded.data()?;
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;

@@ -9,7 +9,7 @@ use super::Failure;
 /// # Errors
 ///
 /// [`Failure::Error`] if the results cannot be written; a closed pipe is no error.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
@@ -22,6 +22,6 @@ pub fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes a line of progress or a message to stderr; failures are ignored.
-pub fn log(line: &str) {
+pub(super) fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -18,7 +18,7 @@ use crate::topology::Diagram;
 
 /// Arguments of `persistence`.
 #[derive(Debug, Args)]
-pub struct PersistenceArguments {
+pub(super) struct PersistenceArguments {
     /// File in .npy format with float32 or float64 numbers: one matrix, or a stack [matrices, rows, columns].
     matrix: PathBuf,
     /// Meaning of the rows of the matrix.
@@ -49,7 +49,7 @@ enum Input {
 }
 
 /// Writes the diagrams, and prints a summary of them as JSON.
-pub fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
     let output = arguments.output.display();
     // Checked before the computation, which may take long.
     if arguments.output.exists() && !arguments.force {

@@ -9,7 +9,7 @@ use super::output::log;
 use crate::experiment::{Cell, PoolEvent, Study};
 
 /// Progress display of a study on stderr.
-pub struct PoolProgress<'a> {
+pub(super) struct PoolProgress<'a> {
     study: &'a Study,
     /// All bars, and the bar of the study below them; `None` if stderr is not a terminal.
     terminal: Option<(MultiProgress, ProgressBar)>,
@@ -22,7 +22,7 @@ pub struct PoolProgress<'a> {
 
 impl<'a> PoolProgress<'a> {
     /// Starts the display, with no cell running.
-    pub fn new(study: &'a Study) -> Self {
+    pub(super) fn new(study: &'a Study) -> Self {
         let terminal = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
             let style =
@@ -42,7 +42,7 @@ impl<'a> PoolProgress<'a> {
     }
 
     /// Shows an event of the pool.
-    pub fn log(&mut self, event: &PoolEvent<'_>) {
+    pub(super) fn log(&mut self, event: &PoolEvent<'_>) {
         match event {
             PoolEvent::Started(cell) => self.begin(cell),
             PoolEvent::LogLine(cell, message) => {
@@ -75,7 +75,7 @@ impl<'a> PoolProgress<'a> {
     }
 
     /// Removes the bars.
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Some((all, _)) = &self.terminal {
             let _ = all.clear();
         }

@@ -15,7 +15,7 @@ use crate::report::csv_field;
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
-pub struct PredictArguments {
+pub(super) struct PredictArguments {
     /// Run directory.
     run: PathBuf,
     /// PNG or JPEG images, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
@@ -35,7 +35,7 @@ pub struct PredictArguments {
 }
 
 /// Prints CSV with the columns `image,label,class,probability`: one line per image and printed class.
-pub fn run(arguments: &PredictArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &PredictArguments) -> Result<(), Failure> {
     let loaded = open_run(&arguments.run, &arguments.device)?;
     let source = match arguments.split {
         Some(split) => ImageSource::Split(Samples::clone(split.samples(&loaded.data()?))),

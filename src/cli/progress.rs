@@ -17,7 +17,7 @@ use crate::train::{Observer, Profile, StepReport, peak_bytes};
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Progress display of a training on stderr.
-pub struct Progress {
+pub(super) struct Progress {
     bar: Option<ProgressBar>,
     log: Option<File>,
     epochs: usize,
@@ -32,7 +32,7 @@ pub struct Progress {
 
 impl Progress {
     /// Starts the display. If the log file cannot be opened, lines go to stderr only.
-    pub fn new(run: &RunDirectory, spec: &Spec) -> Self {
+    pub(super) fn new(run: &RunDirectory, spec: &Spec) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = "{bar:24} {pos}/{len} [{elapsed}<{eta}] {msg}";
             // The number of steps is not known before the first report.
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// Removes the progress bar.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -158,7 +158,7 @@ impl Observer for Progress {
 }
 
 /// Progress of a count on stderr: a progress bar on a terminal, plain lines otherwise.
-pub struct Bar {
+pub(super) struct Bar {
     bar: Option<ProgressBar>,
     /// Name of the counted things, in the plural.
     unit: &'static str,
@@ -168,7 +168,7 @@ pub struct Bar {
 
 impl Bar {
     /// Starts at 0 of `total`; `unit` names the counted things, in the plural.
-    pub fn new(total: usize, unit: &'static str) -> Self {
+    pub(super) fn new(total: usize, unit: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed}<{eta}]");
@@ -186,7 +186,7 @@ impl Bar {
     }
 
     /// Sets the number that is done.
-    pub fn set(&mut self, n_done: usize) {
+    pub(super) fn set(&mut self, n_done: usize) {
         match &self.bar {
             Some(bar) => bar.set_position(n_done as u64),
             None if self.last_line.elapsed() > LINE_INTERVAL => {
@@ -198,7 +198,7 @@ impl Bar {
     }
 
     /// Removes the progress bar.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

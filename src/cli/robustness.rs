@@ -19,7 +19,7 @@ use crate::statistics::Interval;
 
 /// Arguments of `robustness`.
 #[derive(Debug, Args)]
-pub struct RobustnessArguments {
+pub(super) struct RobustnessArguments {
     /// Run directory.
     run: PathBuf,
     /// Another run with the same task and shape of samples; attacks computed against it are applied to this one.
@@ -52,7 +52,7 @@ pub struct RobustnessArguments {
 }
 
 /// Measures the robustness of a run, prints the table and writes the report.
-pub fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     let plan = RobustnessPlan::new(
         arguments.epsilons.clone(),
         arguments.pgd_steps,

@@ -11,7 +11,7 @@ use signal_hook::flag;
 ///
 /// A SIGINT that follows any of these signals ends the process at once. SIGUSR1 is what Slurm is usually asked to send
 /// before a time limit.
-pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+pub(super) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     // Registered before the handler that sets the flag: handlers run in order, so the first SIGINT only sets it.
     flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, Arc::clone(&stop))?;

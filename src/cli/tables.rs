@@ -13,7 +13,7 @@ use crate::run::DeviceReport;
 use crate::train::{DryRun, Phase, Profile};
 
 /// Overview of a run before it starts: data, model and penalties.
-pub fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> String {
+pub(super) fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]) -> String {
     let samples = spec.samples;
     let tokens = spec.model.token_layout();
     let [rows, columns] = tokens.grid;
@@ -87,7 +87,7 @@ pub(super) fn counted(n: usize, noun: &str) -> String {
 }
 
 /// Number of samples with their noun, as in `1 clip`.
-pub fn counted_samples(spec: &Spec, n: usize) -> String {
+pub(super) fn counted_samples(spec: &Spec, n: usize) -> String {
     match spec.samples.n_frames {
         1 => counted(n, "image"),
         _ => counted(n, "clip"),
@@ -95,7 +95,7 @@ pub fn counted_samples(spec: &Spec, n: usize) -> String {
 }
 
 /// Noun for the samples of a run, in the plural.
-pub fn sample_noun(spec: &Spec) -> &'static str {
+pub(super) fn sample_noun(spec: &Spec) -> &'static str {
     match spec.samples.n_frames {
         1 => "images",
         _ => "clips",
@@ -103,7 +103,7 @@ pub fn sample_noun(spec: &Spec) -> &'static str {
 }
 
 /// Metrics in one line, separated by commas.
-pub fn metrics(metrics: &Metrics) -> String {
+pub(super) fn metrics(metrics: &Metrics) -> String {
     metrics
         .iter()
         .map(|(name, value)| format!("{} {value:.4}", name.replace('_', " ")))
@@ -138,7 +138,7 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 /// Table of the time of each phase of a step.
-pub fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
+pub(super) fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
     // A process that took no step shows zeros, not NaN.
     let n_steps = profile.n_steps.max(1) as f64;
     let in_steps = profile.in_steps.as_secs_f64();
@@ -164,7 +164,7 @@ pub fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
 }
 
 /// Table of the expected time and memory of a run.
-pub fn costs(cost: &DryRun) -> String {
+pub(super) fn costs(cost: &DryRun) -> String {
     let share = 100.0 * cost.seconds_in_topology / cost.seconds_per_step.max(f64::MIN_POSITIVE);
     let mut table = table(["cost", "value", "remark"]);
     let mut row = |name: &str, value: String, remark: String| {
@@ -214,7 +214,7 @@ pub fn costs(cost: &DryRun) -> String {
 }
 
 /// Table of the devices, and whether they can be used.
-pub fn devices(reports: &[DeviceReport]) -> String {
+pub(super) fn devices(reports: &[DeviceReport]) -> String {
     // Not `table`, since the second column holds words.
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -254,7 +254,7 @@ pub(super) fn grouped(number: usize) -> String {
 }
 
 /// Duration in a suitable unit, as in `0.4 s`, `95 s`, `12 min` or `3.5 h`.
-pub fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     // A unit is kept up to two of the next one, because `90 s` says more than `2 min`.
     match seconds {
         s if s < 10.0 => format!("{s:.1} s"),

@@ -20,7 +20,7 @@ use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
-pub struct TrainArguments {
+pub(super) struct TrainArguments {
     /// Configuration file.
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
@@ -74,7 +74,7 @@ impl Caller {
 }
 
 /// Trains a model, and prints the final metrics.
-pub fn run(arguments: &TrainArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     match (&arguments.resume, &arguments.config) {
         (None, Some(config)) if arguments.dry_run => print_dry_run(config, arguments),
         (Some(root), _) => resume(root, arguments),

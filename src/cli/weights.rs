@@ -16,7 +16,7 @@ use crate::run::write_atomically;
 
 /// Arguments of `weights`.
 #[derive(Debug, Args)]
-pub struct WeightsArguments {
+pub(super) struct WeightsArguments {
     /// Weights of transformers or timm: a file (.safetensors, .bin or .pth) or its directory; or a run directory, whose
     /// best checkpoint is used.
     model: PathBuf,
@@ -32,7 +32,7 @@ pub struct WeightsArguments {
 }
 
 /// Prints a description of the model as JSON, and exports it if requested.
-pub fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
     let model = load(arguments)?;
     if let Some(directory) = &arguments.output {
         save(&model, directory, arguments.force)?;

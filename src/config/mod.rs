@@ -30,7 +30,8 @@ pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
 pub use spec::{
-    CheckpointSpec, CollapseSpec, LearningRate, LoggingSpec, Spec, Start, TrainingSpec,
+    CheckpointSpec, CollapseSpec, LearningRate, LoggingSpec, RobustnessSpec, Spec, Start,
+    TrainingSpec,
 };
 
 /// Configuration of a run, as written and as checked.

@@ -70,7 +70,7 @@ pub struct Pool {
 }
 
 /// Returns the path of the file that receives the standard error of a cell's processes.
-pub fn log_path(out: &Path, cell: &Cell) -> PathBuf {
+pub(crate) fn log_path(out: &Path, cell: &Cell) -> PathBuf {
     out.join("logs").join(format!("{}.txt", cell.id))
 }
 
@@ -310,7 +310,7 @@ fn ask_to_stop(process: &Child) {
 }
 
 /// Returns the last line of a log; `None` if the log is empty or cannot be read.
-pub fn last_line(log: &Path) -> Option<String> {
+pub(crate) fn last_line(log: &Path) -> Option<String> {
     let read_tail = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();

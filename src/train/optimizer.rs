@@ -57,7 +57,7 @@ impl ModuleMapper for Number {
 }
 
 /// Freezes the embedding and the first `n_blocks` blocks of a model.
-pub fn freeze<M: Module>(model: M, n_blocks: usize) -> M {
+pub(super) fn freeze<M: Module>(model: M, n_blocks: usize) -> M {
     model.map(&mut Freeze {
         path: Vec::new(),
         n_blocks,
@@ -131,7 +131,7 @@ fn exit(path: &mut Vec<String>, container_type: &str) {
 }
 
 /// Gradients of the parameters that share a learning rate.
-pub struct GradientGroup {
+pub(super) struct GradientGroup {
     /// Factor of the learning rate.
     pub lr_factor: f64,
     /// Gradients of the parameters of the group.
@@ -147,7 +147,7 @@ pub struct GradientGroup {
 /// # Source
 ///
 /// Clark et al., "ELECTRA", ICLR 2020, appendix A; blocks counted as in BEiT and MAE.
-pub fn group_by_learning_rate<M: Module>(
+pub(super) fn group_by_learning_rate<M: Module>(
     model: &M,
     gradients: GradientsParams,
     decay: f64,
