@@ -1,9 +1,8 @@
 //! Error type of the library.
 
-use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
-#[cfg(feature = "cli")]
-use std::{io, path::Path};
+use std::{fmt, io};
 
 /// Error of a call of this library.
 ///
@@ -88,40 +87,6 @@ impl Error {
         Self::new(ErrorKind::Device, message)
     }
 
-    pub(crate) fn file(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::File, message)
-    }
-
-    pub(crate) fn invalid_format(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Format, message)
-    }
-
-    /// Error of a path that the operating system cannot read.
-    #[cfg(feature = "cli")]
-    pub(crate) fn cannot_read(path: &Path, cause: io::Error) -> Self {
-        Self::file("cannot be read")
-            .because(cause)
-            .within(path.display())
-    }
-
-    /// Error of a path that the operating system cannot write.
-    #[cfg(feature = "cli")]
-    pub(crate) fn cannot_write(path: &Path, cause: io::Error) -> Self {
-        Self::file("cannot be written")
-            .because(cause)
-            .within(path.display())
-    }
-
-    /// Error of a sample that a data set does not return; one of this library comes back unchanged.
-    #[cfg(feature = "cli")]
-    pub(crate) fn sample(error: burn::data::dataset::DatasetError) -> Self {
-        let cause = std::error::Error::source(&error);
-        match cause.and_then(|cause| cause.downcast_ref::<Self>()) {
-            Some(own) => own.clone(),
-            None => Self::file(error.to_string()).caused_by(error),
-        }
-    }
-
     /// Returns the same error with its cause, whose text the message includes already.
     #[must_use]
     pub(crate) fn caused_by(
@@ -130,13 +95,6 @@ impl Error {
     ) -> Self {
         self.source = Some(Arc::new(cause));
         self
-    }
-
-    /// Returns the same error with its cause, whose text is appended to the message.
-    #[must_use]
-    pub(crate) fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.message = format!("{}: {cause}", self.message);
-        self.caused_by(cause)
     }
 
     /// Returns the same error with a prefix that says where it occurred.
@@ -191,12 +149,58 @@ impl Error {
     }
 }
 
+/// Errors of files and of their contents.
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "the library alone reads and writes no files")
+)]
+impl Error {
+    pub(crate) fn file(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::File, message)
+    }
+
+    pub(crate) fn invalid_format(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Format, message)
+    }
+
+    /// Error of a path that the operating system cannot read.
+    pub(crate) fn cannot_read(path: &Path, cause: io::Error) -> Self {
+        Self::file("cannot be read")
+            .because(cause)
+            .within(path.display())
+    }
+
+    /// Error of a path that the operating system cannot write.
+    pub(crate) fn cannot_write(path: &Path, cause: io::Error) -> Self {
+        Self::file("cannot be written")
+            .because(cause)
+            .within(path.display())
+    }
+
+    /// Error of a sample that a data set does not return; one of this library comes back unchanged.
+    #[cfg(feature = "cli")]
+    pub(crate) fn sample(error: burn::data::dataset::DatasetError) -> Self {
+        let cause = std::error::Error::source(&error);
+        match cause.and_then(|cause| cause.downcast_ref::<Self>()) {
+            Some(own) => own.clone(),
+            None => Self::file(error.to_string()).caused_by(error),
+        }
+    }
+
+    /// Returns the same error with its cause, whose text is appended to the message.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.message = format!("{}: {cause}", self.message);
+        self.caused_by(cause)
+    }
+}
+
 #[cfg(test)]
 impl Error {
     /// Kind of the error of the operating system that is the cause, if it is one.
-    pub(crate) fn io_kind(&self) -> Option<std::io::ErrorKind> {
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
         let cause = std::error::Error::source(self)?;
-        Some(cause.downcast_ref::<std::io::Error>()?.kind())
+        Some(cause.downcast_ref::<io::Error>()?.kind())
     }
 }
 
@@ -224,3 +228,40 @@ impl Eq for Error {}
 
 /// Result whose error is [`Error`] unless another type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_keeps_kind_and_cause() {
+        let cause = || io::Error::other("out of paper");
+        let error = Error::file("cannot be written")
+            .because(cause())
+            .within("a");
+        assert_eq!(error.to_string(), "a: cannot be written: out of paper");
+        assert!(error.is_file_error() && !error.is_invalid_format());
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::Other));
+        let same = Error::file("a: cannot be written: out of paper");
+        assert_eq!(error, same);
+        assert_eq!(same.io_kind(), None);
+        assert_ne!(error, Error::device(same.to_string()));
+        let quoted = Error::device("broken (out of paper)").caused_by(cause());
+        assert_eq!(quoted.to_string(), "broken (out of paper)");
+        assert_eq!(quoted.io_kind(), Some(io::ErrorKind::Other));
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn errors_of_samples_pass_through_the_data_sets_of_burn() {
+        use burn::data::dataset::DatasetError;
+
+        let own = Error::cannot_read(Path::new("a"), io::ErrorKind::NotFound.into());
+        let returned = Error::sample(DatasetError::new(own.clone()));
+        assert_eq!(returned, own);
+        assert_eq!(returned.io_kind(), Some(io::ErrorKind::NotFound));
+        let other = Error::sample(DatasetError::new(io::Error::other("no data")));
+        assert!(other.is_file_error());
+        assert_eq!(other.to_string(), "no data");
+    }
+}

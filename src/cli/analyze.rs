@@ -18,7 +18,6 @@ use crate::analysis::inspect::{
     DiagramComparisons, HeadChoice, InspectedModel, Inspection, InspectionSet, WrittenReport,
     write_report,
 };
-use crate::error::Result;
 
 /// Arguments of `analyze`.
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use crate::analysis::anomaly::{AnomalyFit, image_diagrams};
 use crate::analysis::inspect::{
     HeadChoice, HeadMeanDiagrams, InspectSpec, InspectedModel, InspectionSet,
 };
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::report::csv_field;
 use crate::run::write_atomically;
 use crate::statistics::area_under_roc;

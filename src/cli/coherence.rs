@@ -9,7 +9,6 @@ use super::progress::Bar;
 use super::{BatchArguments, Failure, comparison_tables, open_run, refuse_run_directory};
 use crate::analysis::coherence::{ArmComparisons, ComparableRuns, Suite, write_report};
 use crate::config::Config;
-use crate::error::Result;
 
 /// Arguments of `coherence`.
 #[derive(Debug, Args)]

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::output::print;
 use super::tables::counted;
-use crate::error::Result;
 use crate::mean::mean;
 use crate::report::read_diagrams;
 use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};

@@ -41,7 +41,6 @@ use self::robustness::RobustnessArguments;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::{Config, ConfigError};
-use crate::error::Result;
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
 use crate::run::{check_not_a_run, open_device};
 use crate::train::TrainError;

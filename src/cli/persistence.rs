@@ -11,7 +11,7 @@ use super::Failure;
 use super::output::{log, print};
 use crate::analysis::{MatrixInput, MatrixPersistence};
 use crate::data::{Matrices, MatrixValues, read_matrices};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::report::encode_diagrams;
 use crate::run::write_atomically;
 use crate::topology::Diagram;

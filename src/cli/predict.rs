@@ -9,7 +9,6 @@ use super::evaluate::Split;
 use super::output::print;
 use super::{BatchArguments, Failure, log_problems, open_run};
 use crate::data::{DataSpec, Sample, Samples};
-use crate::error::Result;
 use crate::evaluate::{PREDICTION_BATCH, batch_ranges, size_or};
 use crate::report::csv_field;
 

@@ -12,7 +12,6 @@ use crate::analysis::robustness::{
     Robustness, RobustnessInput, RobustnessPlan, check_transferable, measure, write_report,
 };
 use crate::data::first_samples;
-use crate::error::Result;
 use crate::evaluate::LoadedRun;
 use crate::report::page::number;
 use crate::statistics::Interval;

@@ -8,7 +8,6 @@ use super::evaluate::Split;
 use crate::analysis::inspect::{HeadChoice, InspectSpec, InspectionSet};
 use crate::data::open_data;
 use crate::distance::{RowDistance, RowMetric};
-use crate::error::Result;
 use crate::evaluate::LoadedRun;
 use crate::loss::{Layers, Source};
 use crate::nn::Tokens;
@@ -78,7 +77,7 @@ impl SelectionArguments {
     ///
     /// # Errors
     ///
-    /// A message if the options contradict each other.
+    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if the options contradict each other.
     pub(super) fn spec(&self, heads: HeadChoice) -> crate::Result<InspectSpec> {
         let layers = match &self.layers.0 {
             None => Layers::All,

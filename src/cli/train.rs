@@ -12,7 +12,6 @@ use super::stop::stop_flag;
 use super::{Failure, STOPPED, read_config, read_run_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
-use crate::error::Result;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, Session, open_devices};

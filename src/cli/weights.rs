@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::output::{log, print};
 use super::{Failure, log_problems, select_device};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::evaluate::{BestModel, LoadedRun};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
 use crate::model::{NetworkConfig, VideoAttention};

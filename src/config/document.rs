@@ -20,7 +20,7 @@ use super::overrides::Override;
 use super::penalty_names::{PenaltyNames, changes_names};
 use super::positions::{Position, Positions, syntax_message};
 use super::renamed_keys::{OldName, replace_old_names, replace_old_names_in_path};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Keys of one TOML file, with `--set` overrides merged in, and the position of each of them.
 ///

@@ -79,8 +79,13 @@ impl DataSpec {
 ///
 /// # Errors
 ///
-/// If a file or folder is missing or damaged. Images and clips in folders are decoded later, and damage
-/// in them is a [`DatasetError`](burn::data::dataset::DatasetError) then.
+/// - [`Error::is_file_error`] if a file or folder cannot be read.
+/// - [`Error::is_invalid_format`] if a file is damaged, or if folders do not have the expected layout.
+/// - [`Error::is_invalid_parameter`] if a setting does not fit the files, or if MNIST has no path in a program
+///   that cannot download it.
+///
+/// Images and clips in folders are decoded later, and damage in them is a
+/// [`DatasetError`](burn::data::dataset::DatasetError) then, whose source is an [`Error`].
 ///
 /// # Cost
 ///
@@ -120,8 +125,8 @@ impl DataSpec {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or if the samples of this data set are generated and not read from
-    /// files.
+    /// - [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged.
+    /// - [`Error::is_invalid_parameter`] if the samples of this data set are generated and not read from files.
     pub fn read_sample(&self, path: &Path) -> Result<Sample> {
         let pixels = match self {
             Self::MovingDigits(_) => Err(Error::invalid_parameter(format!(

@@ -21,7 +21,8 @@ pub(super) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 ///
 /// # Errors
 ///
-/// If the file does not exist, cannot be decoded, or would take more than 512 MiB in memory.
+/// - [`Error::is_file_error`] if the file cannot be read.
+/// - [`Error::is_invalid_format`] if it cannot be decoded, or would take more than 512 MiB in memory.
 pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>> {
     let image = decoded(path)?;
     let Square { left, top, side } = centred_square(image.width(), image.height());

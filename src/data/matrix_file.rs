@@ -32,8 +32,9 @@ pub enum MatrixValues {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is not a `.npy` file of `float32` or `float64`, has another number of
-/// dimensions, or holds more or fewer bytes than its header states.
+/// - [`Error::is_file_error`] if the file cannot be read.
+/// - [`Error::is_invalid_format`] if it is not a `.npy` file of `float32` or `float64`, has another number of
+///   dimensions, or holds more or fewer bytes than its header states.
 pub fn read_matrices(path: &Path) -> Result<Matrices> {
     let bytes =
         std::fs::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;

@@ -50,7 +50,7 @@ impl Dataset<Sample> for Subset {
 ///
 /// # Errors
 ///
-/// If a sample cannot be read.
+/// That of a sample that cannot be read: [`Error::is_file_error`] or [`Error::is_invalid_format`].
 ///
 /// # Cost
 ///

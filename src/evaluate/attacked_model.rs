@@ -15,7 +15,7 @@ use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::data::{MixedLabel, Perturbation, Sample, SampleSpec, Samples, soft_targets};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::fused::read_values;
 use crate::loss::AttentionTopology;
 use crate::mean::mean;

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::EvaluateError;
 use crate::data::{Sample, Samples};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Number of samples per forward pass of a prediction.
 pub(crate) const PREDICTION_BATCH: usize = 128;

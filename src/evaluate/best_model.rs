@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::run::{CheckpointState, Checkpoints, RunDirectory};
 
 /// Model of the checkpoint that is best on the validation split.

@@ -9,7 +9,6 @@ use super::best_model::{BestModel, best_model};
 use super::error::EvaluateError;
 use crate::config::Config;
 use crate::data::Splits;
-use crate::error::Result;
 use crate::run::RunDirectory;
 
 /// Existing run that is evaluated, not trained.

@@ -5,7 +5,7 @@ use burn::tensor::activation::softmax;
 use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::data::Sample;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::fused::read_values;
 use crate::model::{Capture, Task};
 

@@ -13,7 +13,6 @@ use super::task_model::TaskModel;
 use super::video_scores::VideoScores;
 use crate::config::Spec;
 use crate::data::{MixedLabel, Sample, Samples, soft_targets};
-use crate::error::Result;
 use crate::fused::read_values;
 use crate::model::{Capture, Task};
 

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::scale::{SCALE_FLOOR, spanning_tree_scale};
 use crate::distance::RowDistance;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::fused::read_values;
 use crate::nn::{AttentionRows, Heads, Pipeline, RowTopology, Tokens};
 use crate::topology::{Diagram, DistanceMatrix, GroundNorm, Point, wasserstein};
 
@@ -96,9 +97,8 @@ impl AttentionTopology {
         // Without the graph, so that monitoring records no operations during training.
         let rows = rows.select(weights.without_autodiff())?;
         let [_, n_points, n_outcomes] = rows.dims();
-        let values: Vec<f32> = rows
-            .try_into_vec_as()
-            .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+        let values: Vec<f32> =
+            read_values(rows).map_err(|error| error.within("attention cannot be read"))?;
         let pipeline = Pipeline::new(Self::MAX_DIM, f64::INFINITY)?;
         values
             // `select` has refused attention without patches, so the chunk size is not 0.

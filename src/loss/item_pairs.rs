@@ -9,6 +9,7 @@ use super::row_selection::RowSelection;
 use super::source::Source;
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::fused::read_values;
 use crate::nn::{DiagramBatch, Heads, Tokens};
 use crate::topology::EdgeGradient;
 
@@ -231,11 +232,8 @@ pub(super) fn within_frame_attention(
     }
     let [_, n_heads] = fractions.dims();
     // Read without the graph: gating is a decision, and no gradient flows through it.
-    let by_head: Vec<f64> = fractions
-        .clone()
-        .without_autodiff()
-        .try_into_vec_as()
-        .map_err(|e| Error::invalid_distribution(format!("attention cannot be read: {e}")))?;
+    let by_head: Vec<f64> = read_values(fractions.clone().without_autodiff())
+        .map_err(|error| error.within("attention cannot be read"))?;
     Ok(Some(match selection.heads {
         Heads::Each => by_head,
         Heads::Mean => by_head

@@ -146,7 +146,7 @@ impl VideoConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error message about the first inconsistency.
+    /// [`Error::is_invalid_parameter`] for the first inconsistency.
     pub fn check(&self) -> Result<()> {
         let tubelet_size = self.tubelet_size;
         // A divisor of 0 is rejected, too: the token layout divides by it. And 0 is a multiple of everything, but
@@ -318,9 +318,11 @@ mod tests {
             ),
         ];
         for (config, message) in cases {
-            let error = config.check().unwrap_err();
-            assert!(error.is_invalid_parameter());
-            assert_eq!(error.to_string(), message);
+            // The message of a consistent configuration is empty.
+            let error = config.check().err();
+            assert!(error.iter().all(Error::is_invalid_parameter));
+            let actual = error.map_or(String::new(), |error| error.to_string());
+            assert_eq!(actual, message);
         }
     }
 }

@@ -152,8 +152,8 @@ impl Persistence {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distances`] if a matrix is not a valid distance matrix, see [`DistanceMatrix::new`], or
-    /// cannot be read from its device.
+    /// - [`Error::is_invalid_distances`] if a matrix is not a valid distance matrix, see [`DistanceMatrix::new`].
+    /// - [`Error::is_device_error`] if the matrices cannot be read from their device.
     ///
     /// # Cost
     ///

@@ -61,3 +61,26 @@ impl From<EvaluateError> for TrainError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_of_an_error_is_found_on_every_level() {
+        let missing = Error::cannot_read(Path::new("a"), io::ErrorKind::NotFound.into());
+        let evaluation = EvaluateError::Files(missing.clone());
+        let own = evaluation.source().and_then(|own| own.downcast_ref());
+        assert_eq!(own, Some(&missing));
+        let training = TrainError::from(evaluation);
+        assert_eq!(training.to_string(), missing.to_string());
+        let own = training
+            .source()
+            .and_then(|own| own.downcast_ref::<Error>());
+        assert_eq!(own.and_then(Error::io_kind), Some(io::ErrorKind::NotFound));
+        assert!(TrainError::Diverged("NaN".to_owned()).source().is_none());
+    }
+}

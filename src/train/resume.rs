@@ -15,7 +15,7 @@ use super::optimizer::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::timing::{Profile, Timing};
 use super::trainer::Trainer;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::fused::AdamW;
 use crate::loss::TopologyRegularizer;
 use crate::model::pretrained::open_matching;

@@ -15,7 +15,7 @@ use super::trainer::{Trainer, ZeroGradients};
 use crate::data::{
     MixedLabel, Perturbation, Sample, SampleBatcher, mixup, mixup_stream, soft_targets,
 };
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::loss::{Activations, Clock, PatchMotion, Weight};
 use crate::model::{Capture, Network, Task};
 

@@ -19,7 +19,7 @@ use super::robustness;
 use super::summary::RunSummary;
 use super::timing::{Profile, Timing};
 use crate::config::CollapseAction;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::evaluate::{
     BestModel, Coherence, Evaluation, EvaluationSettings, TaskModel, best_model,
 };

@@ -172,7 +172,9 @@ fn invalid_studies_give_one_sentence() {
     ];
     for (study, expected) in cases {
         let error = read(directory.path(), &study).unwrap_err();
-        assert!(error.is_invalid_format());
+        let is_missing = expected.ends_with("no such file");
+        assert_eq!(error.is_file_error(), is_missing, "{error}");
+        assert_eq!(error.is_invalid_format(), !is_missing, "{error}");
         let message = error.to_string();
         assert!(message.contains(expected), "{expected}: {message}");
         assert_eq!(message.lines().count(), 1, "{message}");
@@ -199,7 +201,7 @@ fn errors_of_studies_keep_their_cause() {
     let error = read(directory.path(), &STUDY.replace("[0, 1]", "[]")).unwrap_err();
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     let location = cause.map(ConfigError::location);
-    assert_eq!(location, Some(&*format!("{}:4:9", file.display())));
+    assert_eq!(location, Some(&*format!("{}:4:1", file.display())));
     let study = read(directory.path(), STUDY).unwrap();
     assert!(
         study

@@ -123,7 +123,7 @@ impl Spec {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`open_data`], and one if a sample cannot be read, although its label is needed.
+    /// Returns the errors of [`open_data`], and those of [`subset_per_class`] if it has to choose samples.
     pub fn open_data(&self) -> Result<Splits> {
         let mut splits = open_data(&self.data)?;
         if let Some(n) = self.training.samples_per_class {

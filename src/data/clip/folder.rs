@@ -55,11 +55,16 @@ impl ClipFolder {
     ///
     /// # Errors
     ///
-    /// If a folder is missing or holds no clip, if the number of folders in `train` is not `n_classes`, if
-    /// another split has a class that `train` lacks, if there is not exactly one source of validation
-    /// clips, if there are video files but no `ffmpeg`, or if `skip_unreadable` leaves no clip of a class
-    /// of `train`, or no clip at all of another split. Other clips that cannot be decoded are
-    /// [`DatasetError`](burn::data::dataset::DatasetError)s on access.
+    /// - [`Error::is_file_error`] if a folder is missing, or if there are video files but no `ffmpeg`.
+    /// - [`Error::is_invalid_format`] if a folder holds no clip, if the number of folders in `train` is not
+    ///   `n_classes`, if another split has a class that `train` lacks, or if there are two validation folders.
+    /// - [`Error::is_invalid_parameter`] if `sampling` is out of range, if `validation_fraction` is given
+    ///   although there is a validation folder, or if it sets no clip aside.
+    /// - The error of the first clip if `skip_unreadable` leaves no clip of a class of `train`, or no clip at all
+    ///   of another split.
+    ///
+    /// Other clips that cannot be decoded are [`DatasetError`](burn::data::dataset::DatasetError)s on access,
+    /// whose source is an [`Error`].
     ///
     /// # Cost
     ///
@@ -133,7 +138,8 @@ pub struct ListedClip {
 ///
 /// # Errors
 ///
-/// If the directory cannot be listed or holds no clip.
+/// - [`Error::is_file_error`] if the directory cannot be listed.
+/// - [`Error::is_invalid_format`] if it holds no clip.
 pub fn list_clips(directory: &Path) -> Result<Vec<ListedClip>> {
     let mut clips = Vec::new();
     for path in listed(directory)? {

@@ -163,9 +163,12 @@ impl ClipSampling {
 ///
 /// # Errors
 ///
-/// If there are fewer than `span` frames, if a frame cannot be decoded (in a GIF or video even one outside
-/// of the clip), or if `ffmpeg` is needed and missing. Truncated files are detected if their format states
-/// their length, which a bare MPEG transport stream does not.
+/// - [`Error::is_file_error`] if a file cannot be read, or if `ffmpeg` is needed and missing.
+/// - [`Error::is_invalid_format`] if there are fewer than `span` frames, or if a frame cannot be decoded, in a
+///   GIF or video even one outside of the clip. Truncated files are detected if their format states their
+///   length, which a bare MPEG transport stream does not.
+/// - [`Error::is_invalid_parameter`] if `sampling` is out of range, or if it has a frame rate and the clip is a
+///   folder of frames.
 ///
 /// # Cost
 ///

@@ -127,8 +127,8 @@ impl MovingDigits {
     ///
     /// # Errors
     ///
-    /// If there is no kind, fewer than two frames or no repeat, if the frames are too small, or if the
-    /// noise is not between 0 and 1.
+    /// [`Error::is_invalid_parameter`] if there is no kind, fewer than two frames or no repeat, if the frames are
+    /// too small, or if the noise is not between 0 and 1.
     pub fn new(
         kinds: Vec<ClipKind>,
         n_frames: usize,

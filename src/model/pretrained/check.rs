@@ -25,7 +25,7 @@ const MAX_POSITIONS: usize = 1 << 28;
 ///
 /// # Errors
 ///
-/// Returns an error message about the first inconsistency.
+/// [`Error::is_invalid_parameter`] for the first inconsistency.
 pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<()> {
     let (d_model, n_heads, image_size, patch_size) = match config {
         NetworkConfig::Vit(config) => (
@@ -101,7 +101,7 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
 ///
 /// # Errors
 ///
-/// Returns an error message about the tensors that are missing, of the wrong shape or not part of the model.
+/// [`Error::is_invalid_format`] with the tensors that are missing, of the wrong shape or not part of the model.
 pub(super) fn check_tensors(
     mappings: &[ParameterMapping],
     tensors: &Tensors,

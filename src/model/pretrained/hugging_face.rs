@@ -35,7 +35,7 @@ pub(super) fn has_names(tensors: &Tensors) -> bool {
 ///
 /// # Errors
 ///
-/// Returns an error message if the model is not supported, or if a key is missing or not understood.
+/// [`Error::is_invalid_format`] if the model is not supported, or if a key is missing or not understood.
 pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout> {
     let family = family(json)?;
     let Some(landmark) = tensors.keys().find(|name| name.ends_with(LANDMARK)) else {

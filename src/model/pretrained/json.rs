@@ -20,7 +20,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// Returns an error message if the file cannot be read or is not a JSON object.
+    /// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is not a JSON object.
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
         let file = path.display().to_string();
         let bytes = match std::fs::read(path) {
@@ -87,7 +87,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// Returns an error message with the key, its value and what was `expected` if `read` returns `None`.
+    /// [`Error::is_invalid_format`] with the key, its value and what was `expected` if `read` returns `None`.
     pub(super) fn typed<T>(
         &self,
         key: &str,
@@ -110,7 +110,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// Returns an error message if the value is `None`.
+    /// [`Error::is_invalid_format`] if the value is `None`.
     pub(super) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
         value.ok_or_else(|| {
             Error::invalid_format(format!(

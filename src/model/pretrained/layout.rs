@@ -32,7 +32,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Returns an error message if neither transformers nor timm has such a model.
+    /// [`Error::is_invalid_parameter`] if neither transformers nor timm has such a model.
     pub(super) fn from_config(config: &NetworkConfig) -> Result<Self> {
         let mut config = config.clone();
         let family = match &mut config {
@@ -134,7 +134,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Returns an error message if the model cannot have this number of frames.
+    /// [`Error::is_invalid_parameter`] if the model cannot have this number of frames.
     pub(super) fn apply(&mut self, overrides: &ModelOverrides) -> Result<bool> {
         let n_steps = self.config.token_layout().n_frames;
         let n_classes = self.config.n_classes();

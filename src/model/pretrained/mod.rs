@@ -78,8 +78,10 @@ pub struct ExportedFile {
 ///
 /// # Errors
 ///
-/// Returns an error message if a file cannot be read, is damaged or holds another kind of model. If tensors are
-/// missing, superfluous or of the wrong shape, the message lists the first of each.
+/// - [`Error::is_file_error`] if a file is missing or cannot be read.
+/// - [`Error::is_invalid_format`] if a file is damaged or holds another kind of model. If tensors are missing,
+///   superfluous or of the wrong shape, the message lists the first of each.
+/// - [`Error::is_invalid_parameter`] if the model cannot have the `overrides`.
 ///
 /// # Source
 ///
@@ -168,7 +170,7 @@ impl FileConversion<'_> {
     ///
     /// # Errors
     ///
-    /// Returns an error message if tensors are missing, of the wrong shape or not part of the model.
+    /// [`Error::is_invalid_format`] if tensors are missing, of the wrong shape or not part of the model.
     fn parameters(&self, network: &Network) -> Result<Tensors> {
         let shapes = parameters::shapes(network);
         let mappings = self.file_layout.mappings();
@@ -236,7 +238,7 @@ impl FileConversion<'_> {
     ///
     /// # Errors
     ///
-    /// Returns an error message if a setting is not supported.
+    /// [`Error::is_invalid_format`] if a setting is not supported, [`Error::is_file_error`] if its file cannot be read.
     fn preprocessing(&self) -> Result<(Preprocessing, Option<Json>)> {
         let mut preprocessing = Preprocessing::default_for(
             self.layout.family,
@@ -291,8 +293,9 @@ impl FileConversion<'_> {
 ///
 /// # Errors
 ///
-/// Returns the errors of [`open`], and an error message that lists the differences if the architecture is
-/// another one.
+/// - The errors of [`open`].
+/// - [`Error::is_invalid_format`] if the file has another architecture; the message lists the differences.
+/// - [`Error::is_invalid_parameter`] if `config` is that of a linear probe.
 pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Network> {
     let (n_heads, dropout, drop_path) = match config {
         NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
@@ -329,7 +332,7 @@ pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Re
 ///
 /// # Errors
 ///
-/// Returns an error message if the directory has no weights.
+/// [`Error::is_file_error`] if the directory has no weights.
 fn find_weights(path: &Path) -> Result<PathBuf> {
     // A path that does not exist is returned, too: reading it gives the better error.
     if !path.is_dir() {
@@ -352,7 +355,8 @@ fn find_weights(path: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// Returns an error message if the model is not supported, or if the configuration is missing or not understood.
+/// [`Error::is_invalid_format`] if the model or its configuration is not supported, [`Error::is_file_error`] if the
+/// configuration is missing.
 fn read_layout(
     path: &Path,
     json: Option<&Json>,

@@ -111,7 +111,7 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// Returns an error message if a value is not supported.
+    /// [`Error::is_invalid_format`] if a value is not supported.
     pub(super) fn read_hugging_face(&mut self, json: &Json) -> Result<()> {
         if let Some(size) = json.get("size") {
             self.resize = parse_resize(size).ok_or_else(|| {
@@ -172,7 +172,7 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// Returns an error message if a value is not supported.
+    /// [`Error::is_invalid_format`] if a value is not supported.
     pub(super) fn read_timm(&mut self, json: &Json) -> Result<()> {
         // Default of timm for a key that is absent.
         let fraction = json.number("crop_pct")?.unwrap_or(0.875);
@@ -207,7 +207,7 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// Returns an error message if there is not one number per channel, or if a standard deviation is not above 0.
+    /// [`Error::is_invalid_format`] if there is not one number per channel, or if a standard deviation is not above 0.
     fn set_statistics(
         &mut self,
         file: &str,

@@ -16,7 +16,7 @@ impl Pretrained {
     ///
     /// # Errors
     ///
-    /// Returns an error message if neither transformers nor timm has such a model.
+    /// [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) if neither transformers nor timm has such a model.
     pub fn from_network(
         network: Network,
         config: NetworkConfig,
@@ -54,7 +54,7 @@ impl Pretrained {
     ///
     /// # Errors
     ///
-    /// Returns an error message if the tensors cannot be stored as safetensors.
+    /// [`Error::is_invalid_format`](crate::Error::is_invalid_format) if the tensors cannot be stored as safetensors.
     pub fn files(&self) -> Result<Vec<ExportedFile>> {
         let layout = self.exported_layout();
         let tensors = self.file_tensors(&layout);

@@ -48,7 +48,8 @@ const FLOATS: &str = "float32, float16, bfloat16 or float64";
 ///
 /// # Errors
 ///
-/// Returns an error message that begins with the path if the file cannot be read or is damaged.
+/// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged; the message
+/// begins with the path.
 pub(super) fn read(path: &Path) -> Result<Tensors> {
     let bytes = std::fs::read(path)
         .map_err(|error| Error::file(path.display().to_string()).because(error))?;
@@ -200,7 +201,7 @@ fn decoded<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec
 ///
 /// # Errors
 ///
-/// Returns an error message if the tensors cannot be stored as safetensors.
+/// [`Error::is_invalid_format`] if the tensors cannot be stored as safetensors.
 pub(super) fn to_safetensors(tensors: &Tensors) -> Result<Vec<u8>> {
     let bytes: Vec<Vec<u8>> = tensors
         .values()

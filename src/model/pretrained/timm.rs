@@ -63,7 +63,7 @@ pub(super) fn rename(tensors: Tensors) -> Tensors {
 ///
 /// # Errors
 ///
-/// Returns an error message if a tensor that determines the architecture is missing, or if a setting is not supported.
+/// [`Error::is_invalid_format`] if a tensor that determines the architecture is missing, or if a setting is not supported.
 pub(super) fn layout(
     path: &Path,
     json: Option<&Json>,
