@@ -180,12 +180,32 @@ fn quietly<T>(open: impl FnOnce() -> T) -> Result<T> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or("no reason was given");
-        let _ = first_panic.set(text.lines().next().unwrap_or_default().to_owned());
+        let _ = first_panic.set(short_reason(text));
     }));
     // Safe to assert: `open` is consumed, so nothing that it left half-changed is used again.
     let outcome = catch_unwind(AssertUnwindSafe(open));
     std::panic::set_hook(hook);
     outcome.map_err(|_| Error::device(cause.get().cloned().unwrap_or_default()))
+}
+
+/// Largest number of characters of a driver's message that is repeated.
+const MAX_REASON: usize = 200;
+
+/// First line of a driver's message, without what only Rust adds, and cut after a word if it is very long.
+///
+/// Without a driver for CUDA, the message lists some thirty names of libraries.
+fn short_reason(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line
+        .strip_prefix("called `Result::unwrap()` on an `Err` value: ")
+        .unwrap_or(line);
+    let Some((end, _)) = line.char_indices().nth(MAX_REASON) else {
+        return line.to_owned();
+    };
+    let words = line[..end]
+        .rsplit_once(' ')
+        .map_or(&line[..end], |(words, _)| words);
+    format!("{words} ...")
 }
 
 fn is_built_in(name: &str) -> bool {
@@ -270,6 +290,16 @@ mod tests {
     #[test]
     fn a_processor_can_be_named_more_than_once() {
         assert_eq!(open_devices("flex, flex").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn long_messages_of_drivers_are_cut() {
+        let invalid = "called `Result::unwrap()` on an `Err` value: DriverError(1)\nmore";
+        assert_eq!(short_reason(invalid), "DriverError(1)");
+        let libraries = format!("no library {}", "libcud\u{e4}.so ".repeat(40));
+        let reason = short_reason(&libraries);
+        assert!(reason.chars().count() <= MAX_REASON + 4, "{reason}");
+        assert!(reason.ends_with("libcud\u{e4}.so ..."), "{reason}");
     }
 
     #[test]
