@@ -10,7 +10,7 @@ use burn::tensor::Distribution;
 use burn_topology::burn;
 use burn_topology::fused::AdamW;
 use burn_topology::loss::{
-    Activations, Clock, DiagramPenalty, Pairing, TopologyPenalty, TopologyRegularizer,
+    Activations, Clock, DiagramPenalty, ItemPairs, TopologyPenalty, TopologyRegularizer,
 };
 use burn_topology::model::{Capture, Network, VideoConfig, VideoHead};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -65,7 +65,7 @@ impl Training {
 
 fn frame_penalty(criterion: &mut Criterion) {
     let penalty = |homology_dim| {
-        let penalty = DiagramPenalty::new(homology_dim).with_pairing(Pairing::frames());
+        let penalty = DiagramPenalty::new(homology_dim).with_pairs(ItemPairs::frames());
         TopologyPenalty::from(penalty).with_weight(0.05)
     };
     let regularizer = |dims: &[usize]| {

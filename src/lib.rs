@@ -54,7 +54,7 @@
 //! Where to read on:
 //!
 //! - [`TopologyPenalty`](loss::TopologyPenalty) has the formula of a penalty. Its [kind](loss::PenaltyKind) says what
-//!   is computed, such as the distance between two diagrams, and its [`Pairing`](loss::Pairing) of what: of
+//!   is computed, such as the distance between two diagrams, and its [`ItemPairs`](loss::ItemPairs) of what: of
 //!   layers, frames or views.
 //! - [`Weight::GradientShare`](loss::Weight::GradientShare) stands for a weight that is measured, so that the
 //!   norm of the penalty's gradient is a given share of that of the task loss. Call

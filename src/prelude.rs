@@ -20,7 +20,7 @@
 pub use crate::distance::{RowDistance, RowMetric};
 pub use crate::loss::{
     Activations, Alignment, Between, Calibration, Clock, DiagramPenalty, Direction, EdgeChoice,
-    Layers, Normalize, Pairing, Pairs, PartnerChoice, PatchMotion, PenaltyKind, RowPenalty,
+    ItemPairs, Layers, Normalize, Pairs, PartnerChoice, PatchMotion, PenaltyKind, RowPenalty,
     Schedule, Source, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyLoss,
     TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
 };

@@ -1,6 +1,6 @@
 //! The two floating-point types of rows, and what the kernels need of them.
 
-use super::vectorized::Extension;
+use super::extension::Extension;
 use crate::real::Real;
 use std::fmt::Debug;
 

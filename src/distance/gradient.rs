@@ -1,8 +1,8 @@
 //! Gradients of the row distances.
 
 use super::element::DistanceElement;
+use super::extension::Extension;
 use super::row_distance::{RowDistance, RowMetric};
-use super::vectorized::Extension;
 
 impl RowDistance {
     /// Adds `upstream` times the gradient of the distance between two rows to the gradients of these rows.

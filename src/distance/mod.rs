@@ -5,8 +5,10 @@
 //! [`multidimensional_scaling`] places points in space so that distances can be drawn.
 
 mod element;
+mod extension;
 mod gradient;
 mod jensen_shannon;
+mod jensen_shannon_f32;
 mod row_distance;
 mod scaling;
 mod vectorized;

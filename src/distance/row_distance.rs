@@ -1,7 +1,8 @@
 //! Distances between all pairs of rows of a matrix.
 
 use super::element::DistanceElement;
-use super::vectorized::{Extension, squared_distances, sums_of_differences};
+use super::extension::Extension;
+use super::vectorized::{squared_distances, sums_of_differences};
 use super::vectors::normalize;
 use crate::error::{Error, Result};
 

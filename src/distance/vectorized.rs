@@ -13,55 +13,9 @@
     reason = "functions for vector extensions are called only after these were detected"
 )]
 
-use std::sync::LazyLock;
-
-use super::jensen_shannon::{F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32};
+use super::extension::Extension;
+use super::jensen_shannon_f32::{F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32};
 use super::vectors::{squared_distances_f64, sums_of_differences_f64};
-
-/// Vector extension of the processor for which a kernel is compiled.
-///
-/// A value proves that the processor has the extension: [`Extension::available`] is the only place where
-/// the variants other than `Baseline` are made, and the calls of unsafe functions rest on that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extension {
-    /// AVX-512F: vectors of 512 bits.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// AVX2: vectors of 256 bits.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// The extension that the target of the build always has, such as SSE2 or NEON.
-    Baseline,
-}
-
-/// Widest extension of this processor, detected once rather than in every call.
-static BEST: LazyLock<Extension> = LazyLock::new(|| Extension::available()[0]);
-
-impl Extension {
-    /// Widest extension of this processor.
-    #[inline]
-    pub(super) fn best() -> Self {
-        *BEST
-    }
-
-    /// All extensions of this processor, the widest first.
-    pub(super) fn available() -> Vec<Self> {
-        let mut extensions = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            // The copies are compiled with `fma` too, so it is required beside either.
-            let has_fma = std::arch::is_x86_feature_detected!("fma");
-            if has_fma && std::arch::is_x86_feature_detected!("avx512f") {
-                extensions.push(Self::Avx512);
-            }
-            if has_fma && std::arch::is_x86_feature_detected!("avx2") {
-                extensions.push(Self::Avx2);
-            }
-        }
-        extensions.push(Self::Baseline);
-        extensions
-    }
-}
 
 /// True if every processor of the target multiplies and adds in one instruction.
 const BASELINE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
@@ -205,7 +159,7 @@ pub(super) fn sums_of_differences<const N: usize>(
 /// the result differs in the last bit.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::super::jensen_shannon::{BLOCK, ENTROPY_QUOTIENT, F32_LANES, F32Lanes};
+    use super::super::jensen_shannon_f32::{BLOCK, ENTROPY_QUOTIENT, F32_LANES, F32Lanes};
     use std::arch::x86_64::*;
 
     /// Divergences between `p` and each of `q`; see [`super::divergences`].

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::DType;
 
 use super::motion::PatchMotion;
-use super::source::Source;
+use super::row_source::Source;
 use crate::error::{Error, Result};
 
 /// Attention and hidden states of one forward pass, from which the penalties are computed.

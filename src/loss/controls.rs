@@ -56,7 +56,7 @@ pub enum EdgeChoice {
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
 /// use burn_topology::loss::{
-///     Activations, Clock, DiagramPenalty, Pairing, PartnerChoice, TopologyRegularizer,
+///     Activations, Clock, DiagramPenalty, ItemPairs, PartnerChoice, TopologyRegularizer,
 /// };
 ///
 /// // Two images with different attention, and two layers with equal attention.
@@ -66,7 +66,7 @@ pub enum EdgeChoice {
 /// let layer = Tensor::<4>::from_data([[rows], [other]], &device);
 /// let activations = Activations::from_attention(vec![layer.clone(), layer], 0);
 /// let value = |partners| {
-///     let penalty = DiagramPenalty::new(0).with_pairing(Pairing::layers().with_partners(partners));
+///     let penalty = DiagramPenalty::new(0).with_pairs(ItemPairs::layers().with_partners(partners));
 ///     let topology = TopologyRegularizer::new(vec![penalty.into()])?.forward(&activations, Clock::default())?;
 ///     Ok::<f64, burn_topology::Error>(topology.terms[0].value)
 /// };

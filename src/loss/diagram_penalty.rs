@@ -2,7 +2,7 @@
 
 use super::controls::EdgeChoice;
 use super::item_comparison::{ItemComparison, ScaledGradient, ScaledItem, ScaledPenalty};
-use super::pairing::Pairing;
+use super::item_pairs::ItemPairs;
 use super::scale::Normalize;
 use crate::error::{Error, Result};
 use crate::topology::{DiagramDistance, GroundNorm, Power};
@@ -16,12 +16,12 @@ use crate::topology::{DiagramDistance, GroundNorm, Power};
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{DiagramPenalty, Pairing, TopologyPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{DiagramPenalty, ItemPairs, TopologyPenalty, TopologyRegularizer};
 /// use burn_topology::topology::{DiagramDistance, GroundNorm};
 ///
 /// // The bottleneck distance between the cycles of consecutive frames.
 /// let bottleneck = DiagramDistance::Bottleneck { ground_norm: GroundNorm::Infinity };
-/// let penalty = DiagramPenalty::new(1).with_distance(bottleneck).with_pairing(Pairing::frames());
+/// let penalty = DiagramPenalty::new(1).with_distance(bottleneck).with_pairs(ItemPairs::frames());
 /// let penalty = TopologyPenalty::from(penalty).with_weight(0.1);
 /// assert!(TopologyRegularizer::new(vec![penalty]).is_ok());
 /// ```
@@ -35,7 +35,7 @@ pub struct DiagramPenalty {
     /// Distance between two diagrams.
     pub distance: DiagramDistance,
     /// Pairs of items that are compared.
-    pub pairing: Pairing,
+    pub pairs: ItemPairs,
     /// Number that the distances of each item are divided by.
     pub normalize: Normalize,
     /// Edges whose lengths serve as births and deaths: the critical ones, or as a control random ones.
@@ -54,7 +54,7 @@ impl DiagramPenalty {
                 ground_norm: GroundNorm::Infinity,
                 power: Power::P,
             },
-            pairing: Pairing::layers(),
+            pairs: ItemPairs::layers(),
             normalize: Normalize::SpanningTree,
             edges: EdgeChoice::Critical,
         }
@@ -68,8 +68,8 @@ impl DiagramPenalty {
 
     /// Sets the pairs of items that are compared.
     #[must_use]
-    pub fn with_pairing(self, pairing: Pairing) -> Self {
-        Self { pairing, ..self }
+    pub fn with_pairs(self, pairs: ItemPairs) -> Self {
+        Self { pairs, ..self }
     }
 
     /// Sets the number that the distances of each item are divided by.

@@ -1,7 +1,7 @@
 //! Comparison of two items by their diagrams or distances: its value, and its gradient in the distances.
 
 use super::controls::{Draws, EdgeChoice, random_bars};
-use super::pairing::Direction;
+use super::item_pairs::Direction;
 use super::scale::{ItemScale, Normalize, SpanningTreeScale};
 use crate::error::Result;
 use crate::nn::DiagramBatch;

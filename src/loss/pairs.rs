@@ -12,12 +12,12 @@ use crate::error::{Error, Result};
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::prelude::*;
-/// use burn_topology::loss::{Activations, Clock, DiagramPenalty, Pairing, TopologyRegularizer};
+/// use burn_topology::loss::{Activations, Clock, DiagramPenalty, ItemPairs, TopologyRegularizer};
 ///
 /// // One clip of three frames, which follow each other in the batch.
 /// let layer = Tensor::<4>::full([3, 2, 5, 5], 0.2, &Device::flex());
 /// let activations = Activations::from_attention(vec![layer], 1).with_frames(3);
-/// let penalty = DiagramPenalty::new(1).with_pairing(Pairing::frames());
+/// let penalty = DiagramPenalty::new(1).with_pairs(ItemPairs::frames());
 /// let regularizer = TopologyRegularizer::new(vec![penalty.into()])?;
 /// let topology = regularizer.forward(&activations, Clock::default())?;
 /// assert_eq!(topology.terms[0].n_compared, 2);
@@ -112,15 +112,15 @@ impl fmt::Display for Pairs {
 ///
 /// ```
 /// use burn_topology::loss::{
-///     Alignment, Pairing, TokenWiseDivergence, TokenWisePenalty, TopologyRegularizer,
+///     Alignment, ItemPairs, TokenWiseDivergence, TokenWisePenalty, TopologyRegularizer,
 /// };
 ///
 /// let penalty = TokenWisePenalty::new(TokenWiseDivergence::RtdLite).with_alignment(Alignment::Flow);
-/// let is_valid = |pairing| {
-///     TopologyRegularizer::new(vec![penalty.with_pairing(pairing).into()]).is_ok()
+/// let is_valid = |pairs| {
+///     TopologyRegularizer::new(vec![penalty.with_pairs(pairs).into()]).is_ok()
 /// };
-/// assert!(is_valid(Pairing::frames()));
-/// assert!(!is_valid(Pairing::layers())); // nothing moves there
+/// assert!(is_valid(ItemPairs::frames()));
+/// assert!(!is_valid(ItemPairs::layers())); // nothing moves there
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

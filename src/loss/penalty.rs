@@ -2,12 +2,12 @@
 
 use super::controls::PartnerChoice;
 use super::diagram_penalty::DiagramPenalty;
-use super::pairing::{Direction, Pairing};
+use super::item_pairs::{Direction, ItemPairs};
 use super::pairs::{Between, Pairs};
 use super::penalty_kind::PenaltyKind;
 use super::row_penalty::RowPenalty;
 use super::row_selection::RowSelection;
-use super::source::Source;
+use super::row_source::Source;
 use super::weight::{Schedule, Weight};
 use crate::counted::counted;
 use crate::distance::RowDistance;
@@ -44,7 +44,7 @@ pub enum Layers {
 /// C(a, b) = W_2^2(D_a / s_a, D_b / s_b)      by default; the others: see PenaltyKind
 ///
 /// a, b      two items, by default the same image in two layers; or two frames of the same clip in the
-///           same layer, or two views of the same image in the same layer; see Pairing
+///           same layer, or two views of the same image in the same layer; see ItemPairs
 /// D_a       persistence diagram, in one homology dimension, of the distances between the rows of item a
 /// s_a       scale of item a: its mean finite death in dimension 0; see Normalize
 /// ```
@@ -66,13 +66,13 @@ pub enum Layers {
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{DiagramPenalty, Pairing, TopologyPenalty, Weight};
+/// use burn_topology::loss::{DiagramPenalty, ItemPairs, TopologyPenalty, Weight};
 /// use burn_topology::nn::Heads;
 ///
 /// let between_layers = TopologyPenalty::new(1).with_weight(0.1);
 /// assert_eq!(between_layers.weight, Weight::Fixed(0.1));
 /// // Each head of consecutive frames of a clip.
-/// let between_frames = DiagramPenalty::new(1).with_pairing(Pairing::frames());
+/// let between_frames = DiagramPenalty::new(1).with_pairs(ItemPairs::frames());
 /// let between_frames = TopologyPenalty::from(between_frames).with_heads(Heads::Each);
 /// assert_eq!(between_frames.kind.homology_dim(), Some(1));
 /// ```
@@ -190,22 +190,22 @@ impl TopologyPenalty {
     /// Side of each pair that receives the gradient.
     pub(super) fn direction(&self) -> Direction {
         self.kind
-            .pairing()
-            .map_or(Direction::Symmetric, |pairing| pairing.direction)
+            .pairs()
+            .map_or(Direction::Symmetric, |pairs| pairs.direction)
     }
 
     /// Partner of each image or clip.
     pub(super) fn partners(&self) -> PartnerChoice {
         self.kind
-            .pairing()
-            .map_or(PartnerChoice::Same, |pairing| pairing.partners)
+            .pairs()
+            .map_or(PartnerChoice::Same, |pairs| pairs.partners)
     }
 
     /// True if the penalty compares layers, frames or views, whichever is asked for.
     pub(crate) fn is_between(&self, between: Between) -> bool {
         self.kind
-            .pairing()
-            .is_some_and(|pairing| pairing.between == between)
+            .pairs()
+            .is_some_and(|pairs| pairs.between == between)
     }
 
     /// Returns the pairs of layers that are compared, as indices of layers.
@@ -221,11 +221,11 @@ impl TopologyPenalty {
                 "layers has the entry {layer}, expected numbers below {n_layers}, the number of layers passed"
             )));
         }
-        let Some(Pairing {
+        let Some(ItemPairs {
             between: Between::Layers,
             pairs,
             ..
-        }) = self.kind.pairing()
+        }) = self.kind.pairs()
         else {
             if layers.is_empty() {
                 return Err(Error::invalid_parameter(
@@ -283,12 +283,12 @@ impl TopologyPenalty {
         n: usize,
         message: impl FnOnce(Pairs) -> String,
     ) -> Result<Option<Vec<[usize; 2]>>> {
-        let Some(pairing) = self.kind.pairing().filter(|p| p.between == between) else {
+        let Some(pairs) = self.kind.pairs().filter(|p| p.between == between) else {
             return Ok(None);
         };
-        let index_pairs = pairing.pairs.index_pairs(n);
+        let index_pairs = pairs.pairs.index_pairs(n);
         if index_pairs.is_empty() {
-            return Err(Error::invalid_parameter(message(pairing.pairs)));
+            return Err(Error::invalid_parameter(message(pairs.pairs)));
         }
         Ok(Some(index_pairs))
     }

@@ -2,7 +2,7 @@
 
 use super::diagram_penalty::DiagramPenalty;
 use super::item_comparison::ItemComparison;
-use super::pairing::Pairing;
+use super::item_pairs::ItemPairs;
 use super::pairs::Alignment;
 use super::row_penalty::RowPenalty;
 use super::summary_penalty::SummaryPenalty;
@@ -14,11 +14,11 @@ use crate::error::Result;
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{DiagramPenalty, Pairing, PenaltyKind};
+/// use burn_topology::loss::{DiagramPenalty, ItemPairs, PenaltyKind};
 ///
 /// let kind = PenaltyKind::from(DiagramPenalty::new(1));
 /// assert_eq!(kind.homology_dim(), Some(1));
-/// assert_eq!(kind.pairing(), Some(Pairing::layers()));
+/// assert_eq!(kind.pairs(), Some(ItemPairs::layers()));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -35,11 +35,11 @@ pub enum PenaltyKind {
 
 impl PenaltyKind {
     /// Pairs of items that are compared; `None` if a number is computed from each layer on its own.
-    pub fn pairing(&self) -> Option<Pairing> {
+    pub fn pairs(&self) -> Option<ItemPairs> {
         match self {
-            Self::Diagrams(penalty) => Some(penalty.pairing),
-            Self::TokenWise(penalty) => Some(penalty.pairing),
-            Self::Rows(RowPenalty::CosineConsistency { pairing }) => Some(*pairing),
+            Self::Diagrams(penalty) => Some(penalty.pairs),
+            Self::TokenWise(penalty) => Some(penalty.pairs),
+            Self::Rows(RowPenalty::CosineConsistency { pairs }) => Some(*pairs),
             Self::Summary(_) | Self::Rows(RowPenalty::EntropyBand { .. }) => None,
         }
     }
@@ -90,8 +90,8 @@ impl PenaltyKind {
 
     /// Checks everything that does not depend on the rows.
     pub(super) fn validate(&self) -> Result<()> {
-        if let Some(pairing) = self.pairing() {
-            pairing.pairs.validate()?;
+        if let Some(pairs) = self.pairs() {
+            pairs.pairs.validate()?;
         }
         match self {
             Self::Diagrams(penalty) => penalty.validate(),

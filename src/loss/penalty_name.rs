@@ -78,11 +78,11 @@ impl TopologyPenalty {
     /// # Example
     ///
     /// ```
-    /// use burn_topology::loss::{Pairing, RowPenalty, TopologyPenalty};
+    /// use burn_topology::loss::{ItemPairs, RowPenalty, TopologyPenalty};
     ///
     /// let penalty = TopologyPenalty::new(1);
     /// assert_eq!(penalty.effective_name(), "h1_layers");
-    /// let cosine = TopologyPenalty::from(RowPenalty::CosineConsistency { pairing: Pairing::frames() });
+    /// let cosine = TopologyPenalty::from(RowPenalty::CosineConsistency { pairs: ItemPairs::frames() });
     /// assert_eq!(cosine.effective_name(), "cosine_consistency_frames");
     /// assert_eq!(penalty.with_name("cycles").effective_name(), "cycles");
     /// ```
@@ -102,8 +102,8 @@ impl TopologyPenalty {
             PenaltyKind::TokenWise(penalty) => word(&penalty.divergence),
             PenaltyKind::Rows(penalty) => word(penalty),
         };
-        let between = match self.kind.pairing() {
-            Some(pairing) => word(&pairing.between),
+        let between = match self.kind.pairs() {
+            Some(pairs) => word(&pairs.between),
             None => word(&Between::Layers),
         };
         let name = default_penalty_name(&kind, self.kind.homology_dim(), &between);
@@ -139,7 +139,7 @@ pub(crate) fn repeated_name(penalties: &[TopologyPenalty]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::loss::{
-        Pairing, RowPenalty, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
+        ItemPairs, RowPenalty, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
         TopologyRegularizer,
     };
     use crate::topology::DiagramSummary;
@@ -157,11 +157,11 @@ mod tests {
             order: 1.0,
             window: [0.0, f64::INFINITY],
         };
-        let token_wise = |divergence, pairing| {
-            TopologyPenalty::from(TokenWisePenalty::new(divergence).with_pairing(pairing))
+        let token_wise = |divergence, pairs| {
+            TopologyPenalty::from(TokenWisePenalty::new(divergence).with_pairs(pairs))
         };
         let matrices = TokenWiseDivergence::DistanceMatrix { order: 2.0 };
-        let pairing = Pairing::frames();
+        let pairs = ItemPairs::frames();
         let band = RowPenalty::EntropyBand {
             low: 0.1,
             high: 0.9,
@@ -169,7 +169,7 @@ mod tests {
         let cases = [
             (TopologyPenalty::new(0), "h0_layers"),
             (
-                token_wise(TokenWiseDivergence::Rtd, Pairing::frames()),
+                token_wise(TokenWiseDivergence::Rtd, ItemPairs::frames()),
                 "h1_frames",
             ),
             (SummaryPenalty::new(1, total).into(), "h1_total_persistence"),
@@ -178,11 +178,11 @@ mod tests {
                 "h1_persistent_entropy",
             ),
             (
-                token_wise(matrices, Pairing::views()),
+                token_wise(matrices, ItemPairs::views()),
                 "distance_matrix_views",
             ),
             (
-                RowPenalty::CosineConsistency { pairing }.into(),
+                RowPenalty::CosineConsistency { pairs }.into(),
                 "cosine_consistency_frames",
             ),
             (band.into(), "entropy_band_layers"),

@@ -2,25 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use burn::module::Module;
 use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::activations::Activations;
+use super::batch_pairs::{LayerDiagrams, item_pairs, layer_pairs, within_frame_attention};
 use super::item_comparison::{BatchItem, ItemComparison, PairPenalty, evaluate_pair};
-use super::item_pairs::{LayerDiagrams, item_pairs, layer_pairs, within_frame_attention};
 use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
 use super::penalty_kind::Evaluation;
 use super::penalty_name::{distinct_names, repeated_name};
 use super::row_penalty::RowPenalty;
 use super::row_selection::RowSelection;
-use super::source::Source;
-use super::topology_loss::{Calibration, TopologyLoss, TopologyTerm, TopologyTiming};
-use super::weight::{Clock, MAX_WEIGHT, Weight};
+use super::row_source::Source;
+use super::topology_loss::{TopologyLoss, TopologyTerm, TopologyTiming};
+use super::weight::Clock;
 use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::nn::{Persistence, PersistenceTiming, gradient_norm};
+use crate::nn::{Persistence, PersistenceTiming};
 
 /// Topological regulariser: a list of penalties, each with its own weight and schedule.
 ///
@@ -28,7 +27,7 @@ use crate::nn::{Persistence, PersistenceTiming, gradient_norm};
 /// loss = sum over penalties of  weight * schedule(step) * value
 /// ```
 ///
-/// A penalty whose weight is a [`Weight::GradientShare`] counts with weight 0 until
+/// A penalty whose weight is a [`Weight::GradientShare`](super::Weight::GradientShare) counts with weight 0 until
 /// [`calibrate`](TopologyRegularizer::calibrate) has measured it.
 ///
 /// # Example
@@ -54,11 +53,11 @@ use crate::nn::{Persistence, PersistenceTiming, gradient_norm};
 /// ```
 #[derive(Debug, Clone)]
 pub struct TopologyRegularizer {
-    penalties: Vec<TopologyPenalty>,
+    pub(super) penalties: Vec<TopologyPenalty>,
     /// Effective names, all different.
     names: Vec<String>,
     /// Full weight of each penalty; `None` while a gradient share is not measured.
-    weights: Vec<Option<f64>>,
+    pub(super) weights: Vec<Option<f64>>,
 }
 
 impl TopologyRegularizer {
@@ -192,76 +191,6 @@ impl TopologyRegularizer {
         self.evaluate(activations, &self.weights_at(clock), clock.step)
     }
 
-    /// Measures the weights of penalties with a [`Weight::GradientShare`], each once, when it is first on.
-    ///
-    /// ```text
-    /// weight = share * |gradient of the task loss| / |gradient of the penalty's value|
-    /// ```
-    ///
-    /// with Euclidean norms over all parameters of the model, and at most [`MAX_WEIGHT`] in absolute value.
-    /// Call it before [`forward`](TopologyRegularizer::forward) in every step: it does nothing once all
-    /// weights are known. Without it the weights of such penalties count as 0. If the gradient of the penalty
-    /// or of the task is 0 or not finite, the weight stays unmeasured, and is measured at the next step where the
-    /// penalty is on. The measured weight is the full one, after the warm-up of the schedule.
-    ///
-    /// The closure runs the model on one batch and returns the task loss and the activations. It is called
-    /// once for the task and once per penalty to measure, and must compute the same each time: if the model
-    /// has dropout, seed the device at the start of the closure.
-    ///
-    /// # Errors
-    ///
-    /// As [`TopologyRegularizer::forward`].
-    ///
-    /// # Cost
-    ///
-    /// One forward and one backward pass for the task, and one of each per penalty that is measured; nothing
-    /// if no penalty is to be measured.
-    pub fn calibrate<M: Module>(
-        &mut self,
-        model: &M,
-        clock: Clock,
-        mut forward: impl FnMut() -> (Tensor<1>, Activations),
-    ) -> Result<Vec<Calibration>> {
-        let due: Vec<(usize, f64)> = (0..self.penalties.len())
-            .filter(|&index| self.weights[index].is_none())
-            .filter(|&index| self.penalties[index].schedule.factor(clock) > 0.0)
-            .filter_map(|index| match self.penalties[index].weight {
-                Weight::GradientShare(share) => Some((index, share)),
-                Weight::Fixed(_) => None,
-            })
-            .collect();
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The task loss alone: a share is relative to the gradient without any penalty.
-        let task_norm = gradient_norm(model, &forward().0.backward());
-        let mut calibrations = Vec::new();
-        for (index, share) in due {
-            // `backward` consumes the graph, so each penalty needs a forward pass of its own.
-            let (_, activations) = forward();
-            // Weight 1 whatever the schedule says: the share applies to the full weight after warm-up.
-            let mut weights = vec![0.0; self.penalties.len()];
-            weights[index] = 1.0;
-            let alone = self.evaluate(&activations, &weights, clock.step)?;
-            let penalty_norm = gradient_norm(model, &alone.loss.backward());
-            let weight = share * task_norm / penalty_norm;
-            // If a norm is 0, infinite or NaN, so is the quotient. A weight of 0 would switch the penalty off for
-            // the whole run, so the next step tries again.
-            let weight = weight
-                .is_normal()
-                // A penalty with hardly any gradient now would otherwise keep an enormous weight for the whole run.
-                .then(|| weight.clamp(-MAX_WEIGHT, MAX_WEIGHT));
-            self.weights[index] = weight;
-            calibrations.push(Calibration {
-                index,
-                task_norm,
-                penalty_norm,
-                weight,
-            });
-        }
-        Ok(calibrations)
-    }
-
     /// Returns the weights in force at a step, schedule included; 0 for an unmeasured gradient share.
     fn weights_at(&self, clock: Clock) -> Vec<f64> {
         self.penalties
@@ -272,7 +201,7 @@ impl TopologyRegularizer {
     }
 
     /// Computes the penalties with a weight other than 0, and their weighted sum.
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         activations: &Activations,
         weights: &[f64],

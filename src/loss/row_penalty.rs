@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::activations::Activations;
-use super::pairing::{Direction, ItemPair, Pairing};
+use super::item_pairs::{Direction, ItemPair, ItemPairs};
 use crate::error::{Error, Result};
 use crate::nn::{row_entropies, uniform_entropy};
 
@@ -12,10 +12,10 @@ use crate::nn::{row_entropies, uniform_entropy};
 /// # Example
 ///
 /// ```
-/// use burn_topology::loss::{Pairing, RowPenalty, TopologyRegularizer};
+/// use burn_topology::loss::{ItemPairs, RowPenalty, TopologyRegularizer};
 ///
 /// let penalties = vec![
-///     RowPenalty::CosineConsistency { pairing: Pairing::frames() }.into(),
+///     RowPenalty::CosineConsistency { pairs: ItemPairs::frames() }.into(),
 ///     RowPenalty::EntropyBand { low: 0.2, high: 0.9 }.into(),
 /// ];
 /// assert!(TopologyRegularizer::new(penalties).is_ok());
@@ -32,7 +32,7 @@ pub enum RowPenalty {
     /// row distance of the penalty has to be Euclidean or cosine here too, although it is not used.
     CosineConsistency {
         /// Pairs of items that are compared.
-        pairing: Pairing,
+        pairs: ItemPairs,
     },
     /// Squared distance of the entropy of attention rows from a band, for each layer on its own.
     ///
@@ -83,10 +83,10 @@ impl RowPenalty {
                     let rows = rows(layer)?.slice_dim(0, 0..same_layers.len());
                     outside_band(rows, low, high)
                 }
-                Self::CosineConsistency { pairing } => {
+                Self::CosineConsistency { pairs } => {
                     let [first, second] =
                         [0, 1].map(|side| selected_rows(same_layers, side, &rows));
-                    let (first, second) = match pairing.direction {
+                    let (first, second) = match pairs.direction {
                         Direction::Symmetric => (first?, second?),
                         Direction::TowardsFirst => (first?.detach(), second?),
                         Direction::TowardsSecond => (first?, second?.detach()),

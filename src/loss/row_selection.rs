@@ -4,7 +4,7 @@ use burn::prelude::*;
 use burn::tensor::{DType, activation::softmax};
 
 use super::activations::Activations;
-use super::source::Source;
+use super::row_source::Source;
 use crate::counted::counted;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};

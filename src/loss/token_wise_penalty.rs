@@ -2,7 +2,7 @@
 
 use super::controls::{EdgeChoice, PartnerChoice, matrix_difference};
 use super::item_comparison::{ItemComparison, ScaledItem, ScaledPenalty, compare_matrices};
-use super::pairing::Pairing;
+use super::item_pairs::ItemPairs;
 use super::pairs::{Alignment, Between};
 use super::scale::Normalize;
 use crate::choice::word;
@@ -78,12 +78,12 @@ pub enum TokenWiseDivergence {
 ///
 /// ```
 /// use burn_topology::loss::{
-///     Alignment, Pairing, TokenWiseDivergence, TokenWisePenalty, TopologyRegularizer,
+///     Alignment, ItemPairs, TokenWiseDivergence, TokenWisePenalty, TopologyRegularizer,
 /// };
 ///
 /// // Content of consecutive frames that moves along, as the optical flow of the clip says.
 /// let penalty = TokenWisePenalty::new(TokenWiseDivergence::RtdLite)
-///     .with_pairing(Pairing::frames())
+///     .with_pairs(ItemPairs::frames())
 ///     .with_alignment(Alignment::Flow);
 /// assert!(TopologyRegularizer::new(vec![penalty.into()]).is_ok());
 /// ```
@@ -93,7 +93,7 @@ pub struct TokenWisePenalty {
     /// Divergence between the two distance matrices.
     pub divergence: TokenWiseDivergence,
     /// Pairs of items that are compared.
-    pub pairing: Pairing,
+    pub pairs: ItemPairs,
     /// Number that the distances of each item are divided by.
     pub normalize: Normalize,
     /// Correspondence between the tokens; by flow only between frames of the same clip.
@@ -107,7 +107,7 @@ impl TokenWisePenalty {
     pub fn new(divergence: TokenWiseDivergence) -> Self {
         Self {
             divergence,
-            pairing: Pairing::layers(),
+            pairs: ItemPairs::layers(),
             normalize: Normalize::SpanningTree,
             alignment: Alignment::Position,
         }
@@ -115,8 +115,8 @@ impl TokenWisePenalty {
 
     /// Sets the pairs of items that are compared.
     #[must_use]
-    pub fn with_pairing(self, pairing: Pairing) -> Self {
-        Self { pairing, ..self }
+    pub fn with_pairs(self, pairs: ItemPairs) -> Self {
+        Self { pairs, ..self }
     }
 
     /// Sets the number that the distances of each item are divided by.
@@ -145,13 +145,13 @@ impl TokenWisePenalty {
         if self.alignment == Alignment::Position {
             return Ok(());
         }
-        if self.pairing.between != Between::Frames {
+        if self.pairs.between != Between::Frames {
             return Err(Error::invalid_parameter(format!(
                 "alignment by flow needs the frames of a clip, expected between `frames`, found `{}`",
-                word(&self.pairing.between)
+                word(&self.pairs.between)
             )));
         }
-        if self.pairing.partners != PartnerChoice::Same {
+        if self.pairs.partners != PartnerChoice::Same {
             return Err(Error::invalid_parameter(
                 "shuffled partners come from different clips, between which there is no flow; expected \
                  alignment `position`",

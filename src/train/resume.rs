@@ -11,7 +11,7 @@ use super::collapse::CollapseMonitor;
 use super::error::TrainError;
 use super::job::Job;
 use super::observer::Observer;
-use super::optimizer::{freeze, number_parameters};
+use super::parameters::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::timing::{Profile, Timing};
 use super::trainer::Trainer;

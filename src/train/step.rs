@@ -8,8 +8,9 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 
 use super::error::TrainError;
+use super::gradient_clipping::clip_global_norm;
+use super::learning_rate::{group_by_learning_rate, learning_rate};
 use super::observer::{Observer, StepReport};
-use super::optimizer::{clip_global_norm, group_by_learning_rate, learning_rate};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::{Trainer, ZeroGradients};
 use crate::data::{

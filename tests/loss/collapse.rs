@@ -9,7 +9,7 @@ use burn_topology::burn::tensor::DType;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::RowDistance;
 use burn_topology::loss::{
-    Activations, Clock, DiagramPenalty, Direction, Normalize, Pairing, TopologyPenalty,
+    Activations, Clock, DiagramPenalty, Direction, ItemPairs, Normalize, TopologyPenalty,
     TopologyRegularizer,
 };
 use burn_topology::nn::Persistence;
@@ -71,7 +71,7 @@ fn unnormalised() -> DiagramPenalty {
 
 fn one_sided(direction: Direction) -> TopologyPenalty {
     unnormalised()
-        .with_pairing(Pairing::layers().with_direction(direction))
+        .with_pairs(ItemPairs::layers().with_direction(direction))
         .into()
 }
 

@@ -4,7 +4,7 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Clock, DiagramPenalty, Direction, EdgeChoice, Normalize, Pairing, PartnerChoice,
+    Activations, Clock, DiagramPenalty, Direction, EdgeChoice, ItemPairs, Normalize, PartnerChoice,
     RowPenalty, Source, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty,
     TopologyRegularizer,
 };
@@ -43,8 +43,8 @@ fn gradients(penalty: &TopologyPenalty, layers: [Tensor<4>; 2], step: usize) -> 
 }
 
 fn cosine_consistency() -> TopologyPenalty {
-    let pairing = Pairing::layers();
-    RowPenalty::CosineConsistency { pairing }.into()
+    let pairs = ItemPairs::layers();
+    RowPenalty::CosineConsistency { pairs }.into()
 }
 
 fn distance_matrix(order: f64) -> TopologyPenalty {
@@ -77,7 +77,7 @@ fn gradients_of_controls_equal_central_differences() {
         metric: RowMetric::Hellinger,
         exponent: 1.0,
     };
-    let shuffled = Pairing::layers().with_partners(PartnerChoice::Shuffled { seed: 3 });
+    let shuffled = ItemPairs::layers().with_partners(PartnerChoice::Shuffled { seed: 3 });
     let mut penalties = vec![
         BAND.into(),
         cosine_consistency(),
@@ -155,8 +155,8 @@ fn shuffled_partners_are_shifted_by_a_random_offset() {
     let [a, b] = [1, 2].map(|seed| attention([4, 2, 9, 9], seed));
     let activations = Activations::from_attention(vec![a.clone(), b.clone()], 1);
     let shuffled = PartnerChoice::Shuffled { seed: 5 };
-    let pairing = Pairing::layers().with_partners(shuffled);
-    let penalty = paired(&TopologyPenalty::new(0), pairing);
+    let pairs = ItemPairs::layers().with_partners(shuffled);
+    let penalty = paired(&TopologyPenalty::new(0), pairs);
     // The value with the images of the later layer shifted by hand.
     let shifted = |shift: usize| {
         let order: Vec<i64> = (0..4).map(|k| ((k + shift) % 4) as i64).collect();
@@ -178,8 +178,8 @@ fn shuffled_partners_are_shifted_by_a_random_offset() {
     let still = [1, 2, 3].map(|seed| attention([1, 2, 9, 9], seed).repeat_dim(0, 2));
     let clips = Activations::from_attention(vec![Tensor::cat(still.to_vec(), 0)], 1).with_frames(2);
     let between_frames = |partners| {
-        let pairing = Pairing::frames().with_partners(partners);
-        paired(&TopologyPenalty::new(1), pairing)
+        let pairs = ItemPairs::frames().with_partners(partners);
+        paired(&TopologyPenalty::new(1), pairs)
     };
     assert_eq!(value(&between_frames(PartnerChoice::Same), &clips, 0), 0.0);
     assert!(value(&between_frames(shuffled), &clips, 0) > 1e-6);
@@ -258,9 +258,9 @@ fn weight_sign_and_direction_apply_to_controls() {
         for (plus, minus) in plus.iter().flatten().zip(minus.iter().flatten()) {
             assert!((plus + minus).abs() < 1e-12);
         }
-        if let Some(pairing) = penalty.kind.pairing() {
-            let pairing = pairing.with_direction(Direction::TowardsFirst);
-            let one_sided = paired(&penalty, pairing);
+        if let Some(pairs) = penalty.kind.pairs() {
+            let pairs = pairs.with_direction(Direction::TowardsFirst);
+            let one_sided = paired(&penalty, pairs);
             let [first, second] = gradients(&one_sided, layers(), 0);
             assert!(first.iter().all(|&slope| slope == 0.0), "{penalty:?}");
             assert!(second.iter().any(|&slope| slope != 0.0));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn_topology::burn::prelude::*;
 use burn_topology::loss::{
-    Activations, Alignment, Clock, DiagramPenalty, Direction, EdgeChoice, Layers, Pairing, Pairs,
+    Activations, Alignment, Clock, DiagramPenalty, Direction, EdgeChoice, ItemPairs, Layers, Pairs,
     PartnerChoice, PatchMotion, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty,
     TopologyRegularizer, TopologyTerm,
 };
@@ -20,12 +20,12 @@ const GRID: [usize; 2] = [2, 3];
 const N_PATCHES: usize = 6;
 
 fn between_frames(homology_dim: usize) -> TopologyPenalty {
-    paired(&TopologyPenalty::new(homology_dim), Pairing::frames())
+    paired(&TopologyPenalty::new(homology_dim), ItemPairs::frames())
 }
 
 /// Changes the pairs of frames that are compared.
 fn with_pairs(penalty: &TopologyPenalty, pairs: Pairs) -> TopologyPenalty {
-    paired(penalty, Pairing::frames().with_pairs(pairs))
+    paired(penalty, ItemPairs::frames().with_pairs(pairs))
 }
 
 /// Penalties of every kind, by what they compare.
@@ -39,7 +39,7 @@ fn penalties() -> Penalties {
     let bottleneck = |homology_dim| {
         DiagramPenalty::new(homology_dim)
             .with_distance(DiagramDistance::Bottleneck { ground_norm })
-            .with_pairing(Pairing::frames())
+            .with_pairs(ItemPairs::frames())
             .into()
     };
     let signature = TokenWiseDivergence::Signature {
@@ -59,7 +59,7 @@ fn penalties() -> Penalties {
             bottleneck(1),
         ],
         token_wise: token_wise
-            .map(|divergence| TokenWisePenalty::new(divergence).with_pairing(Pairing::frames()))
+            .map(|divergence| TokenWisePenalty::new(divergence).with_pairs(ItemPairs::frames()))
             .to_vec(),
     }
 }
@@ -108,7 +108,7 @@ fn frames_are_compared_like_layers_with_the_same_attention() {
                     .slice_dim(1, frame..frame + 1)
                     .squeeze_dim(1)
             });
-            let between_layers = paired(&penalty, Pairing::layers().with_pairs(pairs));
+            let between_layers = paired(&penalty, ItemPairs::layers().with_pairs(pairs));
             let as_layers = Activations::from_attention(as_layers.collect(), 0);
             let (layer_loss, layer_term) = evaluate(&between_layers, &as_layers);
             assert_eq!(term.n_compared, layer_term.n_compared, "{pairs:?}");
@@ -257,7 +257,7 @@ fn a_direction_holds_one_frame_constant() {
     {
         let penalty = paired(
             &between_frames(0),
-            Pairing::frames().with_direction(direction),
+            ItemPairs::frames().with_direction(direction),
         );
         let loss = evaluate(&penalty, &clips(vec![frames.clone()], 2)).0;
         let gradient = frames.grad(&loss.backward()).unwrap();
@@ -312,7 +312,7 @@ fn batches_and_penalties_that_do_not_fit_are_refused() {
     assert!(far.contains("pairs: stride 3"), "{far}");
     let aligned =
         TokenWisePenalty::new(TokenWiseDivergence::RtdLite).with_alignment(Alignment::Flow);
-    let between_aligned_frames = TopologyPenalty::from(aligned.with_pairing(Pairing::frames()));
+    let between_aligned_frames = TopologyPenalty::from(aligned.with_pairs(ItemPairs::frames()));
     let unknown = error(between_aligned_frames.clone(), &clips(frames.clone(), 2));
     assert!(unknown.contains("no motion was passed"), "{unknown}");
     let activations = Activations {
@@ -337,8 +337,8 @@ fn batches_and_penalties_that_do_not_fit_are_refused() {
         still.contains("between `frames`, found `layers`"),
         "{still}"
     );
-    let shuffled = Pairing::frames().with_partners(PartnerChoice::Shuffled { seed: 0 });
-    let strangers = refusal(aligned.with_pairing(shuffled).into());
+    let shuffled = ItemPairs::frames().with_partners(PartnerChoice::Shuffled { seed: 0 });
+    let strangers = refusal(aligned.with_pairs(shuffled).into());
     assert!(strangers.contains("there is no flow"), "{strangers}");
 }
 

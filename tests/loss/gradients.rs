@@ -4,7 +4,7 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Clock, DiagramPenalty, Direction, EdgeChoice, Normalize, Pairing, Source,
+    Activations, Clock, DiagramPenalty, Direction, EdgeChoice, ItemPairs, Normalize, Source,
     SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty, TopologyRegularizer,
 };
 use burn_topology::nn::{Heads, Tokens};
@@ -158,8 +158,8 @@ fn a_constant_side_receives_no_gradient() {
         (Direction::TowardsSecond, [true, false]),
         (Direction::Symmetric, [true; 2]),
     ] {
-        let pairing = Pairing::layers().with_direction(direction);
-        let penalty = DiagramPenalty::new(0).with_pairing(pairing);
+        let pairs = ItemPairs::layers().with_direction(direction);
+        let penalty = DiagramPenalty::new(0).with_pairs(pairs);
         let regularizer = TopologyRegularizer::new(vec![penalty.into()]).unwrap();
         let layers = [first.clone(), second.clone()];
         let output = regularizer

@@ -7,15 +7,15 @@ mod gradients;
 mod regularizer;
 mod views;
 
-use burn_topology::loss::{Normalize, Pairing, PenaltyKind, RowPenalty, TopologyPenalty};
+use burn_topology::loss::{ItemPairs, Normalize, PenaltyKind, RowPenalty, TopologyPenalty};
 
 /// Returns the same penalty on other pairs of items.
-fn paired(penalty: &TopologyPenalty, pairing: Pairing) -> TopologyPenalty {
+fn paired(penalty: &TopologyPenalty, pairs: ItemPairs) -> TopologyPenalty {
     let mut penalty = penalty.clone();
     match &mut penalty.kind {
-        PenaltyKind::Diagrams(diagrams) => diagrams.pairing = pairing,
-        PenaltyKind::TokenWise(token_wise) => token_wise.pairing = pairing,
-        PenaltyKind::Rows(RowPenalty::CosineConsistency { pairing: own }) => *own = pairing,
+        PenaltyKind::Diagrams(diagrams) => diagrams.pairs = pairs,
+        PenaltyKind::TokenWise(token_wise) => token_wise.pairs = pairs,
+        PenaltyKind::Rows(RowPenalty::CosineConsistency { pairs: own }) => *own = pairs,
         kind => panic!("{kind:?} compares no pairs"),
     }
     penalty

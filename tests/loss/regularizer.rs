@@ -5,7 +5,7 @@ use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
-    Activations, Clock, DiagramPenalty, Layers, Normalize, Pairing, PenaltyKind, RowPenalty,
+    Activations, Clock, DiagramPenalty, ItemPairs, Layers, Normalize, PenaltyKind, RowPenalty,
     Schedule, Source, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty, TopologyRegularizer,
     Weight,
 };
@@ -288,10 +288,10 @@ fn row_penalties_refuse_layers_with_different_numbers_of_images_or_heads() {
         assert!(error.is_invalid_parameter());
         error.to_string()
     };
-    let cosine = |pairing| PenaltyKind::from(RowPenalty::CosineConsistency { pairing });
+    let cosine = |pairs| PenaltyKind::from(RowPenalty::CosineConsistency { pairs });
     for other in [[4, 3], [2, 2], [1, 6]] {
         assert_eq!(
-            error(cosine(Pairing::layers()), [[2, 3], other]),
+            error(cosine(ItemPairs::layers()), [[2, 3], other]),
             format!(
                 "layer 0 has 2 images of 3 heads and layer 1 has {} of {}, expected the same numbers",
                 other[0], other[1]
@@ -303,8 +303,8 @@ fn row_penalties_refuse_layers_with_different_numbers_of_images_or_heads() {
         low: 0.2,
         high: 0.4,
     };
-    let diagrams = DiagramPenalty::new(0).with_pairing(Pairing::frames());
-    for kind in [band.into(), cosine(Pairing::frames()), diagrams.into()] {
+    let diagrams = DiagramPenalty::new(0).with_pairs(ItemPairs::frames());
+    for kind in [band.into(), cosine(ItemPairs::frames()), diagrams.into()] {
         assert_eq!(
             error(kind, [[4, 1], [2, 1]]),
             "layer 0 has a batch of 4 and layer 1 a batch of 2, expected the same size"

@@ -3,7 +3,7 @@
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::loss::{
-    Activations, Clock, DiagramPenalty, Direction, Pairing, Pairs, PartnerChoice, RowPenalty,
+    Activations, Clock, DiagramPenalty, Direction, ItemPairs, Pairs, PartnerChoice, RowPenalty,
     Schedule, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty,
     TopologyRegularizer, TopologyTerm,
 };
@@ -15,20 +15,20 @@ use crate::util::{assert_gradient, attention, numbers, values};
 
 fn between_views(homology_dim: usize) -> TopologyPenalty {
     DiagramPenalty::new(homology_dim)
-        .with_pairing(Pairing::views())
+        .with_pairs(ItemPairs::views())
         .into()
 }
 
 /// One penalty of every kind.
 fn penalties() -> Vec<TopologyPenalty> {
-    let pairing = Pairing::views();
+    let pairs = ItemPairs::views();
     vec![
         between_views(0),
         between_views(1).with_heads(Heads::Each),
         TokenWisePenalty::new(TokenWiseDivergence::RtdLite)
-            .with_pairing(pairing)
+            .with_pairs(pairs)
             .into(),
-        RowPenalty::CosineConsistency { pairing }.into(),
+        RowPenalty::CosineConsistency { pairs }.into(),
     ]
 }
 
@@ -48,13 +48,13 @@ fn views_are_compared_like_layers_with_the_same_attention() {
     let all = attention([n_views * n_images, 2, 9, 9], 3).require_grad();
     for penalty in penalties() {
         for pairs in [Pairs::Consecutive, Pairs::ToFirst, Pairs::All] {
-            let penalty = paired(&penalty, Pairing::views().with_pairs(pairs));
+            let penalty = paired(&penalty, ItemPairs::views().with_pairs(pairs));
             let (loss, term) = evaluate(&penalty, &views(vec![all.clone()], n_views));
             let as_layers = (0..n_views).map(|view| {
                 let first = view * n_images;
                 all.clone().slice_dim(0, first..first + n_images)
             });
-            let between_layers = paired(&penalty, Pairing::layers().with_pairs(pairs));
+            let between_layers = paired(&penalty, ItemPairs::layers().with_pairs(pairs));
             let as_layers = Activations::from_attention(as_layers.collect(), 0);
             let (layer_loss, layer_term) = evaluate(&between_layers, &as_layers);
             assert_eq!(term.n_compared, layer_term.n_compared, "{penalty:?}");
@@ -85,7 +85,7 @@ fn penalties_between_layers_or_frames_use_the_first_view_only() {
     };
     for penalty in [
         TopologyPenalty::new(1),
-        paired(&TopologyPenalty::new(0), Pairing::frames()),
+        paired(&TopologyPenalty::new(0), ItemPairs::frames()),
         SummaryPenalty::new(0, DiagramSummary::PersistentEntropy).into(),
         entropy_band.into(),
     ] {
@@ -113,7 +113,7 @@ fn identical_views_have_zero_penalty_unless_shuffled() {
             "{penalty:?}: the gradient at a minimum"
         );
         let shuffled = PartnerChoice::Shuffled { seed: 1 };
-        let shuffled = paired(&penalty, Pairing::views().with_partners(shuffled));
+        let shuffled = paired(&penalty, ItemPairs::views().with_partners(shuffled));
         assert!(evaluate(&shuffled, &views(vec![same.clone()], 2)).1.value > 1e-4);
     }
 }
@@ -121,8 +121,8 @@ fn identical_views_have_zero_penalty_unless_shuffled() {
 #[test]
 fn the_clean_view_can_be_held_constant() {
     let both = attention([4, 2, 8, 8], 7).require_grad();
-    let pairing = Pairing::views().with_direction(Direction::TowardsFirst);
-    let penalty = paired(&between_views(0), pairing);
+    let pairs = ItemPairs::views().with_direction(Direction::TowardsFirst);
+    let penalty = paired(&between_views(0), pairs);
     let loss = evaluate(&penalty, &views(vec![both.clone()], 2)).0;
     let gradient = both.grad(&loss.backward()).unwrap();
     let size = |range| values(gradient.clone().slice_dim(0, range).abs().max())[0];

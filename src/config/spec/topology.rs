@@ -8,7 +8,7 @@ use crate::counted::counted;
 use crate::data::DataSpec;
 use crate::distance::RowDistance;
 use crate::loss::{
-    Alignment, Between, DiagramPenalty, Direction, EdgeChoice, Layers, Normalize, Pairing, Pairs,
+    Alignment, Between, DiagramPenalty, Direction, EdgeChoice, ItemPairs, Layers, Normalize, Pairs,
     PartnerChoice, PenaltyKind, RowPenalty, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
     TopologyPenalty, Weight, repeated_name,
 };
@@ -198,7 +198,7 @@ impl TopologyTable<'_> {
             RawEdges::Critical => EdgeChoice::Critical,
             RawEdges::Random => EdgeChoice::Random { seed },
         };
-        let pairing = Pairing {
+        let pairs = ItemPairs {
             between: raw.between,
             pairs: raw.pairs,
             direction: raw.direction,
@@ -212,14 +212,14 @@ impl TopologyTable<'_> {
             Ok(PenaltyKind::Diagrams(DiagramPenalty {
                 homology_dim: self.homology_dim()?,
                 distance,
-                pairing,
+                pairs,
                 normalize,
                 edges,
             }))
         };
         let summary = |summary| {
             self.refuse_alignment()?;
-            self.refuse_pairing()?;
+            self.refuse_pairs()?;
             Ok(PenaltyKind::Summary(SummaryPenalty {
                 homology_dim: self.homology_dim()?,
                 summary,
@@ -233,7 +233,7 @@ impl TopologyTable<'_> {
             }
             Ok(PenaltyKind::TokenWise(TokenWisePenalty {
                 divergence,
-                pairing,
+                pairs,
                 normalize,
                 alignment: raw.alignment,
             }))
@@ -299,9 +299,9 @@ impl TopologyTable<'_> {
                 self.refuse_homology_dim()?;
                 token_wise(TokenWiseDivergence::DistanceMatrix { order })
             }
-            RawPenalty::CosineConsistency => rows(RowPenalty::CosineConsistency { pairing }),
+            RawPenalty::CosineConsistency => rows(RowPenalty::CosineConsistency { pairs }),
             RawPenalty::EntropyBand { low, high } => {
-                self.refuse_pairing()?;
+                self.refuse_pairs()?;
                 rows(RowPenalty::EntropyBand { low, high })
             }
         }
@@ -351,7 +351,7 @@ impl TopologyTable<'_> {
     }
 
     /// Refuses the keys about pairs in a table whose penalty compares nothing.
-    fn refuse_pairing(&self) -> Result<(), ConfigError> {
+    fn refuse_pairs(&self) -> Result<(), ConfigError> {
         self.refuse_unless(
             self.raw.pairs == Pairs::Consecutive,
             "pairs",

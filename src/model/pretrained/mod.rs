@@ -3,7 +3,7 @@
 mod check;
 mod convert;
 mod family;
-mod hugging_face;
+mod hugging_face_config;
 mod json;
 mod layout;
 mod mapping;
@@ -12,7 +12,7 @@ mod parameters;
 mod preprocessing;
 mod save;
 mod tensor_file;
-mod timm;
+mod timm_config;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -265,8 +265,8 @@ impl FileConversion<'_> {
     fn class_names(&self) -> Option<Vec<String>> {
         let json = self.json.filter(|_| self.keeps_head)?;
         match self.layout.family {
-            Family::Timm => timm::class_names(json),
-            _ => hugging_face::class_names(json),
+            Family::Timm => timm_config::class_names(json),
+            _ => hugging_face_config::class_names(json),
         }
     }
 
@@ -366,7 +366,7 @@ fn read_layout(
     // Configurations of transformers have `model_type`, those of timm `architecture`.
     if let Some(json) = json {
         if json.get("model_type").is_some() {
-            return Ok((hugging_face::layout(json, &tensors)?, tensors));
+            return Ok((hugging_face_config::layout(json, &tensors)?, tensors));
         }
         if json.get("architecture").is_none() {
             return Err(Error::invalid_format(
@@ -375,15 +375,15 @@ fn read_layout(
             )
             .within(path.with_file_name("config.json").display()));
         }
-    } else if hugging_face::has_names(&tensors) {
+    } else if hugging_face_config::has_names(&tensors) {
         return Err(Error::file(
             "there is no config.json in the same directory, which states the architecture and the number of heads; \
              copy the one that transformers saved with the weights",
         )
         .within(path.display()));
     }
-    let tensors = timm::rename(tensors);
-    if !timm::has_names(&tensors) {
+    let tensors = timm_config::rename(tensors);
+    if !timm_config::has_names(&tensors) {
         let first = tensors.keys().next().map_or("none", String::as_str);
         return Err(Error::invalid_format(format!(
             "the {} tensors, such as {first}, are not those of a vision transformer of timm or transformers, \
@@ -392,6 +392,6 @@ fn read_layout(
         ))
         .within(path.display()));
     }
-    let layout = timm::layout(path, json, overrides.n_heads, &tensors)?;
+    let layout = timm_config::layout(path, json, overrides.n_heads, &tensors)?;
     Ok((layout, tensors))
 }

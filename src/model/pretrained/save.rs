@@ -7,7 +7,7 @@ use super::family::Family;
 use super::layout::Layout;
 use super::preprocessing::{Interpolation, Preprocessing, Resize};
 use super::tensor_file::{self, Tensors};
-use super::{ExportedFile, Pretrained, hugging_face, parameters, timm};
+use super::{ExportedFile, Pretrained, hugging_face_config, parameters, timm_config};
 use crate::error::Result;
 use crate::model::network::{Network, NetworkConfig};
 
@@ -60,13 +60,17 @@ impl Pretrained {
         let tensors = self.file_tensors(&layout);
         let json = self.json.as_ref();
         let config = match self.family {
-            Family::Timm => timm::config_json(
+            Family::Timm => timm_config::config_json(
                 json,
                 &layout,
                 &self.preprocessing,
                 self.class_names.as_deref(),
             ),
-            _ => hugging_face::config_json(json, &layout, self.exported_class_names().as_deref()),
+            _ => hugging_face_config::config_json(
+                json,
+                &layout,
+                self.exported_class_names().as_deref(),
+            ),
         };
         let file = |name, bytes| ExportedFile { name, bytes };
         let mut files = vec![
