@@ -22,7 +22,7 @@ use crate::config::{LearningRate, TrainingSpec};
 /// Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5 without restarts, after a linear warm-up.
 pub fn learning_rate(training: &TrainingSpec, step: usize, total_steps: usize) -> f64 {
     match training.schedule {
-        LearningRate::Constant => training.lr,
+        LearningRate::Constant {} => training.lr,
         LearningRate::Cosine { warmup_steps } if step < warmup_steps => {
             // Counted from 1, because a rate of 0 would waste the first step.
             training.lr * (step + 1) as f64 / warmup_steps as f64

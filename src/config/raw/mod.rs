@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{RawData, RawUnreadable};
 pub use model::{RawBlock, RawLinearProbe, RawModel, RawVideo};
-pub use records::{CollapseAction, RawCheckpoint, RawCollapse, RawLogging, RawRobustness};
+pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
-pub use training::{RawLearningRate, RawOptimizer, RawTraining, RawView};
+pub use training::{LearningRate, RawOptimizer, RawTraining, RawView};
 
 /// Configuration file of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,16 +40,16 @@ pub struct RawConfig {
     pub training: RawTraining,
     /// `[logging]`: how often metrics and images are logged.
     #[serde(default)]
-    pub logging: RawLogging,
+    pub logging: LoggingSpec,
     /// `[checkpoint]`: how often checkpoints are written, and how many are kept.
     #[serde(default)]
-    pub checkpoint: RawCheckpoint,
+    pub checkpoint: CheckpointSpec,
     /// `[collapse]`: action when the attention of a layer collapses.
     #[serde(default)]
-    pub collapse: RawCollapse,
+    pub collapse: CollapseSpec,
     /// `[robustness]`: attacks and corruptions on the test split after training; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub robustness: Option<RawRobustness>,
+    pub robustness: Option<RobustnessSpec>,
     /// `[[topology]]`: one table for each penalty; absent: there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topology: Vec<RawTopology>,

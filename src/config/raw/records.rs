@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// `[logging]`: how often metrics and images are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawLogging {
+pub struct LoggingSpec {
     /// Number of steps between two records of the training loss and the penalties.
     #[serde(default = "ten")]
     pub log_every_steps: usize,
@@ -23,7 +23,7 @@ pub struct RawLogging {
     pub topology_images: usize,
 }
 
-impl Default for RawLogging {
+impl Default for LoggingSpec {
     fn default() -> Self {
         Self {
             log_every_steps: ten(),
@@ -49,7 +49,7 @@ fn ten() -> usize {
 /// `[checkpoint]`: how often checkpoints are written, and how many are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawCheckpoint {
+pub struct CheckpointSpec {
     /// Number of steps between two checkpoints within an epoch; absent: only at the end of every epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_steps: Option<usize>,
@@ -58,7 +58,7 @@ pub struct RawCheckpoint {
     pub keep_last: usize,
 }
 
-impl Default for RawCheckpoint {
+impl Default for CheckpointSpec {
     fn default() -> Self {
         Self {
             every_steps: None,
@@ -74,7 +74,7 @@ fn two() -> usize {
 /// `[robustness]`: attacks and corruptions on the test split after training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawRobustness {
+pub struct RobustnessSpec {
     /// Largest change of a pixel by an attack, as a fraction of the range of pixels.
     pub epsilon: f64,
     /// Number of steps of projected gradient descent from each start.
@@ -94,7 +94,7 @@ fn three() -> usize {
 /// `[collapse]`: action when the attention of a layer collapses.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawCollapse {
+pub struct CollapseSpec {
     /// Action when the attention of a layer collapses.
     #[serde(default)]
     pub action: CollapseAction,
@@ -104,7 +104,7 @@ pub struct RawCollapse {
     pub fraction_of_peak: f64,
 }
 
-impl Default for RawCollapse {
+impl Default for CollapseSpec {
     fn default() -> Self {
         Self {
             action: CollapseAction::default(),

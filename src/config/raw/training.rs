@@ -40,7 +40,7 @@ pub struct RawTraining {
     /// Optimiser.
     pub optimizer: RawOptimizer,
     /// Learning-rate schedule.
-    pub schedule: RawLearningRate,
+    pub schedule: LearningRate,
 }
 
 fn one_part() -> usize {
@@ -117,9 +117,9 @@ fn is_everywhere(layer_decay: &f64) -> bool {
 }
 
 /// `training.schedule`: the learning-rate schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum RawLearningRate {
+pub enum LearningRate {
     /// Constant learning rate.
     // With braces: serde lets a variant without them take any key.
     Constant {},

@@ -10,7 +10,7 @@ mod training;
 use self::topology::PenaltyContext;
 use super::document::Document;
 use super::error::ConfigError;
-use super::raw::RawConfig;
+use super::raw::{CheckpointSpec, CollapseSpec, LoggingSpec, RawConfig, RobustnessSpec};
 use crate::data::{
     Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, subset_per_class,
 };
@@ -18,9 +18,8 @@ use crate::error::Result;
 use crate::loss::{Alignment, TopologyPenalty, distinct_names};
 use crate::model::NetworkConfig;
 
-pub use records::{CheckpointSpec, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use start::Start;
-pub use training::{LearningRate, TrainingSpec};
+pub use training::TrainingSpec;
 
 /// Checked configuration of a run.
 #[derive(Debug, Clone)]
@@ -180,7 +179,7 @@ impl Spec {
                 )
             },
         )?;
-        let (logging, checkpoint, collapse) = records::records(document, raw)?;
+        records::check_records(document, raw)?;
         // Data, model, training, penalties: each is checked against those before it.
         let data = data::data(document, &raw.data)?;
         let samples = data.sample_spec();
@@ -220,9 +219,9 @@ impl Spec {
             training,
             robustness,
             penalties,
-            logging,
-            checkpoint,
-            collapse,
+            logging: raw.logging,
+            checkpoint: raw.checkpoint,
+            collapse: raw.collapse,
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::{Condition, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawLearningRate, RawOptimizer, RawTraining, RawView};
+use crate::config::raw::{LearningRate, RawOptimizer, RawTraining, RawView};
 use crate::data::{Attack, Augment, Corruption, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, VideoHead};
 
@@ -46,18 +46,6 @@ impl TrainingSpec {
     }
 }
 
-/// Learning-rate schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LearningRate {
-    /// Constant learning rate.
-    Constant,
-    /// Linear rise, then half a cosine down to 0 at the last step.
-    Cosine {
-        /// Number of steps of the rise.
-        warmup_steps: usize,
-    },
-}
-
 /// Checks `[training]` against the shape of the samples and the model.
 pub(super) fn training(
     document: &Document,
@@ -86,10 +74,7 @@ pub(super) fn training(
         lr,
         weight_decay,
         layer_decay,
-        schedule: match training.schedule {
-            RawLearningRate::Constant {} => LearningRate::Constant,
-            RawLearningRate::Cosine { warmup_steps } => LearningRate::Cosine { warmup_steps },
-        },
+        schedule: training.schedule,
     })
 }
 
