@@ -1,6 +1,7 @@
 //! Mean and standard deviation of one number per seed.
 
 use super::PairedDifferences;
+use crate::mean::mean;
 
 /// Relative tolerance below which numbers count as equal: they differ by rounding only.
 pub(super) const ROUNDING: f64 = 1e-12;
@@ -26,7 +27,7 @@ impl SeedMoments {
     /// Computes the moments; `None` for one seed and for seeds that are equal up to rounding.
     pub(super) fn from_differences(differences: &PairedDifferences) -> Option<Self> {
         let by_seed = differences.by_seed();
-        let mean = differences.mean();
+        let mean = mean(by_seed.iter().copied())?;
         let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
         let size = largest(&mut by_seed.iter().map(|x| x.abs()));
         let spread = largest(&mut by_seed.iter().map(|x| (x - mean).abs()));
