@@ -27,6 +27,9 @@ pub trait Real:
     /// Converts to `f64`, exactly.
     fn to_f64_exact(self) -> f64;
 
+    /// Converts to `f32`, to the nearest value.
+    fn to_f32_nearest(self) -> f32;
+
     /// Converts from `f64`, to the nearest value of this type.
     fn from_f64_nearest(value: f64) -> Self;
 }
@@ -41,6 +44,10 @@ impl Real for f32 {
 
     fn to_f64_exact(self) -> f64 {
         f64::from(self)
+    }
+
+    fn to_f32_nearest(self) -> f32 {
+        self
     }
 
     fn from_f64_nearest(value: f64) -> Self {
@@ -58,6 +65,10 @@ impl Real for f64 {
 
     fn to_f64_exact(self) -> f64 {
         self
+    }
+
+    fn to_f32_nearest(self) -> f32 {
+        self as f32
     }
 
     fn from_f64_nearest(value: f64) -> Self {

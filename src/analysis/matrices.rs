@@ -124,7 +124,7 @@ impl MatrixPersistence {
             metric,
             exponent: 1.0,
         };
-        let topology = pipeline.rows(&rows, [n_rows, n_columns], distance)?;
+        let topology = pipeline.row_diagrams(&rows, [n_rows, n_columns], distance)?;
         Ok(topology.diagrams)
     }
 }

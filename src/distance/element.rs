@@ -38,6 +38,11 @@ pub trait Kernel: Sized {
         divergences: &mut [f64],
     );
 
+    /// Adds the terms of the first `n` outcomes of one pair of lanes to their divergence, one after the other.
+    ///
+    /// The same additions as those of [`add_outcome`](Self::add_outcome) for `n` outcomes, with the same result.
+    fn add_terms(extension: Extension, lanes: [&Self::Lanes; 2], n: usize, divergence: &mut f64);
+
     /// Adds `scale * ln(2 p / (p + q))` to the gradient of `p`, and likewise for `q`.
     fn add_log_ratios(
         extension: Extension,

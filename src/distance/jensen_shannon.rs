@@ -70,6 +70,13 @@ impl Kernel for f32 {
     }
 
     #[inline]
+    fn add_terms(extension: Extension, [p, q]: [&F32Lanes; 2], n: usize, divergence: &mut f64) {
+        for term in &vectorized::terms(extension, p, q)[..n] {
+            *divergence += 0.25 * f64::from(*term);
+        }
+    }
+
+    #[inline]
     fn add_log_ratios(
         extension: Extension,
         [p, q]: [&[f32]; 2],
@@ -106,6 +113,13 @@ impl Kernel for f64 {
     fn add_outcome(_: Extension, i: usize, outcome: &[f64], divergences: &mut [f64]) {
         for (divergence, &mass) in divergences.iter_mut().zip(outcome) {
             *divergence += 0.25 * entropy_term(outcome[i], mass);
+        }
+    }
+
+    #[inline]
+    fn add_terms(_: Extension, [p, q]: [&f64; 2], n: usize, divergence: &mut f64) {
+        if n > 0 {
+            *divergence += 0.25 * entropy_term(*p, *q);
         }
     }
 

@@ -103,6 +103,16 @@ fn add_term<const FMA: bool>(total: f32, mass: [f32; 2], root: [f32; 2]) -> f32 
     mul_add::<FMA>(difference * difference, entropy_quotient::<FMA>(t), total)
 }
 
+/// Terms that the outcomes of one pair of lanes add to a divergence, before the factor 1/4.
+#[inline(always)]
+pub(super) fn terms_f32<const FMA: bool>(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
+    let mut terms = [0.0; F32_LANES];
+    for (k, term) in terms.iter_mut().enumerate() {
+        *term = add_term::<FMA>(0.0, [p.mass[k], q.mass[k]], [p.root[k], q.root[k]]);
+    }
+    terms
+}
+
 /// Adds the terms of one outcome to the divergences between point `i` and all points before it, in `f32`.
 ///
 /// `outcome` holds the masses of all points in lanes, so that a step handles sixteen points and not

@@ -7,10 +7,12 @@
 mod element;
 mod extension;
 mod gradient;
+mod gram;
 mod jensen_shannon;
 mod jensen_shannon_f32;
 mod row_distance;
 mod scaling;
+mod spanning_candidates;
 mod vectorized;
 mod vectors;
 

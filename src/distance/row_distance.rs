@@ -2,6 +2,7 @@
 
 use super::element::DistanceElement;
 use super::extension::Extension;
+use super::spanning_candidates::SpanningCandidates;
 use super::vectorized::{squared_distances, sums_of_differences};
 use super::vectors::normalize;
 use crate::error::{Error, Result};
@@ -130,6 +131,11 @@ pub struct PairwiseDistances<T: DistanceElement> {
     vectors: Vec<f64>,
     /// Divergences, squared distances or sums of one row of the result, before they become distances.
     row: Vec<f64>,
+    /// The outcomes of `last_outcomes` row by row, for distances of single pairs.
+    last_lanes: Vec<T::Lanes>,
+    candidates: SpanningCandidates,
+    /// Candidates for edges of the minimum spanning tree, with their lengths.
+    edges: Vec<([u32; 2], T)>,
 }
 
 impl<T: DistanceElement> Default for PairwiseDistances<T> {
@@ -139,6 +145,9 @@ impl<T: DistanceElement> Default for PairwiseDistances<T> {
             last_outcomes: Vec::new(),
             vectors: Vec::new(),
             row: Vec::new(),
+            last_lanes: Vec::new(),
+            candidates: SpanningCandidates::default(),
+            edges: Vec::new(),
         }
     }
 }
@@ -250,6 +259,115 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         }
     }
 
+    /// Computes the lengths of some edges, which contain all edges of the minimum spanning tree.
+    ///
+    /// Bounds of all distances, which cost one matrix product, show that the other edges are not in the tree. Each
+    /// length is the number that [`compute`](Self::compute) gives, bit for bit.
+    ///
+    /// `None` where computing all distances is faster, or bounds are not known: for less than 24 points, for
+    /// [`RowMetric::TotalVariation`] and [`RowMetric::Attention`], for exponents outside of 1/4 to 2, for
+    /// coordinates beyond 1e15, for the cosine of a vector of zeros, and if the bounds leave more than a third of the
+    /// edges, as in rows without any structure.
+    ///
+    /// # Shapes
+    ///
+    /// `rows` is `[n_points, n_columns]`, row-major. The edges `[i, j]` have `i < j`, and each occurs once.
+    ///
+    /// # Cost
+    ///
+    /// `n_points^2 / 2 * n_columns` multiplications and additions, and the exact distances of the edges that are left.
+    ///
+    /// # Panics
+    ///
+    /// If the length does not fit the shape.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::distance::{PairwiseDistances, RowDistance};
+    ///
+    /// // Distributions over 40 outcomes whose peak moves along the line.
+    /// let peak = |i: usize, k: usize| (-(i as f32 - k as f32).powi(2) / 8.0).exp();
+    /// let rows: Vec<f32> = (0..1600).map(|index| peak(index / 40, index % 40)).collect();
+    /// let mut pairwise = PairwiseDistances::default();
+    /// let edges = pairwise.spanning_edges(RowDistance::JENSEN_SHANNON, &rows, 40).unwrap();
+    /// assert!(edges.len() < 40 * 39 / 2 / 4);
+    /// assert!((1..40).all(|i| edges.iter().any(|(edge, _)| *edge == [i - 1, i])));
+    /// ```
+    pub fn spanning_edges(
+        &mut self,
+        distance: RowDistance,
+        rows: &[T],
+        n_columns: usize,
+    ) -> Option<&[([u32; 2], T)]> {
+        let n_points = rows.len().checked_div(n_columns).unwrap_or(0);
+        assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
+        let extension = Extension::best();
+        let shape = [n_points, n_columns];
+        self.edges.clear();
+        if distance.metric == RowMetric::JensenShannon {
+            let roots = |i: usize, coordinates: &mut [f32]| {
+                for (x, mass) in coordinates.iter_mut().zip(&rows[i * n_columns..]) {
+                    *x = mass.to_f32_nearest().sqrt();
+                }
+            };
+            if !self.candidates.find(extension, distance, shape, roots) {
+                return None;
+            }
+            let n_last = self.prepare_lanes(rows, n_columns);
+            self.last_lanes.clear();
+            if n_last > 0 {
+                let ends = rows
+                    .chunks_exact(n_columns)
+                    .map(|row| &row[n_columns - n_last..]);
+                self.last_lanes.extend(ends.map(T::prepare));
+            }
+            let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
+            push_edges(
+                &mut self.edges,
+                self.candidates.pairs(),
+                |divergence| distance.power(divergence.sqrt()),
+                |i, others| T::divergences(extension, lanes.row(i), others.map(|j| lanes.row(j))),
+                |i, j| T::divergences(extension, lanes.row(i), [lanes.row(j)]),
+                |[i, j], divergence| {
+                    if n_last > 0 {
+                        let ends = [&self.last_lanes[i], &self.last_lanes[j]];
+                        T::add_terms(extension, ends, n_last, divergence);
+                    }
+                },
+            );
+        } else {
+            self.prepare_vectors(distance.metric, rows, n_columns);
+            let vectors = Rows(&self.vectors, n_columns);
+            // The distance of a vector of zeros is not that of the coordinates, see `separate_zeros`.
+            let mut all = self.vectors.chunks_exact(n_columns.max(1));
+            if distance.metric == RowMetric::Cosine && all.any(is_zero) {
+                return None;
+            }
+            // Relative to the first row: far from the origin, single precision would lose the differences.
+            let offsets = |i: usize, coordinates: &mut [f32]| {
+                let pairs = vectors.row(i).iter().zip(vectors.row(0));
+                for (x, (value, origin)) in coordinates.iter_mut().zip(pairs) {
+                    *x = (value - origin) as f32;
+                }
+            };
+            if !self.candidates.find(extension, distance, shape, offsets) {
+                return None;
+            }
+            push_edges(
+                &mut self.edges,
+                self.candidates.pairs(),
+                |square| distance.power(distance.metric.value_from_square(square)),
+                |i, others| {
+                    squared_distances(extension, vectors.row(i), others.map(|j| vectors.row(j)))
+                },
+                |i, j| squared_distances(extension, vectors.row(i), [vectors.row(j)]),
+                |_, _| {},
+            );
+        }
+        Some(&self.edges)
+    }
+
     /// Prepares the rows as vectors in `f64`.
     fn prepare_vectors(&mut self, metric: RowMetric, rows: &[T], n_columns: usize) {
         self.vectors.clear();
@@ -294,7 +412,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
     /// The kernel gives 1/2 for such a pair, since only one of its vectors has length 1.
     fn separate_zeros(&self, distance: RowDistance, n_columns: usize, distances: &mut [T]) {
         let rows = self.vectors.chunks_exact(n_columns.max(1));
-        let is_zero: Vec<bool> = rows.map(|row| row.iter().all(|&x| x == 0.0)).collect();
+        let is_zero: Vec<bool> = rows.map(is_zero).collect();
         let n_points = is_zero.len();
         if is_zero.iter().any(|&zero| zero) {
             for (index, value) in distances.iter_mut().enumerate() {
@@ -304,6 +422,11 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             }
         }
     }
+}
+
+/// True if a vector consists of zeros.
+fn is_zero(vector: &[f64]) -> bool {
+    vector.iter().all(|&x| x == 0.0)
 }
 
 /// Rows of one width, stored one after the other.
@@ -354,6 +477,39 @@ fn fill<T: DistanceElement>(
     }
 }
 
+/// Computes the lengths of pairs `[i, j]`, of which those with the same `i` follow each other, and adds them to
+/// `edges` with the smaller point first.
+///
+/// The other arguments are as those of [`fill`], except that `several` takes any points `j`, and `complete` adds to one
+/// entry.
+fn push_edges<T: DistanceElement>(
+    edges: &mut Vec<([u32; 2], T)>,
+    pairs: &[[u32; 2]],
+    to_distance: impl Fn(f64) -> T,
+    several: impl Fn(usize, [usize; AT_ONCE]) -> [f64; AT_ONCE],
+    single: impl Fn(usize, usize) -> [f64; 1],
+    complete: impl Fn([usize; 2], &mut f64),
+) {
+    let mut push = |i: usize, j: usize, mut value: f64| {
+        complete([i, j], &mut value);
+        edges.push(([i.min(j) as u32, i.max(j) as u32], to_distance(value)));
+    };
+    for group in pairs.chunk_by(|a, b| a[0] == b[0]) {
+        let i = group[0][0] as usize;
+        let (chunks, rest) = group.as_chunks::<AT_ONCE>();
+        for chunk in chunks {
+            let others = chunk.map(|[_, j]| j as usize);
+            for (j, value) in others.into_iter().zip(several(i, others)) {
+                push(i, j, value);
+            }
+        }
+        for &[_, j] in rest {
+            let [value] = single(i, j as usize);
+            push(i, j as usize, value);
+        }
+    }
+}
+
 impl RowMetric {
     /// Transforms a row so that the metric is a function of the Euclidean distance of transformed rows.
     fn prepare(self, row: &mut [f64]) {
@@ -387,6 +543,36 @@ impl RowDistance {
         metric: RowMetric::JensenShannon,
         exponent: 1.0,
     };
+
+    /// Computes the distance between two rows, the same number as in a matrix of all distances, bit for bit.
+    ///
+    /// Rows without entries are equal. For [`RowMetric::Attention`] the rows are those of a map of two tokens.
+    ///
+    /// # Cost
+    ///
+    /// O(n_columns).
+    ///
+    /// # Panics
+    ///
+    /// If the rows differ in length, or if those of [`RowMetric::Attention`] do not have two entries.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::distance::RowDistance;
+    ///
+    /// let distance = RowDistance::JENSEN_SHANNON.between([&[1.0, 0.0], &[0.0, 1.0_f64]]);
+    /// assert_eq!(distance, 2f64.ln().sqrt());
+    /// ```
+    pub fn between<T: DistanceElement>(self, [p, q]: [&[T]; 2]) -> T {
+        assert_eq!(p.len(), q.len(), "rows differ in length");
+        if p.is_empty() {
+            return T::zero();
+        }
+        let mut distances = [T::zero(); 4];
+        PairwiseDistances::default().compute(self, &[p, q].concat(), p.len(), &mut distances);
+        distances[1]
+    }
 
     /// Checks that the exponent is in its range.
     ///

@@ -14,7 +14,11 @@
 )]
 
 use super::extension::Extension;
-use super::jensen_shannon_f32::{F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32};
+use super::gram::{Block, PANEL, inner_products_f32};
+use super::jensen_shannon_f32::{
+    F32_LANES, F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32, terms_f32,
+};
+use super::spanning_candidates::{Points, Search, search_candidates_f32};
 use super::vectors::{squared_distances_f64, sums_of_differences_f64};
 
 /// True if every processor of the target multiplies and adds in one instruction.
@@ -64,6 +68,25 @@ pub(super) fn add_outcome(
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(i, outcome, divergences) },
         Extension::Baseline => add_outcome_f32::<BASELINE_FMA>(i, outcome, divergences),
+    }
+}
+
+/// Terms that the outcomes of one pair of lanes add to a divergence, one each.
+#[inline]
+pub(super) fn terms(extension: Extension, p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
+        terms_f32::<true>(p, q)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512::terms(p, q) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(p, q) },
+        Extension::Baseline => terms_f32::<BASELINE_FMA>(p, q),
     }
 }
 
@@ -152,13 +175,68 @@ pub(super) fn sums_of_differences<const N: usize>(
     }
 }
 
-/// The divergence kernel in AVX-512 intrinsics.
+/// Inner products of each point of one panel with each of another.
+#[inline]
+pub(super) fn inner_products(
+    extension: Extension,
+    rows: &[[f32; PANEL]],
+    columns: &[[f32; PANEL]],
+) -> Block {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(rows: &[[f32; PANEL]], columns: &[[f32; PANEL]]) -> Block {
+        inner_products_f32::<true, 4, 16>(rows, columns)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512::inner_products(rows, columns) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(rows, columns) },
+        Extension::Baseline => inner_products_f32::<BASELINE_FMA, 4, 8>(rows, columns),
+    }
+}
+
+/// Candidates for edges of the minimum spanning tree; false if there are too many.
+#[inline]
+pub(super) fn search_candidates(
+    extension: Extension,
+    search: Search,
+    products: &[f32],
+    points: &mut Points,
+    pairs: &mut Vec<[u32; 2]>,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(s: Search, products: &[f32], points: &mut Points, pairs: &mut Vec<[u32; 2]>) -> bool {
+        search_candidates_f32(s, products, points, pairs)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(s: Search, products: &[f32], points: &mut Points, pairs: &mut Vec<[u32; 2]>) -> bool {
+        search_candidates_f32(s, products, points, pairs)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(search, products, points, pairs) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(search, products, points, pairs) },
+        Extension::Baseline => search_candidates_f32(search, products, points, pairs),
+    }
+}
+
+/// Kernels in AVX-512 intrinsics.
 ///
-/// The generic kernel spends half of its time on a square root and a division. Here an approximate
-/// reciprocal square root and one Newton step replace both, which a compiler may not do by itself because
-/// the result differs in the last bit.
+/// The generic kernel of the divergence spends half of its time on a square root and a division. Here an
+/// approximate reciprocal square root and one Newton step replace both, which a compiler may not do by itself
+/// because the result differs in the last bit. The generic kernel of the inner products is not vectorised for
+/// as many registers as AVX-512 has.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
+    use super::super::gram::{Block, PANEL};
     use super::super::jensen_shannon_f32::{BLOCK, ENTROPY_QUOTIENT, F32_LANES, F32Lanes};
     use std::arch::x86_64::*;
 
@@ -200,13 +278,41 @@ mod avx512 {
                 [root, load(&others.root)],
             );
             let mut term_lanes = [0.0; F32_LANES];
-            // SAFETY: the pointer is valid for writing the 64 bytes of the vector, since the array has
-            // sixteen numbers of 4 bytes, and `storeu` requires no alignment.
-            unsafe { _mm512_storeu_ps(term_lanes.as_mut_ptr(), terms) };
+            store(&mut term_lanes, terms);
             for (divergence, term) in divergences.iter_mut().zip(term_lanes) {
                 *divergence += 0.25 * f64::from(term);
             }
         }
+    }
+
+    /// Inner products of two panels; see [`super::inner_products`].
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn inner_products(rows: &[[f32; PANEL]], columns: &[[f32; PANEL]]) -> Block {
+        let mut sums = [_mm512_setzero_ps(); PANEL];
+        for (left, right) in rows.iter().zip(columns) {
+            let right = load(right);
+            for (sum, &x) in sums.iter_mut().zip(left) {
+                *sum = _mm512_fmadd_ps(_mm512_set1_ps(x), right, *sum);
+            }
+        }
+        let mut block = [[0.0; PANEL]; PANEL];
+        for (line, sum) in block.iter_mut().zip(sums) {
+            store(line, sum);
+        }
+        block
+    }
+
+    /// Terms of one pair of lanes; see [`super::terms`].
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn terms(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
+        let terms = add_terms(
+            _mm512_setzero_ps(),
+            [load(&p.mass), load(&q.mass)],
+            [load(&p.root), load(&q.root)],
+        );
+        let mut lanes = [0.0; F32_LANES];
+        store(&mut lanes, terms);
+        lanes
     }
 
     /// Loads sixteen numbers into a vector.
@@ -216,6 +322,15 @@ mod avx512 {
         // SAFETY: the pointer is valid for reading the 64 bytes of the vector, since the array has
         // sixteen numbers of 4 bytes, and `loadu` requires no alignment.
         unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    /// Stores sixteen numbers of a vector.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn store(values: &mut [f32; F32_LANES], vector: __m512) {
+        // SAFETY: the pointer is valid for writing the 64 bytes of the vector, since the array has
+        // sixteen numbers of 4 bytes, and `storeu` requires no alignment.
+        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), vector) };
     }
 
     /// Returns `sum + s g(delta^2)` for sixteen pairs of masses, `s` the sum of each pair.

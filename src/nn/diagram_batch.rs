@@ -10,10 +10,10 @@ use burn::prelude::*;
 
 use super::edge_gradients::{edge_jacobian, input_gradient};
 use super::host_values::HostValues;
-use super::item::{BarEnd, Item, PersistenceTiming};
-use crate::distance::RowDistance;
+use super::item::{BarEnd, Item, KnownLengths, PersistenceTiming};
+use crate::distance::{DistanceElement, PairwiseDistances, RowDistance};
 use crate::fused::{linearised, with_gradient};
-use crate::topology::{Bar, Diagram, Edge, EdgeGradient};
+use crate::topology::{Bar, Diagram, DistanceMatrix, Edge, EdgeGradient};
 
 /// Persistence diagrams of a batch, whose births and deaths are differentiable in the input.
 ///
@@ -80,10 +80,17 @@ pub struct BarTensors {
 /// Kind of input, with what its gradient needs on the host.
 #[derive(Debug)]
 pub(super) enum InputKind {
-    /// Rows, with their distance and their values.
-    Rows(RowDistance, HostValues),
-    /// Distance matrices.
-    Distances,
+    /// Rows.
+    Rows {
+        distance: RowDistance,
+        /// Values of the rows, `[batch_size, n_points, n_columns]`.
+        values: HostValues,
+        /// Distances between all points of each item, row-major; empty until they are needed if the diagrams did not
+        /// need all of them.
+        distances: Vec<OnceLock<HostValues>>,
+    },
+    /// Distance matrices, one per item.
+    Distances(Vec<HostValues>),
 }
 
 impl DiagramBatch {
@@ -113,23 +120,79 @@ impl DiagramBatch {
     /// # Panics
     ///
     /// If there is no such item.
+    ///
+    /// # Cost
+    ///
+    /// O(n_points^2), and that of [`distance_matrix`](Self::distance_matrix) if it is not known yet.
     pub fn mean_distance(&self, item: usize) -> f64 {
-        self.items[item].mean_distance
+        let n_points = self.n_points();
+        match self.distances(item) {
+            HostValues::F32(values) => DistanceMatrix::from_symmetric(values, n_points).mean(),
+            HostValues::F64(values) => DistanceMatrix::from_symmetric(values, n_points).mean(),
+        }
     }
 
     /// Length of an edge of an item.
-    pub(crate) fn distance(&self, item: usize, [i, j]: Edge) -> f64 {
-        let index = i as usize * self.n_points() + j as usize;
-        self.items[item].distances.get(index)
+    pub(crate) fn distance(&self, item: usize, edge: Edge) -> f64 {
+        let [_, n_points, n_columns] = self.input.dims();
+        match &self.kind {
+            InputKind::Distances(distances) => {
+                distances[item].get(edge[0] as usize * n_points + edge[1] as usize)
+            }
+            InputKind::Rows {
+                distance,
+                values,
+                distances,
+            } => {
+                let lengths = KnownLengths::new(&self.items[item], &distances[item], n_points);
+                let row = |point: u32| {
+                    let start = (item * n_points + point as usize) * n_columns;
+                    start..start + n_columns
+                };
+                let rows = edge.map(row);
+                lengths.get(edge).unwrap_or_else(|| match values {
+                    HostValues::F32(values) => {
+                        f64::from(distance.between(rows.map(|row| &values[row])))
+                    }
+                    HostValues::F64(values) => distance.between(rows.map(|row| &values[row])),
+                })
+            }
+        }
     }
 
     /// All distances of an item, converted to 64 bits without rounding: `[n_points, n_points]`, row-major.
+    ///
+    /// # Cost
+    ///
+    /// O(n_points^2). If only dimension 0 was computed from rows, not all distances may be known; then the first call
+    /// for an item computes them, at O(n_points^2 * n_columns).
     ///
     /// # Panics
     ///
     /// If there is no such item.
     pub fn distance_matrix(&self, item: usize) -> Vec<f64> {
-        self.items[item].distances.to_f64()
+        self.distances(item).to_f64()
+    }
+
+    /// All distances of an item, computed now if they are not known.
+    fn distances(&self, item: usize) -> &HostValues {
+        let [_, n_points, n_columns] = self.input.dims();
+        let size = n_points * n_columns;
+        match &self.kind {
+            InputKind::Distances(distances) => &distances[item],
+            InputKind::Rows {
+                distance,
+                values,
+                distances,
+            } => distances[item].get_or_init(|| match values {
+                HostValues::F32(values) => {
+                    all_distances(*distance, &values[item * size..][..size], n_columns).into()
+                }
+                HostValues::F64(values) => {
+                    all_distances(*distance, &values[item * size..][..size], n_columns).into()
+                }
+            }),
+        }
     }
 
     /// Time that the threads spent on all items.
@@ -241,7 +304,10 @@ impl DiagramBatch {
         if n_edges == 0 {
             return lengths;
         }
-        let InputKind::Rows(distance, host) = &self.kind else {
+        let InputKind::Rows {
+            distance, values, ..
+        } = &self.kind
+        else {
             let edges = ends.iter().map(|end| (end.item, end.edge));
             // A length is the mean of both entries, so that each of them gets half of the gradient.
             return self.edge_entries(edges).mean_dim(0).squeeze_dim(0);
@@ -257,7 +323,7 @@ impl DiagramBatch {
             .input
             .clone()
             .reshape([batch_size * n_points, n_columns]);
-        let [first, second] = match host {
+        let [first, second] = match values {
             HostValues::F32(values) => edge_jacobian(self.input.dims(), values, *distance, ends),
             HostValues::F64(values) => edge_jacobian(self.input.dims(), values, *distance, ends),
         };
@@ -319,16 +385,21 @@ impl DiagramBatch {
             self.items.len(),
             "one gradient list per item"
         );
-        let InputKind::Rows(distance, host) = &self.kind else {
+        let InputKind::Rows {
+            distance,
+            values,
+            distances,
+        } = &self.kind
+        else {
             return linearised(self.weighted_entries(gradient), value);
         };
-        let dims = self.input.dims();
-        let data = match host {
+        let (dims, items) = (self.input.dims(), &self.items);
+        let data = match values {
             HostValues::F32(values) => {
-                input_gradient(dims, &self.items, values, *distance, gradient)
+                input_gradient(dims, items, distances, values, *distance, gradient)
             }
             HostValues::F64(values) => {
-                input_gradient(dims, &self.items, values, *distance, gradient)
+                input_gradient(dims, items, distances, values, *distance, gradient)
             }
         };
         with_gradient(&self.input, value, data)
@@ -357,4 +428,16 @@ impl DiagramBatch {
         let halves = TensorData::new(halves, [1, edges.len()]);
         (self.edge_entries(edges.iter().copied()) * Tensor::from_data(halves, options)).sum()
     }
+}
+
+/// Computes the distances between all rows, `[n_points, n_points]`, row-major.
+fn all_distances<T: DistanceElement>(
+    distance: RowDistance,
+    rows: &[T],
+    n_columns: usize,
+) -> Vec<T> {
+    let n_points = rows.len().checked_div(n_columns).unwrap_or(0);
+    let mut distances = vec![T::zero(); n_points * n_points];
+    PairwiseDistances::default().compute(distance, rows, n_columns, &mut distances);
+    distances
 }

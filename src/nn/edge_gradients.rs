@@ -1,10 +1,13 @@
 //! Conversion of derivatives with respect to critical distances to those with respect to rows.
 
+use std::sync::OnceLock;
+
 use burn::prelude::*;
 use burn::tensor::Element;
 use rayon::prelude::*;
 
-use super::item::{BarEnd, Item};
+use super::host_values::HostValues;
+use super::item::{BarEnd, Item, KnownLengths};
 use crate::distance::{DistanceElement, RowDistance};
 use crate::topology::{Edge, EdgeGradient};
 
@@ -44,6 +47,7 @@ pub(super) fn edge_jacobian<T: DistanceElement + Element>(
 pub(super) fn input_gradient<T: DistanceElement + Element>(
     [batch_size, n_points, n_columns]: [usize; 3],
     items: &[Item],
+    distances: &[OnceLock<HostValues>],
     values: &[T],
     distance: RowDistance,
     gradient: &[EdgeGradient],
@@ -56,11 +60,14 @@ pub(super) fn input_gradient<T: DistanceElement + Element>(
         .zip(values.par_chunks(size.max(1)))
         .zip(gradient)
         .zip(items)
-        .for_each(|(((output, values), edges), item)| {
+        .zip(distances)
+        .for_each(|((((output, values), edges), item), distances)| {
+            let lengths = KnownLengths::new(item, distances, n_points);
             for (edge, derivative) in sum_by_edge(edges) {
+                let rows = edge.map(|vertex| &values[vertex as usize * n_columns..][..n_columns]);
+                let known = lengths.get(edge);
+                let length = known.unwrap_or_else(|| distance.between(rows).to_f64_exact());
                 let edge: [usize; 2] = edge.map(|vertex| vertex as usize);
-                let length = item.distances.get(edge[0] * n_points + edge[1]);
-                let rows = edge.map(|vertex| &values[vertex * n_columns..][..n_columns]);
                 // The smaller vertex comes first, so a split at the larger one separates the two rows.
                 let (head, tail) = output.split_at_mut(edge[1] * n_columns);
                 let gradients = [

@@ -1,18 +1,56 @@
 //! Results of one item of a batch.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::host_values::HostValues;
 use crate::topology::{Diagram, Edge};
 
-/// Diagrams and distances of one item.
+/// Diagrams of one item.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) diagrams: Vec<Diagram<f64>>,
-    pub(super) mean_distance: f64,
-    /// Distances between all points, row-major.
-    pub(super) distances: HostValues,
     pub(super) timing: PersistenceTiming,
+}
+
+/// Lengths of edges that were computed for the diagrams of an item.
+pub(super) enum KnownLengths<'a> {
+    /// All distances between a number of points.
+    All(&'a HostValues, usize),
+    /// Lengths of the critical edges, sorted by edge.
+    Critical(Vec<(Edge, f64)>),
+}
+
+impl<'a> KnownLengths<'a> {
+    /// Takes all distances between `n_points` points if they are known, and otherwise the lengths of critical edges.
+    pub(super) fn new(item: &Item, distances: &'a OnceLock<HostValues>, n_points: usize) -> Self {
+        if let Some(distances) = distances.get() {
+            return Self::All(distances, n_points);
+        }
+        let finite = item.diagrams.iter().flat_map(Diagram::finite);
+        let ends =
+            finite.flat_map(|bar| [(bar.birth_edge, bar.birth), (bar.death_edge, bar.death)]);
+        let mut lengths: Vec<(Edge, f64)> = ends
+            .filter_map(|(edge, length)| Some((edge?, length)))
+            .collect();
+        lengths.sort_unstable_by_key(|(edge, _)| *edge);
+        Self::Critical(lengths)
+    }
+
+    /// Returns the length of an edge; `None` if it is not known.
+    pub(super) fn get(&self, edge: Edge) -> Option<f64> {
+        match self {
+            Self::All(distances, n_points) => {
+                Some(distances.get(edge[0] as usize * n_points + edge[1] as usize))
+            }
+            Self::Critical(lengths) => {
+                let position = lengths
+                    .binary_search_by_key(&edge, |(edge, _)| *edge)
+                    .ok()?;
+                Some(lengths[position].1)
+            }
+        }
+    }
 }
 
 /// Time that threads spent on distances and on persistent homology.

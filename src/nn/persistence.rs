@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::diagram_batch::{DiagramBatch, InputKind};
 use super::host_values::{HostValues, read_parts};
 use super::item::{Item, PersistenceTiming};
-use super::pipeline::{Pipeline, RowTopology};
+use super::pipeline::{Pipeline, RowDiagrams};
 use crate::distance::{DistanceElement, RowDistance};
 use crate::error::{Error, Result};
 use crate::topology::{DistanceMatrix, VietorisRips};
@@ -113,27 +113,36 @@ impl Persistence {
     /// in parallel, in the precision of `rows` (half precision in 32 bits).
     pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
         distance.validate()?;
-        let [_, n_points, n_columns] = rows.dims();
         // The batch keeps the values, because the gradient of a distance is computed from its two rows.
         let host = HostValues::read(&rows)?;
-        let size = [n_points, n_columns];
-        let items = match &host {
-            HostValues::F32(values) => {
-                let mut items = ItemCollector::new(self, rows.dims())?;
-                items.extend(values, |pipeline, values| {
-                    item_of_rows(pipeline, values, size, distance)
-                })?;
-                items.items
-            }
-            HostValues::F64(values) => {
-                let mut items = ItemCollector::new(self, rows.dims())?;
-                items.extend(values, |pipeline, values| {
-                    item_of_rows(pipeline, values, size, distance)
-                })?;
-                items.items
-            }
+        let (items, distances) = match &host {
+            HostValues::F32(values) => self.items_of_rows(values, rows.dims(), distance)?,
+            HostValues::F64(values) => self.items_of_rows(values, rows.dims(), distance)?,
         };
-        Ok(batch(rows, InputKind::Rows(distance, host), items))
+        let kind = InputKind::Rows {
+            distance,
+            values: host,
+            distances,
+        };
+        Ok(batch(rows, kind, items))
+    }
+
+    /// Computes the items of rows, with their distances where all were needed.
+    fn items_of_rows<T: DistanceElement>(
+        &self,
+        values: &[T],
+        dims: [usize; 3],
+        distance: RowDistance,
+    ) -> Result<(Vec<Item>, Vec<OnceLock<HostValues>>)>
+    where
+        HostValues: From<Vec<T>>,
+    {
+        let [_, n_points, n_columns] = dims;
+        let mut items = ItemCollector::new(self, dims)?;
+        items.extend(values, |pipeline, values| {
+            item_of_rows(pipeline, values, [n_points, n_columns], distance)
+        })?;
+        Ok(items.items.into_iter().unzip())
     }
 
     /// Computes the diagrams of given distance matrices.
@@ -160,29 +169,29 @@ impl Persistence {
     /// One copy of `distances` to the host. Items run in parallel, in the precision of `distances` (half precision
     /// in 32 bits).
     pub fn distances(&self, distances: Tensor<3>) -> Result<DiagramBatch> {
-        let items = match distances.dtype() {
+        let (items, values) = match distances.dtype() {
             DType::F64 => self.items_of_distances::<f64>(&distances)?,
             _ => self.items_of_distances::<f32>(&distances)?,
         };
-        Ok(batch(distances, InputKind::Distances, items))
+        Ok(batch(distances, InputKind::Distances(values), items))
     }
 
-    /// Computes the items of distance matrices, a few of which are read from the device at a time.
+    /// Computes the items of distance matrices and copies their distances; a few are read from the device at a time.
     fn items_of_distances<T: DistanceElement + Element>(
         &self,
         distances: &Tensor<3>,
-    ) -> Result<Vec<Item>>
+    ) -> Result<(Vec<Item>, Vec<HostValues>)>
     where
         HostValues: From<Vec<T>>,
     {
         let [_, n_points, n_columns] = distances.dims();
-        let mut items = ItemCollector::<T>::new(self, distances.dims())?;
+        let mut items = ItemCollector::<T, _>::new(self, distances.dims())?;
         read_parts(distances, |part: Vec<T>| {
             items.extend(&part, |pipeline, values| {
                 item_of_distances(pipeline, values, n_points, n_columns)
             })
         })?;
-        Ok(items.items)
+        Ok(items.items.into_iter().unzip())
     }
 }
 
@@ -197,8 +206,9 @@ fn batch(input: Tensor<3>, kind: InputKind, items: Vec<Item>) -> DiagramBatch {
 }
 
 /// Items computed so far, and buffers that threads reuse for the next ones.
-struct ItemCollector<T: DistanceElement> {
-    items: Vec<Item>,
+struct ItemCollector<T: DistanceElement, D> {
+    /// Items, each with its distances.
+    items: Vec<(Item, D)>,
     batch_size: usize,
     /// Number of input values of each item.
     item_size: usize,
@@ -207,10 +217,7 @@ struct ItemCollector<T: DistanceElement> {
     idle: Mutex<Vec<Pipeline<T>>>,
 }
 
-impl<T: DistanceElement> ItemCollector<T>
-where
-    HostValues: From<Vec<T>>,
-{
+impl<T: DistanceElement, D: Send> ItemCollector<T, D> {
     /// Prepares for a batch of the given shape.
     fn new(layer: &Persistence, [batch_size, n_points, n_columns]: [usize; 3]) -> Result<Self> {
         Ok(Self {
@@ -226,7 +233,7 @@ where
     fn extend(
         &mut self,
         values: &[T],
-        compute: impl Fn(&mut Pipeline<T>, &[T]) -> Result<Item> + Sync,
+        compute: impl Fn(&mut Pipeline<T>, &[T]) -> Result<(Item, D)> + Sync,
     ) -> Result<()> {
         let start = self.items.len();
         // Items without points have no values, so their number does not follow from the length.
@@ -236,7 +243,7 @@ where
         };
         // A pipeline is only memory, so one that a panicking thread left behind is still usable.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let items: Vec<Result<Item>> = (start..end)
+        let items: Vec<Result<(Item, D)>> = (start..end)
             .into_par_iter()
             // Not `map_init`, which would create buffers for every piece into which rayon splits the work.
             .map(|k| {
@@ -265,7 +272,7 @@ fn item_of_rows<T: DistanceElement>(
     rows: &[T],
     [n_points, n_columns]: [usize; 2],
     distance: RowDistance,
-) -> Result<Item>
+) -> Result<(Item, OnceLock<HostValues>)>
 where
     HostValues: From<Vec<T>>,
 {
@@ -274,17 +281,13 @@ where
             "rows have no columns, expected a number for each outcome",
         ));
     }
-    let RowTopology {
+    let RowDiagrams {
         diagrams,
         distances,
         timing,
-    } = pipeline.rows(rows, [n_points, n_columns], distance)?;
-    Ok(Item {
-        diagrams,
-        mean_distance: DistanceMatrix::from_symmetric(&distances, n_points).mean(),
-        distances: distances.into(),
-        timing,
-    })
+    } = pipeline.row_diagrams(rows, [n_points, n_columns], distance)?;
+    let all = distances.map(|all| OnceLock::from(HostValues::from(all)));
+    Ok((Item { diagrams, timing }, all.unwrap_or_default()))
 }
 
 /// Computes the diagrams of one item from its distance matrix.
@@ -293,7 +296,7 @@ fn item_of_distances<T: DistanceElement>(
     values: &[T],
     n_points: usize,
     n_columns: usize,
-) -> Result<Item>
+) -> Result<(Item, HostValues)>
 where
     HostValues: From<Vec<T>>,
 {
@@ -304,13 +307,10 @@ where
     }
     let started = Instant::now();
     let matrix = DistanceMatrix::new(values, n_points)?;
-    Ok(Item {
-        diagrams: pipeline.distances(&matrix)?,
-        mean_distance: matrix.mean(),
-        distances: values.to_vec().into(),
-        timing: PersistenceTiming {
-            distances: Duration::ZERO,
-            persistence: started.elapsed(),
-        },
-    })
+    let diagrams = pipeline.distances(&matrix)?;
+    let timing = PersistenceTiming {
+        distances: Duration::ZERO,
+        persistence: started.elapsed(),
+    };
+    Ok((Item { diagrams, timing }, values.to_vec().into()))
 }

@@ -12,8 +12,19 @@ use crate::topology::{Diagram, DistanceMatrix, MAX_POINTS, VietorisRips};
 /// It has buffers that one thread reuses from item to item. A clone has buffers of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipeline<T: DistanceElement> {
+    max_homology_dim: usize,
     rips: VietorisRips<T>,
     pairwise: PairwiseDistances<T>,
+}
+
+/// Diagrams of one item, and its distances where all were needed for them.
+#[derive(Debug)]
+pub(crate) struct RowDiagrams<T> {
+    /// Persistence diagrams by homology dimension.
+    pub(crate) diagrams: Vec<Diagram<f64>>,
+    /// Distances between all points, row-major; `None` if only some of them were computed.
+    pub(crate) distances: Option<Vec<T>>,
+    pub(crate) timing: PersistenceTiming,
 }
 
 /// Distances and diagrams of one item.
@@ -38,6 +49,7 @@ impl<T: DistanceElement> Pipeline<T> {
     pub(crate) fn new(max_homology_dim: usize, threshold: f64) -> Result<Self> {
         let rips = VietorisRips::new(max_homology_dim)?;
         Ok(Self {
+            max_homology_dim,
             rips: rips.with_threshold(T::from_f64_nearest(threshold))?,
             pairwise: PairwiseDistances::default(),
         })
@@ -75,6 +87,41 @@ impl<T: DistanceElement> Pipeline<T> {
                 distances: distance_time,
                 persistence: started.elapsed() - distance_time,
             },
+        })
+    }
+
+    /// Computes the diagrams of rows, as [`rows`](Self::rows) does, but not all distances if dimension 0 needs only some.
+    ///
+    /// # Errors
+    ///
+    /// As [`rows`](Self::rows).
+    pub(crate) fn row_diagrams(
+        &mut self,
+        rows: &[T],
+        [n_points, n_columns]: [usize; 2],
+        distance: RowDistance,
+    ) -> Result<RowDiagrams<T>> {
+        if self.max_homology_dim == 0 && n_columns > 0 {
+            check_rows(rows, [n_points, n_columns], distance.metric)?;
+            let started = Instant::now();
+            if let Some(edges) = self.pairwise.spanning_edges(distance, rows, n_columns) {
+                let distance_time = started.elapsed();
+                let diagram = self.rips.component_diagram(n_points, edges).to_f64();
+                return Ok(RowDiagrams {
+                    diagrams: vec![diagram],
+                    distances: None,
+                    timing: PersistenceTiming {
+                        distances: distance_time,
+                        persistence: started.elapsed() - distance_time,
+                    },
+                });
+            }
+        }
+        let topology = self.rows(rows, [n_points, n_columns], distance)?;
+        Ok(RowDiagrams {
+            diagrams: topology.diagrams,
+            distances: Some(topology.distances),
+            timing: topology.timing,
         })
     }
 

@@ -24,8 +24,8 @@
 use super::annotation::Annotations;
 use super::cohomology::{self, Cohomology};
 use super::diagram::{Bar, Diagram};
-use super::distance_matrix::DistanceMatrix;
-use super::edge::{Edge, EdgeSorter, PackedEdge};
+use super::distance_matrix::{DistanceMatrix, MAX_POINTS};
+use super::edge::{Edge, EdgeKey, EdgeSorter, PackedEdge};
 use super::lune::Lunes;
 use super::spanning_tree::SpanningTree;
 use super::union_find::UnionFind;
@@ -159,13 +159,14 @@ impl<T: Real> VietorisRips<T> {
     /// Memory: O(n^2) and the non-zeros of the sums. The buffers are kept, so that up to dimension 1 only
     /// the diagrams are allocated if an earlier matrix was as large.
     pub fn diagrams(&mut self, distances: &DistanceMatrix<'_, T>) -> Result<Vec<Diagram<T>>> {
+        let with_length = |edge: Edge| (edge, distances.get(edge[0] as usize, edge[1] as usize));
         // Dimension 0 alone needs the spanning tree only, and no sorting of all edges.
         if self.max_homology_dim == 0 {
-            let tree: Vec<Edge> = self
-                .spanning_tree
-                .edges(distances, self.threshold)
-                .collect();
-            return Ok(vec![component_diagram(distances, &tree)]);
+            let tree = self.spanning_tree.edges(distances, self.threshold);
+            return Ok(vec![component_diagram(
+                distances.n_points(),
+                tree.map(with_length),
+            )]);
         }
         // Nothing is born or dies beyond the enclosing radius, so longer edges need not be sorted.
         let longest = distances.enclosing_radius().min(self.threshold);
@@ -173,7 +174,10 @@ impl<T: Real> VietorisRips<T> {
         self.filtration
             .insert(edges.clone(), distances.n_points())?;
         let mut diagrams = vec![
-            component_diagram(distances, &self.filtration.tree),
+            component_diagram(
+                distances.n_points(),
+                self.filtration.tree.iter().copied().map(with_length),
+            ),
             self.filtration.cycle_diagram(distances),
         ];
         if self.max_homology_dim > 1 {
@@ -181,6 +185,55 @@ impl<T: Real> VietorisRips<T> {
             self.add_higher_diagrams(distances, &edges, &mut diagrams)?;
         }
         Ok(diagrams)
+    }
+
+    /// Computes the diagram of dimension 0 from the edges of a graph, without distances between other points.
+    ///
+    /// If the graph contains the minimum spanning tree of a distance matrix, this is the diagram of dimension 0 of the
+    /// matrix, with the same critical edges. [`PairwiseDistances::spanning_edges`](crate::distance::PairwiseDistances::spanning_edges)
+    /// finds such edges without computing all distances.
+    ///
+    /// # Shapes
+    ///
+    /// `edges` holds `([i, j], length)` with `i < j < n_points` in any order, no edge twice.
+    ///
+    /// # Cost
+    ///
+    /// O(m log m) for `m` edges.
+    ///
+    /// # Panics
+    ///
+    /// If a point of an edge is not below `n_points`, or `n_points` exceeds [`MAX_POINTS`](super::MAX_POINTS).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::topology::VietorisRips;
+    ///
+    /// let mut rips = VietorisRips::new(0)?;
+    /// let diagram = rips.component_diagram(3, &[([0, 2], 5.0), ([0, 1], 1.0), ([1, 2], 2.0)]);
+    /// let deaths: Vec<f64> = diagram.finite().map(|bar| bar.death).collect();
+    /// assert_eq!(deaths, [1.0, 2.0]);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn component_diagram(&mut self, n_points: usize, edges: &[(Edge, T)]) -> Diagram<T> {
+        assert!(n_points <= MAX_POINTS, "too many points");
+        let longest = self.threshold.min(T::max_value());
+        let reachable = edges.iter().filter(|(_, length)| *length <= longest);
+        let mut sorted: Vec<(EdgeKey<T>, T)> = reachable
+            .map(|&([i, j], length)| {
+                let edge = PackedEdge::new(i as usize, j as usize);
+                ((length.sortable_bits(), edge), length)
+            })
+            .collect();
+        // Keys are unique, so the sort need not be stable.
+        sorted.sort_unstable_by_key(|(key, _)| *key);
+        self.filtration.components.reset(n_points);
+        let tree = sorted
+            .into_iter()
+            .map(|((_, edge), length)| (edge.edge(), length))
+            .filter(|(edge, _)| self.filtration.components.join(*edge));
+        component_diagram(n_points, tree)
     }
 
     /// Appends the diagrams above dimension 1, after the filtration of `edges` has been computed.
@@ -300,20 +353,25 @@ fn diagram<T: Real>(
 }
 
 /// Diagram of dimension 0: one death per edge of the spanning forest, one essential bar per component.
-fn component_diagram<T: Real>(distances: &DistanceMatrix<'_, T>, tree: &[Edge]) -> Diagram<T> {
+fn component_diagram<T: Real>(
+    n_points: usize,
+    tree: impl Iterator<Item = (Edge, T)>,
+) -> Diagram<T> {
     let bar = |death, death_edge| Bar {
         birth: T::zero(),
         death,
         birth_edge: None,
         death_edge,
     };
-    let mut bars: Vec<_> = tree
-        .iter()
-        .map(|&[i, j]| bar(distances.get(i as usize, j as usize), Some([i, j])))
+    let mut n_components = n_points;
+    let mut bars = Vec::with_capacity(n_points);
+    for (edge, length) in tree {
+        n_components -= 1;
         // Duplicate points are joined at 0, without a bar.
-        .filter(|bar| bar.death > T::zero())
-        .collect();
-    let n_components = distances.n_points() - tree.len();
+        if length > T::zero() {
+            bars.push(bar(length, Some(edge)));
+        }
+    }
     bars.extend((0..n_components).map(|_| bar(T::infinity(), None)));
     Diagram {
         homology_dim: 0,

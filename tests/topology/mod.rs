@@ -13,3 +13,5 @@ mod oracle;
 mod peers;
 /// Diagrams of random matrices equal the oracle, and have the properties that theory demands.
 mod properties;
+/// Diagrams of dimension 0 from some of the distances equal those from all.
+mod spanning_edges;

@@ -113,16 +113,20 @@ impl MatrixRows {
         self.values.len().checked_div(self.n_columns).unwrap_or(0)
     }
 
+    fn shape(&self) -> [usize; 2] {
+        [self.n_points(), self.n_columns]
+    }
+
     /// Computes distances, and diagrams up to a homology dimension.
     fn topology(&self, spec: &InspectSpec, max_homology_dim: usize) -> Result<RowTopology<f64>> {
         let mut pipeline = Pipeline::new(max_homology_dim, f64::INFINITY)?;
-        let shape = [self.n_points(), self.n_columns];
-        pipeline.rows(&self.values, shape, spec.distance)
+        pipeline.rows(&self.values, self.shape(), spec.distance)
     }
 
     /// Returns the births and deaths of the finite bars, by homology dimension.
     pub(super) fn points(&self, spec: &InspectSpec) -> Result<Vec<Vec<Point>>> {
-        let topology = self.topology(spec, spec.max_homology_dim)?;
+        let mut pipeline = Pipeline::new(spec.max_homology_dim, f64::INFINITY)?;
+        let topology = pipeline.row_diagrams(&self.values, self.shape(), spec.distance)?;
         Ok(topology.diagrams.iter().map(finite_points).collect())
     }
 
