@@ -181,7 +181,7 @@ fn solve(
     PartialAssignment::new(&alone(first), &alone(second), |i, j| {
         cost.pair_cost(ground_norm.distance(first[i], second[j]))
     })
-    .solve(first.len())
+    .solve()
 }
 
 /// Cost `(length / scale)^order` of a pair, at most `cap`; the scale avoids overflow and underflow.
@@ -309,7 +309,7 @@ mod tests {
                 let general = PartialAssignment::new(&alone(&first), &alone(&second), |i, j| {
                     length_power(norm.distance(first[i], second[j]), order)
                 })
-                .solve(first.len());
+                .solve();
                 let lengths = diagrams.finite_lengths(&general, norm);
                 let general: f64 = lengths
                     .iter()
