@@ -32,7 +32,15 @@ fn pairwise<T: DistanceElement>(criterion: &mut Criterion, precision: &str) {
             exponent: 1.0,
         };
         let mut group = criterion.benchmark_group(format!("pairwise/{name}/{precision}"));
-        for n in [17, 65, 197] {
+        // The largest maps only for the default metric, so that the benchmark stays short.
+        let sizes: &[usize] = match metric {
+            RowMetric::JensenShannon => &[17, 65, 197, 257, 1370],
+            _ => &[17, 65, 197, 257],
+        };
+        for &n in sizes {
+            if n > 1000 {
+                group.sample_size(10);
+            }
             let rows = rows::<T>(n);
             let mut distances = vec![T::zero(); n * n];
             let mut workspace = PairwiseDistances::default();
@@ -43,20 +51,20 @@ fn pairwise<T: DistanceElement>(criterion: &mut Criterion, precision: &str) {
     }
 }
 
-fn gradient(criterion: &mut Criterion) {
-    let rows = rows::<f32>(197);
+fn gradient<T: DistanceElement>(criterion: &mut Criterion, precision: &str) {
+    let rows = rows::<T>(197);
     for (name, metric) in METRICS {
         let distance = RowDistance {
             metric,
             exponent: 1.0,
         };
-        let mut distances = vec![0.0; 197 * 197];
+        let mut distances = vec![T::zero(); 197 * 197];
         PairwiseDistances::default().compute(distance, &rows, 197, &mut distances);
         // Any two rows will do, because the time of a gradient does not depend on them.
-        let value = f64::from(distances[3 * 197 + 90]);
+        let value = distances[3 * 197 + 90].to_f64_exact();
         let ends = [3, 90].map(|vertex| &rows[vertex * 197..][..197]);
-        let (mut grad_p, mut grad_q) = ([0.0; 197], [0.0; 197]);
-        criterion.bench_function(&format!("gradient/{name}/f32/197"), |bencher| {
+        let (mut grad_p, mut grad_q) = ([T::zero(); 197], [T::zero(); 197]);
+        criterion.bench_function(&format!("gradient/{name}/{precision}/197"), |bencher| {
             bencher.iter(|| {
                 let gradients = [&mut grad_p[..], &mut grad_q[..]];
                 distance.accumulate_gradient(black_box(ends), [3, 90], value, 1.0, gradients);
@@ -68,7 +76,8 @@ fn gradient(criterion: &mut Criterion) {
 fn all(criterion: &mut Criterion) {
     pairwise::<f32>(criterion, "f32");
     pairwise::<f64>(criterion, "f64");
-    gradient(criterion);
+    gradient::<f32>(criterion, "f32");
+    gradient::<f64>(criterion, "f64");
 }
 
 criterion_group!(benches, all);

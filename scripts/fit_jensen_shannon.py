@@ -6,7 +6,7 @@ Q = ((1 + delta) ln(1 + delta) + (1 - delta) ln(1 - delta)) / delta^2.
 All terms are positive, so the largest relative error of Q over y in [0, 1] bounds that of the
 divergence, and half of it that of the distance. The script finds the polynomial in t = 2 y - 1
 for which that error is least (Remez exchange in the Chebyshev basis) and prints its
-coefficients, lowest power first, as they stand in src/distance/jensen_shannon.rs.
+coefficients, lowest power first, as they stand in src/distance/jensen_shannon_f32.rs.
 
 Run it with numpy installed:
 

@@ -102,7 +102,7 @@
 //!   birth. Bars do not depend on the order of tokens, and results do not depend on the number of threads.
 //! - **Precision.** Distances and persistence have the precision of the tensor, or `f32` for half precision;
 //!   diagrams are compared in `f64`. Jensen-Shannon distances have a relative error of 1e-6 in `f32` and 1e-13
-//!   in `f64`, even between nearly equal rows, where the usual formula fails. The `f32` kernel is compiled for
+//!   in `f64`, even between nearly equal rows, where the usual formula fails. The kernels are compiled for
 //!   AVX-512, AVX2 and baseline x86-64 and chosen at run time, so the last bits depend on the processor.
 //! - **Where it runs.** On the CPU, whatever the backend: the rows that a penalty selects from each layer are
 //!   copied to the host once per step, and a constant of the same size is copied back. On small models the

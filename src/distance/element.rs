@@ -14,12 +14,12 @@ pub trait Kernel: Sized {
     /// Number of outcomes in one [`Lanes`](Self::Lanes).
     const LANES: usize;
 
-    /// Prepares 1 to `LANES` outcomes for the kernel.
+    /// Prepares 1 to `LANES` outcomes for the kernel, with their masses multiplied by `scale`, a power of 16.
     ///
     /// Missing outcomes get zero mass, which adds nothing to a divergence.
-    fn prepare(outcomes: &[Self]) -> Self::Lanes;
+    fn prepare(outcomes: &[Self], scale: Self) -> Self::Lanes;
 
-    /// Jensen-Shannon divergences between `p` and each of `q`.
+    /// Jensen-Shannon divergences between `p` and each of `q`, multiplied by the scale of the lanes.
     ///
     /// Symmetric bit for bit: exchanging `p` and one of `q` gives the same number.
     fn divergences<const N: usize>(

@@ -9,8 +9,7 @@ pub(super) const F32_LANES: usize = 16;
 /// Number of steps summed in `f32` before their sum is added to a total in `f64`.
 ///
 /// Short sums keep the rounding errors of `f32` small, and the conversion to `f64` is rare enough to cost
-/// nothing. The `f64` kernel sums blocks of as many outcomes, also to keep rounding errors of long rows
-/// small.
+/// nothing. The `f64` kernel sums blocks of as many steps, for the same reason.
 pub(super) const BLOCK: usize = 16;
 
 /// Coefficients of `g(delta^2) / delta^2` in ascending powers of `t = 2 y - 1`, `y = (1 - delta^2)^(1/4)`.
@@ -32,7 +31,7 @@ pub(super) const ENTROPY_QUOTIENT: [f32; 10] = [
     0.00037496994,
 ];
 
-/// Masses `m` of sixteen outcomes, and `(8 m)^(1/4)` of each.
+/// Scaled masses `m` of sixteen outcomes, and `(8 m)^(1/4)` of each.
 ///
 /// The product of two such roots is `(64 p q)^(1/4) = 2 sqrt(s) y` with `y = (4 p q / s^2)^(1/4)`: divided by
 /// `sqrt(s)` it is `2 y`, of which the polynomial needs `t = 2 y - 1`. Each root is computed once per
@@ -48,10 +47,11 @@ pub struct F32Lanes {
 impl F32Lanes {
     /// Prepares 1 to 16 outcomes.
     #[inline]
-    pub(super) fn new(outcomes: &[f32]) -> Self {
+    pub(super) fn new(outcomes: &[f32], scale: f32) -> Self {
         // Missing outcomes stay 0, which contributes exactly nothing (see `add_term`).
         let mut mass = [0.0; F32_LANES];
         mass[..outcomes.len()].copy_from_slice(outcomes);
+        let mass = mass.map(|m| m * scale);
         let root = mass.map(|m| (8.0 * m).sqrt().sqrt());
         Self { mass, root }
     }
@@ -62,7 +62,7 @@ impl F32Lanes {
 ///
 /// `FMA` is true if that extension multiplies and adds in one instruction.
 #[inline(always)]
-pub(super) fn divergences_f32<const FMA: bool, const N: usize>(
+pub(super) fn divergences<const FMA: bool, const N: usize>(
     p: &[F32Lanes],
     q: [&[F32Lanes]; N],
 ) -> [f64; N] {
@@ -105,7 +105,7 @@ fn add_term<const FMA: bool>(total: f32, mass: [f32; 2], root: [f32; 2]) -> f32 
 
 /// Terms that the outcomes of one pair of lanes add to a divergence, before the factor 1/4.
 #[inline(always)]
-pub(super) fn terms_f32<const FMA: bool>(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
+pub(super) fn terms<const FMA: bool>(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
     let mut terms = [0.0; F32_LANES];
     for (k, term) in terms.iter_mut().enumerate() {
         *term = add_term::<FMA>(0.0, [p.mass[k], q.mass[k]], [p.root[k], q.root[k]]);
@@ -118,7 +118,7 @@ pub(super) fn terms_f32<const FMA: bool>(p: &F32Lanes, q: &F32Lanes) -> [f32; F3
 /// `outcome` holds the masses of all points in lanes, so that a step handles sixteen points and not
 /// sixteen outcomes.
 #[inline(always)]
-pub(super) fn add_outcome_f32<const FMA: bool>(
+pub(super) fn add_outcome<const FMA: bool>(
     i: usize,
     outcome: &[F32Lanes],
     divergences: &mut [f64],
@@ -176,7 +176,7 @@ fn sum_pairwise(mut lanes: [f32; F32_LANES]) -> f32 {
 ///
 /// To be inlined into a function that is compiled for a vector extension.
 #[inline(always)]
-pub(super) fn add_log_ratios_f32<const FMA: bool>(
+pub(super) fn add_log_ratios<const FMA: bool>(
     [p, q]: [&[f32]; 2],
     scale: f32,
     [grad_p, grad_q]: [&mut [f32]; 2],

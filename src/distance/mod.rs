@@ -10,6 +10,7 @@ mod gradient;
 mod gram;
 mod jensen_shannon;
 mod jensen_shannon_f32;
+mod jensen_shannon_f64;
 mod row_distance;
 mod scaling;
 mod spanning_candidates;

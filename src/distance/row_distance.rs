@@ -195,10 +195,13 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         self.row.resize(n_points, 0.0);
         match distance.metric {
             RowMetric::JensenShannon => {
-                let n_last = self.prepare_lanes(rows, n_columns);
+                let scale = mass_scale(rows);
+                let n_last = self.prepare_lanes(rows, n_columns, scale);
                 let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
                 let outcomes = Rows(&self.last_outcomes, n_points.div_ceil(T::LANES));
-                let to_distance = |divergence: f64| distance.power(divergence.sqrt());
+                // Exact, as the scale is a power of 16.
+                let unit = scale.to_f64_exact().sqrt().recip();
+                let to_distance = |divergence: f64| distance.power(divergence.sqrt() * unit);
                 fill(
                     distances,
                     &mut self.row,
@@ -314,19 +317,22 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             if !self.candidates.find(extension, distance, shape, roots) {
                 return None;
             }
-            let n_last = self.prepare_lanes(rows, n_columns);
+            let scale = mass_scale(rows);
+            let n_last = self.prepare_lanes(rows, n_columns, scale);
+            let unit = scale.to_f64_exact().sqrt().recip();
             self.last_lanes.clear();
             if n_last > 0 {
                 let ends = rows
                     .chunks_exact(n_columns)
                     .map(|row| &row[n_columns - n_last..]);
-                self.last_lanes.extend(ends.map(T::prepare));
+                self.last_lanes
+                    .extend(ends.map(|end| T::prepare(end, scale)));
             }
             let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
             push_edges(
                 &mut self.edges,
                 self.candidates.pairs(),
-                |divergence| distance.power(divergence.sqrt()),
+                |divergence| distance.power(divergence.sqrt() * unit),
                 |i, others| T::divergences(extension, lanes.row(i), others.map(|j| lanes.row(j))),
                 |i, j| T::divergences(extension, lanes.row(i), [lanes.row(j)]),
                 |[i, j], divergence| {
@@ -381,7 +387,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
 
     /// Prepares the rows for the Jensen-Shannon kernel, and returns the number of outcomes at the end of
     /// each row that are stored in `last_outcomes` instead of `lanes`.
-    fn prepare_lanes(&mut self, rows: &[T], n_columns: usize) -> usize {
+    fn prepare_lanes(&mut self, rows: &[T], n_columns: usize, scale: T) -> usize {
         let left_over = n_columns % T::LANES;
         let n_last = if left_over <= max_last_outcomes(T::LANES) {
             left_over
@@ -391,7 +397,8 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         self.lanes.clear();
         for row in rows.chunks_exact(n_columns.max(1)) {
             let whole = row[..n_columns - n_last].chunks(T::LANES);
-            self.lanes.extend(whole.map(T::prepare));
+            self.lanes
+                .extend(whole.map(|outcomes| T::prepare(outcomes, scale)));
         }
         // Transposed: lanes of points for each outcome, rather than lanes of outcomes for each point.
         self.last_outcomes.clear();
@@ -401,7 +408,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             while point_masses.peek().is_some() {
                 masses.clear();
                 masses.extend(point_masses.by_ref().take(T::LANES));
-                self.last_outcomes.push(T::prepare(&masses));
+                self.last_outcomes.push(T::prepare(&masses, scale));
             }
         }
         n_last
@@ -427,6 +434,27 @@ impl<T: DistanceElement> PairwiseDistances<T> {
 /// True if a vector consists of zeros.
 fn is_zero(vector: &[f64]) -> bool {
     vector.iter().all(|&x| x == 0.0)
+}
+
+/// Factor of the masses for the Jensen-Shannon kernel: a power of 16, so that it is exact.
+///
+/// It is as large as it can be without an overflow in the sums, so that terms of very small masses keep their
+/// digits. Masses up to 1 have the same factor.
+fn mass_scale<T: DistanceElement>(rows: &[T]) -> T {
+    /// Binary digits that remain for the sums of a row.
+    const RESERVE: f64 = 40.0;
+    let (chunks, rest) = rows.as_chunks::<16>();
+    // Lanes, because a single maximum would wait for each comparison.
+    let mut largest = [T::one(); 16];
+    for chunk in chunks.iter().map(|chunk| &chunk[..]).chain([rest]) {
+        for (largest, &mass) in largest.iter_mut().zip(chunk) {
+            *largest = if mass > *largest { mass } else { *largest };
+        }
+    }
+    let largest = largest.into_iter().fold(T::one(), T::max);
+    let headroom = (T::max_value() / largest).to_f64_exact().log2();
+    let power = ((headroom - RESERVE) / 4.0).floor();
+    T::from_f64_nearest(16.0).powi(power as i32)
 }
 
 /// Rows of one width, stored one after the other.

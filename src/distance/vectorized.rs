@@ -15,18 +15,17 @@
 
 use super::extension::Extension;
 use super::gram::{Block, PANEL, inner_products_f32};
-use super::jensen_shannon_f32::{
-    F32_LANES, F32Lanes, add_log_ratios_f32, add_outcome_f32, divergences_f32, terms_f32,
-};
+use super::jensen_shannon_f32::{self, F32_LANES, F32Lanes};
+use super::jensen_shannon_f64::{self, F64_LANES, F64Lanes};
 use super::spanning_candidates::{Points, Search, search_candidates_f32};
 use super::vectors::{squared_distances_f64, sums_of_differences_f64};
 
 /// True if every processor of the target multiplies and adds in one instruction.
 const BASELINE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
-/// Jensen-Shannon divergences between `p` and each of `q`.
+/// Jensen-Shannon divergences between `p` and each of `q` in `f32`.
 #[inline]
-pub(super) fn divergences<const N: usize>(
+pub(super) fn divergences_f32<const N: usize>(
     extension: Extension,
     p: &[F32Lanes],
     q: [&[F32Lanes]; N],
@@ -34,7 +33,7 @@ pub(super) fn divergences<const N: usize>(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2<const N: usize>(p: &[F32Lanes], q: [&[F32Lanes]; N]) -> [f64; N] {
-        divergences_f32::<true, N>(p, q)
+        jensen_shannon_f32::divergences::<true, N>(p, q)
     }
     match extension {
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
@@ -43,13 +42,13 @@ pub(super) fn divergences<const N: usize>(
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(p, q) },
-        Extension::Baseline => divergences_f32::<BASELINE_FMA, N>(p, q),
+        Extension::Baseline => jensen_shannon_f32::divergences::<BASELINE_FMA, N>(p, q),
     }
 }
 
-/// Adds the terms of one outcome to the divergences between point `i` and all points before it.
+/// Adds the terms of one outcome to the divergences between point `i` and all points before it, in `f32`.
 #[inline]
-pub(super) fn add_outcome(
+pub(super) fn add_outcome_f32(
     extension: Extension,
     i: usize,
     outcome: &[F32Lanes],
@@ -58,7 +57,7 @@ pub(super) fn add_outcome(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
-        add_outcome_f32::<true>(i, outcome, divergences);
+        jensen_shannon_f32::add_outcome::<true>(i, outcome, divergences);
     }
     match extension {
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
@@ -67,17 +66,19 @@ pub(super) fn add_outcome(
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(i, outcome, divergences) },
-        Extension::Baseline => add_outcome_f32::<BASELINE_FMA>(i, outcome, divergences),
+        Extension::Baseline => {
+            jensen_shannon_f32::add_outcome::<BASELINE_FMA>(i, outcome, divergences)
+        }
     }
 }
 
-/// Terms that the outcomes of one pair of lanes add to a divergence, one each.
+/// Terms that the outcomes of one pair of lanes add to a divergence in `f32`, one each.
 #[inline]
-pub(super) fn terms(extension: Extension, p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
+pub(super) fn terms_f32(extension: Extension, p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
-        terms_f32::<true>(p, q)
+        jensen_shannon_f32::terms::<true>(p, q)
     }
     match extension {
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
@@ -86,13 +87,37 @@ pub(super) fn terms(extension: Extension, p: &F32Lanes, q: &F32Lanes) -> [f32; F
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(p, q) },
-        Extension::Baseline => terms_f32::<BASELINE_FMA>(p, q),
+        Extension::Baseline => jensen_shannon_f32::terms::<BASELINE_FMA>(p, q),
     }
 }
 
-/// Adds `scale * ln(2 p / (p + q))` to the gradient of `p`, and likewise for `q`.
+/// Terms that the outcomes of one pair of lanes add to a divergence in `f64`, one each.
 #[inline]
-pub(super) fn add_log_ratios(
+pub(super) fn terms_f64(extension: Extension, p: &F64Lanes, q: &F64Lanes) -> [f64; F64_LANES] {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(p: &F64Lanes, q: &F64Lanes) -> [f64; F64_LANES] {
+        jensen_shannon_f64::terms::<true>(p, q)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(p: &F64Lanes, q: &F64Lanes) -> [f64; F64_LANES] {
+        jensen_shannon_f64::terms::<true>(p, q)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(p, q) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(p, q) },
+        Extension::Baseline => jensen_shannon_f64::terms::<BASELINE_FMA>(p, q),
+    }
+}
+
+/// Adds `scale * ln(2 p / (p + q))` to the gradient of `p`, and likewise for `q`, in `f32`.
+#[inline]
+pub(super) fn add_log_ratios_f32(
     extension: Extension,
     rows: [&[f32]; 2],
     scale: f32,
@@ -101,12 +126,12 @@ pub(super) fn add_log_ratios(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,fma")]
     fn avx512(rows: [&[f32]; 2], scale: f32, gradients: [&mut [f32]; 2]) {
-        add_log_ratios_f32::<true>(rows, scale, gradients);
+        jensen_shannon_f32::add_log_ratios::<true>(rows, scale, gradients);
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(rows: [&[f32]; 2], scale: f32, gradients: [&mut [f32]; 2]) {
-        add_log_ratios_f32::<true>(rows, scale, gradients);
+        jensen_shannon_f32::add_log_ratios::<true>(rows, scale, gradients);
     }
     match extension {
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
@@ -115,7 +140,99 @@ pub(super) fn add_log_ratios(
         // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(rows, scale, gradients) },
-        Extension::Baseline => add_log_ratios_f32::<BASELINE_FMA>(rows, scale, gradients),
+        Extension::Baseline => {
+            jensen_shannon_f32::add_log_ratios::<BASELINE_FMA>(rows, scale, gradients)
+        }
+    }
+}
+
+/// Jensen-Shannon divergences between `p` and each of `q` in `f64`.
+#[inline]
+pub(super) fn divergences_f64<const N: usize>(
+    extension: Extension,
+    p: &[F64Lanes],
+    q: [&[F64Lanes]; N],
+) -> [f64; N] {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512<const N: usize>(p: &[F64Lanes], q: [&[F64Lanes]; N]) -> [f64; N] {
+        jensen_shannon_f64::divergences::<true, N>(p, q)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<const N: usize>(p: &[F64Lanes], q: [&[F64Lanes]; N]) -> [f64; N] {
+        jensen_shannon_f64::divergences::<true, N>(p, q)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(p, q) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(p, q) },
+        Extension::Baseline => jensen_shannon_f64::divergences::<BASELINE_FMA, N>(p, q),
+    }
+}
+
+/// Adds the terms of one outcome to the divergences between point `i` and all points before it, in `f64`.
+#[inline]
+pub(super) fn add_outcome_f64(
+    extension: Extension,
+    i: usize,
+    outcome: &[F64Lanes],
+    divergences: &mut [f64],
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(i: usize, outcome: &[F64Lanes], divergences: &mut [f64]) {
+        jensen_shannon_f64::add_outcome::<true>(i, outcome, divergences);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(i: usize, outcome: &[F64Lanes], divergences: &mut [f64]) {
+        jensen_shannon_f64::add_outcome::<true>(i, outcome, divergences);
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(i, outcome, divergences) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(i, outcome, divergences) },
+        Extension::Baseline => {
+            jensen_shannon_f64::add_outcome::<BASELINE_FMA>(i, outcome, divergences)
+        }
+    }
+}
+
+/// Adds `scale * ln(2 p / (p + q))` to the gradient of `p`, and likewise for `q`, in `f64`.
+#[inline]
+pub(super) fn add_log_ratios_f64(
+    extension: Extension,
+    rows: [&[f64]; 2],
+    scale: f64,
+    gradients: [&mut [f64]; 2],
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(rows: [&[f64]; 2], scale: f64, gradients: [&mut [f64]; 2]) {
+        jensen_shannon_f64::add_log_ratios::<true>(rows, scale, gradients);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(rows: [&[f64]; 2], scale: f64, gradients: [&mut [f64]; 2]) {
+        jensen_shannon_f64::add_log_ratios::<true>(rows, scale, gradients);
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(rows, scale, gradients) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(rows, scale, gradients) },
+        Extension::Baseline => {
+            jensen_shannon_f64::add_log_ratios::<BASELINE_FMA>(rows, scale, gradients)
+        }
     }
 }
 
@@ -228,7 +345,7 @@ pub(super) fn search_candidates(
     }
 }
 
-/// Kernels in AVX-512 intrinsics.
+/// Kernels of `f32` in AVX-512 intrinsics.
 ///
 /// The generic kernel of the divergence spends half of its time on a square root and a division. Here an
 /// approximate reciprocal square root and one Newton step replace both, which a compiler may not do by itself
@@ -240,7 +357,7 @@ mod avx512 {
     use super::super::jensen_shannon_f32::{BLOCK, ENTROPY_QUOTIENT, F32_LANES, F32Lanes};
     use std::arch::x86_64::*;
 
-    /// Divergences between `p` and each of `q`; see [`super::divergences`].
+    /// Divergences between `p` and each of `q`; see [`super::divergences_f32`].
     #[target_feature(enable = "avx512f")]
     pub(super) fn divergences<const N: usize>(p: &[F32Lanes], q: [&[F32Lanes]; N]) -> [f64; N] {
         // One check of the lengths here, so that the compiler needs none in the inner loop.
@@ -263,7 +380,7 @@ mod avx512 {
         totals
     }
 
-    /// Adds the terms of one outcome; see [`super::add_outcome`].
+    /// Adds the terms of one outcome; see [`super::add_outcome_f32`].
     #[target_feature(enable = "avx512f")]
     pub(super) fn add_outcome(i: usize, outcome: &[F32Lanes], divergences: &mut [f64]) {
         let own_lanes = &outcome[i / F32_LANES];
@@ -302,7 +419,7 @@ mod avx512 {
         block
     }
 
-    /// Terms of one pair of lanes; see [`super::terms`].
+    /// Terms of one pair of lanes; see [`super::terms_f32`].
     #[target_feature(enable = "avx512f")]
     pub(super) fn terms(p: &F32Lanes, q: &F32Lanes) -> [f32; F32_LANES] {
         let terms = add_terms(

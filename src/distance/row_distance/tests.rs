@@ -1,7 +1,8 @@
-//! Row distances and their gradients: published values, both precisions against each other, gradients
-//! against central differences, and the kernels of all vector extensions against `f64`.
+//! Row distances and their gradients: published values, values computed with 60 digits, both precisions against
+//! each other, gradients against central differences, and the kernels of all vector extensions.
 
 use super::*;
+use crate::distance::element::Kernel;
 use proptest::prelude::*;
 
 fn assert_close(actual: f64, expected: f64, tolerance: f64) {
@@ -82,6 +83,12 @@ fn gradient_by_matrix(
     whole
 }
 
+/// Lanes of a row for the Jensen-Shannon kernel, not scaled.
+fn lanes<T: DistanceElement>(row: &[T]) -> Vec<T::Lanes> {
+    let chunks = row.chunks(T::LANES);
+    chunks.map(|chunk| T::prepare(chunk, T::one())).collect()
+}
+
 /// Numbers of a row, converted to `f64`.
 fn widened(row: &[f32]) -> Vec<f64> {
     row.iter().map(|&mass| f64::from(mass)).collect()
@@ -125,16 +132,151 @@ fn nearly_equal_rows_keep_their_relative_accuracy() {
     assert_close(actual, 7.071067811865e-8, 1e-16);
 }
 
+/// Scale and shape of rows that [`hard_rows`] makes, and their Jensen-Shannon distance.
+///
+/// Printed by `scripts/jensen_shannon_references.py`, which computes with 60 digits. The masses of 1e-310 and
+/// 1e-320 are below the smallest normal number.
+const HARD_DISTANCES: [(&str, f64, f64); 30] = [
+    ("nearly equal", 1.0, 8.827779292525056e-08),
+    ("apart", 1.0, 0.8793647225854384),
+    ("disjoint", 1.0, 1.8746927252040126),
+    ("one outcome", 1.0, 1.8596246877069387),
+    ("few outcomes", 1.0, 1.1877132720848291),
+    ("nearly equal", 1e-30, 8.827779289581634e-23),
+    ("apart", 1e-30, 8.793647225854385e-16),
+    ("disjoint", 1e-30, 1.874692725204013e-15),
+    ("one outcome", 1e-30, 1.8596246877069387e-15),
+    ("few outcomes", 1e-30, 1.1877132720848291e-15),
+    ("nearly equal", 1e-300, 8.82777929388165e-158),
+    ("apart", 1e-300, 8.793647225854384e-151),
+    ("disjoint", 1e-300, 1.8746927252040126e-150),
+    ("one outcome", 1e-300, 1.8596246877069386e-150),
+    ("few outcomes", 1e-300, 1.1877132720848291e-150),
+    ("nearly equal", 1e-310, 8.827778955267087e-163),
+    ("apart", 1e-310, 8.793647225854131e-156),
+    ("disjoint", 1e-310, 1.874692725204005e-155),
+    ("one outcome", 1e-310, 1.859624687706932e-155),
+    ("few outcomes", 1e-310, 1.1877132720848271e-155),
+    ("nearly equal", 1e-320, 0.0),
+    ("apart", 1e-320, 8.793933938275543e-161),
+    ("disjoint", 1e-320, 1.874745083829539e-160),
+    ("one outcome", 1e-320, 1.859677638992835e-160),
+    ("few outcomes", 1e-320, 1.1877562177197842e-160),
+    ("nearly equal", f64::MAX / 8.0, 4.184699268575392e+146),
+    ("apart", f64::MAX / 8.0, 4.168519385787896e+153),
+    ("disjoint", f64::MAX / 8.0, 8.886748315798167e+153),
+    ("one outcome", f64::MAX / 8.0, 8.815320153172244e+153),
+    ("few outcomes", f64::MAX / 8.0, 5.630207435302418e+153),
+];
+
+/// Two rows of 27 outcomes, so that the last three fill no lanes.
+fn hard_rows(shape: &str, scale: f64) -> [Vec<f64>; 2] {
+    let pair = |k: u32| {
+        let mass = f64::from(k * 37 % 101 + 1) / 128.0;
+        let only_if = |condition: bool| if condition { mass } else { 0.0 };
+        match shape {
+            "nearly equal" => [mass, mass * (1.0 + 1e-7 * (f64::from(k % 3) - 1.0))],
+            "apart" => [mass, mass * f64::from(k + 1) / 32.0],
+            "disjoint" => [only_if(k % 2 == 1), only_if(k.is_multiple_of(2))],
+            "one outcome" => [f64::from(u8::from(k == 4)), mass],
+            _ => [only_if(k.is_multiple_of(5)), only_if(k.is_multiple_of(3))],
+        }
+    };
+    [0, 1].map(|row| (0..27).map(|k| pair(k)[row] * scale).collect())
+}
+
+#[test]
+fn double_precision_agrees_with_60_digits_for_hard_rows() {
+    for (shape, scale, expected) in HARD_DISTANCES {
+        let [p, q] = hard_rows(shape, scale);
+        assert_close(distance(&p, &q), expected, 1e-13 * expected);
+        assert_eq!(distance(&q, &p), distance(&p, &q));
+        let scale = mass_scale(&p).min(mass_scale(&q));
+        let scaled = |row: &[f64]| -> Vec<_> {
+            let chunks = row.chunks(f64::LANES);
+            chunks.map(|chunk| f64::prepare(chunk, scale)).collect()
+        };
+        let [p, q] = [scaled(&p), scaled(&q)];
+        for extension in Extension::available() {
+            let [divergence] = f64::divergences(extension, &p, [&q]);
+            assert_close(divergence.sqrt() / scale.sqrt(), expected, 1e-13 * expected);
+        }
+    }
+}
+
+/// Jensen-Shannon distance of two rows of one outcome, from logarithms of the standard library.
+fn distance_of_one_outcome(p: f64, q: f64) -> f64 {
+    let sum = p + q;
+    let delta = (p - q).abs() / sum;
+    let square = delta * delta;
+    // The two logarithms would cancel below; the first term left out of the series is below 1e-17 there.
+    if delta < 0.25 {
+        let series = (1..=12).rev().fold(0.0, |tail, k| {
+            tail * square + 1.0 / f64::from(k * (2 * k - 1))
+        });
+        return (0.25 * sum * square * series).sqrt();
+    }
+    let smaller = 2.0 * p.min(q) / sum;
+    let smaller_term = smaller * smaller.max(f64::MIN_POSITIVE).ln();
+    (0.25 * sum * ((1.0 + delta) * delta.ln_1p() + smaller_term)).sqrt()
+}
+
+#[test]
+fn double_precision_is_accurate_at_all_differences() {
+    for extension in Extension::available() {
+        for k in 0..=10_000 {
+            let (p, q) = (0.3, 0.3 * f64::from(k) / 10_000.0);
+            let expected = distance_of_one_outcome(p, q);
+            for [p, q] in [[p, q], [q, p]] {
+                let [divergence] = f64::divergences(extension, &lanes(&[p]), [&lanes(&[q])]);
+                assert_close(divergence.sqrt(), expected, 5e-15 * expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn double_precision_log_ratios_are_accurate_at_all_ratios() {
+    // From the standard library: near 1 of the difference, and near 0 of the ratio itself.
+    let expected = |p: f64, q: f64| {
+        let (sum, difference) = (p + q, p - q);
+        if difference > -0.5 * sum {
+            (difference / sum).ln_1p()
+        } else {
+            (2.0 * p / sum).max(f64::MIN_POSITIVE).ln()
+        }
+    };
+    let mut pairs: Vec<[f64; 2]> = (0..=10_000)
+        .map(|k| [0.3, 0.3 * f64::from(k) / 10_000.0])
+        .chain((-320..=0).map(|exponent| [0.7, 0.7 * 10f64.powi(exponent)]))
+        .chain((-16..=0).map(|exponent| [0.7, 0.7 * (1.0 + 10f64.powi(exponent))]))
+        .collect();
+    // Masses below the smallest normal number, and the largest that are allowed.
+    pairs.extend([[2e-310, 3e-310], [5e-324, 1e-323], [0.0, 5e-324]]);
+    pairs.extend([[f64::MAX / 8.0, f64::MAX / 16.0], [f64::MAX / 8.0; 2]]);
+    let p: Vec<f64> = pairs.iter().map(|pair| pair[0]).collect();
+    let q: Vec<f64> = pairs.iter().map(|pair| pair[1]).collect();
+    for extension in Extension::available() {
+        let (mut logs_p, mut logs_q) = (vec![0.0; p.len()], vec![0.0; p.len()]);
+        f64::add_log_ratios(extension, [&p, &q], 1.0, [&mut logs_p, &mut logs_q]);
+        for (k, [p, q]) in pairs.iter().copied().enumerate() {
+            let (own, other) = (expected(p, q), expected(q, p));
+            assert_close(logs_p[k], own, 1e-14 * own.abs());
+            assert_close(logs_q[k], other, 1e-14 * other.abs());
+        }
+    }
+}
+
 #[test]
 fn double_precision_agrees_with_reference_values() {
-    // Computed with 60 digits. The first two lie on either side of the switch from series to logarithms.
+    // Computed with 60 digits. The first two lie on either side of the limit between the two polynomials.
     let cases = [
-        ([0.625, 0.375], [0.375, 0.625], 0.1777187170839449),
-        ([0.624, 0.376], [0.376, 0.624], 0.17628173290199828),
+        ([0.78125, 0.21875], [0.21875, 0.78125], 0.40966554778788805),
+        ([0.7812, 0.2188], [0.2188, 0.7812], 0.40958786612208653),
         ([0.999, 0.001], [0.001, 0.999], 0.8277921994363762),
     ];
     for (p, q, expected) in cases {
-        assert_close(distance(&p, &q), expected, 1e-13 * expected);
+        assert_close(distance(&p, &q), expected, 5e-15 * expected);
     }
 }
 
@@ -156,16 +298,29 @@ fn single_precision_agrees_with_double_at_all_distances() {
 }
 
 #[test]
+fn single_precision_keeps_its_accuracy_for_small_and_large_masses() {
+    // Masses of 1e-42 are below the smallest normal number.
+    for scale in [1e-42, 1e-36, 1e-20, 1e20, f64::from(f32::MAX / 8.0)] {
+        for shape in ["nearly equal", "apart", "disjoint", "one outcome"] {
+            let [p, q] = hard_rows(shape, scale).map(|row| {
+                let narrow = row.iter().map(|&mass| mass as f32);
+                narrow.collect::<Vec<_>>()
+            });
+            let expected = distance(&widened(&p), &widened(&q));
+            assert_close(f64::from(distance(&p, &q)), expected, 1e-6 * expected);
+        }
+    }
+}
+
+#[test]
 fn rows_without_mass_are_at_distance_zero() {
     assert_eq!(distance(&[0.0_f32; 20], &[0.0; 20]), 0.0);
     assert_eq!(distance(&[0.0_f64; 20], &[0.0; 20]), 0.0);
 }
 
-#[test]
-fn matrix_entries_equal_distances_of_single_pairs() {
-    let n_outcomes = 37;
-    let rows: Vec<f32> = (0..11 * n_outcomes)
-        .map(|k| (k * 71 % 53 + 1) as f32 * 1e-3)
+fn assert_matrix_entries_equal_distances_of_single_pairs<T: DistanceElement>(n_outcomes: usize) {
+    let rows: Vec<T> = (0..11 * n_outcomes)
+        .map(|k| T::from_f64_nearest((k * 71 % 53 + 1) as f64 * 1e-3))
         .collect();
     for distance in [
         RowMetric::JensenShannon,
@@ -190,14 +345,20 @@ fn matrix_entries_equal_distances_of_single_pairs() {
 }
 
 #[test]
+fn matrix_entries_equal_distances_of_single_pairs() {
+    for n_outcomes in [27, 37] {
+        assert_matrix_entries_equal_distances_of_single_pairs::<f32>(n_outcomes);
+        assert_matrix_entries_equal_distances_of_single_pairs::<f64>(n_outcomes);
+    }
+}
+
+#[test]
 fn all_vector_extensions_are_accurate() {
-    use crate::distance::element::Kernel;
     for n_outcomes in [1, 15, 16, 17, 197, 300] {
         for scale in [0.0, 1e-6, 1e-4, 1e-2, 1.0] {
             let (p, q) = rows_apart(n_outcomes, scale);
             let expected = distance(&widened(&p), &widened(&q));
-            let [lanes_p, lanes_q] =
-                [&p, &q].map(|row| row.chunks(16).map(f32::prepare).collect::<Vec<_>>());
+            let [lanes_p, lanes_q] = [&p, &q].map(|row| lanes(row));
             for extension in Extension::available() {
                 let actual = f32::divergences(extension, &lanes_p, [&lanes_q])[0].sqrt();
                 assert_close(actual, expected, 1e-6 * expected);
@@ -446,6 +607,25 @@ fn gradient_is_finite_at_empty_outcomes() {
 }
 
 proptest! {
+    #[test]
+    fn double_precision_kernels_are_symmetric_and_zero_for_equal_rows(
+        n_outcomes in 1_usize..40,
+        masses in prop::collection::vec(prop_oneof![Just(0.0_f64), 1e-300..1e-290_f64, 1e-6..1.0_f64], 160),
+    ) {
+        let rows: Vec<_> = masses.chunks(40).map(|row| lanes(&row[..n_outcomes])).collect();
+        let rows: [&[_]; 4] = std::array::from_fn(|i| &rows[i][..]);
+        for extension in Extension::available() {
+            let divergences = rows.map(|row| f64::divergences(extension, row, rows));
+            for i in 0..4 {
+                prop_assert_eq!(divergences[i][i], 0.0);
+                for j in 0..4 {
+                    prop_assert_eq!(divergences[i][j], divergences[j][i]);
+                    let [single] = f64::divergences(extension, rows[i], [rows[j]]);
+                    prop_assert_eq!(divergences[i][j], single);
+                }
+            }
+        }
+    }
     #[test]
     fn single_precision_matrix_is_symmetric_and_accurate(
         n_outcomes in 1_usize..40,
