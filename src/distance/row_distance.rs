@@ -129,8 +129,8 @@ pub struct PairwiseDistances<T: DistanceElement> {
     last_outcomes: Vec<T::Lanes>,
     /// Prepared rows of all distances but Jensen-Shannon and attention.
     vectors: Vec<f64>,
-    /// Divergences, squared distances or sums of one row of the result, before they become distances.
-    row: Vec<f64>,
+    /// Divergences, squared distances or sums of some rows of the result, before they become distances.
+    block: Vec<f64>,
     /// The outcomes of `last_outcomes` row by row, for distances of single pairs.
     last_lanes: Vec<T::Lanes>,
     candidates: SpanningCandidates,
@@ -144,7 +144,7 @@ impl<T: DistanceElement> Default for PairwiseDistances<T> {
             lanes: Vec::new(),
             last_outcomes: Vec::new(),
             vectors: Vec::new(),
-            row: Vec::new(),
+            block: Vec::new(),
             last_lanes: Vec::new(),
             candidates: SpanningCandidates::default(),
             edges: Vec::new(),
@@ -190,9 +190,8 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
         assert_eq!(distances.len(), n_points * n_points, "not a square matrix");
         let extension = Extension::best();
-        // Only resized, not zeroed anew for each row: every entry is written before it is read.
-        self.row.clear();
-        self.row.resize(n_points, 0.0);
+        self.block.clear();
+        self.block.resize(BLOCK_ROWS * n_points, 0.0);
         match distance.metric {
             RowMetric::JensenShannon => {
                 let scale = mass_scale(rows);
@@ -204,7 +203,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                 let to_distance = |divergence: f64| distance.power(divergence.sqrt() * unit);
                 fill(
                     distances,
-                    &mut self.row,
+                    &mut self.block,
                     to_distance,
                     |i, j| T::divergences(extension, lanes.row(i), lanes.rows::<AT_ONCE>(j)),
                     |i, j| T::divergences(extension, lanes.row(i), lanes.rows::<1>(j)),
@@ -233,7 +232,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                 let vectors = Rows(&self.vectors, n_columns);
                 fill(
                     distances,
-                    &mut self.row,
+                    &mut self.block,
                     |sum: f64| distance.power(0.5 * sum),
                     |i, j| {
                         sums_of_differences(extension, vectors.row(i), vectors.rows::<AT_ONCE>(j))
@@ -249,7 +248,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                     |square: f64| distance.power(distance.metric.value_from_square(square));
                 fill(
                     distances,
-                    &mut self.row,
+                    &mut self.block,
                     to_distance,
                     |i, j| squared_distances(extension, vectors.row(i), vectors.rows::<AT_ONCE>(j)),
                     |i, j| squared_distances(extension, vectors.row(i), vectors.rows::<1>(j)),
@@ -471,37 +470,55 @@ impl<'a, L> Rows<'a, L> {
     }
 }
 
-/// Fills a symmetric matrix from its lower triangle, [`AT_ONCE`] entries at a time.
+/// Number of rows of the result that are computed together.
+///
+/// The rows that they are compared with are then read from memory once for all of them. Without this, rows of more
+/// than a thousand outcomes would be read from beyond the second-level cache again for each row.
+const BLOCK_ROWS: usize = 16;
+
+/// Fills a symmetric matrix from its lower triangle, [`AT_ONCE`] entries of [`BLOCK_ROWS`] rows at a time.
 ///
 /// `several(i, j)` computes entries `j..j + AT_ONCE` of row `i`, and `single(i, j)` one entry, for the
 /// rest before the diagonal. `complete` adds to all entries of row `i` before the diagonal, and
-/// `to_distance` turns each into a distance.
+/// `to_distance` turns each into a distance. `block` is a buffer of `BLOCK_ROWS` rows.
 fn fill<T: DistanceElement>(
     distances: &mut [T],
-    row: &mut [f64],
+    block: &mut [f64],
     to_distance: impl Fn(f64) -> T,
     several: impl Fn(usize, usize) -> [f64; AT_ONCE],
     single: impl Fn(usize, usize) -> [f64; 1],
     complete: impl Fn(usize, &mut [f64]),
 ) {
-    let n_points = row.len();
-    for i in 0..n_points {
-        let (chunks, rest) = row[..i].as_chunks_mut::<AT_ONCE>();
-        for (k, chunk) in chunks.iter_mut().enumerate() {
-            *chunk = several(i, k * AT_ONCE);
+    let n_points = block.len() / BLOCK_ROWS;
+    for start in (0..n_points).step_by(BLOCK_ROWS) {
+        let end = n_points.min(start + BLOCK_ROWS);
+        let rows = || (start..end).zip((0..).step_by(n_points));
+        for j in (0..end).step_by(AT_ONCE) {
+            for (i, offset) in rows() {
+                if j + AT_ONCE <= i {
+                    block[offset + j..][..AT_ONCE].copy_from_slice(&several(i, j));
+                } else {
+                    // The last entries before the diagonal, up to three.
+                    for j in j..i {
+                        [block[offset + j]] = single(i, j);
+                    }
+                }
+            }
         }
-        // The last entries before the diagonal, up to three.
-        for (k, entry) in rest.iter_mut().enumerate() {
-            [*entry] = single(i, i - i % AT_ONCE + k);
+        for (i, offset) in rows() {
+            let row = &mut block[offset..][..i];
+            complete(i, row);
+            for (distance, &value) in distances[i * n_points..].iter_mut().zip(&*row) {
+                *distance = to_distance(value);
+            }
+            distances[i * n_points + i] = T::zero();
         }
-        complete(i, &mut row[..i]);
         // Both triangles get the same number: symmetric bit for bit, whatever the kernel rounds.
-        for (j, &value) in row[..i].iter().enumerate() {
-            let distance = to_distance(value);
-            distances[i * n_points + j] = distance;
-            distances[j * n_points + i] = distance;
+        for j in 0..end {
+            for i in start.max(j + 1)..end {
+                distances[j * n_points + i] = distances[i * n_points + j];
+            }
         }
-        distances[i * n_points + i] = T::zero();
     }
 }
 
