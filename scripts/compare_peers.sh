@@ -50,16 +50,27 @@ step "fixtures"
 if [ ! -e "$fixtures/jsref_collapse_t1_197.npy" ]; then
     "$python" scripts/peers/fixtures.py "$fixtures" --sizes 17,65,197
 fi
+if [ ! -e "$fixtures/jsref_dinov2s_l11_h4_1370.npy" ]; then
+    "$python" scripts/peers/real_attention.py "$fixtures"
+fi
 
 matrices=()
 for name in smooth_t1_{17,65,197} random_t4_197 collapse_t1_197; do
     matrices+=("$fixtures/jsnat_$name.npy")
 done
+# Heads of a pretrained transformer. Those of 1,370 tokens are too large for the Rust peers.
+real=() large_real=()
+for head in l0_h1 l3_h0 l6_h3 l11_h4; do
+    matrices+=("$fixtures/jsnat_dinov2s_${head}_257.npy")
+    large_real+=("$fixtures/jsnat_dinov2s_${head}_1370.npy")
+    real+=("$fixtures"/attn_dinov2s_${head}_{257,1370}.npy)
+done
 large=$fixtures/jsnat_smooth_t1_197.npy
 
 time_ours() {
-    "$programs/time_persistence" --kernel persistence "${matrices[@]}"
+    "$programs/time_persistence" --kernel persistence "${matrices[@]}" "${large_real[@]}"
     "$programs/time_persistence" --kernel jensen_shannon "$fixtures/attn_smooth_t1_197.npy"
+    "$programs/time_persistence" --kernel rows "${real[@]}"
     "$programs/time_persistence" --kernel wasserstein --kernel batch "$large"
     if [ -n "$layer" ] && [ -x "$programs/time_layer" ]; then
         RAYON_NUM_THREADS=1 "$programs/time_layer" "$large"

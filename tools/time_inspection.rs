@@ -1,7 +1,8 @@
 //! Measures how long the inspection of a model of the size of ViT-B/16 takes, and the time of each part.
 //!
-//! `cargo run --release --example time_inspection -- IMAGE DIR` inspects twelve layers of twelve heads with 197 tokens,
-//! in H0 and H1, and writes the report to DIR. The weights are random, because the time hardly depends on them.
+//! `cargo run --release --example time_inspection -- IMAGE DIR [PIXELS]` inspects twelve layers of twelve heads in H0
+//! and H1, and writes the report to DIR. PIXELS is the side of the picture: 224 (197 tokens, the default), 384 (577
+//! tokens) or 592 (1,370 tokens). The weights are random, because the time hardly depends on them.
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,8 +20,10 @@ use burn_topology::nn::Tokens;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, image, directory] = &arguments[..] else {
-        return Err("usage: time_inspection IMAGE DIR".into());
+    let (image, directory, pixels) = match &arguments[..] {
+        [_, image, directory] => (image, directory, 224),
+        [_, image, directory, pixels] => (image, directory, pixels.parse()?),
+        _ => return Err("usage: time_inspection IMAGE DIR [PIXELS]".into()),
     };
     let device = Device::flex();
     // Random weights, but the same ones in every measurement.
@@ -28,11 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spec = SampleSpec {
         n_frames: 1,
         n_channels: 3,
-        height: 224,
-        width: 224,
+        height: pixels,
+        width: pixels,
         n_classes: 1000,
     };
-    let config = VitConfig::from_size(VitSize::Base, [3, 224, 224], 16, 1000);
+    let config = VitConfig::from_size(VitSize::Base, [3, pixels, pixels], 16, 1000);
     let model = Network::Vit(config.init(&device));
     let sample = Sample::new(read_image(Path::new(image), spec)?, 0);
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --no-default-features --example time_persistence -- \
-//!     [--kernel persistence|jensen_shannon|wasserstein|batch]... PATHS...
+//!     [--kernel persistence|jensen_shannon|rows|wasserstein|batch]... PATHS...
 //! ```
 //!
 //! Prints a line `name,n,kind,min_ms,median_ms[,note]` for each measurement; reading files is not timed. Files named
@@ -28,7 +28,13 @@ use stopwatch::{Times, measure};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const KERNELS: [&str; 4] = ["persistence", "jensen_shannon", "wasserstein", "batch"];
+const KERNELS: [&str; 5] = [
+    "persistence",
+    "jensen_shannon",
+    "rows",
+    "wasserstein",
+    "batch",
+];
 
 /// Kinds of matrices whose diagrams are compared with each other.
 const PAIRS: [[&str; 2]; 2] = [["smooth_t1", "vit_t1"], ["random_t1", "random_t4"]];
@@ -71,7 +77,14 @@ fn main() -> Result<()> {
                     time_batch(&matrix, kind)?;
                 }
             }
-            Some(("attn", kind)) if has("jensen_shannon") => time_jensen_shannon(kind, path)?,
+            Some(("attn", kind)) => {
+                if has("jensen_shannon") {
+                    time_jensen_shannon(kind, path)?;
+                }
+                if has("rows") {
+                    time_rows(kind, path)?;
+                }
+            }
             _ => {}
         }
     }
@@ -147,6 +160,35 @@ fn time_jensen_shannon(kind: &str, path: &Path) -> Result<()> {
     };
     let name = "ours pairwise Jensen-Shannon";
     Work { name, n, kind }.print(&times, &note);
+    Ok(())
+}
+
+/// Times the diagram of dimension 0 of the rows, from all distances and from those that it needs.
+fn time_rows(kind: &str, path: &Path) -> Result<()> {
+    let matrix = read_matrix(path)?;
+    let (rows, n) = (matrix.to_f32(), matrix.n);
+    let distance = RowDistance::JENSEN_SHANNON;
+    let mut pairwise = PairwiseDistances::default();
+    let mut rips = VietorisRips::new(0)?;
+    let mut distances = vec![0.0; n * n];
+    let times = measure(|| {
+        pairwise.compute(distance, black_box(&rows), n, &mut distances);
+        black_box(engine::diagrams(&mut rips, &distances, n)?);
+        Ok::<_, burn_topology::Error>(())
+    })?;
+    let name = "ours rows to H0 by all distances";
+    Work { name, n, kind }.print(&times, "");
+    if pairwise.spanning_edges(distance, &rows, n).is_none() {
+        return Ok(());
+    }
+    let times = measure(|| {
+        if let Some(edges) = pairwise.spanning_edges(distance, black_box(&rows), n) {
+            black_box(rips.component_diagram(n, edges));
+        }
+        Ok::<_, burn_topology::Error>(())
+    })?;
+    let name = "ours rows to H0";
+    Work { name, n, kind }.print(&times, "");
     Ok(())
 }
 

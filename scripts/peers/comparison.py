@@ -39,13 +39,37 @@ def persistence(peer, kind, n, least_ratio):
     return Comparison("ours H0+H1", peer, n, kind, least_ratio)
 
 
+def components(peer, kind, n, least_ratio):
+    """H0 of one matrix, with critical edges."""
+    return Comparison("ours H0", peer, n, kind, least_ratio)
+
+
+def rows(kind, n, least_ratio):
+    """H0 of the rows of attention, from the distances that it needs instead of from all."""
+    return Comparison("ours rows to H0", "ours rows to H0 by all distances", n, kind, least_ratio)
+
+
 def matching(pair, dim, least_ratio):
     """2-Wasserstein distance of two diagrams of 197 points."""
     peer = "POT (gudhi.wasserstein) W2"
     return Comparison("ours Wasserstein order 2", peer, 197, f"{pair} H{dim}", least_ratio)
 
 
+# Heads of a pretrained transformer, see real_attention.py.
+REAL = ["dinov2s_l0_h1", "dinov2s_l3_h0", "dinov2s_l6_h3", "dinov2s_l11_h4"]
+
 COMPARISONS = [
+    *(persistence("ripser.py H1", kind, 257, 80) for kind in REAL),
+    *(persistence("ripser.py H1", kind, 1370, 60) for kind in REAL),
+    persistence("giotto-ph H1 with generators", REAL[2], 257, 20),
+    persistence("gudhi RipsPersistence (its Ripser, Z/2) H1", REAL[2], 257, 15),
+    persistence("oineus cohomology in radius H1", REAL[2], 257, 500),
+    persistence("holos-tda H0+H1", REAL[2], 257, 5),
+    components("ripser.py H0", REAL[2], 257, 60),
+    components("giotto-ph H0 n_threads=1", REAL[2], 257, 20),
+    components("gudhi RipsPersistence (its Ripser, Z/2) H0", REAL[2], 257, 20),
+    *(rows(kind, 257, 5) for kind in REAL),
+    *(rows(kind, 1370, 5) for kind in REAL),
     persistence("ripser.py H1", "smooth_t1", 197, 100),
     persistence("ripser.py H1", "random_t4", 197, 100),
     persistence("ripser.py H1", "collapse_t1", 197, 60),

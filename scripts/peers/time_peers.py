@@ -16,7 +16,7 @@ from baseline import PAIRS, diagrams, time_jensen_shannon, time_matching, time_p
 from comparison import COMPARISONS
 
 warnings.filterwarnings("ignore")
-PYTHON_TOOLS = ("ripser", "giotto", "torch-topological")
+PYTHON_TOOLS = ("ripser", "giotto", "gudhi", "oineus", "torch-topological")
 
 
 def main():
@@ -30,6 +30,8 @@ def main():
     for comparison in COMPARISONS:
         places.setdefault((comparison.n, comparison.kind), []).append(comparison.peer)
     for (n, kind), tools in places.items():
+        if all(tool.startswith("ours") for tool in tools):
+            continue
         # The functions of baseline.py time every tool; this leaves only those that the table has.
         bench = Bench(options.budget, tools)
         if any(tool.startswith("scipy") for tool in tools):
