@@ -134,7 +134,7 @@ pub struct PairwiseDistances<T: DistanceElement> {
     /// The outcomes of `last_outcomes` row by row, for distances of single pairs.
     last_lanes: Vec<T::Lanes>,
     candidates: SpanningCandidates,
-    /// Candidates for edges of the minimum spanning tree, with their lengths.
+    /// Edges of single pairs, with their lengths.
     edges: Vec<([u32; 2], T)>,
 }
 
@@ -306,7 +306,6 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
         let extension = Extension::best();
         let shape = [n_points, n_columns];
-        self.edges.clear();
         if distance.metric == RowMetric::JensenShannon {
             let roots = |i: usize, coordinates: &mut [f32]| {
                 for (x, mass) in coordinates.iter_mut().zip(&rows[i * n_columns..]) {
@@ -316,31 +315,9 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             if !self.candidates.find(extension, distance, shape, roots) {
                 return None;
             }
-            let scale = mass_scale(rows);
-            let n_last = self.prepare_lanes(rows, n_columns, scale);
-            let unit = scale.to_f64_exact().sqrt().recip();
-            self.last_lanes.clear();
-            if n_last > 0 {
-                let ends = rows
-                    .chunks_exact(n_columns)
-                    .map(|row| &row[n_columns - n_last..]);
-                self.last_lanes
-                    .extend(ends.map(|end| T::prepare(end, scale)));
-            }
-            let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
-            push_edges(
-                &mut self.edges,
-                self.candidates.pairs(),
-                |divergence| distance.power(divergence.sqrt() * unit),
-                |i, others| T::divergences(extension, lanes.row(i), others.map(|j| lanes.row(j))),
-                |i, j| T::divergences(extension, lanes.row(i), [lanes.row(j)]),
-                |[i, j], divergence| {
-                    if n_last > 0 {
-                        let ends = [&self.last_lanes[i], &self.last_lanes[j]];
-                        T::add_terms(extension, ends, n_last, divergence);
-                    }
-                },
-            );
+            let candidates = std::mem::take(&mut self.candidates);
+            self.jensen_shannon_edges(distance, rows, n_columns, candidates.pairs());
+            self.candidates = candidates;
         } else {
             self.prepare_vectors(distance.metric, rows, n_columns);
             let vectors = Rows(&self.vectors, n_columns);
@@ -359,6 +336,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             if !self.candidates.find(extension, distance, shape, offsets) {
                 return None;
             }
+            self.edges.clear();
             push_edges(
                 &mut self.edges,
                 self.candidates.pairs(),
@@ -371,6 +349,46 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             );
         }
         Some(&self.edges)
+    }
+
+    /// Computes the Jensen-Shannon distances of some pairs, of which those with the same first point follow each other.
+    ///
+    /// The edges have the order of the pairs, and each length is the number that [`compute`](Self::compute) gives.
+    fn jensen_shannon_edges(
+        &mut self,
+        distance: RowDistance,
+        rows: &[T],
+        n_columns: usize,
+        pairs: &[[u32; 2]],
+    ) -> &[([u32; 2], T)] {
+        let extension = Extension::best();
+        let scale = mass_scale(rows);
+        let n_last = self.prepare_lanes(rows, n_columns, scale);
+        let unit = scale.to_f64_exact().sqrt().recip();
+        self.last_lanes.clear();
+        if n_last > 0 {
+            let ends = rows
+                .chunks_exact(n_columns)
+                .map(|row| &row[n_columns - n_last..]);
+            self.last_lanes
+                .extend(ends.map(|end| T::prepare(end, scale)));
+        }
+        let lanes = Rows(&self.lanes, (n_columns - n_last).div_ceil(T::LANES));
+        self.edges.clear();
+        push_edges(
+            &mut self.edges,
+            pairs,
+            |divergence| distance.power(divergence.sqrt() * unit),
+            |i, others| T::divergences(extension, lanes.row(i), others.map(|j| lanes.row(j))),
+            |i, j| T::divergences(extension, lanes.row(i), [lanes.row(j)]),
+            |[i, j], divergence| {
+                if n_last > 0 {
+                    let ends = [&self.last_lanes[i], &self.last_lanes[j]];
+                    T::add_terms(extension, ends, n_last, divergence);
+                }
+            },
+        );
+        &self.edges
     }
 
     /// Prepares the rows as vectors in `f64`.
