@@ -178,7 +178,7 @@ impl<T: Real> VietorisRips<T> {
                 distances.n_points(),
                 self.filtration.tree.iter().copied().map(with_length),
             ),
-            self.filtration.cycle_diagram(distances),
+            diagram(1, self.filtration.cycles(), |edge| with_length(edge).1),
         ];
         if self.max_homology_dim > 1 {
             let edges: Vec<PackedEdge> = edges.collect();
@@ -219,15 +219,7 @@ impl<T: Real> VietorisRips<T> {
     pub fn component_diagram(&mut self, n_points: usize, edges: &[(Edge, T)]) -> Diagram<T> {
         assert!(n_points <= MAX_POINTS, "too many points");
         let longest = self.threshold.min(T::max_value());
-        let reachable = edges.iter().filter(|(_, length)| *length <= longest);
-        let mut sorted: Vec<(EdgeKey<T>, T)> = reachable
-            .map(|&([i, j], length)| {
-                let edge = PackedEdge::new(i as usize, j as usize);
-                ((length.sortable_bits(), edge), length)
-            })
-            .collect();
-        // Keys are unique, so the sort need not be stable.
-        sorted.sort_unstable_by_key(|(key, _)| *key);
+        let sorted = sorted_by_length(edges, longest);
         self.filtration.components.reset(n_points);
         let tree = sorted
             .into_iter()
@@ -260,7 +252,8 @@ impl<T: Real> VietorisRips<T> {
             let bars = classes
                 .iter()
                 .map(|class| (edge(class.birth), class.death.map(edge)));
-            diagrams.push(diagram(distances, below + 1, bars));
+            let length = |[i, j]: Edge| distances.get(i as usize, j as usize);
+            diagrams.push(diagram(below + 1, bars, length));
         }
         Ok(())
     }
@@ -323,20 +316,32 @@ impl Filtration {
         Ok(())
     }
 
-    /// Diagram of dimension 1.
-    fn cycle_diagram<T: Real>(&self, distances: &DistanceMatrix<'_, T>) -> Diagram<T> {
-        let ends = self.births.iter().zip(&self.deaths);
-        diagram(distances, 1, ends.map(|(&birth, &death)| (birth, death)))
+    /// Birth and death edge of each class of dimension 1.
+    fn cycles(&self) -> impl Iterator<Item = (Edge, Option<Edge>)> + Clone {
+        self.births.iter().copied().zip(self.deaths.iter().copied())
     }
+}
+
+/// Edges up to a length, with their sort keys, in the order of the filtration.
+fn sorted_by_length<T: Real>(edges: &[(Edge, T)], longest: T) -> Vec<(EdgeKey<T>, T)> {
+    let reachable = edges.iter().filter(|(_, length)| *length <= longest);
+    let mut sorted: Vec<(EdgeKey<T>, T)> = reachable
+        .map(|&([i, j], length)| {
+            let edge = PackedEdge::new(i as usize, j as usize);
+            ((length.sortable_bits(), edge), length)
+        })
+        .collect();
+    // Keys are unique, so the sort need not be stable.
+    sorted.sort_unstable_by_key(|(key, _)| *key);
+    sorted
 }
 
 /// Diagram of the bars of positive persistence between critical edges `(birth, death)`, finite bars first.
 fn diagram<T: Real>(
-    distances: &DistanceMatrix<'_, T>,
     homology_dim: usize,
     ends: impl Iterator<Item = (Edge, Option<Edge>)> + Clone,
+    length: impl Fn(Edge) -> T + Copy,
 ) -> Diagram<T> {
-    let length = |[i, j]: Edge| distances.get(i as usize, j as usize);
     let bars = ends
         .map(|(birth_edge, death_edge)| Bar {
             birth: length(birth_edge),
