@@ -115,8 +115,7 @@ impl Panels {
 
     /// Squared length of each point, and 0 for places without a point.
     pub(super) fn squared_lengths(&self) -> Vec<f64> {
-        let panels = self.values.chunks_exact(self.n_coordinates.max(1));
-        let squares = panels.map(|panel| {
+        let squares = self.panels().map(|panel| {
             let mut sums = [0.0; PANEL];
             for values in panel {
                 for (sum, &value) in sums.iter_mut().zip(values) {
@@ -126,6 +125,11 @@ impl Panels {
             sums
         });
         squares.flatten().collect()
+    }
+
+    /// Coordinates of each panel, those of places without a point 0.
+    pub(super) fn panels(&self) -> impl Iterator<Item = &[[f32; PANEL]]> {
+        self.values.chunks_exact(self.n_coordinates.max(1))
     }
 
     /// Number of points and of places without one that fill the last panel.

@@ -4,6 +4,8 @@
 //! by a [`RowDistance`], whose gradient [`RowDistance::accumulate_gradient`] computes.
 //! [`multidimensional_scaling`] places points in space so that distances can be drawn.
 
+mod divergence_bounds;
+mod divergence_planes;
 mod element;
 mod extension;
 mod gradient;

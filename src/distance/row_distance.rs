@@ -1,5 +1,6 @@
 //! Distances between all pairs of rows of a matrix.
 
+use super::divergence_bounds::DivergenceBounds;
 use super::element::DistanceElement;
 use super::extension::Extension;
 use super::spanning_candidates::SpanningCandidates;
@@ -134,6 +135,7 @@ pub struct PairwiseDistances<T: DistanceElement> {
     /// The outcomes of `last_outcomes` row by row, for distances of single pairs.
     last_lanes: Vec<T::Lanes>,
     candidates: SpanningCandidates,
+    bounds: DivergenceBounds,
     /// Edges of single pairs, with their lengths.
     edges: Vec<([u32; 2], T)>,
 }
@@ -147,6 +149,7 @@ impl<T: DistanceElement> Default for PairwiseDistances<T> {
             block: Vec::new(),
             last_lanes: Vec::new(),
             candidates: SpanningCandidates::default(),
+            bounds: DivergenceBounds::default(),
             edges: Vec::new(),
         }
     }
@@ -315,6 +318,7 @@ impl<T: DistanceElement> PairwiseDistances<T> {
             if !self.candidates.find(extension, distance, shape, roots) {
                 return None;
             }
+            // Taken out for the time in which the other buffers are written.
             let candidates = std::mem::take(&mut self.candidates);
             self.jensen_shannon_edges(distance, rows, n_columns, candidates.pairs());
             self.candidates = candidates;
@@ -351,10 +355,22 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         Some(&self.edges)
     }
 
+    /// Computes bounds `[lower, upper]` of the squares of all distances by [`RowDistance::JENSEN_SHANNON`].
+    ///
+    /// Those of the pairs `(i, j)` with `j < i`, in the order `(1, 0), (2, 0), (2, 1), ...`. They hold for the numbers that
+    /// [`compute`](Self::compute) gives. `None` if the masses or their number are too large for single precision.
+    pub(crate) fn jensen_shannon_bounds(
+        &mut self,
+        rows: &[T],
+        n_columns: usize,
+    ) -> Option<&[[f32; 2]]> {
+        self.bounds.compute(Extension::best(), rows, n_columns)
+    }
+
     /// Computes the Jensen-Shannon distances of some pairs, of which those with the same first point follow each other.
     ///
     /// The edges have the order of the pairs, and each length is the number that [`compute`](Self::compute) gives.
-    fn jensen_shannon_edges(
+    pub(crate) fn jensen_shannon_edges(
         &mut self,
         distance: RowDistance,
         rows: &[T],

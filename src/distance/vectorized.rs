@@ -13,6 +13,7 @@
     reason = "functions for vector extensions are called only after these were detected"
 )]
 
+use super::divergence_planes::{Coordinates, PointTerms, bounds_f32, coordinates_f32};
 use super::extension::Extension;
 use super::gram::{Block, PANEL, inner_products_f32};
 use super::jensen_shannon_f32::{self, F32_LANES, F32Lanes};
@@ -312,6 +313,80 @@ pub(super) fn inner_products(
         #[cfg(target_arch = "x86_64")]
         Extension::Avx2 => unsafe { avx2(rows, columns) },
         Extension::Baseline => inner_products_f32::<BASELINE_FMA, 4, 8>(rows, columns),
+    }
+}
+
+/// Coordinates of all masses of a panel relative to an origin, for bounds of divergences; returns the sums of the masses.
+#[inline]
+pub(super) fn coordinates(
+    extension: Extension,
+    masses: &[[f32; PANEL]],
+    origin: &[Coordinates],
+    coordinates: &mut [[f32; PANEL]],
+) -> [f64; PANEL] {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(
+        masses: &[[f32; PANEL]],
+        origin: &[Coordinates],
+        coordinates: &mut [[f32; PANEL]],
+    ) -> [f64; PANEL] {
+        coordinates_f32::<true>(masses, origin, coordinates)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(
+        masses: &[[f32; PANEL]],
+        origin: &[Coordinates],
+        coordinates: &mut [[f32; PANEL]],
+    ) -> [f64; PANEL] {
+        coordinates_f32::<true>(masses, origin, coordinates)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(masses, origin, coordinates) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(masses, origin, coordinates) },
+        Extension::Baseline => coordinates_f32::<BASELINE_FMA>(masses, origin, coordinates),
+    }
+}
+
+/// Bounds of the divergences between each point of one panel and each of another.
+#[inline]
+pub(super) fn bounds(
+    extension: Extension,
+    products: [&Block; 2],
+    [rows, columns]: [&PointTerms; 2],
+    relative: f32,
+) -> [[[f32; 2]; PANEL]; PANEL] {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(
+        products: [&Block; 2],
+        [rows, columns]: [&PointTerms; 2],
+        relative: f32,
+    ) -> [[[f32; 2]; PANEL]; PANEL] {
+        bounds_f32::<true>(products, rows, columns, relative)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(
+        products: [&Block; 2],
+        [rows, columns]: [&PointTerms; 2],
+        relative: f32,
+    ) -> [[[f32; 2]; PANEL]; PANEL] {
+        bounds_f32::<true>(products, rows, columns, relative)
+    }
+    match extension {
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX-512F and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx512 => unsafe { avx512(products, [rows, columns], relative) },
+        // SAFETY: `Extension::available` makes this variant only if the processor has AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Extension::Avx2 => unsafe { avx2(products, [rows, columns], relative) },
+        Extension::Baseline => bounds_f32::<BASELINE_FMA>(products, rows, columns, relative),
     }
 }
 

@@ -164,7 +164,7 @@ impl DiagramBatch {
     ///
     /// # Cost
     ///
-    /// O(n_points^2). If only dimension 0 was computed from rows, not all distances may be known; then the first call
+    /// O(n_points^2). Diagrams of rows up to dimension 1 may take only some of the distances; then the first call
     /// for an item computes them, at O(n_points^2 * n_columns).
     ///
     /// # Panics

@@ -14,6 +14,9 @@
 //! per edge. They also give the critical edges of each bar directly, without decoding simplices. Dimensions
 //! above 1 have no such shortcut and use cohomology.
 //!
+//! Where bounds of the distances are known, most edges need neither a length nor a lune; see
+//! [`dominated_edges`](super::dominated_edges).
+//!
 //! Sources: [koyama2023] for lunes and their components, [boissonnat2013] for annotations,
 //! [bauer2021] for the enclosing radius.
 //!
@@ -25,6 +28,7 @@ use super::annotation::Annotations;
 use super::cohomology::{self, Cohomology};
 use super::diagram::{Bar, Diagram};
 use super::distance_matrix::{DistanceMatrix, MAX_POINTS};
+use super::dominated_edges::DominatedEdges;
 use super::edge::{Edge, EdgeKey, EdgeSorter, PackedEdge};
 use super::lune::Lunes;
 use super::spanning_tree::SpanningTree;
@@ -69,6 +73,7 @@ pub struct VietorisRips<T: Real> {
     edges: EdgeSorter<T>,
     filtration: Filtration,
     cohomology: Cohomology,
+    dominated: DominatedEdges,
 }
 
 /// State of the filtration in dimensions 0 and 1 while edges are inserted, and its critical edges.
@@ -104,6 +109,7 @@ impl<T: Real> VietorisRips<T> {
             edges: EdgeSorter::default(),
             filtration: Filtration::default(),
             cohomology: Cohomology::default(),
+            dominated: DominatedEdges::default(),
         })
     }
 
@@ -172,7 +178,7 @@ impl<T: Real> VietorisRips<T> {
         let longest = distances.enclosing_radius().min(self.threshold);
         let edges = self.edges.sort(distances, longest);
         self.filtration
-            .insert(edges.clone(), distances.n_points())?;
+            .insert(edges.clone().map(|edge| (edge, None)), distances.n_points())?;
         let mut diagrams = vec![
             component_diagram(
                 distances.n_points(),
@@ -228,6 +234,54 @@ impl<T: Real> VietorisRips<T> {
         component_diagram(n_points, tree)
     }
 
+    /// Finds the edges whose lengths the diagrams of dimensions 0 and 1 depend on, and a few more, from bounds.
+    ///
+    /// [`bounded_diagrams`](Self::bounded_diagrams) computes the diagrams from the lengths of these edges.
+    ///
+    /// # Shapes
+    ///
+    /// `bounds` are `[lower, upper]` of the squared distances of the pairs `(i, j)` with `j < i`, in the order
+    /// `(1, 0), (2, 0), (2, 1), ...`, finite and not negative. The edges are sorted by their points.
+    ///
+    /// # Panics
+    ///
+    /// If `n_points` exceeds [`MAX_BOUNDED_POINTS`](super::MAX_BOUNDED_POINTS).
+    pub(crate) fn undominated_edges(&mut self, n_points: usize, bounds: &[[f32; 2]]) -> &[Edge] {
+        self.dominated.find(n_points, bounds)
+    }
+
+    /// Computes the diagrams of dimensions 0 and 1 from the lengths of the edges that
+    /// [`undominated_edges`](Self::undominated_edges) has returned last, in the same order.
+    ///
+    /// They are those of [`diagrams`](Self::diagrams) for any matrix with these lengths and within the bounds, with the
+    /// same critical edges.
+    ///
+    /// # Errors
+    ///
+    /// As [`diagrams`](Self::diagrams).
+    pub(crate) fn bounded_diagrams(
+        &mut self,
+        n_points: usize,
+        lengths: &[(Edge, T)],
+    ) -> Result<Vec<Diagram<T>>> {
+        let sorted = sorted_by_length(lengths, self.threshold);
+        let squares = sorted.iter().map(|&((_, edge), length)| {
+            let length = length.to_f64_exact();
+            (edge, (length * length) as f32)
+        });
+        self.filtration
+            .insert(self.dominated.merge(squares), n_points)?;
+        let length = |edge: Edge| {
+            let position = lengths.partition_point(|(other, _)| *other < edge);
+            lengths[position].1
+        };
+        let tree = self.filtration.tree.iter();
+        Ok(vec![
+            component_diagram(n_points, tree.map(|&edge| (edge, length(edge)))),
+            diagram(1, self.filtration.cycles(), length),
+        ])
+    }
+
     /// Appends the diagrams above dimension 1, after the filtration of `edges` has been computed.
     fn add_higher_diagrams(
         &mut self,
@@ -260,8 +314,15 @@ impl<T: Real> VietorisRips<T> {
 }
 
 impl Filtration {
-    /// Inserts all edges of a complex into an empty one.
-    fn insert(&mut self, edges: impl Iterator<Item = PackedEdge>, n_points: usize) -> Result<()> {
+    /// Inserts all edges of a complex into an empty one, each with a vertex that dominates it if one is known.
+    ///
+    /// A vertex *dominates* an edge if it is adjacent to both its ends and to all other vertices of its lune. The lune is
+    /// then connected and not empty, and need not be computed.
+    fn insert(
+        &mut self,
+        edges: impl Iterator<Item = (PackedEdge, Option<usize>)>,
+        n_points: usize,
+    ) -> Result<()> {
         let n_words = self.lunes.reset(n_points);
         self.components.reset(n_points);
         self.annotations.reset(n_points);
@@ -282,14 +343,16 @@ impl Filtration {
     /// Inserts all edges, with bit sets of `W` words, or of any number of words if `W` is 0.
     fn insert_all<const W: usize>(
         &mut self,
-        edges: impl Iterator<Item = PackedEdge>,
+        edges: impl Iterator<Item = (PackedEdge, Option<usize>)>,
     ) -> Result<()> {
         let mut n_alive = 0usize;
-        for edge in edges {
+        for (edge, apex) in edges {
             let ends = edge.vertices();
             // Lunes come first, because they are non-empty for nearly all edges, and then the edge joins no
             // components.
-            if let Some(first) = self.lunes.intersect::<W>(ends) {
+            if let Some(apex) = apex {
+                self.annotations.set_via(edge, apex);
+            } else if let Some(first) = self.lunes.intersect::<W>(ends) {
                 self.annotations.set_via(edge, first);
                 let mut component = first;
                 // Further components matter only if a class is alive that can die.
