@@ -48,7 +48,8 @@
 use super::divergence_planes::{Coordinates, LARGEST_COEFFICIENT, PointTerms, coordinates_of};
 use super::element::DistanceElement;
 use super::extension::Extension;
-use super::gram::{PANEL, Panels};
+use super::gram::PANEL;
+use super::panels::Panels;
 use super::vectorized;
 
 /// Relative error of the bounds, in which all relative errors are contained.

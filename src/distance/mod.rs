@@ -13,9 +13,11 @@ mod gram;
 mod jensen_shannon;
 mod jensen_shannon_f32;
 mod jensen_shannon_f64;
+mod panels;
 mod row_distance;
 mod scaling;
 mod spanning_candidates;
+mod spanning_search;
 mod vectorized;
 mod vectors;
 

@@ -3,7 +3,7 @@
 use super::divergence_bounds::DivergenceBounds;
 use super::element::DistanceElement;
 use super::extension::Extension;
-use super::spanning_candidates::SpanningCandidates;
+use super::spanning_candidates::{EXPONENTS, SpanningCandidates, SquareBounds};
 use super::vectorized::{squared_distances, sums_of_differences};
 use super::vectors::normalize;
 use crate::error::{Error, Result};
@@ -309,13 +309,21 @@ impl<T: DistanceElement> PairwiseDistances<T> {
         assert_eq!(rows.len(), n_points * n_columns, "rows are incomplete");
         let extension = Extension::best();
         let shape = [n_points, n_columns];
+        let has_bounds = !matches!(
+            distance.metric,
+            RowMetric::TotalVariation | RowMetric::Attention
+        );
+        if !has_bounds || !EXPONENTS.contains(&distance.exponent) {
+            return None;
+        }
         if distance.metric == RowMetric::JensenShannon {
+            let bounds = SquareBounds::JensenShannon;
             let roots = |i: usize, coordinates: &mut [f32]| {
                 for (x, mass) in coordinates.iter_mut().zip(&rows[i * n_columns..]) {
                     *x = mass.to_f32_nearest().sqrt();
                 }
             };
-            if !self.candidates.find(extension, distance, shape, roots) {
+            if !self.candidates.find(extension, bounds, shape, roots) {
                 return None;
             }
             // Taken out for the time in which the other buffers are written.
@@ -337,7 +345,8 @@ impl<T: DistanceElement> PairwiseDistances<T> {
                     *x = (value - origin) as f32;
                 }
             };
-            if !self.candidates.find(extension, distance, shape, offsets) {
+            let bounds = SquareBounds::Equal;
+            if !self.candidates.find(extension, bounds, shape, offsets) {
                 return None;
             }
             self.edges.clear();

@@ -49,8 +49,8 @@
 //! never become equal distances.
 
 use super::extension::Extension;
-use super::gram::{PANEL, Panels};
-use super::row_distance::{RowDistance, RowMetric};
+use super::panels::Panels;
+use super::spanning_search::{Points, Search};
 use super::vectorized::search_candidates;
 
 /// Relative slack of the bounds.
@@ -63,7 +63,7 @@ const SMALLEST: f64 = 1e-30;
 const LARGEST: f64 = 1e30;
 
 /// Exponents for which distances of different bounds stay apart after rounding.
-const EXPONENTS: std::ops::RangeInclusive<f64> = 0.25..=2.0;
+pub(super) const EXPONENTS: std::ops::RangeInclusive<f64> = 0.25..=2.0;
 
 /// Fewest points for which candidates are worth searching; below, all distances cost less.
 const MIN_POINTS: usize = 24;
@@ -74,6 +74,15 @@ const MAX_COLUMNS: usize = 1 << 20;
 /// Largest fraction of the pairs, one in so many, that may be candidates; above, all distances cost less.
 const LEAST_GAIN: usize = 3;
 
+/// Bounds of the square `s` of a metric, by the squared distance `D^2` between coordinates.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum SquareBounds {
+    /// `s` is between `ln 2 * D^2 / 2` and `D^2 / 2`.
+    JensenShannon,
+    /// `s = D^2`.
+    Equal,
+}
+
 /// Search for candidates, with buffers that are kept for the next matrix.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SpanningCandidates {
@@ -83,21 +92,6 @@ pub(super) struct SpanningCandidates {
     /// Pairs `[i, j]` found, grouped by their first point.
     pairs: Vec<[u32; 2]>,
     points: Points,
-}
-
-/// State of Prim's algorithm, one entry per place of a panel in each vector.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Points {
-    /// `|x_i|^2 + e_i`, the part of an upper bound that belongs to the point.
-    own: Vec<f32>,
-    /// `2 e_i`, half of the difference between the bounds of a pair.
-    slack: Vec<f32>,
-    /// Upper bound of the distance to the tree for points outside of it, infinite for others.
-    nearest: Vec<f32>,
-    /// `m` between the newest point and each older one; negative infinity for points outside of the tree.
-    longest: Vec<f32>,
-    /// Infinite for points of the tree, negative infinity outside.
-    inside: Vec<f32>,
 }
 
 /// Quotient of the Jensen-Shannon divergence by `D^2 / 2` for one outcome, at `delta` in [0, 1].
@@ -120,8 +114,7 @@ impl SpanningCandidates {
     /// `coordinates(i, x)` writes those of point `i`: exact or correctly rounded twice, and for the Jensen-Shannon
     /// distance not negative.
     ///
-    /// Returns false if the metric has no cheap bounds, or if there are so few points, such large numbers or so many
-    /// candidates that all distances cost less.
+    /// Returns false if there are so few points, such large numbers or so many candidates that all distances cost less.
     ///
     /// # Cost
     ///
@@ -129,21 +122,20 @@ impl SpanningCandidates {
     pub(super) fn find(
         &mut self,
         extension: Extension,
-        distance: RowDistance,
+        bounds: SquareBounds,
         [n_points, n_columns]: [usize; 2],
         coordinates: impl FnMut(usize, &mut [f32]),
     ) -> bool {
-        let metric = distance.metric;
-        let has_bounds = !matches!(metric, RowMetric::TotalVariation | RowMetric::Attention);
-        let is_within_limits = n_points >= MIN_POINTS && n_columns <= MAX_COLUMNS;
-        if !has_bounds || !is_within_limits || !EXPONENTS.contains(&distance.exponent) {
+        if n_points < MIN_POINTS || n_columns > MAX_COLUMNS {
             return false;
         }
         self.panels.fill(n_points, n_columns, coordinates);
         // Ratio of the upper to the lower bound of the square, without rounding.
-        let ratio = match metric {
-            RowMetric::JensenShannon => 1.0 / jensen_shannon_quotient(self.panels.largest_delta()),
-            _ => 1.0,
+        let ratio = match bounds {
+            SquareBounds::JensenShannon => {
+                1.0 / jensen_shannon_quotient(self.panels.largest_delta())
+            }
+            SquareBounds::Equal => 1.0,
         };
         let squared_mean = self.panels.centre();
         let squares = self.panels.squared_lengths();
@@ -209,121 +201,12 @@ impl Points {
             values.resize(squares.len(), start);
         }
     }
-
-    /// Adds a point to the tree, by an edge whose upper bound is `length`: finds its candidates among the older points,
-    /// and updates the distances to the tree of those outside.
-    ///
-    /// `products` are the inner products of the point with all others.
-    #[inline(always)]
-    fn add(
-        &mut self,
-        newest: usize,
-        length: f32,
-        kappa: f32,
-        products: &[f32],
-        pairs: &mut Vec<[u32; 2]>,
-    ) {
-        let (own, slack) = (self.own[newest], self.slack[newest]);
-        let (products, _) = products.as_chunks::<PANEL>();
-        let (owns, _) = self.own.as_chunks::<PANEL>();
-        let (slacks, _) = self.slack.as_chunks::<PANEL>();
-        let (inside, _) = self.inside.as_chunks::<PANEL>();
-        let (nearest, _) = self.nearest.as_chunks_mut::<PANEL>();
-        let (longest, _) = self.longest.as_chunks_mut::<PANEL>();
-        let state = nearest.iter_mut().zip(longest).zip(inside);
-        let bounds = products.iter().zip(owns).zip(slacks);
-        for (panel, (((nearest, longest), inside), ((products, owns), slacks))) in
-            state.zip(bounds).enumerate()
-        {
-            let mut is_candidate = [false; PANEL];
-            for k in 0..PANEL {
-                let upper = own + owns[k] - 2.0 * products[k];
-                // Comparisons rather than `min` and `max`, whose rules for NaN cost instructions. `inside` is
-                // infinite for points of the tree, whose `nearest` then stays infinite, and negative infinity for
-                // the others, whose `longest` then stays so.
-                let outside = if upper > inside[k] { upper } else { inside[k] };
-                nearest[k] = if outside < nearest[k] {
-                    outside
-                } else {
-                    nearest[k]
-                };
-                let edge = if length < inside[k] {
-                    length
-                } else {
-                    inside[k]
-                };
-                longest[k] = if edge > longest[k] { edge } else { longest[k] };
-                is_candidate[k] = upper - slacks[k] <= kappa * longest[k] + slack;
-            }
-            // Most panels have none.
-            if is_candidate.contains(&true) {
-                let candidates = (0..PANEL).filter(|&k| is_candidate[k]);
-                pairs.extend(candidates.map(|k| [newest as u32, (panel * PANEL + k) as u32]));
-            }
-        }
-        self.inside[newest] = f32::INFINITY;
-        self.nearest[newest] = f32::INFINITY;
-        // A path from here to a newer point has no edge yet.
-        self.longest[newest] = 0.0;
-    }
-
-    /// Returns the point outside of the tree that is nearest to it, and its distance; `None` without such a point.
-    #[inline(always)]
-    fn nearest_outside(&self) -> Option<(usize, f32)> {
-        let (chunks, _) = self.nearest.as_chunks::<PANEL>();
-        let mut lanes = [f32::INFINITY; PANEL];
-        for chunk in chunks {
-            for (least, &value) in lanes.iter_mut().zip(chunk) {
-                *least = if value < *least { value } else { *least };
-            }
-        }
-        let least = lanes.into_iter().fold(f32::INFINITY, f32::min);
-        if least == f32::INFINITY {
-            return None;
-        }
-        let panel = chunks.iter().position(|chunk| chunk.contains(&least))?;
-        let k = chunks[panel].iter().position(|&value| value == least)?;
-        Some((panel * PANEL + k, least))
-    }
-}
-
-/// Parameters of a search for candidates.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Search {
-    /// Factor by which the lower bound of a candidate may exceed `m`.
-    kappa: f32,
-    /// Number of candidates above which the search is given up.
-    max_pairs: usize,
-}
-
-/// Adds all points to the tree, and returns false if there are too many candidates.
-///
-/// To be inlined into a function that is compiled for a vector extension.
-#[inline(always)]
-pub(super) fn search_candidates_f32(
-    search: Search,
-    products: &[f32],
-    points: &mut Points,
-    pairs: &mut Vec<[u32; 2]>,
-) -> bool {
-    let n_places = points.own.len();
-    // The first point joins an empty tree, by an edge that no path has.
-    let mut next = Some((0, 0.0));
-    while let Some((newest, length)) = next {
-        let row = &products[newest * n_places..][..n_places];
-        points.add(newest, length, search.kappa, row, pairs);
-        if pairs.len() > search.max_pairs {
-            return false;
-        }
-        next = points.nearest_outside();
-    }
-    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::PairwiseDistances;
+    use crate::distance::{PairwiseDistances, RowDistance, RowMetric};
 
     #[test]
     fn the_quotient_of_the_bounds_falls_from_one_to_ln_2() {
@@ -357,7 +240,7 @@ mod tests {
         let mut search = SpanningCandidates::default();
         search.find(
             extension,
-            RowDistance::JENSEN_SHANNON,
+            SquareBounds::JensenShannon,
             [n_points, n_columns],
             |i, coordinates| {
                 for (x, mass) in coordinates.iter_mut().zip(&rows[i * n_columns..]) {

@@ -18,7 +18,7 @@ use super::extension::Extension;
 use super::gram::{Block, PANEL, inner_products_f32};
 use super::jensen_shannon_f32::{self, F32_LANES, F32Lanes};
 use super::jensen_shannon_f64::{self, F64_LANES, F64Lanes};
-use super::spanning_candidates::{Points, Search, search_candidates_f32};
+use super::spanning_search::{Points, Search, search_candidates_f32};
 use super::vectors::{squared_distances_f64, sums_of_differences_f64};
 
 /// True if every processor of the target multiplies and adds in one instruction.

@@ -196,8 +196,8 @@ impl<T: Real> VietorisRips<T> {
     /// Computes the diagram of dimension 0 from the edges of a graph, without distances between other points.
     ///
     /// If the graph contains the minimum spanning tree of a distance matrix, this is the diagram of dimension 0 of the
-    /// matrix, with the same critical edges. [`PairwiseDistances::spanning_edges`](crate::distance::PairwiseDistances::spanning_edges)
-    /// finds such edges without computing all distances.
+    /// matrix, with the same critical edges. `PairwiseDistances::spanning_edges` finds such edges without computing all
+    /// distances.
     ///
     /// # Shapes
     ///
