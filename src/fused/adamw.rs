@@ -108,6 +108,7 @@ mod on_flex {
 
     use super::AdamW;
     use crate::fused::node::{HostTensor, Input, contiguous, values};
+    use crate::fused::simd::{load, store};
 
     /// Number of values per task: 32 KiB of each of the four arrays.
     const BLOCK: usize = 1 << 13;
@@ -236,19 +237,19 @@ mod on_flex {
             for (parameters, ((first, second), gradient)) in
                 self.parameters.chunks_mut(lanes).zip(inputs)
             {
-                let gradient = simd.partial_load_f32s(gradient);
+                let gradient = load(simd, gradient);
                 let added = simd.mul_f32s(gradient, add_1);
-                let mean = simd.mul_add_f32s(simd.partial_load_f32s(first), keep_1, added);
+                let mean = simd.mul_add_f32s(load(simd, first), keep_1, added);
                 let added = simd.mul_f32s(simd.mul_f32s(gradient, gradient), add_2);
-                let square = simd.mul_add_f32s(simd.partial_load_f32s(second), keep_2, added);
-                simd.partial_store_f32s(first, mean);
-                simd.partial_store_f32s(second, square);
+                let square = simd.mul_add_f32s(load(simd, second), keep_2, added);
+                store(simd, first, mean);
+                store(simd, second, square);
                 let root = simd.sqrt_f32s(simd.mul_f32s(square, correct_2));
                 let scale = simd.add_f32s(root, splat(self.epsilon));
                 let update = simd.div_f32s(simd.mul_f32s(mean, correct_1), scale);
-                let kept = simd.mul_f32s(simd.partial_load_f32s(parameters), splat(self.kept));
+                let kept = simd.mul_f32s(load(simd, parameters), splat(self.kept));
                 let moved = simd.mul_add_f32s(update, splat(-self.lr), kept);
-                simd.partial_store_f32s(parameters, moved);
+                store(simd, parameters, moved);
             }
         }
     }

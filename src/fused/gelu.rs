@@ -78,7 +78,7 @@ mod on_flex {
     use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor_like, in_blocks, values,
     };
-    use crate::fused::simd::{erf, exp_of_negative};
+    use crate::fused::simd::{erf, exp_of_negative, load, store};
 
     /// Number of values per task: 32 KiB, enough work to outweigh the cost of a task.
     const BLOCK: usize = 1 << 13;
@@ -150,16 +150,16 @@ mod on_flex {
             let inputs = self.x.chunks(S::F32_LANES);
             match self.gradient {
                 None => outputs.zip(inputs).for_each(|(output, x)| {
-                    let x = simd.partial_load_f32s(x);
+                    let x = load(simd, x);
                     let factor = factor(simd, x, self.form);
-                    simd.partial_store_f32s(output, simd.mul_f32s(x, factor));
+                    store(simd, output, simd.mul_f32s(x, factor));
                 }),
                 Some(gradient) => {
                     let inputs = inputs.zip(gradient.chunks(S::F32_LANES));
                     outputs.zip(inputs).for_each(|(output, (x, gradient))| {
-                        let slope = slope(simd, simd.partial_load_f32s(x), self.form);
-                        let gradient = simd.partial_load_f32s(gradient);
-                        simd.partial_store_f32s(output, simd.mul_f32s(gradient, slope));
+                        let slope = slope(simd, load(simd, x), self.form);
+                        let gradient = load(simd, gradient);
+                        store(simd, output, simd.mul_f32s(gradient, slope));
                     });
                 }
             }

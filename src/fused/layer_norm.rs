@@ -73,6 +73,7 @@ mod on_flex {
         HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
         values,
     };
+    use crate::fused::simd::{load, store};
 
     /// Number of vectors per task. It is fixed, so the sums over blocks do not depend on the number of threads.
     const BLOCK: usize = 64;
@@ -191,7 +192,7 @@ mod on_flex {
         let mut sum = simd.splat_f32s(0.0);
         // The zeros that fill up the last vector do not change the sum.
         for part in x.chunks(lanes) {
-            sum = simd.add_f32s(sum, simd.partial_load_f32s(part));
+            sum = simd.add_f32s(sum, load(simd, part));
         }
         let mean = simd.reduce_sum_f32s(sum) / count;
         // A second pass, because the mean square minus the squared mean cancels where the mean is large.
@@ -199,7 +200,7 @@ mod on_flex {
         // Zeros would change the sum of squared deviations, so the tail is added value by value.
         let (whole, rest) = x.split_at(x.len() / lanes * lanes);
         for part in whole.chunks_exact(lanes) {
-            let deviation = simd.sub_f32s(simd.partial_load_f32s(part), simd.splat_f32s(mean));
+            let deviation = simd.sub_f32s(load(simd, part), simd.splat_f32s(mean));
             squares = simd.mul_add_f32s(deviation, deviation, squares);
         }
         let mut sum = simd.reduce_sum_f32s(squares);
@@ -235,11 +236,11 @@ mod on_flex {
                 let parameters = self.gamma.chunks(lanes).zip(self.beta.chunks(lanes));
                 let parts = output.chunks_mut(lanes).zip(x.chunks(lanes));
                 for ((output, x), (gamma, beta)) in parts.zip(parameters) {
-                    let deviation = simd.sub_f32s(simd.partial_load_f32s(x), mean);
+                    let deviation = simd.sub_f32s(load(simd, x), mean);
                     let normal = simd.mul_f32s(deviation, scale);
-                    let gamma = simd.partial_load_f32s(gamma);
-                    let beta = simd.partial_load_f32s(beta);
-                    simd.partial_store_f32s(output, simd.mul_add_f32s(normal, gamma, beta));
+                    let gamma = load(simd, gamma);
+                    let beta = load(simd, beta);
+                    store(simd, output, simd.mul_add_f32s(normal, gamma, beta));
                 }
             }
         }
@@ -269,7 +270,7 @@ mod on_flex {
         fn with_simd<S: Simd>(self, simd: S) {
             let width = self.gamma.len();
             let lanes = S::F32_LANES;
-            let load = |values: &[f32]| simd.partial_load_f32s(values);
+            let load = |values: &[f32]| load(simd, values);
             let rows = self.x.chunks(width).zip(self.gradient.chunks(width));
             for (output, (x, gradient)) in self.output.chunks_mut(width).zip(rows) {
                 // The moments are computed again: that is cheaper than storing them for the backward pass.
@@ -294,9 +295,9 @@ mod on_flex {
                     sum = simd.add_f32s(sum, normal_gradient);
                     moment = simd.mul_add_f32s(normal_gradient, normal, moment);
                     let updated = simd.mul_add_f32s(gradient, normal, load(gamma_gradient));
-                    simd.partial_store_f32s(gamma_gradient, updated);
+                    store(simd, gamma_gradient, updated);
                     let updated = simd.add_f32s(gradient, load(beta_gradient));
-                    simd.partial_store_f32s(beta_gradient, updated);
+                    store(simd, beta_gradient, updated);
                 }
                 let count = width as f32;
                 let sum = simd.splat_f32s(simd.reduce_sum_f32s(sum) / count);
@@ -307,7 +308,7 @@ mod on_flex {
                     let normal_gradient = simd.mul_f32s(load(gradient), load(gamma));
                     let centred = simd.sub_f32s(normal_gradient, sum);
                     let projected = simd.sub_f32s(centred, simd.mul_f32s(normal(x), moment));
-                    simd.partial_store_f32s(output, simd.mul_f32s(projected, scales));
+                    store(simd, output, simd.mul_f32s(projected, scales));
                 }
             }
         }

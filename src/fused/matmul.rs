@@ -6,6 +6,7 @@
 )]
 
 use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
 
 use super::node::Unwritten;
 
@@ -30,6 +31,15 @@ impl<'a> Matrix<'a> {
         let [row, column] = self.strides;
         Self {
             strides: [column, row],
+            ..self
+        }
+    }
+
+    /// Returns the matrix from a row and a column on.
+    fn from(self, row: usize, column: usize) -> Self {
+        let start = row * self.strides[0] + column * self.strides[1];
+        Self {
+            values: &self.values[start..],
             ..self
         }
     }
@@ -65,14 +75,9 @@ pub(super) fn product<'a>(
     // `n_rows * n_columns` values. The output is borrowed exclusively, written completely and, without
     // `is_added`, not read.
     unsafe {
-        multiply(
-            output.0.as_mut_ptr().cast(),
-            extents,
-            left,
-            right,
-            scale,
-            false,
-        );
+        let start = output.0.as_mut_ptr().cast();
+        let width = extents[2];
+        multiply(start, width, extents, left, right, scale, false);
         output.assume_written()
     }
 }
@@ -84,28 +89,94 @@ pub(super) fn new_product(
     right: Matrix<'_>,
     scale: f32,
 ) -> Vec<f32> {
-    let mut output = vec![0.0; extents[0] * extents[2]];
-    add_product(&mut output, extents, left, right, scale);
+    let length = extents[0] * extents[2];
+    let mut output = Vec::with_capacity(length);
+    let memory = &mut output.spare_capacity_mut()[..length];
+    product(Unwritten(memory), extents, left, right, scale);
+    // SAFETY: `product` has written all values of the memory.
+    unsafe { output.set_len(length) };
     output
 }
 
-/// Computes `output += scale * left * right`, see [`product`].
+/// Computes `start + left * right` in new memory, tiles of the output in parallel.
+///
+/// `tile` is the number of rows and columns of a tile, and `start` a row that every row of the product is added to.
+/// Extents are those of [`product`]. Each value of the output is the same sum in the same order whatever the
+/// number of threads is, because tiles depend on the extents only.
 ///
 /// # Panics
 ///
-/// As [`product`].
-pub(super) fn add_product(
-    output: &mut [f32],
+/// If a matrix ends beyond its slice, or `start` has another length than a row.
+pub(super) fn product_of_tiles(
     extents: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
-    scale: f32,
-) {
-    if is_empty(output.len(), extents, left, right) {
-        return;
+    [tile_rows, tile_columns]: [usize; 2],
+    start: Option<&[f32]>,
+) -> Vec<f32> {
+    let [n_rows, depth, n_columns] = extents;
+    let length = n_rows * n_columns;
+    if let Some(start) = start {
+        assert_eq!(start.len(), n_columns, "the row has another length");
     }
-    // SAFETY: as in `product`; the output is read too, and it is initialised.
-    unsafe { multiply(output.as_mut_ptr(), extents, left, right, scale, true) }
+    if is_empty(length, extents, left, right) {
+        return match start {
+            Some(start) => start.repeat(n_rows),
+            None => vec![0.0; length],
+        };
+    }
+    let mut output = Vec::with_capacity(length);
+    let memory = Shared(output.as_mut_ptr());
+    let n_across = n_columns.div_ceil(tile_columns);
+    let n_tiles = n_rows.div_ceil(tile_rows) * n_across;
+    (0..n_tiles).into_par_iter().for_each(|tile| {
+        let row = tile / n_across * tile_rows;
+        let column = tile % n_across * tile_columns;
+        let rows = tile_rows.min(n_rows - row);
+        let columns = tile_columns.min(n_columns - column);
+        // SAFETY: the tile lies within the memory and no other tile has a value of it. `is_empty` has checked
+        // that the matrices lie within their slices, and so do their parts. Where the product is added, the
+        // tile is initialised with `start` first.
+        unsafe {
+            let output = memory.at(row * n_columns + column);
+            if let Some(start) = start {
+                for row in 0..rows {
+                    let source = start[column..][..columns].as_ptr();
+                    source.copy_to_nonoverlapping(output.add(row * n_columns), columns);
+                }
+            }
+            multiply(
+                output,
+                n_columns,
+                [rows, depth, columns],
+                left.from(row, 0),
+                right.from(0, column),
+                1.0,
+                start.is_some(),
+            );
+        }
+    });
+    // SAFETY: the tiles cover all values, and each was written.
+    unsafe { output.set_len(length) };
+    output
+}
+
+/// Memory that several threads write to, each to its own part.
+struct Shared(*mut f32);
+
+// SAFETY: the pointer is only used through `at`, whose callers write to disjoint parts.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Returns a pointer to the value of this index.
+    ///
+    /// # Safety
+    ///
+    /// The index must lie within the memory.
+    unsafe fn at(&self, index: usize) -> *mut f32 {
+        // SAFETY: the caller guarantees that the index lies within the memory.
+        unsafe { self.0.add(index) }
+    }
 }
 
 /// True if there are no products to sum; otherwise checks that the slices contain the matrices.
@@ -130,12 +201,15 @@ fn is_empty(
 
 /// Computes `output = scale * left * right`, or adds the product to the output if `is_added`.
 ///
+/// Rows of the output begin every `width` values.
+///
 /// # Safety
 ///
-/// The slices must contain matrices of these extents, `output` must be valid for `n_rows * n_columns` values
-/// that nothing else refers to, and with `is_added` these values must be initialised.
+/// The slices must contain matrices of these extents, `output` must be valid for `n_rows` rows of `n_columns`
+/// values that nothing else refers to, and with `is_added` these values must be initialised.
 unsafe fn multiply(
     output: *mut f32,
+    width: usize,
     [n_rows, depth, n_columns]: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
@@ -152,7 +226,7 @@ unsafe fn multiply(
             depth,
             output,
             1,
-            n_columns.cast_signed(),
+            width.cast_signed(),
             is_added,
             left.values.as_ptr(),
             left_column,

@@ -72,7 +72,7 @@ mod on_flex {
     use crate::fused::node::{
         HostTensor, Input, Operation, apply, contiguous, host_tensor, in_blocks, values,
     };
-    use crate::fused::simd::inner_product;
+    use crate::fused::simd::{inner_product, load, store};
 
     /// Number of values copied per task: 64 KiB.
     const COPY_BLOCK: usize = 1 << 14;
@@ -340,8 +340,8 @@ mod on_flex {
                 let scale = simd.splat_f32s(self.share / sum);
                 let outputs = output[self.first..].chunks_mut(lanes);
                 for (output, gradient) in outputs.zip(gradient.chunks(lanes)) {
-                    let centred = simd.sub_f32s(simd.partial_load_f32s(gradient), mean);
-                    simd.partial_store_f32s(output, simd.mul_f32s(centred, scale));
+                    let centred = simd.sub_f32s(load(simd, gradient), mean);
+                    store(simd, output, simd.mul_f32s(centred, scale));
                 }
             }
         }

@@ -2,6 +2,26 @@
 
 use pulp::Simd;
 
+/// Loads a slice of at most one vector, filled up with zeros.
+///
+/// A whole vector is loaded directly: a partial load is a call on some processors, several times as slow.
+#[inline(always)]
+pub(super) fn load<S: Simd>(simd: S, values: &[f32]) -> S::f32s {
+    match S::as_simd_f32s(values) {
+        ([vector], []) => *vector,
+        _ => simd.partial_load_f32s(values),
+    }
+}
+
+/// Stores the first lanes of a vector in a slice of at most one vector, see [`load`].
+#[inline(always)]
+pub(super) fn store<S: Simd>(simd: S, values: &mut [f32], vector: S::f32s) {
+    match S::as_mut_simd_f32s(values) {
+        ([whole], []) => *whole = vector,
+        _ => simd.partial_store_f32s(values, vector),
+    }
+}
+
 /// Returns `exp(x)` for `x <= 0`, with a relative error of 2e-7; exactly 0 below -87. NaN stays NaN.
 ///
 /// # Source
@@ -89,8 +109,8 @@ pub(super) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 pub(super) fn inner_product<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
     let mut sums = simd.splat_f32s(0.0);
     for (left, right) in left.chunks(S::F32_LANES).zip(right.chunks(S::F32_LANES)) {
-        let left = simd.partial_load_f32s(left);
-        sums = simd.mul_add_f32s(left, simd.partial_load_f32s(right), sums);
+        let left = load(simd, left);
+        sums = simd.mul_add_f32s(left, load(simd, right), sums);
     }
     simd.reduce_sum_f32s(sums)
 }

@@ -240,6 +240,27 @@ fn parameter_gradients_equal_those_of_burns_layers() {
 }
 
 #[test]
+fn linear_equals_burns_operations_across_tiles() {
+    // Several tiles along each dimension, and a weight so small that the batch is divided.
+    for [rows, d_input, d_output] in [[500, 260, 300], [1100, 5, 3]] {
+        let layer = LinearConfig::new(d_input, d_output).init(&device());
+        let x = random([rows, d_input], 1.0).require_grad();
+        let slopes = random([rows, d_output], 1.0);
+        let results = |y: Tensor<2>| {
+            let gradients = (y.clone() * slopes.clone()).sum().backward();
+            let gradient_of = |tensor: &Tensor<2>| tensor.grad(&gradients).unwrap();
+            [y.inner(), gradient_of(&x), gradient_of(&layer.weight.val())]
+        };
+        let expected = results(layer.forward(x.clone()));
+        for (actual, expected) in results(linear(x.clone(), &layer)).into_iter().zip(expected) {
+            let scale = expected.clone().abs().max().into_scalar::<f32>();
+            let difference = (actual - expected).abs().max().into_scalar::<f32>();
+            assert!(difference < 4e-6 * scale, "{difference} {scale}");
+        }
+    }
+}
+
+#[test]
 fn adamw_equals_burns_optimiser() {
     let layer = LinearConfig::new(90, 100).init(&device());
     let decay = 0.02;
@@ -332,7 +353,8 @@ fn nan_is_propagated() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let qkv = random([3, 33, 48], 1.0);
+    // Enough rows for several tiles of the linear layer, and for a division of the batch.
+    let qkv = random([36, 33, 48], 1.0);
     let layer = LinearConfig::new(16, 24).init(&device());
     let step = || {
         let qkv = qkv.clone().detach().require_grad();

@@ -12,7 +12,7 @@ use crate::fused::node::{
     HostTensor, Input, Operation, apply, contiguous, host_tensor, host_tensor_like, in_blocks,
     values,
 };
-use crate::fused::simd::{exp_of_negative, inner_product};
+use crate::fused::simd::{exp_of_negative, inner_product, load, store};
 
 /// Computes the weights as one node of the graph; `None` if Burn's operations have to run.
 pub(super) fn weights(
@@ -313,7 +313,7 @@ impl WithSimd for Softmax<'_> {
             // The zeros of a partial load could exceed the largest score, so the tail is taken value by value.
             let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
             for part in parts.chunks_exact(lanes) {
-                largest = simd.max_f32s(largest, simd.partial_load_f32s(part));
+                largest = simd.max_f32s(largest, load(simd, part));
             }
             let largest = rest
                 .iter()
@@ -331,9 +331,9 @@ impl WithSimd for Softmax<'_> {
             let mut sum = 0.0;
             let mut sums = simd.splat_f32s(0.0);
             for part in row.chunks_mut(lanes) {
-                let score = simd.sub_f32s(simd.partial_load_f32s(part), shift);
+                let score = simd.sub_f32s(load(simd, part), shift);
                 let weight = exp_of_negative(simd, score);
-                simd.partial_store_f32s(part, weight);
+                store(simd, part, weight);
                 // Lanes beyond the tail hold exponentials of the filled-up zeros, which must not be added.
                 if part.len() == lanes {
                     sums = simd.add_f32s(sums, weight);
@@ -344,8 +344,8 @@ impl WithSimd for Softmax<'_> {
             let sum = simd.reduce_sum_f32s(sums) + sum;
             let scale = simd.splat_f32s(if sum == 0.0 { 0.0 } else { sum.recip() });
             for part in row.chunks_mut(lanes) {
-                let weight = simd.partial_load_f32s(part);
-                simd.partial_store_f32s(part, simd.mul_f32s(weight, scale));
+                let weight = load(simd, part);
+                store(simd, part, simd.mul_f32s(weight, scale));
             }
         }
     }
@@ -374,9 +374,9 @@ impl WithSimd for SoftmaxGradient<'_> {
             let mean = simd.splat_f32s(inner_product(simd, weights, gradient));
             let inputs = weights.chunks(lanes).zip(gradient.chunks(lanes));
             for (output, (weights, gradient)) in output.chunks_mut(lanes).zip(inputs) {
-                let centred = simd.sub_f32s(simd.partial_load_f32s(gradient), mean);
-                let weights = simd.partial_load_f32s(weights);
-                simd.partial_store_f32s(output, simd.mul_f32s(weights, centred));
+                let centred = simd.sub_f32s(load(simd, gradient), mean);
+                let weights = load(simd, weights);
+                store(simd, output, simd.mul_f32s(weights, centred));
             }
         }
     }
