@@ -73,7 +73,7 @@ time_ours() {
     "$programs/time_persistence" --kernel rows "${real[@]}"
     "$programs/time_persistence" --kernel wasserstein --kernel batch "$large"
     if [ -n "$layer" ] && [ -x "$programs/time_layer" ]; then
-        RAYON_NUM_THREADS=1 "$programs/time_layer" "$large"
+        RAYON_NUM_THREADS=1 "$programs/time_layer" "$large" "${real[@]}"
     fi
 }
 

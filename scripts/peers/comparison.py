@@ -44,9 +44,9 @@ def components(peer, kind, n, least_ratio):
     return Comparison("ours H0", peer, n, kind, least_ratio)
 
 
-def rows(kind, n, least_ratio):
-    """H0 of the rows of attention, from the distances that it needs instead of from all."""
-    return Comparison("ours rows to H0", "ours rows to H0 by all distances", n, kind, least_ratio)
+def rows(dims, kind, n, least_ratio):
+    """Diagrams of the rows of attention, from the distances that they need instead of from all."""
+    return Comparison(f"ours rows to {dims}", f"ours rows to {dims} by all distances", n, kind, least_ratio)
 
 
 def matching(pair, dim, least_ratio):
@@ -68,8 +68,8 @@ COMPARISONS = [
     components("ripser.py H0", REAL[2], 257, 60),
     components("giotto-ph H0 n_threads=1", REAL[2], 257, 20),
     components("gudhi RipsPersistence (its Ripser, Z/2) H0", REAL[2], 257, 20),
-    *(rows(kind, 257, 5) for kind in REAL),
-    *(rows(kind, 1370, 5) for kind in REAL),
+    *(rows("H0", kind, n, 5) for n in (257, 1370) for kind in REAL),
+    *(rows("H0+H1", kind, n, 1.3) for n in (257, 1370) for kind in REAL),
     persistence("ripser.py H1", "smooth_t1", 197, 100),
     persistence("ripser.py H1", "random_t4", 197, 100),
     persistence("ripser.py H1", "collapse_t1", 197, 60),
