@@ -50,9 +50,9 @@ struct Options {
     /// Number of timed steps of each kind.
     #[arg(long, default_value_t = 20)]
     steps: usize,
-    /// Time only the step without penalties.
-    #[arg(long)]
-    plain: bool,
+    /// Time only this kind of step.
+    #[arg(long, value_parser = ["plain", "penalised_h0", "penalised"])]
+    only: Option<String>,
     /// Use the forward pass of Burn's own `Linear`.
     #[arg(long)]
     burn_linear: bool,
@@ -162,8 +162,8 @@ fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
         ("penalised_h0", &[0]),
         ("penalised", &[0, 1]),
     ];
-    let n_kinds = if options.plain { 1 } else { kinds.len() };
-    for (name, homology_dims) in kinds.into_iter().take(n_kinds) {
+    let is_timed = |name: &str| options.only.as_ref().is_none_or(|only| only == name);
+    for (name, homology_dims) in kinds.into_iter().filter(|(name, _)| is_timed(name)) {
         let regularizer = regularizer(homology_dims)?;
         let mut times = Vec::new();
         for step in 0..options.steps + 3 {

@@ -62,7 +62,7 @@ def pair(shape, options):
     found = {
         "ours": least_times(ours, options.threads),
         "torch": least_times(torch, options.threads),
-        "burn_linear": least_times([*ours, "--plain", "--burn-linear"], options.threads),
+        "burn_linear": least_times([*ours, "--only", "plain", "--burn-linear"], options.threads),
     }
     print(json.dumps(shape.arguments), json.dumps(found), file=sys.stderr, flush=True)
     return found
