@@ -20,6 +20,7 @@ use super::weight::Clock;
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::nn::{Persistence, PersistenceTiming};
+use crate::topology::MAX_HOMOLOGY_DIM;
 
 /// Topological regulariser: a list of penalties, each with its own weight and schedule.
 ///
@@ -58,6 +59,8 @@ pub struct TopologyRegularizer {
     names: Vec<String>,
     /// Full weight of each penalty; `None` while a gradient share is not measured.
     pub(super) weights: Vec<Option<f64>>,
+    /// Persistence layer for each largest homology dimension, with buffers that are kept from step to step.
+    persistence: Vec<Persistence>,
 }
 
 impl TopologyRegularizer {
@@ -98,6 +101,9 @@ impl TopologyRegularizer {
             penalties,
             names,
             weights,
+            persistence: (0..=MAX_HOMOLOGY_DIM)
+                .map(Persistence::new)
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -321,7 +327,7 @@ impl TopologyRegularizer {
                     selection,
                     max_homology_dim,
                 } = request;
-                let diagrams = Persistence::new(max_homology_dim)?
+                let diagrams = self.persistence[max_homology_dim]
                     .rows(rows, selection.distance)
                     .map_err(within(layer))?;
                 let gradient = vec![Vec::new(); diagrams.batch_size()];

@@ -3,7 +3,7 @@
 //! Distances and diagrams are computed on the host from detached values, in parallel over the batch. No
 //! graph of the pairwise distances is recorded; gradients use the critical edges only.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn::prelude::*;
@@ -29,6 +29,8 @@ use crate::topology::{DistanceMatrix, VietorisRips};
 /// [`DiagramBatch`], whose [`bars`](DiagramBatch::bars) are births and deaths as tensors that are
 /// differentiable with respect to the input. An *item* is one entry of the batch.
 ///
+/// The layer and its clones keep buffers for later batches, for each thread a few times the size of one item.
+///
 /// # Example
 ///
 /// ```
@@ -48,10 +50,21 @@ use crate::topology::{DistanceMatrix, VietorisRips};
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Persistence {
     max_homology_dim: usize,
     threshold: f64,
+    /// Shared with clones.
+    idle: Arc<IdlePipelines>,
+}
+
+/// Pipelines that no thread uses at the moment, with their buffers.
+///
+/// New buffers for each batch would cost page faults, a tenth of the time of small batches.
+#[derive(Debug, Default)]
+struct IdlePipelines {
+    f32: Mutex<Vec<Pipeline<f32>>>,
+    f64: Mutex<Vec<Pipeline<f64>>>,
 }
 
 impl Persistence {
@@ -67,6 +80,7 @@ impl Persistence {
         Ok(Self {
             max_homology_dim,
             threshold: f64::INFINITY,
+            idle: Arc::default(),
         })
     }
 
@@ -80,7 +94,12 @@ impl Persistence {
     /// [`Error::is_invalid_parameter`] if the threshold is negative or NaN.
     pub fn with_threshold(self, threshold: f64) -> Result<Self> {
         VietorisRips::new(self.max_homology_dim)?.with_threshold(threshold)?;
-        Ok(Self { threshold, ..self })
+        Ok(Self {
+            threshold,
+            // The pipelines of clones have another threshold.
+            idle: Arc::default(),
+            ..self
+        })
     }
 
     /// Computes the diagrams of the distances between the rows of each item.
@@ -116,8 +135,12 @@ impl Persistence {
         // The batch keeps the values, because the gradient of a distance is computed from its two rows.
         let host = HostValues::read(&rows)?;
         let (items, distances) = match &host {
-            HostValues::F32(values) => self.items_of_rows(values, rows.dims(), distance)?,
-            HostValues::F64(values) => self.items_of_rows(values, rows.dims(), distance)?,
+            HostValues::F32(values) => {
+                self.items_of_rows(values, rows.dims(), distance, &self.idle.f32)?
+            }
+            HostValues::F64(values) => {
+                self.items_of_rows(values, rows.dims(), distance, &self.idle.f64)?
+            }
         };
         let kind = InputKind::Rows {
             distance,
@@ -133,12 +156,13 @@ impl Persistence {
         values: &[T],
         dims: [usize; 3],
         distance: RowDistance,
+        idle: &Mutex<Vec<Pipeline<T>>>,
     ) -> Result<(Vec<Item>, Vec<OnceLock<HostValues>>)>
     where
         HostValues: From<Vec<T>>,
     {
         let [_, n_points, n_columns] = dims;
-        let mut items = ItemCollector::new(self, dims)?;
+        let mut items = ItemCollector::new(self, dims, idle)?;
         items.extend(values, |pipeline, values| {
             item_of_rows(pipeline, values, [n_points, n_columns], distance)
         })?;
@@ -170,8 +194,8 @@ impl Persistence {
     /// in 32 bits).
     pub fn distances(&self, distances: Tensor<3>) -> Result<DiagramBatch> {
         let (items, values) = match distances.dtype() {
-            DType::F64 => self.items_of_distances::<f64>(&distances)?,
-            _ => self.items_of_distances::<f32>(&distances)?,
+            DType::F64 => self.items_of_distances(&distances, &self.idle.f64)?,
+            _ => self.items_of_distances(&distances, &self.idle.f32)?,
         };
         Ok(batch(distances, InputKind::Distances(values), items))
     }
@@ -180,12 +204,13 @@ impl Persistence {
     fn items_of_distances<T: DistanceElement + Element>(
         &self,
         distances: &Tensor<3>,
+        idle: &Mutex<Vec<Pipeline<T>>>,
     ) -> Result<(Vec<Item>, Vec<HostValues>)>
     where
         HostValues: From<Vec<T>>,
     {
         let [_, n_points, n_columns] = distances.dims();
-        let mut items = ItemCollector::<T, _>::new(self, distances.dims())?;
+        let mut items = ItemCollector::new(self, distances.dims(), idle)?;
         read_parts(distances, |part: Vec<T>| {
             items.extend(&part, |pipeline, values| {
                 item_of_distances(pipeline, values, n_points, n_columns)
@@ -205,8 +230,8 @@ fn batch(input: Tensor<3>, kind: InputKind, items: Vec<Item>) -> DiagramBatch {
     }
 }
 
-/// Items computed so far, and buffers that threads reuse for the next ones.
-struct ItemCollector<T: DistanceElement, D> {
+/// Items computed so far, and what threads need for the next ones.
+struct ItemCollector<'a, T: DistanceElement, D> {
     /// Items, each with its distances.
     items: Vec<(Item, D)>,
     batch_size: usize,
@@ -214,18 +239,22 @@ struct ItemCollector<T: DistanceElement, D> {
     item_size: usize,
     /// Pipeline with empty buffers, cloned for each thread that finds none idle.
     prototype: Pipeline<T>,
-    idle: Mutex<Vec<Pipeline<T>>>,
+    idle: &'a Mutex<Vec<Pipeline<T>>>,
 }
 
-impl<T: DistanceElement, D: Send> ItemCollector<T, D> {
+impl<'a, T: DistanceElement, D: Send> ItemCollector<'a, T, D> {
     /// Prepares for a batch of the given shape.
-    fn new(layer: &Persistence, [batch_size, n_points, n_columns]: [usize; 3]) -> Result<Self> {
+    fn new(
+        layer: &Persistence,
+        [batch_size, n_points, n_columns]: [usize; 3],
+        idle: &'a Mutex<Vec<Pipeline<T>>>,
+    ) -> Result<Self> {
         Ok(Self {
             items: Vec::with_capacity(batch_size),
             batch_size,
             item_size: n_points * n_columns,
             prototype: Pipeline::new(layer.max_homology_dim, layer.threshold)?,
-            idle: Mutex::new(Vec::new()),
+            idle,
         })
     }
 
