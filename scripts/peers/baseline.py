@@ -62,7 +62,7 @@ def time_ripser_family(bench, place, distances, threads):
             num_collapses=0,
             homology_coeff_field=2,
         )
-        tool = f"gudhi RipsPersistence (its Ripser, Z/2) H{dim}"
+        tool = f"gudhi RipsPersistence (its Ripser over Z/2) H{dim}"
         bench.add(section, tool, place, lambda: gudhi_ripser.fit_transform([double]))
     bench.add(section, "giotto-ph H1 with generators", place, giotto(return_generators=True))
     whole = giotto(thresh=float(distances.max()))
