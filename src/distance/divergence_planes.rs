@@ -4,6 +4,7 @@
 //! compiles these kernels for each vector extension.
 
 use super::gram::{Block, PANEL};
+use super::jensen_shannon_f32::{SQRT_HALF, mul_add};
 
 /// Angle of the waves per unit of the logarithm of a mass.
 const FREQUENCY: f64 = 0.6;
@@ -40,7 +41,7 @@ pub(super) const LARGEST_COEFFICIENT: f64 = 0.28;
 /// Coordinates of one mass: its square root, and the root times the cosine and the sine of the wave.
 pub(super) type Coordinates = [f32; 3];
 
-/// What the bounds need of each of sixteen points.
+/// Terms of sixteen points from which the bounds of their divergences are computed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PointTerms {
     /// Squared lengths of the coordinates, of the roots and of the waves.
@@ -82,9 +83,6 @@ pub(super) fn coordinates_f32<const FMA: bool>(
     }
     sums
 }
-
-/// Bits of the `f32` number nearest to `sqrt(1/2)`, the lower end of the range of mantissas.
-const SQRT_HALF: u32 = 0x3f35_04f3;
 
 /// Coefficients of `atanh(z) / z` in powers of `z^2`.
 const LOGARITHM: [f32; 5] = [1.0, 1.0 / 3.0, 1.0 / 5.0, 1.0 / 7.0, 1.0 / 9.0];
@@ -161,12 +159,6 @@ fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -
         value = mul_add::<FMA>(value, x, coefficients[k]);
     }
     value
-}
-
-/// Returns `a * b + c`, rounded once if `FMA` and twice otherwise.
-#[inline(always)]
-fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Bounds `[lower, upper]` of the divergences between each point of one panel and each of another.

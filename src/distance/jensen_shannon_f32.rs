@@ -142,7 +142,7 @@ pub(super) fn add_outcome<const FMA: bool>(
 ///
 /// Where the target has no such instruction, `f32::mul_add` is a slow library call.
 #[inline(always)]
-fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(super) fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
@@ -223,7 +223,7 @@ fn add_lanes<const FMA: bool>(
 }
 
 /// Bits of the `f32` number nearest to `sqrt(1/2)`, the lower end of the range of mantissas.
-const SQRT_HALF: u32 = 0x3f35_04f3;
+pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;
 
 /// Returns `ln(1 + delta)`, given `ratio = 1 + delta` with a small relative error of its own.
 ///

@@ -2,8 +2,8 @@
 //!
 //! A release build targets the oldest processors of an architecture. Each function here therefore holds
 //! copies of one generic kernel, compiled for wider vectors by `#[target_feature]`, and calls the one that
-//! suits the processor. The compiler vectorises the generic kernels by itself; only one of them is written
-//! out in intrinsics, in the module `avx512` below.
+//! suits the processor. The compiler vectorises the generic kernels by itself; those that it does not
+//! vectorise well enough for AVX-512 are written out in intrinsics, in the module `avx512` below.
 //!
 //! The code is unsafe for two reasons: a function with `#[target_feature]` may only be called on a processor
 //! that has the feature, and loads and stores of vectors take raw pointers.

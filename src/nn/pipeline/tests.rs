@@ -99,7 +99,8 @@ impl Rows {
                 .map(|at| f64::from(u8::from((draw(at / m) * m as f64) as usize == at % m)))
                 .collect(),
             Self::Disjoint => softmax(&|i, k| {
-                if i % 2 == k % 2 {
+                // A single column has mass in every row, since a row without any is no distribution.
+                if i % 2 == k % 2 || m == 1 {
                     2.0 * wave(i, k) + draw(i * m + k)
                 } else {
                     f64::NEG_INFINITY
