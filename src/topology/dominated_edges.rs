@@ -42,9 +42,10 @@ use super::edge::{Edge, PackedEdge};
 /// Largest number of points, for which the bounds of all edges take 16 MiB.
 pub(crate) const MAX_BOUNDED_POINTS: usize = 2048;
 
-/// Number of vertices that are tried as the apex of an edge before it is given up.
+/// Number of vertices that are searched for the apex of an edge before it is given up.
 ///
-/// The first one, the most central, is the apex of most edges.
+/// The search starts at the most central one. Four of five edges need none, because the latest apex of one of their
+/// points is theirs too.
 const MAX_TRIES: usize = 8;
 
 /// Binary logarithm of the largest number of buckets, which then are about 0.1 % wide.
@@ -80,11 +81,11 @@ pub(super) struct DominatedEdges {
     /// Position of each point in `order`.
     rank: Vec<u16>,
     buckets: Buckets,
-    /// Number of edges up to the enclosing radius.
-    n_edges: usize,
-    /// Edges by their lower bounds, then unused entries.
+    /// Edges up to the enclosing radius, then unused entries.
+    unsorted: Vec<BoundedEdge>,
+    /// The same edges by their lower bounds, then unused entries.
     by_lower: Vec<BoundedEdge>,
-    /// Edges by their upper bounds, then unused entries.
+    /// The same edges by their upper bounds, then unused entries.
     by_upper: Vec<BoundedEdge>,
     /// Position at which each bucket of lower and of upper bounds ends; its start while it is being filled.
     bucket_ends: [Vec<u32>; 2],
@@ -140,17 +141,17 @@ impl DominatedEdges {
     pub(super) fn find(&mut self, n_points: usize, bounds: &[[f32; 2]]) -> &[Edge] {
         assert!(n_points <= MAX_BOUNDED_POINTS, "too many points");
         self.number_points(n_points, bounds);
-        self.sort(n_points, bounds);
+        let n_edges = self.sort(n_points, bounds);
         self.dominated.clear();
         self.others.clear();
         // Bit sets of a constant number of words, over which loops are unrolled.
         match n_points.div_ceil(64) {
-            0..=1 => self.search::<1>(n_points),
-            2..=4 => self.search::<4>(n_points),
-            5 => self.search::<5>(n_points),
-            6..=8 => self.search::<8>(n_points),
-            9..=16 => self.search::<16>(n_points),
-            _ => self.search::<{ MAX_BOUNDED_POINTS / 64 }>(n_points),
+            0..=1 => self.search::<1>(n_points, n_edges),
+            2..=4 => self.search::<4>(n_points, n_edges),
+            5 => self.search::<5>(n_points, n_edges),
+            6..=8 => self.search::<8>(n_points, n_edges),
+            9..=16 => self.search::<16>(n_points, n_edges),
+            _ => self.search::<{ MAX_BOUNDED_POINTS / 64 }>(n_points, n_edges),
         }
         self.others.sort_unstable();
         self.edges.clear();
@@ -198,24 +199,19 @@ impl DominatedEdges {
         self.buckets = Buckets::new(least, radius, log2_pairs.min(MAX_LOG2_BUCKETS));
     }
 
-    /// Sorts the edges by either bound; those beyond the enclosing radius come last.
-    fn sort(&mut self, n_points: usize, bounds: &[[f32; 2]]) {
-        let buckets = self.buckets;
-        let beyond = buckets.last as usize + 1;
-        // Never shortened, because filling them anew for every matrix would cost as much as a pass over them.
-        for edges in [&mut self.by_lower, &mut self.by_upper] {
-            if edges.len() < bounds.len() {
-                edges.resize(bounds.len(), BoundedEdge::default());
-            }
-        }
+    /// Sorts the edges up to the enclosing radius by either bound, and returns their number.
+    fn sort(&mut self, n_points: usize, bounds: &[[f32; 2]]) -> usize {
+        let n_edges = self.collect(n_points, bounds);
+        let unsorted = &self.unsorted[..n_edges];
         let [lower_ends, upper_ends] = &mut self.bucket_ends;
         for ends in [&mut *lower_ends, &mut *upper_ends] {
             ends.clear();
-            ends.resize(beyond + 1, 0);
+            // An upper bound may be beyond the last bucket.
+            ends.resize(self.buckets.last as usize + 2, 0);
         }
-        for &[lower, upper] in bounds {
-            lower_ends[buckets.of(lower) as usize] += 1;
-            upper_ends[buckets.of(upper) as usize] += 1;
+        for edge in unsorted {
+            lower_ends[usize::from(edge.lower)] += 1;
+            upper_ends[usize::from(edge.upper)] += 1;
         }
         for ends in [&mut *lower_ends, &mut *upper_ends] {
             let mut end = 0;
@@ -223,29 +219,50 @@ impl DominatedEdges {
                 (*count, end) = (end, end + *count);
             }
         }
-        self.n_edges = lower_ends[beyond] as usize;
+        for &edge in unsorted {
+            let next = &mut lower_ends[usize::from(edge.lower)];
+            self.by_lower[*next as usize] = edge;
+            *next += 1;
+            let next = &mut upper_ends[usize::from(edge.upper)];
+            self.by_upper[*next as usize] = edge;
+            *next += 1;
+        }
+        n_edges
+    }
+
+    /// Writes the edges up to the enclosing radius to `unsorted`, and returns their number.
+    fn collect(&mut self, n_points: usize, bounds: &[[f32; 2]]) -> usize {
+        // Never shortened, because filling them anew for every matrix would cost as much as a pass over them.
+        for edges in [&mut self.unsorted, &mut self.by_lower, &mut self.by_upper] {
+            if edges.len() < bounds.len() {
+                edges.resize(bounds.len(), BoundedEdge::default());
+            }
+        }
+        let buckets = self.buckets;
+        let mut n_edges = 0;
         for (i, line) in lines(bounds, n_points) {
+            let slots = &mut self.unsorted[n_edges..][..line.len()];
+            let mut kept = 0;
             for (&[lower, upper], &rank) in line.iter().zip(&self.rank) {
-                let edge = BoundedEdge {
-                    lower: buckets.of(lower) as u16,
+                let lower = buckets.of(lower);
+                // Every edge is written, without a branch that would be mispredicted.
+                slots[kept] = BoundedEdge {
+                    lower: lower as u16,
                     upper: buckets.of(upper) as u16,
                     points: [self.rank[i], rank],
                 };
-                let next = &mut lower_ends[usize::from(edge.lower)];
-                self.by_lower[*next as usize] = edge;
-                *next += 1;
-                let next = &mut upper_ends[usize::from(edge.upper)];
-                self.by_upper[*next as usize] = edge;
-                *next += 1;
+                kept += usize::from(lower <= buckets.last);
             }
+            n_edges += kept;
         }
+        n_edges
     }
 
     /// Searches an apex of each edge, with bit sets of `W` words.
-    fn search<const W: usize>(&mut self, n_points: usize) {
+    fn search<const W: usize>(&mut self, n_points: usize, n_edges: usize) {
         let mut graphs = Graphs::<W>::new(n_points);
-        let by_lower = &self.by_lower[..self.n_edges];
-        let by_upper = &self.by_upper[..n_points * n_points.saturating_sub(1) / 2];
+        let by_lower = &self.by_lower[..n_edges];
+        let by_upper = &self.by_upper[..n_edges];
         let (mut n_before, mut n_possible, mut latest) = (0, 0, 0);
         for step in by_lower.chunks(by_lower.len().div_ceil(MAX_STEPS).max(1)) {
             let first = step[0].lower;
@@ -263,7 +280,7 @@ impl DominatedEdges {
                 match graphs.apex([i, j]) {
                     Some(apex) => self.dominated.push(DominatedEdge {
                         lower: edge.lower,
-                        apex: apex as u16,
+                        apex,
                         points: edge.points,
                     }),
                     None => self.others.push(packed(&self.order, edge.points)),
@@ -307,12 +324,14 @@ fn packed(order: &[u16], points: [u16; 2]) -> PackedEdge {
     PackedEdge::new(i.min(j), i.max(j))
 }
 
-/// Sets of neighbours of all points, with `64 W` bits each.
+/// Sets of neighbours of all points, with `64 W` bits each, and the apexes that were found last.
 struct Graphs<const W: usize> {
     /// Neighbours by edges that come before the present ones, and each point itself.
     before: Vec<[u64; W]>,
     /// Neighbours by edges that may come before the present ones.
     possible: Vec<[u64; W]>,
+    /// Apex of the latest edge of each point; at first the most central point.
+    latest_apex: Vec<u16>,
 }
 
 impl<const W: usize> Graphs<W> {
@@ -324,26 +343,41 @@ impl<const W: usize> Graphs<W> {
         Self {
             before,
             possible: vec![[0; W]; n_points],
+            latest_apex: vec![0; n_points],
         }
     }
 
     /// Returns a vertex that dominates the edge of `i` and `j` whatever the exact lengths are, if one is found.
     #[inline(always)]
-    fn apex(&self, [i, j]: [usize; 2]) -> Option<usize> {
+    fn apex(&mut self, [i, j]: [usize; 2]) -> Option<u16> {
         let mut candidates = intersection(&self.before[i], &self.before[j]);
         let common = intersection(&self.possible[i], &self.possible[j]);
+        // Edges of a point are often dominated by the same vertex, and a guess costs less than a search.
+        let guesses = [self.latest_apex[i], self.latest_apex[j]];
+        if let Some(&apex) = guesses.iter().find(|&&guess| {
+            let guess = usize::from(guess);
+            contains(&candidates, guess) && !misses(&common, &self.before[guess])
+        }) {
+            return Some(self.found([i, j], apex));
+        }
         for _ in 0..MAX_TRIES {
             let candidate = lowest(&candidates)?;
-            let neighbours = &self.before[candidate];
-            let missed: [u64; W] = std::array::from_fn(|word| common[word] & !neighbours[word]);
-            // One test for all words, because most candidates miss nothing.
-            if missed.iter().fold(0, |any, word| any | word) == 0 {
-                return Some(candidate);
+            let missed = difference(&common, &self.before[candidate]);
+            match lowest(&missed) {
+                None => return Some(self.found([i, j], candidate as u16)),
+                // The next candidate must be a neighbour of what this one misses.
+                Some(point) => candidates = intersection(&candidates, &self.before[point]),
             }
-            // The next candidate must be a neighbour of what this one misses.
-            candidates = intersection(&candidates, &self.before[lowest(&missed)?]);
         }
         None
+    }
+
+    /// Remembers the apex of the edge of `i` and `j`, and returns it.
+    #[inline(always)]
+    fn found(&mut self, [i, j]: [usize; 2], apex: u16) -> u16 {
+        self.latest_apex[i] = apex;
+        self.latest_apex[j] = apex;
+        apex
     }
 }
 
@@ -358,6 +392,23 @@ fn connect<const W: usize>(graph: &mut [[u64; W]], points: [u16; 2]) {
 #[inline(always)]
 fn intersection<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
     std::array::from_fn(|word| a[word] & b[word])
+}
+
+#[inline(always)]
+fn difference<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
+    std::array::from_fn(|word| a[word] & !b[word])
+}
+
+/// True if a bit set has elements that another one does not have.
+#[inline(always)]
+fn misses<const W: usize>(a: &[u64; W], b: &[u64; W]) -> bool {
+    // One test for all words, because most guesses miss nothing.
+    difference(a, b).iter().fold(0, |any, word| any | word) != 0
+}
+
+#[inline(always)]
+fn contains<const W: usize>(set: &[u64; W], element: usize) -> bool {
+    set[element / 64] >> (element % 64) & 1 == 1
 }
 
 /// Lowest element of a bit set; `None` if it is empty.
