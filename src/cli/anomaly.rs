@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Split;
-use super::output::{log, print};
+use super::output::{check_output_file, log, print};
 use super::progress::Bar;
 use super::selection::{SelectionArguments, split_samples};
 use super::tables::counted;
@@ -46,6 +46,9 @@ pub(super) struct FitArguments {
     /// JSON file to write.
     #[arg(long)]
     out: PathBuf,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -107,6 +110,8 @@ pub(super) fn run(command: &AnomalyCommand) -> Result<(), Failure> {
 
 /// Fits the model of normal images, and writes it to a file.
 fn fit(arguments: &FitArguments) -> Result<(), Failure> {
+    // Checked before the computation, which may take long.
+    check_output_file(&arguments.out, arguments.force)?;
     let spec = arguments.selection.spec(HeadChoice::Mean)?;
     let run = open_run(&arguments.model, &arguments.device)?;
     let model = log_problems(InspectedModel::from_run(&run))?.model;

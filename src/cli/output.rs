@@ -1,6 +1,7 @@
 //! Output to stdout and stderr that never panics, even with a closed pipe or a full disk.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use super::Failure;
 
@@ -24,4 +25,21 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// Writes a line of progress or a message to stderr; failures are ignored.
 pub(super) fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Refuses to replace a file without `--force`, and anything that is not a file.
+pub(super) fn check_output_file(path: &Path, force: bool) -> Result<(), Failure> {
+    let shown = path.display();
+    if path.exists() && !force {
+        return Err(Failure::Error(format!(
+            "{shown} already exists; pass --force to overwrite"
+        )));
+    }
+    if path.exists() && !path.is_file() {
+        // The file is written under a temporary name and renamed, which could replace a device by a file.
+        return Err(Failure::Error(format!(
+            "{shown}: is not a file, expected a path to write a file to"
+        )));
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::output::{log, print};
+use super::output::{check_output_file, log, print};
 use crate::analysis::{MatrixInput, MatrixPersistence};
 use crate::data::{Matrices, MatrixValues, read_matrices};
 use crate::error::Error;
@@ -50,19 +50,8 @@ enum Input {
 
 /// Writes the diagrams, and prints a summary of them as JSON.
 pub(super) fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
-    let output = arguments.output.display();
     // Checked before the computation, which may take long.
-    if arguments.output.exists() && !arguments.force {
-        return Err(Failure::Error(format!(
-            "{output} already exists; pass --force to overwrite"
-        )));
-    }
-    if arguments.output.exists() && !arguments.output.is_file() {
-        // The file is written under a temporary name and renamed, which could replace a device by a file.
-        return Err(Failure::Error(format!(
-            "{output}: is not a file, expected a path to write a file to"
-        )));
-    }
+    check_output_file(&arguments.output, arguments.force)?;
     let matrices = read_matrices(&arguments.matrix)?;
     let persistence = MatrixPersistence {
         input: match arguments.input {

@@ -26,6 +26,9 @@ pub enum MatrixValues {
     F64(Vec<f64>),
 }
 
+/// Largest length of an axis of an array that has no numbers, since another axis has the length 0.
+const MAX_EMPTY_AXIS: usize = 1 << 20;
+
 /// Reads a `.npy` file of one matrix `[rows, columns]` or a stack `[matrices, rows, columns]`.
 ///
 /// The file may be little-endian or big-endian, in C or Fortran order.
@@ -87,6 +90,13 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
             "the file holds {} bytes of numbers, expected {} for a {}: it is truncated or damaged",
             rest.len(),
             count.map_or_else(|| "more".to_owned(), |n| n.to_string()),
+            describe(shape, is_stack)
+        )));
+    }
+    // Without numbers, the size of the file does not limit the axes.
+    if count == Some(0) && shape.iter().any(|&axis| axis > MAX_EMPTY_AXIS) {
+        return Err(Error::invalid_format(format!(
+            "the file holds no numbers for a {}, expected axes of at most {MAX_EMPTY_AXIS} where one is 0",
             describe(shape, is_stack)
         )));
     }
@@ -209,7 +219,7 @@ fn to_row_major<T: Copy>(
     [matrices, rows, columns]: [usize; 3],
     fortran: bool,
 ) -> Vec<T> {
-    if !fortran {
+    if !fortran || values.is_empty() {
         return values;
     }
     let mut out = Vec::with_capacity(values.len());
@@ -312,6 +322,12 @@ mod tests {
         );
         let huge = "(18446744073709551615, 4, 4)";
         assert!(message(&file("<f4", false, huge, &[])).contains("impossibly large"));
+        for shape in ["(1000000000000, 0, 0)", "(0, 4000000000000000000)"] {
+            for fortran in [false, true] {
+                let message = message(&file("<f4", fortran, shape, &[]));
+                assert!(message.contains("holds no numbers"), "{message}");
+            }
+        }
         for shape in ["(4,)", "()", "(1, 1, 1, 1)"] {
             assert!(message(&file("<f4", false, shape, &[0; 16])).contains("dimensions, expected"));
         }

@@ -276,10 +276,7 @@ fn start(out: &Path, cell: &Cell, state: CellState, pool: &Pool, slot: usize) ->
         .append(true)
         .open(&log)
         .map_err(|error| Error::cannot_write(&log, error))?;
-    let program = std::env::current_exe().map_err(|error| {
-        Error::file("the path of this program cannot be determined").because(error)
-    })?;
-    let mut command = Command::new(program);
+    let mut command = this_program()?;
     command.arg("train");
     match state {
         CellState::NotStarted => command
@@ -297,6 +294,24 @@ fn start(out: &Path, cell: &Cell, state: CellState, pool: &Pool, slot: usize) ->
         .stderr(Stdio::from(stderr))
         .spawn()
         .map_err(|error| Error::file("a process cannot be started").because(error))
+}
+
+/// Command that starts this program again.
+fn this_program() -> Result<Command> {
+    let program = std::env::current_exe().map_err(|error| {
+        Error::file("the path of this program cannot be determined").because(error)
+    })?;
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+        // The file may be replaced or missing while a new version is built; the link always leads to the program that
+        // runs, so that all cells are trained by the same version.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0(program);
+        Ok(command)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Ok(Command::new(program))
 }
 
 /// Sends SIGTERM, at which a process writes a checkpoint and exits with [`STOPPED`].

@@ -397,7 +397,29 @@ fn check(document: &Document, raw: &RawStudy) -> Result<(), ConfigError> {
             document.error_at(&format!("factor[{index}].{key}"), message)
         })?;
     }
+    let n_cells = n_cells(raw);
+    if n_cells > MAX_CELLS {
+        let message = format!(
+            "the levels of all factors, arms and seeds make {n_cells:.3e} cells, expected at most {MAX_CELLS}"
+        );
+        return refuse("factor", message);
+    }
     Ok(())
+}
+
+/// Largest number of cells of a study, whose configurations all lie in memory.
+const MAX_CELLS: f64 = 100_000.0;
+
+/// Number of cells, which may exceed every integer type.
+fn n_cells(raw: &RawStudy) -> f64 {
+    let of_arm = |arm: &RawArm| -> f64 {
+        let varied = raw
+            .factor
+            .iter()
+            .filter(|factor| factor.is_varied_in(&arm.name));
+        varied.map(|factor| factor.levels.len() as f64).product()
+    };
+    raw.seeds.len() as f64 * raw.arm.iter().map(of_arm).sum::<f64>()
 }
 
 /// Checks one factor; the error is the key at fault and the message.
@@ -461,18 +483,22 @@ struct Combination {
     set: Vec<String>,
 }
 
+impl RawFactor {
+    /// True if the factor is varied in an arm.
+    fn is_varied_in(&self, arm: &str) -> bool {
+        let arms = self.arms.as_ref();
+        arms.is_none_or(|arms| arms.iter().any(|name| name == arm))
+    }
+}
+
 /// Returns every combination of the levels of the factors that are varied in an arm.
 fn combinations(factors: &[RawFactor], arm: &str) -> Vec<Combination> {
-    let is_varied = |factor: &&RawFactor| {
-        let arms = factor.arms.as_ref();
-        arms.is_none_or(|arms| arms.iter().any(|name| name == arm))
-    };
     // Starts with the empty combination; the last factor varies fastest.
     let mut combinations = vec![Combination {
         levels: BTreeMap::new(),
         set: Vec::new(),
     }];
-    for factor in factors.iter().filter(is_varied) {
+    for factor in factors.iter().filter(|factor| factor.is_varied_in(arm)) {
         combinations = combinations
             .iter()
             .flat_map(|combination| {

@@ -57,6 +57,9 @@ pub struct Checkpoints {
 /// Name of the file with the [`CheckpointState`].
 const STATE: &str = "state.json";
 
+/// Largest time of a run in seconds, 30,000 years.
+const MAX_SECONDS: f64 = 1e12;
+
 impl Checkpoints {
     /// Opens the checkpoints of a run, and verifies each of them.
     ///
@@ -188,9 +191,12 @@ impl Checkpoints {
 
     /// Renames all checkpoints after a step, and all unusable ones, to `<step>.unusable`.
     ///
+    /// Also removes checkpoints that are neither among the newest nor the best: a process that is killed right after it
+    /// saved one leaves an old one.
+    ///
     /// # Errors
     ///
-    /// A directory cannot be renamed.
+    /// A directory cannot be renamed or removed.
     pub fn set_aside_after(&mut self, step: Option<usize>) -> io::Result<()> {
         self.usable.retain(|state| Some(state.step) <= step);
         for entry in std::fs::read_dir(&self.directory)? {
@@ -204,7 +210,7 @@ impl Checkpoints {
                 std::fs::rename(path, aside)?;
             }
         }
-        Ok(())
+        self.prune()
     }
 
     fn path(&self, step: usize) -> PathBuf {
@@ -260,15 +266,28 @@ fn read(path: &Path, step: usize) -> Result<CheckpointState> {
         .map_err(|error| Error::file(file.display().to_string()).because(error))?;
     let state: CheckpointState = serde_json::from_slice(&bytes)
         .map_err(|error| Error::invalid_format(file.display().to_string()).because(error))?;
-    if state.step == step {
-        Ok(state)
-    } else {
-        Err(Error::invalid_format(format!(
+    if state.step != step {
+        return Err(Error::invalid_format(format!(
             "{} holds step {}, expected step {step}",
             path.display(),
             state.step
-        )))
+        )));
     }
+    let times = [
+        state.seconds,
+        state.seconds_in_steps,
+        state.seconds_in_topology,
+    ];
+    if let Some(time) = times
+        .iter()
+        .find(|time| !(0.0..=MAX_SECONDS).contains(*time))
+    {
+        return Err(Error::invalid_format(format!(
+            "{} holds a time of {time} s, expected 0 to {MAX_SECONDS}",
+            file.display()
+        )));
+    }
+    Ok(state)
 }
 
 /// Writes a checkpoint with its state and checksums into a new directory.
@@ -346,6 +365,39 @@ mod tests {
         std::fs::write(directory.join(STATE), "{}").unwrap();
         checksums::seal(&directory, &[STATE.to_owned()]).unwrap();
         assert!(read(&directory, 3).unwrap_err().is_invalid_format());
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn times_that_cannot_be_are_refused() {
+        let name = format!("burn-topology-seconds-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let state = &checkpoints(&directory, 1, &[[0.1, 1.0]]).usable[0];
+        for (seconds, is_valid) in [(12.5, true), (-1.0, false), (1e308, false)] {
+            let state = CheckpointState {
+                seconds,
+                ..state.clone()
+            };
+            fill(&directory, &state, |_| Ok(())).unwrap();
+            let read = read(&directory, 1);
+            assert_eq!(read.is_ok(), is_valid, "{seconds}");
+            assert!(read.err().iter().all(Error::is_invalid_format));
+            std::fs::remove_dir_all(&directory).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_that_a_killed_process_left_is_removed_when_the_run_resumes() {
+        let name = format!("burn-topology-left-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        for step in ["1", "2", "3"] {
+            std::fs::create_dir_all(directory.join(step)).unwrap();
+        }
+        let mut checkpoints = checkpoints(&directory, 1, &[[0.1, 1.0], [0.3, 1.0], [0.2, 1.0]]);
+        checkpoints.set_aside_after(Some(3)).unwrap();
+        // The best and the newest stay.
+        let is_there = |step: &str| directory.join(step).exists();
+        assert_eq!(["1", "2", "3"].map(is_there), [false, true, true]);
         std::fs::remove_dir_all(directory).unwrap();
     }
 

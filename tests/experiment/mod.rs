@@ -43,6 +43,26 @@ fn read(directory: &Path, study: &str) -> Result<Study, Error> {
 }
 
 #[test]
+fn studies_of_a_billion_cells_are_refused_before_they_are_expanded() {
+    let directory = TestDir::new();
+    let levels: Vec<String> = (0..10).map(|level| format!("[{level}]")).collect();
+    let factor = |k: usize| {
+        format!(
+            "\n[[factor]]\nname = \"f{k}\"\nkeys = [\"training.warmup{k}\"]\nlevels = [{}]\n",
+            levels.join(", ")
+        )
+    };
+    let factors: String = (0..9).map(factor).collect();
+    let error = read(directory.path(), &format!("{STUDY}{factors}")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("make 4.000e9 cells, expected at most 100000"),
+        "{error}"
+    );
+}
+
+#[test]
 fn factors_are_crossed_and_compared_at_their_own_level() {
     let directory = TestDir::new();
     let factors = r#"

@@ -259,6 +259,21 @@ fn anomalies_are_fitted_and_scored() {
         stderr.starts_with("fit.json: Fréchet means of "),
         "{stderr}"
     );
+    // A file that exists, here that of a run, is replaced only on request.
+    let taken = [
+        "anomaly",
+        "fit",
+        "--model",
+        "run",
+        "--out",
+        "run/config.toml",
+    ];
+    let (code, _, stderr) = run(&[&taken[..], &split].concat());
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("run/config.toml already exists; pass --force"),
+        "{stderr}"
+    );
     let score = ["anomaly", "score", "fit.json"];
     let split = ["--split", "test", "--label", "3", "--n-images", "40"];
     let (code, table, stderr) = run(&[&score[..], &split].concat());
@@ -299,7 +314,8 @@ fn anomalies_are_fitted_and_scored() {
         "{table}"
     );
 
-    let (code, _, stderr) = run(&[&fit[..], &["--images", "flat.png", "flat.png"]].concat());
+    let (code, _, stderr) =
+        run(&[&fit[..], &["--force", "--images", "flat.png", "flat.png"]].concat());
     assert_eq!(code, Some(2), "{stderr}");
     assert!(
         stderr.contains("2 normal images were given, expected at least 8"),
