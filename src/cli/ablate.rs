@@ -14,8 +14,11 @@ use super::output::{log, print};
 use super::pool_progress::PoolProgress;
 use super::progress::Bar;
 use super::stop::stop_flag;
-use super::train::{DEFAULT_DEVICE, estimate_cost, resume_at, start_at};
-use super::{Failure, MESSAGE_START, STOPPED, comparison_tables, refuse_run_directory, tables};
+use super::train::{estimate_cost, resume_at, start_at};
+use super::{
+    DEFAULT_DEVICE, Failure, MESSAGE_START, STOPPED, comparison_tables, refuse_run_directory,
+    tables,
+};
 use crate::experiment::{
     Cell, CellState, Pool, Slurm, Study, cell_state, collect, last_line, log_path, run_cells,
     write_report, write_tensorboard,

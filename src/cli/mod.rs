@@ -9,6 +9,7 @@ mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
+mod memory;
 mod output;
 mod persistence;
 mod pool_progress;
@@ -111,6 +112,9 @@ enum ConfigCommand {
         /// Configuration files to check.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Refuse runs that need more memory than this, such as `80GB` [default: the memory of this machine].
+        #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
+        memory_limit: Option<f64>,
     },
     /// Print a configuration with all defaults and overrides filled in; the output is itself a valid configuration.
     Print {
@@ -123,6 +127,9 @@ enum ConfigCommand {
     /// Print the JSON schema of configuration files, for editors.
     Schema,
 }
+
+/// Device of new runs if none is given.
+const DEFAULT_DEVICE: &str = "flex";
 
 /// Reason for an exit code other than 0.
 enum Failure {
@@ -224,7 +231,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
         Command::Devices => devices::run(),
-        Command::Config(ConfigCommand::Check { files }) => check_configs(&files),
+        Command::Config(ConfigCommand::Check {
+            files,
+            memory_limit,
+        }) => check_configs(&files, memory_limit),
         Command::Config(ConfigCommand::Print { config, set }) => {
             print(&read_config(&config, &set)?.to_toml())
         }
@@ -240,11 +250,13 @@ fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Checks all configurations, and reports each; fails if one of them is invalid.
-fn check_configs(files: &[PathBuf]) -> Result<(), Failure> {
+fn check_configs(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for file in files {
-        match read_config(file, &[]) {
-            Ok(_) => print(&format!("{}: valid\n", file.display()))?,
+        let checked = read_config(file, &[])
+            .and_then(|config| memory::check_memory(file, &config, DEFAULT_DEVICE, memory_limit));
+        match checked {
+            Ok(()) => print(&format!("{}: valid\n", file.display()))?,
             Err(failure) => failures.push(failure),
         }
     }

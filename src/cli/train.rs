@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use super::memory::{check_memory, parse_size};
 use super::output::{log, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{Failure, STOPPED, read_config, read_run_config, tables};
+use super::{DEFAULT_DEVICE, Failure, STOPPED, read_config, read_run_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::model::count_parameters;
@@ -42,10 +43,10 @@ pub(super) struct TrainArguments {
     /// [default: flex, or the last devices of a resumed run].
     #[arg(long, value_name = "DEVICE[,...]")]
     device: Option<String>,
+    /// Refuse a run that needs more memory than this, such as `80GB` [default: the memory of this machine].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "resume")]
+    memory_limit: Option<f64>,
 }
-
-/// Device of new runs if none is given.
-pub(super) const DEFAULT_DEVICE: &str = "flex";
 
 /// Command that started a training: its settings that a training needs.
 #[derive(Clone, Copy)]
@@ -84,6 +85,7 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<(), Failure> {
 
 /// Starts a new run in a directory.
 pub(super) fn start_at(config: &Config, root: &Path, device: &str) -> Result<(), Failure> {
+    check_memory(root, config, device, None)?;
     start_run(config, root, device, Caller::ABLATE)
 }
 
@@ -95,11 +97,12 @@ pub(super) fn resume_at(root: &Path) -> Result<(), Failure> {
 /// Starts the run of a configuration file.
 fn start(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let config = read_config(path, &arguments.set)?;
+    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    check_memory(path, &config, device_name, arguments.memory_limit)?;
     let root = match &arguments.out {
         Some(root) => root.clone(),
         None => Path::new("runs").join(&config.spec.name),
     };
-    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
     start_run(&config, &root, device_name, Caller::train(arguments))
 }
 
@@ -150,6 +153,7 @@ fn create(
 fn print_dry_run(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     let config = read_config(path, &arguments.set)?;
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    check_memory(path, &config, device_name, arguments.memory_limit)?;
     let (data, cost) = measure_cost(&config, device_name)?;
     let overview = tables::overview(&config.spec, &data, &cost.parameters);
     print(&format!("{overview}\n\n{}\n", tables::costs(&cost)))
@@ -157,6 +161,7 @@ fn print_dry_run(path: &Path, arguments: &TrainArguments) -> Result<(), Failure>
 
 /// Measures the cost of a run on a device.
 pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun, Failure> {
+    check_memory(Path::new(&config.spec.name), config, device_name, None)?;
     measure_cost(config, device_name).map(|(_, cost)| cost)
 }
 

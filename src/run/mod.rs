@@ -16,6 +16,8 @@ mod directory;
 #[cfg(feature = "cli")]
 mod lock;
 #[cfg(feature = "cli")]
+mod machine_memory;
+#[cfg(feature = "cli")]
 mod manifest;
 #[cfg(feature = "cli")]
 mod metrics;
@@ -31,6 +33,7 @@ pub use self::{
     device::{DEVICES, DeviceReport, device_reports, open_device, open_devices},
     directory::{RunDirectory, check_not_a_run},
     lock::RunLock,
+    machine_memory::machine_memory,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},
 };

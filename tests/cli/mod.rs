@@ -58,7 +58,7 @@ fn bad_configurations_give_one_clear_message() {
         ),
         (
             error_with("batch_size = 128", "batch_size = 0"),
-            "tiny.toml:17:1: `training.batch_size`: batch_size is 0, expected at least 1",
+            "tiny.toml:17:1: `training.batch_size`: batch_size is 0, expected 1 to 10000000",
         ),
         (
             error_with("patch_size = 4", "patch_size = 3"),
@@ -116,11 +116,11 @@ fn bad_data_tables_give_one_clear_message() {
         ),
         (
             error_with_data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 0\nn_classes = 2"),
-            "tiny.toml:8:1: `data.image_size`: image_size is 0, expected at least 1 pixel",
+            "tiny.toml:8:1: `data.image_size`: image_size is 0, expected 1 to 16384 pixels",
         ),
         (
             error_with_data("kind = \"image_folder\"\npath = \"x\"\nimage_size = 8\nn_classes = 1"),
-            "tiny.toml:9:1: `data.n_classes`: n_classes is 1, expected at least 2",
+            "tiny.toml:9:1: `data.n_classes`: n_classes is 1, expected 2 to 1000000",
         ),
         (
             error_with_data(
@@ -129,6 +129,58 @@ fn bad_data_tables_give_one_clear_message() {
             "tiny.toml:15:1: `model.patch_size`: patch_size is 4, expected a divisor of height and width, 30 and 30 pixels",
         ),
     ]);
+}
+
+#[test]
+fn models_that_fit_into_no_memory_are_refused_before_anything_is_allocated() {
+    let out_of_range = [
+        ("n_heads = 2", "n_heads = 2000000", "model.n_heads"),
+        ("n_layers = 2", "n_layers = 4000000000", "model.n_layers"),
+        (
+            "d_model = 8",
+            "d_model = 9223372036854775807",
+            "model.d_model",
+        ),
+        (
+            "epochs = 1",
+            "epochs = 9223372036854775807",
+            "training.epochs",
+        ),
+    ];
+    for (from, to, key) in out_of_range {
+        let message = error_with(from, to);
+        let name = key.rsplit('.').next().unwrap();
+        assert!(
+            message.contains(&format!("`{key}`: {name} is ")),
+            "{message}"
+        );
+        assert!(message.contains(", expected 1 to "), "{message}");
+    }
+    // Each number is possible alone, and far too large together with the others.
+    let huge = |text: &str| text.replace("d_model = 8", "d_model = 1000000");
+    let message = error_message(huge, &[]);
+    let expected = "tiny.toml: training needs at least 384 TB of memory, ";
+    assert!(message.starts_with(expected), "{message}");
+    assert!(message.contains("pass --memory-limit"), "{message}");
+    let limited = error_message(str::to_owned, &["--memory-limit", "1kB"]);
+    assert!(
+        limited.contains("but --memory-limit allows 1.0 kB"),
+        "{limited}"
+    );
+
+    // A model for another machine is valid where its memory is stated.
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    let path = directory.path().join(&config);
+    let text = huge(&std::fs::read_to_string(&path).unwrap());
+    std::fs::write(&path, text).unwrap();
+    for (limit, code) in [("1000TB", 0), ("1TB", 2)] {
+        let arguments = ["config", "check", &config, "--memory-limit", limit];
+        let output = run_program(directory.path(), &arguments);
+        assert_eq!(output.status.code(), Some(code), "{limit}");
+    }
+    let dry_run = run_program(directory.path(), &["train", &config, "--dry-run"]);
+    assert_eq!(dry_run.status.code(), Some(2));
 }
 
 #[cfg(not(feature = "download"))]

@@ -256,8 +256,10 @@ fn invalid_settings_are_refused() {
     let one = [ClipKind::Constant];
     assert!(error(&[], 8, 16, 1, 0.2).contains("at least one kind"));
     assert!(error(&one, 1, 16, 1, 0.2).contains("n_frames is 1"));
-    assert!(error(&one, 8, 11, 1, 0.2).contains("side is 11, expected at least 12"));
-    assert!(error(&[ClipKind::Merge], 8, 15, 1, 0.2).contains("at least 16"));
+    assert!(error(&one, 8, 11, 1, 0.2).contains("side is 11, expected 12 to 4096"));
+    assert!(error(&[ClipKind::Merge], 8, 15, 1, 0.2).contains("expected 16 to 4096"));
     assert!(error(&one, 8, 16, 0, 0.2).contains("repeats is 0"));
+    assert!(error(&one, 1_000_000, 16, 1, 0.2).contains("expected 2 to 10000"));
+    assert!(error(&one, 8, 16, 1_000_000_000, 0.2).contains("expected 1 to 100000"));
     assert!(error(&one, 8, 16, 1, f32::NAN).contains("noise is NaN"));
 }

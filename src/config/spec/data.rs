@@ -8,6 +8,12 @@ use crate::config::error::ConfigError;
 use crate::config::raw::{RawData, RawUnreadable};
 use crate::data::{ClipFolder, ClipSampling, DataSpec, MNIST_WITHOUT_PATH, MovingDigits};
 
+/// Largest side of the images of a folder, in pixels.
+const MAX_IMAGE_SIZE: usize = 16_384;
+
+/// Largest number of classes of a folder.
+const MAX_CLASSES: usize = 1_000_000;
+
 /// Checks `[data]` without opening files.
 pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, ConfigError> {
     Ok(match raw {
@@ -54,14 +60,12 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
                 [
                     Condition::new(
                         "data.image_size",
-                        *image_size > 0,
-                        "image_size is 0, expected at least 1 pixel",
+                        (1..=MAX_IMAGE_SIZE).contains(image_size),
+                        format!(
+                            "image_size is {image_size}, expected 1 to {MAX_IMAGE_SIZE} pixels"
+                        ),
                     ),
-                    Condition::new(
-                        "data.n_classes",
-                        *n_classes > 1,
-                        format!("n_classes is {n_classes}, expected at least 2"),
-                    ),
+                    n_classes_condition(*n_classes),
                 ],
             )?;
             DataSpec::ImageFolder {
@@ -103,16 +107,16 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
     else {
         unreachable!("called for clip folders only");
     };
-    let at_least_two = |key: &str, value: usize| {
-        let message = format!("{key} is {value}, expected at least 2");
-        Condition::new(format!("data.{key}"), value >= 2, message)
-    };
     require_all(
         document,
         [
             // A clip of one frame has no motion, and the models of clips expect several.
-            at_least_two("n_frames", *n_frames),
-            at_least_two("n_classes", *n_classes),
+            Condition::new(
+                "data.n_frames",
+                *n_frames >= 2,
+                format!("n_frames is {n_frames}, expected at least 2"),
+            ),
+            n_classes_condition(*n_classes),
         ],
     )?;
     let sampling = ClipSampling {
@@ -135,6 +139,15 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
         sampling,
         skip_unreadable: *unreadable_clips == RawUnreadable::Skip,
     })
+}
+
+/// Condition on the number of classes of a folder.
+fn n_classes_condition(n_classes: usize) -> Condition {
+    Condition::new(
+        "data.n_classes",
+        (2..=MAX_CLASSES).contains(&n_classes),
+        format!("n_classes is {n_classes}, expected 2 to {MAX_CLASSES}"),
+    )
 }
 
 fn directory(document: &Document, path: &str) -> Result<PathBuf, ConfigError> {

@@ -1,6 +1,7 @@
 //! Checked configuration: values that a run uses, made from the keys of a file.
 
 mod data;
+mod memory;
 mod model;
 mod records;
 mod start;
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::loss::{Alignment, TopologyPenalty, distinct_names};
 use crate::model::NetworkConfig;
 
+pub use memory::LeastMemory;
 pub use start::Start;
 pub use training::TrainingSpec;
 
@@ -64,6 +66,16 @@ impl Condition {
             holds,
             message: message.into(),
         }
+    }
+
+    /// Condition that a count is from 1 to `most`; the message has the last part of `key`.
+    ///
+    /// The limits are far above what is useful; numbers beyond them are mistakes, and would exhaust the memory.
+    fn count(key: impl Into<String>, value: usize, most: usize) -> Self {
+        let key = key.into();
+        let name = key.rsplit('.').next().unwrap_or(&key);
+        let message = format!("{name} is {value}, expected 1 to {most}");
+        Self::new(key, (1..=most).contains(&value), message)
     }
 
     /// Condition that a count is not 0; the message has the last part of `key`.

@@ -13,6 +13,15 @@ use crate::model::{
 /// Number of layers over frames of a factorised encoder, if the file does not give it.
 const N_TEMPORAL_LAYERS: usize = 2;
 
+/// Largest number of layers.
+const MAX_LAYERS: usize = 10_000;
+
+/// Largest width of tokens and of the MLP, and largest number of heads.
+const MAX_WIDTH: usize = 1_000_000;
+
+/// Largest width of the MLP in multiples of the width of tokens.
+const MAX_MLP_RATIO: usize = 1_000;
+
 /// Checks `[model]` against the shape of the samples.
 pub(super) fn model(
     document: &Document,
@@ -77,32 +86,31 @@ impl RawDimensions {
     /// Returns the numbers of the file, or those of the standard size.
     fn check(&self, document: &Document) -> Result<Dimensions, ConfigError> {
         let size = self.size;
-        let choose = |key: &str, written: Option<usize>, standard: fn(VitSize) -> usize| {
-            let path = format!("model.{key}");
-            let value = match (written, size) {
-                (Some(_), Some(_)) => {
-                    return Err(document.error_at(
-                        &path,
-                        format!("`size` and `{key}` are both set, expected one of them"),
-                    ));
-                }
-                (Some(value), None) => value,
-                (None, Some(size)) => standard(size),
-                (None, None) => {
-                    return Err(document.error_at(
-                        "model",
-                        format!("missing key `{key}` in [model]; set it, or `size`"),
-                    ));
-                }
+        let choose =
+            |key: &str, written: Option<usize>, most: usize, standard: fn(VitSize) -> usize| {
+                let path = format!("model.{key}");
+                let value = match (written, size) {
+                    (Some(_), Some(_)) => {
+                        return Err(document.error_at(
+                            &path,
+                            format!("`size` and `{key}` are both set, expected one of them"),
+                        ));
+                    }
+                    (Some(value), None) => value,
+                    (None, Some(size)) => standard(size),
+                    (None, None) => {
+                        return Err(document.error_at(
+                            "model",
+                            format!("missing key `{key}` in [model]; set it, or `size`"),
+                        ));
+                    }
+                };
+                require_all(document, [Condition::count(path, value, most)])?;
+                Ok(value)
             };
-            require(document, value > 0, &path, || {
-                format!("{key} is 0, expected at least 1")
-            })?;
-            Ok(value)
-        };
-        let d_model = choose("d_model", self.d_model, VitSize::d_model)?;
-        let n_layers = choose("n_layers", self.n_layers, VitSize::n_layers)?;
-        let n_heads = choose("n_heads", self.n_heads, VitSize::n_heads)?;
+        let d_model = choose("d_model", self.d_model, MAX_WIDTH, VitSize::d_model)?;
+        let n_layers = choose("n_layers", self.n_layers, MAX_LAYERS, VitSize::n_layers)?;
+        let n_heads = choose("n_heads", self.n_heads, MAX_WIDTH, VitSize::n_heads)?;
         // The location must be that of a key that the file has.
         let heads_key = if size.is_some() {
             "model.size"
@@ -152,7 +160,7 @@ impl CommonKeys {
                         samples.height, samples.width
                     ),
                 ),
-                Condition::at_least_one("model.mlp_ratio", self.mlp_ratio),
+                Condition::count("model.mlp_ratio", self.mlp_ratio, MAX_MLP_RATIO),
                 probability("dropout", self.dropout),
                 probability("drop_path", self.drop_path),
             ],
@@ -307,7 +315,7 @@ fn check_frames(
                 "n_temporal_layers is a key of `vivit`; other models have no layers over frames only",
             ),
             // Harmless in other models, for which the default is checked.
-            Condition::at_least_one("model.n_temporal_layers", n_temporal_layers),
+            Condition::count("model.n_temporal_layers", n_temporal_layers, MAX_LAYERS),
             Condition::new(
                 "model.tubelet_size",
                 raw.tubelet_size.is_none() || matches!(kind, RawModel::Joint(_)),

@@ -78,6 +78,12 @@ pub(super) fn training(
     })
 }
 
+/// Largest number of epochs.
+const MAX_EPOCHS: usize = 1_000_000_000;
+
+/// Largest number of samples of a step.
+const MAX_BATCH_SIZE: usize = 10_000_000;
+
 /// Checks the ranges of all numbers but those of `training.augment` and `training.view`.
 fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), ConfigError> {
     let RawOptimizer::Adamw {
@@ -92,8 +98,8 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
     require_all(
         document,
         [
-            Condition::at_least_one("training.epochs", training.epochs),
-            Condition::at_least_one("training.batch_size", batch_size),
+            Condition::count("training.epochs", training.epochs, MAX_EPOCHS),
+            Condition::count("training.batch_size", batch_size, MAX_BATCH_SIZE),
             Condition::new(
                 "training.optimizer.lr",
                 lr > 0.0 && lr.is_finite(),

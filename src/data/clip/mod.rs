@@ -23,6 +23,9 @@ pub use folder::{ClipFolder, ListedClip, list_clips};
 /// Largest accepted side of a frame, in pixels. A larger one is taken for a typing error.
 const LARGEST_SIZE: usize = 4096;
 
+/// Largest accepted number of frames of a clip. A larger one is taken for a typing error.
+const MAX_FRAMES: usize = 10_000;
+
 /// Largest accepted frame rate, in frames per second. A larger one is taken for a typing error.
 const LARGEST_RATE: f64 = 1000.0;
 
@@ -67,8 +70,9 @@ impl ClipSampling {
         let refuse = |name, actual: String, expected: String| {
             Err((name, format!("{name} is {actual}, expected {expected}")))
         };
-        if self.n_frames == 0 {
-            return refuse("n_frames", "0".into(), "at least 1".into());
+        if !(1..=MAX_FRAMES).contains(&self.n_frames) {
+            let expected = format!("1 to {MAX_FRAMES}");
+            return refuse("n_frames", self.n_frames.to_string(), expected);
         }
         if self.stride == 0 {
             return refuse("stride", "0".into(), "at least 1".into());
@@ -269,7 +273,7 @@ mod tests {
             ..sampling(1, 1)
         };
         let cases = [
-            (sampling(0, 1), "n_frames is 0, expected at least 1"),
+            (sampling(0, 1), "n_frames is 0, expected 1 to 10000"),
             (sampling(1, 0), "stride is 0, expected at least 1"),
             (with_size(0), "image_size is 0, expected 1 to 4096 pixels"),
             (

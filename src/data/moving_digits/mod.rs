@@ -115,6 +115,15 @@ const MIN_SIDE: usize = 12;
 /// Smallest side of a frame for kinds with two digits, in pixels: they must fit next to each other.
 const MIN_SIDE_OF_TWO: usize = 16;
 
+/// Largest side of a frame, in pixels. A larger one is taken for a typing error, as are the next two numbers.
+const MAX_SIDE: usize = 4096;
+
+/// Largest number of frames of a clip.
+const MAX_FRAMES: usize = 10_000;
+
+/// Largest number of clips of each digit.
+const MAX_REPEATS: usize = 100_000;
+
 /// Largest standard deviation of a blur, in pixels.
 const MAX_BLUR: f32 = 1.0;
 
@@ -127,8 +136,8 @@ impl MovingDigits {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] if there is no kind, fewer than two frames or no repeat, if the frames are
-    /// too small, or if the noise is not between 0 and 1.
+    /// [`Error::is_invalid_parameter`] if there is no kind, if there are fewer than two frames, no repeat or more than
+    /// anyone needs, if the frames are too small or too large, or if the noise is not between 0 and 1.
     pub fn new(
         kinds: Vec<ClipKind>,
         n_frames: usize,
@@ -141,24 +150,24 @@ impl MovingDigits {
                 "clips is an empty list, expected at least one kind",
             ));
         }
-        if n_frames < 2 {
+        if !(2..=MAX_FRAMES).contains(&n_frames) {
             return Err(Error::invalid_parameter(format!(
-                "n_frames is {n_frames}, expected at least 2"
+                "n_frames is {n_frames}, expected 2 to {MAX_FRAMES}"
             )));
         }
-        if repeats == 0 {
-            return Err(Error::invalid_parameter(
-                "repeats is 0, expected at least 1",
-            ));
+        if !(1..=MAX_REPEATS).contains(&repeats) {
+            return Err(Error::invalid_parameter(format!(
+                "repeats is {repeats}, expected 1 to {MAX_REPEATS}"
+            )));
         }
         let least = if kinds.iter().any(|kind| kind.has_two()) {
             MIN_SIDE_OF_TWO
         } else {
             MIN_SIDE
         };
-        if side < least {
+        if !(least..=MAX_SIDE).contains(&side) {
             return Err(Error::invalid_parameter(format!(
-                "side is {side}, expected at least {least} pixels for digits of 8 to move in"
+                "side is {side}, expected {least} to {MAX_SIDE} pixels for digits of 8 to move in"
             )));
         }
         if !(0.0..=1.0).contains(&noise) {
