@@ -7,6 +7,7 @@ use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::error::Error;
+use crate::model::{Network, check_parameters};
 use crate::run::{CheckpointState, Checkpoints, RunDirectory};
 
 /// Model of the checkpoint that is best on the validation split.
@@ -33,7 +34,7 @@ pub fn checkpoint_problems<M>(loaded: &Result<BestModel<M>, EvaluateError>) -> &
 ///
 /// # Errors
 ///
-/// [`EvaluateError::Checkpoint`] if there is no usable checkpoint, or its weights do not fit the model;
+/// [`EvaluateError::Checkpoint`] if there is no usable checkpoint, its weights do not fit the model, or one is not finite;
 /// [`EvaluateError::Files`] if the checkpoints cannot be listed.
 pub fn best_model(
     run: &RunDirectory,
@@ -62,15 +63,22 @@ pub fn best_model(
     };
     // The initial parameters do not matter: all of them are replaced by those of the checkpoint.
     let weights = path.join("model.bpk");
-    match config.spec.model.init(device).try_load_file(&weights) {
+    let loaded = config
+        .spec
+        .model
+        .init(device)
+        .try_load_file(&weights)
+        .map_err(|error| Error::invalid_format(weights.display().to_string()).because(error))
+        .and_then(|network: Network| match check_parameters(&network) {
+            Ok(()) => Ok(network),
+            Err(error) => Err(error.within(weights.display())),
+        });
+    match loaded {
         Ok(network) => Ok(BestModel {
             model: TaskModel::new(network, &config.spec, device.clone()),
             state: state.clone(),
             problems,
         }),
-        Err(error) => Err(EvaluateError::Checkpoint {
-            error: Error::invalid_format(weights.display().to_string()).because(error),
-            problems,
-        }),
+        Err(error) => Err(EvaluateError::Checkpoint { error, problems }),
     }
 }

@@ -27,7 +27,7 @@ pub use linear_probe::{LinearProbe, LinearProbeConfig};
 pub use memory::ModelSize;
 pub use network::{Network, NetworkConfig};
 pub use output::{Capture, ModelOutput, TokenLayout};
-pub use parameters::{ParameterCount, count_parameters};
+pub use parameters::{ParameterCount, check_parameters, count_parameters};
 pub use patch_embed::PatchEmbed;
 pub use size::VitSize;
 pub use task::Task;

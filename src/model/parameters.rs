@@ -1,7 +1,9 @@
-//! Numbers and names of the parameters of a model.
+//! Numbers, names and validity of the parameters of a model.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+
+use crate::error::{Error, Result};
 
 /// Number of parameters of one part of a model, such as all blocks together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,70 @@ pub fn count_parameters<M: Module>(model: &M) -> Vec<ParameterCount> {
     let mut counter = Counter::default();
     model.visit(&mut counter);
     counter.counts
+}
+
+/// Checks that all parameters are finite numbers.
+///
+/// A model with others predicts NaN, or nothing that depends on its input.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_format`] with the name of the first parameter that holds NaN or infinity.
+///
+/// # Cost
+///
+/// Copies every parameter to the host once.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::nn::LinearConfig;
+/// use burn::prelude::*;
+/// use burn_topology::model::check_parameters;
+///
+/// let mut linear = LinearConfig::new(2, 2).init(&Device::flex());
+/// assert!(check_parameters(&linear).is_ok());
+/// linear.weight = linear.weight.map(|weight| weight * f32::NAN);
+/// assert!(check_parameters(&linear).unwrap_err().to_string().starts_with("parameter weight holds NaN"));
+/// # }
+/// ```
+pub fn check_parameters<M: Module>(model: &M) -> Result<()> {
+    let mut checker = Checker::default();
+    model.visit(&mut checker);
+    match checker.found {
+        None => Ok(()),
+        Some((name, value)) => Err(Error::invalid_format(format!(
+            "parameter {name} holds {value}, expected finite numbers; the training of the model diverged, or its file is \
+             damaged"
+        ))),
+    }
+}
+
+/// Visitor that looks for a parameter that is not finite.
+#[derive(Default)]
+struct Checker {
+    path: ModulePath,
+    found: Option<(String, f32)>,
+}
+
+impl ModuleVisitor for Checker {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.path.exit(container_type);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.found.is_some() {
+            return;
+        }
+        let data = param.val().into_data();
+        let bad = data.iter::<f32>().find(|value| !value.is_finite());
+        self.found = bad.map(|value| (self.path.joined(), value));
+    }
 }
 
 /// Path of the module that a visitor is in, from the outermost module on, without variants of enums.

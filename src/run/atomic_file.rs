@@ -1,30 +1,101 @@
 //! Files that are written completely or not at all.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// End of the names of files that are being written.
+const SUFFIX: &str = ".partial";
+
+/// Time after which an unfinished file of a process that has ended is removed.
+///
+/// The process may run on another machine that shares the directory, where its number says nothing.
+const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
 /// Writes a file under another name and renames it, so that it is never there in part.
 ///
+/// A symbolic link at `path` is replaced, and its target is left as it is. Unfinished files of the same name that
+/// processes left more than an hour ago are removed.
+///
 /// # Errors
 ///
-/// The file cannot be written or renamed.
+/// The file cannot be written or renamed. An earlier file stays as it was, and nothing else is left.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    // Appended, so that `a.json` and `a.npz` differ; with the process id, so that two processes do.
-    name.push(format!(".{}.partial", std::process::id()));
-    let partial = Path::new(&name);
-    let write = || {
-        let mut file = File::create(partial)?;
+    static N_WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let Some(name) = path.file_name() else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path has no file name",
+        ));
+    };
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    remove_abandoned(directory, name);
+    // The name appended to, so that `a.json` and `a.npz` differ; with numbers of the process and of the file, so that two
+    // processes and two threads do.
+    let mut partial: OsString = path.as_os_str().to_owned();
+    let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
+    partial.push(format!(".{}-{number}{SUFFIX}", std::process::id()));
+    let partial = Path::new(&partial);
+    // Fails if anything has the name, a symbolic link as well, which would lead the bytes elsewhere.
+    let mut file = File::create_new(partial)?;
+    let mut write = || {
         file.write_all(bytes)?;
         // Before the rename: after a crash the name must not stand for an empty file.
         file.sync_all()?;
         std::fs::rename(partial, path)
     };
-    write().inspect_err(|_| {
+    let written = write();
+    if written.is_err() {
         // The error of writing matters more than one of cleaning up.
         let _ = std::fs::remove_file(partial);
-    })
+    }
+    sync_directory(directory);
+    written
+}
+
+/// Makes the names in a directory outlast a power cut, where the file system can.
+pub(super) fn sync_directory(directory: &Path) {
+    // Without it, the old names may be back after a power cut, but never half of a file. Some systems cannot open a
+    // directory, and some file systems cannot synchronise one.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+}
+
+/// Removes unfinished files of `name` that processes left; as far as possible, since nothing depends on it.
+fn remove_abandoned(directory: &Path, name: &OsStr) {
+    let Some(name) = name.to_str() else {
+        return;
+    };
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let other = entry.file_name();
+        let process = other.to_str().and_then(|other| writer(other, name));
+        let is_old = || {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|time| time.elapsed().ok());
+            age.is_some_and(|age| age > ABANDONED_AFTER)
+        };
+        if process.is_some_and(|process| !is_running(process)) && is_old() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Process that writes, or wrote, the unfinished file `other` of `name`; `None` if it is another file.
+fn writer(other: &str, name: &str) -> Option<u32> {
+    let numbers = other.strip_prefix(name)?.strip_prefix('.')?;
+    let (process, number) = numbers.strip_suffix(SUFFIX)?.split_once('-')?;
+    number.parse::<usize>().ok()?;
+    process.parse().ok()
+}
+
+/// True if a process of this machine has the number, or if that cannot be told.
+fn is_running(process: u32) -> bool {
+    !Path::new("/proc/self").exists() || Path::new("/proc").join(process.to_string()).exists()
 }
 
 #[cfg(test)]
@@ -48,6 +119,72 @@ mod tests {
         write_atomically(&directory.join("taken.json"), b"text").unwrap_err();
         let n_entries = std::fs::read_dir(&directory).unwrap().count();
         assert_eq!(n_entries, 5);
+        std::fs::remove_dir_all(directory).unwrap();
+        assert!(write_atomically(Path::new("/"), b"text").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn symbolic_links_are_replaced_and_their_targets_kept() {
+        let name = format!("burn-topology-link-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let [target, link] = ["target", "link"].map(|name| directory.join(name));
+        std::fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
+        assert!(link.symlink_metadata().unwrap().is_file());
+        assert_eq!(std::fs::read_to_string(&link).unwrap(), "new");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_old_files_of_processes_that_have_ended_are_removed() {
+        let name = format!("burn-topology-abandoned-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        // No process has this number: the kernel gives at most 2^22.
+        let ended = u32::MAX;
+        let cases = [
+            (format!("a.json.{ended}-0.partial"), 2, false),
+            (format!("a.json.{ended}-1.partial"), 0, true),
+            (
+                format!("a.json.{}-999.partial", std::process::id()),
+                2,
+                true,
+            ),
+            (format!("b.json.{ended}-0.partial"), 2, true),
+            ("a.json.partial".to_owned(), 2, true),
+        ];
+        for (name, hours, _) in &cases {
+            let file = File::create(directory.join(name)).unwrap();
+            let age = Duration::from_secs(3600 * hours);
+            let modified = std::time::SystemTime::now() - age;
+            file.set_modified(modified).unwrap();
+        }
+        write_atomically(&directory.join("a.json"), b"{}").unwrap();
+        for (name, _, stays) in &cases {
+            assert_eq!(directory.join(name).exists(), *stays, "{name}");
+        }
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn two_writers_of_one_file_both_end_whole() {
+        let name = format!("burn-topology-writers-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("a.npz");
+        let texts = [b'a', b'b'].map(|letter| vec![letter; 1 << 20]);
+        std::thread::scope(|scope| {
+            for text in &texts {
+                scope.spawn(|| (0..10).for_each(|_| write_atomically(&path, text).unwrap()));
+            }
+        });
+        assert!(texts.contains(&std::fs::read(&path).unwrap()));
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
         std::fs::remove_dir_all(directory).unwrap();
     }
 }
