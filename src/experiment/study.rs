@@ -377,6 +377,7 @@ fn check(document: &Document, raw: &RawStudy) -> Result<(), ConfigError> {
     {
         return refuse("margin", "expected a positive number".to_owned());
     }
+    check_names(raw).map_err(|(key, message)| document.error_at(&key, message))?;
     if let Some(name) = duplicate(raw.arm.iter().map(|arm| &arm.name)) {
         return refuse("arm", format!("two arms are called `{name}`"));
     }
@@ -405,6 +406,49 @@ fn check(document: &Document, raw: &RawStudy) -> Result<(), ConfigError> {
         return refuse("factor", message);
     }
     Ok(())
+}
+
+/// Checks the names of arms, factors and levels; the error is the key at fault and the message.
+///
+/// They become lines of tables, labels of plots and names of directories.
+fn check_names(raw: &RawStudy) -> Result<(), (String, String)> {
+    let check = |key: String, name: &str| {
+        let message = if name.trim().is_empty() {
+            "a name is empty, expected at least one letter".to_owned()
+        } else if let Some(bad) = name.chars().find(|&c| !is_allowed_in_name(c)) {
+            format!(
+                "the name `{}` has the character `{}`, expected none of `/`, `\\`, `|`, control characters and characters \
+                 that change the direction of text",
+                name.escape_debug(),
+                bad.escape_debug()
+            )
+        } else if name.starts_with(['=', '+', '-', '@', '.']) {
+            format!(
+                "the name `{name}` begins like a formula or a hidden file, expected a letter or digit first"
+            )
+        } else {
+            return Ok(());
+        };
+        Err((key, message))
+    };
+    for (index, arm) in raw.arm.iter().enumerate() {
+        check(format!("arm[{index}].name"), &arm.name)?;
+    }
+    for (index, factor) in raw.factor.iter().enumerate() {
+        check(format!("factor[{index}].name"), &factor.name)?;
+        for name in factor.names.iter().flatten() {
+            check(format!("factor[{index}].names"), name)?;
+        }
+    }
+    Ok(())
+}
+
+/// True for characters that leave tables, plots and paths as they are.
+fn is_allowed_in_name(c: char) -> bool {
+    let changes_direction =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let ends_line = matches!(c, '\u{2028}' | '\u{2029}');
+    !(c.is_control() || changes_direction || ends_line || matches!(c, '/' | '\\' | '|'))
 }
 
 /// Largest number of cells of a study, whose configurations all lie in memory.

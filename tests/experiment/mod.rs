@@ -43,6 +43,32 @@ fn read(directory: &Path, study: &str) -> Result<Study, Error> {
 }
 
 #[test]
+fn names_that_would_spoil_tables_or_paths_are_refused() {
+    let directory = TestDir::new();
+    for name in [
+        "",
+        " ",
+        "a/b",
+        "..",
+        "a\\nb",
+        "=1+2",
+        "a|b",
+        "\u{202e}abc",
+        "@x",
+    ] {
+        let study = STUDY.replace("name = \"slow\"", &format!("name = \"{name}\""));
+        let error = read(directory.path(), &study).unwrap_err().to_string();
+        assert!(
+            error.contains("study.toml:") && error.contains("name"),
+            "{name}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let study = STUDY.replace("name = \"slow\"", "name = \"größer 2.0 (H0 + H1)\"");
+    assert!(read(directory.path(), &study).is_ok());
+}
+
+#[test]
 fn studies_of_a_billion_cells_are_refused_before_they_are_expanded() {
     let directory = TestDir::new();
     let levels: Vec<String> = (0..10).map(|level| format!("[{level}]")).collect();
