@@ -10,6 +10,7 @@ mod devices;
 mod diagram_distance;
 mod evaluate;
 mod memory;
+mod message;
 mod output;
 mod persistence;
 mod pool_progress;
@@ -142,11 +143,11 @@ enum Failure {
 }
 
 impl Failure {
-    /// One sentence about the reason.
-    fn message(&self) -> &str {
+    /// One sentence about the reason, on at most three lines.
+    fn message(&self) -> String {
         match self {
             Self::NegativeResult(message) | Self::Error(message) | Self::Interrupted(message) => {
-                message
+                message::shortened(message)
             }
         }
     }
@@ -206,13 +207,13 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
-    let (message, code) = match failure {
-        Failure::NegativeResult(message) => (message, 1),
-        Failure::Error(message) => (message, 2),
+    log(&format!("{MESSAGE_START}{}", failure.message()));
+    let code = match failure {
+        Failure::NegativeResult(_) => 1,
+        Failure::Error(_) => 2,
         // `EX_TEMPFAIL` in `sysexits.h`: the same command may succeed later.
-        Failure::Interrupted(message) => (message, 75),
+        Failure::Interrupted(_) => 75,
     };
-    log(&format!("{MESSAGE_START}{message}"));
     ExitCode::from(code)
 }
 
