@@ -232,12 +232,30 @@ fn plan(study: &Study, arguments: &RunArguments) -> Result<(), Failure> {
 /// Runs or resumes one cell in this process.
 fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Failure> {
     let cell = study.find_cell(name)?;
-    let root = cell.directory(out);
+    loop {
+        wait_for_others(out, cell)?;
+        let existed = cell.directory(out).exists();
+        let result = start_or_resume(out, cell, device);
+        // Another process may have taken the cell between the test and the start; then it is waited for.
+        let was_overtaken = match cell_state(out, cell) {
+            CellState::Running | CellState::Finished => true,
+            CellState::Stopped => !existed,
+            CellState::NotStarted => false,
+        };
+        match result {
+            Err(Failure::Error(_)) if was_overtaken => {}
+            result => return result,
+        }
+    }
+}
+
+/// Waits until no other process runs a cell.
+fn wait_for_others(out: &Path, cell: &Cell) -> Result<(), Failure> {
     // A scheduler may start a cell again while its first process still writes the last checkpoint.
     if cell_state(out, cell) == CellState::Running {
         log(&format!(
             "{}: another process is running this cell; waiting for it",
-            root.display()
+            cell.directory(out).display()
         ));
         let stop = stop_flag()
             .map_err(|error| Failure::Error(format!("cannot install signal handlers: {error}")))?;
@@ -251,6 +269,12 @@ fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Fa
             sleep(Duration::from_millis(200));
         }
     }
+    Ok(())
+}
+
+/// Starts a cell in this process, or resumes it.
+fn start_or_resume(out: &Path, cell: &Cell, device: &str) -> Result<(), Failure> {
+    let root = cell.directory(out);
     append_to_log(out, cell, "started by `ablate --cell`");
     let result = if root.exists() {
         resume_at(&root)

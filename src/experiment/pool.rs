@@ -53,6 +53,9 @@ const TAIL_BYTES: u64 = 4096;
 /// Exit code of a process that stopped on request, after writing a checkpoint.
 const STOPPED: i32 = 75;
 
+/// Exit code of a process that could not run, as when another one trains in the directory.
+const CANNOT_RUN: i32 = 2;
+
 /// Number of times a cell is resumed after its process was killed.
 ///
 /// There is a limit because a machine with too little memory kills the process every time.
@@ -93,6 +96,8 @@ pub fn cell_state(out: &Path, cell: &Cell) -> CellState {
 struct Worker<'a> {
     cell: &'a Cell,
     process: Child,
+    /// State of the cell when the process was started.
+    started_as: CellState,
     /// Number below `n_jobs` that no other worker has at the same time; it selects the device.
     slot: usize,
     /// The last log line that was reported.
@@ -190,6 +195,7 @@ impl<'a> PoolRun<'a, '_> {
                         self.workers.push(Worker {
                             cell,
                             process,
+                            started_as: state,
                             slot,
                             log_line: String::new(),
                             log_read_at: Instant::now(),
@@ -211,7 +217,7 @@ impl<'a> PoolRun<'a, '_> {
                     self.report_log_line(&mut worker);
                     still_running.push(worker);
                 }
-                Ok(Some(status)) => self.end(worker.cell, status),
+                Ok(Some(status)) => self.end(worker.cell, worker.started_as, status),
                 Err(error) => {
                     let message = format!("its process cannot be waited for: {error}");
                     self.fail(worker.cell, message);
@@ -235,8 +241,16 @@ impl<'a> PoolRun<'a, '_> {
         }
     }
 
-    /// Records that the process of a cell has ended; a killed cell is queued again.
-    fn end(&mut self, cell: &'a Cell, status: ExitStatus) {
+    /// Records that the process of a cell has ended; a cell that was killed, or that another process took, is queued
+    /// again.
+    fn end(&mut self, cell: &'a Cell, started_as: CellState, status: ExitStatus) {
+        let was_overtaken = match cell_state(self.out, cell) {
+            CellState::Running | CellState::Finished => true,
+            // Another process may have made the directory and not locked it yet. If it was this one, then the cell is
+            // tried once more, from its directory, and fails again.
+            CellState::Stopped => started_as == CellState::NotStarted,
+            CellState::NotStarted => false,
+        };
         let n_kills = self.n_kills.entry(&cell.id).or_default();
         // On Unix there is no exit code if a signal ended the process, as when the kernel is out of memory.
         let was_killed = status.code().is_none();
@@ -247,6 +261,8 @@ impl<'a> PoolRun<'a, '_> {
         } else if was_killed && *n_kills < MAX_KILLS && !self.is_stopping {
             *n_kills += 1;
             (self.report)(PoolEvent::Killed(cell));
+            self.waiting.push_back(cell);
+        } else if status.code() == Some(CANNOT_RUN) && was_overtaken && !self.is_stopping {
             self.waiting.push_back(cell);
         } else {
             let log = log_path(self.out, cell);

@@ -94,7 +94,7 @@ fn writer(other: &str, name: &str) -> Option<u32> {
 }
 
 /// True if a process of this machine has the number, or if that cannot be told.
-fn is_running(process: u32) -> bool {
+pub fn is_running(process: u32) -> bool {
     !Path::new("/proc/self").exists() || Path::new("/proc").join(process.to_string()).exists()
 }
 

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -40,6 +41,30 @@ fn write(directory: &Path, study: &str) {
 fn read(directory: &Path, study: &str) -> Result<Study, Error> {
     write(directory, study);
     Study::read(&directory.join("study.toml"))
+}
+
+#[test]
+fn processes_that_run_one_study_at_once_all_succeed() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let start = |arguments: &[&str]| {
+        let mut command = program(root, &[&["ablate", "study.toml"], arguments].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let finish = |process: std::process::Child| {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let one_cell = ["--out", "one", "--cell", "0"];
+    let processes: Vec<_> = (0..3).map(|_| start(&one_cell)).collect();
+    processes.into_iter().for_each(finish);
+    let all = ["--out", "all", "--jobs", "2"];
+    let processes: Vec<_> = (0..2).map(|_| start(&all)).collect();
+    processes.into_iter().for_each(finish);
+    let cells = std::fs::read_dir(root.join("all/cells")).unwrap();
+    assert_eq!(cells.count(), 4);
 }
 
 #[test]
@@ -454,9 +479,23 @@ fn a_table_of_hyperparameters_stays_if_the_next_one_cannot_be_written() {
     write(root, STUDY);
     assert_eq!(run(&["collect"]), Some(0));
     assert!(row("plain").is_dir() && row("slow").is_dir());
-    for leftover in ["tensorboard.partial", "tensorboard.earlier"] {
-        assert!(!root.join("out").join(leftover).exists(), "{leftover}");
+    // A process that is gone left these; no process has the number.
+    for leftover in ["partial", "earlier"] {
+        let name = format!("out/tensorboard.{}.{leftover}", u32::MAX);
+        std::fs::create_dir_all(root.join(name)).unwrap();
     }
+    assert_eq!(run(&["collect"]), Some(0));
+    let names = std::fs::read_dir(root.join("out")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = names
+        .filter(|name| name.starts_with("tensorboard."))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+    // A file of the user's own.
+    std::fs::write(root.join("out/tensorboard/notes.txt"), "mine").unwrap();
+    assert_eq!(run(&["collect"]), Some(2));
+    let kept = std::fs::read_to_string(root.join("out/tensorboard/notes.txt")).unwrap();
+    assert!(kept == "mine" && row("slow").is_dir());
 }
 
 #[test]
