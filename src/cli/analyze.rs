@@ -25,10 +25,10 @@ pub(super) struct AnalyzeArguments {
     /// Run directory of the model, whose best checkpoint is inspected.
     #[arg(long, required_unless_present = "weights", conflicts_with = "weights")]
     model: Option<PathBuf>,
-    /// Pretrained weights of transformers or timm instead of a run: a file or its directory.
+    /// Pretrained weights of transformers or timm instead of a run, of a model for images: a file or its directory.
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     weights: Option<PathBuf>,
-    /// Image files, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
+    /// Image files, or clips for a run of a model for clips; they are cropped and scaled to the size of the model's input.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
     images: Vec<PathBuf>,
     /// Use samples of a split of the run's data and their labels instead of files.
@@ -86,6 +86,9 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         (Some(weights), _) => {
             let device = select_device(&arguments.device)?;
             let model = InspectedModel::from_weights(weights, &device)?;
+            for note in &model.notes {
+                log(note);
+            }
             let set = model.read_files(&arguments.images);
             (model, set?)
         }

@@ -17,8 +17,8 @@ use crate::run::write_atomically;
 /// Arguments of `weights`.
 #[derive(Debug, Args)]
 pub(super) struct WeightsArguments {
-    /// Weights of transformers or timm: a file (.safetensors, .bin or .pth) or its directory; or a run directory, whose
-    /// best checkpoint is used.
+    /// Weights of transformers or timm: a file (.safetensors, .bin, .pth or .ckpt), the index of several, or the
+    /// directory of either; or a run directory, whose best checkpoint is used.
     model: PathBuf,
     /// Height and width of the model's input images, in pixels; position embeddings are interpolated.
     #[arg(long, num_args = 2, value_names = ["HEIGHT", "WIDTH"])]
@@ -34,6 +34,9 @@ pub(super) struct WeightsArguments {
 /// Prints a description of the model as JSON, and exports it if requested.
 pub(super) fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
     let model = load(arguments)?;
+    for note in &model.notes {
+        log(note);
+    }
     if let Some(directory) = &arguments.output {
         save(&model, directory, arguments.force)?;
     }
@@ -122,6 +125,7 @@ fn describe(model: &Pretrained) -> Value {
         },
         "has_trained_head": model.has_trained_head,
         "labels": model.class_names,
+        "notes": model.notes,
         "tensors": tensors,
     })
 }

@@ -107,7 +107,12 @@ impl<'a> Trainer<'a> {
         let network = match (&spec.start.init_from, &start.newest) {
             (Some(weights), None) => {
                 observer.message(&format!("starting from {}", weights.display()));
-                open_matching(weights, &spec.model, device).map_err(TrainError::Files)?
+                let pretrained =
+                    open_matching(weights, &spec.model, device).map_err(TrainError::Files)?;
+                for note in &pretrained.notes {
+                    observer.message(note);
+                }
+                pretrained.network
             }
             // A checkpoint already contains what was read from `init_from`.
             _ => spec.model.init(device),

@@ -19,6 +19,8 @@ use crate::model::pretrained::{self, Interpolation, ModelOverrides, Preprocessin
 pub struct InspectedModel {
     /// Displayed name of the model.
     pub title: String,
+    /// What was guessed or passed over in the files of pretrained weights, one sentence each.
+    pub notes: Vec<String>,
     model: TaskModel,
     reader: ImageReader,
 }
@@ -51,6 +53,7 @@ impl InspectedModel {
         let spec = &run.config.spec;
         let model = Self {
             title: spec.name.clone(),
+            notes: Vec::new(),
             model,
             reader: ImageReader::Data(spec.data.clone()),
         };
@@ -70,8 +73,10 @@ impl InspectedModel {
         let pretrained = pretrained::open(path, &ModelOverrides::default(), device)?;
         if pretrained.config.n_frames() > 1 {
             return Err(Error::invalid_format(format!(
-                "{}: expected a model for images, found one for clips of {} frames",
+                "{}: this is a {} for clips of {} frames, expected weights of a model for images; inspect a model for \
+                 clips as a run that starts from such weights (model.init_from)",
                 path.display(),
+                pretrained.family.name(),
                 pretrained.config.n_frames()
             )));
         }
@@ -84,6 +89,7 @@ impl InspectedModel {
                 .unwrap_or(path.as_os_str())
                 .to_string_lossy()
                 .into_owned(),
+            notes: pretrained.notes,
             model: TaskModel {
                 task: Task::from_config(&pretrained.config),
                 samples: SampleSpec {

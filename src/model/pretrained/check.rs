@@ -156,6 +156,18 @@ pub(super) fn check_tensors(
     }
 }
 
+/// Says which tensors are only kept to be saved again; `None` if there are none.
+pub(super) fn describe_unused(tensors: &Tensors) -> Option<String> {
+    // Every DINOv2 has a mask token, which is of use in pretraining alone.
+    let names: Vec<String> = tensors
+        .keys()
+        .filter(|name| !name.ends_with("mask_token"))
+        .cloned()
+        .collect();
+    let problem = "kept for export, but not used";
+    (!names.is_empty()).then(|| describe_problem(problem, &names))
+}
+
 /// Number of tensors with a problem, and the names of the first few.
 fn describe_problem(problem: &str, names: &[String]) -> String {
     let n = names.len();

@@ -26,18 +26,35 @@ const FAMILIES: [Family; 7] = [
 /// Tensor that every model has; what precedes this in its name is the prefix of all names.
 const LANDMARK: &str = "embeddings.patch_embeddings.projection.weight";
 
+/// What precedes the model in the name of the first tensor of its encoder; `None` for other names.
+///
+/// For `state_dict.vit.embeddings.patch_embeddings.projection.weight` that is `state_dict.`, since `vit.` is part of
+/// the names of transformers.
+pub(super) fn root(name: &str) -> Option<&str> {
+    let prefix = name.strip_suffix(LANDMARK)?;
+    let encoder = FAMILIES.iter().find_map(|family| {
+        let root = prefix.strip_suffix('.')?.strip_suffix(family.name())?;
+        is_prefix(root).then_some(root)
+    });
+    encoder.or_else(|| is_prefix(prefix).then_some(prefix))
+}
+
+/// True for what may precede a name: nothing, or parts that end with a dot.
+fn is_prefix(text: &str) -> bool {
+    text.is_empty() || text.ends_with('.')
+}
+
 /// True if the tensors have the names of vision models of transformers.
 pub(super) fn has_names(tensors: &Tensors) -> bool {
     tensors.keys().any(|name| name.ends_with(LANDMARK))
 }
 
-/// Determines the layout of a file from its configuration and the names of its tensors.
+/// Determines the layout of a file of a family from its configuration and the names of its tensors.
 ///
 /// # Errors
 ///
 /// [`Error::is_invalid_format`] if the model is not supported, or if a key is missing or not understood.
-pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout> {
-    let family = family(json)?;
+pub(super) fn layout(json: &Json, family: Family, tensors: &Tensors) -> Result<Layout> {
     let Some(landmark) = tensors.keys().find(|name| name.ends_with(LANDMARK)) else {
         return Err(Error::invalid_format(format!(
             "no tensor has a name that ends with {LANDMARK}, expected the weights of a model of type {} as in {}; use \
@@ -86,7 +103,11 @@ pub(super) fn layout(json: &Json, tensors: &Tensors) -> Result<Layout> {
 }
 
 /// Family of a model, from `model_type`.
-fn family(json: &Json) -> Result<Family> {
+///
+/// # Errors
+///
+/// [`Error::is_invalid_format`] if the type is missing or not supported.
+pub(super) fn family(json: &Json) -> Result<Family> {
     let model_type = json.required("model_type", json.text("model_type")?)?;
     FAMILIES
         .into_iter()

@@ -203,13 +203,13 @@ impl Layout {
         if self.family == Family::Timm {
             return inner == "mask_token";
         }
-        // The decoder of VideoMAE, left over from pretraining, lies outside of the prefix.
+        // The decoder, left over from pretraining on masked images or clips, lies outside of the prefix.
         let is_decoder = ["decoder.", "encoder_to_decoder."]
             .iter()
             .any(|part| name.starts_with(part));
         matches!(inner, "embeddings.mask_token" | "mask_token")
             || inner.starts_with("pooler.")
-            || (self.family == Family::VideoMae && is_decoder)
+            || is_decoder
     }
 
     /// Lists all parameters and the tensors of the file that they are converted from.

@@ -7,15 +7,20 @@ mod hugging_face_config;
 mod json;
 mod layout;
 mod mapping;
+mod memory_names;
 mod overrides;
 mod parameters;
 mod preprocessing;
 mod save;
+mod subtree;
 mod tensor_file;
+mod timm_architectures;
 mod timm_config;
+mod timm_names;
+mod weight_files;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::prelude::*;
 
@@ -29,11 +34,10 @@ use self::json::Json;
 use self::layout::Layout;
 use self::mapping::ParameterMapping;
 use self::tensor_file::{HostTensor, Tensors};
+use self::timm_config::Hints;
+use self::weight_files::WeightFile;
 use super::network::{Network, NetworkConfig};
 use crate::error::{Error, Result};
-
-/// File names of the weights in a directory, in the order in which they are tried.
-const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.pth"];
 
 /// Model with weights from a file, and what the file states about it.
 #[derive(Debug, Clone)]
@@ -53,6 +57,8 @@ pub struct Pretrained {
     pub has_trained_head: bool,
     /// Family of the model, which determines the names of the tensors.
     pub family: Family,
+    /// What was guessed or passed over in the files, one sentence each.
+    pub notes: Vec<String>,
     layout: Layout,
     json: Option<Json>,
     processor_json: Option<Json>,
@@ -71,10 +77,13 @@ pub struct ExportedFile {
 
 /// Reads a model of transformers or timm from a file of weights or its directory.
 ///
-/// The weights are safetensors, or a `state_dict` written by `torch.save`; `config.json` and
-/// `preprocessor_config.json` lie in the same directory. Architecture and shapes come from the tensors and
-/// `config.json`, which may be missing only for timm. Half and double precision are converted to single precision.
-/// No code in a file is executed.
+/// The weights are safetensors or a file of `torch.save`, whole or in shards with an index; `config.json` and
+/// `preprocessor_config.json` lie in the same directory. The model may lie under any prefix, such as
+/// `state_dict.module.`, beside the state of an optimiser or a second model; of two, an average over the training is
+/// read. Architecture and shapes come from the tensors and `config.json`, which may be missing only for timm. Half
+/// and double precision are converted to single precision. No code in a file is executed.
+///
+/// What was guessed or passed over is told in [`Pretrained::notes`].
 ///
 /// # Errors
 ///
@@ -108,10 +117,13 @@ pub struct ExportedFile {
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
 pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<Pretrained> {
-    let path = find_weights(path)?;
+    let path = weight_files::find(path)?;
     let json = Json::read(&path.with_file_name("config.json"))?;
-    let tensors = tensor_file::read(&path)?;
-    let (mut file_layout, tensors) = read_layout(&path, json.as_ref(), overrides, tensors)?;
+    let mut file = weight_files::read(&path)?;
+    let mut file_layout = read_layout(&path, json.as_ref(), overrides, &mut file)?;
+    let WeightFile {
+        tensors, mut notes, ..
+    } = file;
     file_layout.use_mlp_ratio();
     // Checked before anything is allocated: a damaged file must not panic or exhaust the memory.
     check_config(&file_layout.config, tensors.len())
@@ -121,6 +133,16 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
     let keeps_head = layout
         .apply(overrides)
         .map_err(|error| error.within(path.display()))?;
+    if let Some(n_classes) = overrides.n_classes.filter(|_| !keeps_head) {
+        let n_classes_of_file = file_layout.config.n_classes();
+        notes.push(if file_layout.has_head {
+            format!(
+                "passed over: the classifier for {n_classes_of_file} classes; a new one for {n_classes} is initialised"
+            )
+        } else {
+            format!("the file has no classifier; a new one for {n_classes} classes is initialised")
+        });
+    }
     // Once more for the overrides, which cannot change the number of layers.
     check_config(&layout.config, usize::MAX).map_err(|error| error.within(path.display()))?;
 
@@ -138,6 +160,7 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
     fold_in_normalisation(&mut parameters, &preprocessing);
     let class_names = conversion.class_names();
     let unused_tensors = conversion.unused_tensors();
+    notes.extend(check::describe_unused(&unused_tensors));
     Ok(Pretrained {
         network: parameters::fill(network, parameters),
         config: layout.config.clone(),
@@ -145,6 +168,7 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
         class_names,
         has_trained_head: keeps_head,
         family: layout.family,
+        notes,
         unused_tensors,
         layout,
         json,
@@ -296,7 +320,7 @@ impl FileConversion<'_> {
 /// - The errors of [`open`].
 /// - [`Error::is_invalid_format`] if the file has another architecture; the message lists the differences.
 /// - [`Error::is_invalid_parameter`] if `config` is that of a linear probe.
-pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Network> {
+pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Pretrained> {
     let (n_heads, dropout, drop_path) = match config {
         NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
         NetworkConfig::Video(config) => (config.n_heads, config.dropout, config.drop_path),
@@ -325,33 +349,10 @@ pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Re
         ))
         .within(path.display()));
     }
-    Ok(pretrained.network)
+    Ok(pretrained)
 }
 
-/// Returns the path of the weights: the path itself, or that of a file in the directory.
-///
-/// # Errors
-///
-/// [`Error::is_file_error`] if the directory has no weights.
-fn find_weights(path: &Path) -> Result<PathBuf> {
-    // A path that does not exist is returned, too: reading it gives the better error.
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    WEIGHTS
-        .iter()
-        .map(|name| path.join(name))
-        .find(|file| file.exists())
-        .ok_or_else(|| {
-            Error::file(format!(
-                "no weights in this directory, expected one of {}",
-                WEIGHTS.join(", ")
-            ))
-            .within(path.display())
-        })
-}
-
-/// Determines the layout of a file, and returns it with the tensors, renamed to the names in timm if necessary.
+/// Determines the layout of a file, and gives its tensors the names in files of transformers or timm if necessary.
 ///
 /// # Errors
 ///
@@ -361,12 +362,15 @@ fn read_layout(
     path: &Path,
     json: Option<&Json>,
     overrides: &ModelOverrides,
-    tensors: Tensors,
-) -> Result<(Layout, Tensors)> {
+    file: &mut WeightFile,
+) -> Result<Layout> {
+    let tensors = std::mem::take(&mut file.tensors);
     // Configurations of transformers have `model_type`, those of timm `architecture`.
     if let Some(json) = json {
-        if json.get("model_type").is_some() {
-            return Ok((hugging_face_config::layout(json, &tensors)?, tensors));
+        if json.get("model_type").is_some() && !timm_config::is_wrapped(json) {
+            let family = hugging_face_config::family(json)?;
+            file.tensors = memory_names::rename(family, tensors);
+            return hugging_face_config::layout(json, family, &file.tensors);
         }
         if json.get("architecture").is_none() {
             return Err(Error::invalid_format(
@@ -382,16 +386,26 @@ fn read_layout(
         )
         .within(path.display()));
     }
-    let tensors = timm_config::rename(tensors);
-    if !timm_config::has_names(&tensors) {
-        let first = tensors.keys().next().map_or("none", String::as_str);
+    let (tensors, left_out) = timm_names::rename(tensors);
+    file.tensors = tensors;
+    if let [first, ..] = &left_out[..] {
+        file.notes.push(format!(
+            "passed over, since only pretraining uses them: {} tensors, such as {first}",
+            left_out.len()
+        ));
+    }
+    if !timm_names::has_names(&file.tensors) {
+        let first = file.tensors.keys().next().map_or("none", String::as_str);
         return Err(Error::invalid_format(format!(
-            "the {} tensors, such as {first}, are not those of a vision transformer of timm or transformers, \
-             expected patch_embed.proj.weight or embeddings.patch_embeddings.projection.weight",
-            tensors.len()
+            "the {} tensors, such as {first}, are not those of a vision transformer of timm, whose architecture \
+             config.json states, expected patch_embed.proj.weight and blocks.0.norm1.weight",
+            file.tensors.len()
         ))
         .within(path.display()));
     }
-    let layout = timm_config::layout(path, json, overrides.n_heads, &tensors)?;
-    Ok((layout, tensors))
+    let hints = Hints {
+        n_heads: overrides.n_heads,
+        prefix: &file.prefix,
+    };
+    timm_config::layout(path, json, hints, &file.tensors, &mut file.notes)
 }

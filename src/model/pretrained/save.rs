@@ -43,6 +43,7 @@ impl Pretrained {
             layout,
             json: None,
             processor_json: None,
+            notes: Vec::new(),
             unused_tensors: Tensors::new(),
         })
     }

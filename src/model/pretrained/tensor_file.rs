@@ -1,7 +1,9 @@
 //! Named tensors in files of safetensors and PyTorch; no code in a file is executed.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, PytorchError, PytorchReader};
@@ -19,6 +21,21 @@ pub(super) struct HostTensor {
 }
 
 impl HostTensor {
+    /// Stacks tensors along their first axis, in which alone their shapes may differ; `None` if others differ, too.
+    pub(super) fn stacked(parts: &[&Self]) -> Option<Self> {
+        let mut shape = parts.first()?.shape.clone();
+        let is_alike = |part: &&Self| part.shape.get(1..) == shape.get(1..);
+        if shape.is_empty() || !parts.iter().all(is_alike) {
+            return None;
+        }
+        shape[0] = parts.iter().map(|part| part.shape[0]).sum();
+        let values = parts.iter().flat_map(|part| &part.values).copied();
+        Some(Self {
+            shape,
+            values: values.collect(),
+        })
+    }
+
     /// Identity matrix of this width.
     pub(super) fn identity(width: usize) -> Self {
         let values = (0..width * width).map(|index| f32::from(u8::from(index % (width + 1) == 0)));
@@ -32,126 +49,189 @@ impl HostTensor {
 /// Tensors by name, sorted by name.
 pub(super) type Tensors = BTreeMap<String, HostTensor>;
 
-/// Keys under which training scripts store the weights, next to their own state.
-const NESTS: [&str; 5] = [
-    "state_dict",
-    "model",
-    "module",
-    "teacher",
-    "model_state_dict",
-];
-
 /// Supported element types, for error messages.
 const FLOATS: &str = "float32, float16, bfloat16 or float64";
 
-/// Reads all tensors of a file of safetensors or `torch.save`, which its first bytes distinguish.
-///
-/// # Errors
-///
-/// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged; the message
-/// begins with the path.
-pub(super) fn read(path: &Path) -> Result<Tensors> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::file(path.display().to_string()).because(error))?;
-    parse(path, &bytes).map_err(|error| error.within(path.display()))
+/// File of safetensors or `torch.save`, whose tensors are not decoded yet.
+pub(super) struct TensorFile {
+    /// Path of the file, for error messages.
+    path: PathBuf,
+    contents: Contents,
 }
 
-/// Reads the tensors from the bytes of a file; `path` is read once more for a file of `torch.save`.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Tensors> {
-    if bytes.is_empty() {
+/// What is known of a file after opening it.
+enum Contents {
+    /// Bytes of a file of safetensors, whose header was checked.
+    Safetensors(Vec<u8>),
+    /// Tensors of a PyTorch file, which are read from it one by one.
+    Torch(HashMap<String, pytorch_reader::Tensor>),
+}
+
+impl TensorFile {
+    /// Opens a file of safetensors or `torch.save`, which its first bytes distinguish.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged; the message
+    /// begins with the path.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let cannot_read = |error| Error::file(path.display().to_string()).because(error);
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(N_START).read_to_end(&mut start))
+            .map_err(cannot_read)?;
+        let within = |error: Error| error.within(path.display());
+        let contents = match format(&start).map_err(within)? {
+            Format::Safetensors => {
+                let bytes = std::fs::read(path).map_err(cannot_read)?;
+                SafeTensors::deserialize(&bytes)
+                    .map_err(|error| within(safetensors_error(error)))?;
+                Contents::Safetensors(bytes)
+            }
+            Format::Torch => open_torch(path).map_err(within)?,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            contents,
+        })
+    }
+
+    /// Names of all tensors.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        match &self.contents {
+            Contents::Safetensors(bytes) => match SafeTensors::deserialize(bytes) {
+                Ok(file) => file.names().into_iter().map(str::to_owned).collect(),
+                Err(_) => unreachable!("the header was checked when the file was opened"),
+            },
+            Contents::Torch(tensors) => tensors.keys().cloned().collect(),
+        }
+    }
+
+    /// Decodes tensors and gives them other names: `names` has the names in the file and, for each, the new one.
+    ///
+    /// Tensors of whole numbers or booleans, which are counters or indices, are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_format`] if a tensor is damaged or has elements of another type; the message begins with
+    /// the path.
+    pub(super) fn read(&self, names: &BTreeMap<String, String>) -> Result<Tensors> {
+        let tensors = match &self.contents {
+            Contents::Safetensors(bytes) => from_safetensors(bytes, names),
+            Contents::Torch(tensors) => from_torch(tensors, names),
+        };
+        tensors.map_err(|error| error.within(self.path.display()))
+    }
+}
+
+/// Number of bytes from which the format of a file is told.
+const N_START: u64 = 64;
+
+/// Format of a file of weights.
+enum Format {
+    Safetensors,
+    Torch,
+}
+
+/// Format of a file that begins with these bytes.
+fn format(start: &[u8]) -> Result<Format> {
+    if start.is_empty() {
         return Err(Error::invalid_format(
             "the file is empty, expected weights as safetensors or a PyTorch file",
         ));
     }
-    if bytes.starts_with(b"version https://git-lfs") {
+    if start.starts_with(b"version https://git-lfs") {
         return Err(Error::invalid_format(
             "the file is a Git LFS pointer, not the weights; download them with `git lfs pull`",
         ));
     }
     // Safetensors begin with the length of a JSON header in 8 bytes; PyTorch writes a zip file or a pickle.
-    let is_safetensors = bytes.get(8) == Some(&b'{');
-    let is_torch = bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80);
+    let is_safetensors = start.get(8) == Some(&b'{');
+    let is_torch = start.starts_with(b"PK\x03\x04") || start.first() == Some(&0x80);
     match (is_safetensors, is_torch) {
-        (true, _) => from_safetensors(bytes),
-        (false, true) => from_torch(path),
+        (true, _) => Ok(Format::Safetensors),
+        (false, true) => Ok(Format::Torch),
         (false, false) => Err(Error::invalid_format(
             "the file is neither safetensors nor a PyTorch file, expected weights of transformers or timm",
         )),
     }
 }
 
-/// Reads the tensors of a safetensors file.
-fn from_safetensors(bytes: &[u8]) -> Result<Tensors> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| {
-        let message = match &error {
-            SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
-                "the file does not have the length that its header states: it is truncated or damaged, download it again"
-                    .to_owned()
-            }
-            error => format!("the safetensors header cannot be read ({error}), download the file again"),
-        };
-        Error::invalid_format(message).caused_by(error)
-    })?;
-    file.iter()
-        .map(|(name, view)| {
-            let values = match view.dtype() {
-                Dtype::F32 => decoded(view.data(), f32::from_le_bytes),
-                Dtype::F64 => decoded(view.data(), |bytes| f64::from_le_bytes(bytes) as f32),
-                Dtype::F16 => decoded(view.data(), |bytes| f16::from_le_bytes(bytes).to_f32()),
-                Dtype::BF16 => decoded(view.data(), |bytes| bf16::from_le_bytes(bytes).to_f32()),
-                other => return Err(unsupported_type(name, &format!("{other:?}"))),
-            };
-            let shape = view.shape().to_vec();
-            Ok((name.to_owned(), HostTensor { shape, values }))
-        })
-        .collect()
+/// Error of the header of a safetensors file.
+fn safetensors_error(error: SafeTensorError) -> Error {
+    let message = match &error {
+        SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
+            "the file does not have the length that its header states: it is truncated or damaged, download it again"
+                .to_owned()
+        }
+        error => {
+            format!("the safetensors header cannot be read ({error}), download the file again")
+        }
+    };
+    Error::invalid_format(message).caused_by(error)
 }
 
-/// Reads the tensors of a PyTorch file.
-fn from_torch(path: &Path) -> Result<Tensors> {
-    let reader = PytorchReader::new(path).map_err(torch_error)?;
-    let tensors = reader.into_tensors();
+/// Decodes tensors of a safetensors file.
+fn from_safetensors(bytes: &[u8], names: &BTreeMap<String, String>) -> Result<Tensors> {
+    let file = SafeTensors::deserialize(bytes).map_err(safetensors_error)?;
+    let mut tensors = Tensors::new();
+    for (name, new_name) in names {
+        let view = file.tensor(name).map_err(safetensors_error)?;
+        let values = match view.dtype() {
+            Dtype::F32 => decoded(view.data(), f32::from_le_bytes),
+            Dtype::F64 => decoded(view.data(), |bytes| f64::from_le_bytes(bytes) as f32),
+            Dtype::F16 => decoded(view.data(), |bytes| f16::from_le_bytes(bytes).to_f32()),
+            Dtype::BF16 => decoded(view.data(), |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            Dtype::I64 | Dtype::I32 | Dtype::BOOL => continue,
+            other => return Err(unsupported_type(name, &format!("{other:?}"))),
+        };
+        let shape = view.shape().to_vec();
+        tensors.insert(new_name.clone(), HostTensor { shape, values });
+    }
+    Ok(tensors)
+}
+
+/// Opens a PyTorch file.
+fn open_torch(path: &Path) -> Result<Contents> {
+    let tensors = PytorchReader::new(path)
+        .map_err(torch_error)?
+        .into_tensors();
     if tensors.is_empty() {
         return Err(Error::invalid_format(
             "the file has pickled Python objects, which are never executed here, but no tensors; save the model's \
              state_dict() with safetensors or torch.save",
         ));
     }
-    // The key that holds more than half of all tensors.
-    let nest = NESTS.iter().map(|nest| format!("{nest}.")).find(|nest| {
-        let inside = tensors
-            .keys()
-            .filter(|name| name.starts_with(nest.as_str()));
-        inside.count() * 2 > tensors.len()
-    });
-    let nest = nest.unwrap_or_default();
-    tensors
-        .into_iter()
-        .filter_map(|(name, tensor)| Some((name.strip_prefix(&nest)?.to_owned(), tensor)))
-        .filter(|(_, tensor)| is_float(tensor.dtype()))
-        .map(|(name, tensor)| {
-            let bytes = tensor.read().map_err(|error| {
-                let message =
-                    format!("{error}: the file is truncated or damaged, download it again");
-                Error::invalid_format(message).caused_by(error)
-            })?;
-            let values = match tensor.dtype() {
-                // The reader has already converted to the byte order of this machine.
-                DType::F32 => decoded(&bytes, f32::from_ne_bytes),
-                DType::F64 => decoded(&bytes, |bytes| f64::from_ne_bytes(bytes) as f32),
-                DType::F16 => decoded(&bytes, |bytes| f16::from_ne_bytes(bytes).to_f32()),
-                DType::BF16 => decoded(&bytes, |bytes| bf16::from_ne_bytes(bytes).to_f32()),
-                other => return Err(unsupported_type(&name, &format!("{other:?}"))),
-            };
-            let shape = tensor.shape().to_vec();
-            Ok((name, HostTensor { shape, values }))
-        })
-        .collect()
+    Ok(Contents::Torch(tensors))
 }
 
-/// True for the supported element types; others, such as step counters, are skipped.
-fn is_float(dtype: DType) -> bool {
-    matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
+/// Decodes tensors of a PyTorch file.
+fn from_torch(
+    file: &HashMap<String, pytorch_reader::Tensor>,
+    names: &BTreeMap<String, String>,
+) -> Result<Tensors> {
+    let mut tensors = Tensors::new();
+    for (name, new_name) in names {
+        let tensor = &file[name];
+        if matches!(tensor.dtype(), DType::I64 | DType::I32 | DType::Bool) {
+            continue;
+        }
+        let bytes = tensor.read().map_err(|error| {
+            let message = format!("{error}: the file is truncated or damaged, download it again");
+            Error::invalid_format(message).caused_by(error)
+        })?;
+        let values = match tensor.dtype() {
+            // The reader has already converted to the byte order of this machine.
+            DType::F32 => decoded(&bytes, f32::from_ne_bytes),
+            DType::F64 => decoded(&bytes, |bytes| f64::from_ne_bytes(bytes) as f32),
+            DType::F16 => decoded(&bytes, |bytes| f16::from_ne_bytes(bytes).to_f32()),
+            DType::BF16 => decoded(&bytes, |bytes| bf16::from_ne_bytes(bytes).to_f32()),
+            other => return Err(unsupported_type(name, &format!("{other:?}"))),
+        };
+        let shape = tensor.shape().to_vec();
+        tensors.insert(new_name.clone(), HostTensor { shape, values });
+    }
+    Ok(tensors)
 }
 
 /// Converts an error of the reader of PyTorch files to one with a message of one line.

@@ -9,57 +9,34 @@ use super::json::{Json, extents};
 use super::layout::Layout;
 use super::preprocessing::Preprocessing;
 use super::tensor_file::Tensors;
+use super::timm_architectures;
 use crate::error::{Error, Result};
 use crate::model::{Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VitConfig};
 
 /// Parts of the names of architectures with the same tensors but another forward pass.
 const OTHER_FORWARD: [&str; 4] = ["_rpn_", "siglip2", "quickgelu", "_rope_"];
 
-/// Number of heads of a published model, by the width of its tokens.
-struct PublishedHeads {
-    d_model: usize,
-    n_heads: usize,
+/// Width of the tokens of MoCo v3's ViT-S, which has twice as many heads as other models of this width.
+const MOCO_SMALL_WIDTH: usize = 384;
+/// Number of heads of MoCo v3's ViT-S.
+const MOCO_SMALL_HEADS: usize = 12;
+
+/// True for the configuration of a model of timm that transformers wrapped.
+pub(super) fn is_wrapped(json: &Json) -> bool {
+    json.get("model_type").and_then(Value::as_str) == Some("timm_wrapper")
 }
 
-/// Numbers of heads of the published models, for files without a `config.json`.
-const PUBLISHED_HEADS: [PublishedHeads; 9] = {
-    const fn heads(d_model: usize, n_heads: usize) -> PublishedHeads {
-        PublishedHeads { d_model, n_heads }
-    }
-    [
-        heads(192, 3),
-        heads(384, 6),
-        heads(768, 12),
-        heads(1024, 16),
-        heads(1152, 16),
-        heads(1280, 16),
-        heads(1408, 16),
-        heads(1536, 24),
-        heads(1664, 16),
-    ]
-};
-
-/// True if the tensors have the names of timm.
-pub(super) fn has_names(tensors: &Tensors) -> bool {
-    tensors.contains_key("patch_embed.proj.weight") && tensors.contains_key("blocks.0.norm1.weight")
+/// What is known of a file beside its tensors and its configuration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hints<'a> {
+    /// Number of heads, used if no file states it.
+    pub(super) n_heads: Option<usize>,
+    /// Prefix of the names in the file, such as `state_dict.base_encoder.`.
+    pub(super) prefix: &'a str,
 }
 
-/// Renames the tensors of the DINOv2 authors' own files to the names of timm; others are unchanged.
-pub(super) fn rename(tensors: Tensors) -> Tensors {
-    let renamed = |name: String| match name.as_str() {
-        "register_tokens" => "reg_token".to_owned(),
-        _ if name.starts_with("blocks.") => name
-            .replace(".mlp.w12.", ".mlp.fc1.")
-            .replace(".mlp.w3.", ".mlp.fc2."),
-        _ => name,
-    };
-    tensors
-        .into_iter()
-        .map(|(name, tensor)| (renamed(name), tensor))
-        .collect()
-}
-
-/// Determines the layout of a file from its tensors and, if given, its configuration.
+/// Determines the layout of a file from its tensors and, if given, its configuration; what had to be guessed is
+/// added to `notes`.
 ///
 /// # Errors
 ///
@@ -67,8 +44,9 @@ pub(super) fn rename(tensors: Tensors) -> Tensors {
 pub(super) fn layout(
     path: &Path,
     json: Option<&Json>,
-    n_heads: Option<usize>,
+    hints: Hints<'_>,
     tensors: &Tensors,
+    notes: &mut Vec<String>,
 ) -> Result<Layout> {
     let file = TimmFile {
         path,
@@ -79,7 +57,7 @@ pub(super) fn layout(
     };
     file.check_architecture()?;
     let patches = file.patch_projection()?;
-    let n_heads = file.n_heads(patches.d_model, n_heads)?;
+    let heads = file.heads(patches.d_model, hints)?;
     let tokens = file.prefix_tokens();
     let n_positions = file.dimension("pos_embed", 1).ok_or_else(|| {
         file.error(
@@ -87,6 +65,7 @@ pub(super) fn layout(
         )
     })?;
     let image_size = file.image_size(patches.size, n_positions, tokens.count())?;
+    notes.extend(file.note_of_guesses(image_size, heads)?);
     let pooling = file.pooling(tokens.has_class_token)?;
     let style = file.style()?;
     // The shapes are those of the weights, whereas arguments may be absent.
@@ -98,7 +77,7 @@ pub(super) fn layout(
         patches.size,
         patches.d_model,
         file.n_layers(),
-        n_heads,
+        heads.n_heads,
     )
     .with_n_registers(tokens.n_registers)
     .with_distillation(tokens.distillation)
@@ -148,6 +127,13 @@ struct TimmFile<'a> {
     /// Object `pretrained_cfg` of the configuration.
     pretrained_cfg: Option<Json>,
     tensors: &'a Tensors,
+}
+
+/// Number of heads, and whether it is only that of published models of the same width.
+#[derive(Debug, Clone, Copy)]
+struct Heads {
+    n_heads: usize,
+    is_guess: bool,
 }
 
 /// Sizes of the projection of patches.
@@ -244,25 +230,73 @@ impl TimmFile<'_> {
         })
     }
 
-    /// Number of heads: from the configuration, else `fallback`, else that of published models of this width.
-    fn n_heads(&self, d_model: usize, fallback: Option<usize>) -> Result<usize> {
-        let configured = match &self.arguments {
+    /// Name of the architecture; `None` without a configuration.
+    fn architecture(&self) -> Option<&str> {
+        self.json?.get("architecture")?.as_str()
+    }
+
+    /// Number of heads: from the configuration, else from the hints, else that of published models of this width.
+    fn heads(&self, d_model: usize, hints: Hints<'_>) -> Result<Heads> {
+        let argument = match &self.arguments {
             Some(json) => json.count("num_heads")?,
             None => None,
         };
-        let published = || {
-            PUBLISHED_HEADS
-                .iter()
-                .find(|heads| heads.d_model == d_model)
-                .map(|heads| heads.n_heads)
+        let of_architecture = || timm_architectures::n_heads(self.architecture()?);
+        let stated = argument.or_else(of_architecture).or(hints.n_heads);
+        let is_moco = ["base_encoder", "momentum_encoder"]
+            .iter()
+            .any(|encoder| hints.prefix.contains(encoder));
+        let published = || match d_model {
+            MOCO_SMALL_WIDTH if is_moco => Some(MOCO_SMALL_HEADS),
+            _ => timm_architectures::n_heads_of_width(d_model),
         };
         // Tensors do not reveal the number of heads: queries of all heads lie side by side.
-        configured.or(fallback).or_else(published).ok_or_else(|| {
+        let n_heads = stated.or_else(published).ok_or_else(|| {
             self.error(format!(
                 "no file states the number of heads of a ViT with d_model = {d_model}; put timm's config.json beside \
                  the weights, with `num_heads` among its `model_args`"
             ))
+        })?;
+        Ok(Heads {
+            n_heads,
+            is_guess: stated.is_none(),
         })
+    }
+
+    /// Says what is not stated in any file; `None` if all is.
+    fn note_of_guesses(&self, image_size: [usize; 2], heads: Heads) -> Result<Option<String>> {
+        let d_model = self.patch_projection()?.d_model;
+        let mut guesses = Vec::new();
+        if self.configured_image_size()?.is_none() {
+            let [height, width] = image_size;
+            guesses.push(format!("images of {height} by {width} pixels"));
+        }
+        if self.json.is_none() {
+            guesses.push("the activation GELU".to_owned());
+        }
+        if heads.is_guess {
+            let n_heads = heads.n_heads;
+            let other = match (d_model, n_heads) {
+                (MOCO_SMALL_WIDTH, MOCO_SMALL_HEADS) => " of MoCo v3; others have 6",
+                (MOCO_SMALL_WIDTH, _) => "; that of MoCo v3 has 12",
+                _ => "",
+            };
+            guesses.push(format!(
+                "{n_heads} heads (as in the published model with d_model = {d_model}{other})"
+            ));
+        }
+        if guesses.is_empty() {
+            return Ok(None);
+        }
+        let source = match self.json {
+            Some(_) => "the settings in config.json are incomplete",
+            None => "there is no config.json",
+        };
+        Ok(Some(format!(
+            "{source}, so these are guesses: {}; timm's config.json beside the weights, with `model_args`, would state \
+             them",
+            guesses.join(", ")
+        )))
     }
 
     /// Number of consecutive blocks, counted from block 0.
@@ -357,6 +391,12 @@ impl TimmFile<'_> {
     /// Options of the blocks, from the first block and the configuration.
     fn style(&self) -> Result<BlockStyle> {
         let activation = match self.text_argument("act_layer")?.as_deref() {
+            None if self
+                .architecture()
+                .is_some_and(timm_architectures::has_gelu_tanh) =>
+            {
+                Activation::GeluTanh
+            }
             None | Some("gelu") => Activation::Gelu,
             Some("gelu_tanh") => Activation::GeluTanh,
             Some(other) => {
@@ -434,6 +474,10 @@ pub(super) fn config_json(
     let pretrained_cfg =
         pretrained_settings(inner("pretrained_cfg"), layout, config, preprocessing);
     let mut object = original.map(|json| json.object.clone()).unwrap_or_default();
+    if original.is_some_and(is_wrapped) {
+        // The tensors are exported with the names of timm, without the wrapper of transformers.
+        object.retain(|key, _| !matches!(key.as_str(), "model_type" | "architectures"));
+    }
     if original.is_none() {
         // Any architecture of the same kind will do: all sizes are among the arguments.
         let is_gated = config.style.activation == Activation::SwiGlu;
