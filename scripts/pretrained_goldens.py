@@ -167,9 +167,9 @@ class Timm:
     SMALL = dict(img_size=16, patch_size=4, embed_dim=12, depth=2, num_heads=3, mlp_ratio=2, num_classes=5)
     is_video = False
 
-    def __init__(self, architecture, seed, resized=None, dtype=None, **arguments):
+    def __init__(self, architecture, seed, resized=None, dtype=None, trainer=False, **arguments):
         self.architecture, self.seed = architecture, seed
-        self.resized, self.dtype = resized, dtype
+        self.resized, self.dtype, self.trainer = resized, dtype, trainer
         self.arguments = self.SMALL | arguments
 
     def make(self):
@@ -177,14 +177,33 @@ class Timm:
         return randomise(model, self.seed)
 
     def save(self, model, directory):
-        if self.dtype:
+        if self.trainer:
+            torch.save(self.checkpoint(model), directory / "model.pth")
+        elif self.dtype:
             # As training scripts do, with their own state next to the weights.
             state = dict(model=model.state_dict(), epoch=3, args=argparse.Namespace(lr=0.1))
             torch.save(state, directory / "model.pth")
         else:
             save_file(model.state_dict(), directory / "model.safetensors", metadata={"format": "pt"})
-        given = dict(num_classes=5, input_size=(3, 16, 16))
+        size = self.arguments["img_size"]
+        given = dict(num_classes=5, input_size=(3, size, size))
         save_config_for_hf(model, directory / "config.json", given, model_args=self.arguments)
+
+    def checkpoint(self, model):
+        """Returns what timm's trainer saves: other weights, the optimiser's state, and `model` as their average."""
+        trained = self.make()
+        optimizer = torch.optim.SGD(trained.parameters(), lr=0.1, momentum=0.9)
+        trained(torch.zeros(1, 3, *(self.arguments["img_size"],) * 2)).sum().backward()
+        optimizer.step()
+        return dict(
+            epoch=3,
+            arch=self.architecture,
+            state_dict={f"_orig_mod.{name}": value for name, value in trained.state_dict().items()},
+            optimizer=optimizer.state_dict(),
+            version=2,
+            args=argparse.Namespace(lr=0.1),
+            state_dict_ema={f"module.{name}": value for name, value in model.state_dict().items()},
+        )
 
     def load(self, directory):
         config = json.loads((directory / "config.json").read_text())
@@ -259,6 +278,8 @@ CASES = {
     "timm_deit": Timm("deit_tiny_distilled_patch16_224", 11),
     "timm_mean": Timm("vit_tiny_patch16_224", 12, global_pool="avg", qkv_bias=False),
     "timm_gap": Timm("vit_medium_patch16_gap_256", 14, init_values=1e-5),
+    "timm_swiglu": Timm("vit_giant_patch14_dinov2", 18, init_values=1e-5, img_size=8, mlp_ratio=4),
+    "timm_checkpoint": Timm("vit_tiny_patch16_224", 19, trainer=True, img_size=8, embed_dim=6, mlp_ratio=1),
     "timm_dinov2": Timm(
         "vit_small_patch14_reg4_dinov2", 13, init_values=1e-5, resized=dict(img_size=RESIZED)
     ),

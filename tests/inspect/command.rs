@@ -371,7 +371,7 @@ fn pretrained_weights_are_analysed_as_described_in_their_files() {
     }
     let (code, stderr) = analyze("timesformer", &["--images", "a.png"]);
     assert!(
-        code == Some(2) && stderr.contains("found one for clips of"),
+        code == Some(2) && stderr.contains("expected weights of a model for images"),
         "{stderr}"
     );
     let (code, stderr) = analyze("vit", &["--split", "test"]);

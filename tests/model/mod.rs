@@ -13,6 +13,7 @@ mod gradients;
 mod layers;
 mod pretrained;
 mod reference;
+mod weight_files;
 
 use layers::numbers;
 use reference::{Expected, expected};

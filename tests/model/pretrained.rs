@@ -23,17 +23,17 @@ use crate::util::{TestDir, io_kind};
 const TOLERANCE: f32 = 1e-4;
 
 /// Directory of all cases.
-fn cases() -> PathBuf {
+pub(super) fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/pretrained")
 }
 
 /// Inputs and outputs of PyTorch for one case.
-struct Expected {
+pub(super) struct Expected {
     bytes: Vec<u8>,
 }
 
 impl Expected {
-    fn read(path: &Path) -> Self {
+    pub(super) fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap();
         Self { bytes }
     }
@@ -87,7 +87,12 @@ fn outputs(model: &Pretrained, expected: &Expected, device: &Device) -> ModelOut
 }
 
 /// Asserts that a model computes the logits and attention maps of PyTorch.
-fn assert_computes(model: &Pretrained, expected: &Expected, case: &str, device: &Device) {
+pub(super) fn assert_computes(
+    model: &Pretrained,
+    expected: &Expected,
+    case: &str,
+    device: &Device,
+) {
     let output = outputs(model, expected, device);
     expected.assert_close("logits", output.output.into_data(), case);
     assert_eq!(output.attention.len(), 2);
@@ -124,7 +129,7 @@ fn all_cases() -> Vec<(String, PathBuf)> {
 fn every_architecture_agrees_with_pytorch() {
     let device = Device::flex();
     let cases = all_cases();
-    assert_eq!(cases.len(), 17);
+    assert_eq!(cases.len(), 19);
     for (case, directory) in cases {
         let expected = Expected::read(&directory.join("expected.safetensors"));
         let model = open(&directory, &ModelOverrides::default(), &device).unwrap();
@@ -153,7 +158,7 @@ fn interpolated_position_embeddings_agree_with_pytorch() {
 }
 
 /// Copies the files of a case to another directory.
-fn copy(case: &str, to: &Path) {
+pub(super) fn copy(case: &str, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(cases().join(case)).unwrap() {
         let path = entry.unwrap().path();
@@ -182,7 +187,7 @@ fn parameters(model: &Pretrained) -> Vec<(String, Vec<u32>)> {
 }
 
 /// Writes the exported files of a model.
-fn write(model: &Pretrained, directory: &Path) {
+pub(super) fn write(model: &Pretrained, directory: &Path) {
     for file in model.files().unwrap() {
         std::fs::write(directory.join(file.name), file.bytes).unwrap();
     }
