@@ -55,7 +55,7 @@
 //!
 //! - [`TopologyPenalty`](loss::TopologyPenalty) has the formula of a penalty. Its [kind](loss::PenaltyKind) says what
 //!   is computed, such as the distance between two diagrams, and its [`ItemPairs`](loss::ItemPairs) of what: of
-//!   layers, frames or views.
+//!   layers, frames or views, or between a model and its reference.
 //! - [`Weight::GradientShare`](loss::Weight::GradientShare) stands for a weight that is measured, so that the
 //!   norm of the penalty's gradient is a given share of that of the task loss. Call
 //!   [`calibrate`](loss::TopologyRegularizer::calibrate) before `forward` in every step; it measures each

@@ -333,6 +333,104 @@ fn keys_that_a_penalty_does_not_use_are_refused() {
     }
 }
 
+/// Settings with which training starts from pretrained weights, which are not read here.
+const PRETRAINED: &str = "model.init_from=weights";
+
+/// Table that compares the model with its reference, whose keys `between` and `weight` are those of `table`.
+fn with_reference(table: &str) -> String {
+    with_penalties(&[&table.replace("\"layers\"", "\"reference\"")])
+}
+
+#[test]
+fn a_penalty_can_compare_the_model_with_its_reference() {
+    let fixed = H0.replace("gradient_share\", share", "fixed\", value");
+    let late = format!("{H0}, schedule = {{ start_epoch = 1 }}");
+    let matrix = r#"between = "layers", normalize = "none", penalty = { kind = "distance_matrix", order = 2.0 }, weight = { kind = "fixed", value = 0.1 }"#;
+    for table in [&fixed, &late, matrix, COSINE] {
+        let config = read(&with_reference(table), &[PRETRAINED, "training.epochs=2"]);
+        assert_eq!(config.unwrap().warnings, [""; 0], "{table}");
+    }
+    let names = read(&with_reference(matrix), &[PRETRAINED]).unwrap();
+    assert_eq!(names.spec.penalty_names(), ["distance_matrix_reference"]);
+    let refused = |text: &str, overrides: &[&str]| read(text, overrides).unwrap_err();
+    assert_eq!(
+        refused(&with_reference(&fixed), &[]),
+        "a.toml:1:25: `topology.h0_reference.between`: the penalty keeps the model close to the weights \
+         that it started from, but these are random and have nothing to keep; set model.init_from"
+    );
+    let cases = [
+        (
+            "topology.0.pairs=all",
+            "there are no other pairs; leave pairs out",
+        ),
+        ("topology.0.direction=towards_first", "leave direction out"),
+        (
+            "topology.0.alignment=flow",
+            "alignment by flow needs the frames of a clip",
+        ),
+    ];
+    for (set, expected) in cases {
+        let error = refused(&with_reference(&fixed), &[PRETRAINED, set]);
+        assert!(error.contains(expected), "{error}");
+    }
+    // The model equals its reference at the start, so that there is no gradient to measure.
+    let error = refused(&with_reference(H0), &[PRETRAINED]);
+    assert!(
+        error.contains("`topology.h0_reference.weight`: the model equals its reference at first"),
+        "{error}"
+    );
+    let error = refused(&with_reference(ENTROPY), &[PRETRAINED]);
+    assert!(
+        error.contains("compares nothing, expected between `layers`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn frozen_layers_that_are_compared_with_the_reference_have_a_warning() {
+    let warnings = |layers: &str| {
+        let layers = format!("topology.0.layers={layers}");
+        let set = [PRETRAINED, "model.freeze=1", &layers];
+        let text = with_reference(COSINE);
+        read(&text, &set).unwrap().warnings
+    };
+    assert_eq!(
+        warnings("[0, 1]"),
+        [
+            "--set topology.0.layers=[0, 1]: penalty cosine_consistency_reference compares frozen layers (0), \
+          which stay equal to the reference and have no gradient; list only layers that are trained"
+        ]
+    );
+    assert_eq!(warnings("[1]"), [""; 0]);
+}
+
+#[test]
+fn l2_sp_needs_pretrained_weights() {
+    let read = |overrides: &[&str]| read(TEXT, overrides);
+    let set = "training.optimizer.l2_sp=0.1";
+    let spec = read(&[PRETRAINED, set]).unwrap().spec;
+    assert_eq!(
+        (spec.training.l2_sp, spec.training.weight_decay),
+        (Some(0.1), 0.0)
+    );
+    assert_eq!(read(&[PRETRAINED]).unwrap().spec.training.l2_sp, None);
+    assert_eq!(
+        read(&[set]).unwrap_err(),
+        format!(
+            "--set {set}: `training.optimizer.l2_sp`: l2_sp is a decay towards pretrained weights, but training \
+             starts from random ones; set model.init_from, or leave l2_sp out"
+        )
+    );
+    for value in ["0.0", "-1.0", "inf"] {
+        let set = format!("training.optimizer.l2_sp={value}");
+        let error = read(&[PRETRAINED, &set]).unwrap_err();
+        assert!(
+            error.contains("expected a finite number above 0; leave it out"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn a_layer_that_is_listed_twice_is_refused() {
     let set = "topology.0.layers=[1, 0, 1]";

@@ -1,5 +1,6 @@
 //! Outputs of a model's forward pass that the penalties are computed from.
 
+use std::fmt;
 use std::sync::Arc;
 
 use burn::prelude::*;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 /// Attention and hidden states of one forward pass, from which the penalties are computed.
 ///
 /// Start from [`Activations::from_attention`] and set the other fields that a penalty needs: `hidden` for
-/// hidden states, `n_frames` for clips, `n_views` for views.
+/// hidden states, `n_frames` for clips, `n_views` for views, `reference` for a frozen copy of the model.
 ///
 /// # Example
 ///
@@ -59,6 +60,11 @@ pub struct Activations {
     pub within_frame_attention: Vec<Tensor<2>>,
     /// Motion of patches from frame to frame, for [`Alignment::Flow`](super::Alignment::Flow); `None` if unknown.
     pub motion: Option<Arc<PatchMotion>>,
+    /// Activations of the reference for the same images, for [`Between::Reference`](super::Between::Reference).
+    ///
+    /// They are constant: no gradient flows into them, even if they are part of a graph. `None` if no penalty
+    /// compares the model with a reference.
+    pub reference: Option<Box<Activations>>,
 }
 
 /// Within-frame attention below which a frame is gated (its pairs contribute 0): 1e-3.
@@ -83,6 +89,7 @@ impl Activations {
             n_views: 1,
             within_frame_attention: Vec::new(),
             motion: None,
+            reference: None,
         }
     }
 
@@ -94,6 +101,41 @@ impl Activations {
     /// Declares that the batch consists of `n_views` views of the same images or clips, one after the other.
     pub fn with_views(self, n_views: usize) -> Self {
         Self { n_views, ..self }
+    }
+
+    /// Adds the activations of the reference for the same images, of which only the first view is used.
+    ///
+    /// The reference is usually a frozen copy of the weights that fine-tuning started from, with dropout off.
+    pub fn with_reference(self, reference: Self) -> Self {
+        Self {
+            reference: Some(Box::new(reference)),
+            ..self
+        }
+    }
+
+    /// Returns the activations of the reference; an error if none were passed.
+    pub(super) fn required_reference(&self) -> Result<&Self> {
+        self.reference.as_deref().ok_or_else(|| {
+            Error::invalid_parameter(
+                "a penalty compares the model with its reference, but no activations of the reference were \
+                 passed; pass them to `with_reference`",
+            )
+        })
+    }
+
+    /// Returns the activations that a layer belongs to, and its index among their layers.
+    ///
+    /// # Panics
+    ///
+    /// If the layer is one of a reference that was not passed; see [`Activations::required_reference`].
+    pub(super) fn owner(&self, layer: LayerOf) -> (&Self, usize) {
+        match layer {
+            LayerOf::Model(index) => (self, index),
+            LayerOf::Reference(index) => {
+                let reference = self.reference.as_deref();
+                (reference.expect("there is a reference"), index)
+            }
+        }
     }
 
     /// Returns the number of images, or frames, of each view.
@@ -156,5 +198,21 @@ impl Activations {
             _ => DType::F32,
         };
         Ok(Tensor::zeros([1], (&device, dtype)))
+    }
+}
+
+/// Layer of the model, or of its reference, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LayerOf {
+    Model(usize),
+    Reference(usize),
+}
+
+impl fmt::Display for LayerOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(index) => write!(f, "layer {index}"),
+            Self::Reference(index) => write!(f, "layer {index} of the reference"),
+        }
     }
 }

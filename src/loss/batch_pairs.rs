@@ -1,9 +1,9 @@
 //! List of all pairs of items that one penalty compares at one step.
 
-use super::activations::{Activations, WITHIN_FRAME_FLOOR};
+use super::activations::{Activations, LayerOf, WITHIN_FRAME_FLOOR};
 use super::item_pairs::{ItemPair, MatchedPoints};
 use super::motion::PatchMotion;
-use super::pairs::Alignment;
+use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
 use super::row_selection::RowSelection;
 use super::row_source::Source;
@@ -15,7 +15,7 @@ use crate::topology::EdgeGradient;
 
 /// Diagrams of one layer under one selection of rows, and the gradient that the penalties collect for them.
 pub(super) struct LayerDiagrams {
-    pub(super) layer: usize,
+    pub(super) layer: LayerOf,
     pub(super) selection: RowSelection,
     pub(super) diagrams: DiagramBatch,
     /// Within-frame attention of each item, 0 to 1; `None` where all attention is within the frame.
@@ -37,24 +37,41 @@ impl LayerDiagrams {
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] if a layer does not exist, or if layers differ in their number of images or,
-/// where each head is an item, of heads.
+/// [`Error::is_invalid_parameter`] if a layer or the reference does not exist, or if layers differ in their number
+/// of images or, where each head is an item, of heads.
 pub(super) fn layer_pairs(
     penalty: &TopologyPenalty,
     activations: &Activations,
-) -> Result<Vec<[usize; 2]>> {
-    let pairs = penalty.layer_pairs(activations.n_layers(penalty.source)?)?;
+) -> Result<Vec<[LayerOf; 2]>> {
+    let n_layers = activations.n_layers(penalty.source)?;
+    let pairs = penalty.layer_pairs(n_layers)?.into_iter();
+    let pairs: Vec<[LayerOf; 2]> = if penalty.is_between(Between::Reference) {
+        let reference = activations.required_reference()?;
+        let within = |e: Error| e.within("the reference");
+        let n_others = reference.n_layers(penalty.source).map_err(within)?;
+        if n_others != n_layers {
+            return Err(Error::invalid_parameter(format!(
+                "the model has {} and the reference {n_others}, expected the same number",
+                counted(n_layers, "layer")
+            )));
+        }
+        pairs
+            .map(|[layer, _]| [LayerOf::Model(layer), LayerOf::Reference(layer)])
+            .collect()
+    } else {
+        pairs.map(|pair| pair.map(LayerOf::Model)).collect()
+    };
     let selection = penalty.row_selection();
     for &pair in &pairs {
         selection.check_same_items(activations, pair)?;
-        selection.check_n_images(activations, pair[0])?;
+        for layer in pair {
+            selection.check_n_images(activations, layer)?;
+        }
     }
     Ok(pairs)
 }
 
 /// Returns all pairs of items that a penalty compares at a step, in a fixed order.
-///
-/// `layer_index` maps the number of a layer to its index in the caller's list.
 ///
 /// # Errors
 ///
@@ -63,11 +80,10 @@ pub(super) fn item_pairs(
     penalty: &TopologyPenalty,
     activations: &Activations,
     step: usize,
-    layer_index: impl Fn(usize) -> usize,
 ) -> Result<Vec<ItemPair>> {
     let layer_pairs = layer_pairs(penalty, activations)?;
     let frames = FramePairs::new(penalty, activations, step)?;
-    // Penalties between layers or frames use the first view only, which is the clean one.
+    // All other penalties use the first view only, which is the clean one.
     let view_pairs = penalty
         .view_pairs(activations.n_views)?
         .unwrap_or(vec![[0; 2]]);
@@ -79,7 +95,7 @@ pub(super) fn item_pairs(
             .items_per_image(activations, pair[0]);
         let n_items = n_images * n_heads;
         let item_pair = |items, matched| ItemPair {
-            layers: pair.map(&layer_index),
+            layers: pair,
             items,
             matched,
         };
@@ -222,8 +238,9 @@ fn required_motion(activations: &Activations, n_clips: usize) -> Result<&PatchMo
 pub(super) fn within_frame_attention(
     selection: RowSelection,
     activations: &Activations,
-    layer: usize,
+    layer: LayerOf,
 ) -> Result<Option<Vec<f64>>> {
+    let (activations, layer) = activations.owner(layer);
     let Some(fractions) = activations.within_frame_attention.get(layer) else {
         return Ok(None);
     };

@@ -1,9 +1,11 @@
-//! ItemPairs of the items that a penalty compares, and the side of each pair that learns.
+//! Pairs of the items that a penalty compares, and the side of each pair that learns.
 
 use std::sync::Arc;
 
+use super::activations::LayerOf;
 use super::controls::PartnerChoice;
 use super::pairs::{Between, Pairs};
+use crate::error::{Error, Result};
 
 /// Side of a pair of layers, frames or views that receives the gradient.
 ///
@@ -64,7 +66,7 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ItemPairs {
-    /// Kind of things that are compared: layers, frames or views.
+    /// Kind of things that are compared: layers, frames, views, or the model and its reference.
     pub between: Between,
     /// Pairs of layers, of frames or of views that are compared.
     pub pairs: Pairs,
@@ -88,6 +90,40 @@ impl ItemPairs {
     /// Pairs each view of a sample with the next, for each layer on its own.
     pub fn views() -> Self {
         Self::of(Between::Views)
+    }
+
+    /// Pairs each layer of the model with the same layer of its reference, for the same image.
+    ///
+    /// The reference is constant, so only the model receives the gradient. There are no other pairs or directions:
+    /// leave both as they are.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// # use burn::prelude::*;
+    /// # use burn::tensor::{Distribution, activation::softmax};
+    /// use burn_topology::loss::{
+    ///     Activations, Clock, DiagramPenalty, ItemPairs, TopologyRegularizer,
+    /// };
+    ///
+    /// # let device = Device::flex().autodiff();
+    /// # let layer = || {
+    /// #     let scores = Tensor::<4>::random([1, 2, 9, 9], Distribution::Default, &device);
+    /// #     softmax(scores, 3).require_grad()
+    /// # };
+    /// let (attention, before) = (layer(), layer());
+    /// let penalty = DiagramPenalty::new(0).with_pairs(ItemPairs::reference());
+    /// let regularizer = TopologyRegularizer::new(vec![penalty.into()])?;
+    /// let reference = Activations::from_attention(vec![before.clone()], 0);
+    /// let activations = Activations::from_attention(vec![attention.clone()], 0).with_reference(reference);
+    /// let gradients = regularizer.forward(&activations, Clock::default())?.loss.backward();
+    /// assert!(attention.grad(&gradients).is_some() && before.grad(&gradients).is_none());
+    /// # }
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn reference() -> Self {
+        Self::of(Between::Reference)
     }
 
     /// Pairs consecutive layers, frames or views of the same sample; both sides receive the gradient.
@@ -117,6 +153,26 @@ impl ItemPairs {
     pub fn with_partners(self, partners: PartnerChoice) -> Self {
         Self { partners, ..self }
     }
+
+    /// Checks the stride, and that nothing is chosen about a reference for which there is no choice.
+    pub(super) fn validate(self) -> Result<()> {
+        self.pairs.validate()?;
+        if self.between != Between::Reference {
+            return Ok(());
+        }
+        if self.pairs != Pairs::Consecutive {
+            return Err(Error::invalid_parameter(
+                "each layer is compared with the same layer of the reference, so there are no other pairs; \
+                 leave pairs out",
+            ));
+        }
+        if self.direction != Direction::Symmetric {
+            return Err(Error::invalid_parameter(
+                "the reference is constant, so only the model receives a gradient; leave direction out",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Corresponding points: pairs of a point of the first item and a point of the second.
@@ -124,8 +180,8 @@ pub(super) type MatchedPoints = Arc<[[u32; 2]]>;
 
 /// Two items that a penalty compares.
 pub(super) struct ItemPair {
-    /// Layer of each item, as an index into the caller's list of layers.
-    pub(super) layers: [usize; 2],
+    /// Layer of each item.
+    pub(super) layers: [LayerOf; 2],
     /// Index of each item within its layer.
     pub(super) items: [usize; 2],
     /// Corresponding points; `None` if points with the same index correspond.

@@ -1,4 +1,4 @@
-//! Penalties on the topology of layers, frames and views, and the regulariser that adds them to a loss.
+//! Penalties on the topology of layers, frames, views and a model's reference, and the regulariser that adds them up.
 //!
 //! A [`TopologyPenalty`] has the formula of one penalty, and its [`PenaltyKind`] the choices of what is compared. A [`TopologyRegularizer`] computes a
 //! list of them from the [`Activations`] of one forward pass, and returns a [`TopologyLoss`] to add to the task

@@ -1,11 +1,11 @@
-//! Pairs of layers, frames or views that are compared, and correspondence between their tokens.
+//! What a penalty compares, which pairs of it, and the correspondence between their tokens.
 
 use std::fmt;
 
 use crate::choice::word;
 use crate::error::{Error, Result};
 
-/// Kind of things that a penalty compares: layers, frames or views.
+/// Kind of things that a penalty compares: layers, frames, views, or a model and its reference.
 ///
 /// # Example
 ///
@@ -36,6 +36,9 @@ pub enum Between {
     /// Views of a sample, such as itself and its perturbed version, for each layer on its own; each head is
     /// compared with the same head.
     Views,
+    /// The model and its reference, a frozen copy of the weights that fine-tuning started from, for each layer on
+    /// its own; each head is compared with the same head.
+    Reference,
 }
 
 /// Pairs of a sequence of layers, frames or views that are compared, the earlier one first.

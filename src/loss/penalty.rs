@@ -1,4 +1,4 @@
-//! One penalty on the topology of layers, frames or views.
+//! One penalty on the topology of layers, frames, views, or a model and its reference.
 
 use super::controls::PartnerChoice;
 use super::diagram_penalty::DiagramPenalty;
@@ -36,7 +36,7 @@ pub enum Layers {
     Indices(Vec<usize>),
 }
 
-/// Penalty on the topology of layers, frames or views.
+/// Penalty on the topology of layers, frames, views, or a model and its reference.
 ///
 /// ```text
 /// loss    = sum over penalties of  weight * schedule(step) * value
@@ -44,7 +44,8 @@ pub enum Layers {
 /// C(a, b) = W_2^2(D_a / s_a, D_b / s_b)      by default; the others: see PenaltyKind
 ///
 /// a, b      two items, by default the same image in two layers; or two frames of the same clip in the
-///           same layer, or two views of the same image in the same layer; see ItemPairs
+///           same layer, two views of the same image in the same layer, or the same image in the same
+///           layer of the model and of its reference; see ItemPairs
 /// D_a       persistence diagram, in one homology dimension, of the distances between the rows of item a
 /// s_a       scale of item a: its mean finite death in dimension 0; see Normalize
 /// ```
@@ -189,9 +190,12 @@ impl TopologyPenalty {
 
     /// Side of each pair that receives the gradient.
     pub(super) fn direction(&self) -> Direction {
-        self.kind
-            .pairs()
-            .map_or(Direction::Symmetric, |pairs| pairs.direction)
+        match self.kind.pairs() {
+            // The reference, the second side, is constant.
+            Some(pairs) if pairs.between == Between::Reference => Direction::TowardsSecond,
+            Some(pairs) => pairs.direction,
+            None => Direction::Symmetric,
+        }
     }
 
     /// Partner of each image or clip.
@@ -201,7 +205,7 @@ impl TopologyPenalty {
             .map_or(PartnerChoice::Same, |pairs| pairs.partners)
     }
 
-    /// True if the penalty compares layers, frames or views, whichever is asked for.
+    /// True if the penalty compares layers, frames, views or the reference, whichever is asked for.
     pub(crate) fn is_between(&self, between: Between) -> bool {
         self.kind
             .pairs()
@@ -210,7 +214,7 @@ impl TopologyPenalty {
 
     /// Returns the pairs of layers that are compared, as indices of layers.
     ///
-    /// Each layer is paired with itself where its frames or views are compared, or nothing is.
+    /// Each layer is paired with itself, except where layers are compared.
     pub(crate) fn layer_pairs(&self, n_layers: usize) -> Result<Vec<[usize; 2]>> {
         let layers: Vec<usize> = match &self.layers {
             Layers::All => (0..n_layers).collect(),

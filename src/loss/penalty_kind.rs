@@ -91,7 +91,7 @@ impl PenaltyKind {
     /// Checks everything that does not depend on the rows.
     pub(super) fn validate(&self) -> Result<()> {
         if let Some(pairs) = self.pairs() {
-            pairs.pairs.validate()?;
+            pairs.validate()?;
         }
         match self {
             Self::Diagrams(penalty) => penalty.validate(),

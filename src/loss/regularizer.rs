@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use burn::prelude::*;
 use rayon::prelude::*;
 
-use super::activations::Activations;
+use super::activations::{Activations, LayerOf};
 use super::batch_pairs::{LayerDiagrams, item_pairs, layer_pairs, within_frame_attention};
 use super::item_comparison::{BatchItem, ItemComparison, PairPenalty, evaluate_pair};
 use super::pairs::{Alignment, Between};
@@ -153,12 +153,27 @@ impl TopologyRegularizer {
             .any(|penalty| penalty.source == Source::Hidden)
     }
 
-    /// True if a penalty compares views ([`Activations::n_views`]) and its schedule is on at this step.
+    /// True if a penalty compares views ([`Activations::n_views`]) at this step.
     ///
-    /// Its weight may still be unmeasured.
+    /// Its schedule is then on, and its weight is not 0, but may still be unmeasured.
     pub fn reads_views(&self, clock: Clock) -> bool {
-        self.penalties.iter().any(|penalty| {
-            penalty.is_between(Between::Views) && penalty.schedule.factor(clock) > 0.0
+        self.compares(Between::Views, clock)
+    }
+
+    /// True if a penalty compares the model with its reference ([`Activations::reference`]) at this step.
+    ///
+    /// Its schedule is then on, and its weight is not 0, but may still be unmeasured. At all other steps the
+    /// reference can be left out.
+    pub fn reads_reference(&self, clock: Clock) -> bool {
+        self.compares(Between::Reference, clock)
+    }
+
+    /// True if a penalty of this kind is on at this step, or only waits for its weight to be measured.
+    fn compares(&self, between: Between, clock: Clock) -> bool {
+        let mut penalties = self.penalties.iter().zip(&self.weights);
+        penalties.any(|(penalty, &weight)| {
+            let is_on = penalty.schedule.factor(clock) > 0.0 && weight != Some(0.0);
+            is_on && penalty.is_between(between)
         })
     }
 
@@ -186,7 +201,8 @@ impl TopologyRegularizer {
     /// - [`Error::is_invalid_distances`] if a comparison token by token has different numbers of points.
     /// - [`Error::is_invalid_parameter`] if no layers were passed, even if no penalty is on; if a penalty names a
     ///   layer that does not exist; if its layers differ in their number of images or, where each head is an item
-    ///   and they are compared, of heads; if there are no frames, views or motion for a penalty that needs them.
+    ///   and they are compared, of heads; if there are no frames, views, motion or reference for a penalty that
+    ///   needs them.
     ///
     /// # Cost
     ///
@@ -253,6 +269,8 @@ impl TopologyRegularizer {
         // Each surrogate has value 0 and the collected gradient; the value is added once, in 64 bits.
         let diagram_loss = layers
             .iter()
+            // The reference is constant.
+            .filter(|layer| matches!(layer.layer, LayerOf::Model(_)))
             .map(|layer| layer.diagrams.surrogate(0.0, &layer.gradient))
             .reduce(|sum, part| sum + part)
             .map(|sum| sum + diagram_value);
@@ -307,16 +325,10 @@ impl TopologyRegularizer {
                 }
             }
         }
-        let within = |layer: usize| move |e: Error| e.within(format_args!("layer {layer}"));
         // Tensor operations are recorded in one fixed order; only the work on the host is parallel.
         let rows = requests
             .iter()
-            .map(|request| {
-                request
-                    .selection
-                    .rows(activations, request.layer)
-                    .map_err(within(request.layer))
-            })
+            .map(|request| request.selection.rows(activations, request.layer))
             .collect::<Result<Vec<_>>>()?;
         let layers: Vec<Result<LayerDiagrams>> = requests
             .into_par_iter()
@@ -329,7 +341,7 @@ impl TopologyRegularizer {
                 } = request;
                 let diagrams = self.persistence[max_homology_dim]
                     .rows(rows, selection.distance)
-                    .map_err(within(layer))?;
+                    .map_err(|e: Error| e.within(layer))?;
                 let gradient = vec![Vec::new(); diagrams.batch_size()];
                 Ok(LayerDiagrams {
                     layer,
@@ -363,11 +375,9 @@ impl ActivePenalty<'_> {
         step: usize,
     ) -> Result<(TopologyTerm, Tensor<1>)> {
         let selection = self.penalty.row_selection();
-        let pairs = item_pairs(self.penalty, activations, step, |layer| layer)?;
+        let pairs = item_pairs(self.penalty, activations, step)?;
         let value = rows.evaluate(activations, &pairs, |layer| {
-            selection
-                .rows(activations, layer)
-                .map_err(|e| e.within(format_args!("layer {layer}")))
+            selection.rows(activations, layer)
         })?;
         let term = self.term(value.clone().into_scalar::<f64>(), pairs.len());
         Ok((term, value * self.weight))
@@ -383,16 +393,19 @@ impl ActivePenalty<'_> {
     ) -> Result<TopologyTerm> {
         let selection = self.penalty.row_selection();
         let direction = self.penalty.direction();
-        let pairs = item_pairs(self.penalty, activations, step, |layer| {
+        let pairs = item_pairs(self.penalty, activations, step)?;
+        let index_of = |layer: LayerOf| {
             layers
                 .iter()
                 .position(|other| (other.layer, other.selection) == (layer, selection))
                 .expect("diagrams of every layer of an active penalty were computed")
-        })?;
+        };
+        let indices: Vec<[usize; 2]> = pairs.iter().map(|pair| pair.layers.map(index_of)).collect();
         let outcomes: Vec<Option<PairPenalty>> = pairs
             .par_iter()
-            .map(|pair| {
-                let sides = [0, 1].map(|side| (&layers[pair.layers[side]], pair.items[side]));
+            .zip(&indices)
+            .map(|(pair, indices)| {
+                let sides = [0, 1].map(|side| (&layers[indices[side]], pair.items[side]));
                 if sides
                     .iter()
                     .any(|(layer, item)| !layer.is_above_floor(*item))
@@ -410,7 +423,7 @@ impl ActivePenalty<'_> {
         // Infinite without pairs, but then the loop below does not run.
         let pair_weight = 1.0 / pairs.len() as f64;
         // Sums run in the order of the pairs, so results do not depend on the number of threads.
-        for (pair, outcome) in pairs.iter().zip(outcomes) {
+        for ((pair, indices), outcome) in pairs.iter().zip(&indices).zip(outcomes) {
             let Some(PairPenalty { value, gradients }) = outcome else {
                 term.n_gated += 1;
                 continue;
@@ -420,7 +433,7 @@ impl ActivePenalty<'_> {
                 let weighted = gradient
                     .into_iter()
                     .map(|(edge, derivative)| (edge, derivative * pair_weight * self.weight));
-                layers[pair.layers[side]].gradient[pair.items[side]].extend(weighted);
+                layers[indices[side]].gradient[pair.items[side]].extend(weighted);
             }
         }
         Ok(term)
@@ -441,7 +454,7 @@ impl ActivePenalty<'_> {
 
 /// Diagrams that a step needs of one layer.
 struct DiagramRequest {
-    layer: usize,
+    layer: LayerOf,
     selection: RowSelection,
     max_homology_dim: usize,
 }

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-use super::activations::Activations;
+use super::activations::{Activations, LayerOf};
 use super::item_pairs::{Direction, ItemPair, ItemPairs};
 use crate::error::{Error, Result};
 use crate::nn::{row_entropies, uniform_entropy};
@@ -64,13 +64,12 @@ impl RowPenalty {
 
     /// Returns the mean over all pairs of items, as a tensor with its graph, `[1]`.
     ///
-    /// `rows` returns the rows of a layer, `[n_items, n_points, n_columns]`. The pairs name layers by their
-    /// own number.
+    /// `rows` returns the rows of a layer, `[n_items, n_points, n_columns]`.
     pub(super) fn evaluate(
         &self,
         activations: &Activations,
         item_pairs: &[ItemPair],
-        rows: impl Fn(usize) -> Result<Tensor<3>>,
+        rows: impl Fn(LayerOf) -> Result<Tensor<3>>,
     ) -> Result<Tensor<1>> {
         let mut mean: Option<Tensor<1>> = None;
         // Pairs of the same two layers follow each other, so each pair of layers takes one tensor operation.
@@ -112,7 +111,7 @@ impl RowPenalty {
 fn selected_rows(
     same_layers: &[ItemPair],
     side: usize,
-    rows: impl Fn(usize) -> Result<Tensor<3>>,
+    rows: impl Fn(LayerOf) -> Result<Tensor<3>>,
 ) -> Result<Tensor<3>> {
     let items: Vec<i64> = same_layers
         .iter()

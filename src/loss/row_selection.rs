@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::{DType, activation::softmax};
 
-use super::activations::Activations;
+use super::activations::{Activations, LayerOf};
 use super::row_source::Source;
 use crate::counted::counted;
 use crate::distance::RowDistance;
@@ -28,7 +28,8 @@ impl RowSelection {
     }
 
     /// Returns the number of items per image or frame: 1, or the number of heads where each is an item.
-    pub(super) fn items_per_image(self, activations: &Activations, layer: usize) -> usize {
+    pub(super) fn items_per_image(self, activations: &Activations, layer: LayerOf) -> usize {
+        let (activations, layer) = activations.owner(layer);
         // Hidden states have no heads, whatever is selected.
         match (self.source, self.heads) {
             (Source::Hidden, _) | (_, Heads::Mean) => 1,
@@ -37,12 +38,22 @@ impl RowSelection {
     }
 
     /// Selects the rows of one layer: `[n_items, n_points, n_columns]`, heads varying faster than images.
-    pub(super) fn rows(self, activations: &Activations, layer: usize) -> Result<Tensor<3>> {
-        match self.source {
-            Source::Hidden => self.hidden_rows(activations, layer),
-            Source::Attention => self.attention_rows(activations, layer),
-            Source::DoubleSoftmax => Ok(softmax(self.attention_rows(activations, layer)?, 2)),
-        }
+    ///
+    /// Those of the reference are constants. Errors name the layer.
+    pub(super) fn rows(self, activations: &Activations, layer: LayerOf) -> Result<Tensor<3>> {
+        let (activations, index) = activations.owner(layer);
+        let rows = match self.source {
+            Source::Hidden => self.hidden_rows(activations, index),
+            Source::Attention => self.attention_rows(activations, index),
+            Source::DoubleSoftmax => self
+                .attention_rows(activations, index)
+                .map(|rows| softmax(rows, 2)),
+        };
+        let rows = rows.map_err(|e| e.within(layer))?;
+        Ok(match layer {
+            LayerOf::Model(_) => rows,
+            LayerOf::Reference(_) => rows.without_autodiff(),
+        })
     }
 
     /// Selects attention rows: `[n_items, n_points, n_points]`.
@@ -79,17 +90,32 @@ impl RowSelection {
     }
 
     /// Checks that a layer has as many images as the first one, from which the number of items is computed.
-    pub(super) fn check_n_images(self, activations: &Activations, layer: usize) -> Result<()> {
-        let [first, other] = [0, layer].map(|layer| match self.source {
-            Source::Hidden => activations.hidden[layer].dims()[0],
-            Source::Attention | Source::DoubleSoftmax => activations.attention[layer].dims()[0],
+    pub(super) fn check_n_images(self, activations: &Activations, layer: LayerOf) -> Result<()> {
+        let (activations, index) = activations.owner(layer);
+        let [first, other] = [0, index].map(|index| match self.source {
+            Source::Hidden => activations.hidden[index].dims()[0],
+            Source::Attention | Source::DoubleSoftmax => activations.attention[index].dims()[0],
         });
         if first == other {
             return Ok(());
         }
         Err(Error::invalid_parameter(format!(
-            "layer 0 has a batch of {first} and layer {layer} a batch of {other}, expected the same size"
+            "layer 0 has a batch of {first} and {layer} a batch of {other}, expected the same size"
         )))
+    }
+
+    /// Number of images of each view, and of heads, of a layer; hidden states have one head.
+    fn size(self, activations: &Activations, layer: LayerOf) -> [usize; 2] {
+        let (activations, index) = activations.owner(layer);
+        let [batch_size, n_heads] = match self.source {
+            Source::Hidden => [activations.hidden[index].dims()[0], 1],
+            Source::Attention | Source::DoubleSoftmax => {
+                let [batch_size, n_heads, ..] = activations.attention[index].dims();
+                [batch_size, n_heads]
+            }
+        };
+        // No views are refused where they are counted; here they must not be divided by.
+        [batch_size / activations.n_views.max(1), n_heads]
     }
 
     /// Checks that two layers have the same number of images and, where each head is an item, of heads.
@@ -98,26 +124,22 @@ impl RowSelection {
     pub(super) fn check_same_items(
         self,
         activations: &Activations,
-        pair: [usize; 2],
+        pair: [LayerOf; 2],
     ) -> Result<()> {
-        if self.source == Source::Hidden {
-            let [first, second] = pair.map(|layer| activations.hidden[layer].dims());
-            if first[0] == second[0] {
-                return Ok(());
-            }
-            return Err(Error::invalid_parameter(format!(
-                "layer {} has a batch of {} and layer {} a batch of {}, expected the same size",
-                pair[0], first[0], pair[1], second[0]
-            )));
-        }
-        let [first, second] = pair.map(|layer| activations.attention[layer].dims());
+        let [first, second] = pair.map(|layer| self.size(activations, layer));
         // The mean of the heads is one item however many heads there are.
         if first[0] == second[0] && (self.heads == Heads::Mean || first[1] == second[1]) {
             return Ok(());
         }
-        Err(Error::invalid_parameter(format!(
-            "layer {} has {} images of {} heads and layer {} has {} of {}, expected the same numbers",
-            pair[0], first[0], first[1], pair[1], second[0], second[1]
-        )))
+        Err(Error::invalid_parameter(match self.source {
+            Source::Hidden => format!(
+                "{} has a batch of {} and {} a batch of {}, expected the same size",
+                pair[0], first[0], pair[1], second[0]
+            ),
+            Source::Attention | Source::DoubleSoftmax => format!(
+                "{} has {} images of {} heads and {} has {} of {}, expected the same numbers",
+                pair[0], first[0], first[1], pair[1], second[0], second[1]
+            ),
+        }))
     }
 }

@@ -139,6 +139,11 @@ impl RunDirectory {
         self.root.join("checkpoints")
     }
 
+    /// Path of the directory with the weights that training started from, if something is compared with them.
+    pub fn reference(&self) -> PathBuf {
+        self.root.join("reference")
+    }
+
     /// Path of the final metrics, `summary.json`, which is written last.
     pub fn summary(&self) -> PathBuf {
         self.root.join("summary.json")

@@ -21,6 +21,8 @@ mod machine_memory;
 mod manifest;
 #[cfg(feature = "cli")]
 mod metrics;
+#[cfg(feature = "cli")]
+mod reference;
 
 pub use event_writer::EventWriter;
 pub use tensorboard_values::{Chart, HparamValue};
@@ -36,4 +38,5 @@ pub use self::{
     machine_memory::machine_memory,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},
+    reference::{store_reference, stored_reference},
 };

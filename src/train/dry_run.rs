@@ -32,7 +32,7 @@ pub struct DryRun {
     pub seconds_per_step: f64,
     /// Part of [`seconds_per_step`](Self::seconds_per_step) spent in penalties, in seconds.
     pub seconds_in_topology: f64,
-    /// Memory of the parameters, the gradients and the two moments of the optimiser, in bytes.
+    /// Memory of the parameters, the gradients, the two moments of the optimiser and the reference, in bytes.
     pub parameter_bytes: usize,
     /// Peak memory of this process, in bytes; `None` if the operating system does not report it.
     pub peak_bytes: Option<u64>,
@@ -88,6 +88,7 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
         }
     }
     let fastest = fastest.unwrap_or_default();
+    let n_copies = 4 + usize::from(trainer.has_reference());
     Ok(DryRun {
         parameters: count_parameters(&trainer.model),
         n_tokens: trainer.model.token_layout().n_tokens(),
@@ -97,7 +98,7 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
         n_measured: n_steps.saturating_sub(1).max(1),
         seconds_per_step: fastest.total,
         seconds_in_topology: fastest.in_topology,
-        parameter_bytes: 4 * size_of::<f32>() * trainer.model.num_params(),
+        parameter_bytes: n_copies * size_of::<f32>() * trainer.model.num_params(),
         peak_bytes: peak_bytes(),
     })
 }

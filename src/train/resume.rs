@@ -10,9 +10,11 @@ use super::charts;
 use super::collapse::CollapseMonitor;
 use super::error::TrainError;
 use super::job::Job;
+use super::l2_sp::L2Sp;
 use super::observer::Observer;
 use super::parameters::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
+use super::reference::{is_compared, open_reference};
 use super::timing::{Profile, Timing};
 use super::trainer::Trainer;
 use crate::error::Error;
@@ -121,15 +123,33 @@ impl<'a> Trainer<'a> {
             Some(n_blocks) => freeze(network, n_blocks),
             None => network,
         };
+        // Before the optimiser's moments are loaded, which refer to parameters by these numbers.
+        let model = number_parameters(network);
+        let weight_decay = spec.training.weight_decay;
+        let (mut references, mut l2_sp) = (Vec::new(), None);
+        if is_compared(spec) || spec.training.l2_sp.is_some() {
+            let reference = open_reference(job, start.newest.is_none().then_some(&model))?;
+            l2_sp = (spec.training.l2_sp).map(|alpha| L2Sp::new(&reference, alpha, weight_decay));
+            if is_compared(spec) {
+                let on_device = |device: &Device| reference.clone().to_device(device);
+                references = job.devices.iter().map(on_device).collect();
+            }
+        }
         let steps_per_epoch = spec.training.steps_per_epoch(job.data.train.len());
         let mut trainer = Self {
             job,
-            // Before the optimiser's moments are loaded, which refer to parameters by these numbers.
-            model: number_parameters(network),
+            model,
             optimizer: ModuleOptimizer::from(AdamW {
-                weight_decay: spec.training.weight_decay as f32,
+                // L2-SP takes its place.
+                weight_decay: if l2_sp.is_some() {
+                    0.0
+                } else {
+                    weight_decay as f32
+                },
                 ..AdamW::default()
             }),
+            references,
+            l2_sp,
             regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
             devices,
             step: 0,

@@ -11,6 +11,7 @@ use super::error::TrainError;
 use super::gradient_clipping::clip_global_norm;
 use super::learning_rate::{group_by_learning_rate, learning_rate};
 use super::observer::{Observer, StepReport};
+use super::reference::{activations_of, reference_activations};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::{Trainer, ZeroGradients};
 use crate::data::{
@@ -25,6 +26,8 @@ struct Replica {
     /// Device with autodiff.
     device: Device,
     model: Network,
+    /// Reference on the same device; `None` if no penalty compares the model with it.
+    reference: Option<Network>,
 }
 
 /// Part of a batch, on a device; the whole batch without gradient accumulation and on a single device.
@@ -38,6 +41,8 @@ struct Part {
     targets: Tensor<2>,
     /// Motion of the patches between frames; `None` unless a penalty follows it.
     motion: Option<Arc<PatchMotion>>,
+    /// Activations of the reference; `None` unless a penalty compares the model with it.
+    reference: Option<Activations>,
 }
 
 /// Losses of a step or of a part of it, as numbers.
@@ -157,9 +162,17 @@ impl Trainer<'_> {
             let mut passes = Vec::new();
             // Graphics cards work in the background: all have begun before the result of the first is read.
             for (index, replica) in round.clone() {
-                let part = profile.measure(Phase::Data, || {
+                let mut part = profile.measure(Phase::Data, || {
                     self.part(replica, index, samples[index], labels[index])
                 })?;
+                if let Some(reference) = &replica.reference
+                    && self.regularizer.reads_reference(self.clock())
+                {
+                    let clips = part.clips.clone();
+                    part.reference = Some(profile.measure(Phase::Reference, || {
+                        reference_activations(reference, clips, self.capture())
+                    }));
+                }
                 if index == 0 {
                     self.calibrate(replica, &part, epoch, observer)?;
                 }
@@ -204,6 +217,7 @@ impl Trainer<'_> {
                 0 => self.model.clone(),
                 _ => self.model.clone().fork(device),
             },
+            reference: self.references.get(index).cloned(),
         };
         self.devices.iter().enumerate().map(replica).collect()
     }
@@ -223,9 +237,11 @@ impl Trainer<'_> {
         let layer_decay = spec.training.layer_decay;
         let n_layers = spec.model.n_layers();
         for group in group_by_learning_rate(&self.model, gradients, layer_decay, n_layers) {
-            self.model =
-                self.optimizer
-                    .step(lr * group.lr_factor, self.model.clone(), group.gradients);
+            let lr = lr * group.lr_factor;
+            if let Some(l2_sp) = &self.l2_sp {
+                self.model = l2_sp.decay(self.model.clone(), &group.gradients, lr);
+            }
+            self.model = self.optimizer.step(lr, self.model.clone(), group.gradients);
         }
         profile.add(Phase::Optimizer, started.elapsed());
         Ok(norm)
@@ -290,6 +306,7 @@ impl Trainer<'_> {
             clips: task.model_input(clips),
             view: None,
             motion,
+            reference: None,
         };
         if let Some(perturbation) = spec.training.view
             && self.regularizer.reads_views(self.clock())
@@ -370,18 +387,18 @@ impl Trainer<'_> {
         let task = Task::from_config(&self.job.config.spec.model);
         // The task loss uses only the first view, which is not perturbed.
         let clean_output = match n_views {
-            1 => output.output,
-            _ => output.output.slice_dim(0, 0..part.targets.dims()[0]),
+            1 => output.output.clone(),
+            _ => {
+                let n_clean = part.targets.dims()[0];
+                output.output.clone().slice_dim(0, 0..n_clean)
+            }
         };
         let loss = task.loss(clean_output, part.targets.clone());
         let activations = Activations {
-            attention: output.attention,
-            hidden: output.hidden,
-            n_prefix_tokens: output.tokens.n_prefix_tokens,
-            n_frames: output.tokens.n_frames,
             n_views,
-            within_frame_attention: output.within_frame_attention,
             motion: part.motion.clone(),
+            reference: part.reference.clone().map(Box::new),
+            ..activations_of(output)
         };
         (loss, activations)
     }

@@ -49,6 +49,8 @@ pub enum Phase {
     Data,
     /// Forward pass of the model, and the task loss.
     Forward,
+    /// Forward pass of the reference, if a penalty compares the model with it.
+    Reference,
     /// Distances between attention rows or hidden states.
     Distances,
     /// Persistence diagrams of the distances.
@@ -67,9 +69,10 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a step.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Data,
         Self::Forward,
+        Self::Reference,
         Self::Distances,
         Self::Persistence,
         Self::Matching,
@@ -84,6 +87,7 @@ impl Phase {
         match self {
             Self::Data => "data",
             Self::Forward => "forward",
+            Self::Reference => "reference",
             Self::Distances => "distances",
             Self::Persistence => "persistence",
             Self::Matching => "matching",
@@ -124,6 +128,7 @@ impl Profile {
     /// Time spent in penalties.
     pub(super) fn in_topology(&self) -> Duration {
         let phases = [
+            Phase::Reference,
             Phase::Distances,
             Phase::Persistence,
             Phase::Matching,
@@ -183,9 +188,9 @@ mod tests {
             profile.add_step(step);
         }
         let in_phases: Duration = Phase::ALL.map(|phase| profile.time(phase)).iter().sum();
-        assert_eq!(in_phases, Duration::from_millis(36));
+        assert_eq!(in_phases, Duration::from_millis(45));
         assert_eq!(in_phases + profile.rest(), profile.in_steps);
-        assert_eq!(profile.n_steps, 9);
-        assert_eq!(profile.time(Phase::Logging), Duration::from_millis(8));
+        assert_eq!(profile.n_steps, 10);
+        assert_eq!(profile.time(Phase::Logging), Duration::from_millis(9));
     }
 }

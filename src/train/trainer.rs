@@ -13,6 +13,7 @@ use super::charts;
 use super::collapse::CollapseMonitor;
 use super::error::TrainError;
 use super::job::Job;
+use super::l2_sp::L2Sp;
 use super::observer::{Observer, report_problems};
 use super::prefetch::Prefetch;
 use super::robustness;
@@ -134,6 +135,10 @@ pub(super) struct Trainer<'a> {
     pub(super) devices: Vec<Device>,
     pub(super) model: Network,
     pub(super) optimizer: ModuleOptimizer,
+    /// Reference on each device, without gradients; empty if no penalty compares the model with it.
+    pub(super) references: Vec<Network>,
+    /// Weight decay towards the starting weights; `None` if it is towards 0.
+    pub(super) l2_sp: Option<L2Sp>,
     pub(super) regularizer: TopologyRegularizer,
     /// Number of optimiser steps done.
     pub(super) step: usize,
@@ -216,6 +221,11 @@ impl Trainer<'_> {
             step: self.step,
             steps_per_epoch: self.steps_per_epoch(),
         }
+    }
+
+    /// True if the weights that training started from are kept in memory.
+    pub(super) fn has_reference(&self) -> bool {
+        !self.references.is_empty() || self.l2_sp.is_some()
     }
 
     /// Wall-clock time of the run, earlier processes included.

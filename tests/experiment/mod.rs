@@ -760,3 +760,29 @@ fn a_factor_addresses_a_penalty_by_name() {
         "{error}"
     );
 }
+
+#[test]
+fn arms_can_keep_what_pretraining_built() {
+    let directory = TestDir::new();
+    let arms = r#"
+[[arm]]
+name = "topology"
+set = ["model.init_from=weights", '''topology=[{ between = "reference", homology_dim = 0, normalize = "spanning_tree", penalty = { kind = "wasserstein", order = 2.0, ground_norm = "infinity", power = "p" }, weight = { kind = "fixed", value = 1.0 } }]''']
+
+[[arm]]
+name = "all_distances"
+set = ["model.init_from=weights", '''topology=[{ between = "reference", normalize = "spanning_tree", penalty = { kind = "distance_matrix", order = 2.0 }, weight = { kind = "fixed", value = 1.0 } }]''']
+
+[[arm]]
+name = "l2_sp"
+set = ["model.init_from=weights", "training.optimizer.l2_sp=0.1"]
+"#;
+    let study = read(directory.path(), &format!("{STUDY}{arms}")).unwrap();
+    let spec = |cell: usize| &study.cells[cell].config.spec;
+    assert_eq!(spec(4).penalty_names(), ["h0_reference"]);
+    assert_eq!(spec(6).penalty_names(), ["distance_matrix_reference"]);
+    assert_eq!(spec(8).training.l2_sp, Some(0.1));
+    let from_random = arms.replace("\"model.init_from=weights\", ", "");
+    let error = read(directory.path(), &format!("{STUDY}{from_random}")).unwrap_err();
+    assert!(error.to_string().contains("set model.init_from"), "{error}");
+}

@@ -86,10 +86,7 @@ fn frozen_parameters_do_not_change_and_others_do() {
     // A resumed run does not need the pretrained weights, and ends like an uninterrupted one.
     let reference = model(&root.join("tuned"), None);
     let metrics = std::fs::read(root.join("tuned/metrics.jsonl")).unwrap();
-    for step in 9..100 {
-        let _ = std::fs::remove_dir_all(root.join(format!("tuned/checkpoints/{step}")));
-    }
-    std::fs::remove_file(root.join("tuned/summary.json")).unwrap();
+    kill_after(&root.join("tuned"), 8);
     std::fs::remove_dir_all(root.join("weights")).unwrap();
     let messages = expect_success(&directory, &["train", "--resume", "tuned"]);
     assert!(messages.contains("resuming from step 8"), "{messages}");
@@ -143,4 +140,204 @@ fn weights_of_another_architecture_are_rejected() {
         "burn-topology: weights: the architecture in the file differs from the table [model]: \
          n_registers is 0 in the file and 2 in [model], block.norm_epsilon is 1e-6 in the file and 1e-12 in [model]"
     );
+}
+
+const REFERENCE: &str = r#"
+[[topology]]
+between = "reference"
+homology_dim = 0
+normalize = "spanning_tree"
+penalty = { kind = "wasserstein", order = 2, ground_norm = "infinity", power = "p" }
+weight = { kind = "fixed", value = 3.0 }
+"#;
+
+/// Like [`pretrained`], for training with a penalty on the distance to the weights that it starts from.
+fn with_reference() -> TestDir {
+    let directory = pretrained("init_from = \"weights\"", "");
+    let file = directory.path().join("tuned.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Without dropout the model equals its reference at the first step.
+    let text = text.replace("drop_path = 0.1", "drop_path = 0.0");
+    let text = text.replace("dropout = 0.1", "dropout = 0.0") + REFERENCE;
+    std::fs::write(file, text).unwrap();
+    directory
+}
+
+/// Logged values of a metric of a run, in order.
+fn logged(run: &Path, name: &str) -> Vec<f64> {
+    let quoted = format!("\"name\":\"{name}\"");
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().filter(|line| line.contains(&quoted));
+    lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["value"].as_f64().unwrap()
+        })
+        .collect()
+}
+
+/// Removes the checkpoints of a run after a step, and its summary, as if it had been killed there.
+fn kill_after(run: &Path, step: usize) {
+    for later in step + 1..100 {
+        let _ = std::fs::remove_dir_all(run.join(format!("checkpoints/{later}")));
+    }
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+}
+
+#[test]
+fn a_penalty_keeps_the_model_close_to_its_reference() {
+    let directory = with_reference();
+    let run = |out: &str, weight: &str| {
+        let set = format!("topology.h0_reference.weight.value={weight}");
+        let arguments = ["train", "tuned.toml", "--out", out, "--set", &set];
+        expect_success(&directory, &arguments);
+        directory.path().join(out)
+    };
+    let (strong, weak) = (run("strong", "30"), run("weak", "1e-6"));
+    let name = "penalty/h0_reference/value";
+    let [strong, weak] = [&strong, &weak].map(|run| logged(run, name));
+    assert_eq!((strong[0], weak[0]), (0.0, 0.0));
+    let last = strong.len() - 1;
+    assert!(
+        strong[last] > 0.0 && strong[last] < 0.5 * weak[last],
+        "{strong:?} {weak:?}"
+    );
+    // A penalty of weight 0 is no penalty.
+    let off = run("off", "0.0");
+    let arguments = [
+        "train",
+        "tuned.toml",
+        "--out",
+        "plain",
+        "--set",
+        "topology=[]",
+    ];
+    expect_success(&directory, &arguments);
+    let plain = directory.path().join("plain");
+    let metrics = |run: &Path| std::fs::read(run.join("metrics.jsonl")).unwrap();
+    assert!(metrics(&off) == metrics(&plain));
+    assert!(!plain.join("reference").exists());
+}
+
+#[test]
+fn a_resumed_run_has_the_same_reference() {
+    let directory = with_reference();
+    let (root, run) = (directory.path(), directory.path().join("tuned"));
+    expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    let before = model(&root.join("first"), None);
+    let stored = Config::read(&run.join("config.toml"), &[])
+        .unwrap()
+        .spec
+        .model;
+    let stored = stored.init(&Device::flex());
+    let Ok(Network::Vit(stored)) = stored.try_load_file(run.join("reference/model.bpk")) else {
+        panic!("no vision transformer");
+    };
+    assert_eq!(equal_parts(&before, &stored), [true; 4]);
+
+    let (tuned, metrics) = (
+        model(&run, None),
+        std::fs::read(run.join("metrics.jsonl")).unwrap(),
+    );
+    let assert_same = || {
+        expect_success(&directory, &["train", "--resume", "tuned"]);
+        assert_eq!(equal_parts(&tuned, &model(&run, None)), [true; 4]);
+        assert!(metrics == std::fs::read(run.join("metrics.jsonl")).unwrap());
+    };
+    // Killed before the first checkpoint: training starts again from the pretrained weights.
+    kill_after(&run, 0);
+    assert_same();
+    // Killed later: the pretrained weights are no longer needed.
+    std::fs::remove_dir_all(root.join("weights")).unwrap();
+    kill_after(&run, 8);
+    assert_same();
+
+    kill_after(&run, 8);
+    let file = run.join("reference/model.bpk");
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let refused = |expected: &str| {
+        let output = run_program(root, &["train", "--resume", "tuned"]);
+        assert_eq!(output.status.code(), Some(2));
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let last = messages.lines().last().unwrap();
+        assert!(
+            last.starts_with(
+                "burn-topology: the weights that this run started from cannot be read again"
+            ) && last.contains(expected),
+            "{messages}"
+        );
+    };
+    refused("model.bpk has changed since it was written");
+    std::fs::remove_dir_all(run.join("reference")).unwrap();
+    refused("reference/SHA256SUMS");
+}
+
+#[test]
+fn every_part_of_a_batch_is_compared_with_the_reference() {
+    let directory = with_reference();
+    let parts = ["--set", "training.gradient_accumulation=2"];
+    for (out, arguments) in [("parts", parts), ("devices", ["--device", "flex,flex"])] {
+        let train = ["train", "tuned.toml", "--out", out];
+        expect_success(&directory, &[&train[..], &arguments].concat());
+    }
+    let [parts, devices] = ["parts", "devices"].map(|run| {
+        let run = directory.path().join(run);
+        logged(&run, "penalty/h0_reference/value")
+    });
+    assert!(parts == devices && parts.iter().sum::<f64>() > 0.0);
+    // The forward pass of the reference has a line of its own.
+    let profiled = ["train", "tuned.toml", "--out", "profiled", "--profile"];
+    let messages = expect_success(&directory, &profiled);
+    let line = messages
+        .lines()
+        .find(|line| line.contains("reference "))
+        .unwrap();
+    assert!(!line.contains(" 0.000 ms"), "{messages}");
+}
+
+#[test]
+fn l2_sp_keeps_all_but_the_classifier_close_to_the_start() {
+    let directory = pretrained("init_from = \"weights\"", "");
+    let root = directory.path();
+    let run = |out: &str, l2_sp: &str| {
+        let set = format!("training.optimizer.l2_sp={l2_sp}");
+        let arguments = ["train", "tuned.toml", "--out", out, "--set", &set];
+        expect_success(&directory, &arguments);
+    };
+    // At a learning rate of 1e-3 the strong decay halves the distance at every step.
+    run("strong", "500.0");
+    run("weak", "1e-6");
+    let start = model(&root.join("first"), None);
+    let distances = |run: &str| {
+        let model = model(&root.join(run), None);
+        let distance = |part: fn(&Vit) -> Tensor<2>| {
+            let difference = part(&model) - part(&start);
+            values(difference.square().sum())[0].sqrt()
+        };
+        [
+            distance(|vit| vit.blocks[0].attn.qkv.weight.val()),
+            distance(|vit| vit.blocks[1].mlp.fc1.weight.val()),
+            distance(|vit| vit.head.weight.val()),
+        ]
+    };
+    let (strong, weak) = (distances("strong"), distances("weak"));
+    assert!(
+        strong[0] < 0.5 * weak[0] && strong[1] < 0.5 * weak[1],
+        "{strong:?} {weak:?}"
+    );
+    assert!(strong[2] > 0.5 * weak[2], "{strong:?} {weak:?}");
+
+    // A resumed run decays towards the same weights.
+    let strong = root.join("strong");
+    let (tuned, metrics) = (
+        model(&strong, None),
+        std::fs::read(strong.join("metrics.jsonl")).unwrap(),
+    );
+    std::fs::remove_dir_all(root.join("weights")).unwrap();
+    kill_after(&strong, 8);
+    expect_success(&directory, &["train", "--resume", "strong"]);
+    assert_eq!(equal_parts(&tuned, &model(&strong, None)), [true; 4]);
+    assert!(metrics == std::fs::read(strong.join("metrics.jsonl")).unwrap());
 }

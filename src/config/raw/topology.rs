@@ -17,7 +17,7 @@ pub struct RawTopology {
     /// `cosine_consistency_layers`, with `_2`, `_3`, ... if an earlier penalty has that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Kind of things that are compared: layers, frames or views.
+    /// Kind of things that are compared: layers, frames, views, or the model and its reference.
     pub between: Between,
     /// Pairs of layers, frames or views that are compared.
     #[serde(default)]

@@ -100,6 +100,10 @@ pub enum RawOptimizer {
         lr: f64,
         /// Weight decay, decoupled from the gradient.
         weight_decay: f64,
+        /// Weight decay towards the pretrained weights of `init_from` (L2-SP), decoupled from the gradient: it takes
+        /// the place of `weight_decay`, which then acts on the classifier only; absent: no L2-SP.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        l2_sp: Option<f64>,
         /// Factor of the learning rate from each layer to the one before it; 1 is off.
         #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
         layer_decay: f64,

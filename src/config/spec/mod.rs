@@ -16,7 +16,7 @@ use crate::data::{
     Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, subset_per_class,
 };
 use crate::error::Result;
-use crate::loss::{Alignment, TopologyPenalty, distinct_names};
+use crate::loss::{Alignment, Between, TopologyPenalty, distinct_names};
 use crate::model::NetworkConfig;
 
 pub use memory::LeastMemory;
@@ -173,6 +173,36 @@ impl Spec {
                 ));
             }
         }
+        warnings.extend(self.frozen_layers_warnings(document));
+        warnings
+    }
+
+    /// Warnings about penalties that compare frozen layers with the reference, which they stay equal to.
+    fn frozen_layers_warnings(&self, document: &Document) -> Vec<String> {
+        let n_frozen = self.start.n_frozen.unwrap_or(0);
+        let names = self.penalty_names();
+        let mut warnings = Vec::new();
+        for (index, penalty) in self.penalties.iter().enumerate() {
+            let pairs = penalty.layer_pairs(self.model.n_layers());
+            // Layers that do not exist were refused before.
+            let layers = pairs
+                .unwrap_or_default()
+                .into_iter()
+                .map(|[layer, _]| layer);
+            let frozen: Vec<String> = layers
+                .filter(|&layer| layer < n_frozen)
+                .map(|layer| layer.to_string())
+                .collect();
+            if penalty.is_between(Between::Reference) && !frozen.is_empty() {
+                warnings.push(format!(
+                    "{}: penalty {} compares frozen layers ({}), which stay equal to the reference and have no \
+                     gradient; list only layers that are trained",
+                    document.locate(&format!("topology.{index}.layers")),
+                    names[index],
+                    frozen.join(", ")
+                ));
+            }
+        }
         warnings
     }
 
@@ -198,13 +228,14 @@ impl Spec {
         let model = model::model(document, &raw.model, samples)?;
         let robustness = records::robustness(document, raw, &model)?;
         let start = start::start(document, &raw.model, &model)?;
-        let training = training::training(document, &raw.training, samples, &model)?;
+        let training = training::training(document, &raw.training, samples, &model, &start)?;
         let context = PenaltyContext {
             document,
             model: &model,
             data: &data,
             seed: raw.run.seed,
             has_view: training.view.is_some(),
+            has_reference: start.init_from.is_some(),
         };
         let penalties = context.penalties(&raw.topology)?;
         let uses_flow = penalties

@@ -25,6 +25,8 @@ pub(super) struct PenaltyContext<'a> {
     pub(super) seed: u64,
     /// True if `training.view` makes a second view of every batch.
     pub(super) has_view: bool,
+    /// True if training starts from pretrained weights, which the model can be compared with.
+    pub(super) has_reference: bool,
 }
 
 impl PenaltyContext<'_> {
@@ -106,6 +108,7 @@ impl PenaltyContext<'_> {
             // The samples themselves and the perturbed ones.
             .view_pairs(2)
             .map_err(|e| refuse(&at("pairs"), e.to_string()))?;
+        self.check_reference(&penalty, &table)?;
         require(
             self.document,
             penalty.kind.alignment() == Alignment::Position || self.has_known_flow(),
@@ -117,6 +120,34 @@ impl PenaltyContext<'_> {
             },
         )?;
         Ok(penalty)
+    }
+
+    /// Checks that there is a reference to compare with, and that a weight can be found.
+    fn check_reference(&self, penalty: &TopologyPenalty, table: &str) -> Result<(), ConfigError> {
+        if !penalty.is_between(Between::Reference) {
+            return Ok(());
+        }
+        require(
+            self.document,
+            self.has_reference,
+            &format!("{table}.between"),
+            || {
+                "the penalty keeps the model close to the weights that it started from, but these are random \
+                 and have nothing to keep; set model.init_from"
+                    .to_owned()
+            },
+        )?;
+        let is_measured = matches!(penalty.weight, Weight::GradientShare(_));
+        require(
+            self.document,
+            !is_measured || penalty.schedule.start_epoch > 0,
+            &format!("{table}.weight"),
+            || {
+                "the model equals its reference at first, when there is no gradient to measure a share of; set \
+                 schedule.start_epoch to at least 1, or a fixed weight"
+                    .to_owned()
+            },
+        )
     }
 
     fn convert(&self, table: &TopologyTable<'_>) -> Result<TopologyPenalty, ConfigError> {
@@ -207,6 +238,9 @@ impl TopologyTable<'_> {
                 RawPartners::Shuffled => PartnerChoice::Shuffled { seed },
             },
         };
+        if raw.between == Between::Reference {
+            self.refuse_choices_of_pairs()?;
+        }
         let diagrams = |distance| {
             self.refuse_alignment()?;
             Ok(PenaltyKind::Diagrams(DiagramPenalty {
@@ -350,6 +384,21 @@ impl TopologyTable<'_> {
         )
     }
 
+    /// Refuses the keys about pairs in a table that compares the model with its reference.
+    fn refuse_choices_of_pairs(&self) -> Result<(), ConfigError> {
+        self.refuse_unless(
+            self.raw.pairs == Pairs::Consecutive,
+            "pairs",
+            "each layer is compared with the same layer of the reference, so there are no other pairs; leave \
+             pairs out",
+        )?;
+        self.refuse_unless(
+            self.raw.direction == Direction::Symmetric,
+            "direction",
+            "the reference is constant, so only the model receives a gradient; leave direction out",
+        )
+    }
+
     /// Refuses the keys about pairs in a table whose penalty compares nothing.
     fn refuse_pairs(&self) -> Result<(), ConfigError> {
         self.refuse_unless(
@@ -360,8 +409,8 @@ impl TopologyTable<'_> {
         self.refuse_unless(
             self.raw.between == Between::Layers,
             "between",
-            "the penalty is computed from each layer on its own and compares no frames or views, \
-             expected between `layers`",
+            "the penalty is computed from each layer on its own and compares nothing, expected between \
+             `layers`",
         )?;
         self.refuse_unless(
             self.raw.direction == Direction::Symmetric,

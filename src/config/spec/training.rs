@@ -1,6 +1,6 @@
 //! `[training]`: checked epochs, batches, optimiser, schedule, augmentation and second view.
 
-use super::{Condition, require, require_all, require_epsilon, require_severity};
+use super::{Condition, Start, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{LearningRate, RawOptimizer, RawTraining, RawView};
@@ -30,8 +30,10 @@ pub struct TrainingSpec {
     pub view: Option<Perturbation>,
     /// Largest learning rate.
     pub lr: f64,
-    /// Weight decay.
+    /// Weight decay, with `l2_sp` that of the classifier only.
     pub weight_decay: f64,
+    /// Weight decay of all other parameters towards the pretrained weights, above 0; `None` if they decay towards 0.
+    pub l2_sp: Option<f64>,
     /// Factor of the learning rate from each layer to the one before it, above 0 and at most 1.
     pub layer_decay: f64,
     /// Learning-rate schedule.
@@ -46,19 +48,32 @@ impl TrainingSpec {
     }
 }
 
-/// Checks `[training]` against the shape of the samples and the model.
+/// Checks `[training]` against the shape of the samples, the model and the weights that it starts from.
 pub(super) fn training(
     document: &Document,
     training: &RawTraining,
     samples: SampleSpec,
     model: &NetworkConfig,
+    start: &Start,
 ) -> Result<TrainingSpec, ConfigError> {
     check_numbers(document, training)?;
+    let RawOptimizer::Adamw { l2_sp, .. } = training.optimizer;
+    require(
+        document,
+        l2_sp.is_none() || start.init_from.is_some(),
+        "training.optimizer.l2_sp",
+        || {
+            "l2_sp is a decay towards pretrained weights, but training starts from random ones; set \
+             model.init_from, or leave l2_sp out"
+                .to_owned()
+        },
+    )?;
     check_targets(document, training, model)?;
     check_augment(document, training.augment, samples)?;
     let RawOptimizer::Adamw {
         lr,
         weight_decay,
+        l2_sp,
         layer_decay,
     } = training.optimizer;
     Ok(TrainingSpec {
@@ -73,6 +88,7 @@ pub(super) fn training(
         view: training.view.map(|raw| view(document, raw)).transpose()?,
         lr,
         weight_decay,
+        l2_sp,
         layer_decay,
         schedule: training.schedule,
     })
@@ -89,10 +105,11 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
     let RawOptimizer::Adamw {
         lr,
         weight_decay,
+        l2_sp,
         layer_decay,
     } = training.optimizer;
     // Absent is valid, and so is the 1 in its place.
-    let clip_norm = training.clip_norm.unwrap_or(1.0);
+    let [clip_norm, l2_sp] = [training.clip_norm, l2_sp].map(|value| value.unwrap_or(1.0));
     let (parts, batch_size) = (training.gradient_accumulation, training.batch_size);
     let (smoothing, alpha) = (training.label_smoothing, training.mixup_alpha);
     require_all(
@@ -109,6 +126,14 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
                 "training.optimizer.weight_decay",
                 weight_decay >= 0.0 && weight_decay.is_finite(),
                 format!("weight_decay is {weight_decay}, expected a finite number of at least 0"),
+            ),
+            Condition::new(
+                "training.optimizer.l2_sp",
+                // At 0 nothing would decay but the classifier, which looks like an absent key and is not.
+                l2_sp > 0.0 && l2_sp.is_finite(),
+                format!(
+                    "l2_sp is {l2_sp}, expected a finite number above 0; leave it out for ordinary weight decay"
+                ),
             ),
             Condition::new(
                 "training.samples_per_class",
