@@ -355,7 +355,7 @@ fn a_penalty_can_compare_the_model_with_its_reference() {
     let refused = |text: &str, overrides: &[&str]| read(text, overrides).unwrap_err();
     assert_eq!(
         refused(&with_reference(&fixed), &[]),
-        "a.toml:1:25: `topology.h0_reference.between`: the penalty keeps the model close to the weights \
+        "a.toml:1:15: `topology.h0_reference.between`: the penalty keeps the model close to the weights \
          that it started from, but these are random and have nothing to keep; set model.init_from"
     );
     let cases = [

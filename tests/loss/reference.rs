@@ -232,7 +232,7 @@ fn the_first_view_and_every_frame_are_compared() {
     };
     let gated = Activations {
         within_frame_attention: fractions(1e-5),
-        ..reference
+        ..reference.clone()
     };
     let both = Activations {
         within_frame_attention: fractions(0.5),
