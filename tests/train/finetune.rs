@@ -1,6 +1,6 @@
 //! Fine-tuning: trainings that start from pretrained weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn_topology::burn::prelude::*;
 use burn_topology::config::Config;
@@ -168,6 +168,20 @@ fn with_reference() -> TestDir {
     directory
 }
 
+/// Trains for one epoch, and returns the run directory.
+fn train_briefly(directory: &TestDir, out: &str, arguments: &[&str]) -> PathBuf {
+    let train = [
+        "train",
+        "tuned.toml",
+        "--set",
+        "training.epochs=1",
+        "--out",
+        out,
+    ];
+    expect_success(directory, &[&train, arguments].concat());
+    directory.path().join(out)
+}
+
 /// Logged values of a metric of a run, in order.
 fn logged(run: &Path, name: &str) -> Vec<f64> {
     let quoted = format!("\"name\":\"{name}\"");
@@ -194,19 +208,7 @@ fn a_penalty_keeps_the_model_close_to_its_reference() {
     let directory = with_reference();
     let run = |out: &str, weight: &str| {
         let set = format!("topology.h0_reference.weight.value={weight}");
-        let epochs = "training.epochs=1";
-        let arguments = [
-            "train",
-            "tuned.toml",
-            "--out",
-            out,
-            "--set",
-            &set,
-            "--set",
-            epochs,
-        ];
-        expect_success(&directory, &arguments);
-        directory.path().join(out)
+        train_briefly(&directory, out, &["--set", &set])
     };
     let (strong, weak) = (run("strong", "30"), run("weak", "1e-6"));
     let name = "penalty/h0_reference/value";
@@ -219,16 +221,7 @@ fn a_penalty_keeps_the_model_close_to_its_reference() {
     );
     // A penalty of weight 0 is no penalty.
     let off = run("off", "0.0");
-    let arguments = [
-        "train",
-        "tuned.toml",
-        "--out",
-        "plain",
-        "--set",
-        "topology=[]",
-    ];
-    expect_success(&directory, &arguments);
-    let plain = directory.path().join("plain");
+    let plain = train_briefly(&directory, "plain", &["--set", "topology=[]"]);
     let metrics = |run: &Path| std::fs::read(run.join("metrics.jsonl")).unwrap();
     assert!(metrics(&off) == metrics(&plain));
     assert!(!plain.join("reference").exists());
@@ -237,8 +230,7 @@ fn a_penalty_keeps_the_model_close_to_its_reference() {
 #[test]
 fn a_resumed_run_has_the_same_reference() {
     let directory = with_reference();
-    let (root, run) = (directory.path(), directory.path().join("tuned"));
-    expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    let (root, run) = (directory.path(), train_briefly(&directory, "tuned", &[]));
     let before = model(&root.join("first"), None);
     let stored = Config::read(&run.join("config.toml"), &[])
         .unwrap()
@@ -293,25 +285,13 @@ fn a_resumed_run_has_the_same_reference() {
 fn every_part_of_a_batch_is_compared_with_the_reference() {
     let directory = with_reference();
     let parts = ["--set", "training.gradient_accumulation=2"];
-    for (out, arguments) in [("parts", parts), ("devices", ["--device", "flex,flex"])] {
-        let train = [
-            "train",
-            "tuned.toml",
-            "--set",
-            "training.epochs=1",
-            "--out",
-            out,
-        ];
-        expect_success(&directory, &[&train[..], &arguments].concat());
-    }
-    let [parts, devices] = ["parts", "devices"].map(|run| {
-        let run = directory.path().join(run);
+    let [parts, devices] = [parts, ["--device", "flex,flex"]].map(|arguments| {
+        let run = train_briefly(&directory, arguments[1], &arguments);
         logged(&run, "penalty/h0_reference/value")
     });
     assert!(parts == devices && parts.iter().sum::<f64>() > 0.0);
     // The forward pass of the reference has a line of its own.
-    let short = ["--set", "training.epochs=1", "--profile"];
-    let profiled = [&["train", "tuned.toml", "--out", "profiled"], &short[..]].concat();
+    let profiled = ["train", "tuned.toml", "--out", "profiled", "--profile"];
     let messages = expect_success(&directory, &profiled);
     let line = messages
         .lines()
@@ -326,8 +306,7 @@ fn l2_sp_keeps_all_but_the_classifier_close_to_the_start() {
     let root = directory.path();
     let run = |out: &str, l2_sp: &str| {
         let set = format!("training.optimizer.l2_sp={l2_sp}");
-        let arguments = ["train", "tuned.toml", "--out", out, "--set", &set];
-        expect_success(&directory, &arguments);
+        train_briefly(&directory, out, &["--set", &set]);
     };
     // At a learning rate of 1e-3 the strong decay halves the distance at every step.
     run("strong", "500.0");
