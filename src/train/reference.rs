@@ -41,8 +41,8 @@ pub(super) fn open_reference(
     }
     let cannot_use = |error: Error| {
         TrainError::Files(error.within(
-            "the weights that this run started from cannot be read again, and nothing else can be \
-             compared with; start a new run in another directory with `--out DIR`",
+            "the reference of this run, the weights that training started from, cannot be used, so start a new \
+             run in another directory with `--out DIR`",
         ))
     };
     let file = stored_reference(job.run).map_err(cannot_use)?;
@@ -69,5 +69,31 @@ pub(super) fn activations_of(output: ModelOutput) -> Activations {
         within_frame_attention: output.within_frame_attention,
         ..Activations::from_attention(output.attention, output.tokens.n_prefix_tokens)
             .with_frames(output.tokens.n_frames)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::model::{NetworkConfig, VitConfig};
+
+    #[test]
+    fn the_reference_has_no_dropout_and_no_graph() {
+        let device = Device::flex().autodiff();
+        device.seed(1);
+        let config = VitConfig::new([8, 8], 1, 3, 2, 8, 2, 2);
+        let config = config.with_dropout(0.5).with_drop_path(0.5);
+        let model = NetworkConfig::Vit(config).init(&device);
+        let clips = Tensor::<5>::ones([2, 1, 1, 8, 8], &device);
+        let of = |model: &Network| reference_activations(model, clips.clone(), Capture::Attention);
+        let [first, again] = [0, 1].map(|_| of(&model.valid()).attention);
+        for (first, again) in first.into_iter().zip(again) {
+            assert!(!first.is_autodiff());
+            assert_eq!(first.into_data(), again.into_data());
+        }
+        // With dropout, two forward passes differ after the first layer.
+        let attention = || model.forward(clips.clone(), Capture::Attention).attention;
+        let last = || attention().pop().unwrap().into_data();
+        assert_ne!(last(), last());
     }
 }

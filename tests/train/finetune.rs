@@ -270,9 +270,7 @@ fn a_resumed_run_has_the_same_reference() {
         let messages = String::from_utf8_lossy(&output.stderr);
         let last = messages.lines().last().unwrap();
         assert!(
-            last.starts_with(
-                "burn-topology: the weights that this run started from cannot be read again"
-            ) && last.contains(expected),
+            last.starts_with("burn-topology: the reference of this run") && last.contains(expected),
             "{messages}"
         );
     };
