@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::message::shortened;
 use super::output::{log, print};
 use super::progress::Bar;
 use super::{BatchArguments, Failure, comparison_tables, open_run, refuse_run_directory};
@@ -50,6 +51,7 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     };
     refuse_run_directory(&out)?;
     let suite = suite(arguments, &first.config)?;
+    suite.notes.iter().for_each(|note| log(&shortened(note)));
     // One bar for all runs, since every run measures the same clips.
     let mut bar = Bar::new(runs.runs().len() * suite.clips.len(), "clips");
     let batch_size = arguments.batch.batch_size;

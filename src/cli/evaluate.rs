@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::output::print;
-use super::{BatchArguments, Failure, log_problems, open_run, tables};
+use super::{BatchArguments, Failure, log_notes, log_problems, open_run, tables};
 use crate::data::{Samples, Splits};
 use crate::evaluate::{BestModel, EvaluationSettings};
 
@@ -58,7 +58,7 @@ impl Split {
 /// Evaluates a run, and prints its metrics.
 pub(super) fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let loaded = open_run(&arguments.run, &arguments.device)?;
-    let data = loaded.data()?;
+    let data = log_notes(loaded.data()?);
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     let spec = &loaded.config.spec;
     let settings = EvaluationSettings {

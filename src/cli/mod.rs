@@ -43,6 +43,7 @@ use self::robustness::RobustnessArguments;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::{Config, ConfigError};
+use crate::data::Splits;
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
 use crate::run::{check_not_a_run, open_device};
 use crate::train::TrainError;
@@ -303,6 +304,14 @@ fn log_problems<M>(loaded: Result<BestModel<M>, EvaluateError>) -> Result<BestMo
         log(problem);
     }
     Ok(loaded?)
+}
+
+/// Logs what was passed over or left out in a data set, and passes the data set on.
+fn log_notes(data: Splits) -> Splits {
+    data.notes
+        .iter()
+        .for_each(|note| log(&message::shortened(note)));
+    data
 }
 
 /// Option for the size of the batches of an evaluation.

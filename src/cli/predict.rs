@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::evaluate::Split;
 use super::output::print;
-use super::{BatchArguments, Failure, log_problems, open_run};
+use super::{BatchArguments, Failure, log_notes, log_problems, open_run};
 use crate::data::{DataSpec, Sample, Samples};
 use crate::evaluate::{PREDICTION_BATCH, batch_ranges, size_or};
 use crate::report::csv_field;
@@ -17,7 +17,7 @@ use crate::report::csv_field;
 pub(super) struct PredictArguments {
     /// Run directory.
     run: PathBuf,
-    /// PNG or JPEG images, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
+    /// Image files, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
     #[arg(required_unless_present = "split")]
     images: Vec<PathBuf>,
     /// Use the samples of a split and their labels instead of files.
@@ -37,7 +37,9 @@ pub(super) struct PredictArguments {
 pub(super) fn run(arguments: &PredictArguments) -> Result<(), Failure> {
     let loaded = open_run(&arguments.run, &arguments.device)?;
     let source = match arguments.split {
-        Some(split) => ImageSource::Split(Samples::clone(split.samples(&loaded.data()?))),
+        Some(split) => {
+            ImageSource::Split(Samples::clone(split.samples(&log_notes(loaded.data()?))))
+        }
         None => ImageSource::Files {
             files: &arguments.images,
             data: &loaded.config.spec.data,

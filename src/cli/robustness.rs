@@ -7,7 +7,9 @@ use clap::Args;
 use super::evaluate::Split;
 use super::output::{log, print};
 use super::progress::Bar;
-use super::{BatchArguments, Failure, log_problems, open_run, refuse_run_directory, tables};
+use super::{
+    BatchArguments, Failure, log_notes, log_problems, open_run, refuse_run_directory, tables,
+};
 use crate::analysis::robustness::{
     Robustness, RobustnessInput, RobustnessPlan, check_transferable, measure, write_report,
 };
@@ -62,7 +64,7 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         refuse_run_directory(out)?;
     }
     let target = open_run(&arguments.run, &arguments.device)?;
-    let data = target.data()?;
+    let data = log_notes(target.data()?);
     let source = arguments
         .transfer_from
         .as_ref()

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
 use super::evaluate::Split;
+use super::{Failure, log_notes};
 use crate::analysis::inspect::{HeadChoice, InspectSpec, InspectionSet};
 use crate::data::open_data;
 use crate::distance::{RowDistance, RowMetric};
@@ -58,7 +58,7 @@ pub(super) fn split_samples(
     n_samples: u32,
 ) -> Result<InspectionSet, Failure> {
     // The whole data set, also where training used only a subset of it.
-    let data = open_data(&run.config.spec.data)?;
+    let data = log_notes(open_data(&run.config.spec.data)?);
     Ok(InspectionSet::from_split(
         split.samples(&data),
         n_samples as usize,

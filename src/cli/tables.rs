@@ -66,19 +66,7 @@ pub(super) fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]
         ("penalties", penalties),
     ];
     let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
-    // Aligned by hand with the names above, which are padded to eleven columns.
-    let skipped = match &data.unreadable[..] {
-        [] => String::new(),
-        [first, ..] => format!(
-            "\nskipped    {} that cannot be read; the first: {first}",
-            counted_samples(spec, data.unreadable.len())
-        ),
-    };
-    format!(
-        "{}{skipped}\n{}",
-        facts.join("\n"),
-        parameter_table(parameters)
-    )
+    format!("{}\n{}", facts.join("\n"), parameter_table(parameters))
 }
 
 /// Number with its noun, as in `1 image` and `1,200 images`.

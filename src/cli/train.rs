@@ -10,7 +10,7 @@ use super::memory::{check_memory, parse_size};
 use super::output::{log, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{DEFAULT_DEVICE, Failure, STOPPED, read_config, read_run_config, tables};
+use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, read_run_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::model::count_parameters;
@@ -114,7 +114,7 @@ fn start_run(
     caller: Caller,
 ) -> Result<(), Failure> {
     let devices = open_devices(device_name)?;
-    let data = config.spec.open_data()?;
+    let data = log_notes(config.spec.open_data()?);
     if let Some(weights) = &config.spec.start.init_from {
         // Checked before the run directory exists, which would be in the way of the next try.
         open_matching(weights, &config.spec.model, &devices[0])?;
@@ -136,6 +136,7 @@ fn create(
     let manifest = Manifest {
         seed: config.spec.seed,
         data_sha256: data.sha256.clone(),
+        data_notes: data.notes.clone(),
         sessions: vec![Session::gather(device_name)],
     };
     RunDirectory::create(root, &config.to_toml(), &manifest).map_err(|error| {
@@ -168,7 +169,7 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 /// Takes a few steps in a temporary directory, and measures their cost.
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let devices = open_devices(device_name)?;
-    let data = config.spec.open_data()?;
+    let data = log_notes(config.spec.open_data()?);
     // The process id keeps simultaneous dry runs apart.
     let name = format!("burn-topology-dry-run-{}", std::process::id());
     let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;
@@ -218,7 +219,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         .or(last_device)
         .unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let devices = open_devices(&device_name)?;
-    let data = config.spec.open_data()?;
+    let data = log_notes(config.spec.open_data()?);
     // With other data, the rest of the training would belong to another experiment.
     if data.sha256 != manifest.data_sha256 {
         return Err(Failure::Error(format!(

@@ -8,6 +8,8 @@ use super::key_path::{KeyPath, Segment};
 struct RenamedKey {
     old: &'static str,
     new: &'static str,
+    /// Name that the key had first, by which digests know it; mostly the old one.
+    first: &'static str,
 }
 
 /// Word with a new name, among the words that one key takes.
@@ -20,16 +22,19 @@ struct RenamedWord {
 /// Every renamed key. Entries stay here for good: run directories keep the old names.
 const RENAMED_KEYS: &[RenamedKey] = &[
     RenamedKey {
-        old: "data.unreadable",
-        new: "data.unreadable_clips",
+        old: "data.unreadable_clips",
+        new: "data.unreadable",
+        first: "data.unreadable",
     },
     RenamedKey {
         old: "logging.pictures_every_epochs",
         new: "logging.images_every_epochs",
+        first: "logging.pictures_every_epochs",
     },
     RenamedKey {
         old: "topology.penalty.directions",
         new: "topology.penalty.n_directions",
+        first: "topology.penalty.directions",
     },
 ];
 
@@ -167,8 +172,8 @@ fn line_with_old_names(line: &str, table: &str) -> String {
     };
     let path = format!("{table}.{key}");
     if let Some(renamed) = RENAMED_KEYS.iter().find(|renamed| renamed.new == path) {
-        let old = renamed.old.rsplit('.').next().unwrap_or(renamed.old);
-        return format!("{old} = {value}");
+        let first = renamed.first.rsplit('.').next().unwrap_or(renamed.first);
+        return format!("{first} = {value}");
     }
     let word = RENAMED_WORDS
         .iter()

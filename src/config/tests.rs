@@ -571,3 +571,21 @@ fn a_renamed_key_does_not_change_the_identity() {
     assert_eq!(config.identity(), first_names);
     assert_ne!(config.identity(), config.to_toml());
 }
+
+#[test]
+fn a_key_that_has_its_first_name_again_keeps_its_identity() {
+    let clips = |key: &str| {
+        format!(
+            "data={{ kind = \"clip_folder\", path = \"c\", n_frames = 4, image_size = 8, n_classes = 2, {key} = \"skip\" }}"
+        )
+    };
+    let model = "model={ kind = \"timesformer\", head = \"clip\", d_model = 8, n_layers = 2, n_heads = 2, patch_size = 4 }";
+    let [now, before] =
+        ["unreadable", "unreadable_clips"].map(|key| read(TEXT, &[&clips(key), model]).unwrap());
+    assert!(now.identity().contains("\nunreadable = \"skip\"\n"));
+    assert_eq!(now.identity(), before.identity());
+    assert_eq!((now.warnings.len(), before.warnings.len()), (0, 1));
+    let images = "data={ kind = \"image_folder\", path = \"c\", image_size = 8, n_classes = 2 }";
+    let images = read(TEXT, &[images]).unwrap();
+    assert!(!images.identity().contains("unreadable"));
+}

@@ -1,36 +1,43 @@
-//! Data sets stored as `<split>/<class>/<file>`: listing, splitting and digest.
+//! Data sets stored as `<split>/<class>/<file>`: listing and splitting.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use burn::data::dataset::{Dataset, DatasetError};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
+use super::passed_over::PassedOver;
+use super::sample_files::{LabelledPath, entries};
 use super::split::set_aside;
+use crate::counted::{counted, numbered};
 use crate::error::{Error, Result};
-use crate::hexadecimal::hexadecimal;
+
+/// Largest number of names that a message lists.
+const MAX_NAMES: usize = 10;
 
 /// Kind of samples that the class folders hold: images or clips.
 pub(super) struct SampleFormat {
-    /// Plural noun for messages.
-    pub(super) plural: &'static str,
+    /// Noun for messages, in the singular.
+    pub(super) noun: &'static str,
     /// Description of acceptable entries, for the message of a folder without any.
     pub(super) expected: String,
     /// Text that represents the content of an entry in the digest, such as its size; `None` for an entry
-    /// that is not a sample and is ignored.
-    pub(super) fingerprint: fn(&Path) -> Result<Option<String>>,
+    /// that is not a sample. Entries that are passed over within a sample are counted.
+    pub(super) fingerprint: fn(&Path, &mut PassedOver) -> Result<Option<String>>,
 }
 
-/// Path of an image or clip, with its label.
-#[derive(Debug, Clone)]
-pub(super) struct LabelledPath {
-    pub(super) path: PathBuf,
-    /// Label, counted from 0.
-    pub(super) label: usize,
-    /// Text that represents the content in the digest.
-    fingerprint: String,
+impl SampleFormat {
+    fn plural(&self) -> String {
+        numbered(2, self.noun)
+    }
+}
+
+/// Samples of a directory.
+pub(super) struct Listing {
+    /// Training, validation and test samples.
+    pub(super) splits: [Vec<LabelledPath>; 3],
+    /// One sentence for each thing that was passed over or left out.
+    pub(super) notes: Vec<String>,
 }
 
 /// Lists the training, validation and test samples of a directory, sorted by class and name.
@@ -38,6 +45,8 @@ pub(super) struct LabelledPath {
 /// They lie in `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. Classes
 /// are the sorted names of the folders in `train`. Without a validation folder `validation_fraction` of
 /// `train` is set aside.
+///
+/// Notes name the classes that another split lacks, and count the entries that are not samples.
 ///
 /// # Errors
 ///
@@ -49,37 +58,104 @@ pub(super) fn class_folders(
     n_classes: usize,
     validation_fraction: Option<f64>,
     format: &SampleFormat,
-) -> Result<[Vec<LabelledPath>; 3]> {
-    let classes = class_names(&root.join("train"), format)?;
-    if classes.len() != n_classes {
+) -> Result<Listing> {
+    let mut lister = Lister {
+        format,
+        classes: Vec::new(),
+        passed_over: PassedOver::default(),
+        notes: Vec::new(),
+    };
+    let folder = root.join("train");
+    lister.classes = lister.class_names(&folder)?;
+    if lister.classes.len() != n_classes {
         return Err(Error::invalid_format(format!(
-            "{}: {} class folders, expected {n_classes} (data.n_classes)",
-            root.join("train").display(),
-            classes.len()
+            "{}: {}{}, expected {n_classes} (data.n_classes)",
+            folder.display(),
+            counted(lister.classes.len(), "class folder"),
+            listed(&lister.classes)
         )));
     }
-    let train = list_samples(&root.join("train"), &classes, format)?;
-    let test = list_samples(&root.join("test"), &classes, format)?;
-    match (validation_folder(root)?, validation_fraction) {
-        (Some(folder), None) => Ok([train, list_samples(&folder, &classes, format)?, test]),
+    let train = lister.samples(&folder, &lister.classes.clone())?;
+    let test = lister.split(&root.join("test"))?;
+    let splits = match (validation_folder(root)?, validation_fraction) {
+        (Some(folder), None) => [train, lister.split(&folder)?, test],
         (None, Some(fraction)) => {
             // Chosen among all listed samples, before any of them is decoded: a damaged sample that is left
             // out later moves no other sample to another split.
             let labels: Vec<usize> = train.iter().map(|file| file.label).collect();
-            let parts = set_aside(&labels, fraction, format.plural)
-                .map_err(|error| error.within(root.join("train").display()))?;
+            let parts = set_aside(&labels, fraction, &format.plural())
+                .map_err(|error| error.within(folder.display()))?;
             let [train, validation] =
                 parts.map(|part| part.iter().map(|&index| train[index].clone()).collect());
-            Ok([train, validation, test])
+            [train, validation, test]
         }
-        (Some(folder), Some(_)) => Err(Error::invalid_parameter(format!(
-            "{}: this folder exists and data.validation_fraction is set, expected only one of them",
-            folder.display()
-        ))),
-        (None, None) => Err(Error::file(format!(
-            "{}: no folder `val` or `validation`; add one, or set data.validation_fraction",
-            root.display()
-        ))),
+        (Some(folder), Some(_)) => {
+            return Err(Error::invalid_parameter(format!(
+                "{}: this folder exists and data.validation_fraction is set, expected only one of them",
+                folder.display()
+            )));
+        }
+        (None, None) => {
+            return Err(Error::file(format!(
+                "{}: no folder `val` or `validation`; add one, or set data.validation_fraction",
+                root.display()
+            )));
+        }
+    };
+    let mut notes = lister.notes;
+    notes.extend(lister.passed_over.note(root, &format.plural()));
+    Ok(Listing { splits, notes })
+}
+
+impl Listing {
+    /// Decodes all samples, and leaves out those that cannot be decoded.
+    ///
+    /// # Errors
+    ///
+    /// That of the first sample, if none of a class of the training split can be decoded, or none of another split.
+    pub(super) fn leave_out_unreadable(
+        &mut self,
+        noun: &str,
+        read: impl Fn(&Path) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let mut messages = Vec::new();
+        for (files, split) in self.splits.iter_mut().zip(["train", "validation", "test"]) {
+            let errors: Vec<Option<Error>> = files
+                .par_iter()
+                .map(|file| read(&file.path).err())
+                .collect();
+            let tried: Vec<(LabelledPath, Option<Error>)> =
+                std::mem::take(files).into_iter().zip(errors).collect();
+            // Training needs samples of every class. The other splits may lose a class, but not all of their samples.
+            let is_one_group = |a: usize, b: usize| a == b || split != "train";
+            // Samples are sorted by class, so each class is one chunk.
+            for group in tried.chunk_by(|a, b| is_one_group(a.0.label, b.0.label)) {
+                let (file, first) = &group[0];
+                if let Some(first) = first
+                    && group.iter().all(|(_, error)| error.is_some())
+                {
+                    return Err(first.clone().within(format_args!(
+                        "{}: none of {} {split} {} can be read; the first error is",
+                        file.path.display(),
+                        group.len(),
+                        numbered(group.len(), noun)
+                    )));
+                }
+            }
+            for (file, error) in tried {
+                match error {
+                    None => files.push(file),
+                    Some(error) => messages.push(error.to_string()),
+                }
+            }
+        }
+        if let Some(first) = messages.first() {
+            self.notes.push(format!(
+                "left out {} that cannot be read; the first: {first}",
+                counted(messages.len(), noun)
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -97,161 +173,109 @@ fn validation_folder(root: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Names of the class folders in a split, sorted.
-fn class_names(split: &Path, format: &SampleFormat) -> Result<Vec<OsString>> {
-    let mut names: Vec<OsString> = entries_of_split(split, format)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .filter_map(|path| path.file_name().map(OsString::from))
-        .collect();
-    names.sort();
-    Ok(names)
+/// Goes through the folders of a data set.
+struct Lister<'a> {
+    format: &'a SampleFormat,
+    /// Names of the class folders of `train`, sorted.
+    classes: Vec<OsString>,
+    passed_over: PassedOver,
+    notes: Vec<String>,
 }
 
-/// Lists the samples of a split, sorted by class and name.
-fn list_samples(
-    split: &Path,
-    classes: &[OsString],
-    format: &SampleFormat,
-) -> Result<Vec<LabelledPath>> {
-    let mut files = Vec::new();
-    for name in class_names(split, format)? {
-        let folder = split.join(&name);
-        // Labels come from `train`, so that a class has the same label in every split.
-        let label = classes
-            .iter()
-            .position(|class| *class == name)
-            .ok_or_else(|| {
+impl Lister<'_> {
+    /// Names of the class folders in a split, sorted.
+    fn class_names(&mut self, split: &Path) -> Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for path in self.entries(split)? {
+            match path.file_name() {
+                Some(name) if path.is_dir() => names.push(name.to_owned()),
+                _ => self.passed_over.add(&path),
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Lists the samples of a split other than `train`, and notes the classes that it lacks.
+    fn split(&mut self, split: &Path) -> Result<Vec<LabelledPath>> {
+        let names = self.class_names(split)?;
+        let files = self.samples(split, &names)?;
+        let is_missing = |class: &&OsString| !names.contains(class);
+        let missing: Vec<OsString> = self.classes.iter().filter(is_missing).cloned().collect();
+        if !missing.is_empty() {
+            self.notes.push(format!(
+                "{}: no folder for {} of `train`{}",
+                split.display(),
+                counted(missing.len(), "class"),
+                listed(&missing)
+            ));
+        }
+        Ok(files)
+    }
+
+    /// Lists the samples in the class folders of a split, sorted by class and name.
+    fn samples(&mut self, split: &Path, names: &[OsString]) -> Result<Vec<LabelledPath>> {
+        let mut files = Vec::new();
+        for name in names {
+            let folder = split.join(name);
+            // Labels come from `train`, so that a class has the same label in every split.
+            let label = self.classes.iter().position(|class| class == name);
+            let label = label.ok_or_else(|| {
                 Error::invalid_format("this class has no folder in `train`")
                     .within(folder.display())
             })?;
-        let n_before = files.len();
-        for path in entries_of_split(&folder, format)? {
-            if let Some(fingerprint) = (format.fingerprint)(&path)? {
-                files.push(LabelledPath {
-                    path,
-                    label,
-                    fingerprint,
-                });
+            let n_before = files.len();
+            for path in self.entries(&folder)? {
+                match (self.format.fingerprint)(&path, &mut self.passed_over)? {
+                    Some(fingerprint) => files.push(LabelledPath {
+                        path,
+                        label,
+                        fingerprint,
+                    }),
+                    None => self.passed_over.add(&path),
+                }
+            }
+            if files.len() == n_before {
+                return Err(Error::invalid_format(format!(
+                    "{}: no {} in this folder itself, expected {}",
+                    folder.display(),
+                    self.format.plural(),
+                    self.format.expected
+                )));
             }
         }
-        if files.len() == n_before {
+        if files.is_empty() {
             return Err(Error::invalid_format(format!(
-                "{}: no {}, expected {}",
-                folder.display(),
-                format.plural,
-                format.expected
+                "{}: no class folders, expected one for each class",
+                split.display()
             )));
         }
-    }
-    if files.is_empty() {
-        return Err(Error::invalid_format(format!(
-            "{}: no class folders, expected one for each class",
-            split.display()
-        )));
-    }
-    Ok(files)
-}
-
-/// Entries of a folder that must exist; explains the expected layout if it does not.
-fn entries_of_split(folder: &Path, format: &SampleFormat) -> Result<Vec<PathBuf>> {
-    entries(folder).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::file(format!(
-            "{}: no such folder, expected {} in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`",
-            folder.display(),
-            format.plural
-        ))
-        .caused_by(error),
-        _ => Error::cannot_read(folder, error),
-    })
-}
-
-/// Paths of the entries of a folder, sorted by name, without hidden ones.
-pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        // Hidden entries are those of the operating system or of tools, not samples.
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
-        }
-    }
-    // The operating system lists entries in any order; labels and splits must not depend on it.
-    paths.sort();
-    Ok(paths)
-}
-
-/// Size in bytes of a file with one of the extensions, in lower or upper case; `None` for other entries.
-pub(super) fn size_of(path: &Path, extensions: &[&str]) -> Result<Option<u64>> {
-    let metadata = path
-        .metadata()
-        .map_err(|error| Error::cannot_read(path, error))?;
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    let is_accepted =
-        metadata.is_file() && extensions.iter().any(|accepted| extension == *accepted);
-    Ok(is_accepted.then_some(metadata.len()))
-}
-
-/// Lists file extensions for a message: "`.png`, `.jpg`".
-pub(super) fn enumerated(extensions: &[&str]) -> String {
-    let quoted: Vec<String> = extensions.iter().map(|e| format!("`.{e}`")).collect();
-    quoted.join(", ")
-}
-
-/// SHA-256 over one line `path<TAB>fingerprint` for every sample, with paths relative to the root, sorted.
-pub(super) fn listing_digest<'a>(
-    root: &Path,
-    files: impl IntoIterator<Item = &'a LabelledPath>,
-) -> String {
-    // Over all splits together: another `validation_fraction` gives the same digest.
-    let lines = files
-        .into_iter()
-        .map(|file| digest_line(root, &file.path, &file.fingerprint));
-    digest_of_lines(lines.collect())
-}
-
-/// Line of a listing: relative path, tab, fingerprint.
-pub(super) fn digest_line(root: &Path, path: &Path, fingerprint: &str) -> String {
-    // Relative, so that the digest stays the same where the data set is moved.
-    let relative = path.strip_prefix(root).unwrap_or(path);
-    // Joined by `/` on every operating system, so that the digest is the same everywhere.
-    let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-    format!("{}\t{fingerprint}\n", parts.join("/"))
-}
-
-/// SHA-256 over the sorted lines, in hexadecimal.
-pub(super) fn digest_of_lines(mut lines: Vec<String>) -> String {
-    lines.sort();
-    hexadecimal(&Sha256::digest(lines.concat()))
-}
-
-/// Data set of files that are decoded on access, several of them in parallel.
-pub(super) struct DecodedOnAccess<R> {
-    pub(super) files: Vec<LabelledPath>,
-    /// Decodes one file.
-    pub(super) read: R,
-}
-
-impl<I, R> Dataset<I> for DecodedOnAccess<R>
-where
-    I: Send,
-    R: Fn(&LabelledPath) -> Result<I> + Send + Sync,
-{
-    fn get(&self, index: usize) -> Result<I, DatasetError> {
-        (self.read)(&self.files[index]).map_err(DatasetError::new)
+        Ok(files)
     }
 
-    fn get_many(&self, indices: Vec<usize>) -> Result<Vec<I>, DatasetError> {
-        // Two passes: collecting the parallel iterator into a `Result` at once would return whichever error
-        // came first in time, not the one of the first index.
-        let items: Vec<_> = indices
-            .into_par_iter()
-            .map(|index| self.get(index))
-            .collect();
-        items.into_iter().collect()
+    /// Entries of a folder that must exist; explains the expected layout if it does not.
+    fn entries(&mut self, folder: &Path) -> Result<Vec<PathBuf>> {
+        entries(folder, &mut self.passed_over).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::file(format!(
+                "{}: no such folder, expected {} in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`",
+                folder.display(),
+                self.format.plural()
+            ))
+            .caused_by(error),
+            _ => Error::cannot_read(folder, error),
+        })
     }
+}
 
-    fn len(&self) -> usize {
-        self.files.len()
+/// Names in a message, in parentheses: all of a few, or the first of many; empty if there is none.
+fn listed(names: &[OsString]) -> String {
+    if names.is_empty() {
+        return String::new();
     }
+    let quoted = |name: &OsString| format!("`{}`", name.to_string_lossy());
+    let mut parts: Vec<String> = names.iter().take(MAX_NAMES).map(quoted).collect();
+    if names.len() > MAX_NAMES {
+        parts.push(format!("and {} more", names.len() - MAX_NAMES));
+    }
+    format!(" ({})", parts.join(", "))
 }

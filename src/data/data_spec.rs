@@ -35,7 +35,7 @@ pub enum DataSpec {
         /// Fraction of every class of the training file that is set aside for validation.
         validation_fraction: f64,
     },
-    /// PNG and JPEG images in `<split>/<class>/`.
+    /// Image files in `<split>/<class>/`.
     ImageFolder {
         /// Directory that holds `train`, `test` and optionally `val` or `validation`.
         path: PathBuf,
@@ -46,10 +46,12 @@ pub enum DataSpec {
         /// Fraction of every class of `train` that is set aside for validation; `None` if there is a
         /// validation folder.
         validation_fraction: Option<f64>,
+        /// True to decode all images when the data set is opened and to leave out those that cannot be decoded.
+        skip_unreadable: bool,
     },
     /// Clips of moving embedded digits, generated with ground truth.
     MovingDigits(MovingDigits),
-    /// Folders of frames, animated GIFs and video files in `<split>/<class>/`.
+    /// Folders of frames, animated image files and video files in `<split>/<class>/`.
     ClipFolder(ClipFolder),
 }
 
@@ -90,7 +92,7 @@ impl DataSpec {
 /// # Cost
 ///
 /// MNIST and CIFAR are read completely and held in memory, one byte for each value. Folders are only
-/// listed, unless [`ClipFolder::skip_unreadable`] asks for every clip to be decoded.
+/// listed, unless `skip_unreadable` asks for every image or clip to be decoded.
 pub fn open_data(spec: &DataSpec) -> Result<Splits> {
     match spec {
         DataSpec::Digits => Ok(digits()),
@@ -114,7 +116,14 @@ pub fn open_data(spec: &DataSpec) -> Result<Splits> {
             image_size,
             n_classes,
             validation_fraction,
-        } => image_folder(path, *image_size, *n_classes, *validation_fraction),
+            skip_unreadable,
+        } => image_folder(
+            path,
+            *image_size,
+            *n_classes,
+            *validation_fraction,
+            *skip_unreadable,
+        ),
         DataSpec::MovingDigits(settings) => Ok(settings.splits()),
         DataSpec::ClipFolder(folder) => folder.open(),
     }

@@ -64,7 +64,7 @@ pub fn digits() -> Splits {
         test: split(|fifth| fifth == 1),
         // Of the compressed bytes: the file is part of the program and cannot differ in its compression.
         sha256: hexadecimal(&Sha256::digest(SOURCE)),
-        unreadable: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

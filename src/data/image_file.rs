@@ -1,28 +1,26 @@
-//! Single PNG and JPEG images: decoding, cropping and scaling.
+//! Single images: cropping and scaling.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
-use image::error::UnsupportedErrorKind;
+use image::DynamicImage;
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{DynamicImage, ImageError, ImageReader, Rgb, RgbImage};
 
 use super::SampleSpec;
-use crate::error::{Error, Result};
+use super::decoding::decoded;
+use crate::error::Result;
 
-/// Extensions of files that are read as images.
-pub(super) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-
-/// Reads a PNG or JPEG image, cropped to its largest centred square and scaled to the shape of a data
+/// Reads an image file, cropped to its largest centred square and scaled to the shape of a data
 /// set: `[n_channels, height, width]`, pixels in `[0, 1]`.
 ///
-/// The image is converted to grey if the data set has one channel. Transparent pixels are blended with
-/// white.
+/// Files of the formats PNG, JPEG, WebP, GIF, BMP, TIFF and PNM can be read; an animation gives its first
+/// frame. The image is turned upright as its EXIF data say, and transparent pixels are drawn over white. It is
+/// converted to grey if the data set has one channel.
 ///
 /// # Errors
 ///
-/// - [`Error::is_file_error`] if the file cannot be read.
-/// - [`Error::is_invalid_format`] if it cannot be decoded, or would take more than 512 MiB in memory.
+/// - [`Error::is_file_error`](crate::Error::is_file_error) if the file cannot be read.
+/// - [`Error::is_invalid_format`](crate::Error::is_invalid_format) if it is damaged or incomplete, or would take
+///   more than 512 MiB in memory.
 pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>> {
     let image = decoded(path)?;
     let Square { left, top, side } = centred_square(image.width(), image.height());
@@ -56,11 +54,11 @@ pub enum Scaling {
     None,
 }
 
-/// Reads a PNG or JPEG image, scaled and then cropped about its centre to the shape of a data set:
+/// Reads an image file, scaled and then cropped about its centre to the shape of a data set:
 /// `[n_channels, height, width]`, pixels in `[0, 1]`.
 ///
-/// Where the shape is larger than the scaled image, the rest is black. The image is converted to grey if
-/// the shape has one channel. Transparent pixels are blended with white.
+/// Where the shape is larger than the scaled image, the rest is black. Formats, turns, transparency and grey are those
+/// of [`read_image`].
 ///
 /// # Errors
 ///
@@ -109,73 +107,6 @@ pub fn read_image_scaled(
         }
     }
     Ok(pixels)
-}
-
-/// Decodes an image file; transparent pixels are blended with white.
-pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
-    let error = |error: ImageError| decoding_error(describe(&error), error).within(path.display());
-    let reader = ImageReader::open(path)
-        // The content decides on the format, because extensions can be wrong.
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| error(e.into()))?;
-    Ok(over_white(reader.decode().map_err(error)?))
-}
-
-/// Message about an image that cannot be decoded, without its path.
-fn describe(error: &ImageError) -> String {
-    match error {
-        ImageError::IoError(error) if error.kind() == ErrorKind::NotFound => {
-            return "no such file".to_owned();
-        }
-        ImageError::Unsupported(error)
-            if matches!(error.kind(), UnsupportedErrorKind::Format(_)) =>
-        {
-            return "unknown image format, expected PNG or JPEG".to_owned();
-        }
-        _ => {}
-    }
-    let expected = match error {
-        ImageError::Limits(_) => "one that takes at most 512 MiB in memory",
-        _ => "a complete PNG or JPEG image",
-    };
-    // Messages of decoders can span several lines; joined, they fit into one.
-    let reason = error.to_string();
-    let words: Vec<&str> = reason.split_whitespace().collect();
-    format!(
-        "cannot be decoded ({}), expected {expected}",
-        words.join(" ")
-    )
-}
-
-/// Error of a decoder, with a message that includes its text: the operating system failed, or the file is damaged.
-pub(super) fn decoding_error(message: String, error: ImageError) -> Error {
-    match error {
-        // A file that ends too early could be read, but is incomplete.
-        ImageError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => {
-            Error::file(message).caused_by(error)
-        }
-        error => Error::invalid_format(message).caused_by(error),
-    }
-}
-
-/// Blends transparent pixels with white, and drops the alpha channel.
-fn over_white(image: DynamicImage) -> DynamicImage {
-    if !image.color().has_alpha() {
-        return image;
-    }
-    // Grey images with transparency become colour images of equal channels here.
-    let image = image.into_rgba8();
-    let opaque = RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        let [red, green, blue, alpha] = image.get_pixel(x, y).0;
-        let alpha = u32::from(alpha);
-        let blend = |value: u8| {
-            let sum = u32::from(value) * alpha + 255 * (255 - alpha);
-            // Rounded to the nearest integer.
-            ((sum + 127) / 255) as u8
-        };
-        Rgb([red, green, blue].map(blend))
-    });
-    DynamicImage::ImageRgb8(opaque)
 }
 
 /// Square within an image, in pixels.
@@ -237,43 +168,6 @@ mod tests {
         let padded = read(6, 8, Scaling::None);
         assert!(padded[..8].iter().all(|&pixel| pixel == 0.0) && padded[2 * 48 + 8] == 1.0);
         assert_eq!(read(4, 4, Scaling::Exact([4, 4])).len(), 48);
-        std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn a_missing_file_and_an_unknown_format_are_named_as_such() {
-        let name = format!("burn-topology-format-{}.txt", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let error = decoded(&path).unwrap_err();
-        assert!(error.is_file_error());
-        assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
-        let message = error.to_string();
-        assert_eq!(message, format!("{}: no such file", path.display()));
-        std::fs::write(&path, "no pixels").unwrap();
-        let error = decoded(&path).unwrap_err();
-        assert!(error.is_invalid_format());
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "{}: unknown image format, expected PNG or JPEG",
-                path.display()
-            )
-        );
-        std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
-    fn transparent_pixels_are_blended_with_white() {
-        let name = format!("burn-topology-alpha-{}.png", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let colours = [[10, 20, 30, 255], [10, 20, 30, 0], [100, 0, 255, 51]];
-        let image = image::RgbaImage::from_fn(3, 1, |x, _| image::Rgba(colours[x as usize]));
-        image.save(&path).unwrap();
-        let read = decoded(&path).unwrap().into_rgb8().into_raw();
-        assert_eq!(read, [10, 20, 30, 255, 255, 255, 224, 204, 255]);
-        let grey = image::GrayAlphaImage::from_pixel(1, 1, image::LumaA([0, 102]));
-        grey.save(&path).unwrap();
-        assert_eq!(decoded(&path).unwrap().into_luma8().into_raw(), [153]);
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::class_folder::{
-    DecodedOnAccess, LabelledPath, SampleFormat, class_folders, enumerated, listing_digest, size_of,
-};
-use super::image_file::{EXTENSIONS, read_image};
+use super::class_folder::{Listing, SampleFormat, class_folders};
+use super::decoding::EXTENSIONS;
+use super::image_file::read_image;
+use super::sample_files::{DecodedOnAccess, LabelledPath, enumerated, listing_digest, size_of};
 use super::{Sample, SampleSpec, Samples, Splits};
 use crate::error::Result;
 
 /// Opens a directory of images, see [`class_folders`] for its layout.
 ///
-/// Images are decoded on access. An image that cannot be decoded is an error only then.
+/// Images are decoded on access, and an image that cannot be decoded is an error only then; with `skip_unreadable`
+/// they are decoded once before, and such images are left out.
 ///
 /// # Errors
 ///
@@ -22,15 +23,21 @@ pub(super) fn image_folder(
     image_size: usize,
     n_classes: usize,
     validation_fraction: Option<f64>,
+    skip_unreadable: bool,
 ) -> Result<Splits> {
     let format = SampleFormat {
-        plural: "images",
+        noun: "image",
         expected: format!("files with the extension {}", enumerated(&EXTENSIONS)),
-        fingerprint: |path| Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string())),
+        fingerprint: |path, _| Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string())),
     };
-    let splits = class_folders(root, n_classes, validation_fraction, &format)?;
-    let sha256 = listing_digest(root, splits.iter().flatten());
+    let mut listing = class_folders(root, n_classes, validation_fraction, &format)?;
     let spec = folder_spec(image_size, n_classes);
+    if skip_unreadable {
+        listing.leave_out_unreadable(format.noun, |path| read_image(path, spec).map(drop))?;
+    }
+    let Listing { splits, notes } = listing;
+    // Over the images that are left, so that two runs with the same digest used the same images.
+    let sha256 = listing_digest(root, splits.iter().flatten());
     let read =
         move |file: &LabelledPath| Ok(Sample::new(read_image(&file.path, spec)?, file.label));
     let [train, validation, test] =
@@ -41,7 +48,7 @@ pub(super) fn image_folder(
         validation,
         test,
         sha256,
-        unreadable: Vec::new(),
+        notes,
     })
 }
 

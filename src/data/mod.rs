@@ -8,6 +8,7 @@ mod class_folder;
 mod clip;
 mod corruption;
 mod data_spec;
+mod decoding;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
@@ -18,8 +19,10 @@ mod matrix_file;
 mod mixup;
 mod moving_digits;
 mod packed;
+mod passed_over;
 mod perturbation;
 mod predicted_frames;
+mod sample_files;
 mod split;
 mod subset;
 mod targets;
@@ -29,7 +32,7 @@ use std::sync::Arc;
 pub use attack::Attack;
 pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
-pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, list_clips, read_clip};
+pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_clips, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use digits::{DIGITS_SPEC, digits};
@@ -127,6 +130,7 @@ pub struct Splits {
     /// over the compressed file; for folders, which are not read completely, over the path and size of
     /// every file.
     pub sha256: String,
-    /// One message for each sample that was left out because it cannot be read.
-    pub unreadable: Vec<String>,
+    /// One sentence for each kind of thing that was passed over or left out when the data set was opened: files
+    /// that are not samples, samples that cannot be read, classes that a split lacks.
+    pub notes: Vec<String>,
 }

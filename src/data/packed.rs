@@ -46,7 +46,7 @@ pub(super) fn packed_splits(
         validation: subset(&train, validation),
         test: subset(&test, all_test),
         sha256: hexadecimal(&source.finalize()),
-        unreadable: Vec::new(),
+        notes: Vec::new(),
     })
 }
 

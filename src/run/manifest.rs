@@ -20,6 +20,9 @@ pub struct Manifest {
     pub seed: u64,
     /// SHA-256 of the data set.
     pub data_sha256: String,
+    /// Sentences about what was passed over or left out in the data set when the run started.
+    #[serde(default)]
+    pub data_notes: Vec<String>,
     /// Process that started the run, then those that resumed it.
     pub sessions: Vec<Session>,
 }

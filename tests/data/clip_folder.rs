@@ -1,4 +1,4 @@
-//! Clips from folders of frames and from GIFs, and data sets of clips in class folders.
+//! Clips from folders of frames and from animations, and data sets of clips in class folders.
 //!
 //! Every pixel of frame `i` of a clip has the grey level `10 * i`.
 
@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use burn_topology::data::{ClipFolder, ClipSampling, Crop, Splits, read_clip};
+use burn_topology::data::{ClipFolder, ClipSampling, Crop, Splits, list_clips, read_clip};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, Rgb, RgbImage, Rgba, RgbaImage};
 
+use super::encoders::{Part, write_animation};
 use crate::util::{TestDir, io_kind};
 
 pub fn sampling(n_frames: usize, stride: usize) -> ClipSampling {
@@ -161,7 +162,7 @@ fn missing_and_undecodable_frames_are_refused() {
     );
     assert_eq!(
         refused(&clip, &at_rate(3, 8.0)),
-        "clip: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or GIFs"
+        "clip: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or animations"
     );
     std::fs::write(clip.join("frame3.png"), "x").unwrap();
     let message = refused(&clip, &sampling(3, 1));
@@ -221,7 +222,10 @@ fn broken_gifs_are_refused() {
             message.starts_with("a.gif: cannot be decoded ("),
             "{message}"
         );
-        assert!(message.ends_with("), expected a complete GIF"), "{message}");
+        assert!(
+            message.ends_with("), expected a complete GIF file"),
+            "{message}"
+        );
     }
 }
 
@@ -263,7 +267,12 @@ fn clip_folders_hold_frames_and_gifs() {
     write_clips(directory.path());
     let clips = settings(directory.path(), true).open().unwrap();
     assert_eq!(sizes(&clips), [6, 2, 2]);
-    assert!(clips.unreadable.is_empty());
+    // A file of notes lies in each class folder of both splits.
+    let note = format!(
+        "{}: 4 entries not read as clips: 4 .txt; the first: train/run/notes.txt",
+        directory.path().display()
+    );
+    assert_eq!(clips.notes, [note]);
     let [train, validation, test] = [&clips.train, &clips.validation, &clips.test];
     let labels = |indices: Vec<usize>| -> Vec<usize> {
         let items = train.get_many(indices).unwrap();
@@ -317,8 +326,9 @@ fn unreadable_clips_are_errors_or_left_out() {
 
     let clips = settings(directory.path(), true).open().unwrap();
     assert_eq!(sizes(&clips).iter().sum::<usize>(), 8);
-    assert_eq!(clips.unreadable.len(), 2);
-    assert!(clips.unreadable[0].starts_with(&first));
+    let note = &clips.notes[1];
+    let left_out = "left out 2 clips that cannot be read; the first: ";
+    assert!(note.starts_with(&format!("{left_out}{first}")), "{note}");
     for split in [&clips.train, &clips.validation, &clips.test] {
         assert!(split.get_many((0..split.len()).collect()).is_ok());
     }
@@ -366,12 +376,63 @@ fn broken_clip_folders_are_refused() {
     std::fs::remove_file(root.join("test/sit/clip0.gif")).unwrap();
     assert_eq!(
         message(),
-        "clips/test/sit: no clips, expected folders of frames, or files with the extension `.gif`, `.mp4`, `.m4v`, `.mov`, `.webm`, `.mkv`, `.avi`, `.mpg`, `.mpeg`, `.m2v`, `.ts`, `.mts`, `.wmv`, `.flv`, `.ogv`, `.3gp`, `.y4m`"
+        "clips/test/sit: no clips in this folder itself, expected folders of frames, animations with the extension `.gif`, `.webp`, `.png`, `.apng`, or videos with the extension `.mp4`, `.m4v`, `.mov`, `.webm`, `.mkv`, `.avi`, `.mpg`, `.mpeg`, `.m2v`, `.ts`, `.mts`, `.wmv`, `.flv`, `.ogv`, `.3gp`, `.y4m`"
     );
     assert!(error().is_invalid_format());
     std::fs::create_dir(root.join("train/third")).unwrap();
     assert_eq!(
         message(),
-        "clips/train: 3 class folders, expected 2 (data.n_classes)"
+        "clips/train: 3 class folders (`run`, `sit`, `third`), expected 2 (data.n_classes)"
     );
+}
+
+#[test]
+fn animated_images_are_clips_and_still_images_are_frames() {
+    let directory = TestDir::new();
+    let root = directory.path().join("clips");
+    write_clips(&root);
+    let animate = |path: &Path| {
+        let parts: Vec<Part> = (0..3u8)
+            .map(|number| {
+                let colour = Rgba([10 * number, 10 * number, 10 * number, 255]);
+                Part::whole(RgbaImage::from_pixel(8, 4, colour))
+            })
+            .collect();
+        write_animation(path, (8, 4), &parts, 1);
+    };
+    let folder = root.join("train/sit");
+    for name in ["a.webp", "b.png", "c.apng", "d.gif"] {
+        animate(&folder.join(name));
+    }
+    for name in ["e.webp", "f.png", "g.jpg"] {
+        grey(1).save(folder.join(name)).unwrap();
+    }
+    let clips = settings(&root, false).open().unwrap();
+    assert_eq!(sizes(&clips).iter().sum::<usize>(), 14);
+    for index in 0..clips.train.len() {
+        assert_eq!(clips.train.get(index).unwrap().pixels.len(), 3 * 3 * 4 * 4);
+    }
+    let note = &clips.notes[0];
+    let counts = ": 7 entries not read as clips: 1 .jpg, 1 .png, 4 .txt, 1 .webp; the first: ";
+    assert!(note.contains(counts), "{note}");
+
+    // A folder of animations is a group of clips and not a clip, and an animation among frames is no frame.
+    let listed = list_clips(&folder).unwrap();
+    let n_clips = listed.clips.len();
+    std::fs::create_dir(folder.join("more")).unwrap();
+    std::fs::create_dir(folder.join("clip9")).unwrap();
+    animate(&folder.join("more/x.webp"));
+    animate(&folder.join("clip9/x.webp"));
+    write_frames(&folder.join("clip9"), 4);
+    let listed = list_clips(&folder).unwrap();
+    assert_eq!(listed.clips.len(), n_clips + 2);
+    let group = |name: &str| {
+        let mut clips = listed.clips.iter();
+        let clip = clips.find(|clip| clip.path.ends_with(name)).unwrap();
+        clip.group.clone()
+    };
+    assert_eq!(group("more/x.webp").as_deref(), Some("more"));
+    assert_eq!(group("clip9"), None);
+    assert_numbers(&folder.join("clip9"), &sampling(4, 1), &[0, 1, 2, 3]);
+    assert_eq!(listed.notes.len(), 1);
 }

@@ -8,14 +8,31 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_topology::data::{ClipSampling, Crop, read_clip};
+use image::RgbaImage;
 
 use super::clip_folder::{assert_numbers, at_rate, numbers, refused, sampling};
 use crate::util::TestDir;
 
 /// Encodes raw RGB frames at 10 per second into a file, in the format of its extension.
-fn encode(path: &Path, (width, height): (usize, usize), pixels: &[u8], options: &[&str]) {
+fn encode(path: &Path, size: (usize, usize), pixels: &[u8], options: &[&str]) {
+    encode_raw(path, size, "rgb24", pixels, options);
+}
+
+/// Encodes one frame with an alpha channel.
+pub fn encode_with_alpha(path: &Path, frame: &RgbaImage, options: &[&str]) {
+    let size = (frame.width() as usize, frame.height() as usize);
+    encode_raw(path, size, "rgba", frame, options);
+}
+
+fn encode_raw(
+    path: &Path,
+    (width, height): (usize, usize),
+    format: &str,
+    pixels: &[u8],
+    options: &[&str],
+) {
     let mut child = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"])
+        .args(["-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", format])
         .args(["-s", &format!("{width}x{height}"), "-r", "10", "-i", "-"])
         .args(options)
         .arg(PathBuf::from(format!("file:{}", path.display())))
@@ -36,17 +53,61 @@ fn encode_greys(path: &Path, (width, height): (usize, usize), options: &[&str]) 
     encode(path, (width, height), &pixels, options);
 }
 
+/// Changes the header of an MP4 file so that its display is turned clockwise by a quarter turn.
+pub fn turn_display(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
+    let quarter = [0, 0x1_0000, 0, -0x1_0000, 0, 0, 0, 0, 0x4000_0000i32];
+    bytes[header + 44..][..36].copy_from_slice(&quarter.map(i32::to_be_bytes).concat());
+    std::fs::write(path, bytes).unwrap();
+}
+
 const LOSSLESS: [&str; 4] = ["-c:v", "ffv1", "-pix_fmt", "bgr0"];
 
 #[test]
 fn frames_of_several_codecs_are_read_in_order() {
     let directory = TestDir::new();
-    let codecs: [(&str, &[&str]); 5] = [
+    let codecs: [(&str, &[&str]); 8] = [
         ("a.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv444p"]),
         ("a.webm", &["-c:v", "libvpx-vp9", "-crf", "10", "-b:v", "0"]),
         ("a.avi", &["-c:v", "mpeg4", "-q:v", "2"]),
         ("a.mov", &["-c:v", "mjpeg", "-q:v", "2"]),
         ("a.mkv", &LOSSLESS),
+        (
+            "10 bit.mp4",
+            &[
+                "-c:v",
+                "libx264",
+                "-pix_fmt",
+                "yuv420p10le",
+                "-vf",
+                "crop=66:44",
+            ],
+        ),
+        (
+            "b-frames.mp4",
+            &[
+                "-c:v",
+                "libx264",
+                "-bf",
+                "3",
+                "-pix_fmt",
+                "yuv422p",
+                "-vf",
+                "crop=66:45",
+            ],
+        ),
+        (
+            "hevc.MP4",
+            &[
+                "-c:v",
+                "libx265",
+                "-x265-params",
+                "log-level=none",
+                "-vf",
+                "crop=66:44",
+            ],
+        ),
     ];
     for (name, options) in codecs {
         let path = directory.path().join(name);
@@ -146,18 +207,13 @@ fn pixel_aspect_ratio_and_rotation_are_applied() {
     encode(&path, (16, 16), &pixels, &wide);
     assert_eq!(read_clip(&path, &sampling(1, 1)).unwrap(), [1.0; 48]);
 
-    // Black on the left and white on the right. The header of the file is changed to rotate the display
-    // by a quarter turn, which puts one above the other.
+    // Black on the left and white on the right. A quarter turn puts one above the other.
     let path = directory.path().join("turned.mp4");
     let pixels: Vec<u8> = (0..16 * 16 * 3)
         .map(|i| 255 * u8::from(i / 3 % 16 >= 8))
         .collect();
     encode(&path, (16, 16), &pixels, &["-c:v", "mpeg4", "-q:v", "2"]);
-    let mut bytes = std::fs::read(&path).unwrap();
-    let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
-    let quarter = [0, 0x1_0000, 0, -0x1_0000, 0, 0, 0, 0, 0x4000_0000i32];
-    bytes[header + 44..][..36].copy_from_slice(&quarter.map(i32::to_be_bytes).concat());
-    std::fs::write(&path, bytes).unwrap();
+    turn_display(&path);
     let frame = read_clip(&path, &sampling(1, 1)).unwrap();
     for (index, pixel) in frame.iter().enumerate() {
         let expected = f32::from(u8::from(index / 4 % 4 >= 2));

@@ -18,6 +18,18 @@ fn folder(path: &Path, n_classes: usize, validation_fraction: Option<f64>) -> Da
         image_size: 6,
         n_classes,
         validation_fraction,
+        skip_unreadable: false,
+    }
+}
+
+/// The same folder, without the images that cannot be read.
+fn readable(path: &Path) -> DataSpec {
+    DataSpec::ImageFolder {
+        path: path.to_owned(),
+        image_size: 6,
+        n_classes: 2,
+        validation_fraction: Some(0.2),
+        skip_unreadable: true,
     }
 }
 
@@ -104,7 +116,27 @@ fn broken_image_folders_are_refused() {
     let cases = [
         (
             broken(3, Some(0.2), |_| {}),
-            "images/train: 2 class folders, expected 3 (data.n_classes)",
+            "images/train: 2 class folders (`cat`, `dog`), expected 3 (data.n_classes)",
+        ),
+        (
+            broken(2, Some(0.2), |path| {
+                std::fs::create_dir(path.join("train/__MACOSX")).unwrap();
+            }),
+            "images/train: 3 class folders (`__MACOSX`, `cat`, `dog`), expected 2 (data.n_classes)",
+        ),
+        (
+            broken(2, Some(0.2), |path| {
+                for number in 0..12 {
+                    std::fs::create_dir(path.join(format!("train/x{number:02}"))).unwrap();
+                }
+            }),
+            "images/train: 14 class folders (`cat`, `dog`, `x00`, `x01`, `x02`, `x03`, `x04`, `x05`, `x06`, `x07`, and 4 more), expected 2 (data.n_classes)",
+        ),
+        (
+            broken(2, Some(0.2), |path| {
+                std::fs::remove_dir_all(path.join("train/cat")).unwrap();
+            }),
+            "images/train: 1 class folder (`dog`), expected 2 (data.n_classes)",
         ),
         (
             broken(2, None, |_| {}),
@@ -137,7 +169,7 @@ fn broken_image_folders_are_refused() {
             broken(3, Some(0.2), |path| {
                 std::fs::create_dir(path.join("train/empty")).unwrap();
             }),
-            "images/train/empty: no images, expected files with the extension `.png`, `.jpg`, `.jpeg`",
+            "images/train/empty: no images in this folder itself, expected files with the extension `.png`, `.apng`, `.jpg`, `.jpeg`, `.jfif`, `.webp`, `.gif`, `.bmp`, `.tif`, `.tiff`, `.ppm`, `.pgm`",
         ),
     ];
     for (actual, expected) in cases {
@@ -182,4 +214,120 @@ fn undecodable_images_are_errors_on_access() {
         }
         assert!(splits.test.get(3).is_ok());
     }
+}
+
+#[test]
+fn unreadable_images_are_left_out_and_counted() {
+    let directory = TestDir::new();
+    write_image_folder(directory.path());
+    let whole = open_data(&readable(directory.path())).unwrap();
+    assert_eq!((sizes(&whole), whole.notes.len()), ([16, 4, 6], 0));
+    // A JPEG that is cut within its pixels, and a PNG that is none.
+    let cut = directory.path().join("train/dog/3.JPG");
+    let bytes = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() - 20]).unwrap();
+    std::fs::write(directory.path().join("test/cat/1.png"), "x").unwrap();
+    let splits = open_data(&readable(directory.path())).unwrap();
+    assert_eq!(sizes(&splits).iter().sum::<usize>(), 24);
+    for split in [&splits.train, &splits.validation, &splits.test] {
+        assert!(split.get_many((0..split.len()).collect()).is_ok());
+    }
+    assert_ne!(splits.sha256, whole.sha256);
+    let expected = format!(
+        "left out 2 images that cannot be read; the first: {}: cannot be decoded (the file ends too early), expected a complete JPEG file",
+        cut.display()
+    );
+    assert_eq!(splits.notes, [expected]);
+    // Without the setting, the same image is an error that names it.
+    let splits = open_data(&folder(directory.path(), 2, Some(0.2))).unwrap();
+    let all = splits.train.iter().chain(splits.validation.iter());
+    let errors: Vec<String> = all
+        .filter_map(|image| Some(image.err()?.to_string()))
+        .collect();
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0].starts_with(&cut.display().to_string()),
+        "{errors:?}"
+    );
+
+    for number in 0..10 {
+        std::fs::write(
+            directory.path().join(format!("train/cat/{number}.png")),
+            "x",
+        )
+        .unwrap();
+    }
+    let message = refused(&directory, &readable(directory.path()));
+    assert!(
+        message.contains(".png: none of 8 train images can be read; the first error is: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn other_files_are_passed_over_and_counted() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write_image_folder(root);
+    let write = |name: &str| std::fs::write(root.join(name), "x").unwrap();
+    for name in [
+        "README.md",
+        "train/labels.csv",
+        "train/.DS_Store",
+        "train/cat/._0.png",
+        "train/cat/Thumbs.db",
+        "train/cat/photo.HEIC",
+        "test/dog/checksums",
+    ] {
+        write(name);
+    }
+    std::fs::create_dir(root.join("train/cat/more")).unwrap();
+    std::fs::rename(
+        root.join("train/cat/9.png"),
+        root.join("train/cat/more/9.png"),
+    )
+    .unwrap();
+    write_split(&root.join("val"), 1);
+    std::fs::remove_dir_all(root.join("val/dog")).unwrap();
+    let splits = open_data(&folder(root, 2, None)).unwrap();
+    assert_eq!(sizes(&splits), [19, 1, 6]);
+    let root = root.display();
+    assert_eq!(
+        splits.notes,
+        [
+            format!("{root}/val: no folder for 1 class of `train` (`dog`)"),
+            format!(
+                "{root}: 7 entries not read as images: 1 .csv, 1 .db, 1 .heic, 1 folder, 2 hidden, 1 without an extension; the first: train/labels.csv"
+            ),
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn names_may_have_spaces_and_any_letters_and_may_be_links() {
+    let directory = TestDir::new();
+    let root = directory.path().join("Bilder für é %03d");
+    write_image_folder(&root);
+    std::fs::rename(root.join("train/cat"), root.join("train/une été\n 猫")).unwrap();
+    std::fs::rename(root.join("test/cat"), root.join("test/une été\n 猫")).unwrap();
+    // Links to a file and to a class folder.
+    std::os::unix::fs::symlink(
+        root.join("train/dog/0.JPG"),
+        root.join("train/dog/a link.jpg"),
+    )
+    .unwrap();
+    let elsewhere = directory.path().join("elsewhere");
+    std::fs::rename(root.join("test/dog"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, root.join("test/dog")).unwrap();
+    let splits = open_data(&folder(&root, 2, Some(0.2))).unwrap();
+    assert_eq!(sizes(&splits).iter().sum::<usize>(), 27);
+    assert!(splits.notes.is_empty(), "{:?}", splits.notes);
+    for split in [&splits.train, &splits.validation, &splits.test] {
+        assert!(split.get_many((0..split.len()).collect()).is_ok());
+    }
+    // A link that leads nowhere is an error, and not a sample less.
+    std::os::unix::fs::symlink("nowhere", root.join("train/dog/b.jpg")).unwrap();
+    let message = refusal(&folder(&root, 2, Some(0.2))).to_string();
+    assert!(message.contains("b.jpg: cannot be read: "), "{message}");
 }

@@ -3,6 +3,8 @@
 mod cifar;
 mod clip_folder;
 mod clip_video;
+mod doors;
+mod encoders;
 pub mod files;
 mod image_folder;
 mod mnist;

@@ -95,6 +95,8 @@ fn images_of_every_kind_are_read_or_refused_with_a_reason() {
     let bytes = std::fs::read(at("grey.png")).unwrap();
     std::fs::write(at("truncated.png"), &bytes[..bytes.len() / 2]).unwrap();
     std::fs::write(at("empty.jpg"), "").unwrap();
+    let bytes = std::fs::read(at("wide.jpg")).unwrap();
+    std::fs::write(at("truncated.jpg"), &bytes[..bytes.len() * 3 / 4]).unwrap();
     // A header that announces more pixels than fit into memory.
     let mut oversized = std::fs::read(at("one.png")).unwrap();
     oversized[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
@@ -102,6 +104,10 @@ fn images_of_every_kind_are_read_or_refused_with_a_reason() {
     for (bad, reason) in [
         ("text.png", "cannot be decoded"),
         ("truncated.png", "cannot be decoded"),
+        (
+            "truncated.jpg",
+            "cannot be decoded (the file ends too early)",
+        ),
         ("empty.jpg", "cannot be decoded"),
         ("oversized.png", "cannot be decoded"),
         ("missing.png", "no such file"),

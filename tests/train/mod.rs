@@ -10,6 +10,7 @@ use std::path::Path;
 
 use burn_topology::config::Config;
 use burn_topology::train::RunSummary;
+use serde_json::Value;
 
 use crate::data::files::{Spelling, write_image_folder, write_mnist};
 use crate::util::{TestDir, run_program};
@@ -589,6 +590,42 @@ fn models_train_on_data_from_files() {
         predicted.status.success() && stdout.contains("\nimages/test/cat/0.png,,"),
         "{stdout}"
     );
+}
+
+#[test]
+fn what_is_not_read_in_a_data_set_is_told_and_recorded() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), None);
+    write_image_folder(&directory.path().join("images"));
+    std::fs::write(directory.path().join("images/train/cat/notes.txt"), "x").unwrap();
+    let cut = directory.path().join("images/train/dog/3.JPG");
+    let bytes = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() - 20]).unwrap();
+    let arguments = ["train", &config, "--out", "run", "--set", FOLDER];
+    let refused = run_program(directory.path(), &arguments);
+    let message = String::from_utf8(refused.stderr).unwrap();
+    let damage = "images/train/dog/3.JPG: cannot be decoded (the file ends too early), expected a complete JPEG file";
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.contains(damage), "{message}");
+
+    std::fs::remove_dir_all(directory.path().join("run")).unwrap();
+    let skip = ["--set", "data.unreadable=skip"];
+    let trained = run_program(directory.path(), &[&arguments[..], &skip].concat());
+    let message = String::from_utf8(trained.stderr).unwrap();
+    assert!(trained.status.success(), "{message}");
+    let notes = [
+        "images: 1 entry not read as images: 1 .txt; the first: train/cat/notes.txt".to_owned(),
+        format!("left out 1 image that cannot be read; the first: {damage}"),
+    ];
+    let manifest = std::fs::read(directory.path().join("run/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["data_notes"], serde_json::json!(notes));
+    let evaluated = run_program(directory.path(), &["evaluate", "run"]);
+    let again = String::from_utf8(evaluated.stderr).unwrap();
+    for note in notes {
+        assert!(message.contains(&format!("{note}\n")), "{message}");
+        assert!(again.contains(&format!("{note}\n")), "{again}");
+    }
 }
 
 #[test]

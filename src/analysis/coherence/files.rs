@@ -147,6 +147,7 @@ fn json(
     });
     json!({
         "command": command,
+        "notes": suite.notes,
         "clips": clips.collect::<Vec<_>>(),
         "source": suite.source,
         "metrics": metrics.collect::<Vec<_>>(),

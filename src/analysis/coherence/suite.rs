@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use crate::counted::counted;
 use crate::data::{
-    ClipKind, ClipSampling, Crop, DataSpec, ListedClip, MovingDigits, Sample, SampleSpec,
-    list_clips, read_clip,
+    ClipKind, ClipSampling, Crop, DataSpec, ListedClip, ListedClips, MovingDigits, Sample,
+    SampleSpec, list_clips, read_clip,
 };
 use crate::error::{Error, Result};
 
@@ -44,6 +44,8 @@ pub struct Suite {
     pub clips: Vec<SuiteClip>,
     /// Shape of the clips.
     pub spec: SampleSpec,
+    /// Sentences about files that are no clips and were passed over.
+    pub notes: Vec<String>,
 }
 
 impl Suite {
@@ -103,6 +105,7 @@ impl Suite {
             source: "built-in moving digits, test split".to_owned(),
             clips: clips.collect::<Result<_>>()?,
             spec: digits.spec(),
+            notes: Vec::new(),
         })
     }
 
@@ -117,8 +120,8 @@ impl Suite {
         groups
     }
 
-    /// Reads the clips of a directory, cropped and scaled to the model's input: folders of frames, GIFs and video
-    /// files, or folders of those. They have no labels.
+    /// Reads the clips of a directory, cropped and scaled to the model's input: folders of frames, animations and
+    /// video files, or folders of those. They have no labels.
     ///
     /// # Errors
     ///
@@ -142,9 +145,9 @@ impl Suite {
                 crop: Crop::Center,
             },
         };
-        let mut listed = list_clips(directory)?;
-        listed.truncate(n_clips);
-        let read = listed.into_par_iter().map(|ListedClip { path, group }| {
+        let ListedClips { mut clips, notes } = list_clips(directory)?;
+        clips.truncate(n_clips);
+        let read = clips.into_par_iter().map(|ListedClip { path, group }| {
             let pixels = read_clip(&path, &sampling)?;
             let name = path.strip_prefix(directory).unwrap_or(&path);
             Ok(SuiteClip {
@@ -162,6 +165,7 @@ impl Suite {
             source: directory.display().to_string(),
             clips: clips.into_iter().collect::<Result<_>>()?,
             spec,
+            notes,
         })
     }
 }

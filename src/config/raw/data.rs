@@ -34,7 +34,7 @@ pub enum RawData {
         /// Fraction of every class of the training images that is set aside for validation.
         validation_fraction: f64,
     },
-    /// PNG and JPEG images in folders `<split>/<class>/`.
+    /// Image files in folders `<split>/<class>/`.
     ImageFolder {
         /// Directory with the folders `train` and `test`, and `val` or `validation` if there is one.
         path: String,
@@ -46,6 +46,10 @@ pub enum RawData {
         /// folder for validation.
         #[serde(skip_serializing_if = "Option::is_none")]
         validation_fraction: Option<f64>,
+        /// Action for images that cannot be read.
+        // Left out where it is the default, so that configurations from before this key keep their identity.
+        #[serde(default, skip_serializing_if = "RawUnreadable::is_error")]
+        unreadable: RawUnreadable,
     },
     /// Clips of the embedded digits, moving over a black frame, with known motion and topology.
     MovingDigits {
@@ -62,7 +66,7 @@ pub enum RawData {
         #[serde(default = "fifth")]
         noise: f64,
     },
-    /// Clips in `<split>/<class>/`: folders of frames, animated GIFs, or video files (needs ffmpeg).
+    /// Clips in `<split>/<class>/`: folders of frames, animated images, or video files (needs ffmpeg).
     ClipFolder {
         /// Directory with the folders `train` and `test`, and `val` or `validation` if there is one.
         path: String,
@@ -87,7 +91,7 @@ pub enum RawData {
         validation_fraction: Option<f64>,
         /// Action for clips that cannot be read.
         #[serde(default)]
-        unreadable_clips: RawUnreadable,
+        unreadable: RawUnreadable,
     },
 }
 
@@ -99,13 +103,19 @@ fn fifth() -> f64 {
     0.2
 }
 
-/// `data.unreadable_clips`: the action for clips that cannot be read.
+/// `data.unreadable`: the action for images or clips that cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawUnreadable {
     /// Training ends with an error.
     #[default]
     Error,
-    /// Such clips are left out, and their number is reported.
+    /// They are left out, and their number is reported.
     Skip,
+}
+
+impl RawUnreadable {
+    fn is_error(&self) -> bool {
+        *self == Self::Error
+    }
 }

@@ -54,6 +54,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             image_size,
             n_classes,
             validation_fraction,
+            unreadable,
         } => {
             require_all(
                 document,
@@ -75,6 +76,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
                 validation_fraction: validation_fraction
                     .map(|value| fraction(document, value))
                     .transpose()?,
+                skip_unreadable: *unreadable == RawUnreadable::Skip,
             }
         }
         RawData::MovingDigits {
@@ -102,7 +104,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
         crop,
         n_classes,
         validation_fraction,
-        unreadable_clips,
+        unreadable,
     } = raw
     else {
         unreachable!("called for clip folders only");
@@ -137,7 +139,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
             .map(|value| fraction(document, value))
             .transpose()?,
         sampling,
-        skip_unreadable: *unreadable_clips == RawUnreadable::Skip,
+        skip_unreadable: *unreadable == RawUnreadable::Skip,
     })
 }
 

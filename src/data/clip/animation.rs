@@ -1,58 +1,59 @@
-//! Clips stored as animated GIFs.
+//! Clips stored as animated image files: GIF, WebP and PNG.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use image::codecs::gif::GifDecoder;
-use image::{
-    AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, ImageError, ImageResult, Limits,
-};
-
-use super::super::image_file::decoding_error;
-use super::ClipSampling;
+use super::super::decoding::frames;
+use super::{ClipSampling, MEMORY};
 use crate::error::Result;
 
-/// Shortest delay that is taken literally, in milliseconds; a shorter one means "as fast as possible".
-const SHORTEST_MS: u64 = 20;
-
-/// Delay that replaces a shorter one, in milliseconds, as in browsers and `ffmpeg`.
-const DEFAULT_MS: u64 = 100;
-
-/// Reads the frames of a clip, cropped and scaled; pixels that no frame has painted are black.
+/// Reads the frames of a clip, cropped and scaled.
 ///
 /// # Errors
 ///
 /// If any frame of the file cannot be decoded, or if there are too few.
 pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>> {
-    let describe = |error: ImageError| {
-        let message = format!("cannot be decoded ({error}), expected a complete GIF");
-        decoding_error(message, error).within(path.display())
-    };
-    // The file is decoded twice, first for the times and then for the pixels: all frames at their full
-    // size would take too much memory.
-    let mut ends = Vec::new();
+    read_within(path, sampling, MEMORY)
+}
+
+/// Reads the frames of a clip from an animation whose length is not known in advance.
+///
+/// The scaled frames are kept while they take at most `memory` bytes; otherwise the file is decoded a second time, up
+/// to the end of the clip.
+fn read_within(path: &Path, sampling: &ClipSampling, memory: usize) -> Result<Vec<Vec<u8>>> {
+    let (mut ends, mut kept, mut fits) = (Vec::new(), Vec::new(), true);
     let mut time = 0;
-    for frame in decoder(path).map_err(describe)? {
-        time += display_ms(&frame.map_err(describe)?);
+    for frame in frames(path)? {
+        let frame = frame?;
+        time += frame.microseconds;
         ends.push(time);
+        fits = fits && (kept.len() + 1) * sampling.n_bytes() <= memory;
+        if fits {
+            kept.push(sampling.scale_frame(&frame.pixels));
+        } else {
+            kept.clear();
+        }
     }
     let source_frames = match sampling.frame_rate {
         None => (0..ends.len()).collect(),
         Some(rate) => resample(&ends, rate),
     };
-    let selected: Vec<usize> = sampling
+    let selected = sampling
         .frame_indices(path, source_frames.len())?
-        .map(|index| source_frames[index])
-        .collect();
-    let mut clip = Vec::with_capacity(selected.len());
-    for (index, frame) in decoder(path).map_err(describe)?.enumerate() {
+        .map(|index| source_frames[index]);
+    if fits {
         // A frame that is displayed for long can occur several times.
+        return Ok(selected.map(|index| kept[index].clone()).collect());
+    }
+    let selected: Vec<usize> = selected.collect();
+    let mut clip = Vec::with_capacity(selected.len());
+    for (index, frame) in frames(path)?.enumerate() {
+        let frame = frame?;
         let n_times = selected.iter().filter(|&&frame| frame == index).count();
         if n_times > 0 {
-            let frame = frame.map_err(describe)?;
-            let colour = DynamicImage::from(frame.into_buffer()).into_rgb8();
-            clip.extend(std::iter::repeat_n(sampling.scale_frame(&colour), n_times));
+            clip.extend(std::iter::repeat_n(
+                sampling.scale_frame(&frame.pixels),
+                n_times,
+            ));
         }
         // Later frames have been decoded once already, so damage in them is known.
         if clip.len() == selected.len() {
@@ -62,27 +63,10 @@ pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec
     Ok(clip)
 }
 
-/// Opens a GIF for decoding frame by frame, within the memory limits of the decoder.
-fn decoder(path: &Path) -> ImageResult<Frames<'static>> {
-    let mut decoder = GifDecoder::new(BufReader::new(File::open(path)?))?;
-    // A decoder that is opened directly has no limits, unlike `ImageReader`.
-    decoder.set_limits(Limits::default())?;
-    Ok(decoder.into_frames())
-}
-
-/// Time for which a frame is displayed, in milliseconds.
-fn display_ms(frame: &Frame) -> u64 {
-    let (numerator, denominator) = frame.delay().numer_denom_ms();
-    match u64::from(numerator / denominator.max(1)) {
-        delay if delay < SHORTEST_MS => DEFAULT_MS,
-        delay => delay,
-    }
-}
-
 /// Indices of the frames that are displayed at multiples of `1 / rate` seconds, given the time at which
-/// each frame ends, in milliseconds.
+/// each frame ends, in microseconds.
 fn resample(ends: &[u64], rate: f64) -> Vec<usize> {
-    let time = |tick: usize| tick as f64 * 1000.0 / rate;
+    let time = |tick: usize| tick as f64 * 1e6 / rate;
     (0..)
         .map(|tick| ends.partition_point(|&end| end as f64 <= time(tick)))
         .take_while(|&frame| frame < ends.len())
@@ -91,15 +75,43 @@ fn resample(ends: &[u64], rate: f64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
+    use image::codecs::gif::GifEncoder;
+    use image::{Frame, Rgba, RgbaImage};
+
+    use super::super::tests::sampling;
     use super::*;
 
     #[test]
     fn resampling_takes_the_frame_displayed_at_each_tick() {
         // Frames begin at 0, 100, 150 and 400 ms.
-        let ends = [100, 150, 400, 500];
+        let ends = [100_000, 150_000, 400_000, 500_000];
         assert_eq!(resample(&ends, 10.0), [0, 1, 2, 2, 3]);
         assert_eq!(resample(&ends, 20.0), [0, 0, 1, 2, 2, 2, 2, 2, 3, 3]);
         assert_eq!(resample(&ends, 1.0), [0]);
         assert_eq!(resample(&[], 1.0), [0; 0]);
+    }
+
+    #[test]
+    fn the_memory_limit_does_not_change_the_clip() {
+        let path = std::env::temp_dir().join(format!("long-{}.gif", std::process::id()));
+        let mut encoder = GifEncoder::new(File::create(&path).unwrap());
+        for number in 0..9 {
+            let image = RgbaImage::from_pixel(8, 8, Rgba([10 * number, 0, 0, 255]));
+            encoder.encode_frame(Frame::new(image)).unwrap();
+        }
+        drop(encoder);
+        let mut resampled = sampling(4, 2);
+        resampled.frame_rate = Some(15.0);
+        for sampling in [sampling(3, 2), resampled] {
+            let kept = read_within(&path, &sampling, MEMORY).unwrap();
+            assert_eq!(kept.len(), sampling.n_frames);
+            assert_ne!(kept[0], kept[2]);
+            for memory in [0, 5 * sampling.n_bytes()] {
+                assert_eq!(read_within(&path, &sampling, memory).unwrap(), kept);
+            }
+        }
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Video decoding by the program `ffmpeg`, as a child process that writes frames into a pipe.
+//! Video decoding by the programs `ffmpeg` and `ffprobe`, which come together: child processes that write into pipes.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -8,8 +8,11 @@ use std::process::{Child, Command, Stdio};
 
 use crate::error::{Error, Result};
 
-/// Name of the program on the search path.
+/// Name of the program that decodes, on the search path.
 pub(super) const FFMPEG: &str = "ffmpeg";
+
+/// Name of the program that tells what is in a file, on the search path.
+pub(super) const FFPROBE: &str = "ffprobe";
 
 /// Filter that numbers the frames at 25 per second, whatever their times.
 ///
@@ -21,29 +24,39 @@ const EQUAL_SPACING: &str = "settb=1/25,setpts=N";
 /// Frame rate of the output that matches [`EQUAL_SPACING`].
 const OUTPUT_RATE: &str = "25";
 
-/// Checks that the program can be started.
+/// Checks that the program that decodes can be started, and the one that comes with it.
 ///
 /// # Errors
 ///
-/// If it cannot; the message tells how to install it.
+/// If one cannot; the message tells how to install it.
 pub(super) fn check(program: &str) -> Result<()> {
-    let started = Command::new(program)
-        .arg("-version")
-        .stdin(Stdio::null())
-        .output();
-    started.map(|_| ()).map_err(not_started)
+    for program in [program, FFPROBE] {
+        let started = Command::new(program)
+            .arg("-version")
+            .stdin(Stdio::null())
+            .output();
+        started.map_err(|error| not_started(program, error))?;
+    }
+    Ok(())
 }
 
 /// Error of a program that did not start.
-fn not_started(error: std::io::Error) -> Error {
+pub(super) fn not_started(program: &str, error: std::io::Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => Error::file("ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs").caused_by(error),
-        _ => Error::file("ffmpeg cannot be started").because(error),
+        ErrorKind::NotFound => Error::file(format!("{program} is not on PATH, expected {FFMPEG} and {FFPROBE} there to decode video files; install them (Debian: apt-get install ffmpeg), or use folders of frames or animated images")).caused_by(error),
+        _ => Error::file(format!("{program} cannot be started")).because(error),
     }
 }
 
-/// Decodes the first video stream of a file, applies `filters` and calls `visit` with each frame of
-/// `frame.len()` bytes until it breaks.
+/// How a video becomes frames.
+pub(super) struct Decoding {
+    /// Filters that are applied to each frame, in the notation of `ffmpeg`.
+    pub(super) filters: String,
+    /// Decoder to use in place of the one that `ffmpeg` chooses.
+    pub(super) decoder: Option<&'static str>,
+}
+
+/// Decodes the first video stream of a file, and calls `visit` with each frame of `frame.len()` bytes until it breaks.
 ///
 /// Cover images of audio files are not treated as video.
 ///
@@ -53,12 +66,12 @@ fn not_started(error: std::io::Error) -> Error {
 pub(super) fn each_frame(
     program: &str,
     path: &Path,
-    filters: &str,
+    decoding: &Decoding,
     frame: &mut [u8],
     mut visit: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Result<()> {
-    let started =
-        start(program, path, filters).map_err(|error| not_started(error).within(path.display()))?;
+    let started = start(program, path, decoding)
+        .map_err(|error| not_started(program, error).within(path.display()))?;
     let mut running = Running(started);
     let (Some(mut pixels), Some(errors)) = (running.0.stdout.take(), running.0.stderr.take())
     else {
@@ -106,18 +119,25 @@ impl Drop for Running {
     }
 }
 
-/// Starts the decoding of a file.
-fn start(program: &str, path: &Path, filters: &str) -> std::io::Result<Child> {
-    // With an explicit protocol, no file name is taken for an option or a network address.
+/// Argument that names a file: with an explicit protocol, no name is taken for an option or a network address.
+pub(super) fn input(path: &Path) -> OsString {
     let mut input = OsString::from("file:");
     input.push(path);
+    input
+}
+
+/// Starts the decoding of a file.
+fn start(program: &str, path: &Path, decoding: &Decoding) -> std::io::Result<Child> {
+    let decoder = decoding.decoder.map(|name| ["-c:v", name]);
     Command::new(program)
         .args(["-v", "error", "-nostdin", "-xerror"])
         // The list keeps playlists from opening network addresses. One thread, as clips are decoded in parallel.
-        .args(["-protocol_whitelist", "file", "-threads", "1", "-i"])
-        .arg(input)
+        .args(["-protocol_whitelist", "file", "-threads", "1"])
+        .args(decoder.iter().flatten())
+        .arg("-i")
+        .arg(input(path))
         .args(["-map", "0:V:0", "-vf"])
-        .arg(format!("{filters},{EQUAL_SPACING}"))
+        .arg(format!("{},{EQUAL_SPACING}", decoding.filters))
         .args([
             "-r",
             OUTPUT_RATE,
@@ -187,11 +207,16 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_reported_with_advice() {
-        let expected = "ffmpeg is not on PATH, expected it there to decode video files; install it (Debian: apt-get install ffmpeg), or use folders of frames or GIFs";
+        let expected = "no-such-program is not on PATH, expected ffmpeg and ffprobe there to decode video files; install them (Debian: apt-get install ffmpeg), or use folders of frames or animated images";
         let error = check("no-such-program").unwrap_err();
         assert!(error.is_file_error());
         assert_eq!(error.to_string(), expected);
-        let result = each_frame("no-such-program", Path::new("a"), "null", &mut [0], |_| {
+        let decoding = Decoding {
+            filters: "null".to_owned(),
+            decoder: None,
+        };
+        let path = Path::new("a");
+        let result = each_frame("no-such-program", path, &decoding, &mut [0], |_| {
             ControlFlow::Continue(())
         });
         let error = result.unwrap_err();

@@ -3,22 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
-use super::super::class_folder::{
-    DecodedOnAccess, LabelledPath, SampleFormat, class_folders, entries, enumerated,
-    listing_digest, size_of,
-};
+use super::super::class_folder::{Listing, SampleFormat, class_folders};
+use super::super::decoding::is_animation;
 use super::super::image_folder::folder_spec;
+use super::super::passed_over::PassedOver;
+use super::super::sample_files::{
+    DecodedOnAccess, LabelledPath, entries, enumerated, listing_digest, size_of,
+};
 use super::super::{Sample, SampleSpec, Samples, Splits};
 use super::ffmpeg::{FFMPEG, check};
 use super::{ClipSampling, Kind, frames, kind, read_clip};
 use crate::error::{Error, Result};
 
-/// Extensions of files that are read as clips; other files are ignored.
-const EXTENSIONS: [&str; 17] = [
-    "gif", "mp4", "m4v", "mov", "webm", "mkv", "avi", "mpg", "mpeg", "m2v", "ts", "mts", "wmv",
-    "flv", "ogv", "3gp", "y4m",
+/// Extensions of files that are read as clips if they are animated.
+const ANIMATIONS: [&str; 4] = ["gif", "webp", "png", "apng"];
+
+/// Extensions of files that are read as clips by `ffmpeg`.
+const VIDEOS: [&str; 16] = [
+    "mp4", "m4v", "mov", "webm", "mkv", "avi", "mpg", "mpeg", "m2v", "ts", "mts", "wmv", "flv",
+    "ogv", "3gp", "y4m",
 ];
 
 /// Settings of a data set of clips in `<split>/<class>/`.
@@ -49,8 +52,8 @@ impl ClipFolder {
     /// Opens the data set: lists its clips and divides them into splits.
     ///
     /// Clips lie in `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. A clip
-    /// is a folder of frames, a GIF or a video file, recognised by its extension. Classes are the sorted
-    /// names of the folders in `train`. Without a validation folder `validation_fraction` of `train` is
+    /// is a folder of frames, an animated GIF, WebP or PNG, or a video file, recognised by its extension. Classes are the
+    /// sorted names of the folders in `train`. Without a validation folder `validation_fraction` of `train` is
     /// set aside; the choice does not depend on which clips can be decoded.
     ///
     /// # Errors
@@ -79,14 +82,11 @@ fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
     settings.sampling.check()?;
     let root = &settings.path;
     let format = SampleFormat {
-        plural: "clips",
-        expected: format!(
-            "folders of frames, or files with the extension {}",
-            enumerated(&EXTENSIONS)
-        ),
+        noun: "clip",
+        expected: expected_clips(),
         fingerprint,
     };
-    let mut splits = class_folders(
+    let mut listing = class_folders(
         root,
         settings.n_classes,
         settings.validation_fraction,
@@ -95,15 +95,14 @@ fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
     let is_video = |clip: &LabelledPath| kind(&clip.path) == Ok(Kind::Video);
     // Once here instead of once for every video: a missing program would otherwise make all of them
     // unreadable, and `skip_unreadable` would leave them out.
-    if splits.iter().flatten().any(is_video) {
+    if listing.splits.iter().flatten().any(is_video) {
         check(ffmpeg)?;
     }
-    let mut messages = Vec::new();
     if settings.skip_unreadable {
-        for (clips, split) in splits.iter_mut().zip(["train", "validation", "test"]) {
-            messages.extend(leave_out_unreadable(clips, split, &settings.sampling)?);
-        }
+        let read = |path: &Path| read_clip(path, &settings.sampling).map(drop);
+        listing.leave_out_unreadable(format.noun, read)?;
     }
+    let Listing { splits, notes } = listing;
     // Over the clips that are left, so that two runs with the same digest used the same clips.
     let sha256 = listing_digest(root, splits.iter().flatten());
     let [train, validation, test] = splits.map(|files| -> Samples {
@@ -119,14 +118,23 @@ fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
         validation,
         test,
         sha256,
-        unreadable: messages,
+        notes,
     })
+}
+
+/// Clips found in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedClips {
+    /// The clips, sorted by path.
+    pub clips: Vec<ListedClip>,
+    /// Sentences about the entries that are no clips and were passed over; empty if there are none.
+    pub notes: Vec<String>,
 }
 
 /// A clip found in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedClip {
-    /// Folder of frames, GIF or video file.
+    /// Folder of frames, animated image file or video file.
     pub path: PathBuf,
     /// Name of the folder that groups the clip; `None` for a clip that lies directly in the directory.
     pub group: Option<String>,
@@ -134,98 +142,86 @@ pub struct ListedClip {
 
 /// Lists the clips in a directory and in its folders of clips, sorted by path.
 ///
-/// A clip is a folder of frames, a GIF or a video file.
+/// A clip is a folder of frames, an animated GIF, WebP or PNG, or a video file.
 ///
 /// # Errors
 ///
 /// - [`Error::is_file_error`] if the directory cannot be listed.
 /// - [`Error::is_invalid_format`] if it holds no clip.
-pub fn list_clips(directory: &Path) -> Result<Vec<ListedClip>> {
+pub fn list_clips(directory: &Path) -> Result<ListedClips> {
     let mut clips = Vec::new();
-    for path in listed(directory)? {
+    let mut passed_over = PassedOver::default();
+    for path in listed(directory, &mut passed_over)? {
         if is_clip(&path)? {
             clips.push(ListedClip { path, group: None });
         } else if path.is_dir() {
             let name = path.file_name().unwrap_or_default();
             let group = name.to_string_lossy().into_owned();
-            for path in listed(&path)? {
+            for path in listed(&path, &mut passed_over)? {
                 if is_clip(&path)? {
                     clips.push(ListedClip {
                         path,
                         group: Some(group.clone()),
                     });
+                } else {
+                    passed_over.add(&path);
                 }
             }
+        } else {
+            passed_over.add(&path);
         }
     }
     if clips.is_empty() {
         return Err(Error::invalid_format(format!(
-            "{}: no clips, expected folders of frames, or files with the extension {}",
+            "{}: no clips, expected {}",
             directory.display(),
-            enumerated(&EXTENSIONS)
+            expected_clips()
         )));
     }
-    Ok(clips)
+    let notes = passed_over.note(directory, "clips").into_iter().collect();
+    Ok(ListedClips { clips, notes })
+}
+
+/// Description of what is read as a clip, for messages.
+fn expected_clips() -> String {
+    format!(
+        "folders of frames, animations with the extension {}, or videos with the extension {}",
+        enumerated(&ANIMATIONS),
+        enumerated(&VIDEOS)
+    )
 }
 
 /// Sorted entries of a directory, without hidden ones.
-fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
-    entries(directory).map_err(|error| Error::cannot_read(directory, error))
+fn listed(directory: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>> {
+    entries(directory, passed_over).map_err(|error| Error::cannot_read(directory, error))
 }
 
-/// True for folders that contain a frame, and for files with the extension of a clip.
+/// True for folders that contain a frame, and for files of clips.
 fn is_clip(path: &Path) -> Result<bool> {
     if path.is_dir() {
         frames::has_frames(path)
     } else {
-        Ok(size_of(path, &EXTENSIONS)?.is_some())
+        Ok(size_of_clip(path)?.is_some())
     }
+}
+
+/// Size in bytes of an animation or a video; `None` for other files, such as an image that is not animated.
+fn size_of_clip(path: &Path) -> Result<Option<u64>> {
+    if let Some(n_bytes) = size_of(path, &VIDEOS)? {
+        return Ok(Some(n_bytes));
+    }
+    Ok(match size_of(path, &ANIMATIONS)? {
+        Some(n_bytes) if is_animation(path)? => Some(n_bytes),
+        _ => None,
+    })
 }
 
 /// Text that represents the content of a clip in the digest of a data set; `None` for other files.
-fn fingerprint(path: &Path) -> Result<Option<String>> {
+fn fingerprint(path: &Path, passed_over: &mut PassedOver) -> Result<Option<String>> {
     if path.is_dir() {
-        return frames::digest(path).map(Some);
+        return frames::digest(path, passed_over).map(Some);
     }
-    Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string()))
-}
-
-/// Decodes the clips of a split, keeps those that can be decoded and returns a message for each of the
-/// others.
-fn leave_out_unreadable(
-    clips: &mut Vec<LabelledPath>,
-    split: &str,
-    sampling: &ClipSampling,
-) -> Result<Vec<String>> {
-    let errors: Vec<Option<Error>> = clips
-        .par_iter()
-        .map(|clip| read_clip(&clip.path, sampling).err())
-        .collect();
-    let tried: Vec<(LabelledPath, Option<Error>)> =
-        std::mem::take(clips).into_iter().zip(errors).collect();
-    // Training needs clips of every class. The other splits may lose a class, but not all of their clips.
-    let is_one_group = |a: usize, b: usize| a == b || split != "train";
-    // Clips are sorted by class, so each class is one chunk.
-    for group in tried.chunk_by(|a, b| is_one_group(a.0.label, b.0.label)) {
-        let (clip, first) = &group[0];
-        if let Some(first) = first
-            && group.iter().all(|(_, error)| error.is_some())
-        {
-            return Err(first.clone().within(format_args!(
-                "{}: none of {} {split} clips can be read; the first error is",
-                clip.path.display(),
-                group.len()
-            )));
-        }
-    }
-    let mut messages = Vec::new();
-    for (clip, error) in tried {
-        match error {
-            None => clips.push(clip),
-            Some(error) => messages.push(error.to_string()),
-        }
-    }
-    Ok(messages)
+    Ok(size_of_clip(path)?.map(|n_bytes| n_bytes.to_string()))
 }
 
 #[cfg(test)]
@@ -255,7 +251,10 @@ mod tests {
             };
             assert!(error.is_file_error());
             let message = error.to_string();
-            assert!(message.starts_with("ffmpeg is not on PATH"), "{message}");
+            assert!(
+                message.starts_with("no-such-program is not on PATH"),
+                "{message}"
+            );
         }
         std::fs::remove_dir_all(root).unwrap();
     }

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::super::class_folder::{digest_line, digest_of_lines, entries, size_of};
-use super::super::image_file::{EXTENSIONS, decoded};
+use super::super::decoding::{EXTENSIONS, decoded, is_animation};
+use super::super::passed_over::PassedOver;
+use super::super::sample_files::{digest_line, digest_of_lines, entries, size_of};
 use super::ClipSampling;
 use crate::error::{Error, Result};
 
@@ -16,12 +17,12 @@ use crate::error::{Error, Result};
 pub(super) fn read_frames(folder: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>> {
     if sampling.frame_rate.is_some() {
         return Err(Error::invalid_parameter(format!(
-            "{}: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or GIFs",
+            "{}: a folder of frames has no frame rate to resample from; leave frame_rate out, or use video files or animations",
             folder.display()
         )));
     }
     // Only the frames of the clip are decoded: unlike a video, each one is a file of its own.
-    let frames = list(folder)?;
+    let frames = list(folder, &mut PassedOver::default())?;
     sampling
         .frame_indices(folder, frames.len())?
         .map(|index| Ok(sampling.scale_frame(&decoded(&frames[index].path)?.into_rgb8())))
@@ -35,11 +36,15 @@ struct FrameFile {
 }
 
 /// Lists the frames of a folder in the order of the numbers in their names.
-fn list(folder: &Path) -> Result<Vec<FrameFile>> {
+///
+/// An animation is a clip and not a frame, so that a folder of animations is no clip.
+fn list(folder: &Path, passed_over: &mut PassedOver) -> Result<Vec<FrameFile>> {
     let mut frames = Vec::new();
-    for path in entries(folder).map_err(|error| Error::cannot_read(folder, error))? {
-        if let Some(n_bytes) = size_of(&path, &EXTENSIONS)? {
-            frames.push(FrameFile { path, n_bytes });
+    let paths = entries(folder, passed_over).map_err(|error| Error::cannot_read(folder, error))?;
+    for path in paths {
+        match size_of(&path, &EXTENSIONS)? {
+            Some(n_bytes) if !is_animation(&path)? => frames.push(FrameFile { path, n_bytes }),
+            _ => passed_over.add(&path),
         }
     }
     // By number, because cameras and tools write `frame9` and `frame10` without leading zeros.
@@ -49,12 +54,12 @@ fn list(folder: &Path) -> Result<Vec<FrameFile>> {
 
 /// True if the folder contains at least one frame.
 pub(super) fn has_frames(folder: &Path) -> Result<bool> {
-    Ok(!list(folder)?.is_empty())
+    Ok(!list(folder, &mut PassedOver::default())?.is_empty())
 }
 
-/// SHA-256 over the names and sizes of the frames, in hexadecimal.
-pub(super) fn digest(folder: &Path) -> Result<String> {
-    let lines = list(folder)?
+/// SHA-256 over the names and sizes of the frames, in hexadecimal; other entries are counted.
+pub(super) fn digest(folder: &Path, passed_over: &mut PassedOver) -> Result<String> {
+    let lines = list(folder, passed_over)?
         .into_iter()
         .map(|frame| digest_line(folder, &frame.path, &frame.n_bytes.to_string()));
     Ok(digest_of_lines(lines.collect()))

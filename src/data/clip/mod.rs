@@ -1,9 +1,10 @@
-//! Clips from files: folders of frames, animated GIFs, and videos decoded by `ffmpeg`.
+//! Clips from files: folders of frames, animated image files, and videos decoded by `ffmpeg`.
 
 mod animation;
 mod ffmpeg;
 mod folder;
 mod frames;
+mod transparency;
 mod video;
 
 use std::iter::StepBy;
@@ -15,10 +16,12 @@ use image::imageops::{FilterType, crop_imm, resize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::decoding;
 use super::image_file::{Square, centred_square, planes};
+use crate::counted::counted;
 use crate::error::{Error, Result};
 
-pub use folder::{ClipFolder, ListedClip, list_clips};
+pub use folder::{ClipFolder, ListedClip, ListedClips, list_clips};
 
 /// Largest accepted side of a frame, in pixels. A larger one is taken for a typing error.
 const LARGEST_SIZE: usize = 4096;
@@ -28,6 +31,9 @@ const MAX_FRAMES: usize = 10_000;
 
 /// Largest accepted frame rate, in frames per second. A larger one is taken for a typing error.
 const LARGEST_RATE: f64 = 1000.0;
+
+/// Largest size of the scaled frames kept in memory before the length of a source is known, in bytes.
+const MEMORY: usize = 128 << 20;
 
 /// Frames that a clip takes from its source, and their size.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,14 +116,10 @@ impl ClipSampling {
     fn frame_indices(&self, path: &Path, n_source_frames: usize) -> Result<StepBy<Range<usize>>> {
         let span = self.span();
         if n_source_frames < span {
-            let unit = if n_source_frames == 1 {
-                "frame"
-            } else {
-                "frames"
-            };
             return Err(Error::invalid_format(format!(
-                "{}: {n_source_frames} {unit}{}, expected at least {span} for n_frames = {} and stride = {}; lower one of them, or remove the clip",
+                "{}: {}{}, expected at least {span} for n_frames = {} and stride = {}; lower one of them, or remove the clip",
                 path.display(),
+                counted(n_source_frames, "frame"),
                 self.frame_rate
                     .map_or(String::new(), |rate| format!(" at {rate} per second")),
                 self.n_frames,
@@ -152,7 +154,7 @@ impl ClipSampling {
 
 /// Reads one clip: `[n_frames, 3, image_size, image_size]`, pixels in `[0, 1]`.
 ///
-/// The source is a folder of PNG or JPEG frames, sorted by name with numbers compared as numbers; a GIF;
+/// The source is a folder of image files, sorted by name with numbers compared as numbers; an animated GIF, WebP or PNG;
 /// or a file with a video stream, which the program `ffmpeg` on the search path decodes. The clip lies
 /// in the middle of the N frames of its source:
 ///
@@ -161,24 +163,25 @@ impl ClipSampling {
 /// frames floor((N - span) / 2) + k * stride,  k = 0 to n_frames - 1
 /// ```
 ///
-/// With a `frame_rate` a video or GIF is sampled at multiples of `1 / frame_rate` seconds from its first
-/// frame on. A GIF contributes the frame that is displayed at that time; delays below 0.02 s count as
+/// With a `frame_rate` a video or animation is sampled at multiples of `1 / frame_rate` seconds from its first
+/// frame on. An animation contributes the frame that is displayed at that time; times of at most 0.01 s count as
 /// 0.1 s, as in browsers. Times of video frames are first rounded to the nearest multiple.
+///
+/// Frames of every source are turned upright, and transparent pixels are drawn over white, before they are scaled.
 ///
 /// # Errors
 ///
 /// - [`Error::is_file_error`] if a file cannot be read, or if `ffmpeg` is needed and missing.
-/// - [`Error::is_invalid_format`] if there are fewer than `span` frames, or if a frame cannot be decoded, in a
-///   GIF or video even one outside of the clip. Truncated files are detected if their format states their
+/// - [`Error::is_invalid_format`] if there are fewer than `span` frames, or if a frame cannot be decoded, in an
+///   animation or video even one outside of the clip. Truncated files are detected if their format states their
 ///   length, which a bare MPEG transport stream does not.
 /// - [`Error::is_invalid_parameter`] if `sampling` is out of range, or if it has a frame rate and the clip is a
 ///   folder of frames.
 ///
 /// # Cost
 ///
-/// A folder has only the frames of the clip decoded. A video is decoded completely, and up to the end of
-/// the clip once more if the scaled frames do not fit into 128 MiB. A GIF is always decoded twice, the
-/// second time up to the end of the clip.
+/// A folder has only the frames of the clip decoded. An animation or video is decoded completely, and up to the end of
+/// the clip once more if the scaled frames do not fit into 128 MiB.
 pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>> {
     sampling.check()?;
     // Every reader returns scaled frames with interleaved colours, the tensor needs planes.
@@ -195,7 +198,7 @@ pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>> {
 enum Kind {
     /// Folder of images.
     Frames,
-    /// Animated GIF.
+    /// Animated image file.
     Animation,
     /// File that `ffmpeg` decodes.
     Video,
@@ -206,10 +209,9 @@ fn kind(path: &Path) -> Result<Kind> {
     let metadata = path
         .metadata()
         .map_err(|error| Error::cannot_read(path, error))?;
-    let extension = path.extension().unwrap_or_default();
     Ok(if metadata.is_dir() {
         Kind::Frames
-    } else if extension.eq_ignore_ascii_case("gif") {
+    } else if decoding::has_image_extension(path) {
         Kind::Animation
     } else if metadata.len() == 0 {
         // Checked here to give a clearer message than that of `ffmpeg`.

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::ffmpeg::{FFMPEG, each_frame};
-use super::{ClipSampling, Crop};
+use super::ffmpeg::{Decoding, FFMPEG, each_frame};
+use super::transparency::{Transparency, transparency};
+use super::{ClipSampling, Crop, MEMORY};
 use crate::error::Result;
 
-/// Largest size of the scaled frames kept in memory before the length of a video is known, in bytes.
-const MEMORY: usize = 128 << 20;
+/// Flags of the scaler: the average over all source pixels, and the same rounding on every processor.
+const FLAGS: &str = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact";
 
-/// Reads the frames of a clip, rotated as the file specifies, cropped and scaled, in colour.
+/// Reads the frames of a clip, turned as the file specifies, over white, cropped and scaled, in colour.
 ///
 /// # Errors
 ///
@@ -32,10 +33,10 @@ fn read_middle(
     sampling: &ClipSampling,
     memory: usize,
 ) -> Result<Vec<Vec<u8>>> {
-    let filters = filters(sampling);
+    let decoding = decoding(sampling, transparency(path)?);
     let mut frame = vec![0; sampling.n_bytes()];
     let (mut n_frames, mut kept, mut fits) = (0, VecDeque::new(), true);
-    each_frame(program, path, &filters, &mut frame, |frame| {
+    each_frame(program, path, &decoding, &mut frame, |frame| {
         n_frames += 1;
         if fits {
             kept.push_back(frame.to_vec());
@@ -60,7 +61,7 @@ fn read_middle(
     }
     let (mut clip, mut next) = (Vec::with_capacity(sampling.n_frames), indices.next());
     let mut index = 0;
-    each_frame(program, path, &filters, &mut frame, |frame| {
+    each_frame(program, path, &decoding, &mut frame, |frame| {
         if next == Some(index) {
             clip.push(frame.to_vec());
             next = indices.next();
@@ -75,11 +76,18 @@ fn read_middle(
     Ok(clip)
 }
 
-/// Filters of `ffmpeg` that resample, crop and scale the frames before they enter the pipe.
-///
-/// The flags of the scaler make its rounding independent of the processor.
-fn filters(sampling: &ClipSampling) -> String {
+/// Filters of `ffmpeg` that resample, draw over white, crop and scale the frames before they enter the pipe.
+fn decoding(sampling: &ClipSampling, transparency: Transparency) -> Decoding {
     let rate = sampling.frame_rate.map(|rate| format!("fps={rate}"));
+    // A copy of each frame is painted white and put under it. Opaque videos keep the colours of their format until they
+    // are scaled.
+    let over_white = (transparency != Transparency::None).then(|| {
+        format!(
+            "scale=flags={FLAGS},format=rgba,split[above][below];\
+             [below]lutrgb=r=255:g=255:b=255:a=255[white];\
+             [white][above]overlay=format=rgb"
+        )
+    });
     // The crop is square as displayed: `sar` is the ratio of the sides of a pixel.
     let crop = match sampling.crop {
         Crop::Center => Some("crop=w='min(iw,ih/sar)':h='min(ih,iw*sar)'".to_owned()),
@@ -87,12 +95,16 @@ fn filters(sampling: &ClipSampling) -> String {
     };
     // `bilinear` averages over all source pixels of an output pixel, as the filter for images does. They
     // differ only at the border, where this one repeats the outermost pixels.
-    let scale = format!(
-        "scale=w={0}:h={0}:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
-        sampling.image_size
-    );
-    let parts: Vec<String> = rate.into_iter().chain(crop).chain([scale]).collect();
-    parts.join(",")
+    let scale = format!("scale=w={0}:h={0}:flags={FLAGS}", sampling.image_size);
+    let parts = [rate, over_white, crop, Some(scale)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Decoding {
+        filters: parts.join(","),
+        decoder: match transparency {
+            Transparency::WithDecoder(name) => Some(name),
+            Transparency::None | Transparency::InPixels => None,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ impl MovingDigits {
             validation: clips(1, &digits.validation),
             test: clips(2, &digits.test),
             sha256: digits.sha256,
-            unreadable: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

@@ -1,0 +1,115 @@
+//! Files of samples: listing, digest, and decoding on access.
+
+use std::path::{Path, PathBuf};
+
+use burn::data::dataset::{Dataset, DatasetError};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::passed_over::{PassedOver, is_hidden};
+use crate::error::{Error, Result};
+use crate::hexadecimal::hexadecimal;
+
+/// Path of an image or clip, with its label.
+#[derive(Debug, Clone)]
+pub(super) struct LabelledPath {
+    pub(super) path: PathBuf,
+    /// Label, counted from 0.
+    pub(super) label: usize,
+    /// Text that represents the content in the digest.
+    pub(super) fingerprint: String,
+}
+
+/// Paths of the entries of a folder, sorted by name, without hidden ones, which are counted.
+pub(super) fn entries(
+    folder: &Path,
+    passed_over: &mut PassedOver,
+) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        if is_hidden(&path) {
+            passed_over.add(&path);
+        } else {
+            paths.push(path);
+        }
+    }
+    // The operating system lists entries in any order; labels and splits must not depend on it.
+    paths.sort();
+    Ok(paths)
+}
+
+/// Size in bytes of a file with one of the extensions, in lower or upper case; `None` for other entries.
+pub(super) fn size_of(path: &Path, extensions: &[&str]) -> Result<Option<u64>> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| Error::cannot_read(path, error))?;
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let is_accepted =
+        metadata.is_file() && extensions.iter().any(|accepted| extension == *accepted);
+    Ok(is_accepted.then_some(metadata.len()))
+}
+
+/// Lists file extensions for a message: "`.png`, `.jpg`".
+pub(super) fn enumerated(extensions: &[&str]) -> String {
+    let quoted: Vec<String> = extensions.iter().map(|e| format!("`.{e}`")).collect();
+    quoted.join(", ")
+}
+
+/// SHA-256 over one line `path<TAB>fingerprint` for every sample, with paths relative to the root, sorted.
+pub(super) fn listing_digest<'a>(
+    root: &Path,
+    files: impl IntoIterator<Item = &'a LabelledPath>,
+) -> String {
+    // Over all splits together: another `validation_fraction` gives the same digest.
+    let lines = files
+        .into_iter()
+        .map(|file| digest_line(root, &file.path, &file.fingerprint));
+    digest_of_lines(lines.collect())
+}
+
+/// Line of a listing: relative path, tab, fingerprint.
+pub(super) fn digest_line(root: &Path, path: &Path, fingerprint: &str) -> String {
+    // Relative, so that the digest stays the same where the data set is moved.
+    let relative = path.strip_prefix(root).unwrap_or(path);
+    // Joined by `/` on every operating system, so that the digest is the same everywhere.
+    let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+    format!("{}\t{fingerprint}\n", parts.join("/"))
+}
+
+/// SHA-256 over the sorted lines, in hexadecimal.
+pub(super) fn digest_of_lines(mut lines: Vec<String>) -> String {
+    lines.sort();
+    hexadecimal(&Sha256::digest(lines.concat()))
+}
+
+/// Data set of files that are decoded on access, several of them in parallel.
+pub(super) struct DecodedOnAccess<R> {
+    pub(super) files: Vec<LabelledPath>,
+    /// Decodes one file.
+    pub(super) read: R,
+}
+
+impl<I, R> Dataset<I> for DecodedOnAccess<R>
+where
+    I: Send,
+    R: Fn(&LabelledPath) -> Result<I> + Send + Sync,
+{
+    fn get(&self, index: usize) -> Result<I, DatasetError> {
+        (self.read)(&self.files[index]).map_err(DatasetError::new)
+    }
+
+    fn get_many(&self, indices: Vec<usize>) -> Result<Vec<I>, DatasetError> {
+        // Two passes: collecting the parallel iterator into a `Result` at once would return whichever error
+        // came first in time, not the one of the first index.
+        let items: Vec<_> = indices
+            .into_par_iter()
+            .map(|index| self.get(index))
+            .collect();
+        items.into_iter().collect()
+    }
+
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+}
