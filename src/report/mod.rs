@@ -11,5 +11,5 @@ mod ticks;
 
 pub use csv_field::csv_field;
 pub use diagram_file::{encode_diagrams, read_diagrams};
-pub use npz::Npz;
+pub use npz::{Npz, NpzNumber};
 pub use raster::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};

@@ -1,16 +1,16 @@
 //! Writes NumPy's `.npz` archives.
 
 use std::fs::File;
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Seek, Write};
 use std::path::Path;
 
-use npyz::{AutoSerialize, Serialize, WriterBuilder};
+use npyz::{AutoSerialize, Serialize, TypeWrite, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
 
-/// Writer of an `.npz` archive in memory.
+/// Writer of an `.npz` archive, in memory unless another writer is given.
 ///
 /// Arrays are not compressed, so that NumPy can memory-map them.
 ///
@@ -24,11 +24,91 @@ use crate::error::{Error, Result};
 /// assert!(archive.finish()?.starts_with(b"PK"));
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
-pub struct Npz(ZipWriter<Cursor<Vec<u8>>>);
+pub struct Npz<W: Write + Seek = Cursor<Vec<u8>>>(ZipWriter<W>);
 
 impl Default for Npz {
     fn default() -> Self {
-        Self(ZipWriter::new(Cursor::new(Vec::new())))
+        Self::new(Cursor::new(Vec::new()))
+    }
+}
+
+/// Numbers that are written to an `.npz` archive.
+pub trait NpzNumber: Serialize + AutoSerialize {}
+
+impl<T: Serialize + AutoSerialize> NpzNumber for T {}
+
+/// Number of values that [`Npz::extend`] converts to bytes at a time.
+const VALUES_PER_WRITE: usize = 1 << 14;
+
+impl<W: Write + Seek> Npz<W> {
+    /// Starts an archive in a file or another writer.
+    pub fn new(writer: W) -> Self {
+        Self(ZipWriter::new(writer))
+    }
+
+    /// Starts an array whose values follow in calls of [`extend`](Self::extend), in C order.
+    ///
+    /// All values that the shape announces must be given before the next array or the end of the archive.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    ///
+    /// use burn_topology::report::Npz;
+    ///
+    /// let mut archive = Npz::new(Cursor::new(Vec::new()));
+    /// archive.start::<f32>("halves", &[2, 1])?;
+    /// archive.extend(&[0.5_f32])?;
+    /// archive.extend(&[1.5_f32])?;
+    /// let file = archive.into_writer()?.into_inner();
+    /// assert!(file.ends_with(&[0; 2]) && file.starts_with(b"PK"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn start<T: NpzNumber>(&mut self, name: &str, shape: &[usize]) -> io::Result<()> {
+        let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        // The size of the array is not announced, and may exceed the 4 GiB of the older format.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .large_file(true);
+        self.0.start_file(format!("{name}.npy"), options)?;
+        npyz::WriteOptions::<T>::new()
+            .default_dtype()
+            .shape(&shape)
+            .writer(&mut self.0)
+            .write_header_only()?;
+        Ok(())
+    }
+
+    /// Appends values to the array that was started last.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    pub fn extend<T: NpzNumber>(&mut self, values: &[T]) -> io::Result<()> {
+        let writer = T::writer(&T::default_dtype()).map_err(io::Error::other)?;
+        let mut bytes = Vec::with_capacity(VALUES_PER_WRITE * size_of::<T>());
+        for part in values.chunks(VALUES_PER_WRITE) {
+            bytes.clear();
+            for value in part {
+                writer.write_one(&mut bytes, value)?;
+            }
+            self.0.write_all(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the archive, and returns its writer.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    pub fn into_writer(self) -> io::Result<W> {
+        Ok(self.0.finish()?)
     }
 }
 
@@ -39,7 +119,7 @@ impl Npz {
     ///
     /// [`Error::is_invalid_format`] if the number of values does not match the shape, or if the archive is larger
     /// than the format allows.
-    pub fn add<T: Serialize + AutoSerialize>(
+    pub fn add<T: NpzNumber>(
         &mut self,
         name: &str,
         shape: &[usize],

@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,48 +15,107 @@ const SUFFIX: &str = ".partial";
 /// The process may run on another machine that shares the directory, where its number says nothing.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
-/// Writes a file under another name and renames it, so that it is never there in part.
+/// File that is written under another name, and gets its own name only when it is complete.
 ///
-/// A symbolic link at `path` is replaced, and its target is left as it is. Unfinished files of the same name that
-/// processes left more than an hour ago are removed.
+/// If it is dropped before, nothing is left of it.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: BufWriter<File>,
+    partial: PathBuf,
+    path: PathBuf,
+    is_complete: bool,
+}
+
+impl AtomicFile {
+    /// Creates the file under its other name. Unfinished files of the same name that processes left more than an hour ago
+    /// are removed.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be created.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        static N_WRITTEN: AtomicUsize = AtomicUsize::new(0);
+        let Some(name) = path.file_name() else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path has no file name",
+            ));
+        };
+        remove_abandoned(directory_of(path), name);
+        // The name appended to, so that `a.json` and `a.npz` differ; with numbers of the process and of the file, so that
+        // two processes and two threads do.
+        let mut partial: OsString = path.as_os_str().to_owned();
+        let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
+        partial.push(format!(".{}-{number}{SUFFIX}", std::process::id()));
+        let partial = PathBuf::from(partial);
+        // Fails if anything has the name, a symbolic link as well, which would lead the bytes elsewhere.
+        let file = File::create_new(&partial)?;
+        Ok(Self {
+            file: BufWriter::new(file),
+            partial,
+            path: path.to_owned(),
+            is_complete: false,
+        })
+    }
+
+    /// Gives the file its name. A symbolic link at its path is replaced, and its target is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written or renamed. An earlier file stays as it was, and nothing else is left.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.file.flush()?;
+        // Before the rename: after a crash the name must not stand for an empty file.
+        self.file.get_ref().sync_all()?;
+        std::fs::rename(&self.partial, &self.path)?;
+        self.is_complete = true;
+        sync_directory(directory_of(&self.path));
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.is_complete {
+            // The error that ended the writing matters more than one of cleaning up.
+            let _ = std::fs::remove_file(&self.partial);
+            sync_directory(directory_of(&self.path));
+        }
+    }
+}
+
+/// Writes a file under another name and renames it, so that it is never there in part; see [`AtomicFile`].
 ///
 /// # Errors
 ///
 /// The file cannot be written or renamed. An earlier file stays as it was, and nothing else is left.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static N_WRITTEN: AtomicUsize = AtomicUsize::new(0);
-    let Some(name) = path.file_name() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path has no file name",
-        ));
-    };
-    let directory = path
-        .parent()
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.finish()
+}
+
+/// Directory of a file.
+fn directory_of(path: &Path) -> &Path {
+    path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    remove_abandoned(directory, name);
-    // The name appended to, so that `a.json` and `a.npz` differ; with numbers of the process and of the file, so that two
-    // processes and two threads do.
-    let mut partial: OsString = path.as_os_str().to_owned();
-    let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
-    partial.push(format!(".{}-{number}{SUFFIX}", std::process::id()));
-    let partial = Path::new(&partial);
-    // Fails if anything has the name, a symbolic link as well, which would lead the bytes elsewhere.
-    let mut file = File::create_new(partial)?;
-    let mut write = || {
-        file.write_all(bytes)?;
-        // Before the rename: after a crash the name must not stand for an empty file.
-        file.sync_all()?;
-        std::fs::rename(partial, path)
-    };
-    let written = write();
-    if written.is_err() {
-        // The error of writing matters more than one of cleaning up.
-        let _ = std::fs::remove_file(partial);
-    }
-    sync_directory(directory);
-    written
+        .unwrap_or(Path::new("."))
 }
 
 /// Makes the names in a directory outlast a power cut, where the file system can.
@@ -115,8 +174,11 @@ mod tests {
                 assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             }
         }
-        // A file cannot replace a directory; nothing is left of it.
+        // A file cannot replace a directory; nothing is left of it, nor of a file that was given up.
         write_atomically(&directory.join("taken.json"), b"text").unwrap_err();
+        let mut given_up = AtomicFile::create(&directory.join("b")).unwrap();
+        given_up.write_all(b"text").unwrap();
+        drop(given_up);
         let n_entries = std::fs::read_dir(&directory).unwrap().count();
         assert_eq!(n_entries, 5);
         std::fs::remove_dir_all(directory).unwrap();

@@ -29,7 +29,7 @@ pub use tensorboard_values::{Chart, HparamValue};
 
 #[cfg(feature = "cli")]
 pub use self::{
-    atomic_file::{is_running, write_atomically},
+    atomic_file::{AtomicFile, is_running, write_atomically},
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     checksums::sha256_hex,
     device::{DEVICES, DeviceReport, device_reports, open_device, open_devices},
