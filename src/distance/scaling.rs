@@ -266,9 +266,17 @@ fn noise(state: &mut u64, n: usize) -> Vec<f64> {
     (0..n).map(|_| number()).collect()
 }
 
-/// Scalar product.
+/// Scalar product, in eight lanes, because the additions of a single running sum would wait for each other.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += x * y;
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).map(|(x, y)| x * y);
+    lanes.into_iter().chain(rest).sum()
 }
 
 /// Euclidean length.

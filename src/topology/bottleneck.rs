@@ -24,8 +24,9 @@ use crate::error::Result;
 ///
 /// # Cost
 ///
-/// For n and m finite bars O(n m) if all births are equal. Otherwise O(n m log(n m)) and one search for a
-/// matching, on bit sets, for each of O(log(n m)) lengths.
+/// For n and m finite bars O(n m) if all births are equal. Otherwise O(k (n + m) log(n + m)), where k is the number of
+/// bars that are farther from the diagonal than any bar is from its nearest partner, and one search for a matching, on
+/// bit sets, for each of O(log(n + m)) lengths.
 ///
 /// # Example
 ///
@@ -59,7 +60,7 @@ pub(super) fn finite_bottleneck(
     if diagrams.has_equal_births() {
         monotone_partners(first, second, ground_norm, &Longest)
     } else {
-        search(&Lengths::new(first, second, ground_norm))
+        search(&Lengths::new([first, second], ground_norm))
     }
 }
 
@@ -76,57 +77,74 @@ impl PairCost for Longest {
     }
 }
 
-/// Lengths of all possible pairs.
-struct Lengths {
-    /// Distances from the bars of the first diagram to the diagonal.
-    first_alone: Vec<f64>,
-    /// Distances from the bars of the second diagram to the diagonal.
-    second_alone: Vec<f64>,
-    /// Distances between bars of both diagrams, one row per bar of the first.
-    between: Vec<f64>,
+/// Lengths of all possible pairs. Those of two bars are computed where they are needed, which is for few of them.
+struct Lengths<'a> {
+    bars: [&'a [Point]; 2],
+    ground_norm: GroundNorm,
+    /// Distances from the bars of either diagram to the diagonal.
+    alone: [Vec<f64>; 2],
 }
 
-impl Lengths {
-    fn new(first: &[Point], second: &[Point], ground_norm: GroundNorm) -> Self {
-        let alone = |bars: &[Point]| {
+impl<'a> Lengths<'a> {
+    fn new(bars: [&'a [Point]; 2], ground_norm: GroundNorm) -> Self {
+        let alone = bars.map(|bars| {
             bars.iter()
                 .map(|&bar| ground_norm.to_diagonal(bar))
                 .collect()
-        };
-        let row = |&x: &Point| second.iter().map(move |&y| ground_norm.distance(x, y));
+        });
         Self {
-            first_alone: alone(first),
-            second_alone: alone(second),
-            between: first.iter().flat_map(row).collect(),
+            bars,
+            ground_norm,
+            alone,
         }
+    }
+
+    /// Distance between bar `i` of the first diagram and bar `j` of the second.
+    fn between(&self, i: usize, j: usize) -> f64 {
+        self.ground_norm.distance(self.bars[0][i], self.bars[1][j])
+    }
+
+    /// Distances between one bar of a diagram and all bars of the other.
+    fn to_others(&self, side: usize, bar: usize) -> impl Iterator<Item = f64> {
+        let others = self.bars[1 - side].iter();
+        others.map(move |&other| self.ground_norm.distance(self.bars[side][bar], other))
     }
 
     /// Lower bound of the distance: the largest distance from any bar to its nearest partner.
     fn lower_bound(&self) -> f64 {
-        let mut nearest_first = self.first_alone.clone();
-        let mut nearest_second = self.second_alone.clone();
-        let rows = self.between.chunks_exact(self.second_alone.len().max(1));
-        for (row, nearest) in rows.zip(&mut nearest_first) {
-            for (&length, other) in row.iter().zip(&mut nearest_second) {
-                *nearest = length.min(*nearest);
-                *other = length.min(*other);
+        let mut bound = 0.0;
+        for side in [0, 1] {
+            let alone = &self.alone[side];
+            let mut order: Vec<usize> = (0..alone.len()).collect();
+            order.sort_unstable_by(|&a, &b| alone[b].total_cmp(&alone[a]));
+            for bar in order {
+                // The nearest partner is at most as far as the diagonal, so no bar after this one raises the bound.
+                if alone[bar] <= bound {
+                    break;
+                }
+                bound = self
+                    .to_others(side, bar)
+                    .fold(alone[bar], f64::min)
+                    .max(bound);
             }
         }
-        nearest_first
-            .into_iter()
-            .chain(nearest_second)
-            .fold(0.0, f64::max)
+        bound
     }
 
-    /// Lengths above `low`, in ascending order, up to that at which all bars can be matched with the
-    /// diagonal.
+    /// Lengths above `low` at which the possible matchings change, in ascending order, up to that at which all bars
+    /// can be matched with the diagonal.
+    ///
+    /// At lengths above `low`, bars that are at most this far from the diagonal need no partner. Pairs of two such
+    /// bars are therefore left out.
     fn candidates_above(&self, low: f64) -> Vec<f64> {
-        let alone = || self.first_alone.iter().chain(&self.second_alone).copied();
+        let alone = || self.alone.iter().flatten().copied();
         let high = alone().fold(0.0, f64::max);
-        let mut candidates: Vec<f64> = alone()
-            .chain(self.between.iter().copied())
-            .filter(|&length| low < length && length <= high)
-            .collect();
+        let mut candidates: Vec<f64> = alone().collect();
+        for side in [0, 1] {
+            let far = (0..self.alone[side].len()).filter(|&bar| self.alone[side][bar] > low);
+            far.for_each(|bar| candidates.extend(self.to_others(side, bar)));
+        }
+        candidates.retain(|&length| low < length && length <= high);
         candidates.sort_unstable_by(f64::total_cmp);
         candidates.dedup();
         candidates
@@ -136,15 +154,15 @@ impl Lengths {
     fn matching_within(&self, length: f64) -> Option<Vec<Option<usize>>> {
         let required = |alone: &[f64]| alone.iter().map(|&other| other > length).collect();
         covering_partners(BarGraph {
-            first_required: required(&self.first_alone),
-            second_required: required(&self.second_alone),
-            is_edge: |i, j| self.between[i * self.second_alone.len() + j] <= length,
+            first_required: required(&self.alone[0]),
+            second_required: required(&self.alone[1]),
+            is_edge: |i, j| self.between(i, j) <= length,
         })
     }
 }
 
-/// Finds the smallest length that admits a matching, by binary search over all lengths of pairs.
-fn search(lengths: &Lengths) -> Vec<Option<usize>> {
+/// Finds the smallest length that admits a matching, by binary search over the lengths of pairs.
+fn search(lengths: &Lengths<'_>) -> Vec<Option<usize>> {
     let low = lengths.lower_bound();
     // The bound is often attained, and then no candidates have to be sorted.
     if let Some(partners) = lengths.matching_within(low) {
@@ -153,7 +171,7 @@ fn search(lengths: &Lengths) -> Vec<Option<usize>> {
     let candidates = lengths.candidates_above(low);
     let (mut start, mut end) = (0, candidates.len());
     // At the largest candidate every bar can be matched with the diagonal.
-    let mut best = vec![None; lengths.first_alone.len()];
+    let mut best = vec![None; lengths.bars[0].len()];
     while start < end {
         let middle = start + (end - start) / 2;
         match lengths.matching_within(candidates[middle]) {
@@ -166,6 +184,8 @@ fn search(lengths: &Lengths) -> Vec<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -176,10 +196,41 @@ mod tests {
             .collect();
         let diagrams = DiagramPair::new(&first, &second).unwrap().unwrap();
         for norm in [GroundNorm::L2, GroundNorm::Infinity] {
-            let general = search(&Lengths::new(&first, &second, norm));
+            let general = search(&Lengths::new([&first, &second], norm));
             let lengths = diagrams.finite_lengths(&general, norm);
             let general = lengths.into_iter().fold(0.0, f64::max);
             assert_eq!(bottleneck(&first, &second, norm).unwrap().distance, general);
+        }
+    }
+
+    /// Smallest length at which each bar that is farther from the diagonal has a partner, by trying all lengths.
+    fn by_all_lengths(first: &[Point], second: &[Point], norm: GroundNorm) -> f64 {
+        let lengths = Lengths::new([first, second], norm);
+        let mut all: Vec<f64> = lengths.alone.iter().flatten().copied().collect();
+        all.extend((0..first.len()).flat_map(|i| lengths.to_others(0, i)));
+        all.push(0.0);
+        all.sort_unstable_by(f64::total_cmp);
+        let mut feasible = all
+            .into_iter()
+            .filter(|&length| lengths.matching_within(length).is_some());
+        feasible.next().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn lengths_of_pairs_near_the_diagonal_do_not_matter(
+            numbers in proptest::collection::vec((0u8..40, 1u8..12), 2..24),
+            n_first in 0usize..12,
+        ) {
+            let bars: Vec<Point> = numbers
+                .into_iter()
+                .map(|(birth, persistence)| [f64::from(birth), f64::from(birth) + f64::from(persistence)])
+                .collect();
+            let (first, second) = bars.split_at(n_first.min(bars.len()));
+            for norm in [GroundNorm::L1, GroundNorm::Infinity] {
+                let distance = bottleneck(first, second, norm).unwrap().distance;
+                prop_assert_eq!(distance, by_all_lengths(first, second, norm));
+            }
         }
     }
 

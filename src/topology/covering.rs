@@ -23,7 +23,7 @@ pub(super) struct BarGraph<F> {
 ///
 /// # Cost
 ///
-/// One breadth-first search per required bar, each at most O(n m / 64).
+/// O(n + m) for each required bar to find its edges, and one breadth-first search for each, at most O(n m / 64).
 pub(super) fn covering_partners(
     graph: BarGraph<impl Fn(usize, usize) -> bool>,
 ) -> Option<Vec<Option<usize>>> {
@@ -35,12 +35,9 @@ pub(super) fn covering_partners(
     let (n, m) = (first_required.len(), second_required.len());
     let mut first = Side::new(first_required, m);
     let mut second = Side::new(second_required, n);
-    for i in 0..n {
-        for j in (0..m).filter(|&j| is_edge(i, j)) {
-            first.connect(i, j);
-            second.connect(j, i);
-        }
-    }
+    // Paths leave only required vertices, so no other vertex needs its edges.
+    first.connect(m, &is_edge);
+    second.connect(n, |j, i| is_edge(i, j));
     let covered = cover(&mut first, &mut second) && cover(&mut second, &mut first);
     covered.then_some(first.partner)
 }
@@ -52,7 +49,7 @@ struct Side {
     partner: Vec<Option<usize>>,
     /// Number of 64-bit words per bit set of neighbours.
     n_words: usize,
-    /// Bit sets over the vertices of the other side, one per vertex.
+    /// Bit sets over the vertices of the other side, one per vertex; empty for vertices that are not required.
     neighbours: Vec<u64>,
 }
 
@@ -68,9 +65,18 @@ impl Side {
         }
     }
 
-    /// Inserts an edge to a vertex of the other side.
-    fn connect(&mut self, vertex: usize, other: usize) {
-        self.neighbours[vertex * self.n_words + other / 64] |= 1 << (other % 64);
+    /// Inserts the edges of all required vertices.
+    fn connect(&mut self, n_others: usize, is_edge: impl Fn(usize, usize) -> bool) {
+        for (vertex, _) in self
+            .required
+            .iter()
+            .enumerate()
+            .filter(|(_, is_required)| **is_required)
+        {
+            for other in (0..n_others).filter(|&other| is_edge(vertex, other)) {
+                self.neighbours[vertex * self.n_words + other / 64] |= 1 << (other % 64);
+            }
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use edge::Edge;
 pub use frechet_mean::{FrechetMean, frechet_mean};
 pub use matched_cost::{MatchedCost, Power};
 pub use matching::{BarPair, GroundNorm, MatchedPair, Matching, Point};
-pub use representative::representative_cycle;
+pub use representative::{representative_cycle, representative_cycles};
 pub use sliced::{sliced_wasserstein, sorted_wasserstein};
 pub use summary::{DiagramSummary, SummaryValue};
 pub use vietoris_rips::{MAX_HOMOLOGY_DIM, VietorisRips};
