@@ -1,15 +1,16 @@
 //! Measures how long the inspection of a model of the size of ViT-B/16 takes, and the time of each part.
 //!
-//! `cargo run --release --example time_inspection -- IMAGE DIR [PIXELS]` inspects twelve layers of twelve heads in H0
-//! and H1, and writes the report to DIR. PIXELS is the side of the picture: 224 (197 tokens, the default), 384 (577
-//! tokens) or 592 (1,370 tokens). The weights are random, because the time hardly depends on them.
+//! `cargo run --release --example time_inspection -- IMAGE DIR [PIXELS] [f64]` inspects twelve layers of twelve heads in
+//! H0 and H1, in the precision of the model or in `f64`, and writes the report to DIR. PIXELS is the side of the picture:
+//! 224 (197 tokens, the default), 384 (577 tokens) or 592 (1,370 tokens). The weights are random, and so the attention has
+//! no structure, which takes longer than that of a trained model.
 
 use std::path::Path;
 use std::time::Instant;
 
 use burn_topology::analysis::inspect::{
     ClassNames, DiagramComparisons, ForwardPass, HeadChoice, InspectSpec, Inspection,
-    InspectionInput, write_report,
+    InspectionInput, Precision, write_report,
 };
 use burn_topology::burn::tensor::Device;
 use burn_topology::data::{Sample, SampleSpec, read_image};
@@ -20,10 +21,13 @@ use burn_topology::nn::Tokens;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let (image, directory, pixels) = match &arguments[..] {
-        [_, image, directory] => (image, directory, 224),
-        [_, image, directory, pixels] => (image, directory, pixels.parse()?),
-        _ => return Err("usage: time_inspection IMAGE DIR [PIXELS]".into()),
+    let (image, directory, pixels, precision) = match &arguments[..] {
+        [_, image, directory] => (image, directory, 224, Precision::F32),
+        [_, image, directory, pixels] => (image, directory, pixels.parse()?, Precision::F32),
+        [_, image, directory, pixels, precision] if precision == "f64" => {
+            (image, directory, pixels.parse()?, Precision::F64)
+        }
+        _ => return Err("usage: time_inspection IMAGE DIR [PIXELS] [f64]".into()),
     };
     let device = Device::flex();
     // Random weights, but the same ones in every measurement.
@@ -58,12 +62,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             distance: RowDistance::JENSEN_SHANNON,
             tokens: Tokens::Patches,
             max_homology_dim: 1,
+            precision,
         },
         Path::new(directory).to_owned(),
     )?;
-    inspection.add(forward_pass, &|_, _| {})?;
+    inspection.add(forward_pass, 1, &|_| {})?;
     let comparison_started = Instant::now();
-    let comparisons = DiagramComparisons::new(&inspection, &mut |_, _| {})?;
+    let comparisons = DiagramComparisons::new(&inspection, &|_, _| {})?;
     let comparison_time = comparison_started.elapsed();
     let written = write_report(
         Path::new(directory),
@@ -78,7 +83,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (part, time) in [
         ("model", model_time),
         (
-            "persistence, cycles, coordinates, packing",
+            "matrices, shuffled copies, data of the page",
             inspection.elapsed,
         ),
         ("distances between diagrams", comparison_time),

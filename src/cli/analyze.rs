@@ -10,13 +10,13 @@ use clap::Args;
 use super::attacked::AttackArguments;
 use super::evaluate::Split;
 use super::output::log;
-use super::progress::Bar;
+use super::progress::{Bar, duration};
 use super::selection::{SelectionArguments, numbers, split_samples};
 use super::tables::counted;
 use super::{BatchArguments, Failure, log_problems, open_run, refuse_run_directory, select_device};
 use crate::analysis::inspect::{
-    DiagramComparisons, HeadChoice, InspectedModel, Inspection, InspectionSet, WrittenReport,
-    write_report,
+    DiagramComparisons, HeadChoice, InspectSpec, InspectedModel, Inspection, InspectionProgress,
+    InspectionSet, Precision, WrittenReport, write_report,
 };
 
 /// Arguments of `analyze`.
@@ -43,6 +43,9 @@ pub(super) struct AnalyzeArguments {
     /// Heads to inspect in addition to their mean: `each`, `mean` for none, or numbers counted from 0.
     #[arg(long, default_value = "each")]
     heads: HeadsArgument,
+    /// Precision of distances and diagrams. With f64, distances take about four times as long.
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     #[command(flatten)]
     selection: SelectionArguments,
     #[command(flatten)]
@@ -74,7 +77,10 @@ impl std::str::FromStr for HeadsArgument {
 
 /// Inspects the model, and writes the report.
 pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
-    let spec = arguments.selection.spec(arguments.heads.0.clone())?;
+    let spec = InspectSpec {
+        precision: arguments.precision,
+        ..arguments.selection.spec(arguments.heads.0.clone())?
+    };
     if arguments.weights.is_some() && arguments.attack.is_requested() {
         return Err(Failure::Error(
             "--attack: pretrained weights come without labels, which an attack needs; pass a run with --model"
@@ -125,17 +131,20 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         &comparisons,
     )?;
     log(&format!(
-        "{} | model {:.1} s, persistence {:.1} s, diagram distances {:.1} s, page {:.1} s",
+        "{} | model {:.1} s, matrices {:.1} s, diagram distances {:.1} s, page {:.1} s",
         counted(inspection.matrices.len(), "matrix"),
         model_time.as_secs_f64(),
         inspection.elapsed.as_secs_f64(),
         comparison_time.as_secs_f64(),
         writing_time.as_secs_f64(),
     ));
+    for omission in omissions(&inspection) {
+        log(&omission);
+    }
     log(&format!(
-        "report: {} ({:.1} MB)",
+        "report: {} ({})",
         arguments.report.join("report.html").display(),
-        page_bytes as f64 / 1e6
+        size(page_bytes as u64)
     ));
     Ok(())
 }
@@ -147,30 +156,91 @@ fn inspect(
     batch_size: Option<NonZeroUsize>,
     inspection: &mut Inspection,
 ) -> Result<Duration, Failure> {
-    // Created at the first report, when the number of matrices is known; reports come from several threads.
+    let measuring = Bar::new(1, "image measured");
+    // Created at the first report, when the cost is known; reports come from several threads.
     let bar = Mutex::new(None);
-    let progress = |n_done: usize, total: usize| {
+    let progress = |progress: InspectionProgress| {
         // A lock that another thread poisoned costs only the progress display.
         if let Ok(mut bar) = bar.lock() {
-            bar.get_or_insert_with(|| Bar::new(total, "matrices"))
-                .set(n_done);
+            bar.get_or_insert_with(|| {
+                measuring.finish();
+                log(&cost(progress));
+                Bar::new(progress.n_matrices, "matrices")
+            })
+            .set_with_time_left(progress.n_done, progress.seconds_left);
         }
     };
-    let model_time = inspection.add_set(model, set, batch_size, &progress)?;
+    let model_time = inspection.add_set(model, set, batch_size, &progress);
+    measuring.finish();
     if let Ok(Some(bar)) = bar.into_inner() {
         bar.finish();
     }
-    Ok(model_time)
+    Ok(model_time?)
+}
+
+/// Says what the inspection will cost, before it begins.
+fn cost(progress: InspectionProgress) -> String {
+    let InspectionProgress {
+        n_matrices,
+        n_points,
+        n_file_bytes,
+        seconds_left,
+        ..
+    } = progress;
+    let files = match n_file_bytes {
+        0 => String::new(),
+        bytes => format!("; matrices/ takes {}", size(bytes)),
+    };
+    format!(
+        "{} of {}: about {} on {}, measured on one of them{files}",
+        counted(n_matrices, "matrix"),
+        counted(n_points, "point"),
+        duration(seconds_left),
+        counted(rayon::current_num_threads(), "thread"),
+    )
+}
+
+/// Returns the size of a file in words.
+fn size(n_bytes: u64) -> String {
+    match n_bytes as f64 {
+        bytes @ ..1e6 => format!("{:.1} kB", bytes / 1e3),
+        bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.1} GB", bytes / 1e9),
+    }
+}
+
+/// Says what was left out of the report because it would be too large.
+fn omissions(inspection: &Inspection) -> Vec<String> {
+    let n_images = inspection.images.len();
+    let mut omissions = Vec::new();
+    if inspection.n_matrix_files < n_images {
+        omissions.push(format!(
+            "matrices/ has the distances and attention of {} of {}, to limit its size",
+            inspection.n_matrix_files,
+            counted(n_images, "image"),
+        ));
+    }
+    let n_shown = inspection.n_shown();
+    if n_shown < inspection.matrices.len() {
+        omissions.push(format!(
+            "report.html draws the complexes of {n_shown} of {}, to limit its size; choose fewer --layers, --heads or \
+             images to draw others",
+            counted(inspection.matrices.len(), "matrix"),
+        ));
+    }
+    omissions
 }
 
 /// Computes the distances between the diagrams of layers, heads and images.
 fn compare(inspection: &Inspection) -> Result<DiagramComparisons, Failure> {
-    let mut bar: Option<Bar> = None;
-    let comparisons = DiagramComparisons::new(inspection, &mut |n_done, total| {
-        bar.get_or_insert_with(|| Bar::new(total, "distance tables"))
-            .set(n_done);
+    let bar: Mutex<Option<Bar>> = Mutex::new(None);
+    let comparisons = DiagramComparisons::new(inspection, &|n_done, total| {
+        if let Ok(mut bar) = bar.lock() {
+            bar.get_or_insert_with(|| Bar::new(total, "distances between diagrams"))
+                .set(n_done);
+        }
     })?;
-    if let Some(bar) = bar {
+    if let Ok(Some(bar)) = bar.into_inner() {
         bar.finish();
     }
     Ok(comparisons)

@@ -318,7 +318,7 @@ fn log_notes(data: Splits) -> Splits {
 #[derive(Debug, Clone, Copy, Args)]
 struct BatchArguments {
     /// Number of images or clips per forward pass, which limits the memory and changes results only by rounding
-    /// [default: depends on the command, 4 to 128].
+    /// [default: depends on the command, 1 to 128].
     #[arg(long, value_name = "N", value_parser = positive)]
     batch_size: Option<NonZeroUsize>,
 }

@@ -16,6 +16,9 @@ use crate::train::{Observer, Profile, StepReport, peak_bytes};
 /// Minimum time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Time between two updates of a progress bar in which nothing is finished.
+const TICK: Duration = Duration::from_millis(500);
+
 /// Progress display of a training on stderr.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
@@ -157,12 +160,13 @@ impl Observer for Progress {
     }
 }
 
-/// Progress of a count on stderr: a progress bar on a terminal, plain lines otherwise.
+/// Progress of a count on stderr: a progress bar on a terminal, plain lines otherwise, both with the time left.
 pub(super) struct Bar {
     bar: Option<ProgressBar>,
     /// Name of the counted things, in the plural.
     unit: &'static str,
     total: usize,
+    started: Instant,
     last_line: Instant,
 }
 
@@ -170,28 +174,46 @@ impl Bar {
     /// Starts at 0 of `total`; `unit` names the counted things, in the plural.
     pub(super) fn new(total: usize, unit: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style =
-                ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed}<{eta}]");
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed}]");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(total as u64)
+            let bar = ProgressBar::new(total as u64)
                 .with_style(style)
-                .with_message(unit)
+                .with_message(unit);
+            // The time that has passed is shown even while nothing is finished.
+            bar.enable_steady_tick(TICK);
+            bar
         });
         Self {
             bar,
             unit,
             total,
+            started: Instant::now(),
             last_line: Instant::now(),
         }
     }
 
-    /// Sets the number that is done.
+    /// Sets the number that is done; the time left follows from the pace so far.
     pub(super) fn set(&mut self, n_done: usize) {
+        let n_left = self.total.saturating_sub(n_done);
+        let pace = self.started.elapsed().as_secs_f64() / n_done.max(1) as f64;
+        self.set_with_time_left(n_done, pace * n_left as f64);
+    }
+
+    /// Sets the number that is done and the number of seconds that are left.
+    pub(super) fn set_with_time_left(&mut self, n_done: usize, seconds: f64) {
         match &self.bar {
-            Some(bar) => bar.set_position(n_done as u64),
+            Some(bar) => {
+                bar.set_position(n_done as u64);
+                bar.set_message(format!("{}, about {} left", self.unit, duration(seconds)));
+            }
             None if self.last_line.elapsed() > LINE_INTERVAL => {
                 self.last_line = Instant::now();
-                log(&format!("{n_done}/{} {}", self.total, self.unit));
+                log(&format!(
+                    "{n_done}/{} {}, about {} left",
+                    self.total,
+                    self.unit,
+                    duration(seconds)
+                ));
             }
             None => {}
         }
@@ -201,6 +223,36 @@ impl Bar {
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// Returns a time in words, rounded up: `12 s`, `3 min 05 s`, `2 h 10 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).ceil() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn times_are_given_in_at_most_two_units() {
+        let cases = [
+            (0.0, "0 s"),
+            (0.2, "1 s"),
+            (59.5, "1 min 00 s"),
+            (185.0, "3 min 05 s"),
+            (7800.0, "2 h 10 min"),
+            (f64::NAN, "0 s"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(duration(seconds), expected);
         }
     }
 }

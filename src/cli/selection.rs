@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::Split;
 use super::{Failure, log_notes};
-use crate::analysis::inspect::{HeadChoice, InspectSpec, InspectionSet};
+use crate::analysis::inspect::{HeadChoice, InspectSpec, InspectionSet, Precision};
 use crate::data::open_data;
 use crate::distance::{RowDistance, RowMetric};
 use crate::evaluate::LoadedRun;
@@ -98,6 +98,7 @@ impl SelectionArguments {
             },
             tokens: self.tokens,
             max_homology_dim: self.max_homology_dim,
+            precision: Precision::default(),
         };
         spec.validate()?;
         Ok(spec)

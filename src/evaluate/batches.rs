@@ -9,7 +9,7 @@
 //! | evaluation on a split | outputs, and the attention of the first samples | 128 frames, in whole clips |
 //! | attacks and corruptions of a split | gradients of the input | 120 samples |
 //! | coherence, anomalies, attacked images of an inspection | attention of every layer | 16 samples |
-//! | inspection | attention of every head and hidden states, also on the host | 4 samples |
+//! | inspection | attention of every head of every layer, and hidden states | 1 sample |
 
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
@@ -32,7 +32,7 @@ pub(super) const PERTURBATION_BATCH: usize = 120;
 pub(crate) const ATTENTION_BATCH: usize = 16;
 
 /// Number of samples per forward pass of an inspection.
-pub(crate) const INSPECTION_BATCH: usize = 4;
+pub(crate) const INSPECTION_BATCH: usize = 1;
 
 /// Chosen batch size, or the default.
 pub(crate) fn size_or(chosen: Option<NonZeroUsize>, default: usize) -> usize {

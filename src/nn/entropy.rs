@@ -2,6 +2,9 @@
 
 use burn::prelude::*;
 
+#[cfg(feature = "cli")]
+use crate::real::Real;
+
 /// Entropies of rows, in nats, over the last dimension, whose size becomes 1.
 ///
 /// ```text
@@ -17,8 +20,12 @@ pub(crate) fn row_entropies<const D: usize>(rows: Tensor<D>) -> Tensor<D> {
 
 /// Entropy of one row, in nats.
 #[cfg(feature = "cli")]
-pub(crate) fn row_entropy(row: &[f64]) -> f64 {
-    row.iter().filter(|x| **x > 0.0).map(|x| -x * x.ln()).sum()
+pub(crate) fn row_entropy<T: Real>(row: &[T]) -> f64 {
+    row.iter()
+        .map(|x| x.to_f64_exact())
+        .filter(|x| *x > 0.0)
+        .map(|x| -x * x.ln())
+        .sum()
 }
 
 /// Entropy of a uniform row in nats, to divide by: positive even for a single outcome, whose entropy is 0.

@@ -188,6 +188,43 @@ fn settings_are_accepted_or_refused_with_a_reason() {
 }
 
 #[test]
+fn the_cost_is_told_before_and_the_precision_after() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    train(root);
+    let images = ["one/a.png", "other/a.png", "b.png"];
+    for image in images {
+        let path = root.join(image);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(path).unwrap();
+    }
+    let start = ["analyze", "--model", "run", "--report", "out"];
+    for precision in ["f32", "f64"] {
+        let all = [&start[..], &["--precision", precision, "--images"], &images].concat();
+        let output = run_program(root, &all);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let cost = stderr.lines().next().unwrap();
+        assert!(
+            cost.starts_with("18 matrices of 16 points: about "),
+            "{cost}"
+        );
+        // Three files with two layers, of the mean and two heads, without a class token.
+        let n_bytes = 3 * 2 * 3 * 256 * (if precision == "f32" { 4 } else { 8 } + 4);
+        let size = format!("; matrices/ takes {:.1} kB", f64::from(n_bytes) / 1e3);
+        assert!(cost.ends_with(&size), "{cost}");
+        let analysis = read_analysis(root);
+        assert_eq!(analysis["settings"]["precision"], precision);
+        assert_eq!(analysis["settings"]["n_matrix_files"], 3);
+        assert_eq!(analysis["settings"]["n_drawn_matrices"], 18);
+        // Files of the same name are told apart.
+        let names = analysis["images"].as_array().unwrap().iter();
+        let names: Vec<&str> = names.map(|image| image["name"].as_str().unwrap()).collect();
+        assert_eq!(names, images);
+    }
+}
+
+#[test]
 fn images_are_compared_with_their_perturbed_versions() {
     let directory = TestDir::new();
     let root = directory.path();

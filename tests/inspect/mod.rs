@@ -3,10 +3,11 @@
 mod command;
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use burn_topology::analysis::inspect::{
     ClassNames, DiagramComparisons, ForwardPass, HeadChoice, InspectSpec, InspectedImage,
-    Inspection, InspectionInput, MatrixTopology, write_report,
+    Inspection, InspectionInput, InspectionProgress, MatrixTopology, Precision, write_report,
 };
 use burn_topology::burn::prelude::*;
 use burn_topology::burn::tensor::activation::softmax;
@@ -28,6 +29,7 @@ fn spec() -> InspectSpec {
         distance: RowDistance::JENSEN_SHANNON,
         tokens: Tokens::Patches,
         max_homology_dim: 1,
+        precision: Precision::F32,
     }
 }
 
@@ -67,7 +69,8 @@ fn random_forward_pass(n_images: usize, grid: [usize; 2], n_prefix_tokens: usize
 
 fn inspected(spec: InspectSpec, forward_pass: ForwardPass, directory: &Path) -> Inspection {
     let mut inspection = Inspection::new(spec, directory.to_owned()).unwrap();
-    inspection.add(forward_pass, &|_, _| {}).unwrap();
+    let n_images = forward_pass.images.len();
+    inspection.add(forward_pass, n_images, &|_| {}).unwrap();
     inspection
 }
 
@@ -104,8 +107,11 @@ fn diagrams_equal_those_of_gudhi() {
     };
     let directory = TestDir::new();
     let mut n_cycles = 0;
-    for case in file["cases"].as_array().unwrap() {
+    let cases = file["cases"].as_array().unwrap().iter();
+    for (case, precision) in cases.flat_map(|case| [(case, Precision::F32), (case, Precision::F64)])
+    {
         let spec = InspectSpec {
+            precision,
             source: match case["source"].as_str().unwrap() {
                 "attention" => Source::Attention,
                 _ => Source::DoubleSoftmax,
@@ -151,14 +157,14 @@ fn diagrams_equal_those_of_gudhi() {
             n_cycles += usize::from(dim == 1) * actual.len();
         }
     }
-    assert!(n_cycles > 50, "{n_cycles}");
+    assert!(n_cycles > 100, "{n_cycles}");
 }
 
 #[test]
 fn files_and_page_contain_the_results() {
     let directory = TestDir::new();
     let inspection = inspected(spec(), random_forward_pass(2, [3, 4], 1), directory.path());
-    let comparisons = DiagramComparisons::new(&inspection, &mut |_, _| {}).unwrap();
+    let comparisons = DiagramComparisons::new(&inspection, &|_, _| {}).unwrap();
     let written = write_report(
         directory.path(),
         "</script><b>",
@@ -218,10 +224,22 @@ fn only_matrices_of_an_older_report_are_replaced() {
     let path = directory.path().join("matrices/0.npz");
     let add = || {
         let mut inspection = Inspection::new(spec(), directory.path().to_owned()).unwrap();
-        inspection.add(random_forward_pass(1, [3, 3], 1), &|_, _| {})
+        inspection.add(random_forward_pass(1, [3, 3], 1), 1, &|_| {})
     };
     add().unwrap();
+    // A file of an older report on more images, and files of someone else.
+    let beside = |name: &str| directory.path().join("matrices").join(name);
+    std::fs::copy(&path, beside("7.npz")).unwrap();
+    for name in ["8.npz", "notes.npz", "0.txt"] {
+        std::fs::write(beside(name), "a file of someone else").unwrap();
+    }
     add().unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(beside(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["0.npz", "0.txt", "8.npz", "notes.npz"]);
     std::fs::write(&path, "a file of someone else").unwrap();
     let message = add().unwrap_err().to_string();
     assert!(
@@ -236,7 +254,7 @@ fn only_matrices_of_an_older_report_are_replaced() {
 fn distances_are_symmetric_and_shuffles_repeatable() {
     let directory = TestDir::new();
     let inspection = inspected(spec(), random_forward_pass(3, [4, 4], 0), directory.path());
-    let comparisons = DiagramComparisons::new(&inspection, &mut |_, _| {}).unwrap();
+    let comparisons = DiagramComparisons::new(&inspection, &|_, _| {}).unwrap();
     assert_eq!((comparisons.layers.len(), comparisons.heads.len()), (3, 2));
     for (kinds, side) in [(&comparisons.layers[1], 2), (&comparisons.heads[0], 6)] {
         for kind in kinds {
@@ -261,11 +279,88 @@ fn distances_are_symmetric_and_shuffles_repeatable() {
         );
     }
     // Shuffled copies differ from the original and from each other.
-    let shuffles: &[MatrixTopology] = &inspection.shuffled[0];
-    assert_ne!(shuffles[0].diagrams, inspection.matrix(0, 0, 0).diagrams);
-    assert_ne!(shuffles[0].diagrams, shuffles[1].diagrams);
+    assert_eq!(inspection.shuffled.len(), 3 * 2);
+    for kinds in &inspection.shuffled {
+        assert_eq!(kinds.len(), 4);
+        let wasserstein_h0 = &kinds[0].values;
+        assert_eq!(wasserstein_h0.len(), 4);
+        assert!(wasserstein_h0.iter().all(|distance| *distance > 0.0));
+        assert_ne!(wasserstein_h0[0], wasserstein_h0[1]);
+    }
     let again = inspected(spec(), random_forward_pass(3, [4, 4], 0), directory.path());
     assert_eq!(again.shuffled, inspection.shuffled);
+}
+
+#[test]
+fn batches_and_precision_do_not_change_the_results() {
+    let directory = TestDir::new();
+    let all = inspected(spec(), random_forward_pass(3, [4, 5], 1), directory.path());
+    let read = |image: usize| std::fs::read(directory.path().join(format!("matrices/{image}.npz")));
+    let files = [0, 1, 2].map(|image| read(image).unwrap());
+    // The images one by one.
+    let mut one_by_one = Inspection::new(spec(), directory.path().to_owned()).unwrap();
+    for image in 0..3 {
+        let mut pass = random_forward_pass(3, [4, 5], 1);
+        pass.images = vec![pass.images.swap_remove(image)];
+        let of_image = |layer: Tensor<4>| layer.slice_dim(0, image..image + 1);
+        pass.attention = pass.attention.into_iter().map(of_image).collect();
+        one_by_one.add(pass, 3, &|_| {}).unwrap();
+    }
+    assert_eq!(one_by_one.matrices, all.matrices);
+    assert_eq!(one_by_one.shuffled, all.shuffled);
+    assert!(files == [0, 1, 2].map(|image| read(image).unwrap()));
+    let precise = InspectSpec {
+        precision: Precision::F64,
+        ..spec()
+    };
+    let precise = inspected(precise, random_forward_pass(3, [4, 5], 1), directory.path());
+    for (matrix, precise) in all.matrices.iter().zip(&precise.matrices) {
+        let error = (matrix.mean_distance / precise.mean_distance - 1.0).abs();
+        assert!(error < 1e-6 && error > 0.0, "{error}");
+        let deaths = |matrix: &MatrixTopology| -> Vec<f64> {
+            let mut deaths: Vec<f64> = matrix
+                .points(0)
+                .into_iter()
+                .map(|[_, death]| death)
+                .collect();
+            deaths.sort_by(f64::total_cmp);
+            deaths
+        };
+        for (death, precise) in deaths(matrix).into_iter().zip(deaths(precise)) {
+            assert!((death / precise - 1.0).abs() < 1e-5, "{death} {precise}");
+        }
+    }
+    // The file has distances of twice the size.
+    let n_distances = 2 * 4 * 20 * 20;
+    assert_eq!(read(0).unwrap().len() - files[0].len(), 4 * n_distances);
+}
+
+#[test]
+fn the_time_left_is_told_from_the_start_to_the_end() {
+    let directory = TestDir::new();
+    let reports = Mutex::new(Vec::new());
+    let mut inspection = Inspection::new(spec(), directory.path().to_owned()).unwrap();
+    for _ in 0..2 {
+        let progress = |progress| reports.lock().unwrap().push(progress);
+        inspection
+            .add(random_forward_pass(1, [4, 4], 1), 2, &progress)
+            .unwrap();
+    }
+    let reports = reports.into_inner().unwrap();
+    let InspectionProgress {
+        n_done,
+        n_matrices,
+        n_points,
+        n_file_bytes,
+        seconds_left,
+    } = reports[0];
+    assert_eq!((n_done, n_matrices, n_points), (0, 16, 16));
+    assert_eq!(n_file_bytes, 16 * 4 * (16 * 16 + 17 * 17));
+    assert!(seconds_left > 0.0 && seconds_left.is_finite());
+    assert_eq!(reports.last().unwrap().n_done, 16);
+    let file = directory.path().join("matrices/0.npz");
+    let excess = std::fs::metadata(file).unwrap().len() - n_file_bytes / 2;
+    assert!(excess < 2000, "{excess} more bytes than announced");
 }
 
 #[test]
@@ -294,7 +389,7 @@ fn layers_and_heads_can_be_chosen_if_they_exist() {
             Err(error) => return error.to_string(),
         };
         inspection
-            .add(random_forward_pass(1, [3, 3], 1), &|_, _| {})
+            .add(random_forward_pass(1, [3, 3], 1), 1, &|_| {})
             .unwrap_err()
             .to_string()
     };
@@ -371,7 +466,7 @@ fn a_class_token_is_optional_but_attention_is_required() {
                     assert_eq!(matrix.betti(0, 0.0), n_points);
                     assert_eq!(matrix.diagrams[0].essential().count(), 1);
                 }
-                let comparisons = DiagramComparisons::new(&inspection, &mut |_, _| {}).unwrap();
+                let comparisons = DiagramComparisons::new(&inspection, &|_, _| {}).unwrap();
                 write_report(directory.path(), "vit", "", &inspection, &comparisons).unwrap();
             }
         }

@@ -1,19 +1,16 @@
 //! Distances between the diagrams of layers, heads and images.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
-use super::diagram_metric::DiagramMetric;
+use super::cost::{Counts, MAX_HEAD_IMAGES};
+use super::diagram_metric::{DiagramMetric, compared_kinds};
 use super::image_pairs::{PairCurve, pair_curves};
 use super::inspection::Inspection;
 use super::matrix_topology::MatrixTopology;
 use crate::error::Result;
 use crate::topology::Point;
-
-/// Number of homology dimensions whose diagrams are compared: 0 and 1.
-pub(super) const N_COMPARED_DIMS: usize = 2;
-
-/// Number of images for which every head is compared with every other.
-pub(super) const MAX_HEAD_IMAGES: usize = 2;
 
 /// Pairwise distances between diagrams of one homology dimension.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,17 +46,14 @@ pub struct DiagramComparisons {
 }
 
 impl DiagramComparisons {
-    /// Computes all distances. `progress` is called with the number of finished tables and their total number.
+    /// Computes all distances. `progress` is called by several threads, with the number of distances that are done and
+    /// their total number, or a little more where some images are perturbed.
     ///
     /// # Errors
     ///
     /// The errors of [`wasserstein`](crate::topology::wasserstein()).
-    pub fn new(inspection: &Inspection, progress: &mut dyn FnMut(usize, usize)) -> Result<Self> {
-        let n_dims = N_COMPARED_DIMS.min(1 + inspection.spec.max_homology_dim);
-        let kinds: Vec<(DiagramMetric, usize)> = DiagramMetric::ALL
-            .into_iter()
-            .flat_map(|metric| (0..n_dims).map(move |dim| (metric, dim)))
-            .collect();
+    pub fn new(inspection: &Inspection, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Self> {
+        let kinds = compared_kinds(inspection.spec.max_homology_dim);
         let n_images = inspection.images.len();
         // The number of pairs of heads grows with the square of layers times heads.
         let n_head_images = if inspection.heads.is_empty() {
@@ -67,23 +61,29 @@ impl DiagramComparisons {
         } else {
             n_images.min(MAX_HEAD_IMAGES)
         };
-        let total = kinds.len() * (n_images + n_head_images + 1);
-        let mut n_done = 0;
-        let mut report_one = || {
-            n_done += 1;
-            progress(n_done, total);
-        };
         let n_layers = inspection.layers.len();
-        let mut compare = |matrices: &[&MatrixTopology]| {
+        let counts = Counts {
+            n_images,
+            n_layers,
+            n_heads: inspection.heads.len(),
+        };
+        let total = kinds.len() * counts.n_comparisons();
+        let n_done = AtomicUsize::new(0);
+        let add = |n_distances: usize| {
+            // Relaxed: the number is only displayed.
+            progress(
+                n_distances + n_done.fetch_add(n_distances, Ordering::Relaxed),
+                total,
+            );
+        };
+        let compare = |matrices: &[&MatrixTopology]| {
             kinds
                 .iter()
                 .map(|&(metric, homology_dim)| {
-                    let values = pairwise_distances(matrices, metric, homology_dim)?;
-                    report_one();
                     Ok(DiagramDistances {
                         metric,
                         homology_dim,
-                        values,
+                        values: pairwise_distances(matrices, metric, homology_dim, &add)?,
                     })
                 })
                 .collect::<Result<Vec<_>>>()
@@ -110,9 +110,8 @@ impl DiagramComparisons {
             images.push(ImageComparison {
                 metric,
                 homology_dim,
-                curves: pair_curves(inspection, metric, homology_dim)?,
+                curves: pair_curves(inspection, metric, homology_dim, &add)?,
             });
-            report_one();
         }
         Ok(Self {
             layers,
@@ -122,11 +121,13 @@ impl DiagramComparisons {
     }
 }
 
-/// Returns the distances between all diagrams of one homology dimension, `[n, n]`.
+/// Returns the distances between all diagrams of one homology dimension, `[n, n]`; calls `add` with numbers of
+/// distances that are done.
 fn pairwise_distances(
     matrices: &[&MatrixTopology],
     metric: DiagramMetric,
     homology_dim: usize,
+    add: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<f64>> {
     // Extracted once, since every diagram takes part in many comparisons.
     let points: Vec<Vec<Point>> = matrices
@@ -139,7 +140,9 @@ fn pairwise_distances(
         .into_par_iter()
         .map(|i| {
             let row = (0..i).map(|j| metric.distance(&points[i], &points[j]));
-            row.collect::<Result<Vec<f64>>>()
+            let row = row.collect::<Result<Vec<f64>>>()?;
+            add(i);
+            Ok(row)
         })
         .collect::<Result<_>>()?;
     let mut values = vec![0.0; n * n];

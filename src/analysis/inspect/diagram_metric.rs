@@ -3,6 +3,9 @@
 use crate::error::Result;
 use crate::topology::{GroundNorm, Point, bottleneck, wasserstein};
 
+/// Number of homology dimensions whose diagrams are compared: 0 and 1.
+const N_COMPARED_DIMS: usize = 2;
+
 /// Distance between two persistence diagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiagramMetric {
@@ -39,4 +42,13 @@ impl DiagramMetric {
         };
         matching.map(|matching| matching.distance)
     }
+}
+
+/// Returns the metrics and homology dimensions by which diagrams are compared, in the order of reports.
+pub(super) fn compared_kinds(max_homology_dim: usize) -> Vec<(DiagramMetric, usize)> {
+    let n_dims = N_COMPARED_DIMS.min(1 + max_homology_dim);
+    DiagramMetric::ALL
+        .into_iter()
+        .flat_map(|metric| (0..n_dims).map(move |dim| (metric, dim)))
+        .collect()
 }

@@ -2,18 +2,13 @@
 
 use rayon::prelude::*;
 
+use super::cost::{MAX_HEAD_PAIRS, MAX_PAIRED};
 use super::diagram_metric::DiagramMetric;
 use super::forward_pass::InspectedImage;
-use super::inspection::{Inspection, N_SHUFFLES};
-use super::matrix_topology::MatrixTopology;
+use super::inspection::Inspection;
+use super::matrix_topology::{MatrixTopology, ShuffledDistances};
 use crate::error::Result;
 use crate::mean::mean;
-
-/// Number of images that are compared with each other.
-const MAX_PAIRED: usize = 32;
-
-/// Number of pairs for which single heads are compared too.
-pub(super) const MAX_HEAD_PAIRS: usize = 8;
 
 /// Distances between the images of one kind of pair, by layer and by head.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,19 +53,20 @@ struct PairKind {
 }
 
 /// Computes the distances for every kind of pair; the last curve compares each unperturbed image with its own
-/// shuffled rows.
+/// shuffled rows. Calls `add` with numbers of distances that are done.
 pub(super) fn pair_curves(
     inspection: &Inspection,
     metric: DiagramMetric,
     dim: usize,
+    add: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<PairCurve>> {
     // The number of pairs grows with the square of the number of images.
     let images = &inspection.images[..inspection.images.len().min(MAX_PAIRED)];
     let mut curves = pair_kinds(images)
         .into_iter()
-        .map(|kind| pair_curve(inspection, metric, dim, kind))
+        .map(|kind| pair_curve(inspection, metric, dim, kind, add))
         .collect::<Result<Vec<_>>>()?;
-    curves.push(shuffled_curve(inspection, metric, dim, images)?);
+    curves.push(shuffled_curve(inspection, metric, dim, images));
     Ok(curves)
 }
 
@@ -89,6 +85,7 @@ fn pair_curve(
     metric: DiagramMetric,
     dim: usize,
     PairKind { title, pairs }: PairKind,
+    add: &(dyn Fn(usize) + Sync),
 ) -> Result<PairCurve> {
     let n_layers = inspection.layers.len();
     let between = |(i, j): (usize, usize), layer: usize, head: usize| {
@@ -105,6 +102,7 @@ fn pair_curve(
                 .par_iter()
                 .map(|&pair| between(pair, layer, 0))
                 .collect::<Result<_>>()?;
+            add(distances.len());
             Ok(Spread::new(&distances))
         })
         .collect::<Result<_>>()?;
@@ -120,6 +118,7 @@ fn pair_curve(
                 .iter()
                 .map(|&pair| between(pair, layer, head))
                 .collect::<Result<_>>()?;
+            add(distances.len());
             Ok(mean(distances).unwrap_or(f64::NAN))
         })
         .collect::<Result<_>>()?;
@@ -137,32 +136,26 @@ fn shuffled_curve(
     metric: DiagramMetric,
     dim: usize,
     images: &[InspectedImage],
-) -> Result<PairCurve> {
+) -> PairCurve {
     let n_layers = inspection.layers.len();
     let unperturbed: Vec<usize> = (0..images.len())
         .filter(|&image| images[image].perturbation.is_none())
         .collect();
-    let by_layer = (0..n_layers)
-        .map(|layer| {
-            let distances: Vec<Vec<f64>> = unperturbed
-                .par_iter()
-                .map(|&image| {
-                    let original = inspection.matrix(image, layer, 0);
-                    inspection.shuffled[image * n_layers + layer]
-                        .iter()
-                        .map(|shuffled| distance(metric, dim, original, shuffled))
-                        .collect::<Result<Vec<f64>>>()
-                })
-                .collect::<Result<_>>()?;
-            Ok(Spread::new(&distances.concat()))
-        })
-        .collect::<Result<_>>()?;
-    Ok(PairCurve {
+    let is_wanted = |kind: &&ShuffledDistances| (kind.metric, kind.homology_dim) == (metric, dim);
+    let by_layer = (0..n_layers).map(|layer| {
+        let by_image = unperturbed
+            .iter()
+            .map(|image| &inspection.shuffled[image * n_layers + layer]);
+        let kinds = by_image.flat_map(|kinds| kinds.iter().find(is_wanted));
+        let distances: Vec<f64> = kinds.flat_map(|kind| kind.values.iter().copied()).collect();
+        Spread::new(&distances)
+    });
+    PairCurve {
         title: "an image and its shuffled rows".to_owned(),
-        n_pairs: unperturbed.len() * N_SHUFFLES as usize,
-        by_layer,
+        n_pairs: unperturbed.len() * inspection.n_shuffles(),
+        by_layer: by_layer.collect(),
         by_head: Vec::new(),
-    })
+    }
 }
 
 /// Groups all pairs by kind, perturbations first in the order of the images. A perturbed image is paired only with

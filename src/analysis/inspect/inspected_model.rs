@@ -133,6 +133,12 @@ impl InspectedModel {
     pub fn read_files(&self, paths: &[PathBuf]) -> Result<InspectionSet> {
         let read = |path: &PathBuf| {
             let name = path.file_name().unwrap_or(path.as_os_str());
+            // Files of the same name in several directories are told apart by their paths.
+            let is_shared = |other: &&PathBuf| *other != path && other.file_name() == Some(name);
+            let name = match paths.iter().find(is_shared) {
+                Some(_) => path.as_os_str(),
+                None => name,
+            };
             Ok(InspectionItem {
                 name: name.to_string_lossy().into_owned(),
                 sample: self.read(path)?,

@@ -2,36 +2,29 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
-use rayon::prelude::*;
 
+use super::cost::{Counts, InspectionProgress, MAX_PAIRED, Sample, WorkClock, n_shuffles};
 use super::forward_pass::{ForwardPass, InspectedImage};
+use super::host_layer::HostLayer;
 use super::inspected_model::InspectedModel;
 use super::inspection_set::InspectionSet;
-use super::matrix_topology::{MatrixData, MatrixIndex, MatrixRows, MatrixTopology};
-use super::page_data::pack_cosines;
-use super::spec::InspectSpec;
-use crate::error::{Error, Result};
+use super::layer_batch::{AnalyzedMatrix, Batch, LayerBatch};
+use super::matrix_files::{MatrixFiles, MatrixShape, remove_older};
+use super::matrix_topology::{MatrixTopology, ShuffledDistances};
+use super::page_room::PageRoom;
+use super::spec::{InspectSpec, Precision};
+use crate::distance::DistanceElement;
+use crate::error::Result;
 use crate::evaluate::{INSPECTION_BATCH, batch_ranges, size_or};
-use crate::fused::read_values;
 use crate::loss::Source;
 use crate::model::TokenLayout;
-use crate::nn::{AttentionRows, Heads, Tokens};
-use crate::report::Npz;
-use crate::run::write_atomically;
-use crate::topology::Point;
+use crate::report::NpzNumber;
 
-/// Number of shuffled copies of each layer. They show the distances that rows without common structure would have.
-pub const N_SHUFFLES: u64 = 4;
-
-/// Number of images whose matrices are written to files.
-pub(super) const MAX_MATRIX_FILES: usize = 8;
-
-/// Budget for the packed matrices on the page, in bytes. It keeps the page below 15 MB.
-const PAGE_BYTES: usize = 11_500_000;
+/// Number of matrices for each thread that are analysed before their distances are written and dropped.
+const MATRICES_PER_THREAD: usize = 2;
 
 /// Topology of all matrices that have been analysed so far.
 #[derive(Debug)]
@@ -48,8 +41,11 @@ pub struct Inspection {
     pub heads: Vec<usize>,
     /// Topology by image, then layer, then head; the mean of the heads comes before the first head.
     pub matrices: Vec<MatrixTopology>,
-    /// Topology of the shuffled copies of the mean of the heads, by image and layer, then copy.
-    pub shuffled: Vec<Vec<MatrixTopology>>,
+    /// Distances between the mean of the heads and its shuffled copies, by image and layer; empty for perturbed images
+    /// and for those after the first 32.
+    pub shuffled: Vec<Vec<ShuffledDistances>>,
+    /// Number of the first images whose matrices are written to files.
+    pub n_matrix_files: usize,
     /// Data of each matrix for the page; `None` where the page would become too large.
     pub(super) packed: Vec<Option<String>>,
     /// Cosines of hidden states for the page, by image and layer; `None` without hidden states, or where the page
@@ -57,17 +53,20 @@ pub struct Inspection {
     pub(super) cosines: Vec<Option<String>>,
     /// Directory of the report.
     directory: PathBuf,
-    n_packed_bytes: usize,
-    /// Time spent on distances, persistence, cycles, coordinates and the files of matrices.
+    room: PageRoom,
+    /// Started once the first layer has been read.
+    clock: Option<WorkClock>,
+    /// Time spent on distances, persistence, shuffled copies, data of the page, and the files of matrices.
     pub elapsed: Duration,
 }
 
-/// A matrix with everything that is derived from it.
-struct AnalyzedMatrix {
-    data: MatrixData,
-    packed: String,
-    /// Topology of the shuffled copies; empty for single heads.
-    shuffled: Vec<MatrixTopology>,
+/// Results of some layers of one image, in the order of [`Inspection::matrices`].
+#[derive(Default)]
+struct ImageResults {
+    matrices: Vec<MatrixTopology>,
+    packed: Vec<Option<String>>,
+    shuffled: Vec<Vec<ShuffledDistances>>,
+    cosines: Vec<Option<String>>,
 }
 
 impl Inspection {
@@ -91,10 +90,12 @@ impl Inspection {
             heads: Vec::new(),
             matrices: Vec::new(),
             shuffled: Vec::new(),
+            n_matrix_files: 0,
             packed: Vec::new(),
             cosines: Vec::new(),
             directory,
-            n_packed_bytes: 0,
+            room: PageRoom::default(),
+            clock: None,
             elapsed: Duration::ZERO,
         })
     }
@@ -110,6 +111,16 @@ impl Inspection {
         &self.matrices[self.index(image, layer, head)]
     }
 
+    /// Returns the number of shuffled copies with which each layer is compared: 4, or 1 of more than 512 points.
+    pub fn n_shuffles(&self) -> usize {
+        n_shuffles(self.spec.n_points(self.layout))
+    }
+
+    /// Returns the number of matrices whose complexes are drawn on the page.
+    pub fn n_shown(&self) -> usize {
+        self.packed.iter().flatten().count()
+    }
+
     pub(super) fn index(&self, image: usize, layer: usize, head: usize) -> usize {
         (image * self.layers.len() + layer) * (1 + self.heads.len()) + head
     }
@@ -117,8 +128,8 @@ impl Inspection {
     /// Runs a model on all items of a set, batch by batch, and analyses the matrices; returns the time of the forward
     /// passes.
     ///
-    /// `batch_size` is the number of items per forward pass, 4 if `None`. `progress` is called with the number of
-    /// matrices done and their total number, by several threads.
+    /// `batch_size` is the number of items per forward pass, 1 if `None`. `progress` is called by several threads, for
+    /// the first time before the analysis starts, with an estimate of the time that everything will take.
     ///
     /// # Errors
     ///
@@ -128,7 +139,7 @@ impl Inspection {
         model: &InspectedModel,
         set: &InspectionSet,
         batch_size: Option<NonZeroUsize>,
-        progress: &(dyn Fn(usize, usize) + Sync),
+        progress: &(dyn Fn(InspectionProgress) + Sync),
     ) -> Result<Duration> {
         let n_items = set.items.len();
         let mut model_time = Duration::ZERO;
@@ -136,350 +147,221 @@ impl Inspection {
             let n_batch = range.len();
             let started = Instant::now();
             let pass = model.forward_batch(set, range)?;
-            model_time += started.elapsed();
+            let time = started.elapsed();
+            model_time += time;
             // A clip has several images, one per frame.
             let n_images = n_items * pass.images.len() / n_batch;
-            self.add(pass, &|n_done, per_image| {
-                progress(n_done, n_images * per_image);
-            })?;
+            self.add_timed(pass, n_images, time, progress)?;
         }
         Ok(model_time)
     }
 
-    /// Analyses the matrices of a batch. `progress` is called with the number of matrices done, over all batches,
-    /// and the number of matrices of each image.
+    /// Analyses the matrices of a batch, one of all batches, which together have `n_images` images.
+    ///
+    /// `progress` is called as in [`Self::add_set`].
     ///
     /// # Errors
     ///
-    /// The errors of [`AttentionRows::select`] and [`InspectSpec::layer_indices`];
-    /// [`Error::is_file_error`] if a file cannot be written.
+    /// The errors of [`AttentionRows::select`](crate::nn::AttentionRows::select) and [`InspectSpec::layer_indices`];
+    /// [`Error::is_file_error`](crate::Error::is_file_error) if a file cannot be written.
     pub fn add(
         &mut self,
         forward_pass: ForwardPass,
-        progress: &(dyn Fn(usize, usize) + Sync),
+        n_images: usize,
+        progress: &(dyn Fn(InspectionProgress) + Sync),
+    ) -> Result<()> {
+        self.add_timed(forward_pass, n_images, Duration::ZERO, progress)
+    }
+
+    /// [`Self::add`] with the time of the forward pass.
+    fn add_timed(
+        &mut self,
+        forward_pass: ForwardPass,
+        n_images: usize,
+        time: Duration,
+        progress: &(dyn Fn(InspectionProgress) + Sync),
     ) -> Result<()> {
         let started = Instant::now();
-        // The same in every batch: they depend only on the settings and the model.
-        let n_layers = self.spec.n_layers(&forward_pass)?;
-        self.layers = self.spec.layer_indices(n_layers)?;
-        let attention = forward_pass.attention.first();
-        let n_heads = attention.map_or(0, |layer| layer.dims()[1]);
-        self.heads = self.spec.head_indices(n_heads)?;
-        self.layout = forward_pass.layout;
-        let layers = self
-            .layers
-            .iter()
-            .map(|&layer| HostLayer::new(&forward_pass, layer, &self.spec))
-            .collect::<Result<Vec<_>>>()?;
-        let n_batch = forward_pass.images.len();
-        for (in_batch, image) in forward_pass.images.into_iter().enumerate() {
-            let image_index = self.images.len();
-            self.images.push(image);
-            let matrices = self.analyze_image(&layers, image_index, in_batch, n_batch, progress)?;
-            if image_index < MAX_MATRIX_FILES {
-                self.write_matrices(image_index, &matrices)?;
-            }
-            for matrix in matrices {
-                if matrix.data.topology.index.head.is_none() {
-                    self.shuffled.push(matrix.shuffled);
-                }
-                self.matrices.push(matrix.data.topology);
-                self.packed.push(Some(matrix.packed));
-            }
-            let cosines = layers.iter().map(|layer| layer.cosines(in_batch, n_batch));
-            self.cosines.extend(cosines);
-            self.keep_page_small(image_index);
+        match self.spec.precision {
+            Precision::F32 => self.add_in::<f32>(forward_pass, n_images, time, progress)?,
+            Precision::F64 => self.add_in::<f64>(forward_pass, n_images, time, progress)?,
         }
         self.elapsed += started.elapsed();
         Ok(())
     }
 
-    /// Analyses the matrices of one image in parallel, in the order of [`Self::matrices`].
-    fn analyze_image(
-        &self,
-        layers: &[HostLayer],
-        image_index: usize,
-        in_batch: usize,
-        n_batch: usize,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<Vec<AnalyzedMatrix>> {
-        let layers_and_heads: Vec<(usize, Option<usize>)> = (0..layers.len())
-            .flat_map(|layer| {
-                let heads = self.heads.iter().map(move |&head| (layer, Some(head)));
-                std::iter::once((layer, None)).chain(heads)
-            })
-            .collect();
-        let n_matrices = layers_and_heads.len();
-        let n_done = AtomicUsize::new(0);
-        layers_and_heads
-            .par_iter()
-            .map(|&(layer, head)| {
-                let index = MatrixIndex {
-                    image: image_index,
-                    layer: self.layers[layer],
-                    head,
-                };
-                let rows = layers[layer].rows(index, in_batch, n_batch, self.spec.source);
-                let shuffled = match head {
-                    Some(_) => Vec::new(),
-                    // Only the mean of the heads is compared with shuffled rows.
-                    None => (0..N_SHUFFLES)
-                        .map(|draw| rows.shuffled(&self.spec, draw))
-                        .collect::<Result<_>>()?,
-                };
-                let data = rows.analyze(&self.spec)?;
-                let packed = data.pack();
-                // Relaxed: the number is only displayed.
-                let done = 1 + n_done.fetch_add(1, Ordering::Relaxed);
-                progress(image_index * n_matrices + done, n_matrices);
-                Ok(AnalyzedMatrix {
-                    data,
-                    packed,
-                    shuffled,
-                })
-            })
-            .collect()
-    }
-
-    /// Drops data of an image that would make the page too large: heads from the last one on, then cosines, then
-    /// means of heads.
-    ///
-    /// Only what the images before have left over is available, so the first image gets all the room it needs.
-    fn keep_page_small(&mut self, image: usize) {
-        let matrices = self.index(image, 0, 0)..self.matrices.len();
-        let layers = image * self.layers.len()..self.cosines.len();
-        let all = self.packed[matrices.clone()]
-            .iter()
-            .chain(&self.cosines[layers.clone()]);
-        let mut n_bytes: usize = all.flatten().map(String::len).sum();
-        let room = PAGE_BYTES.saturating_sub(self.n_packed_bytes);
-        let mut drop_if_needed = |slot: &mut Option<String>| {
-            if n_bytes > room {
-                n_bytes -= slot.take().map_or(0, |packed| packed.len());
-            }
-        };
-        let per_layer = 1 + self.heads.len();
-        for index in matrices.clone().rev() {
-            // The mean of the heads comes first in each layer and is kept for now.
-            if index % per_layer != 0 {
-                drop_if_needed(&mut self.packed[index]);
-            }
-        }
-        self.cosines[layers]
-            .iter_mut()
-            .rev()
-            .for_each(&mut drop_if_needed);
-        // If anything is dropped here, all single heads are gone, and only means are left.
-        self.packed[matrices]
-            .iter_mut()
-            .rev()
-            .for_each(&mut drop_if_needed);
-        self.n_packed_bytes += n_bytes;
-    }
-
-    /// Writes `matrices/<image>.npz` with `distances`, `[n_layers, 1 + n_heads, n_points, n_points]`, and
-    /// `attention`, `[n_layers, 1 + n_heads, n_tokens, n_tokens]`, unchanged; the mean of the heads comes first.
-    ///
-    /// Only a file of an older inspection is replaced, which its array of distances tells from other files.
-    fn write_matrices(&self, image: usize, matrices: &[AnalyzedMatrix]) -> Result<()> {
-        let directory = self.directory.join("matrices");
-        let path = directory.join(format!("{image}.npz"));
-        let (n_layers, n_views) = (self.layers.len(), 1 + self.heads.len());
-        let first = matrices.first().map(|matrix| &matrix.data);
-        let refused = |error: std::io::Error| Error::file(error.to_string()).caused_by(error);
-        let write = || -> Result<()> {
-            if path.exists() && !Npz::has_array(&path, "distances") {
-                return Err(Error::file(
-                    "this file is not of an older report, expected no such file; pass another directory",
-                ));
-            }
-            let mut archive = Npz::default();
-            let n_points = first.map_or(0, |data| data.distances.len().isqrt());
-            let shape = [n_layers, n_views, n_points, n_points];
-            let distances = matrices.iter().flat_map(|matrix| &matrix.data.distances);
-            // Single precision is that of the attention, and takes half the space.
-            archive.add("distances", &shape, distances.map(|&x| x as f32))?;
-            let n_tokens = first.map_or(0, |data| data.attention.len().isqrt());
-            if n_tokens > 0 {
-                let shape = [n_layers, n_views, n_tokens, n_tokens];
-                let attention = matrices.iter().flat_map(|matrix| &matrix.data.attention);
-                archive.add("attention", &shape, attention.copied())?;
-            }
-            let bytes = archive.finish()?;
-            std::fs::create_dir_all(&directory).map_err(refused)?;
-            write_atomically(&path, &bytes).map_err(refused)
-        };
-        write().map_err(|error| error.within(format_args!("{}: cannot be written", path.display())))
-    }
-}
-
-/// Births and deaths of the finite bars of one image, by layer and homology dimension.
-pub type ImageDiagrams = Vec<Vec<Vec<Point>>>;
-
-/// Diagrams of the mean of the heads, for all images of a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HeadMeanDiagrams {
-    /// Indices of the layers.
-    pub layers: Vec<usize>,
-    /// Diagrams of each image.
-    pub images: Vec<ImageDiagrams>,
-}
-
-/// Computes the diagrams of the mean of the heads of every chosen layer; essential bars are left out.
-///
-/// # Errors
-///
-/// The errors of [`Inspection::add`].
-pub fn head_mean_diagrams(
-    forward_pass: &ForwardPass,
-    spec: &InspectSpec,
-) -> Result<HeadMeanDiagrams> {
-    spec.validate()?;
-    let layers = spec.layer_indices(spec.n_layers(forward_pass)?)?;
-    let host_layers = layers
-        .iter()
-        .map(|&layer| HostLayer::new(forward_pass, layer, spec))
-        .collect::<Result<Vec<_>>>()?;
-    let n_batch = forward_pass.images.len();
-    let images = (0..n_batch)
-        .into_par_iter()
-        .map(|image| {
-            let by_layer = host_layers.iter().zip(&layers).map(|(host, &layer)| {
-                let index = MatrixIndex {
-                    image,
-                    layer,
-                    head: None,
-                };
-                host.rows(index, image, n_batch, spec.source).points(spec)
-            });
-            by_layer.collect::<Result<_>>()
-        })
-        .collect::<Result<_>>()?;
-    Ok(HeadMeanDiagrams { layers, images })
-}
-
-/// Rows, attention and hidden states of one layer of a batch, in host memory.
-struct HostLayer {
-    /// Rows of every head, or of the hidden states: `[n_images * n_heads, n_points, n_columns]`.
-    rows: Vec<f32>,
-    /// Rows of the mean of the heads, `[n_images, n_points, n_points]`; empty for hidden states.
-    mean_rows: Vec<f32>,
-    /// Length of a row.
-    n_columns: usize,
-    /// Number of heads; 1 for hidden states.
-    n_heads: usize,
-    /// Attention between all tokens, `[n_images, n_heads, n_tokens, n_tokens]`; empty for hidden states.
-    attention: Vec<f32>,
-    /// Hidden states, `[n_images, n_tokens, d_model]`; empty if the model does not return them.
-    hidden: Vec<f32>,
-    n_tokens: usize,
-}
-
-impl HostLayer {
-    fn new(forward_pass: &ForwardPass, layer: usize, spec: &InspectSpec) -> Result<Self> {
-        let n_prefix_tokens = forward_pass.layout.n_prefix_tokens;
-        // Read for every source, because the page can show cosines of hidden states.
-        let hidden = match forward_pass.hidden.get(layer) {
-            Some(hidden) => read_to_host(hidden.clone())?,
-            None => Vec::new(),
-        };
-        let mut host = Self {
-            rows: Vec::new(),
-            mean_rows: Vec::new(),
-            n_columns: 0,
-            n_heads: 1,
-            attention: Vec::new(),
+    /// [`Self::add`] in one precision. Layers are analysed a few at a time, so that no more of them lie in memory.
+    fn add_in<T: DistanceElement + NpzNumber>(
+        &mut self,
+        forward_pass: ForwardPass,
+        n_images: usize,
+        time: Duration,
+        progress: &(dyn Fn(InspectionProgress) + Sync),
+    ) -> Result<()> {
+        // The same in every batch: they depend only on the settings and the model.
+        self.layers = self
+            .spec
+            .layer_indices(self.spec.n_layers(&forward_pass)?)?;
+        let attention = forward_pass.attention.first();
+        let n_heads = attention.map_or(0, |layer| layer.dims()[1]);
+        self.heads = self.spec.head_indices(n_heads)?;
+        let ForwardPass {
+            images,
+            layout,
+            attention,
             hidden,
-            n_tokens: forward_pass.layout.n_tokens(),
+        } = forward_pass;
+        self.layout = layout;
+        let batch = Batch {
+            first: self.images.len(),
+            is_shuffled: (self.images.len()..)
+                .zip(&images)
+                .map(|(index, image)| index < MAX_PAIRED && image.perturbation.is_none())
+                .collect(),
+            plan: self.room.plan(
+                n_images.saturating_sub(self.images.len()),
+                [self.layers.len(), self.heads.len()],
+                [self.spec.n_points(layout), layout.n_tokens()],
+            ),
         };
-        if spec.source == Source::Hidden {
-            let [_, n_tokens, d_model] = forward_pass.hidden[layer].dims();
-            let first = match spec.tokens {
-                Tokens::All => 0,
-                Tokens::Patches => n_prefix_tokens,
+        self.images.extend(images);
+        if let Some(clock) = &self.clock {
+            progress(clock.add(0, 0, batch.n_images()));
+        }
+        // Tensors of layers that are not analysed are dropped at once, the others after their layer.
+        let mut tensors = self.chosen_layers(attention, hidden);
+        let mut files = self.create_files::<T>(&batch, n_images, &tensors)?;
+        let mut results: Vec<ImageResults> = (0..batch.n_images())
+            .map(|_| ImageResults::default())
+            .collect();
+        let n_needed = MATRICES_PER_THREAD * rayon::current_num_threads();
+        let layers_at_a_time = n_needed.div_ceil(batch.n_images() * (1 + self.heads.len()));
+        for start in (0..self.layers.len()).step_by(layers_at_a_time) {
+            let positions = start..self.layers.len().min(start + layers_at_a_time);
+            let read = |position: usize| {
+                let (attention, hidden) = std::mem::take(&mut tensors[position]);
+                HostLayer::new(self.layers[position], attention, hidden, layout, &self.spec)
             };
-            let by_image = host.hidden.chunks_exact(n_tokens * d_model);
-            let points = by_image.flat_map(|tokens| &tokens[first * d_model..]);
-            host.rows = points.copied().collect();
-            host.n_columns = d_model;
-            return Ok(host);
-        }
-        let weights = forward_pass.attention[layer].clone().without_autodiff();
-        host.n_heads = weights.dims()[1];
-        for (heads, values) in [
-            (Heads::Each, &mut host.rows),
-            (Heads::Mean, &mut host.mean_rows),
-        ] {
-            let rows = AttentionRows {
-                heads,
-                tokens: spec.tokens,
-                n_prefix_tokens,
+            let layers = LayerBatch {
+                layers: positions.map(read).collect::<Result<_>>()?,
+                spec: &self.spec,
+                batch: &batch,
+                heads: &self.heads,
+                start,
+            };
+            if self.clock.is_none() {
+                let sample = Sample {
+                    forward_pass: time.as_secs_f64() / batch.n_images() as f64,
+                    ..layers.sample::<T>(self.matrices_per_image())?
+                };
+                let clock = self.new_clock(sample, n_images, batch.n_images());
+                progress(clock.add(0, 0, 0));
+                self.clock = Some(clock);
             }
-            .select(weights.clone())?;
-            host.n_columns = rows.dims()[2];
-            *values = read_to_host(rows)?;
+            let report = |n_matrices: usize, n_shuffles: usize| {
+                if let Some(clock) = &self.clock {
+                    progress(clock.add(n_matrices, n_shuffles, 0));
+                }
+            };
+            let analyzed = layers.analyze::<T>(&|| report(1, 0))?;
+            for (in_batch, (results, matrices)) in results.iter_mut().zip(analyzed).enumerate() {
+                let shuffled = layers.shuffled(in_batch, &matrices, &|| report(0, 1))?;
+                results.shuffled.extend(shuffled);
+                results.cosines.extend(layers.cosines(in_batch));
+                for AnalyzedMatrix { data, packed } in matrices {
+                    files.extend(in_batch, &data.distances)?;
+                    results.matrices.push(data.topology);
+                    results.packed.push(packed);
+                }
+            }
         }
-        host.attention = read_to_host(weights)?;
-        Ok(host)
+        files.finish()?;
+        results.into_iter().for_each(|results| self.append(results));
+        Ok(())
     }
 
-    /// Returns the rows of one matrix of the image at position `in_batch` of the batch.
-    fn rows(
+    /// Returns attention and hidden states of the chosen layers.
+    fn chosen_layers(
         &self,
-        index: MatrixIndex,
-        in_batch: usize,
-        n_batch: usize,
-        source: Source,
-    ) -> MatrixRows {
-        // Hidden states have one matrix per image, stored in `rows`.
-        let (values, position, n_matrices) = match (index.head, self.mean_rows.is_empty()) {
-            (Some(head), _) => (
-                &self.rows,
-                in_batch * self.n_heads + head,
-                n_batch * self.n_heads,
-            ),
-            (None, true) => (&self.rows, in_batch, n_batch),
-            (None, false) => (&self.mean_rows, in_batch, n_batch),
+        attention: Vec<Tensor<4>>,
+        hidden: Vec<Tensor<3>>,
+    ) -> Vec<(Option<Tensor<4>>, Option<Tensor<3>>)> {
+        let is_needed = self.spec.source != Source::Hidden;
+        let chosen = |layer: &usize| {
+            let attention = attention.get(*layer).filter(|_| is_needed).cloned();
+            (attention, hidden.get(*layer).cloned())
         };
-        let size = values.len() / n_matrices;
-        MatrixRows::new(
-            index,
-            &values[position * size..][..size],
-            self.n_columns,
-            self.attention_of(in_batch, index.head),
-            source,
+        self.layers.iter().map(chosen).collect()
+    }
+
+    /// Creates the files for the matrices of a batch, with their attention.
+    fn create_files<T: NpzNumber>(
+        &mut self,
+        batch: &Batch,
+        n_images: usize,
+        tensors: &[(Option<Tensor<4>>, Option<Tensor<3>>)],
+    ) -> Result<MatrixFiles> {
+        self.n_matrix_files = self.matrix_shape().files(n_images, size_of::<T>()).0;
+        let n_files = self.n_matrix_files.saturating_sub(batch.first);
+        if batch.first == 0 {
+            remove_older(&self.directory, n_files);
+        }
+        let attention: Vec<Tensor<4>> = tensors
+            .iter()
+            .filter_map(|(layer, _)| layer.clone())
+            .collect();
+        MatrixFiles::create::<T>(
+            &self.directory,
+            batch.first,
+            n_files.min(batch.n_images()),
+            self.matrix_shape(),
+            &attention,
+            &self.heads,
         )
     }
 
-    /// Returns the attention of one image as the model returned it, of one head or the mean of all.
-    fn attention_of(&self, in_batch: usize, head: Option<usize>) -> Vec<f32> {
-        if self.attention.is_empty() {
-            return Vec::new();
-        }
-        let size = self.n_tokens * self.n_tokens;
-        let by_head = |head| &self.attention[(in_batch * self.n_heads + head) * size..][..size];
-        match head {
-            Some(head) => by_head(head).to_vec(),
-            None => {
-                let mut mean = vec![0.0; size];
-                for head in 0..self.n_heads {
-                    for (sum, x) in mean.iter_mut().zip(by_head(head)) {
-                        *sum += x / self.n_heads as f32;
-                    }
-                }
-                mean
-            }
+    fn matrix_shape(&self) -> MatrixShape {
+        MatrixShape {
+            n_layers: self.layers.len(),
+            n_views: 1 + self.heads.len(),
+            n_points: self.spec.n_points(self.layout),
+            n_tokens: match self.spec.source {
+                Source::Hidden => 0,
+                Source::Attention | Source::DoubleSoftmax => self.layout.n_tokens(),
+            },
         }
     }
 
-    /// Returns the packed cosines of the hidden states of one image; `None` without hidden states.
-    fn cosines(&self, in_batch: usize, n_batch: usize) -> Option<String> {
-        let size = self.hidden.len() / n_batch;
-        (size > 0).then(|| pack_cosines(&self.hidden[in_batch * size..][..size], self.n_tokens))
+    /// Starts the clock after the forward pass of the first `n_passed` of all images.
+    fn new_clock(&self, sample: Sample, n_images: usize, n_passed: usize) -> WorkClock {
+        let counts = Counts {
+            n_images,
+            n_layers: self.layers.len(),
+            n_heads: self.heads.len(),
+        };
+        let n_points = self.spec.n_points(self.layout);
+        let n_bytes = self.spec.precision.n_bytes();
+        let (_, n_file_bytes) = self.matrix_shape().files(n_images, n_bytes);
+        WorkClock::new(sample, counts, n_passed, n_points, n_file_bytes, &self.spec)
     }
-}
 
-fn read_to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    read_values(tensor.without_autodiff())
-        .map_err(|error| error.within("attention or hidden states cannot be read from the device"))
+    /// Appends the results of an image; what the page has no room for is dropped: single heads first, then cosines.
+    fn append(&mut self, mut results: ImageResults) {
+        let n_views = 1 + self.heads.len();
+        let (means, heads): (Vec<usize>, Vec<usize>) =
+            (0..results.packed.len()).partition(|index| index % n_views == 0);
+        for index in means {
+            results.packed[index] = self.room.take(results.packed[index].take());
+        }
+        for cosines in &mut results.cosines {
+            *cosines = self.room.take(cosines.take());
+        }
+        for index in heads {
+            results.packed[index] = self.room.take(results.packed[index].take());
+        }
+        self.matrices.extend(results.matrices);
+        self.packed.extend(results.packed);
+        self.shuffled.extend(results.shuffled);
+        self.cosines.extend(results.cosines);
+    }
 }

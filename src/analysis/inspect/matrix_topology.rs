@@ -2,13 +2,14 @@
 
 use rand::seq::SliceRandom;
 
+use super::diagram_metric::{DiagramMetric, compared_kinds};
 use super::spec::InspectSpec;
 use crate::data::random_stream;
-use crate::distance::{RowMetric, ScaledPoints, multidimensional_scaling};
+use crate::distance::{DistanceElement, RowMetric};
 use crate::error::Result;
 use crate::loss::Source;
 use crate::nn::{Pipeline, RowTopology, row_entropy, uniform_entropy};
-use crate::topology::{Diagram, DistanceMatrix, Point, representative_cycle};
+use crate::topology::{Diagram, DistanceMatrix, Point};
 
 /// Image, layer and head that a matrix belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +29,6 @@ pub struct MatrixTopology {
     pub index: MatrixIndex,
     /// Persistence diagram by homology dimension.
     pub diagrams: Vec<Diagram<f64>>,
-    /// Representative cycle of each bar of dimension 1, as a list of points; see [`representative_cycle`].
-    pub cycles: Vec<Vec<u32>>,
     /// Mean distance between two different points.
     pub mean_distance: f64,
     /// Smallest diameter at which one point is connected to all others; nothing is born beyond it.
@@ -38,16 +37,18 @@ pub struct MatrixTopology {
     pub entropy: Option<f64>,
 }
 
-/// Topology of a matrix together with the values that it was computed from.
-pub(super) struct MatrixData {
-    /// Diagrams and summaries.
-    pub(super) topology: MatrixTopology,
-    /// Distances between points, `[n_points, n_points]`.
-    pub(super) distances: Vec<f64>,
-    /// Attention between all tokens, `[n_tokens, n_tokens]`; empty for hidden states.
-    pub(super) attention: Vec<f32>,
-    /// Points in three dimensions, for drawing.
-    pub(super) coordinates: ScaledPoints,
+/// Distances between the diagram of a matrix and those of its shuffled copies, for one metric and homology dimension.
+///
+/// In a shuffled copy the entries of every row are shuffled, each row on its own. This keeps how concentrated each row
+/// is, but makes any likeness between two rows a matter of chance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShuffledDistances {
+    /// Distance between two diagrams.
+    pub metric: DiagramMetric,
+    /// Homology dimension of the diagrams.
+    pub homology_dim: usize,
+    /// One distance for each shuffled copy.
+    pub values: Vec<f64>,
 }
 
 impl MatrixTopology {
@@ -67,45 +68,53 @@ impl MatrixTopology {
 }
 
 /// Rows whose pairwise distances are analysed, one row for each point.
-pub(super) struct MatrixRows {
+pub(super) struct MatrixRows<T> {
     /// Image, layer and head of the rows.
-    pub(super) index: MatrixIndex,
+    index: MatrixIndex,
     /// Rows of attention or hidden states, `[n_points, n_columns]`.
-    pub(super) values: Vec<f64>,
+    values: Vec<T>,
     /// Length of a row.
-    pub(super) n_columns: usize,
-    /// Attention between all tokens, `[n_tokens, n_tokens]`; empty for hidden states.
-    pub(super) attention: Vec<f32>,
+    n_columns: usize,
 }
 
-impl MatrixRows {
-    /// Converts rows to double precision and, for attention, makes each row sum to one.
+/// Topology of a matrix, and its distances.
+pub(super) struct MatrixData<T> {
+    /// Diagrams and summaries.
+    pub(super) topology: MatrixTopology,
+    /// Distances between points, `[n_points, n_points]`.
+    pub(super) distances: Vec<T>,
+}
+
+impl<T: DistanceElement> MatrixRows<T> {
+    /// Converts rows to the precision of the analysis and, for attention, makes each row sum to one.
     pub(super) fn new(
         index: MatrixIndex,
         values: &[f32],
         n_columns: usize,
-        attention: Vec<f32>,
         source: Source,
     ) -> Self {
-        let mut values: Vec<f64> = values.iter().map(|&x| f64::from(x)).collect();
-        for row in values.chunks_exact_mut(n_columns.max(1)) {
+        let mut converted = Vec::with_capacity(values.len());
+        let mut row = Vec::with_capacity(n_columns);
+        for values in values.chunks_exact(n_columns.max(1)) {
+            row.clear();
+            row.extend(values.iter().map(|&x| f64::from(x)));
             match source {
                 Source::Hidden => {}
                 // In single precision the sums are off by rounding.
-                Source::Attention => normalize(row),
+                Source::Attention => normalize(&mut row),
                 Source::DoubleSoftmax => {
-                    normalize(row);
+                    normalize(&mut row);
                     // Entries lie in [0, 1], so `exp` cannot overflow without subtracting the largest.
                     row.iter_mut().for_each(|x| *x = x.exp());
-                    normalize(row);
+                    normalize(&mut row);
                 }
             }
+            converted.extend(row.iter().map(|&x| T::from_f64_nearest(x)));
         }
         Self {
             index,
-            values,
+            values: converted,
             n_columns,
-            attention,
         }
     }
 
@@ -117,64 +126,55 @@ impl MatrixRows {
         [self.n_points(), self.n_columns]
     }
 
-    /// Computes distances, and diagrams up to a homology dimension.
-    fn topology(&self, spec: &InspectSpec, max_homology_dim: usize) -> Result<RowTopology<f64>> {
+    /// Computes diagrams up to a homology dimension.
+    fn diagrams(&self, spec: &InspectSpec, max_homology_dim: usize) -> Result<Vec<Diagram<f64>>> {
         let mut pipeline = Pipeline::new(max_homology_dim, f64::INFINITY)?;
-        pipeline.rows(&self.values, self.shape(), spec.distance)
+        let topology = pipeline.row_diagrams(&self.values, self.shape(), spec.distance)?;
+        Ok(topology.diagrams)
     }
 
     /// Returns the births and deaths of the finite bars, by homology dimension.
     pub(super) fn points(&self, spec: &InspectSpec) -> Result<Vec<Vec<Point>>> {
-        let mut pipeline = Pipeline::new(spec.max_homology_dim, f64::INFINITY)?;
-        let topology = pipeline.row_diagrams(&self.values, self.shape(), spec.distance)?;
-        Ok(topology.diagrams.iter().map(finite_points).collect())
+        let diagrams = self.diagrams(spec, spec.max_homology_dim)?;
+        Ok(diagrams.iter().map(finite_points).collect())
     }
 
-    /// Computes distances, diagrams, cycles, summaries and coordinates.
-    pub(super) fn analyze(self, spec: &InspectSpec) -> Result<MatrixData> {
-        let n = self.n_points();
+    /// Computes distances, diagrams and summaries.
+    pub(super) fn analyze(&self, spec: &InspectSpec) -> Result<MatrixData<T>> {
+        let mut pipeline = Pipeline::new(spec.max_homology_dim, f64::INFINITY)?;
         let RowTopology {
             diagrams,
             distances,
             ..
-        } = self.topology(spec, spec.max_homology_dim)?;
-        let matrix = DistanceMatrix::from_symmetric(&distances, n);
-        let cycles = diagrams.get(1).map_or_else(Vec::new, |diagram| {
-            // Every bar of dimension 1 has a birth edge, so that cycles and bars have the same indices.
-            let births = diagram.bars.iter().filter_map(|bar| bar.birth_edge);
-            births
-                .map(|birth| representative_cycle(&matrix, birth))
-                .collect()
-        });
+        } = pipeline.rows(&self.values, self.shape(), spec.distance)?;
+        let matrix = DistanceMatrix::from_symmetric(&distances, self.n_points());
+        let (mean_distance, enclosing_radius) = (matrix.mean(), matrix.enclosing_radius());
         // The attention metric uses single weights, and its rows need not be whole distributions.
         let is_distribution =
             spec.source != Source::Hidden && spec.distance.metric != RowMetric::Attention;
         let rows = self.values.chunks_exact(self.n_columns.max(1));
         let entropies = rows.map(|row| row_entropy(row) / uniform_entropy(row.len()));
-        let entropy = is_distribution.then(|| entropies.sum::<f64>() / n as f64);
-        let topology = MatrixTopology {
-            index: self.index,
-            cycles,
-            mean_distance: matrix.mean(),
-            enclosing_radius: matrix.enclosing_radius(),
-            entropy,
-            diagrams,
-        };
-        let coordinates = multidimensional_scaling(&distances, n);
-        // Ends the borrow of `distances`, which is moved below.
-        drop(matrix);
+        let entropy = is_distribution.then(|| entropies.sum::<f64>() / self.n_points() as f64);
         Ok(MatrixData {
-            topology,
+            topology: MatrixTopology {
+                index: self.index,
+                diagrams,
+                mean_distance,
+                enclosing_radius: enclosing_radius.to_f64_exact(),
+                entropy,
+            },
             distances,
-            attention: self.attention,
-            coordinates,
         })
     }
 
-    /// Returns the topology after the entries of every row have been shuffled, each row on its own.
-    ///
-    /// Shuffling keeps how concentrated each row is, but makes any likeness between two rows a matter of chance.
-    pub(super) fn shuffled(&self, spec: &InspectSpec, draw: u64) -> Result<MatrixTopology> {
+    /// Returns the distances between the diagrams of these rows and those of a shuffled copy, in the order of
+    /// [`compared_kinds`].
+    pub(super) fn distances_to_shuffled(
+        &self,
+        spec: &InspectSpec,
+        draw: u64,
+        original: &MatrixTopology,
+    ) -> Result<Vec<f64>> {
         let MatrixIndex { image, layer, head } = self.index;
         // Each matrix and each draw has a stream of its own, so results do not depend on the order of the work.
         let head = head.map_or(u64::MAX, |head| head as u64);
@@ -187,23 +187,14 @@ impl MatrixRows {
             index: self.index,
             values,
             n_columns: self.n_columns,
-            attention: Vec::new(),
         };
         // Only dimensions 0 and 1 are compared.
-        let RowTopology {
-            diagrams,
-            distances,
-            ..
-        } = shuffled.topology(spec, spec.max_homology_dim.min(1))?;
-        let matrix = DistanceMatrix::from_symmetric(&distances, self.n_points());
-        Ok(MatrixTopology {
-            index: self.index,
-            diagrams,
-            cycles: Vec::new(),
-            mean_distance: matrix.mean(),
-            enclosing_radius: matrix.enclosing_radius(),
-            entropy: None,
-        })
+        let diagrams = shuffled.diagrams(spec, spec.max_homology_dim.min(1))?;
+        let kinds = compared_kinds(spec.max_homology_dim).into_iter();
+        let distance = |(metric, dim): (DiagramMetric, usize)| {
+            metric.distance(&original.points(dim), &finite_points(&diagrams[dim]))
+        };
+        kinds.map(distance).collect()
     }
 }
 

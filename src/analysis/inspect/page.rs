@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::diagram_comparisons::DiagramComparisons;
-use super::inspection::{Inspection, MAX_MATRIX_FILES};
+use super::inspection::Inspection;
 use super::matrix_topology::MatrixTopology;
 use super::page_heads::heads;
 use super::page_images::images;
@@ -229,6 +229,13 @@ fn settings_and_files(command: &str, inspection: &Inspection, unit: &str) -> Mar
             ),
         ),
         (
+            "Precision",
+            format!(
+                "distances and diagrams in {}, from attention in f32",
+                spec.precision.name()
+            ),
+        ),
+        (
             "Heads",
             match inspection.heads.len() {
                 0 => "the mean of all heads".to_owned(),
@@ -264,8 +271,12 @@ fn settings_and_files(command: &str, inspection: &Inspection, unit: &str) -> Mar
         vec![Column::text("File"), Column::text("Contents")],
     );
     for (file, contents) in files {
-        let contents = match file {
-            "matrices/" => format!("{contents} of the first {MAX_MATRIX_FILES} images"),
+        let contents = match (file, inspection.n_matrix_files) {
+            // Left out where they would be too large.
+            ("matrices/", 0) => continue,
+            ("matrices/", n) if n < inspection.images.len() => {
+                format!("{contents} of the first {}", counted(n, "image"))
+            }
             _ => contents.to_owned(),
         };
         file_table = file_table.row([file.to_owned(), contents]);

@@ -2,10 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::cost::MAX_HEAD_PAIRS;
 use super::diagram_comparisons::{DiagramComparisons, ImageComparison};
-use super::image_pairs::{MAX_HEAD_PAIRS, PairCurve, Spread};
-use super::inspection::{Inspection, N_SHUFFLES};
+use super::image_pairs::{PairCurve, Spread};
+use super::inspection::Inspection;
 use super::page_parts::{capitalized, layer_labels};
+use crate::counted::counted;
 use crate::report::page::{Condition, Control, controls, figure, shown_when};
 use crate::report::plot::{Heatmap, LinePlot, Plot, PlotPoint, Series};
 
@@ -29,7 +31,7 @@ pub(super) fn images(
     html! {
         p {
             "Distance between the diagrams of two images in each layer. For comparison, each image is also compared \
-             with " (N_SHUFFLES) " copies of itself in which the entries of every row are shuffled. Shuffling keeps \
+             with " (counted(inspection.n_shuffles(), "copy")) " of itself in which the entries of every row are shuffled. Shuffling keeps \
              how concentrated each row is, and makes any likeness between two tokens a matter of chance. "
             @if inspection.images.len() == 1 { "There is only one image here, so only this comparison is drawn." }
         }

@@ -4,6 +4,7 @@ use super::forward_pass::ForwardPass;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
 use crate::loss::{Layers, Source};
+use crate::model::TokenLayout;
 use crate::nn::Tokens;
 use crate::topology::VietorisRips;
 
@@ -18,7 +19,35 @@ pub enum HeadChoice {
     Indices(Vec<usize>),
 }
 
-/// Choice of layers, heads, distance and tokens for an inspection.
+/// Precision of distances and diagrams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// 32 bits, the precision in which models compute.
+    #[default]
+    F32,
+    /// 64 bits, in which distances take about four times as long. The attention itself is still that of the model.
+    F64,
+}
+
+impl Precision {
+    /// Returns the name in files and command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+
+    /// Returns the number of bytes of one number.
+    pub(super) fn n_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// Choice of layers, heads, distance, tokens and precision for an inspection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InspectSpec {
     /// Layers that are analysed.
@@ -33,11 +62,13 @@ pub struct InspectSpec {
     pub tokens: Tokens,
     /// Largest homology dimension that is computed.
     pub max_homology_dim: usize,
+    /// Precision of distances and diagrams.
+    pub precision: Precision,
 }
 
 impl Default for InspectSpec {
     /// All layers, each head, and Jensen-Shannon distances between the attention rows of the patches, in dimensions 0
-    /// and 1.
+    /// and 1 and in the precision of the model.
     fn default() -> Self {
         Self {
             layers: Layers::All,
@@ -46,6 +77,7 @@ impl Default for InspectSpec {
             distance: RowDistance::JENSEN_SHANNON,
             tokens: Tokens::Patches,
             max_homology_dim: 1,
+            precision: Precision::F32,
         }
     }
 }
@@ -103,6 +135,14 @@ impl InspectSpec {
             (_, Source::Hidden) | (HeadChoice::Mean, _) => Ok(Vec::new()),
             (HeadChoice::Each, _) => Ok((0..n_heads).collect()),
             (HeadChoice::Indices(heads), _) => sorted_indices(heads, n_heads, "head"),
+        }
+    }
+
+    /// Returns the number of points of each matrix.
+    pub(super) fn n_points(&self, layout: TokenLayout) -> usize {
+        match self.tokens {
+            Tokens::All => layout.n_tokens(),
+            Tokens::Patches => layout.n_tokens() - layout.n_prefix_tokens,
         }
     }
 

@@ -87,17 +87,20 @@
   }
 
   // The complex at a stop. Components come from union-find; each is identified by its smallest vertex, so that its
-  // colour stays the same while it grows.
+  // colour stays the same while it grows. Of a large complex only the spanning tree is known beyond some stop, and the
+  // number of its edges: the tree gives the components.
   function complexAt(stop) {
     const n = item.points;
-    const nEdges = item.edgesBelow[Math.min(stop, NEVER - 1) + 1];
+    const isComplete = stop <= (item.lastDrawn ?? setup.stops);
+    const nStored = item.edgesBelow[Math.min(stop, NEVER - 1) + 1];
+    const edges = isComplete ? item.edges.subarray(0, 2 * nStored) : treeAt(diameter(stop));
     const parent = Uint16Array.from({ length: n }, (_, i) => i);
     const find = (i) => { while (parent[i] !== i) { parent[i] = parent[parent[i]]; i = parent[i]; } return i; };
     const words = Math.ceil(n / 32);
     const near = new Uint32Array(n * words);
     const degree = new Uint16Array(n);
-    for (let e = 0; e < nEdges; e += 1) {
-      const i = item.edges[2 * e], j = item.edges[2 * e + 1];
+    for (let e = 0; e < edges.length; e += 2) {
+      const i = edges[e], j = edges[e + 1];
       const a = find(i), b = find(j);
       if (a !== b) parent[Math.max(a, b)] = Math.min(a, b);
       near[i * words + (j >> 5)] |= 1 << (j & 31);
@@ -108,12 +111,16 @@
     const component = Uint16Array.from({ length: n }, (_, i) => find(i));
     let nTriangles = 0;
     const triangles = [];
-    for (let e = 0; e < nEdges; e += 1) {
-      const i = item.edges[2 * e], j = item.edges[2 * e + 1];
+    for (let e = 0; isComplete && e < edges.length; e += 2) {
+      const i = edges[e], j = edges[e + 1];
       for (let w = j >> 5; w < words; w += 1) {
         let both = near[i * words + w] & near[j * words + w];
         // Keeps only vertices after j, so that each triangle i < j < k is found once.
         if (w === j >> 5) both &= (j & 31) === 31 ? 0 : -1 << ((j & 31) + 1);
+        if (nTriangles > MAX_TRIANGLES) {
+          nTriangles += bitCount(both);
+          continue;
+        }
         while (both) {
           const bit = 31 - Math.clz32(both & -both);
           both &= both - 1;
@@ -124,7 +131,24 @@
     }
     let nIsolated = 0;
     for (const d of degree) if (d === 0) nIsolated += 1;
-    return { nEdges, component, degree, triangles, nTriangles, nIsolated, nComponents: new Set(component).size };
+    const nComponents = new Set(component).size;
+    const nEdges = isComplete ? nStored : item.edgeCounts[stop];
+    return { edges, isComplete, nEdges, component, degree, triangles, nTriangles, nIsolated, nComponents };
+  }
+
+  // Edges of the minimum spanning tree up to a diameter: the death edges in dimension 0. Points at distance 0, which have
+  // no bar, are joined by the edges of the first stop.
+  function treeAt(shown) {
+    const first = item.edges.subarray(0, 2 * item.edgesBelow[2]);
+    const joined = item.bars[0].filter((bar) => bar.deathEdge && bar.death <= shown * (1 + 1e-5));
+    return [...first, ...joined.flatMap((bar) => bar.deathEdge)];
+  }
+
+  // Number of bits of a 32-bit word that are set.
+  function bitCount(word) {
+    word -= (word >>> 1) & 0x55555555;
+    word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+    return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
   }
 
   const isDark = () => getComputedStyle(root).colorScheme === "dark";
@@ -234,15 +258,16 @@
         path.lineTo(c[0], c[1]);
       }
     }
-    for (let e = 0; e < complex.nEdges; e += 1) {
-      const i = item.edges[2 * e], j = item.edges[2 * e + 1];
+    const nDrawn = complex.edges.length / 2;
+    for (let e = 0; e < nDrawn; e += 1) {
+      const i = complex.edges[2 * e], j = complex.edges[2 * e + 1];
       const path = pathsOf(i).edges;
       path.moveTo(positions[i][0], positions[i][1]);
       path.lineTo(positions[j][0], positions[j][1]);
     }
-    const alpha = Math.min(0.95, Math.max(0.05, 7 / Math.sqrt(complex.nEdges + 1)));
+    const alpha = Math.min(0.95, Math.max(0.05, 7 / Math.sqrt(nDrawn + 1)));
     // Many edges are drawn thinner and fainter.
-    pen.lineWidth = complex.nEdges > 2500 ? 0.7 : 1.5;
+    pen.lineWidth = nDrawn > 2500 ? 0.7 : 1.5;
     for (const [name, { edges, faces }] of byColor) {
       pen.fillStyle = componentColor(name, 0.14);
       pen.fill(faces);
@@ -475,9 +500,11 @@
     const alive = item.bars.map((bars) => bars.filter((bar) => bar.birth <= shown && shown < bar.death).length);
     const betti = alive.map((n, dim) => `β${dim}\u00a0=\u00a0${n}`).slice(1).join(", ");
     const hidden = complex.nTriangles > MAX_TRIANGLES ? " (too many to draw)" : "";
+    const faces = complex.isComplete ? `, ${count(complex.nTriangles, "triangle")}${hidden}`
+      : " (too many to draw, only the minimum spanning tree is drawn)";
     $("state").textContent = `Diameter ${digits(shown)}: ${count(complex.nComponents, "component")} `
-      + `(${count(complex.nIsolated, "isolated vertex", "isolated vertices")}), ${count(complex.nEdges, "edge")}, `
-      + `${count(complex.nTriangles, "triangle")}${hidden}${betti ? `, ${betti}` : ""}. Token: ${nameOf(token)}.`;
+      + `(${count(complex.nIsolated, "isolated vertex", "isolated vertices")}), ${count(complex.nEdges, "edge")}`
+      + `${faces}${betti ? `, ${betti}` : ""}. Token: ${nameOf(token)}.`;
   }
 
   function writeSelection() {

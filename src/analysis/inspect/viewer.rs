@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use serde_json::json;
 
 use super::inspection::Inspection;
-use super::page_data::N_STOPS;
+use super::page_data::{MAX_CYCLES, MAX_EDGES, N_STOPS};
 use crate::loss::Source;
 use crate::nn::Tokens;
 use crate::report::page::{Control, PixelImage, Steps, controls};
@@ -43,7 +43,9 @@ pub(super) fn viewer(inspection: &Inspection, unit: &str) -> Markup {
             "The diameter runs from below the shortest edge to the largest birth or death. Its steps are smaller where \
              births and deaths are dense, and an edge appears at the first step that reaches its length. The \
              representative cycle of a bar is its birth edge, closed by the shortest path of earlier edges. It is one of \
-             many cycles of the same homology class, and not always the shortest. Unit of lengths: " (unit) "."
+             many cycles of the same homology class, and not always the shortest; it is shown for the " (MAX_CYCLES)
+            " longest bars. Of a complex with more than " (MAX_EDGES) " edges only the minimum spanning tree is drawn. Unit \
+             of lengths: " (unit) "."
         }
         div hidden id="images" {
             @for image in &inspection.images {
