@@ -250,7 +250,13 @@ CASES = {
     ),
     "vit_float16": HuggingFace("ViTForImageClassification", HALF, 15, dtype=torch.float16),
     "vit_float64": HuggingFace("ViTForImageClassification", HALF, 16, dtype=torch.float64),
-    "deit": HuggingFace("DeiTForImageClassification", IMAGENET, 2, layer_norm_eps=0.03),
+    "deit": HuggingFace(
+        "DeiTForImageClassification",
+        IMAGENET,
+        2,
+        layer_norm_eps=0.03,
+        resized=dict(interpolate_pos_encoding=True),
+    ),
     "deit_teacher": HuggingFace("DeiTForImageClassificationWithTeacher", IMAGENET, 3),
     "dinov2": HuggingFace(
         "Dinov2ForImageClassification", IMAGENET, 4, mlp_ratio=2, layer_norm_eps=0.02, resized={}
@@ -275,9 +281,11 @@ CASES = {
     ),
     "timm_vit": Timm("vit_tiny_patch16_224", 10, resized=dict(img_size=RESIZED)),
     "timm_bfloat16": Timm("deit_tiny_patch16_224", 17, dtype=torch.bfloat16),
-    "timm_deit": Timm("deit_tiny_distilled_patch16_224", 11),
+    "timm_deit": Timm("deit_tiny_distilled_patch16_224", 11, resized=dict(img_size=RESIZED)),
     "timm_mean": Timm("vit_tiny_patch16_224", 12, global_pool="avg", qkv_bias=False),
-    "timm_gap": Timm("vit_medium_patch16_gap_256", 14, init_values=1e-5),
+    "timm_gap": Timm(
+        "vit_medium_patch16_gap_256", 14, init_values=1e-5, resized=dict(img_size=RESIZED)
+    ),
     "timm_swiglu": Timm("vit_giant_patch14_dinov2", 18, init_values=1e-5, img_size=8, mlp_ratio=4),
     "timm_checkpoint": Timm("vit_tiny_patch16_224", 19, trainer=True, img_size=8, embed_dim=6, mlp_ratio=1),
     "timm_dinov2": Timm(

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::attacked::AttackArguments;
 use super::evaluate::Split;
+use super::image_size::ImageSizeArgument;
 use super::output::log;
 use super::progress::{Bar, duration};
 use super::selection::{SelectionArguments, numbers, split_samples};
@@ -28,6 +29,8 @@ pub(super) struct AnalyzeArguments {
     /// Pretrained weights of transformers or timm instead of a run, of a model for images: a file or its directory.
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     weights: Option<PathBuf>,
+    #[command(flatten)]
+    image_size: ImageSizeArgument,
     /// Image files, or clips for a run of a model for clips; they are cropped and scaled to the size of the model's input.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
     images: Vec<PathBuf>,
@@ -91,7 +94,8 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     let (model, set) = match (&arguments.weights, &arguments.model) {
         (Some(weights), _) => {
             let device = select_device(&arguments.device)?;
-            let model = InspectedModel::from_weights(weights, &device)?;
+            let image_size = arguments.image_size.get();
+            let model = InspectedModel::from_weights(weights, image_size, &device)?;
             for note in &model.notes {
                 log(note);
             }
@@ -99,6 +103,7 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
             (model, set?)
         }
         (None, Some(run)) => {
+            arguments.image_size.refuse_for_run()?;
             let run = open_run(run, &arguments.device)?;
             let model = log_problems(InspectedModel::from_run(&run))?.model;
             let originals = match arguments.split {

@@ -9,6 +9,7 @@ mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
+mod image_size;
 mod memory;
 mod message;
 mod output;

@@ -6,6 +6,7 @@ use burn::module::Module;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::image_size::ImageSizeArgument;
 use super::output::{log, print};
 use super::{Failure, log_problems, select_device};
 use crate::error::Error;
@@ -20,9 +21,8 @@ pub(super) struct WeightsArguments {
     /// Weights of transformers or timm: a file (.safetensors, .bin, .pth or .ckpt), the index of several, or the
     /// directory of either; or a run directory, whose best checkpoint is used.
     model: PathBuf,
-    /// Height and width of the model's input images, in pixels; position embeddings are interpolated.
-    #[arg(long, num_args = 2, value_names = ["HEIGHT", "WIDTH"])]
-    image_size: Option<Vec<usize>>,
+    #[command(flatten)]
+    image_size: ImageSizeArgument,
     /// Directory to export the model to, in the format of transformers or timm.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -50,21 +50,13 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     let device = select_device("flex")?;
     // Only run directories contain a directory of this name.
     if !path.join("checkpoints").is_dir() {
-        let image_size = arguments
-            .image_size
-            .as_deref()
-            .map(|sides| [sides[0], sides[1]]);
         let overrides = ModelOverrides {
-            image_size,
+            image_size: arguments.image_size.get(),
             ..ModelOverrides::default()
         };
         return Ok(pretrained::open(path, &overrides, &device)?);
     }
-    if arguments.image_size.is_some() {
-        return Err(Failure::Error(
-            "--image-size applies to weight files, not to a run; export the run with --output first, then pass the exported directory".into(),
-        ));
-    }
+    arguments.image_size.refuse_for_run()?;
     let loaded = LoadedRun::open(path, device)?;
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     log(&format!("checkpoint of step {}", state.step));
@@ -117,8 +109,11 @@ fn describe(model: &Pretrained) -> Value {
                 Resize::None => Value::Null,
                 Resize::ShorterSide(side) => json!({ "shorter_side": side }),
                 Resize::Exact(size) => json!({ "exact": size }),
+                Resize::Covering(size) => json!({ "covering": size }),
+                Resize::Within(size) => json!({ "within": size }),
             },
             "crop": preprocessing.crop,
+            "padding": preprocessing.padding,
             "interpolation": format!("{:?}", preprocessing.interpolation).to_lowercase(),
             "mean": preprocessing.mean,
             "std": preprocessing.std,

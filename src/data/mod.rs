@@ -22,6 +22,8 @@ mod packed;
 mod passed_over;
 mod perturbation;
 mod predicted_frames;
+mod prepared_image;
+mod resize;
 mod sample_files;
 mod split;
 mod subset;
@@ -36,12 +38,14 @@ pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_cli
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data};
 pub use digits::{DIGITS_SPEC, digits};
-pub use image_file::{Scaling, read_image, read_image_scaled};
+pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use moving_digits::{ClipKind, MovingDigits};
 pub use perturbation::Perturbation;
 pub use predicted_frames::PredictedFrames;
+pub use prepared_image::{Preparation, Scaling, read_prepared_image};
+pub use resize::Filter;
 pub use subset::{first_samples, subset_per_class};
 pub use targets::{MixedLabel, soft_targets};
 

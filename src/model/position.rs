@@ -8,6 +8,8 @@ use burn::prelude::*;
 pub(super) enum Resampling {
     /// Cubic convolution over the four nearest grid points, with `a = -0.75`.
     Bicubic,
+    /// The same over a new grid that counts a tenth of a point more, as in the code of DINOv2's authors.
+    BicubicOffset,
     /// Cubic convolution with `a = -0.5`, and a wider kernel where the new grid is coarser.
     BicubicAntialiased,
     /// Copies the embedding of the grid point `floor(i n_from / n_to)`.
@@ -102,7 +104,11 @@ fn taps(n_from: usize, n_to: usize, resampling: Resampling) -> Vec<Vec<Tap>> {
             index: ((target as f64 * scale) as usize).min(n_from - 1),
             weight: 1.0,
         }],
-        Resampling::Bicubic => {
+        Resampling::Bicubic | Resampling::BicubicOffset => {
+            let scale = match resampling {
+                Resampling::BicubicOffset => n_from as f64 / (n_to as f64 + 0.1),
+                _ => scale,
+            };
             // Grid points are centres of cells, as with `align_corners=False`.
             let centre = (target as f64 + 0.5) * scale - 0.5;
             let first = centre.floor();
@@ -146,5 +152,29 @@ fn cubic(distance: f64, a: f64) -> f64 {
         _ if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
         _ if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * a,
         _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_grid_is_sampled_as_by_scale_factors_in_pytorch() {
+        let grid = [0.0, 0.37, 1.48, 3.33, 0.92, 4.25, 3.32, 3.13, 3.68];
+        // `interpolate(grid, scale_factor=((n + 0.1) / 3, (m + 0.1) / 3), mode="bicubic")` of torch 2.15.0.
+        let smaller = [0.548605, 1.461149, 3.271418, 3.41915];
+        let larger = [
+            -0.307621, -0.101413, 0.295772, 0.909357, 1.346697, 2.182227, 1.267013, 0.444996,
+            1.903051, 3.450815, 3.894501, 2.765201, 1.656795, 3.037694, 4.598556, 3.329378,
+            3.252917, 3.212296, 3.458802, 3.692151,
+        ];
+        for (to, expected) in [([2, 2], &smaller[..]), ([4, 5], &larger[..])] {
+            let actual = resample(&grid, 1, [3, 3], to, Resampling::BicubicOffset);
+            assert_eq!(actual.len(), expected.len());
+            for (actual, expected) in actual.iter().zip(expected) {
+                assert!((actual - expected).abs() < 1e-5, "{actual} {expected}");
+            }
+        }
     }
 }

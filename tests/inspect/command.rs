@@ -430,3 +430,90 @@ fn pretrained_weights_are_analysed_as_described_in_their_files() {
     let (code, stderr) = analyze("nothing", &["--images", "a.png"]);
     assert!(code == Some(2) && stderr.lines().count() == 1, "{stderr}");
 }
+
+#[test]
+fn pretrained_weights_run_at_the_size_of_their_preprocessing_or_the_one_asked_for() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    let image = RgbImage::from_fn(60, 40, |x, y| Rgb([(x * 4) as u8, (y * 6) as u8, 90]));
+    image.save(root.join("a.png")).unwrap();
+    let pretrained = format!("{}/tests/data_files/pretrained", env!("CARGO_MANIFEST_DIR"));
+    // Position embeddings of 16 pixels, 4 by 4 patches; images of 24 pixels, 6 by 6 patches.
+    for model in ["dinov2", "vit"] {
+        std::fs::create_dir(root.join(model)).unwrap();
+        for name in ["model.safetensors", "config.json"] {
+            let from = format!("{pretrained}/{model}/{name}");
+            std::fs::copy(from, root.join(model).join(name)).unwrap();
+        }
+        let processor = r#"{ "image_processor_type": "BitImageProcessor", "size": 28, "crop_size": 24, "tint": 3 }"#;
+        std::fs::write(root.join(model).join("preprocessor_config.json"), processor).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let output = run_program(root, arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        (output.status.code(), stderr)
+    };
+    let analyze = |model: &str, more: &[&str]| {
+        let start = [
+            "analyze",
+            "--weights",
+            model,
+            "--images",
+            "a.png",
+            "--report",
+            "out",
+        ];
+        run(&[&start[..], more].concat())
+    };
+    let grid = || read_analysis(root)["settings"]["grid"].clone();
+    let (code, stderr) = analyze("dinov2", &[]);
+    assert_eq!((code, grid()), (Some(0), [6, 6].into()), "{stderr}");
+    let note = "dinov2/preprocessor_config.json: not understood and passed over: tint";
+    assert!(stderr.contains(note), "{stderr}");
+    let (code, stderr) = analyze("dinov2", &["--image-size", "16", "8"]);
+    assert_eq!((code, grid()), (Some(0), [4, 2].into()), "{stderr}");
+    let (code, stderr) = analyze("vit", &[]);
+    assert_eq!(code, Some(2), "{stderr}");
+    let message = "images are preprocessed to 24 by 24 pixels, but the model takes 16 by 16 pixels; choose with \
+                   `--image-size 24 24`";
+    assert!(stderr.contains(message), "{stderr}");
+    for size in ["24", "16"] {
+        let (code, stderr) = analyze("vit", &["--image-size", size, size]);
+        assert_eq!(code, Some(0), "{stderr}");
+    }
+    // What is exported at another size needs no option any more.
+    let (code, stderr) = run(&[
+        "weights",
+        "vit",
+        "--image-size",
+        "32",
+        "32",
+        "--output",
+        "large",
+    ]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, stderr) = analyze("large", &[]);
+    assert_eq!((code, grid()), (Some(0), [8, 8].into()), "{stderr}");
+    for (size, message) in [
+        (
+            ["0", "16"],
+            "patch_size is 4, expected a divisor of the side of the images, which is 0",
+        ),
+        (
+            ["18", "16"],
+            "patch_size is 4, expected a divisor of the side of the images, which is 18",
+        ),
+    ] {
+        let (code, stderr) = analyze("vit", &["--image-size", size[0], size[1]]);
+        assert!(code == Some(2) && stderr.contains(message), "{stderr}");
+    }
+    train(root);
+    let arguments = ["analyze", "--model", "run", "--image-size", "16", "16"];
+    let more = ["--images", "a.png", "--report", "out"];
+    let (code, stderr) = run(&[&arguments[..], &more[..]].concat());
+    assert!(
+        code == Some(2) && stderr.contains("--image-size applies to weight files, not to a run"),
+        "{stderr}"
+    );
+}

@@ -11,6 +11,7 @@ use crate::util::{TestDir, values};
 
 mod gradients;
 mod layers;
+mod preprocessing;
 mod pretrained;
 mod reference;
 mod weight_files;

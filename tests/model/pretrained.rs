@@ -154,7 +154,7 @@ fn interpolated_position_embeddings_agree_with_pytorch() {
             n_cases += 1;
         }
     }
-    assert_eq!(n_cases, 6);
+    assert_eq!(n_cases, 9);
 }
 
 /// Copies the files of a case to another directory.

@@ -4,15 +4,18 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use image::imageops::FilterType;
 
 use super::forward_pass::{AppliedPerturbation, ClassNames, ForwardPass, InspectionInput};
 use super::inspection_set::{InspectionItem, InspectionSet};
-use crate::data::{DataSpec, Sample, SampleSpec, Scaling, read_image_scaled};
+use crate::data::{
+    DataSpec, Filter, Preparation, Sample, SampleSpec, Scaling, read_prepared_image,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, TaskModel};
 use crate::model::Task;
-use crate::model::pretrained::{self, Interpolation, ModelOverrides, Preprocessing, Resize};
+use crate::model::pretrained::{
+    self, CropRounding, Interpolation, ModelOverrides, Preprocessing, Resize,
+};
 
 /// Model under inspection.
 #[derive(Debug, Clone)]
@@ -32,7 +35,7 @@ enum ImageReader {
     Data(DataSpec),
     /// Preprocessed as described in the files of the pretrained weights.
     Pretrained {
-        preprocessing: Preprocessing,
+        preparation: Preparation,
         /// Names of the classes; `None` if the weights contain no trained classifier.
         classes: Option<Vec<String>>,
     },
@@ -66,11 +69,21 @@ impl InspectedModel {
 
     /// Loads pretrained weights of a model for images: a file or its directory.
     ///
+    /// `image_size` is explained in [`ModelOverrides::image_size`].
+    ///
     /// # Errors
     ///
     /// The errors of [`pretrained::open`]; [`Error::is_invalid_format`] if the weights are those of a model for clips.
-    pub fn from_weights(path: &Path, device: &Device) -> Result<Self> {
-        let pretrained = pretrained::open(path, &ModelOverrides::default(), device)?;
+    pub fn from_weights(
+        path: &Path,
+        image_size: Option<[usize; 2]>,
+        device: &Device,
+    ) -> Result<Self> {
+        let overrides = ModelOverrides {
+            image_size,
+            ..ModelOverrides::default()
+        };
+        let pretrained = pretrained::open(path, &overrides, device)?;
         if pretrained.config.n_frames() > 1 {
             return Err(Error::invalid_format(format!(
                 "{}: this is a {} for clips of {} frames, expected weights of a model for images; inspect a model for \
@@ -103,7 +116,7 @@ impl InspectedModel {
                 device: device.clone(),
             },
             reader: ImageReader::Pretrained {
-                preprocessing: pretrained.preprocessing,
+                preparation: preparation(&pretrained.preprocessing),
                 classes: pretrained.has_trained_head.then_some(labels),
             },
         })
@@ -155,24 +168,10 @@ impl InspectedModel {
     fn read(&self, path: &Path) -> Result<Sample> {
         match &self.reader {
             ImageReader::Data(data) => data.read_sample(path),
-            ImageReader::Pretrained { preprocessing, .. } => {
-                let scaling = match preprocessing.resize {
-                    Resize::None => Scaling::None,
-                    Resize::ShorterSide(side) => Scaling::ShorterSide(side),
-                    Resize::Exact(size) => Scaling::Exact(size),
-                };
-                // The filters that Pillow, which transformers and timm use, calls by the names on the left.
-                let filter = match preprocessing.interpolation {
-                    Interpolation::Nearest => FilterType::Nearest,
-                    Interpolation::Bilinear => FilterType::Triangle,
-                    Interpolation::Bicubic => FilterType::CatmullRom,
-                    Interpolation::Lanczos => FilterType::Lanczos3,
-                };
+            ImageReader::Pretrained { preparation, .. } => {
+                let pixels = read_prepared_image(path, self.model.samples, preparation)?;
                 // A file has no label; the 0 is never read, because the set is not labelled.
-                Ok(Sample::new(
-                    read_image_scaled(path, self.model.samples, scaling, filter)?,
-                    0,
-                ))
+                Ok(Sample::new(pixels, 0))
             }
         }
     }
@@ -210,5 +209,26 @@ impl InspectedModel {
             device,
         } = &self.model;
         ForwardPass::run(network, *task, *spec, input, device)
+    }
+}
+
+/// Steps of a preprocessing before normalisation, which is part of the model.
+fn preparation(preprocessing: &Preprocessing) -> Preparation {
+    Preparation {
+        scaling: match preprocessing.resize {
+            Resize::None => Scaling::None,
+            Resize::ShorterSide(side) => Scaling::ShorterSide(side),
+            Resize::Exact(size) => Scaling::Exact(size),
+            Resize::Covering(size) => Scaling::Covering(size),
+            Resize::Within(size) => Scaling::Within(size),
+        },
+        filter: match preprocessing.interpolation {
+            Interpolation::Nearest => Filter::Nearest,
+            Interpolation::Bilinear => Filter::Bilinear,
+            Interpolation::Bicubic => Filter::Bicubic,
+            Interpolation::Lanczos => Filter::Lanczos,
+        },
+        rounds_half_to_even: preprocessing.crop_rounding == CropRounding::HalfToEven,
+        padding: preprocessing.padding.iter().map(|&x| x as f32).collect(),
     }
 }

@@ -192,6 +192,9 @@ fn swapped(values: &[f32], [n_outer, n_second, n_third]: [usize; 3], length: usi
 fn positions(values: &[f32], layout: &Layout, target: &NetworkConfig, d_model: usize) -> Vec<f32> {
     // Each library interpolates in its own way.
     let resampling = match layout.family {
+        Family::Timm if layout.is_dinov2_of_authors && layout.n_prefix_tokens() == 1 => {
+            Resampling::BicubicOffset
+        }
         Family::Timm | Family::Dinov2WithRegisters => Resampling::BicubicAntialiased,
         Family::Timesformer => Resampling::Nearest,
         _ => Resampling::Bicubic,

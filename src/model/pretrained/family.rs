@@ -103,6 +103,11 @@ impl Family {
         matches!(self, Self::Dinov2 | Self::Dinov2WithRegisters)
     }
 
+    /// True if transformers runs the model on images of any size, and then interpolates position embeddings.
+    pub(super) fn takes_any_image_size(self) -> bool {
+        self.is_dinov2() || self == Self::Timesformer
+    }
+
     /// True for models of clips.
     pub(super) fn is_video(self) -> bool {
         matches!(self, Self::Timesformer | Self::Vivit | Self::VideoMae)

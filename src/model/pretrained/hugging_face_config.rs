@@ -99,6 +99,7 @@ pub(super) fn layout(json: &Json, family: Family, tensors: &Tensors) -> Result<L
         has_head: n_classes.is_some(),
         norm,
         n_positioned_prefix_tokens,
+        is_dinov2_of_authors: false,
     })
 }
 

@@ -121,6 +121,24 @@ impl Json {
     }
 }
 
+/// Says which keys of an object are not among those that are understood; empty if all are.
+pub(super) fn passed_over(json: &Json, understood: &[&str]) -> Vec<String> {
+    let other: Vec<&str> = json
+        .object
+        .keys()
+        .map(String::as_str)
+        .filter(|key| json.get(key).is_some() && !understood.contains(key))
+        .collect();
+    match other.as_slice() {
+        [] => Vec::new(),
+        keys => vec![format!(
+            "{}: not understood and passed over: {}",
+            json.file,
+            keys.join(", ")
+        )],
+    }
+}
+
 /// Converts two integers, or one integer that stands for both; `None` for other values.
 pub(super) fn extents(value: &Value) -> Option<[usize; 2]> {
     let count = |value: &Value| usize::try_from(value.as_u64()?).ok();

@@ -25,6 +25,8 @@ pub(super) struct Layout {
     pub(super) norm: Option<String>,
     /// Number of prefix tokens with a position embedding; they come before those without one.
     pub(super) n_positioned_prefix_tokens: usize,
+    /// True for a DINOv2 in the file of its authors, whose code interpolates position embeddings in its own way.
+    pub(super) is_dinov2_of_authors: bool,
 }
 
 impl Layout {
@@ -70,6 +72,7 @@ impl Layout {
             norm: Some(norm),
             // Depends on the other fields, so it is set below.
             n_positioned_prefix_tokens: 0,
+            is_dinov2_of_authors: false,
         };
         layout.n_positioned_prefix_tokens = match family {
             // Only the class token: register tokens have no position embedding in transformers.

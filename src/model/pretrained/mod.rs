@@ -4,6 +4,8 @@ mod check;
 mod convert;
 mod family;
 mod hugging_face_config;
+mod hugging_face_processor;
+mod image_input;
 mod json;
 mod layout;
 mod mapping;
@@ -17,6 +19,7 @@ mod tensor_file;
 mod timm_architectures;
 mod timm_config;
 mod timm_names;
+mod timm_transform;
 mod weight_files;
 
 use std::collections::BTreeMap;
@@ -26,10 +29,11 @@ use burn::prelude::*;
 
 pub use family::Family;
 pub use overrides::ModelOverrides;
-pub use preprocessing::{Interpolation, Preprocessing, Resize};
+pub use preprocessing::{CropRounding, Interpolation, Preprocessing, Resize};
 
 use self::check::{check_config, check_tensors, differences};
 use self::convert::{fold_in_normalisation, to_parameter};
+use self::image_input::ImageInput;
 use self::json::Json;
 use self::layout::Layout;
 use self::mapping::ParameterMapping;
@@ -129,9 +133,18 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
     check_config(&file_layout.config, tensors.len())
         .map_err(|error| Error::invalid_format(error.to_string()).within(path.display()))?;
 
+    let ImageInput {
+        preprocessing,
+        processor_json,
+        notes: notes_on_images,
+    } = ImageInput::read(&path, json.as_ref(), &file_layout, overrides.image_size)?;
+    notes.extend(notes_on_images);
     let mut layout = file_layout.clone();
     let keeps_head = layout
-        .apply(overrides)
+        .apply(&ModelOverrides {
+            image_size: Some(preprocessing.image_size),
+            ..*overrides
+        })
         .map_err(|error| error.within(path.display()))?;
     if let Some(n_classes) = overrides.n_classes.filter(|_| !keeps_head) {
         let n_classes_of_file = file_layout.config.n_classes();
@@ -156,7 +169,6 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
         keeps_head,
     };
     let mut parameters = conversion.parameters(&network)?;
-    let (preprocessing, processor_json) = conversion.preprocessing()?;
     fold_in_normalisation(&mut parameters, &preprocessing);
     let class_names = conversion.class_names();
     let unused_tensors = conversion.unused_tensors();
@@ -256,33 +268,6 @@ impl FileConversion<'_> {
             ))
             .within(self.path.display())
         })
-    }
-
-    /// Preprocessing of the new model, and the `preprocessor_config.json` that was read, if any.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_invalid_format`] if a setting is not supported, [`Error::is_file_error`] if its file cannot be read.
-    fn preprocessing(&self) -> Result<(Preprocessing, Option<Json>)> {
-        let mut preprocessing = Preprocessing::default_for(
-            self.layout.family,
-            self.file_layout.config.image_size(),
-            self.layout.config.n_channels(),
-        );
-        let mut processor_json = None;
-        if self.layout.family == Family::Timm {
-            if let Some(json) = self.json.and_then(|json| json.inner("pretrained_cfg")) {
-                preprocessing.read_timm(&json)?;
-            }
-        } else {
-            processor_json = Json::read(&self.path.with_file_name("preprocessor_config.json"))?;
-            if let Some(json) = &processor_json {
-                preprocessing.read_hugging_face(json)?;
-            }
-        }
-        // Last, because the settings above refer to the image size of the file.
-        preprocessing.set_image_size(self.layout.config.image_size());
-        Ok((preprocessing, processor_json))
     }
 
     /// Names of the classes; `None` if the file does not state them or has other classes.

@@ -3,9 +3,9 @@
 /// Settings of a model that replace those of its file; `None` keeps the setting of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ModelOverrides {
-    /// Height and width of images, in pixels.
+    /// Height and width of images, in pixels; `None` for those that the library of the file runs the model on.
     ///
-    /// Position embeddings are interpolated in the same way as by the library that wrote the weights.
+    /// Position embeddings are interpolated in the same way as by that library, and the preprocessing is scaled.
     pub image_size: Option<[usize; 2]>,
     /// Number of frames of a clip, for a TimeSformer or VideoMAE.
     pub n_frames: Option<usize>,

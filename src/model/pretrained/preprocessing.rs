@@ -1,9 +1,6 @@
 //! Preprocessing of images for a pretrained model: resizing, cropping and normalisation.
 
-use serde_json::{Map, Value, json};
-
 use super::family::Family;
-use super::json::{Json, extents};
 use crate::error::{Error, Result};
 
 /// Interpolation filter for resizing an image.
@@ -28,6 +25,19 @@ pub enum Resize {
     ShorterSide(usize),
     /// Resizes to this height and width, which may change the aspect ratio.
     Exact([usize; 2]),
+    /// Resizes in proportion until the image just covers this height and width.
+    Covering([usize; 2]),
+    /// Resizes in proportion until the image just fits into this height and width.
+    Within([usize; 2]),
+}
+
+/// Position of the centre crop where the rows or columns that are cut off are odd in number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CropRounding {
+    /// Half a pixel is dropped, as in transformers.
+    Down,
+    /// Half a pixel is rounded to an even number of pixels, as in timm.
+    HalfToEven,
 }
 
 /// Steps from an image to the input of a pretrained model: resize, crop, normalise.
@@ -45,7 +55,13 @@ pub struct Preprocessing {
     /// Resizing, the first step.
     pub resize: Resize,
     /// Height and width of the centre crop, in pixels, the second step; `None` without cropping.
+    ///
+    /// Where the resized image is smaller, it is padded.
     pub crop: Option<[usize; 2]>,
+    /// Rounding of the position of the crop.
+    pub crop_rounding: CropRounding,
+    /// Pixel value in [0, 1] that pads an image, for each channel.
+    pub padding: Vec<f64>,
     /// Interpolation filter for resizing.
     pub interpolation: Interpolation,
     /// Mean that is subtracted from pixels in [0, 1], for each channel.
@@ -55,20 +71,20 @@ pub struct Preprocessing {
 }
 
 /// Mean and standard deviation that map pixels to [-1, 1].
-const HALF: [f64; 3] = [0.5; 3];
+pub(super) const HALF: [f64; 3] = [0.5; 3];
 /// Mean of the pixels of ImageNet: red, green, blue.
-const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+pub(super) const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 /// Standard deviation of the pixels of ImageNet: red, green, blue.
-const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
+pub(super) const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
 /// Mean that the authors of TimeSformer use.
 const VIDEO_MEAN: [f64; 3] = [0.45; 3];
 /// Standard deviation that the authors of TimeSformer use.
 const VIDEO_STD: [f64; 3] = [0.225; 3];
 
 impl Preprocessing {
-    /// Preprocessing of the published models of a family, used for settings that no file states.
-    pub(super) fn default_for(family: Family, image_size: [usize; 2], n_channels: usize) -> Self {
-        // The crop is this fraction of the shorter side of the resized image.
+    /// Preprocessing of the published models of a family, used if no file states one.
+    pub(super) fn published(family: Family, image_size: [usize; 2], n_channels: usize) -> Self {
+        // The crop is this fraction of the resized image.
         let (mean, std, crop_fraction) = match family {
             Family::Vit => (HALF, HALF, None),
             Family::Vivit => (HALF, HALF, Some(0.875)),
@@ -83,124 +99,47 @@ impl Preprocessing {
             family,
             Family::Deit | Family::Dinov2 | Family::Dinov2WithRegisters | Family::Timm
         );
-        // Published statistics are those of colour images.
-        let statistics = |colour: [f64; 3]| match n_channels {
-            3 => colour.to_vec(),
-            _ => vec![0.5; n_channels],
-        };
-        let shorter = image_size[0].min(image_size[1]);
-        Self {
+        let mut preprocessing = Self {
             image_size,
-            resize: match crop_fraction {
-                // Rounded down, as in timm.
-                Some(fraction) => Resize::ShorterSide((shorter as f64 / fraction) as usize),
-                None => Resize::Exact(image_size),
-            },
-            crop: crop_fraction.map(|_| image_size),
+            resize: Resize::Exact(image_size),
+            crop: None,
+            crop_rounding: CropRounding::Down,
+            padding: vec![0.0; n_channels],
             interpolation: if bicubic {
                 Interpolation::Bicubic
             } else {
                 Interpolation::Bilinear
             },
-            mean: statistics(mean),
-            std: statistics(std),
+            mean: of_colours(mean, n_channels),
+            std: of_colours(std, n_channels),
+        };
+        if let Some(fraction) = crop_fraction {
+            // Rounded down, as in timm.
+            let resized = image_size.map(|side| (side as f64 / fraction) as usize);
+            preprocessing.resize = match family {
+                Family::Timm => in_proportion(resized),
+                // The longer side, because transformers has no other way to cover a crop that is not square.
+                _ => Resize::ShorterSide(resized[0].max(resized[1])),
+            };
+            preprocessing.crop = Some(image_size);
         }
+        if family == Family::Timm {
+            preprocessing.crop_rounding = CropRounding::HalfToEven;
+        }
+        preprocessing
     }
 
-    /// Takes over the settings of `preprocessor_config.json` of transformers.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_invalid_format`] if a value is not supported.
-    pub(super) fn read_hugging_face(&mut self, json: &Json) -> Result<()> {
-        if let Some(size) = json.get("size") {
-            self.resize = parse_resize(size).ok_or_else(|| {
-                Error::invalid_format(format!(
-                    "{}: size is {size}, expected either shortest_edge or height and width",
-                    json.file
-                ))
-            })?;
+    /// The same, but nothing is cut off an image that has the proportions of the model input.
+    pub(super) fn whole_image(family: Family, image_size: [usize; 2], n_channels: usize) -> Self {
+        let published = Self::published(family, image_size, n_channels);
+        Self {
+            resize: match family {
+                Family::Timm => in_proportion(image_size),
+                _ => Resize::ShorterSide(image_size[0].max(image_size[1])),
+            },
+            crop: Some(image_size),
+            ..published
         }
-        if json.flag("do_resize")? == Some(false) {
-            self.resize = Resize::None;
-        }
-        let crop = json.typed("crop_size", "height and width", parse_sides)?;
-        self.crop = match json.flag("do_center_crop")? {
-            Some(true) => crop.or(self.crop),
-            Some(false) => None,
-            None => crop,
-        };
-        if let Some(filter) = json.count("resample")? {
-            // The numbers are those of the filters of Pillow.
-            self.interpolation = match filter {
-                0 => Interpolation::Nearest,
-                1 => Interpolation::Lanczos,
-                2 => Interpolation::Bilinear,
-                3 => Interpolation::Bicubic,
-                _ => {
-                    return Err(Error::invalid_format(format!(
-                        "{}: resample is {filter}, expected 0 (nearest), 1 (Lanczos), 2 (bilinear) or 3 (bicubic)",
-                        json.file
-                    )));
-                }
-            };
-        }
-        let normalises = json.flag("do_normalize")?.unwrap_or(true);
-        // Value of a pixel of 1 before normalisation: images are stored as bytes from 0 to 255.
-        let white = if json.flag("do_rescale")?.unwrap_or(true) {
-            json.number("rescale_factor")?.unwrap_or(1.0 / 255.0) * 255.0
-        } else {
-            255.0
-        };
-        // The processor of ViViT subtracts 1 after scaling if `offset` is set.
-        let offset = f64::from(u8::from(json.flag("offset")?.unwrap_or(false)));
-        let (mean, std) = if normalises {
-            (json.numbers("image_mean")?, json.numbers("image_std")?)
-        } else {
-            (Some(vec![0.0]), Some(vec![1.0]))
-        };
-        self.set_statistics(&json.file, mean, std)?;
-        // (white x - offset - mean) / std, rewritten as (x - mean') / std'.
-        for (mean, std) in self.mean.iter_mut().zip(&mut self.std) {
-            *mean = (*mean + offset) / white;
-            *std /= white;
-        }
-        Ok(())
-    }
-
-    /// Takes over the settings of `pretrained_cfg` of timm.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_invalid_format`] if a value is not supported.
-    pub(super) fn read_timm(&mut self, json: &Json) -> Result<()> {
-        // Default of timm for a key that is absent.
-        let fraction = json.number("crop_pct")?.unwrap_or(0.875);
-        if !(fraction > 0.0 && fraction <= 1.0) {
-            return Err(Error::invalid_format(format!(
-                "{}: crop_pct is {fraction}, expected a number above 0 and at most 1",
-                json.file
-            )));
-        }
-        let shorter = self.image_size[0].min(self.image_size[1]);
-        self.resize = Resize::ShorterSide((shorter as f64 / fraction) as usize);
-        self.crop = Some(self.image_size);
-        if let Some(name) = json.text("interpolation")? {
-            self.interpolation = match name.as_str() {
-                "nearest" => Interpolation::Nearest,
-                "bilinear" => Interpolation::Bilinear,
-                // "random" lets timm draw between two filters in training; here one of them is fixed.
-                "bicubic" | "random" => Interpolation::Bicubic,
-                "lanczos" => Interpolation::Lanczos,
-                _ => {
-                    return Err(Error::invalid_format(format!(
-                        "{}: interpolation is \"{name}\", expected nearest, bilinear, bicubic or lanczos",
-                        json.file
-                    )));
-                }
-            };
-        }
-        self.set_statistics(&json.file, json.numbers("mean")?, json.numbers("std")?)
     }
 
     /// Sets mean and standard deviation; a single number is repeated for all channels, `None` changes nothing.
@@ -208,7 +147,7 @@ impl Preprocessing {
     /// # Errors
     ///
     /// [`Error::is_invalid_format`] if there is not one number per channel, or if a standard deviation is not above 0.
-    fn set_statistics(
+    pub(super) fn set_statistics(
         &mut self,
         file: &str,
         mean: Option<Vec<f64>>,
@@ -233,17 +172,22 @@ impl Preprocessing {
         Ok(())
     }
 
-    /// Changes the size of the model input; resizing changes in proportion.
+    /// Scales resizing and cropping so that images leave them in another size.
     pub(super) fn set_image_size(&mut self, to: [usize; 2]) {
-        if to == self.image_size {
+        let from = self.image_size;
+        if to == from {
             return;
         }
-        let shorter = |size: [usize; 2]| size[0].min(size[1]).max(1);
+        let scaled = |size: [usize; 2]| [0, 1].map(|axis| size[axis] * to[axis] / from[axis]);
         self.resize = match self.resize {
+            // The larger factor, so that no image becomes smaller than the crop in either direction.
             Resize::ShorterSide(side) => {
-                Resize::ShorterSide(side * shorter(to) / shorter(self.image_size))
+                let [height, width] = scaled([side; 2]);
+                Resize::ShorterSide(height.max(width))
             }
-            Resize::Exact(_) => Resize::Exact(to),
+            Resize::Exact(size) => Resize::Exact(scaled(size)),
+            Resize::Covering(size) => Resize::Covering(scaled(size)),
+            Resize::Within(size) => Resize::Within(scaled(size)),
             Resize::None => Resize::None,
         };
         self.crop = self.crop.map(|_| to);
@@ -260,93 +204,61 @@ impl Preprocessing {
         (self.mean[channel], self.std[channel])
     }
 
-    /// Contents of `preprocessor_config.json`: those of the file that was read, if any, with the current sizes.
-    pub(super) fn hugging_face_json(&self, original: Option<&Json>, family: Family) -> Value {
-        let mut object = original.map_or_else(Map::new, |json| json.object.clone());
-        let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
-        let [height, width] = self.image_size;
-        // Settings that were read from a file are kept as they are.
-        if original.is_none() {
-            set(
-                "image_processor_type",
-                json!(match family {
-                    Family::VideoMae | Family::Timesformer => "VideoMAEImageProcessor",
-                    Family::Vivit => "VivitImageProcessor",
-                    Family::Deit => "DeiTImageProcessor",
-                    Family::Dinov2 | Family::Dinov2WithRegisters => "BitImageProcessor",
-                    Family::Vit | Family::Timm => "ViTImageProcessor",
-                }),
-            );
-            set("do_normalize", json!(true));
-            set("do_rescale", json!(true));
-            set("rescale_factor", json!(1.0 / 255.0));
-            if family == Family::Vivit {
-                set("offset", json!(false));
-            }
-            set("image_mean", json!(self.mean));
-            set("image_std", json!(self.std));
-            set(
-                "resample",
-                json!(match self.interpolation {
-                    Interpolation::Nearest => 0,
-                    Interpolation::Lanczos => 1,
-                    Interpolation::Bilinear => 2,
-                    Interpolation::Bicubic => 3,
-                }),
-            );
-        }
-        set("do_resize", json!(self.resize != Resize::None));
-        match self.resize {
-            Resize::None => {}
+    /// Resizing and cropping in words, to be part of a sentence.
+    pub(super) fn in_words(&self) -> String {
+        let resize = match self.resize {
+            Resize::None => "are not resized".to_owned(),
             Resize::ShorterSide(side) => {
-                set("size", json!({ "shortest_edge": side }));
+                format!("are resized so that the shorter side has {side} pixels")
             }
-            Resize::Exact([height, width]) => {
-                set("size", json!({ "height": height, "width": width }));
-            }
-        }
-        set("do_center_crop", json!(self.crop.is_some()));
-        if self.crop.is_some() {
-            set("crop_size", json!({ "height": height, "width": width }));
-        }
-        Value::Object(object)
-    }
-
-    /// Sets the keys of `pretrained_cfg` of timm that describe the preprocessing.
-    pub(super) fn write_timm(&self, object: &mut Map<String, Value>) {
-        let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
-        set("mean", json!(self.mean));
-        set("std", json!(self.std));
-        set(
-            "interpolation",
-            json!(match self.interpolation {
-                Interpolation::Nearest => "nearest",
-                Interpolation::Bilinear => "bilinear",
-                Interpolation::Bicubic => "bicubic",
-                Interpolation::Lanczos => "lanczos",
-            }),
-        );
-        if let Resize::ShorterSide(side) = self.resize {
-            let shorter = self.image_size[0].min(self.image_size[1]);
-            set("crop_pct", json!(shorter as f64 / side.max(1) as f64));
+            Resize::Exact(size) => format!("are resized to {}", pixels(size)),
+            Resize::Covering(size) => format!("are resized to cover {}", pixels(size)),
+            Resize::Within(size) => format!("are resized to fit into {}", pixels(size)),
+        };
+        match self.crop {
+            Some(size) => format!("{resize} and cropped about the centre to {}", pixels(size)),
+            None => resize,
         }
     }
 }
 
-/// Converts `size` of transformers: shortest edge, or height and width; a single number is a square.
-fn parse_resize(value: &Value) -> Option<Resize> {
-    let side = |key: &str| usize::try_from(value.get(key)?.as_u64()?).ok();
-    match side("shortest_edge") {
-        Some(side) => Some(Resize::ShorterSide(side)),
-        None => parse_sides(value).map(Resize::Exact),
+/// Height and width in words.
+pub(super) fn pixels([height, width]: [usize; 2]) -> String {
+    format!("{height} by {width} pixels")
+}
+
+/// Statistics of the channels, from those of colour images, which are the published ones.
+pub(super) fn of_colours(colours: [f64; 3], n_channels: usize) -> Vec<f64> {
+    match n_channels {
+        3 => colours.to_vec(),
+        _ => vec![0.5; n_channels],
     }
 }
 
-/// Converts height and width, given by name, as two numbers, or as one number for a square.
-fn parse_sides(value: &Value) -> Option<[usize; 2]> {
-    let side = |key: &str| usize::try_from(value.get(key)?.as_u64()?).ok();
-    match (side("height"), side("width")) {
-        (Some(height), Some(width)) => Some([height, width]),
-        _ => extents(value),
+/// Resizing in proportion until a size is covered, in the simplest form.
+pub(super) fn in_proportion(size: [usize; 2]) -> Resize {
+    if size[0] == size[1] {
+        Resize::ShorterSide(size[0])
+    } else {
+        Resize::Covering(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resizing_is_scaled_by_what_the_preprocessing_itself_gives() {
+        let mut published = Preprocessing::published(Family::Dinov2, [224, 224], 3);
+        assert_eq!(published.resize, Resize::ShorterSide(256));
+        for (to, side) in [([448, 448], 512), ([224, 112], 256), ([56, 84], 96)] {
+            published.set_image_size(to);
+            assert_eq!((published.image_size, published.crop), (to, Some(to)));
+            // Never shorter than the crop, in which there would be a black border.
+            let expected = Resize::ShorterSide(side);
+            assert_eq!(published.resize, expected, "{to:?}");
+            published = Preprocessing::published(Family::Dinov2, [224, 224], 3);
+        }
     }
 }

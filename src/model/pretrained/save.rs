@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::convert;
 use super::family::Family;
 use super::layout::Layout;
-use super::preprocessing::{Interpolation, Preprocessing, Resize};
+use super::preprocessing::{Interpolation, Preprocessing};
 use super::tensor_file::{self, Tensors};
-use super::{ExportedFile, Pretrained, hugging_face_config, parameters, timm_config};
+use super::{
+    ExportedFile, Pretrained, hugging_face_config, hugging_face_processor, parameters, timm_config,
+};
 use crate::error::Result;
 use crate::model::network::{Network, NetworkConfig};
 
@@ -28,10 +30,8 @@ impl Pretrained {
         let preprocessing = Preprocessing {
             mean: half.clone(),
             std: half,
-            resize: Resize::ShorterSide(image_size[0].min(image_size[1])),
-            crop: Some(image_size),
             interpolation: Interpolation::Bilinear,
-            ..Preprocessing::default_for(layout.family, image_size, n_channels)
+            ..Preprocessing::whole_image(layout.family, image_size, n_channels)
         };
         Ok(Self {
             network,
@@ -79,9 +79,11 @@ impl Pretrained {
             file("config.json", pretty(&config)),
         ];
         if self.family != Family::Timm {
-            let processor = self
-                .preprocessing
-                .hugging_face_json(self.processor_json.as_ref(), self.family);
+            let processor = hugging_face_processor::to_json(
+                &self.preprocessing,
+                self.processor_json.as_ref(),
+                self.family,
+            );
             files.push(file("preprocessor_config.json", pretty(&processor)));
         }
         Ok(files)

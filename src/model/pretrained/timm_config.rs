@@ -10,6 +10,7 @@ use super::layout::Layout;
 use super::preprocessing::Preprocessing;
 use super::tensor_file::Tensors;
 use super::timm_architectures;
+use super::timm_transform;
 use crate::error::{Error, Result};
 use crate::model::{Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VitConfig};
 
@@ -52,7 +53,7 @@ pub(super) fn layout(
         path,
         json,
         arguments: json.and_then(|json| json.inner("model_args")),
-        pretrained_cfg: json.and_then(|json| json.inner("pretrained_cfg")),
+        pretrained_cfg: json.map(pretrained_cfg),
         tensors,
     };
     file.check_architecture()?;
@@ -103,6 +104,7 @@ pub(super) fn layout(
             n_patches,
             tokens.count(),
         ),
+        is_dinov2_of_authors: file.is_dinov2_of_authors(),
     })
 }
 
@@ -352,14 +354,16 @@ impl TimmFile<'_> {
         {
             return Ok(Some(size));
         }
-        let after_channels = |value: &Value| match value.as_array()?.as_slice() {
-            [_, height, width] => extents(&json!([height, width])),
-            _ => None,
-        };
         match &self.pretrained_cfg {
-            Some(json) => json.typed("input_size", "channels, height and width", after_channels),
+            Some(json) => input_size(json),
             None => Ok(None),
         }
+    }
+
+    /// True for a DINOv2 in the file of its authors, which has the mask token of pretraining.
+    fn is_dinov2_of_authors(&self) -> bool {
+        let has = |name| self.tensors.contains_key(name);
+        self.json.is_none() && has("mask_token") && has("blocks.0.ls1.gamma")
     }
 
     /// True if the norm follows pooling.
@@ -428,6 +432,42 @@ impl TimmFile<'_> {
             } else {
                 activation
             }))
+    }
+}
+
+/// Object `pretrained_cfg` of a configuration; older files have its keys at the top.
+pub(super) fn pretrained_cfg(json: &Json) -> Json {
+    json.inner("pretrained_cfg").unwrap_or_else(|| json.clone())
+}
+
+/// Height and width of images in `pretrained_cfg`; `None` if not given.
+fn input_size(pretrained_cfg: &Json) -> Result<Option<[usize; 2]>> {
+    pretrained_cfg.typed(
+        "input_size",
+        "channels, height and width",
+        |value| match value.as_array()?.as_slice() {
+            [_, height, width] => extents(&json!([height, width])),
+            _ => None,
+        },
+    )
+}
+
+/// Height and width of images in `pretrained_cfg`, if that is not simply the size of the model.
+pub(super) fn flexible_input_size(json: &Json) -> Result<Option<[usize; 2]>> {
+    let settings = pretrained_cfg(json);
+    // The size of the model counts for a model of a fixed size, whatever `input_size` says.
+    let is_fixed = settings.flag("fixed_input_size")?.unwrap_or(false);
+    if is_fixed && !takes_any_image_size(json)? {
+        return Ok(None);
+    }
+    input_size(&settings)
+}
+
+/// True if timm runs the model on images of any size, and then interpolates position embeddings.
+pub(super) fn takes_any_image_size(json: &Json) -> Result<bool> {
+    match json.inner("model_args") {
+        Some(arguments) => Ok(arguments.flag("dynamic_img_size")?.unwrap_or(false)),
+        None => Ok(false),
     }
 }
 
@@ -560,7 +600,7 @@ fn pretrained_settings(
 ) -> Map<String, Value> {
     let [height, width] = config.image_size;
     let n_classes = n_exported_classes(layout, config);
-    preprocessing.write_timm(&mut settings);
+    timm_transform::write(preprocessing, &mut settings);
     settings.insert(
         "input_size".into(),
         json!([config.n_channels, height, width]),
