@@ -589,3 +589,38 @@ fn a_key_that_has_its_first_name_again_keeps_its_identity() {
     let images = read(TEXT, &[images]).unwrap();
     assert!(!images.identity().contains("unreadable"));
 }
+
+#[test]
+fn images_are_scaled_to_the_size_at_which_pretrained_weights_are_run() {
+    let from = "model.init_from=w";
+    let config = read(TEXT, &[from, "model.image_size=12"]).unwrap();
+    assert_eq!(config.spec.samples.height, 12);
+    assert_eq!(config.spec.model.image_size(), [12, 12]);
+    assert_eq!(config.spec.data.sample_spec(), config.spec.samples);
+    // The size of the data themselves changes nothing.
+    let same = read(TEXT, &[from, "model.image_size=8"]).unwrap();
+    assert_eq!(same.spec.data, read(TEXT, &[]).unwrap().spec.data);
+    let folder = "data={ kind = \"image_folder\", path = \"p\", image_size = 8, n_classes = 2 }";
+    assert!(read(TEXT, &[from, folder, "model.image_size=8"]).is_ok());
+    for (overrides, message) in [
+        (
+            &["model.image_size=12"][..],
+            "image_size needs pretrained weights; set `init_from` too, or leave it out",
+        ),
+        (
+            &[from, "model.image_size=0"],
+            "image_size is 0, expected at least 1 pixel",
+        ),
+        (
+            &[from, "model.image_size=13"],
+            "patch_size is 2, expected a divisor of",
+        ),
+        (
+            &[from, folder, "model.image_size=12"],
+            "image_size is 12 here and 8 in [data]; set it in [data] alone",
+        ),
+    ] {
+        let error = read(TEXT, overrides).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
+}

@@ -6,6 +6,7 @@ use super::cifar::{Cifar, cifar};
 use super::digits::{DIGITS_SPEC, digits};
 use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
+use super::scaled::{scaled, scaled_spec};
 use super::{ClipFolder, MovingDigits, Sample, SampleSpec, Splits, read_clip, read_image};
 use crate::error::{Error, Result};
 
@@ -53,6 +54,13 @@ pub enum DataSpec {
     MovingDigits(MovingDigits),
     /// Folders of frames, animated image files and video files in `<split>/<class>/`.
     ClipFolder(ClipFolder),
+    /// Images of another data set, scaled to squares of another size.
+    Scaled {
+        /// Data set of the images.
+        data: Box<DataSpec>,
+        /// Side of the squares, in pixels.
+        image_size: usize,
+    },
 }
 
 /// Advice for a [`DataSpec::Mnist`] without a path in a program built without the feature `download`.
@@ -73,6 +81,10 @@ impl DataSpec {
             } => folder_spec(image_size, n_classes),
             Self::MovingDigits(ref settings) => settings.spec(),
             Self::ClipFolder(ref folder) => folder.spec(),
+            Self::Scaled {
+                ref data,
+                image_size,
+            } => scaled_spec(data.sample_spec(), image_size),
         }
     }
 }
@@ -126,6 +138,7 @@ pub fn open_data(spec: &DataSpec) -> Result<Splits> {
         ),
         DataSpec::MovingDigits(settings) => Ok(settings.splits()),
         DataSpec::ClipFolder(folder) => folder.open(),
+        DataSpec::Scaled { data, image_size } => Ok(scaled(open_data(data)?, *image_size)),
     }
 }
 

@@ -25,6 +25,7 @@ mod predicted_frames;
 mod prepared_image;
 mod resize;
 mod sample_files;
+mod scaled;
 mod split;
 mod subset;
 mod targets;

@@ -341,3 +341,27 @@ fn l2_sp_keeps_all_but_the_classifier_close_to_the_start() {
     assert_eq!(equal_parts(&tuned, &model(&strong, None)), [true; 4]);
     assert!(metrics == std::fs::read(strong.join("metrics.jsonl")).unwrap());
 }
+
+#[test]
+fn pretrained_weights_are_trained_at_another_image_size() {
+    let directory = pretrained("init_from = \"weights\"\nimage_size = 12\nfreeze = 2", "");
+    expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    let root = directory.path();
+    let (before, after) = (
+        model(&root.join("first"), None),
+        model(&root.join("tuned"), None),
+    );
+    // 2 by 2 patches become 3 by 3; frozen layers keep their weights.
+    assert_eq!(
+        (before.token_layout().grid, after.token_layout().grid),
+        ([2, 2], [3, 3])
+    );
+    assert_eq!(equal_parts(&before, &after)[1..3], [true, true]);
+    // The run is used like any other.
+    expect_success(&directory, &["evaluate", "tuned"]);
+    let analyze = [
+        "analyze", "--model", "tuned", "--split", "test", "--report", "out",
+    ];
+    expect_success(&directory, &analyze);
+    expect_success(&directory, &["weights", "tuned", "--output", "larger"]);
+}

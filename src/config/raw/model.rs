@@ -50,6 +50,10 @@ pub enum RawModel {
         /// Pretrained weights to start from: a file of transformers or timm, or its directory.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init_from: Option<String>,
+        /// Height and width in pixels, beside `init_from`: images are scaled to this size, and position embeddings
+        /// interpolated; absent: the size of the images of the data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        image_size: Option<usize>,
         /// Number of first layers that keep the weights of `init_from`, with the embedding of patches;
         /// absent: everything is trained.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -224,6 +224,7 @@ impl Spec {
         records::check_records(document, raw)?;
         // Data, model, training, penalties: each is checked against those before it.
         let data = data::data(document, &raw.data)?;
+        let data = start::scaled_data(document, &raw.model, data)?;
         let samples = data.sample_spec();
         let model = model::model(document, &raw.model, samples)?;
         let robustness = records::robustness(document, raw, &model)?;

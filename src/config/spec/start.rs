@@ -6,6 +6,7 @@ use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::RawModel;
+use crate::data::DataSpec;
 use crate::model::NetworkConfig;
 
 /// Pretrained weights and frozen layers that training starts from.
@@ -58,4 +59,47 @@ pub(super) fn start(
         init_from: init_from.as_ref().map(PathBuf::from),
         n_frozen: freeze,
     })
+}
+
+/// Scales the data to `model.image_size`, the size at which pretrained weights are run.
+pub(super) fn scaled_data(
+    document: &Document,
+    raw: &RawModel,
+    data: DataSpec,
+) -> Result<DataSpec, ConfigError> {
+    let RawModel::Vit {
+        image_size: Some(image_size),
+        ref init_from,
+        ..
+    } = *raw
+    else {
+        return Ok(data);
+    };
+    let key = "model.image_size";
+    require(document, image_size > 0, key, || {
+        "image_size is 0, expected at least 1 pixel".to_owned()
+    })?;
+    require(document, init_from.is_some(), key, || {
+        "image_size needs pretrained weights; set `init_from` too, or leave it out".to_owned()
+    })?;
+    match &data {
+        DataSpec::ImageFolder {
+            image_size: of_data,
+            ..
+        } => {
+            // Files are decoded at the size that is asked for: one key for that is enough.
+            require(document, *of_data == image_size, key, || {
+                format!(
+                    "image_size is {image_size} here and {of_data} in [data]; set it in [data] alone, where images \
+                     of any size are read from files"
+                )
+            })?;
+            Ok(data)
+        }
+        _ if data.sample_spec().height == image_size => Ok(data),
+        _ => Ok(DataSpec::Scaled {
+            data: Box::new(data),
+            image_size,
+        }),
+    }
 }
