@@ -1,0 +1,121 @@
+"""Makes captioned clips of animated emoji: OUTPUT FLUENT_EMOJI_ANIM... UNICODE_EMOJI_JSON.
+
+OUTPUT/{train,val,test}/<group>/<code points>/<frame>.png, 16 frames of 32 by 32 pixels on white, and
+OUTPUT/metadata.jsonl with the caption of each clip. The class is the group of the emoji in Unicode. Clips that differ
+only in skin tone or gender have the same role, and a role lies in one split with all its clips.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+SIDE = 32
+N_FRAMES = 16
+TONES = {
+    0x1F3FB: "light skin tone",
+    0x1F3FC: "medium-light skin tone",
+    0x1F3FD: "medium skin tone",
+    0x1F3FE: "medium-dark skin tone",
+    0x1F3FF: "dark skin tone",
+}
+VARIATION_SELECTOR = 0xFE0F
+
+
+def main(output: Path, *sources: Path) -> None:
+    *packages, names = sources
+    described = descriptions(names)
+    files = sorted(file for package in packages for file in package.rglob("assets/*.webp"))
+    rows, unnamed = [], 0
+    with ProcessPoolExecutor() as pool:
+        captions = [caption(file, described) for file in files]
+        frames = pool.map(partial(save_clip, output), files, captions, chunksize=16)
+        for row, n_source_frames in zip(captions, frames):
+            unnamed += row is None
+            if row is not None and n_source_frames > 1:
+                rows.append({**row, "n_source_frames": n_source_frames})
+    with open(output / "metadata.jsonl", "w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    n_still = len(files) - len(rows) - unnamed
+    groups = ", ".join(f"{group} {n}" for group, n in sorted(Counter(row["group"] for row in rows).items()))
+    splits = ", ".join(f"{split} {n}" for split, n in Counter(row["file"].split("/")[0] for row in rows).items())
+    roles = len({row["role"] for row in rows})
+    print(f"{len(rows)} clips of {roles} roles ({splits}; {groups}); left out: {n_still} still, {unnamed} without a name")
+
+
+def descriptions(source: Path) -> dict[tuple[int, ...], dict]:
+    """Name and group of every emoji without skin tones, by its code points."""
+    emoji = json.loads((source / "package" / "data-by-emoji.json").read_text())
+    return {plain(map(ord, characters)): entry for characters, entry in emoji.items()}
+
+
+def plain(code_points) -> tuple[int, ...]:
+    """Code points without skin tones and variation selectors."""
+    return tuple(point for point in code_points if point not in TONES and point != VARIATION_SELECTOR)
+
+
+def caption(file: Path, described: dict[tuple[int, ...], dict]) -> dict | None:
+    """What is known about a clip from the code points in its file name; `None` for unknown ones."""
+    points = [int(point, 16) for point in re.split("[-_]", file.stem)]
+    entry = described.get(plain(points))
+    if entry is None:
+        return None
+    tones = [TONES[point] for point in points if point in TONES]
+    gender, role = gender_and_role(entry["name"])
+    folder = re.sub("[^a-z]+", "_", entry["group"].lower())
+    return {
+        "file": f"{split_of(role)}/{folder}/{'-'.join(f'{point:x}' for point in points)}",
+        "caption": " ".join([entry["name"], *tones]),
+        "group": entry["group"],
+        "role": role,
+        "gender": gender,
+        "tones": tones,
+    }
+
+
+def gender_and_role(name: str) -> tuple[str | None, str]:
+    """Parts of a name: ("woman", "singer") of "woman singer", and (None, "bowing") of "person bowing"."""
+    first, _, rest = name.partition(" ")
+    if first not in ("man", "woman", "person") or not rest or rest.startswith("and "):
+        return None, name
+    return (None if first == "person" else first), rest
+
+
+def split_of(role: str) -> str:
+    """Four fifths of the roles are for training, a tenth each for validation and test, always the same ones."""
+    tenth = hashlib.sha256(role.encode()).digest()[0] * 10 // 256
+    return {8: "val", 9: "test"}.get(tenth, "train")
+
+
+def save_clip(output: Path, file: Path, row: dict | None) -> int:
+    """Writes 16 evenly spaced frames of an animation, and returns the number of frames that it has."""
+    if row is None:
+        return 0
+    with Image.open(file) as image:
+        n = getattr(image, "n_frames", 1)
+        if n == 1:
+            return 1
+        chosen = {round(k * (n - 1) / (N_FRAMES - 1)): k for k in range(N_FRAMES)}
+        if len(chosen) < N_FRAMES:
+            sys.exit(f"{file}: {n} frames, expected at least {N_FRAMES}")
+        folder = output / row["file"]
+        folder.mkdir(parents=True)
+        # Frames build on one another, so all are decoded in turn.
+        for index in range(n):
+            image.seek(index)
+            if index in chosen:
+                small = image.convert("RGBA").resize((SIDE, SIDE), Image.Resampling.BOX)
+                white = Image.new("RGBA", small.size, "white")
+                Image.alpha_composite(white, small).convert("RGB").save(folder / f"{chosen[index]:02}.png")
+        return n
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
