@@ -4,6 +4,7 @@ pub mod anomaly;
 pub mod coherence;
 pub mod inspect;
 mod matrices;
+mod preparation;
 pub mod robustness;
 
 pub use matrices::{MatrixInput, MatrixPersistence};

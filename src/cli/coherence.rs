@@ -1,15 +1,24 @@
 //! `coherence`: temporal coherence of predictions on clips.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
 
+use super::image_size::ImageSizeArgument;
 use super::message::shortened;
 use super::output::{log, print};
 use super::progress::Bar;
-use super::{BatchArguments, Failure, comparison_tables, open_run, refuse_run_directory};
-use crate::analysis::coherence::{ArmComparisons, ComparableRuns, Suite, write_report};
+use super::tables::{counted, duration};
+use super::{
+    BatchArguments, Failure, comparison_tables, open_run, refuse_run_directory, select_device,
+};
+use crate::analysis::coherence::{
+    ArmComparisons, ComparableRuns, FrameEncoder, PretrainedEncoder, Suite, SuiteFeatures,
+    write_report,
+};
 use crate::config::Config;
+use crate::model::Task;
 
 /// Arguments of `coherence`.
 #[derive(Debug, Args)]
@@ -21,6 +30,12 @@ pub(super) struct CoherenceArguments {
     /// `builtin` for moving digits that no run was trained on, or a directory of clips.
     #[arg(long, default_value = "builtin", value_name = "builtin|DIR")]
     clips: String,
+    /// Pretrained weights of transformers or timm for images, whose features measure how alike two frames are: a file or
+    /// its directory. Without them, features are those of fixed random filters. For runs that predict frames only.
+    #[arg(long, value_name = "WEIGHTS")]
+    encoder: Option<PathBuf>,
+    #[command(flatten)]
+    image_size: ImageSizeArgument,
     /// Use only the first N clips.
     #[arg(long, value_name = "N", default_value_t = 360, value_parser = clap::value_parser!(u32).range(1..))]
     n_clips: u32,
@@ -50,13 +65,19 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         None => first.run.root().join("coherence"),
     };
     refuse_run_directory(&out)?;
+    let encoder = encoder(arguments, &runs)?;
     let suite = suite(arguments, &first.config)?;
     suite.notes.iter().for_each(|note| log(&shortened(note)));
+    let features = match encoder {
+        Some(encoder) => Some(suite_features(encoder, &suite, runs.runs().len())?),
+        None => None,
+    };
     // One bar for all runs, since every run measures the same clips.
     let mut bar = Bar::new(runs.runs().len() * suite.clips.len(), "clips");
     let batch_size = arguments.batch.batch_size;
     let measurements = runs.measure(
         &suite,
+        features.as_ref(),
         batch_size,
         &mut |n_clips| bar.set(n_clips),
         &mut log,
@@ -75,6 +96,63 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     )?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
+}
+
+/// Encoder of frames; `None` if the runs predict no frames.
+fn encoder(
+    arguments: &CoherenceArguments,
+    runs: &ComparableRuns,
+) -> Result<Option<FrameEncoder>, Failure> {
+    match &arguments.encoder {
+        Some(path) if runs.task() != Some(Task::PredictNextFrame) => Err(Failure::Error(format!(
+            "--encoder {} measures frames, and these runs predict classes; leave it out",
+            path.display()
+        ))),
+        Some(path) => {
+            let device = select_device(&arguments.device)?;
+            let encoder = PretrainedEncoder::open(path, arguments.image_size.get(), &device)?;
+            for note in &encoder.notes {
+                log(note);
+            }
+            Ok(Some(FrameEncoder::Pretrained(Box::new(encoder))))
+        }
+        None if arguments.image_size.get().is_some() => Err(Failure::Error(
+            "--image-size is that of the weights of --encoder; pass both, or leave it out".into(),
+        )),
+        None => Ok((runs.task() == Some(Task::PredictNextFrame)).then(FrameEncoder::default)),
+    }
+}
+
+/// Features of the true frames; says what encodes them, and what a pretrained encoder will cost.
+fn suite_features(
+    encoder: FrameEncoder,
+    suite: &Suite,
+    n_runs: usize,
+) -> Result<SuiteFeatures, Failure> {
+    let is_pretrained = matches!(encoder, FrameEncoder::Pretrained(_));
+    let hint = if is_pretrained {
+        ""
+    } else {
+        "; --encoder WEIGHTS takes those of a pretrained model"
+    };
+    log(&format!(
+        "features of frames: {}{hint}",
+        encoder.description()
+    ));
+    let n_frames = suite.clips.len() * suite.spec.n_frames;
+    let start = Instant::now();
+    let mut bar = Bar::new(n_frames, "true frames encoded");
+    let features = SuiteFeatures::new(encoder, suite, &mut |n_done| bar.set(n_done))?;
+    bar.finish();
+    if is_pretrained {
+        let seconds = start.elapsed().as_secs_f64();
+        log(&format!(
+            "{n_frames} true frames were encoded in {}; the predicted ones take about as long for each of {}",
+            duration(seconds),
+            counted(n_runs, "run"),
+        ));
+    }
+    Ok(features)
 }
 
 /// Clips to measure on.

@@ -45,7 +45,7 @@ pub use mixup::{mixup, mixup_stream};
 pub use moving_digits::{ClipKind, MovingDigits};
 pub use perturbation::Perturbation;
 pub use predicted_frames::PredictedFrames;
-pub use prepared_image::{Preparation, Scaling, read_prepared_image};
+pub use prepared_image::{Preparation, Scaling, prepared_image, read_prepared_image};
 pub use resize::Filter;
 pub use subset::{first_samples, subset_per_class};
 pub use targets::{MixedLabel, soft_targets};

@@ -47,7 +47,6 @@ impl<'a> PredictedFrames<'a> {
                 GroundTruth {
                     motion: Some(motion.starting_at(Self::N_CONTEXT)),
                     betti: Some(&clip.betti[Self::N_CONTEXT..]),
-                    encoder: None,
                 }
             }
             _ => GroundTruth::default(),

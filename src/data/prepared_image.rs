@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use image::DynamicImage;
+
 use super::SampleSpec;
 use super::decoding::decoded;
 use super::image_file::planes;
@@ -50,7 +52,15 @@ pub fn read_prepared_image(
     spec: SampleSpec,
     preparation: &Preparation,
 ) -> Result<Vec<f32>> {
-    let image = decoded(path)?;
+    Ok(prepared_image(decoded(path)?, spec, preparation))
+}
+
+/// Scales and crops an image, as [`read_prepared_image`] does with that of a file.
+pub fn prepared_image(
+    image: DynamicImage,
+    spec: SampleSpec,
+    preparation: &Preparation,
+) -> Vec<f32> {
     let from = [image.height() as usize, image.width() as usize];
     let bytes = match spec.n_channels {
         1 => image.into_luma8().into_raw(),
@@ -75,7 +85,7 @@ pub fn read_prepared_image(
             preparation.padding[plane]
         };
     }
-    Ok(pixels)
+    pixels
 }
 
 /// Height and width after scaling.

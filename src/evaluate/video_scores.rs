@@ -38,6 +38,7 @@ impl VideoScores {
                     &frames.predicted,
                     &frames.true_frames,
                     &frames.ground_truth,
+                    None,
                 ));
             }
             Task::Classify | Task::ClassifyFrames => {

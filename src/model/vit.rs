@@ -285,6 +285,21 @@ impl Vit {
         }
     }
 
+    /// Computes the input of the classifier, which describes the whole image, see [`Pooling`].
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[batch_size, n_channels, height, width]`
+    /// - returns `[batch_size, d_model]`, or twice as many numbers for [`Pooling::ClsAndMean`]
+    pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        self.pool(encode(&self.blocks, self.embed(images), Capture::Logits).tokens)
+    }
+
+    /// Tokens that are the input of the classifier.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
     /// Returns the arrangement of the tokens of an image.
     pub fn token_layout(&self) -> TokenLayout {
         TokenLayout {
@@ -301,30 +316,44 @@ impl Vit {
     /// - `tokens`: `[batch_size, n_tokens, d_model]`
     /// - returns `[batch_size, n_classes]`
     fn classify(&self, tokens: Tensor<3>) -> Tensor<2> {
-        let normalized = |tokens| normalize(tokens, &self.norm, self.norm_epsilon);
-        // Prefix tokens are not averaged.
-        let mean = |tokens: Tensor<3>| tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1);
-        let pooled = match self.pooling {
-            Pooling::Cls => normalized(tokens.clone()).slice_dim(1, 0..1),
-            Pooling::Mean => mean(normalized(tokens.clone())),
-            Pooling::ClsAndMean => {
-                let tokens = normalized(tokens.clone());
-                Tensor::cat(vec![tokens.clone().slice_dim(1, 0..1), mean(tokens)], 2)
-            }
-            Pooling::MeanBeforeNorm | Pooling::MeanBeforeNormWithCls => {
-                normalized(mean(tokens.clone()))
-            }
-        };
-        let scores = self.head.forward(pooled.squeeze_dim(1));
+        let scores = self.head.forward(self.pool(tokens.clone()));
         match &self.head_dist {
             Some(head) => {
                 // The distillation token follows the class token.
-                let distilled = normalized(tokens).slice_dim(1, 1..2).squeeze_dim(1);
+                let distilled = self.normalized(tokens).slice_dim(1, 1..2).squeeze_dim(1);
                 // In training, too: without a teacher both classifiers learn from the labels.
                 (scores + head.forward(distilled)) / 2.0
             }
             None => scores,
         }
+    }
+
+    /// Computes the input of the classifier from the tokens after the last block.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_tokens, d_model]`
+    /// - returns `[batch_size, d_model]`, or twice as many numbers for [`Pooling::ClsAndMean`]
+    fn pool(&self, tokens: Tensor<3>) -> Tensor<2> {
+        // Prefix tokens are not averaged.
+        let mean = |tokens: Tensor<3>| tokens.slice_dim(1, self.n_prefix_tokens..).mean_dim(1);
+        let pooled = match self.pooling {
+            Pooling::Cls => self.normalized(tokens).slice_dim(1, 0..1),
+            Pooling::Mean => mean(self.normalized(tokens)),
+            Pooling::ClsAndMean => {
+                let tokens = self.normalized(tokens);
+                Tensor::cat(vec![tokens.clone().slice_dim(1, 0..1), mean(tokens)], 2)
+            }
+            Pooling::MeanBeforeNorm | Pooling::MeanBeforeNormWithCls => {
+                self.normalized(mean(tokens))
+            }
+        };
+        pooled.squeeze_dim(1)
+    }
+
+    /// Applies the norm before the classifier.
+    fn normalized(&self, tokens: Tensor<3>) -> Tensor<3> {
+        normalize(tokens, &self.norm, self.norm_epsilon)
     }
 
     /// Computes the tokens before the first block: prefix tokens and patches, with position embeddings.

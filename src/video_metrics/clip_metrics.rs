@@ -1,8 +1,8 @@
 //! All metrics of one clip: their names, units and meaning, and their computation.
 
 use super::betti::betti_numbers;
-use super::encoder::FrozenEncoder;
 use super::flip_rate::{flip_rate, flip_rate_to_first, prediction_distance};
+use super::frame_features::FrameFeatures;
 use super::frames::Frames;
 use super::motion::Motion;
 use super::similarity::{mean_squared_error, peak_signal_to_noise, structural_similarity};
@@ -255,17 +255,6 @@ pub struct GroundTruth<'a> {
     /// Numbers of components and holes of each true frame: `[n_frames]`; without them there are no Betti
     /// metrics.
     pub betti: Option<&'a [[usize; 2]]>,
-    /// Encoder of frames; without it there is no feature consistency.
-    pub encoder: Option<CenteredEncoder<'a>>,
-}
-
-/// A frozen encoder together with the point from which its features are measured.
-#[derive(Debug, Clone, Copy)]
-pub struct CenteredEncoder<'a> {
-    /// Encoder with fixed random filters.
-    pub encoder: &'a FrozenEncoder,
-    /// Mean of the features over many true frames.
-    pub center: &'a [f64],
 }
 
 /// Brightness in `[0, 1]` from which a pixel belongs to the foreground.
@@ -283,10 +272,11 @@ pub const FOREGROUND_THRESHOLD: f32 = 0.3;
 /// ```
 ///
 /// The Betti numbers of a predicted frame are those of its pixels of at least
-/// [`FOREGROUND_THRESHOLD`]. The other metrics are methods of [`Frames`] and [`FrozenEncoder`].
+/// [`FOREGROUND_THRESHOLD`]. The other metrics are methods of [`Frames`] and [`FrameFeatures`].
 ///
-/// A metric is not defined if there are too few frames or if it needs a part of `ground_truth` that is
-/// absent. `betti_flips` is not defined either if the Betti numbers of the true frames change.
+/// A metric is not defined if there are too few frames, or if it needs a part of `ground_truth` or the
+/// `features` of the predicted frames and they are absent. `betti_flips` is not defined either if the Betti
+/// numbers of the true frames change.
 ///
 /// # Panics
 ///
@@ -300,7 +290,7 @@ pub const FOREGROUND_THRESHOLD: f32 = 0.3;
 /// let pixels: Vec<f32> = (0..5 * 64).map(|k| ((k * k) % 11) as f32 / 11.0).collect();
 /// let truth = Frames::new(&pixels, [1, 8, 8]);
 /// let frozen = pixels[..64].repeat(5);
-/// let values = frame_metrics(&Frames::new(&frozen, [1, 8, 8]), &truth, &GroundTruth::default());
+/// let values = frame_metrics(&Frames::new(&frozen, [1, 8, 8]), &truth, &GroundTruth::default(), None);
 /// let value = |name| values[FRAME_METRICS.iter().position(|metric| metric.name == name).unwrap()];
 /// // Frozen frames are perfectly steady; the two guards detect them.
 /// assert_eq!(value("flicker"), Some(0.0));
@@ -310,15 +300,12 @@ pub fn frame_metrics(
     predicted: &Frames<'_>,
     truth: &Frames<'_>,
     ground_truth: &GroundTruth<'_>,
+    features: Option<FrameFeatures<'_>>,
 ) -> [Option<f64>; FRAME_METRICS.len()] {
     let [_, height, width] = truth.shape();
     let pairs = || predicted.iter().zip(truth.iter());
     let error = mean(pairs().map(|(a, b)| mean_squared_error(a, b)));
-    // Features and Betti numbers are computed once, because two metrics use each of them.
-    let features_and_center = ground_truth
-        .encoder
-        .map(|CenteredEncoder { encoder, center }| (encoder.features(predicted), center));
-    let features = features_and_center.as_ref();
+    // Computed once, because two metrics use them.
     let all_betti_numbers = ground_truth.betti.map(|expected| BettiNumbers {
         actual: predicted
             .iter()
@@ -339,9 +326,8 @@ pub fn frame_metrics(
         ground_truth
             .motion
             .and_then(|motion| predicted.warp_error(&motion)),
-        features.and_then(|(features, center)| FrozenEncoder::consistency(features, center, 1)),
-        features
-            .and_then(|(features, center)| FrozenEncoder::consistency_to_first(features, center)),
+        features.and_then(|features| features.consistency(1)),
+        features.and_then(|features| features.consistency_to_first()),
         betti.and_then(BettiNumbers::flips),
         betti.and_then(BettiNumbers::error),
         predicted.dynamic_degree(truth),
@@ -392,6 +378,7 @@ fn foreground_betti_numbers(frame: &[f32], [n_channels, height, width]: [usize; 
 
 #[cfg(test)]
 mod tests {
+    use super::super::random_filters::RandomFilters;
     use super::*;
 
     fn value(values: &[Option<f64>], name: &str) -> Option<f64> {
@@ -423,17 +410,16 @@ mod tests {
         let is_visible: Vec<bool> = (0..4)
             .flat_map(|_| (0..45).map(|pixel| pixel % 9 < 8))
             .collect();
-        let encoder = FrozenEncoder::new(1);
-        let center = vec![0.0; encoder.features(&truth)[0].len()];
+        let features = RandomFilters::new(1).features(&truth);
+        let features = FrameFeatures {
+            center: &vec![0.0; features[0].len()],
+            features: &features,
+        };
         let ground_truth = GroundTruth {
             motion: Some(Motion::new(&flow, &is_visible, [5, 9])),
             betti: Some(&[[1, 1]; 5]),
-            encoder: Some(CenteredEncoder {
-                encoder: &encoder,
-                center: &center,
-            }),
         };
-        let values = frame_metrics(&truth, &truth, &ground_truth);
+        let values = frame_metrics(&truth, &truth, &ground_truth, Some(features));
         for (name, expected) in [
             ("mse", 0.0),
             ("psnr", 100.0),
@@ -452,6 +438,7 @@ mod tests {
             &truth.starting_at(5),
             &truth.starting_at(5),
             &GroundTruth::default(),
+            None,
         );
         assert!(nothing.iter().all(Option::is_none));
     }
@@ -463,15 +450,16 @@ mod tests {
         let [whole, broken] = [&whole, &broken].map(|pixels| Frames::new(pixels, SHAPE));
         let with_betti = |betti| GroundTruth {
             betti: Some(betti),
-            ..GroundTruth::default()
+            motion: None,
         };
-        let values = frame_metrics(&broken, &whole, &with_betti(&[[1, 1]; 4]));
+        let values = frame_metrics(&broken, &whole, &with_betti(&[[1, 1]; 4]), None);
         assert_eq!(value(&values, "betti_flips"), Some(1.0));
         assert_eq!(value(&values, "betti_error"), Some(0.5));
         let values = frame_metrics(
             &broken,
             &whole,
             &with_betti(&[[2, 1], [2, 1], [1, 1], [1, 1]]),
+            None,
         );
         assert_eq!(value(&values, "betti_flips"), None);
     }

@@ -1,4 +1,4 @@
-//! Features of frames from a fixed, untrained encoder.
+//! Features of frames from fixed random filters.
 
 use std::ops::Range;
 
@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::frames::Frames;
-use crate::mean::mean;
 
 /// Number of filters of each of the two layers.
 const N_FILTERS: [usize; 2] = [16, 32];
@@ -18,7 +17,7 @@ const SIDE: usize = 3;
 /// Seed of the filters; changing it would make results incomparable with earlier ones.
 const FILTER_SEED: u64 = 0;
 
-/// Encoder with two layers of fixed random filters; its features are moments over the frame.
+/// Two layers of fixed random filters, whose features are moments over the frame.
 ///
 /// ```text
 /// h1 = relu(conv3x3(x - 0.5)),  h2 = relu(conv3x3(mean_pool2x2(h1)))
@@ -27,36 +26,32 @@ const FILTER_SEED: u64 = 0;
 ///
 /// Random filters respond to edges, corners and blobs. They fit any image and are the same for every
 /// model that is evaluated: unlike features of the model itself they take no part in its training. They
-/// measure roughly whether two images look alike, not what the images show.
+/// measure roughly whether two images look alike, not what the images show. A pretrained model measures
+/// more of that.
 ///
 /// # Source
 ///
-/// Saxe et al., "On Random Weights and Unsupervised Feature Learning", 2011. Consistency as in Huang et
-/// al., "VBench", 2024, there with features of DINO and CLIP.
+/// Saxe et al., "On Random Weights and Unsupervised Feature Learning", 2011.
 ///
 /// # Example
 ///
 /// ```
-/// use burn_topology::video_metrics::{Frames, FrozenEncoder};
+/// use burn_topology::video_metrics::{Frames, RandomFilters};
 ///
-/// let encoder = FrozenEncoder::new(1);
+/// let filters = RandomFilters::new(1);
 /// let pixels: Vec<f32> = (0..2 * 64).map(|k| ((k * k) % 7) as f32 / 7.0).collect();
-/// let features = encoder.features(&Frames::new(&pixels, [1, 8, 8]));
-/// let center = vec![0.0; features[0].len()];
-/// // Two equal frames have the largest possible consistency, 1.
-/// let still = [features[0].clone(), features[0].clone()];
-/// let consistency = FrozenEncoder::consistency(&still, &center, 1).unwrap();
-/// assert!((consistency - 1.0).abs() < 1e-12);
+/// let features = filters.features(&Frames::new(&pixels, [1, 8, 8]));
+/// assert_eq!((features.len(), features[0].len()), (2, 64));
 /// ```
 #[derive(Debug, Clone)]
-pub struct FrozenEncoder {
+pub struct RandomFilters {
     n_channels: usize,
     /// Filters of each layer: `[n_filters, n_input_planes, SIDE, SIDE]`.
     filters: [Vec<f32>; 2],
 }
 
-impl FrozenEncoder {
-    /// Creates the encoder of frames with `n_channels` channels.
+impl RandomFilters {
+    /// Creates the filters for frames with `n_channels` channels.
     pub fn new(n_channels: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(FILTER_SEED);
         let n_inputs = [n_channels, N_FILTERS[0]];
@@ -83,7 +78,7 @@ impl FrozenEncoder {
     ///
     /// # Panics
     ///
-    /// If the frames have a number of channels other than that of the encoder.
+    /// If the frames have another number of channels than the filters.
     ///
     /// # Cost
     ///
@@ -92,7 +87,7 @@ impl FrozenEncoder {
         let [n_channels, height, width] = frames.shape();
         assert_eq!(
             n_channels, self.n_channels,
-            "the frames do not have the number of channels of the encoder"
+            "the frames do not have the number of channels of the filters"
         );
         let frame_features = |frame: &[f32]| {
             let centred: Vec<f32> = frame.iter().map(|pixel| pixel - 0.5).collect();
@@ -106,49 +101,6 @@ impl FrozenEncoder {
             planes.flat_map(mean_and_deviation).collect()
         };
         frames.iter().map(frame_features).collect()
-    }
-
-    /// Mean cosine similarity between the features of frames `gap` apart, measured from `center`: 1 for
-    /// equal frames; `None` without such a pair.
-    ///
-    /// ```text
-    /// mean over t of cos(f_t - center, f_(t+gap) - center)
-    /// ```
-    ///
-    /// Features of all images point in roughly the same direction. Measured from their mean over many
-    /// images they distinguish images.
-    pub fn consistency(features: &[Vec<f64>], center: &[f64], gap: usize) -> Option<f64> {
-        let pairs = features.iter().zip(features.iter().skip(gap));
-        mean(pairs.map(|(a, b)| cosine(a, b, center)))
-    }
-
-    /// Mean cosine similarity between the features of the first frame and of each later frame, measured
-    /// from `center`; `None` below two frames.
-    ///
-    /// ```text
-    /// mean over t > 1 of cos(f_1 - center, f_t - center)
-    /// ```
-    pub fn consistency_to_first(features: &[Vec<f64>], center: &[f64]) -> Option<f64> {
-        let (first, later) = features.split_first()?;
-        mean(later.iter().map(|other| cosine(first, other, center)))
-    }
-}
-
-/// Cosine similarity of two feature vectors measured from `center`.
-fn cosine(a: &[f64], b: &[f64], center: &[f64]) -> f64 {
-    let mut sums = [0.0; 3];
-    for ((a, b), center) in a.iter().zip(b).zip(center) {
-        let (a, b) = (a - center, b - center);
-        for (sum, part) in sums.iter_mut().zip([a * b, a * a, b * b]) {
-            *sum += part;
-        }
-    }
-    let norm = (sums[1] * sums[2]).sqrt();
-    // The cosine is undefined if a vector lies at the center: 1 if both do, because they are equal then.
-    if norm > 0.0 {
-        sums[0] / norm
-    } else {
-        f64::from(u8::from(sums[1] == sums[2]))
     }
 }
 
@@ -248,36 +200,6 @@ fn mean_and_deviation(plane: &[f32]) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A bright square in a dark frame of 12 by 12.
-    fn square([row, column]: [usize; 2], side: usize) -> Vec<f32> {
-        let is_inside = |position: usize, start: usize| (start..start + side).contains(&position);
-        (0..144)
-            .map(|pixel| {
-                f32::from(u8::from(
-                    is_inside(pixel / 12, row) && is_inside(pixel % 12, column),
-                ))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn moving_an_object_changes_features_less_than_replacing_it() {
-        let encoder = FrozenEncoder::new(1);
-        let pixels = [square([2, 2], 3), square([6, 5], 3), square([2, 2], 7)].concat();
-        let features = encoder.features(&Frames::new(&pixels, [1, 12, 12]));
-        let n = features[0].len();
-        assert_eq!(n, 2 * N_FILTERS[1]);
-        let center: Vec<f64> = (0..n)
-            .map(|k| features.iter().map(|f| f[k]).sum::<f64>() / 3.0)
-            .collect();
-        let moved = FrozenEncoder::consistency(&features[..2], &center, 1).unwrap();
-        let exchanged = FrozenEncoder::consistency(&features, &center, 2).unwrap();
-        assert!(moved > 0.5 && exchanged < 0.0, "{moved} {exchanged}");
-        let to_first = FrozenEncoder::consistency_to_first(&features, &center).unwrap();
-        assert!((to_first - 0.5 * (moved + exchanged)).abs() < 1e-12);
-        assert_eq!(FrozenEncoder::consistency(&features, &center, 3), None);
-    }
 
     #[test]
     fn convolution_equals_the_direct_sum() {

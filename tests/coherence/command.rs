@@ -57,6 +57,14 @@ fn refused(directory: &Path, arguments: &[&str]) -> String {
     last
 }
 
+/// Path of a small pretrained model.
+fn weights(name: &str) -> String {
+    format!(
+        "{}/tests/data_files/pretrained/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    )
+}
+
 fn write_clip(folder: &Path, n_frames: u32, side: u32) {
     std::fs::create_dir_all(folder).unwrap();
     for frame in 0..n_frames {
@@ -186,6 +194,15 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
         ),
         (vec!["plain_0", "--device", "abacus"], "abacus"),
         (
+            vec!["plain_0", "--encoder", "somewhere"],
+            "--encoder somewhere measures frames, and these runs predict classes; leave it out",
+        ),
+        (vec!["predictor", "--encoder", "nothing"], "nothing: "),
+        (
+            vec!["predictor", "--encoder", &weights("videomae")],
+            "videomae: found a model for clips of",
+        ),
+        (
             vec!["plain_0", "--clips", "clips", "--out", "plain_0"],
             "plain_0: this is the directory of a run, whose files would be replaced",
         ),
@@ -204,5 +221,57 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     assert!(
         stdout.contains("the output may be constant or frozen") && stdout.contains("true frames"),
         "{stdout}"
+    );
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("features of frames: fixed random filters") && stderr.contains("--encoder"),
+        "{stderr}"
+    );
+    let report =
+        |file: &str| std::fs::read_to_string(root.join("predictor/coherence").join(file)).unwrap();
+    let json: Value = serde_json::from_str(&report("coherence.json")).unwrap();
+    assert_eq!(json["encoder"]["kind"], "random_filters");
+    let with_filters = json["arms"][0]["means"].clone();
+
+    // The same with the features of a pretrained model, on the same clips.
+    let weights = weights("dinov2_bare");
+    let arguments = [
+        "coherence",
+        "predictor",
+        "--n-clips",
+        "10",
+        "--encoder",
+        &weights,
+    ];
+    let output = run_program(root, &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("40 true frames were encoded in"),
+        "{stderr}"
+    );
+    let json: Value = serde_json::from_str(&report("coherence.json")).unwrap();
+    let encoder = &json["encoder"];
+    assert_eq!(
+        (
+            &encoder["kind"],
+            &encoder["family"],
+            &encoder["pooling"],
+            &encoder["image_size"]
+        ),
+        (
+            &"pretrained".into(),
+            &"dinov2".into(),
+            &"cls".into(),
+            &serde_json::json!([16, 16])
+        )
+    );
+    assert_eq!(encoder["weights"].as_str(), Some(&*weights));
+    assert!(report("report.html").contains("pooling cls"));
+    let with_weights = &json["arms"][0]["means"];
+    assert_eq!(with_weights["mse"], with_filters["mse"]);
+    assert_ne!(
+        with_weights["feature_consistency"],
+        with_filters["feature_consistency"]
     );
 }

@@ -3,7 +3,11 @@
 
 mod command;
 
-use burn_topology::analysis::coherence::{Measurement, Suite, SuiteClip, measure};
+use std::path::Path;
+
+use burn_topology::analysis::coherence::{
+    FrameEncoder, Measurement, PretrainedEncoder, Suite, SuiteClip, SuiteFeatures, measure,
+};
 use burn_topology::burn::prelude::*;
 use burn_topology::data::{PredictedFrames, Sample, SampleSpec};
 use burn_topology::evaluate::TaskModel;
@@ -33,7 +37,7 @@ fn metrics_of_prediction(clip: &SuiteClip, predicted: &[f32]) -> Vec<Option<f64>
         true_frames,
         ground_truth,
     } = PredictedFrames::new(&clip.sample, MODEL, predicted);
-    frame_metrics(&predicted, &true_frames, &ground_truth).to_vec()
+    frame_metrics(&predicted, &true_frames, &ground_truth, None).to_vec()
 }
 
 /// Frames of a clip from the second one on, in the given order.
@@ -188,6 +192,15 @@ fn video(head: VideoHead) -> (NetworkConfig, SampleSpec) {
 }
 
 fn measure_untrained(config: &NetworkConfig, spec: SampleSpec, suite: &Suite) -> Measurement {
+    measure_with(config, spec, suite, FrameEncoder::default())
+}
+
+fn measure_with(
+    config: &NetworkConfig,
+    spec: SampleSpec,
+    suite: &Suite,
+    encoder: FrameEncoder,
+) -> Measurement {
     let device = Device::flex();
     device.seed(3);
     let model = TaskModel {
@@ -196,8 +209,12 @@ fn measure_untrained(config: &NetworkConfig, spec: SampleSpec, suite: &Suite) ->
         samples: spec,
         device,
     };
+    let mut n_encoded = 0;
+    let features = SuiteFeatures::new(encoder, suite, &mut |n| n_encoded = n).unwrap();
+    assert_eq!(n_encoded, suite.clips.len() * suite.spec.n_frames);
     let mut done = Vec::new();
-    let measurement = measure(&model, suite, &[1, 4], None, &mut |n| done.push(n)).unwrap();
+    let progress = &mut |n| done.push(n);
+    let measurement = measure(&model, suite, Some(&features), &[1, 4], None, progress).unwrap();
     assert_eq!(done.last(), Some(&suite.clips.len()));
     assert_eq!(spec.width, suite.spec.width);
     measurement
@@ -288,5 +305,70 @@ fn a_repeated_frame_has_no_flips_or_distances() {
     for values in &measurement.values {
         assert_eq!(values[1..4], [Some(0.0), Some(0.0), Some(0.0)]);
         assert_eq!(values[4..], [Some(0.0), Some(0.0)]);
+    }
+}
+
+#[test]
+fn feature_metrics_use_the_encoder_and_nothing_else_does() {
+    let suite = Suite::builtin(MODEL, 10).unwrap();
+    let (config, spec) = video(VideoHead::NextFrame);
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/pretrained/dinov2");
+    let encoder = PretrainedEncoder::open(&weights, None, &Device::flex()).unwrap();
+    let by_encoder = [
+        FrameEncoder::default(),
+        FrameEncoder::Pretrained(Box::new(encoder)),
+    ]
+    .map(|encoder| measure_with(&config, spec, &suite, encoder));
+    let [filters, pretrained] = &by_encoder;
+    for (index, metric) in filters.metrics.iter().enumerate() {
+        let values = |measurement: &Measurement| -> Vec<Option<f64>> {
+            measurement.values.iter().map(|clip| clip[index]).collect()
+        };
+        let is_equal = values(filters) == values(pretrained);
+        assert_eq!(
+            is_equal,
+            !metric.name.starts_with("feature_"),
+            "{}",
+            metric.name
+        );
+    }
+    for measurement in &by_encoder {
+        for values in measurement.values.iter().chain(&measurement.truth) {
+            for name in ["feature_consistency", "feature_consistency_to_first"] {
+                let value = value(values, name).unwrap();
+                assert!((-1.0..=1.0 + 1e-9).contains(&value), "{name} {value}");
+            }
+        }
+        // The first gap of the curve is the metric itself.
+        for (values, gaps) in measurement.values.iter().zip(&measurement.curves[0].values) {
+            assert_eq!(gaps[0], value(values, "feature_consistency"));
+        }
+    }
+    assert!(matches!(
+        pretrained.encoder,
+        Some(FrameEncoder::Pretrained(_))
+    ));
+}
+
+#[test]
+fn equal_frames_have_a_consistency_of_1_with_any_encoder() {
+    let mut suite = Suite::builtin(MODEL, 10).unwrap();
+    for clip in &mut suite.clips {
+        clip.sample = Sample::new(clip.sample.pixels[..400].repeat(9), clip.sample.label);
+    }
+    let (config, spec) = video(VideoHead::NextFrame);
+    let weights =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/pretrained/timm_vit");
+    let encoder = PretrainedEncoder::open(&weights, None, &Device::flex()).unwrap();
+    for encoder in [
+        FrameEncoder::default(),
+        FrameEncoder::Pretrained(Box::new(encoder)),
+    ] {
+        let measurement = measure_with(&config, spec, &suite, encoder);
+        for truth in &measurement.truth {
+            for name in ["feature_consistency", "feature_consistency_to_first"] {
+                assert!((value(truth, name).unwrap() - 1.0).abs() < 1e-6, "{name}");
+            }
+        }
     }
 }

@@ -289,6 +289,7 @@ mod tests {
             truth: Vec::new(),
             curves: Vec::new(),
             guards: Vec::new(),
+            encoder: None,
             reported_clips: vec![ReportedClip {
                 index: 0,
                 probabilities: Vec::new(),

@@ -3,48 +3,34 @@
 use rayon::prelude::*;
 
 use super::frame_distances::{FRAME_DISTANCE_METRICS, MAX_GAP, Step, by_gap, layer_distances};
-use super::suite::{Suite, SuiteClip};
+use super::suite::SuiteClip;
 use crate::data::{PredictedFrames, SampleSpec};
 use crate::error::Result;
 use crate::loss::AttentionTopology;
-use crate::model::Task;
 use crate::video_metrics::{
-    CenteredEncoder, Frames, FrozenEncoder, GroundTruth, Motion, OpticalFlow, class_metrics,
-    frame_metrics, optical_flow, prediction_distance,
+    FrameFeatures, Frames, GroundTruth, Motion, OpticalFlow, class_metrics, frame_metrics,
+    optical_flow, prediction_distance,
 };
 
-/// A frozen encoder and the mean of its features over the true frames of a suite.
-pub(super) struct Encoder {
-    encoder: FrozenEncoder,
-    center: Vec<f64>,
+/// Output of a model on one clip.
+pub(super) enum ClipOutput<'a> {
+    /// Class probabilities: `[n_rows, n_classes]`, with one row for the clip or for each frame.
+    Classes(&'a [f32]),
+    /// Predicted frames.
+    Frames {
+        /// Pixels in `[0, 1]`, from the second frame on.
+        pixels: Vec<f32>,
+        /// Features of the frames that are evaluated; `None` without an encoder.
+        features: Option<ClipFeatures<'a>>,
+    },
 }
 
-impl Encoder {
-    /// Encodes all true frames of a suite to find the mean.
-    pub(super) fn new(suite: &Suite) -> Self {
-        let encoder = FrozenEncoder::new(suite.spec.n_channels);
-        let by_clip: Vec<Vec<Vec<f64>>> = suite
-            .clips
-            .par_iter()
-            .map(|clip| encoder.features(&frames(&clip.sample.pixels, suite.spec)))
-            .collect();
-        let frame_features: Vec<&Vec<f64>> = by_clip.iter().flatten().collect();
-        let n_features = frame_features.first().map_or(0, |features| features.len());
-        // Features of all images point in roughly the same direction, and differ clearly only from their mean.
-        let center = (0..n_features).map(|k| {
-            let sum: f64 = frame_features.iter().map(|features| features[k]).sum();
-            sum / frame_features.len() as f64
-        });
-        Self {
-            center: center.collect(),
-            encoder,
-        }
-    }
-}
-
-/// Views pixels as frames.
-fn frames(pixels: &[f32], spec: SampleSpec) -> Frames<'_> {
-    Frames::new(pixels, [spec.n_channels, spec.height, spec.width])
+/// Features of the frames of one clip that are evaluated.
+pub(super) struct ClipFeatures<'a> {
+    /// Features of the predicted frames.
+    pub(super) predicted: Vec<Vec<f64>>,
+    /// Features of the true frames.
+    pub(super) truth: FrameFeatures<'a>,
 }
 
 /// Output of a model on a clip that the report shows.
@@ -79,12 +65,11 @@ pub(super) struct ClipMeasurement {
 }
 
 impl ClipMeasurement {
-    /// Measures the output `rows` of a model and the topology of its attention; only frame predictors need the encoder.
+    /// Measures the output of a model and the topology of its attention.
     pub(super) fn new(
         spec: SampleSpec,
         clip: &SuiteClip,
-        rows: &[f32],
-        encoder: Option<&Encoder>,
+        output: ClipOutput<'_>,
         layers: Vec<Vec<Step>>,
     ) -> Result<Self> {
         let distances = layer_distances(&layers)?;
@@ -106,9 +91,11 @@ impl ClipMeasurement {
                 layers,
             },
         };
-        match encoder {
-            Some(encoder) => measurement.add_frames(spec, clip, Task::as_pixels(rows), encoder),
-            None => measurement.add_classes(spec, clip, rows),
+        match output {
+            ClipOutput::Classes(rows) => measurement.add_classes(spec, clip, rows),
+            ClipOutput::Frames { pixels, features } => {
+                measurement.add_frames(spec, clip, pixels, features.as_ref());
+            }
         }
         // Appended after the metrics of the task, in the order of `Measurement::metrics`.
         let frame_distances = measurement
@@ -140,7 +127,7 @@ impl ClipMeasurement {
         spec: SampleSpec,
         clip: &SuiteClip,
         predicted: Vec<f32>,
-        encoder: &Encoder,
+        features: Option<&ClipFeatures<'_>>,
     ) {
         let PredictedFrames {
             predicted: predicted_frames,
@@ -164,31 +151,36 @@ impl ClipMeasurement {
             motion: Some(ground_truth.motion.unwrap_or(estimated))
                 // With a single predicted frame there is no pair, and metrics of motion are not defined.
                 .filter(|motion| motion.n_pairs() > 0),
-            encoder: Some(CenteredEncoder {
-                encoder: &encoder.encoder,
-                center: &encoder.center,
-            }),
-            ..ground_truth
+            betti: ground_truth.betti,
+        };
+        let [predicted_features, true_features] = match features {
+            Some(ClipFeatures { predicted, truth }) => {
+                let center = truth.center;
+                let features = predicted;
+                [Some(FrameFeatures { features, center }), Some(*truth)]
+            }
+            None => [None; 2],
         };
         self.values.extend(frame_metrics(
             &predicted_frames,
             &true_frames,
             &ground_truth,
+            predicted_features,
         ));
         // The Betti numbers of the true frames are known, so measuring them from brightness would only add errors.
         let without_betti = GroundTruth {
             betti: None,
             ..ground_truth
         };
-        self.truth = Some(frame_metrics(&true_frames, &true_frames, &without_betti).to_vec());
-        let by_gap = |frames: &Frames<'_>| -> Vec<Option<f64>> {
-            let features = encoder.encoder.features(frames);
-            let gaps = 1..features.len().min(MAX_GAP + 1);
-            gaps.map(|gap| FrozenEncoder::consistency(&features, &encoder.center, gap))
+        let truth = frame_metrics(&true_frames, &true_frames, &without_betti, true_features);
+        self.truth = Some(truth.to_vec());
+        let by_gap = |features: Option<FrameFeatures<'_>>| -> Vec<Option<f64>> {
+            let gaps = 1..true_frames.len().min(MAX_GAP + 1);
+            gaps.map(|gap| features.and_then(|features| features.consistency(gap)))
                 .collect()
         };
-        self.output_gaps = by_gap(&predicted_frames);
-        self.truth_gaps = by_gap(&true_frames);
+        self.output_gaps = by_gap(predicted_features);
+        self.truth_gaps = by_gap(true_features);
         self.output.predicted = predicted;
     }
 

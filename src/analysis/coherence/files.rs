@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::arms::RunMeasurement;
 use super::comparison::ArmComparisons;
+use super::frame_encoder::FrameEncoder;
 use super::page::page;
 use super::suite::Suite;
 use crate::error::{Error, Result};
@@ -145,11 +146,16 @@ fn json(
             "role": format!("{:?}", metric.role).to_lowercase(),
         })
     });
+    // All runs share the encoder.
+    let encoder = runs
+        .first()
+        .and_then(|run| run.measurement.encoder.as_ref());
     json!({
         "command": command,
         "notes": suite.notes,
         "clips": clips.collect::<Vec<_>>(),
         "source": suite.source,
+        "encoder": encoder.map(FrameEncoder::to_json),
         "metrics": metrics.collect::<Vec<_>>(),
         "runs": runs.iter().map(run_json).collect::<Vec<_>>(),
         "arms": comparisons.to_json(),

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use burn::tensor::activation::softmax;
 use rayon::prelude::*;
 
-use super::clip_measurement::{ClipMeasurement, Encoder, ReportedClip};
+use super::clip_measurement::{ClipFeatures, ClipMeasurement, ClipOutput, ReportedClip};
 use super::frame_distances::{FRAME_DISTANCE_METRICS, frame_topology};
+use super::frame_encoder::{FrameEncoder, SuiteFeatures};
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
 use super::suite::Suite;
 use crate::data::Sample;
@@ -34,6 +35,8 @@ pub struct Measurement {
     pub guards: Vec<Guard>,
     /// Outputs for the clips that the report shows.
     pub reported_clips: Vec<ReportedClip>,
+    /// Encoder of the feature metrics; `None` if there are none.
+    pub encoder: Option<FrameEncoder>,
 }
 
 /// A quantity of two frames as a function of the gap between them.
@@ -61,8 +64,9 @@ impl GapCurve {
 
 /// Runs a model on all clips of a suite and measures its outputs and attention.
 ///
-/// `reported` holds the indices of the clips whose outputs are kept for the report; `batch_size` is the number of clips
-/// per forward pass, 16 if `None`. `progress` is called with the number of clips done.
+/// `features` are those of the true frames of the suite; without them, a model that predicts frames has no feature
+/// metrics. `reported` holds the indices of the clips whose outputs are kept for the report; `batch_size` is the number
+/// of clips per forward pass, 16 if `None`. `progress` is called with the number of clips done.
 ///
 /// # Errors
 ///
@@ -71,10 +75,12 @@ impl GapCurve {
 ///
 /// # Cost
 ///
-/// One forward pass, and for every layer the distances between frames at most 16 apart.
+/// One forward pass, and for every layer the distances between frames at most 16 apart. With the features of a
+/// pretrained encoder, one forward pass of it over each predicted frame.
 pub fn measure(
     model: &TaskModel,
     suite: &Suite,
+    features: Option<&SuiteFeatures>,
     reported: &[usize],
     batch_size: Option<NonZeroUsize>,
     progress: &mut dyn FnMut(usize),
@@ -87,10 +93,7 @@ pub fn measure(
     };
     let task = model.task;
     // Features are computed from pixels, which only frame predictors return.
-    let encoder = match task {
-        Task::PredictNextFrame => Some(Encoder::new(suite)),
-        Task::Classify | Task::ClassifyFrames => None,
-    };
+    let features = features.filter(|_| task == Task::PredictNextFrame);
     let mut measurements = Vec::with_capacity(suite.clips.len());
     for range in batch_ranges(suite.clips.len(), size_or(batch_size, ATTENTION_BATCH)) {
         let clips = &suite.clips[range.clone()];
@@ -103,15 +106,21 @@ pub fn measure(
         };
         let rows: Vec<f32> =
             read_values(rows).map_err(|error| error.within("the output cannot be read"))?;
+        // All clips have equally many values: one row of classes, one for each frame, or frames.
+        let outputs: Vec<ClipOutput<'_>> = rows
+            .chunks_exact(rows.len() / clips.len())
+            .zip(range.clone())
+            .map(|(rows, index)| match task {
+                Task::PredictNextFrame => predicted_clip(suite, features, rows, index),
+                Task::Classify | Task::ClassifyFrames => Ok(ClipOutput::Classes(rows)),
+            })
+            .collect::<Result<_>>()?;
         // Collected before errors are looked at, so that the first clip with an error is reported, not the fastest.
-        let batch_measurements: Vec<Result<ClipMeasurement>> = rows
-            // All clips have equally many values: one row of classes, one for each frame, or frames.
-            .par_chunks_exact(rows.len() / clips.len())
+        let batch_measurements: Vec<Result<ClipMeasurement>> = outputs
+            .into_par_iter()
             .zip(clips)
             .zip(topology)
-            .map(|((rows, clip), layers)| {
-                ClipMeasurement::new(spec, clip, rows, encoder.as_ref(), layers)
-            })
+            .map(|((output, clip), layers)| ClipMeasurement::new(spec, clip, output, layers))
             .collect();
         for (index, clip) in range.zip(batch_measurements) {
             let clip = clip?;
@@ -124,7 +133,30 @@ pub fn measure(
         }
         progress(measurements.len());
     }
-    Ok(summarize(task, suite, measurements, reported))
+    Ok(Measurement {
+        encoder: features.map(|features| features.encoder().clone()),
+        ..summarize(task, suite, measurements, reported)
+    })
+}
+
+/// Converts the output of a frame predictor for one clip to pixels, and encodes them.
+fn predicted_clip<'a>(
+    suite: &Suite,
+    features: Option<&'a SuiteFeatures>,
+    rows: &[f32],
+    index: usize,
+) -> Result<ClipOutput<'a>> {
+    let pixels = Task::as_pixels(rows);
+    let features = features.map(|features| {
+        Ok(ClipFeatures {
+            predicted: features.of_predicted(suite, &pixels)?,
+            truth: features.of_clip(index),
+        })
+    });
+    Ok(ClipOutput::Frames {
+        features: features.transpose()?,
+        pixels,
+    })
 }
 
 /// Combines the measurements of all clips.
@@ -149,6 +181,7 @@ fn summarize(
             .collect(),
         curves: gap_curves(task, &clips),
         guards: guards(task, suite, &clips),
+        encoder: None,
         truth: clips.iter().filter_map(|clip| clip.truth.clone()).collect(),
         values: clips.iter().map(|clip| clip.values.clone()).collect(),
         reported_clips: reported

@@ -65,7 +65,7 @@ pub(super) fn page(
         "Runs",
         runs_section(command, runs, comparisons),
     ))
-    .section(Section::new("Metrics", metric_table(comparisons)))
+    .section(Section::new("Metrics", metric_table(runs, comparisons)))
 }
 
 /// Returns the table of the guards.
@@ -388,7 +388,7 @@ fn runs_section(command: &str, runs: &[RunMeasurement], comparisons: &ArmCompari
 }
 
 /// Returns the table of the metrics, their units and roles.
-fn metric_table(comparisons: &ArmComparisons) -> Markup {
+fn metric_table(runs: &[RunMeasurement], comparisons: &ArmComparisons) -> Markup {
     let columns = ["Name in files", "Metric", "Unit", "Better", "Role"].map(Column::text);
     let mut table = Table::new("Metrics", columns.to_vec());
     for metric in &comparisons.metrics {
@@ -407,7 +407,16 @@ fn metric_table(comparisons: &ArmComparisons) -> Markup {
             role,
         ]);
     }
-    html! { (table) }
+    // All runs share the encoder.
+    let encoder = runs
+        .first()
+        .and_then(|run| run.measurement.encoder.as_ref());
+    html! {
+        @if let Some(encoder) = encoder {
+            p { "The features of frames are those of " (encoder.description()) "." }
+        }
+        (table)
+    }
 }
 
 /// Returns a number with its sign.

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::arms::{Arm, RunInfo, RunMeasurement, group_into_arms};
 use super::files::reported_clips;
+use super::frame_encoder::SuiteFeatures;
 use super::measurement::measure;
 use super::suite::Suite;
 use crate::error::{Error, Result};
@@ -44,6 +45,12 @@ impl ComparableRuns {
         &self.runs
     }
 
+    /// Task of all runs.
+    pub fn task(&self) -> Option<Task> {
+        let first = self.runs.first()?;
+        Some(Task::from_config(&first.config.spec.model))
+    }
+
     /// Arms of the runs.
     pub fn arms(&self) -> &[Arm] {
         &self.arms
@@ -51,7 +58,8 @@ impl ComparableRuns {
 
     /// Measures the best checkpoint of every run on a suite.
     ///
-    /// `progress` is called with the number of clips done, over all runs, and `message` with one line for each
+    /// `features` are those of the true frames of the suite; without them, models that predict frames have no feature
+    /// metrics. `progress` is called with the number of clips done, over all runs, and `message` with one line for each
     /// checkpoint that cannot be used.
     ///
     /// # Errors
@@ -61,6 +69,7 @@ impl ComparableRuns {
     pub fn measure(
         &self,
         suite: &Suite,
+        features: Option<&SuiteFeatures>,
         batch_size: Option<NonZeroUsize>,
         progress: &mut dyn FnMut(usize),
         message: &mut dyn FnMut(&str),
@@ -76,6 +85,7 @@ impl ComparableRuns {
             let measurement = measure(
                 &loaded?.model,
                 suite,
+                features,
                 &reported,
                 batch_size,
                 &mut |n_clips| progress(n_before + n_clips),

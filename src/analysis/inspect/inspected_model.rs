@@ -5,17 +5,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+use super::super::preparation::preparation;
 use super::forward_pass::{AppliedPerturbation, ClassNames, ForwardPass, InspectionInput};
 use super::inspection_set::{InspectionItem, InspectionSet};
-use crate::data::{
-    DataSpec, Filter, Preparation, Sample, SampleSpec, Scaling, read_prepared_image,
-};
+use crate::data::{DataSpec, Preparation, Sample, SampleSpec, read_prepared_image};
 use crate::error::{Error, Result};
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, TaskModel};
 use crate::model::Task;
-use crate::model::pretrained::{
-    self, CropRounding, Interpolation, ModelOverrides, Preprocessing, Resize,
-};
+use crate::model::pretrained::{self, ModelOverrides};
 
 /// Model under inspection.
 #[derive(Debug, Clone)]
@@ -209,26 +206,5 @@ impl InspectedModel {
             device,
         } = &self.model;
         ForwardPass::run(network, *task, *spec, input, device)
-    }
-}
-
-/// Steps of a preprocessing before normalisation, which is part of the model.
-fn preparation(preprocessing: &Preprocessing) -> Preparation {
-    Preparation {
-        scaling: match preprocessing.resize {
-            Resize::None => Scaling::None,
-            Resize::ShorterSide(side) => Scaling::ShorterSide(side),
-            Resize::Exact(size) => Scaling::Exact(size),
-            Resize::Covering(size) => Scaling::Covering(size),
-            Resize::Within(size) => Scaling::Within(size),
-        },
-        filter: match preprocessing.interpolation {
-            Interpolation::Nearest => Filter::Nearest,
-            Interpolation::Bilinear => Filter::Bilinear,
-            Interpolation::Bicubic => Filter::Bicubic,
-            Interpolation::Lanczos => Filter::Lanczos,
-        },
-        rounds_half_to_even: preprocessing.crop_rounding == CropRounding::HalfToEven,
-        padding: preprocessing.padding.iter().map(|&x| x as f32).collect(),
     }
 }
