@@ -45,9 +45,13 @@ def main(output: Path, *sources: Path) -> None:
         stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     n_still = len(files) - len(rows) - unnamed
     groups = ", ".join(f"{group} {n}" for group, n in sorted(Counter(row["group"] for row in rows).items()))
-    splits = ", ".join(f"{split} {n}" for split, n in Counter(row["file"].split("/")[0] for row in rows).items())
+    splits = ", ".join(
+        f"{split} {n}" for split, n in Counter(row["file"].split("/")[0] for row in rows).items()
+    )
     roles = len({row["role"] for row in rows})
-    print(f"{len(rows)} clips of {roles} roles ({splits}; {groups}); left out: {n_still} still, {unnamed} without a name")
+    print(
+        f"{len(rows)} clips of {roles} roles ({splits}; {groups}); left out: {n_still} still, {unnamed} without a name"
+    )
 
 
 def descriptions(source: Path) -> dict[tuple[int, ...], dict]:
@@ -102,9 +106,8 @@ def save_clip(output: Path, file: Path, row: dict | None) -> int:
         n = getattr(image, "n_frames", 1)
         if n == 1:
             return 1
-        chosen = {round(k * (n - 1) / (N_FRAMES - 1)): k for k in range(N_FRAMES)}
-        if len(chosen) < N_FRAMES:
-            sys.exit(f"{file}: {n} frames, expected at least {N_FRAMES}")
+        # A short animation has frames that are taken twice.
+        chosen = [round(k * (n - 1) / (N_FRAMES - 1)) for k in range(N_FRAMES)]
         folder = output / row["file"]
         folder.mkdir(parents=True)
         # Frames build on one another, so all are decoded in turn.
@@ -113,7 +116,10 @@ def save_clip(output: Path, file: Path, row: dict | None) -> int:
             if index in chosen:
                 small = image.convert("RGBA").resize((SIDE, SIDE), Image.Resampling.BOX)
                 white = Image.new("RGBA", small.size, "white")
-                Image.alpha_composite(white, small).convert("RGB").save(folder / f"{chosen[index]:02}.png")
+                frame = Image.alpha_composite(white, small).convert("RGB")
+                for k in range(N_FRAMES):
+                    if chosen[k] == index:
+                        frame.save(folder / f"{k:02}.png")
         return n
 
 

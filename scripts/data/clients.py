@@ -24,7 +24,9 @@ def download(package: Package, packages: Path) -> Path:
     version = debian_version(package) if package.client == "apt-get" else package.version
     file = packages / f"{package.name.replace('/', '+')}_{version}"
     if file.exists():
+        print(f"  {package} was downloaded before", file=sys.stderr)
         return file
+    print(f"  downloading {package}, {package.megabytes:.1f} MB", file=sys.stderr)
     packages.mkdir(parents=True, exist_ok=True)
     # A folder of its own: what an interrupted client leaves behind is never taken for a package.
     with tempfile.TemporaryDirectory(dir=packages, prefix="partial-") as folder:
@@ -49,19 +51,28 @@ def download(package: Package, packages: Path) -> Path:
 
 def require_client(package: Package) -> None:
     """Fails if a program that the package needs is missing."""
-    for program in {"pip": [], "npm": ["npm"], "apt-get": ["apt-get", "apt-cache", "dpkg-deb"]}[package.client]:
+    for program in {"pip": [], "npm": ["npm"], "apt-get": ["apt-get", "apt-cache", "dpkg-deb"]}[
+        package.client
+    ]:
         if shutil.which(program) is None:
             raise CannotRun(f"{program} is not on PATH, expected it for {package}; install it")
-    if package.client == "pip" and subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
+    if (
+        package.client == "pip"
+        and subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode
+    ):
         raise CannotRun(f"{sys.executable} has no pip, expected it for {package}; install it")
 
 
 def debian_version(package: Package) -> str:
     """The version of a package that apt offers: the recorded one if possible, else the newest, which is said."""
-    lines = subprocess.run(["apt-cache", "madison", package.name], capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run(
+        ["apt-cache", "madison", package.name], capture_output=True, text=True
+    ).stdout.splitlines()
     versions = [line.split("|")[1].strip() for line in lines if line.count("|") >= 2]
     if not versions:
-        raise CannotRun(f"apt knows no package {package.name}; on Debian or Ubuntu, run `apt-get update` as root first")
+        raise CannotRun(
+            f"apt knows no package {package.name}; on Debian or Ubuntu, run `apt-get update` as root first"
+        )
     if package.version in versions:
         return package.version
     print(
@@ -74,7 +85,9 @@ def debian_version(package: Package) -> str:
 
 def run_client(command: list[str], package: Package, folder: Path) -> None:
     """Runs a client in a folder; the last line that it writes is the reason where it fails."""
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     if done.returncode:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit code {done.returncode}"

@@ -103,7 +103,9 @@ def position_embeddings(values: dict[str, np.ndarray]) -> np.ndarray:
     nameless = [value for name, value in values.items() if not name.startswith(PREFIX)]
     parts = [[value for value in nameless if value.shape == (1, n, WIDTH)] for n in (1, N_POSITIONS)]
     if [len(part) for part in parts] != [1, 1]:
-        sys.exit(f"{MODEL}: {[len(part) for part in parts]} tables of positions were found, expected one of each")
+        sys.exit(
+            f"{MODEL}: {[len(part) for part in parts]} tables of positions were found, expected one of each"
+        )
     return np.concatenate([part[0] for part in parts], axis=1)
 
 

