@@ -1,8 +1,9 @@
 """Makes captioned clips of animated emoji: OUTPUT FLUENT_EMOJI_ANIM... UNICODE_EMOJI_JSON.
 
-OUTPUT/{train,val,test}/<group>/<code points>/<frame>.png, 16 frames of 32 by 32 pixels on white, and
-OUTPUT/metadata.jsonl with the caption of each clip. The class is the group of the emoji in Unicode. Clips that differ
-only in skin tone or gender have the same role, and a role lies in one split with all its clips.
+OUTPUT/{train,val,test}/<class>/<code points>/<frame>.png, 16 frames of 32 by 32 pixels on white, and
+OUTPUT/metadata.jsonl with the caption of each clip. The class is the group of the emoji in Unicode; four groups with few
+clips are one class. Clips with skin tones lie in OUTPUT/skin_tones instead: they are two thirds of all, nearly equal to
+one another and all of one class. Clips that differ only in gender or skin tone have the same role and the same split.
 """
 
 import hashlib
@@ -27,6 +28,13 @@ TONES = {
     0x1F3FF: "dark skin tone",
 }
 VARIATION_SELECTOR = 0xFE0F
+# Groups with a class of their own.
+CLASSES = {
+    "Animals & Nature": "animals",
+    "People & Body": "people",
+    "Smileys & Emotion": "smileys",
+    "Travel & Places": "travel",
+}
 
 
 def main(output: Path, *sources: Path) -> None:
@@ -44,14 +52,9 @@ def main(output: Path, *sources: Path) -> None:
     with open(output / "metadata.jsonl", "w", encoding="utf-8") as stream:
         stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     n_still = len(files) - len(rows) - unnamed
-    groups = ", ".join(f"{group} {n}" for group, n in sorted(Counter(row["group"] for row in rows).items()))
-    splits = ", ".join(
-        f"{split} {n}" for split, n in Counter(row["file"].split("/")[0] for row in rows).items()
-    )
-    roles = len({row["role"] for row in rows})
-    print(
-        f"{len(rows)} clips of {roles} roles ({splits}; {groups}); left out: {n_still} still, {unnamed} without a name"
-    )
+    counts = Counter("/".join(row["file"].split("/")[:2]) for row in rows)
+    counts = ", ".join(f"{folder} {n}" for folder, n in sorted(counts.items()))
+    print(f"{len(rows)} clips ({counts}); left out: {n_still} still pictures, {unnamed} without a name")
 
 
 def descriptions(source: Path) -> dict[tuple[int, ...], dict]:
@@ -73,9 +76,11 @@ def caption(file: Path, described: dict[tuple[int, ...], dict]) -> dict | None:
         return None
     tones = [TONES[point] for point in points if point in TONES]
     gender, role = gender_and_role(entry["name"])
-    folder = re.sub("[^a-z]+", "_", entry["group"].lower())
+    split = split_of(role)
+    folder = f"{'skin_tones' if tones else split}/{CLASSES.get(entry['group'], 'other')}"
     return {
-        "file": f"{split_of(role)}/{folder}/{'-'.join(f'{point:x}' for point in points)}",
+        "file": f"{folder}/{'-'.join(f'{point:x}' for point in points)}",
+        "split": split,
         "caption": " ".join([entry["name"], *tones]),
         "group": entry["group"],
         "role": role,

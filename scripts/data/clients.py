@@ -34,7 +34,8 @@ def download(package: Package, packages: Path) -> Path:
             # pip and npm would keep a second copy of every package in the home directory.
             "pip": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
             + ["--disable-pip-version-check", "--ignore-requires-python", f"{package.name}=={version}"],
-            "npm": ["npm", "pack", "--silent", "--cache", "cache", f"{package.name}@{version}"],
+            "npm": ["npm", "pack", "--loglevel=error", "--logs-max=0", "--fetch-retries=1"]
+            + ["--cache", "cache", f"{package.name}@{version}"],
             # apt-get would download as another user, who may not write into the folder.
             "apt-get": ["apt-get", "download", "--quiet=2", "-o", "APT::Sandbox::User=root"]
             + [f"{package.name}={version}"],
