@@ -34,7 +34,7 @@ def download(package: Package, packages: Path) -> Path:
             # pip and npm would keep a second copy of every package in the home directory.
             "pip": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
             + ["--disable-pip-version-check", "--ignore-requires-python", f"{package.name}=={version}"],
-            "npm": ["npm", "pack", "--loglevel=error", "--logs-max=0", "--fetch-retries=1"]
+            "npm": ["npm", "pack", "--loglevel=error", "--fetch-retries=1"]
             + ["--cache", "cache", f"{package.name}@{version}"],
             # apt-get would download as another user, who may not write into the folder.
             "apt-get": ["apt-get", "download", "--quiet=2", "-o", "APT::Sandbox::User=root"]
@@ -91,6 +91,8 @@ def run_client(command: list[str], package: Package, folder: Path) -> None:
     )
     if done.returncode:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        # The last line of npm names a file that is gone by then.
+        lines = [line for line in lines if "A complete log of this run" not in line]
         reason = lines[-1] if lines else f"exit code {done.returncode}"
         raise CannotRun(
             f"{package.client} cannot download {package} ({reason}); check that {REGISTRIES[package.client]} can be reached"

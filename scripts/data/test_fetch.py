@@ -20,7 +20,8 @@ from clients import sha256
 from sets import DataSet, Package
 
 NPM = """#!/bin/sh
-[ -f "{registry}/package.tgz" ] || {{ echo "npm ERR! network unreachable" >&2; exit 1; }}
+[ -f "{registry}/package.tgz" ] || {{ echo "npm error network unreachable
+npm error A complete log of this run can be found in: cache" >&2; exit 1; }}
 echo called >>"{registry}/calls"
 cp "{registry}/package.tgz" thing-1.0.0.tgz
 """
@@ -119,7 +120,7 @@ class FetchTest(unittest.TestCase):
         (self.registry / "package.tgz").unlink()
         code, text = self.run_fetch("thing")
         self.assertEqual(code, 2)
-        self.assert_one_sentence(text, "npm cannot download thing 1.0.0 (npm) (npm ERR! network unreachable)")
+        self.assert_one_sentence(text, "npm cannot download thing 1.0.0 (npm) (npm error network unreachable)")
         self.assert_not_made()
 
     def test_a_package_with_another_digest_is_refused_and_removed(self):
