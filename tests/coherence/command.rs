@@ -199,6 +199,10 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
         ),
         (vec!["predictor", "--encoder", "nothing"], "nothing: "),
         (
+            vec!["predictor", "--image-size", "16", "16"],
+            "--image-size is that of the weights of --encoder; pass both, or leave it out",
+        ),
+        (
             vec!["predictor", "--encoder", &weights("videomae")],
             "videomae: found a model for clips of",
         ),
@@ -242,6 +246,9 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
         "10",
         "--encoder",
         &weights,
+        "--image-size",
+        "8",
+        "12",
     ];
     let output = run_program(root, &arguments);
     assert!(output.status.success(), "{output:?}");
@@ -263,7 +270,7 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
             &"pretrained".into(),
             &"dinov2".into(),
             &"cls".into(),
-            &serde_json::json!([16, 16])
+            &serde_json::json!([8, 12])
         )
     );
     assert_eq!(encoder["weights"].as_str(), Some(&*weights));
