@@ -70,6 +70,9 @@ def fetch_or_complain(data_set: DataSet, root: Path) -> int:
         return 0
     except (CannotRun, Failed) as error:
         return complain(error, data_set)
+    # Such as a full disk.
+    except (OSError, subprocess.CalledProcessError) as error:
+        return complain(CannotRun(str(error)), data_set)
 
 
 def complain(error: Exception, data_set: DataSet | None = None) -> int:
@@ -136,13 +139,13 @@ def fetch(data_set: DataSet, root: Path) -> None:
     needed = data_set.download_megabytes + data_set.unpacked_megabytes + data_set.megabytes
     free = shutil.disk_usage(root).free / 1e6
     if free < needed:
-        raise CannotRun(
-            f"{root} has {free:.0f} MB of free space, expected {needed:.0f} MB, half of it for a while"
-        )
+        raise CannotRun(f"{root} has {free:.0f} MB of free space, expected {needed:.0f} MB until it is done")
     start = time.monotonic()
     # Whatever an interrupted call has left here is begun anew; its downloads are kept.
     partial = root / ".partial" / data_set.name
     shutil.rmtree(partial, ignore_errors=True)
+    for unfinished in (root / ".packages").glob("partial-*"):
+        shutil.rmtree(unfinished)
     python = python_with(data_set.requirements, root)
     files, sources = [], []
     for index, package in enumerate(data_set.packages):
@@ -168,7 +171,12 @@ def python_with(requirements: tuple[str, ...], root: Path) -> str:
         return sys.executable
     environment = root / ".python"
     python = environment / "bin" / "python"
-    if not python.exists():
+    # It has no pip if its making was interrupted.
+    if (
+        not python.exists()
+        or subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
+    ):
+        shutil.rmtree(environment, ignore_errors=True)
         made = subprocess.run([sys.executable, "-m", "venv", environment], capture_output=True, text=True)
         if made.returncode:
             shutil.rmtree(environment, ignore_errors=True)

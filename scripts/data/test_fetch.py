@@ -120,7 +120,9 @@ class FetchTest(unittest.TestCase):
         (self.registry / "package.tgz").unlink()
         code, text = self.run_fetch("thing")
         self.assertEqual(code, 2)
-        self.assert_one_sentence(text, "npm cannot download thing 1.0.0 (npm) (npm error network unreachable)")
+        self.assert_one_sentence(
+            text, "npm cannot download thing 1.0.0 (npm) (npm error network unreachable)"
+        )
         self.assert_not_made()
 
     def test_a_package_with_another_digest_is_refused_and_removed(self):
@@ -139,8 +141,11 @@ class FetchTest(unittest.TestCase):
         self.assert_not_made()
         self.assertTrue((self.data / ".partial" / "thing" / "output" / "made.txt").exists())
         self.write_converter()
+        # Left behind by a client that was killed.
+        (self.data / ".packages" / "partial-abc").mkdir()
         code, text = self.run_fetch("thing")
         self.assertEqual((code, self.n_downloads()), (0, 1), text)
+        self.assertEqual(list((self.data / ".packages").iterdir()), [])
 
     def test_what_others_made_is_not_touched(self):
         (self.data / "thing").mkdir(parents=True)
