@@ -179,7 +179,8 @@ pub(super) fn costs(cost: &DryRun) -> String {
     row(
         "parameters",
         mebibytes(cost.parameter_bytes as u64),
-        "with gradients, the moments of the optimiser, and the reference if there is one".to_owned(),
+        "with gradients, the moments of the optimiser, and the reference if there is one"
+            .to_owned(),
     );
     if let Some(peak) = cost.peak_bytes {
         row(
