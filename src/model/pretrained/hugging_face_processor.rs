@@ -4,9 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::family::Family;
 use super::json::{Json, extents, passed_over};
-use super::preprocessing::{
-    CropRounding, HALF, Interpolation, Preprocessing, Resize, of_colours, pixels,
-};
+use super::preprocessing::{CropRounding, HALF, Interpolation, Preprocessing, Resize, of_colours};
 use crate::error::{Error, Result};
 
 /// Class of image processors of transformers: values of the keys that a file leaves out.
@@ -152,10 +150,9 @@ pub(super) fn read(
     };
     if crop != stated_crop {
         notes.push(format!(
-            "{}: images are not cropped, so that transformers runs the model on images of any shape; here they are \
-             cropped about the centre to {}",
-            json.file,
-            pixels(image_size)
+            "{}: images are not cropped, so that transformers runs the model on images of any shape; here their centre \
+             is cropped to the size of the model's input",
+            json.file
         ));
     }
     let mut preprocessing = Preprocessing {
