@@ -9,6 +9,7 @@ use flate2::write::DeflateEncoder;
 
 use super::matrix_topology::MatrixData;
 use crate::distance::{DistanceElement, ScaledPoints, multidimensional_scaling};
+use crate::report::plot::VIRIDIS;
 use crate::topology::{DistanceMatrix, Edge, representative_cycles};
 
 /// Number of positions of the diameter slider, from before the first edge to the last birth or death.
@@ -23,8 +24,9 @@ pub(super) const MAX_EDGES: usize = 40_000;
 /// Number of bars of dimension 1, the longest ones, whose representative cycles are on the page.
 pub(super) const MAX_CYCLES: usize = 400;
 
-/// Level of the largest weight of an attention row. A weight of 0 has level 0.
-const LAST_ATTENTION_LEVEL: f32 = 31.0;
+/// Number of levels of attention, one for each colour in which the page draws it. The largest weight of a row has the last
+/// level, and a weight of 0 has level 0.
+const ATTENTION_LEVELS: usize = VIRIDIS.len();
 
 /// Diameters of the slider positions, in ascending order.
 ///
@@ -106,7 +108,7 @@ pub(super) fn packed_bytes(n_points: usize, n_tokens: usize) -> PackedBytes {
             + 45 * n_points
             + 68 * edges / 100
             + pairs(n_points) / 50
-            + 32 * n_tokens * n_tokens / 100,
+            + 21 * n_tokens * n_tokens / 100,
         cosines: 11 * pairs(n_tokens) / 10,
     }
 }
@@ -134,8 +136,8 @@ pub(super) fn pack<T: DistanceElement>(data: &MatrixData<T>, attention: &[f32]) 
     for row in attention.chunks_exact(n_tokens.max(1)) {
         let largest = row.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
         // The square root spreads small weights: most of a row lies far below its largest weight.
-        let level = |x: &f32| (LAST_ATTENTION_LEVEL * (x / largest).sqrt()).round() as u8;
-        bytes.extend(row.iter().map(level));
+        let level = |x: &f32| (ATTENTION_LEVELS as f32 * (x / largest).sqrt()) as usize;
+        bytes.extend(row.iter().map(|x| level(x).min(ATTENTION_LEVELS - 1) as u8));
     }
     deflated(&bytes)
 }

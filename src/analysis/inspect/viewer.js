@@ -6,7 +6,6 @@
   const MAX_TRIANGLES = 20000;
   const MAX_CACHED = 24;
   const GOLDEN_ANGLE = 137.508;
-  const LAST_ATTENTION_LEVEL = 31;
 
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
@@ -340,7 +339,8 @@
     const n = setup.prefix + setup.grid[0] * setup.grid[1];
     if (overlay === 1) {
       const row = item.attention.subarray(token * n, (token + 1) * n);
-      return row.length ? Array.from(row, (level) => level / LAST_ATTENTION_LEVEL) : null;
+      // There is one level for each colour; this is the middle of its range.
+      return row.length ? Array.from(row, (level) => (level + 0.5) / setup.colors.length) : null;
     }
     if (!cosines) return null;
     const at = (i, j) => cosines[(i * (2 * n - i - 1)) / 2 + j - i - 1];
@@ -357,8 +357,8 @@
       const [w, h] = t < setup.prefix ? [before, before] : [cellWidth, cellHeight];
       const [x, y] = position(t);
       pen.globalAlpha = 0.72;
-      // There are 16 colours; a share of 1 belongs to the last.
-      pen.fillStyle = setup.colors[Math.min(15, Math.floor(share * 16))];
+      // A share of 1 belongs to the last colour.
+      pen.fillStyle = setup.colors[Math.min(setup.colors.length - 1, Math.floor(share * setup.colors.length))];
       pen.fillRect(x - w / 2, y - h / 2, w, h);
     });
     pen.globalAlpha = 1;
