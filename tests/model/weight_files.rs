@@ -588,3 +588,26 @@ fn weights_prints_notes_as_lines_and_as_json() {
     assert!(lines[0].starts_with("of 2 models the one under `state_dict_ema.` is read"));
     assert_eq!(notes[..], [json!(lines[0])]);
 }
+
+#[test]
+fn weights_that_are_not_finite_are_refused() {
+    for value in [f32::NAN, f32::NEG_INFINITY] {
+        let directory = changed("vit", |mut tensors| {
+            let (_, bytes) = tensors.get_mut("vit.layernorm.bias").unwrap();
+            bytes[..4].copy_from_slice(&value.to_le_bytes());
+            tensors
+        });
+        let error = open(
+            directory.path(),
+            &ModelOverrides::default(),
+            &Device::flex(),
+        )
+        .unwrap_err();
+        assert!(error.is_invalid_format());
+        let message = error.to_string();
+        assert!(
+            message.contains(&format!("parameter norm.beta holds {value}")),
+            "{message}"
+        );
+    }
+}

@@ -41,6 +41,7 @@ use self::tensor_file::{HostTensor, Tensors};
 use self::timm_config::Hints;
 use self::weight_files::WeightFile;
 use super::network::{Network, NetworkConfig};
+use super::parameters::check_parameters;
 use crate::error::{Error, Result};
 
 /// Model with weights from a file, and what the file states about it.
@@ -92,7 +93,7 @@ pub struct ExportedFile {
 /// # Errors
 ///
 /// - [`Error::is_file_error`] if a file is missing or cannot be read.
-/// - [`Error::is_invalid_format`] if a file is damaged or holds another kind of model. If tensors are missing,
+/// - [`Error::is_invalid_format`] if a file is damaged, has NaN or infinite weights, or holds another kind of model. If tensors are missing,
 ///   superfluous or of the wrong shape, the message lists the first of each.
 /// - [`Error::is_invalid_parameter`] if the model cannot have the `overrides`.
 ///
@@ -173,8 +174,10 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
     let class_names = conversion.class_names();
     let unused_tensors = conversion.unused_tensors();
     notes.extend(check::describe_unused(&unused_tensors));
+    let network = parameters::fill(network, parameters);
+    check_parameters(&network).map_err(|error| error.within(path.display()))?;
     Ok(Pretrained {
-        network: parameters::fill(network, parameters),
+        network,
         config: layout.config.clone(),
         preprocessing,
         class_names,
