@@ -93,8 +93,8 @@ pub struct ExportedFile {
 /// # Errors
 ///
 /// - [`Error::is_file_error`] if a file is missing or cannot be read.
-/// - [`Error::is_invalid_format`] if a file is damaged, has NaN or infinite weights, or holds another kind of model. If tensors are missing,
-///   superfluous or of the wrong shape, the message lists the first of each.
+/// - [`Error::is_invalid_format`] if a file is damaged, has weights that are not finite, or holds another kind of
+///   model. If tensors are missing, superfluous or of the wrong shape, the message lists the first of each.
 /// - [`Error::is_invalid_parameter`] if the model cannot have the `overrides`.
 ///
 /// # Source
