@@ -20,8 +20,8 @@ use super::{
     tables,
 };
 use crate::experiment::{
-    Cell, CellState, Pool, Slurm, Study, cell_state, collect, last_line, log_path, run_cells,
-    write_report, write_tensorboard,
+    Cell, CellState, Pool, Slurm, Study, cell_state, collect, is_taken, last_line, log_path,
+    run_cells, write_report, write_tensorboard,
 };
 
 /// Arguments of `ablate`.
@@ -234,16 +234,10 @@ fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Fa
     let cell = study.find_cell(name)?;
     loop {
         wait_for_others(out, cell)?;
-        let existed = cell.directory(out).exists();
-        let result = start_or_resume(out, cell, device);
-        // Another process may have taken the cell between the test and the start; then it is waited for.
-        let was_overtaken = match cell_state(out, cell) {
-            CellState::Running | CellState::Finished => true,
-            CellState::Stopped => !existed,
-            CellState::NotStarted => false,
-        };
-        match result {
-            Err(Failure::Error(_)) if was_overtaken => {}
+        let state = cell_state(out, cell);
+        match start_or_resume(out, cell, device) {
+            // Taken between the test and the start; it is waited for.
+            Err(Failure::Error(_)) if is_taken(out, cell, state) => {}
             result => return result,
         }
     }

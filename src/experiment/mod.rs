@@ -8,7 +8,7 @@ mod study;
 mod tensorboard;
 
 pub use collect::{MetricResult, StudyResults, collect};
-pub use pool::{CellState, Pool, PoolEvent, cell_state, run_cells};
+pub use pool::{CellState, Pool, PoolEvent, cell_state, is_taken, run_cells};
 pub(crate) use pool::{last_line, log_path};
 pub use report::write_report;
 pub use slurm::{Slurm, SubmittedJobs};

@@ -92,6 +92,18 @@ pub fn cell_state(out: &Path, cell: &Cell) -> CellState {
     }
 }
 
+/// True if another process may have taken a cell whose process failed; `started_as` is the state before it was started.
+pub fn is_taken(out: &Path, cell: &Cell, started_as: CellState) -> bool {
+    match cell_state(out, cell) {
+        // A cell that was finished before fails because of its own files.
+        CellState::Running | CellState::Finished => started_as != CellState::Finished,
+        // Another process may have made the directory and not locked it yet. If it was the process that failed, then the
+        // cell is tried once more, from its directory, and fails again.
+        CellState::Stopped => started_as == CellState::NotStarted,
+        CellState::NotStarted => false,
+    }
+}
+
 /// A process that runs a cell.
 struct Worker<'a> {
     cell: &'a Cell,
@@ -244,13 +256,7 @@ impl<'a> PoolRun<'a, '_> {
     /// Records that the process of a cell has ended; a cell that was killed, or that another process took, is queued
     /// again.
     fn end(&mut self, cell: &'a Cell, started_as: CellState, status: ExitStatus) {
-        let was_overtaken = match cell_state(self.out, cell) {
-            CellState::Running | CellState::Finished => true,
-            // Another process may have made the directory and not locked it yet. If it was this one, then the cell is
-            // tried once more, from its directory, and fails again.
-            CellState::Stopped => started_as == CellState::NotStarted,
-            CellState::NotStarted => false,
-        };
+        let was_overtaken = is_taken(self.out, cell, started_as);
         let n_kills = self.n_kills.entry(&cell.id).or_default();
         // On Unix there is no exit code if a signal ended the process, as when the kernel is out of memory.
         let was_killed = status.code().is_none();

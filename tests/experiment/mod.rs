@@ -60,6 +60,11 @@ fn processes_that_run_one_study_at_once_all_succeed() {
     let one_cell = ["--out", "one", "--cell", "0"];
     let processes: Vec<_> = (0..3).map(|_| start(&one_cell)).collect();
     processes.into_iter().for_each(finish);
+    // A finished cell whose files are damaged is an error, and is not waited for.
+    let cell = std::fs::read_dir(root.join("one/cells")).unwrap().next();
+    std::fs::write(cell.unwrap().unwrap().path().join("summary.json"), "{").unwrap();
+    let output = start(&one_cell).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
     let all = ["--out", "all", "--jobs", "2"];
     let processes: Vec<_> = (0..2).map(|_| start(&all)).collect();
     processes.into_iter().for_each(finish);
