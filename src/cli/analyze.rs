@@ -14,7 +14,9 @@ use super::output::log;
 use super::progress::{Bar, duration};
 use super::selection::{SelectionArguments, numbers, split_samples};
 use super::tables::counted;
-use super::{BatchArguments, Failure, log_problems, open_run, refuse_run_directory, select_device};
+use super::{
+    BatchArguments, Failure, log_each, log_problems, open_run, refuse_run_directory, select_device,
+};
 use crate::analysis::inspect::{
     DiagramComparisons, HeadChoice, InspectSpec, InspectedModel, Inspection, InspectionProgress,
     InspectionSet, Precision, WrittenReport, write_report,
@@ -96,9 +98,7 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
             let device = select_device(&arguments.device)?;
             let image_size = arguments.image_size.get();
             let model = InspectedModel::from_weights(weights, image_size, &device)?;
-            for note in &model.notes {
-                log(note);
-            }
+            log_each(&model.notes);
             let set = model.read_files(&arguments.images);
             (model, set?)
         }

@@ -6,12 +6,12 @@ use std::time::Instant;
 use clap::Args;
 
 use super::image_size::ImageSizeArgument;
-use super::message::shortened;
 use super::output::{log, print};
 use super::progress::Bar;
 use super::tables::{counted, duration};
 use super::{
-    BatchArguments, Failure, comparison_tables, open_run, refuse_run_directory, select_device,
+    BatchArguments, Failure, comparison_tables, log_each, open_run, refuse_run_directory,
+    select_device,
 };
 use crate::analysis::coherence::{
     ArmComparisons, ComparableRuns, FrameEncoder, PretrainedEncoder, Suite, SuiteFeatures,
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     refuse_run_directory(&out)?;
     let encoder = encoder(arguments, &runs)?;
     let suite = suite(arguments, &first.config)?;
-    suite.notes.iter().for_each(|note| log(&shortened(note)));
+    log_each(&suite.notes);
     let features = match encoder {
         Some(encoder) => Some(suite_features(encoder, &suite, runs.runs().len())?),
         None => None,
@@ -111,9 +111,7 @@ fn encoder(
         Some(path) => {
             let device = select_device(&arguments.device)?;
             let encoder = PretrainedEncoder::open(path, arguments.image_size.get(), &device)?;
-            for note in &encoder.notes {
-                log(note);
-            }
+            log_each(&encoder.notes);
             Ok(Some(FrameEncoder::Pretrained(Box::new(encoder))))
         }
         None if arguments.image_size.get().is_some() => Err(Failure::Error(

@@ -309,10 +309,13 @@ fn log_problems<M>(loaded: Result<BestModel<M>, EvaluateError>) -> Result<BestMo
 
 /// Logs what was passed over or left out in a data set, and passes the data set on.
 fn log_notes(data: Splits) -> Splits {
-    data.notes
-        .iter()
-        .for_each(|note| log(&message::shortened(note)));
+    log_each(&data.notes);
     data
+}
+
+/// Logs notes on files, whose names and contents may be long.
+fn log_each(notes: &[String]) {
+    notes.iter().for_each(|note| log(&message::shortened(note)));
 }
 
 /// Option for the size of the batches of an evaluation.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::image_size::ImageSizeArgument;
 use super::output::{log, print};
-use super::{Failure, log_problems, select_device};
+use super::{Failure, log_each, log_problems, select_device};
 use crate::error::Error;
 use crate::evaluate::{BestModel, LoadedRun};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
@@ -34,9 +34,7 @@ pub(super) struct WeightsArguments {
 /// Prints a description of the model as JSON, and exports it if requested.
 pub(super) fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
     let model = load(arguments)?;
-    for note in &model.notes {
-        log(note);
-    }
+    log_each(&model.notes);
     if let Some(directory) = &arguments.output {
         save(&model, directory, arguments.force)?;
     }

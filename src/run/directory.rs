@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::atomic_file::{sync_directory, write_atomically};
+use super::atomic_file::{directory_of, sync_directory, write_atomically};
 use super::lock::RunLock;
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
@@ -52,10 +52,7 @@ impl RunDirectory {
                 _ => error,
             });
         }
-        let parent = root
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        sync_directory(parent.unwrap_or(Path::new(".")));
+        sync_directory(directory_of(root));
         Ok(Self {
             root: root.to_owned(),
         })

@@ -22,7 +22,7 @@ const BATCH: usize = 16;
 /// in models without a class token, or both in a DINOv2 with a classifier.
 #[derive(Debug, Clone)]
 pub struct PretrainedEncoder {
-    /// What was guessed or passed over in the files of the weights, one sentence each.
+    /// Notes on what was guessed or passed over in the files of the weights, one sentence each.
     pub notes: Vec<String>,
     path: PathBuf,
     family: &'static str,

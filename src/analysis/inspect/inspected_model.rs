@@ -19,7 +19,7 @@ use crate::model::pretrained::{self, ModelOverrides};
 pub struct InspectedModel {
     /// Displayed name of the model.
     pub title: String,
-    /// What was guessed or passed over in the files of pretrained weights, one sentence each.
+    /// Notes on what was guessed or passed over in the files of pretrained weights, one sentence each.
     pub notes: Vec<String>,
     model: TaskModel,
     reader: ImageReader,

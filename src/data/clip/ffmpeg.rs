@@ -48,7 +48,7 @@ pub(super) fn not_started(program: &str, error: std::io::Error) -> Error {
     }
 }
 
-/// How a video becomes frames.
+/// Settings by which `ffmpeg` turns a video into frames.
 pub(super) struct Decoding {
     /// Filters that are applied to each frame, in the notation of `ffmpeg`.
     pub(super) filters: String,

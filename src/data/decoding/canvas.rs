@@ -27,7 +27,7 @@ fn over(pixel: Rgba<u8>, below: Rgb<u8>) -> Rgb<u8> {
     Rgb(colours.map(|colour| colour as u8))
 }
 
-/// What becomes of the pixels of a frame before the next one is painted.
+/// Treatment of the pixels of a frame before the next frame of the animation is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposal {
     /// They stay.

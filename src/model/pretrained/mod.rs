@@ -62,7 +62,7 @@ pub struct Pretrained {
     pub has_trained_head: bool,
     /// Family of the model, which determines the names of the tensors.
     pub family: Family,
-    /// What was guessed or passed over in the files, one sentence each.
+    /// Notes on what was guessed or passed over in the files, one sentence each.
     pub notes: Vec<String>,
     layout: Layout,
     json: Option<Json>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{hugging_face_config, timm_names};
+use crate::counted::counted;
 use crate::error::{Error, Result};
 
 /// Parts of names that PyTorch inserts for parallel, compiled, sharded and recomputed modules.
@@ -62,7 +63,7 @@ impl Subtree {
             return Err(Error::invalid_format(format!(
                 "the {}, such as {}, are not those of a vision transformer of timm or transformers, expected \
                  patch_embed.proj.weight or embeddings.patch_embeddings.projection.weight",
-                counted(names.len()),
+                counted(names.len(), "tensor"),
                 plain
                     .values()
                     .next()
@@ -137,7 +138,7 @@ fn describe<'a>(
     let listed: Vec<String> = n_tensors
         .iter()
         .take(N_LISTED)
-        .map(|(group, &n)| format!("{group} ({})", counted(n)))
+        .map(|(group, &n)| format!("{group} ({})", counted(n, "tensor")))
         .collect();
     let more = match n_tensors.len().saturating_sub(N_LISTED) {
         0 => String::new(),
@@ -156,14 +157,6 @@ fn describe<'a>(
         ),
     };
     Some(format!("{choice}passed over: {}{more}", listed.join(", ")))
-}
-
-/// Number of tensors, in words.
-fn counted(n: usize) -> String {
-    match n {
-        1 => "1 tensor".to_owned(),
-        n => format!("{n} tensors"),
-    }
 }
 
 #[cfg(test)]
