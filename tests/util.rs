@@ -87,8 +87,13 @@ impl TestDir {
 
     /// Names of everything in the directory.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(&self.0)
-            .expect("the directory of the test")
+        Self::names_in(&self.0)
+    }
+
+    /// Names of everything in another directory.
+    pub fn names_in(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(directory)
+            .expect("a directory of the test")
             .map(|entry| {
                 entry
                     .expect("an entry")

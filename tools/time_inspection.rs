@@ -18,6 +18,7 @@ use burn_topology::distance::RowDistance;
 use burn_topology::loss::{Layers, Source};
 use burn_topology::model::{Network, Task, VitConfig, VitSize};
 use burn_topology::nn::Tokens;
+use burn_topology::run::OutputDirectory;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -54,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let forward_pass = ForwardPass::run(&model, Task::Classify, spec, input, &device)?;
     let model_time = started.elapsed();
+    let output = OutputDirectory::create(Path::new(directory), "time_inspection", false)?;
     let mut inspection = Inspection::new(
         InspectSpec {
             layers: Layers::All,
@@ -64,14 +66,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             max_homology_dim: 1,
             precision,
         },
-        Path::new(directory).to_owned(),
+        output.path().to_owned(),
     )?;
     inspection.add(forward_pass, 1, &|_| {})?;
     let comparison_started = Instant::now();
     let comparisons = DiagramComparisons::new(&inspection, &|_, _| {})?;
     let comparison_time = comparison_started.elapsed();
     let written = write_report(
-        Path::new(directory),
+        output,
         "ViT-B/16, random weights",
         "time_inspection",
         &inspection,

@@ -10,19 +10,17 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::output::{log, print};
+use super::output::{log, output_path, print};
 use super::pool_progress::PoolProgress;
 use super::progress::Bar;
 use super::stop::stop_flag;
 use super::train::{estimate_cost, resume_at, start_at};
-use super::{
-    DEFAULT_DEVICE, Failure, MESSAGE_START, STOPPED, comparison_tables, refuse_run_directory,
-    tables,
-};
+use super::{DEFAULT_DEVICE, Failure, MESSAGE_START, STOPPED, comparison_tables, tables};
 use crate::experiment::{
-    Cell, CellState, Pool, Slurm, Study, cell_state, collect, is_taken, last_line, log_path,
-    run_cells, write_report, write_tensorboard,
+    Cell, CellState, Pool, Slurm, Study, StudyResults, cell_state, claim_study_directory, collect,
+    is_taken, last_line, log_path, run_cells, write_report,
 };
+use crate::run::check_device;
 
 /// Arguments of `ablate`.
 #[derive(Debug, Args)]
@@ -39,7 +37,7 @@ enum AblateCommand {
     /// Show the status of every cell.
     Status(StudyLocation),
     /// Collect the results of all finished cells, and write the report.
-    Collect(StudyLocation),
+    Collect(CollectArguments),
 }
 
 /// Study file and directory of its cells.
@@ -48,8 +46,17 @@ struct StudyLocation {
     /// Study file.
     study: PathBuf,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CollectArguments {
+    #[command(flatten)]
+    location: StudyLocation,
+    /// Replace files of the same names that no earlier report wrote.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -58,12 +65,16 @@ struct RunArguments {
     #[arg(required = true)]
     study: Option<PathBuf>,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
+    /// Write into a directory that has other files, and replace those of the report's names.
+    #[arg(long)]
+    force: bool,
     /// Print the cells and their expected duration, without running any of them.
     #[arg(long)]
     dry_run: bool,
-    /// Number of cells that run at the same time, each in its own process [default: 1; no limit with Slurm].
+    /// Number of cells that run at the same time, each in its own process [default: 1; no limit with Slurm]. Cells that
+    /// an earlier `ablate` of this study left running on this machine count too.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Number of threads per cell [default: the cores of the machine divided by --jobs; with Slurm, the CPUs of the
@@ -102,9 +113,17 @@ pub(super) fn run(arguments: &AblateArguments) -> Result<(), Failure> {
                 state(&out, cell)
             }))
         }
-        (Some(AblateCommand::Collect(StudyLocation { study, out })), _) => {
-            let (study, out) = open_study(study, out.as_deref())?;
-            report(&study, &out)
+        (Some(AblateCommand::Collect(CollectArguments { location, force })), _) => {
+            let (study, out) = open_study(&location.study, location.out.as_deref())?;
+            let collected = collect(&study, &out)?;
+            if collected.n_finished() == 0 {
+                return Err(Failure::Error(format!(
+                    "no cell of this study is finished in {}, so there is nothing to collect; run the study with `ablate {}`",
+                    out.display(),
+                    location.study.display()
+                )));
+            }
+            report(&study, &collected, &out, *force)
         }
         (None, arguments) => {
             // The parser requires the file if there is no subcommand, so the default is never used.
@@ -119,7 +138,7 @@ pub(super) fn run(arguments: &AblateArguments) -> Result<(), Failure> {
                 return Err(Failure::Error(message.to_owned()));
             }
             match (&arguments.cell, arguments.launcher) {
-                (Some(cell), _) => run_one(&study, &out, cell, &arguments.device[0]),
+                (Some(cell), _) => run_one(&study, &out, cell, arguments),
                 (None, Launcher::Slurm) => submit(file, &study, &out, arguments),
                 (None, Launcher::Local) if arguments.dry_run => plan(&study, arguments),
                 (None, Launcher::Local) => run_all(&study, &out, arguments),
@@ -141,7 +160,6 @@ fn open_study(file: &Path, out: Option<&Path>) -> Result<(Study, PathBuf), Failu
         log(warning);
     }
     let out = out.map_or_else(|| Path::new("runs").join(&study.name), Path::to_owned);
-    refuse_run_directory(&out)?;
     Ok((study, out))
 }
 
@@ -230,8 +248,10 @@ fn plan(study: &Study, arguments: &RunArguments) -> Result<(), Failure> {
 }
 
 /// Runs or resumes one cell in this process.
-fn run_one(study: &Study, out: &Path, name: &str, device: &str) -> Result<(), Failure> {
+fn run_one(study: &Study, out: &Path, name: &str, arguments: &RunArguments) -> Result<(), Failure> {
     let cell = study.find_cell(name)?;
+    let device = &arguments.device[0];
+    claim_study_directory(out, arguments.force)?;
     loop {
         wait_for_others(out, cell)?;
         let state = cell_state(out, cell);
@@ -283,6 +303,11 @@ fn start_or_resume(out: &Path, cell: &Cell, device: &str) -> Result<(), Failure>
 
 /// Runs all cells in processes of this machine, and reports the results.
 fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Failure> {
+    // Before any cell is started, each of which would fail by itself.
+    for device in &arguments.device {
+        check_device(device)?;
+    }
+    claim_study_directory(out, arguments.force)?;
     let stop = stop_flag()
         .map_err(|error| Failure::Error(format!("cannot install signal handlers: {error}")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -300,7 +325,10 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
     progress.finish();
     let is_complete = is_complete?;
     // The finished cells are reported even if others failed or the study was stopped.
-    report(study, out)?;
+    let collected = collect(study, out)?;
+    if collected.n_finished() > 0 {
+        report(study, &collected, out, arguments.force)?;
+    }
     match (&progress.failures[..], is_complete) {
         ([first, ..], _) => Err(Failure::NegativeResult(format!(
             "{} of {} cells failed; the first: {first}",
@@ -321,19 +349,22 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
             "--device lists several devices, expected one with --launcher slurm".to_owned(),
         ));
     };
+    check_device(device)?;
     let slurm = Slurm {
         max_running: arguments.jobs.map(usize::from),
         n_threads: arguments.threads.map(usize::from),
         device: device.clone(),
+        replaces_others: arguments.force,
         options: arguments.launcher_options.clone(),
     };
+    claim_study_directory(out, arguments.force)?;
     if arguments.dry_run {
         plan(study, arguments)?;
         let test_report = slurm.test_submission(file, study, out)?;
         return print(&format!("{test_report}\n"));
     }
     match slurm.submit(file, study, out)? {
-        None => report(study, out),
+        None => report(study, &collect(study, out)?, out, arguments.force),
         Some(submitted) => print(&format!(
             "submitted {} in array {}; job {} will collect the results in {}; `ablate status` shows the status of \
              every cell\n",
@@ -345,13 +376,16 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
     }
 }
 
-/// Collects the results, writes the report, and prints the tables.
-fn report(study: &Study, out: &Path) -> Result<(), Failure> {
-    let collected = collect(study, out)?;
+/// Writes the report, and prints the tables.
+fn report(
+    study: &Study,
+    collected: &StudyResults,
+    out: &Path,
+    replaces_others: bool,
+) -> Result<(), Failure> {
     let command: Vec<String> = std::env::args().collect();
-    write_report(study, &collected, out, &command.join(" "))?;
-    write_tensorboard(study, &collected, out)?;
-    print(&comparison_tables::study(study, &collected))?;
+    write_report(study, collected, out, &command.join(" "), replaces_others)?;
+    print(&comparison_tables::study(study, collected))?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

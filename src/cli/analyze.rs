@@ -10,17 +10,16 @@ use clap::Args;
 use super::attacked::AttackArguments;
 use super::evaluate::Split;
 use super::image_size::ImageSizeArgument;
-use super::output::log;
+use super::output::{log, output_path};
 use super::progress::{Bar, duration};
 use super::selection::{SelectionArguments, numbers, split_samples};
 use super::tables::counted;
-use super::{
-    BatchArguments, Failure, log_each, log_problems, open_run, refuse_run_directory, select_device,
-};
+use super::{BatchArguments, Failure, log_each, log_problems, open_run, select_device};
 use crate::analysis::inspect::{
     DiagramComparisons, HeadChoice, InspectSpec, InspectedModel, Inspection, InspectionProgress,
     InspectionSet, Precision, WrittenReport, write_report,
 };
+use crate::run::OutputDirectory;
 
 /// Arguments of `analyze`.
 #[derive(Debug, Args)]
@@ -43,8 +42,11 @@ pub(super) struct AnalyzeArguments {
     #[arg(long, default_value_t = 8, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
     /// Directory of the report: `report.html` and its data. An older report there is replaced.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     report: PathBuf,
+    /// Write into a directory that has other files, and replace those of the report's names.
+    #[arg(long)]
+    force: bool,
     /// Heads to inspect in addition to their mean: `each`, `mean` for none, or numbers counted from 0.
     #[arg(long, default_value = "each")]
     heads: HeadsArgument,
@@ -92,7 +94,8 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
-    refuse_run_directory(&arguments.report)?;
+    // Before the computation, so that a directory that cannot be written is reported at once.
+    let output = OutputDirectory::create(&arguments.report, "analyze", arguments.force)?;
     let (model, set) = match (&arguments.weights, &arguments.model) {
         (Some(weights), _) => {
             let device = select_device(&arguments.device)?;
@@ -118,7 +121,7 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         }
         (None, None) => unreachable!("required by the parser"),
     };
-    let mut inspection = Inspection::new(spec, arguments.report.clone())?;
+    let mut inspection = Inspection::new(spec, output.path().to_owned())?;
     let batch_size = arguments.batch.batch_size;
     let model_time = inspect(&model, &set, batch_size, &mut inspection)?;
     let comparison_started = Instant::now();
@@ -129,7 +132,7 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
         page_bytes,
         elapsed: writing_time,
     } = write_report(
-        &arguments.report,
+        output,
         &model.title,
         &command.join(" "),
         &inspection,

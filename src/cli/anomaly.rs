@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Split;
-use super::output::{check_output_file, log, print};
+use super::output::{check_output_file, log, output_path, print};
 use super::progress::Bar;
 use super::selection::{SelectionArguments, split_samples};
 use super::tables::counted;
@@ -44,7 +44,7 @@ pub(super) struct FitArguments {
     #[command(flatten)]
     selection: SelectionArguments,
     /// JSON file to write.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE", value_parser = output_path())]
     out: PathBuf,
     /// Replace the file if it exists.
     #[arg(long)]

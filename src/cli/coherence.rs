@@ -6,19 +6,17 @@ use std::time::Instant;
 use clap::Args;
 
 use super::image_size::ImageSizeArgument;
-use super::output::{log, print};
+use super::output::{log, output_path, print};
 use super::progress::Bar;
 use super::tables::{counted, duration};
-use super::{
-    BatchArguments, Failure, comparison_tables, log_each, open_run, refuse_run_directory,
-    select_device,
-};
+use super::{BatchArguments, Failure, comparison_tables, log_each, open_run, select_device};
 use crate::analysis::coherence::{
     ArmComparisons, ComparableRuns, FrameEncoder, PretrainedEncoder, Suite, SuiteFeatures,
     write_report,
 };
 use crate::config::Config;
 use crate::model::Task;
+use crate::run::OutputDirectory;
 
 /// Arguments of `coherence`.
 #[derive(Debug, Args)]
@@ -41,8 +39,11 @@ pub(super) struct CoherenceArguments {
     n_clips: u32,
     /// Directory of the report: `report.html`, `coherence.json`, `clips/` and `tensorboard/` [default: `coherence` in
     /// the directory of the first run]. An older report there is replaced.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
+    /// Write into a directory that has other files, and replace those of the report's names.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -64,7 +65,8 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         Some(out) => out.clone(),
         None => first.run.root().join("coherence"),
     };
-    refuse_run_directory(&out)?;
+    // Before the measurement, so that a directory that cannot be written is reported at once.
+    let output = OutputDirectory::create(&out, "coherence", arguments.force)?;
     let encoder = encoder(arguments, &runs)?;
     let suite = suite(arguments, &first.config)?;
     log_each(&suite.notes);
@@ -88,7 +90,7 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
 
     let command: Vec<String> = std::env::args().collect();
     write_report(
-        &out,
+        output,
         &command.join(" "),
         &suite,
         &measurements,

@@ -46,7 +46,7 @@ use self::weights::WeightsArguments;
 use crate::config::{Config, ConfigError};
 use crate::data::Splits;
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
-use crate::run::{check_not_a_run, open_device};
+use crate::run::open_device;
 use crate::train::TrainError;
 
 /// Text below the options in `--help`.
@@ -271,11 +271,6 @@ fn check_configs(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Fai
     }
     // Logged by `main`.
     Err(last)
-}
-
-/// Refuses a directory for a report or a study that is itself a run directory, whose files would be replaced.
-fn refuse_run_directory(directory: &Path) -> Result<(), Failure> {
-    Ok(check_not_a_run(directory)?)
 }
 
 /// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.

@@ -1,7 +1,9 @@
 //! Output to stdout and stderr that never panics, even with a closed pipe or a full disk.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use super::Failure;
 
@@ -25,6 +27,17 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// Writes a line of progress or a message to stderr; failures are ignored.
 pub(super) fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Parses the path of a file or directory to write; refuses `-`, which is stdout elsewhere.
+pub(super) fn output_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.to_str() {
+        Some("-") => {
+            Err("files are not written to stdout, expected a path; a file with this name is `./-`")
+        }
+        Some("") => Err("the path is empty"),
+        _ => Ok(path),
+    })
 }
 
 /// Refuses to replace a file without `--force`, and anything that is not a file.

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::output::{check_output_file, log, print};
+use super::output::{check_output_file, log, output_path, print};
 use crate::analysis::{MatrixInput, MatrixPersistence};
 use crate::data::{Matrices, MatrixValues, read_matrices};
 use crate::error::Error;
@@ -31,7 +31,7 @@ pub(super) struct PersistenceArguments {
     #[arg(long, value_name = "DIAMETER", allow_negative_numbers = true)]
     threshold: Option<f64>,
     /// Output file in .npz format.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output_path())]
     output: PathBuf,
     /// Overwrite an existing output file.
     #[arg(long)]

@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::evaluate::Split;
-use super::output::{log, print};
+use super::output::{log, output_path, print};
 use super::progress::Bar;
-use super::{
-    BatchArguments, Failure, log_notes, log_problems, open_run, refuse_run_directory, tables,
-};
+use super::{BatchArguments, Failure, log_notes, log_problems, open_run, tables};
 use crate::analysis::robustness::{
     Robustness, RobustnessInput, RobustnessPlan, check_transferable, measure, write_report,
 };
 use crate::data::first_samples;
 use crate::evaluate::LoadedRun;
 use crate::report::page::number;
+use crate::run::OutputDirectory;
 use crate::statistics::Interval;
 
 /// Arguments of `robustness`.
@@ -43,8 +42,11 @@ pub(super) struct RobustnessArguments {
     n_samples: u32,
     /// Directory of the report: `report.html` and `robustness.json` [default: `robustness` in the run directory]. An
     /// older report there is replaced.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
+    /// Write into a directory that has other files, and replace those of the report's names.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -60,10 +62,13 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         arguments.pgd_starts,
         arguments.transfer_from.is_some(),
     )?;
-    if let Some(out) = &arguments.out {
-        refuse_run_directory(out)?;
-    }
     let target = open_run(&arguments.run, &arguments.device)?;
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => target.run.root().join("robustness"),
+    };
+    // Before the measurement, so that a directory that cannot be written is reported at once.
+    let output = OutputDirectory::create(&out, "robustness", arguments.force)?;
     let data = log_notes(target.data()?);
     let source = arguments
         .transfer_from
@@ -79,14 +84,6 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         .map(|source| log_problems(source.attacked_model()))
         .transpose()?
         .map(|loaded| loaded.model);
-    let out = match &arguments.out {
-        Some(out) => out.clone(),
-        None => target.run.root().join("robustness"),
-    };
-    // Created before the measurement, so that an unusable directory is reported at once.
-    std::fs::create_dir_all(&out)
-        .map_err(|error| Failure::Error(format!("{} cannot be created: {error}", out.display())))?;
-
     let spec = &target.config.spec;
     let other_run = source.as_ref().map(LoadedRun::name);
     let samples = first_samples(arguments.split.samples(&data), arguments.n_samples as usize);
@@ -105,7 +102,7 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     bar.finish();
     print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(&out, &command.join(" "), &robustness)?;
+    write_report(output, &command.join(" "), &robustness)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

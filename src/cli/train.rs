@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 
 use super::memory::{check_memory, parse_size};
-use super::output::{log, print};
+use super::output::{log, output_path, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
 use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, read_run_config, tables};
@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::data::Splits;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
-use crate::run::{Manifest, RunDirectory, Session, open_devices};
+use crate::run::{Manifest, RunDirectory, RunLock, Session, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
 /// Arguments of `train`.
@@ -27,9 +27,13 @@ pub(super) struct TrainArguments {
     /// Resume a run that was stopped or killed, from its newest checkpoint.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "set", "dry_run"])]
     resume: Option<PathBuf>,
-    /// Run directory, which must not exist yet [default: runs/<run.name>].
-    #[arg(long, value_name = "DIR")]
+    /// Run directory [default: runs/<run.name>]. One that exists is refused, unless its run ended before its first
+    /// checkpoint: that run begins again.
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
+    /// Add the first free number to the name of the run directory if it exists, as in runs/digits_vit-2.
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"])]
+    numbered: bool,
     /// Override a key of the configuration, as in `--set training.epochs=5`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -55,6 +59,8 @@ struct Caller {
     profiles: bool,
     /// True for `ablate --cell`, which resumes a cell when it is called again.
     is_cell: bool,
+    /// True if a number is added to the name of a run directory that exists.
+    is_numbered: bool,
 }
 
 impl Caller {
@@ -62,6 +68,7 @@ impl Caller {
     const ABLATE: Self = Self {
         profiles: false,
         is_cell: true,
+        is_numbered: false,
     };
 
     /// `train` with these arguments.
@@ -69,6 +76,7 @@ impl Caller {
         Self {
             profiles: arguments.profile,
             is_cell: false,
+            is_numbered: arguments.numbered,
         }
     }
 }
@@ -119,35 +127,67 @@ fn start_run(
         // Checked before the run directory exists, which would be in the way of the next try.
         open_matching(weights, &config.spec.model, &devices[0])?;
     }
-    let run = create(root, config, &data, device_name)?;
-    let lock = run.lock()?;
-    let summary = train_with_progress(config, &data, &run, &devices, caller)?;
+    let (run, lock) = create(root, config, &data, device_name, caller.is_numbered)?;
+    let summary = train_with_progress(config, &data, (&run, &lock), &devices, caller)?;
     drop(lock);
     print_summary(&summary, &run)
 }
 
-/// Creates the run directory and its manifest.
+/// Creates the run directory and its manifest, and locks it.
 fn create(
     root: &Path,
     config: &Config,
     data: &Splits,
     device_name: &str,
-) -> Result<RunDirectory, Failure> {
-    let manifest = Manifest {
+    is_numbered: bool,
+) -> Result<(RunDirectory, RunLock), Failure> {
+    let manifest = manifest(config, data, device_name);
+    let create = |root: &Path| RunDirectory::create(root, &config.to_toml(), &manifest);
+    let exists = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    let mut created = create(root);
+    if is_numbered {
+        for number in 2_u64.. {
+            if !created.as_ref().is_err_and(exists) {
+                break;
+            }
+            created = create(&with_number(root, number));
+        }
+    } else if created.as_ref().is_err_and(exists) && RunDirectory::discard_without_checkpoint(root)?
+    {
+        log(&format!(
+            "{}: the earlier run here ended before its first checkpoint; starting it again",
+            root.display()
+        ));
+        created = create(root);
+    }
+    created.map_err(|error| {
+        Failure::Error(if exists(&error) {
+            format!(
+                "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--out`",
+                root.display()
+            )
+        } else {
+            format!("cannot create the run directory {}: {error}", root.display())
+        })
+    })
+}
+
+/// Provenance of a new run.
+fn manifest(config: &Config, data: &Splits, device_name: &str) -> Manifest {
+    Manifest {
         seed: config.spec.seed,
         data_sha256: data.sha256.clone(),
         data_notes: data.notes.clone(),
         sessions: vec![Session::gather(device_name)],
-    };
-    RunDirectory::create(root, &config.to_toml(), &manifest).map_err(|error| {
-        Failure::Error(match error.kind() {
-            io::ErrorKind::AlreadyExists => format!(
-                "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--out`",
-                root.display()
-            ),
-            _ => format!("cannot create the run directory {}: {error}", root.display()),
-        })
-    })
+    }
+}
+
+/// Path of a run directory with a number at its end.
+fn with_number(root: &Path, number: u64) -> PathBuf {
+    // Drops a slash at the end, after which the number would be the name of a directory in it.
+    let mut name = root.components().collect::<PathBuf>().into_os_string();
+    name.push(format!("-{number}"));
+    name.into()
 }
 
 /// Prints an overview of a run and its expected cost.
@@ -170,13 +210,20 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let devices = open_devices(device_name)?;
     let data = log_notes(config.spec.open_data()?);
-    // The process id keeps simultaneous dry runs apart.
-    let name = format!("burn-topology-dry-run-{}", std::process::id());
-    let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;
+    let manifest = manifest(config, &data, device_name);
+    let (run, lock) =
+        RunDirectory::create_temporary(&config.to_toml(), &manifest).map_err(|error| {
+            // Not created if it is missing: nobody would remove it.
+            Failure::Error(format!(
+                "no directory can be created in that for temporary files, {}: {error}; set TMPDIR to another one",
+                std::env::temp_dir().display()
+            ))
+        })?;
     let job = Job {
         config,
         data: &data,
         run: &run,
+        lock: &lock,
         devices: &devices,
         profiles: false,
         stop: &AtomicBool::new(false),
@@ -232,7 +279,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
     manifest
         .write(&run.manifest())
         .map_err(|error| Failure::Error(format!("cannot write in {}: {error}", root.display())))?;
-    let summary = train_with_progress(&config, &data, &run, &devices, caller)?;
+    let summary = train_with_progress(&config, &data, (&run, &lock), &devices, caller)?;
     drop(lock);
     print_summary(&summary, &run)
 }
@@ -241,7 +288,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
 fn train_with_progress(
     config: &Config,
     data: &Splits,
-    run: &RunDirectory,
+    (run, lock): (&RunDirectory, &RunLock),
     devices: &[burn::tensor::Device],
     caller: Caller,
 ) -> Result<RunSummary, Failure> {
@@ -252,6 +299,7 @@ fn train_with_progress(
         config,
         data,
         run,
+        lock,
         devices,
         profiles: caller.profiles,
         stop,

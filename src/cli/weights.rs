@@ -7,13 +7,12 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::image_size::ImageSizeArgument;
-use super::output::{log, print};
+use super::output::{log, output_path, print};
 use super::{Failure, log_each, log_problems, select_device};
-use crate::error::Error;
 use crate::evaluate::{BestModel, LoadedRun};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
 use crate::model::{NetworkConfig, VideoAttention};
-use crate::run::write_atomically;
+use crate::run::OutputDirectory;
 
 /// Arguments of `weights`.
 #[derive(Debug, Args)]
@@ -24,9 +23,9 @@ pub(super) struct WeightsArguments {
     #[command(flatten)]
     image_size: ImageSizeArgument,
     /// Directory to export the model to, in the format of transformers or timm.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = output_path())]
     output: Option<PathBuf>,
-    /// Overwrite existing files of the same names.
+    /// Overwrite existing files of the same names, or write into a directory that has other files.
     #[arg(long)]
     force: bool,
 }
@@ -75,12 +74,11 @@ fn save(model: &Pretrained, directory: &Path, force: bool) -> Result<(), Failure
             )));
         }
     }
-    std::fs::create_dir_all(directory).map_err(|error| Error::cannot_write(directory, error))?;
+    let output = OutputDirectory::create(directory, "weights", force)?;
     for ExportedFile { name, bytes } in &files {
-        let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| Error::cannot_write(&path, error))?;
+        output.write(name, bytes)?;
     }
-    Ok(())
+    Ok(output.finish()?)
 }
 
 /// Description of a model as JSON.

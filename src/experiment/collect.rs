@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::study::{Cell, Study, Variant};
 use crate::error::{Error, Result};
 use crate::report::csv_field;
-use crate::run::{RunDirectory, write_atomically};
+use crate::run::RunDirectory;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::train::RunSummary;
 
@@ -35,13 +35,11 @@ pub struct MetricResult {
     pub adjusted_p_value: Option<f64>,
 }
 
-/// Reads the summaries of the finished cells, compares the variants, and writes `results.csv` and `summary.json`.
-///
-/// Neither file contains times, so that both are identical whether or not the study was interrupted.
+/// Reads the summaries of the finished cells, and compares the variants.
 ///
 /// # Errors
 ///
-/// - [`Error::is_file_error`] if a summary cannot be read or a file cannot be written.
+/// - [`Error::is_file_error`] if a summary cannot be read.
 /// - [`Error::is_invalid_format`] if a summary is damaged.
 pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
     let read_summary = |cell: &Cell| -> Result<Option<RunSummary>> {
@@ -65,18 +63,14 @@ pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
         .map(read_summary)
         .collect::<Result<_, _>>()?;
     let results = results(study, &summaries)?;
-    let collected = StudyResults { summaries, results };
-    let write = |name: &str, text: String| {
-        let path = out.join(name);
-        std::fs::create_dir_all(out)
-            .and_then(|()| write_atomically(&path, text.as_bytes()))
-            .map_err(|error| Error::cannot_write(&path, error))
-    };
-    write("results.csv", csv(study, &collected))?;
-    let summary = serde_json::to_string_pretty(&summary(study, &collected))
-        .expect("a JSON value can be serialised");
-    write("summary.json", summary + "\n")?;
-    Ok(collected)
+    Ok(StudyResults { summaries, results })
+}
+
+impl StudyResults {
+    /// Number of finished cells.
+    pub fn n_finished(&self) -> usize {
+        self.summaries.iter().flatten().count()
+    }
 }
 
 /// Returns the values of a metric for one variant, by seed; `None` if missing or not finite.
@@ -184,7 +178,9 @@ fn adjust_p_values(study: &Study, results: &mut [Vec<MetricResult>]) -> crate::R
 }
 
 /// Returns `results.csv` in long form: one line for each metric of each finished cell.
-fn csv(study: &Study, collected: &StudyResults) -> String {
+///
+/// It contains no times, so that it is the same whether or not the study was interrupted.
+pub(super) fn csv(study: &Study, collected: &StudyResults) -> String {
     let mut text = "cell,arm,seed,split,metric,value\n".to_owned();
     for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
         let variant = &study.variants[cell.variant].name;
@@ -202,8 +198,8 @@ fn csv(study: &Study, collected: &StudyResults) -> String {
     text
 }
 
-/// Returns the content of `summary.json`.
-fn summary(study: &Study, collected: &StudyResults) -> Value {
+/// Returns the content of `summary.json`, without times, as for [`csv`].
+pub(super) fn summary(study: &Study, collected: &StudyResults) -> Value {
     // JSON has no NaN.
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     let metrics = study.metrics().zip(&collected.results).enumerate();
@@ -239,7 +235,7 @@ fn summary(study: &Study, collected: &StudyResults) -> Value {
             "arms": variants.collect::<Vec<_>>(),
         })
     });
-    let n_finished = collected.summaries.iter().flatten().count();
+    let n_finished = collected.n_finished();
     json!({
         "question": study.question,
         "n_cells": study.cells.len(),

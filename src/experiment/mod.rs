@@ -10,7 +10,6 @@ mod tensorboard;
 pub use collect::{MetricResult, StudyResults, collect};
 pub use pool::{CellState, Pool, PoolEvent, cell_state, is_taken, run_cells};
 pub(crate) use pool::{last_line, log_path};
-pub use report::write_report;
+pub use report::{claim_study_directory, write_report};
 pub use slurm::{Slurm, SubmittedJobs};
 pub use study::{Cell, Study, Variant};
-pub use tensorboard::write_tensorboard;

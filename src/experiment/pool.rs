@@ -64,7 +64,8 @@ const MAX_KILLS: usize = 3;
 /// Settings of the worker processes that run cells on this machine.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    /// Number of cells that run at the same time, each in a process of its own.
+    /// Number of cells of the study that run on this machine at the same time, each in a process of its own. Those of
+    /// other pools count too, as after a pool was killed and its cells run on.
     pub n_jobs: usize,
     /// Number of threads of each process.
     pub n_threads: usize,
@@ -147,6 +148,10 @@ pub fn run_cells(
         waiting: study.cells.iter().collect(),
         workers: Vec::new(),
         n_kills: BTreeMap::new(),
+        others: Others {
+            n_cells: 0,
+            counted_at: None,
+        },
         is_stopping: false,
         is_complete: true,
     };
@@ -170,9 +175,17 @@ struct PoolRun<'a, 'r> {
     workers: Vec<Worker<'a>>,
     /// Number of times the process of a cell was killed, by the cell's id.
     n_kills: BTreeMap<&'a str, usize>,
+    others: Others,
     is_stopping: bool,
     /// True while every cell is finished or may still finish.
     is_complete: bool,
+}
+
+/// Waiting cells that processes of this machine run which this pool did not start.
+struct Others {
+    n_cells: usize,
+    /// Time at which they were last counted; `None` if they were not.
+    counted_at: Option<Instant>,
 }
 
 impl<'a> PoolRun<'a, '_> {
@@ -191,6 +204,10 @@ impl<'a> PoolRun<'a, '_> {
         // Each waiting cell is tried at most once per round: one that another pool is running goes back to the end of
         // the queue, and would be tried forever.
         for _ in 0..self.waiting.len() {
+            let n_jobs = self.pool.n_jobs;
+            if self.workers.len() >= n_jobs || self.workers.len() + self.n_others() >= n_jobs {
+                break;
+            }
             let is_free = |slot: &usize| self.workers.iter().all(|worker| worker.slot != *slot);
             let Some(slot) = (0..self.pool.n_jobs).find(is_free) else {
                 break;
@@ -218,6 +235,22 @@ impl<'a> PoolRun<'a, '_> {
                 },
             }
         }
+    }
+
+    /// Returns the number of waiting cells that other processes of this machine run.
+    fn n_others(&mut self) -> usize {
+        let is_due = |time: Instant| time.elapsed() > LOG_INTERVAL;
+        // Seldom, since it looks at the files of every waiting cell.
+        if self.others.counted_at.is_none_or(is_due) {
+            let is_run_here = |cell: &&&Cell| {
+                RunDirectory::open(&cell.directory(self.out)).is_ok_and(|run| run.is_locked_here())
+            };
+            self.others = Others {
+                n_cells: self.waiting.iter().filter(is_run_here).count(),
+                counted_at: Some(Instant::now()),
+            };
+        }
+        self.others.n_cells
     }
 
     /// Reports new log lines, and removes the workers whose process has ended.

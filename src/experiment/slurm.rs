@@ -17,6 +17,8 @@ pub struct Slurm {
     pub n_threads: Option<usize>,
     /// Device that each cell runs on.
     pub device: String,
+    /// True if the report may replace files that no earlier report wrote.
+    pub replaces_others: bool,
     /// Further options of `sbatch`, such as `--partition=gpu`; they override the ones set here.
     pub options: Vec<String>,
 }
@@ -157,8 +159,9 @@ impl Slurm {
             list: quoted_path(&directory.join("cells.txt"))?,
         });
         let collect_job = format!(
-            "{}exec {program} ablate collect {file} --out {out_name}\n",
-            header("-collect", "slurm-%j.txt")
+            "{}exec {program} ablate collect {file} --out {out_name}{}\n",
+            header("-collect", "slurm-%j.txt"),
+            self.force()
         );
         for (name, text) in [
             ("cells.txt", &list),
@@ -170,6 +173,11 @@ impl Slurm {
                 .map_err(|error| Error::cannot_write(&path, error))?;
         }
         Ok(())
+    }
+
+    /// Option of the program that is the same in all jobs.
+    fn force(&self) -> &'static str {
+        if self.replaces_others { " --force" } else { "" }
     }
 
     /// Returns the script of an array, whose tasks each run the cell on one line of the list.
@@ -186,6 +194,7 @@ impl Slurm {
             list,
         } = names;
         let device = quoted(&self.device);
+        let force = self.force();
         let threads = match self.n_threads {
             Some(n) => n.to_string(),
             None => "${SLURM_CPUS_PER_TASK:-1}".to_owned(),
@@ -194,7 +203,7 @@ impl Slurm {
             r#"{header}#SBATCH --signal=B:USR1@120
 id=$(sed -n "$((SLURM_ARRAY_TASK_ID + $1))p" {list})
 export RAYON_NUM_THREADS="{threads}"
-{program} ablate {file} --out {out} --device {device} --cell "$id" &
+{program} ablate {file} --out {out} --device {device}{force} --cell "$id" &
 cell=$!
 is_warned=no
 trap 'is_warned=yes; kill -USR1 "$cell"' USR1
@@ -348,6 +357,7 @@ mod tests {
             max_running: None,
             n_threads: None,
             device: "flex".to_owned(),
+            replaces_others: false,
             options: Vec::new(),
         };
         let script = slurm.array_script(&ArrayScript {

@@ -1,19 +1,10 @@
 //! Files that are written completely or not at all.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-/// End of the names of files that are being written.
-const SUFFIX: &str = ".partial";
-
-/// Time after which an unfinished file of a process that has ended is removed.
-///
-/// The process may run on another machine that shares the directory, where its number says nothing.
-const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
+use super::partial::{create_partial, directory_of};
 
 /// File that is written under another name, and gets its own name only when it is complete.
 ///
@@ -27,29 +18,20 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Creates the file under its other name. Unfinished files of the same name that processes left more than an hour ago
-    /// are removed.
+    /// Creates the file under its other name, and removes what ended processes left of it.
     ///
     /// # Errors
     ///
     /// The file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
-        static N_WRITTEN: AtomicUsize = AtomicUsize::new(0);
-        let Some(name) = path.file_name() else {
+        if path.file_name().is_none() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the path has no file name",
             ));
-        };
-        remove_abandoned(directory_of(path), name);
-        // The name appended to, so that `a.json` and `a.npz` differ; with numbers of the process and of the file, so that
-        // two processes and two threads do.
-        let mut partial: OsString = path.as_os_str().to_owned();
-        let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
-        partial.push(format!(".{}-{number}{SUFFIX}", std::process::id()));
-        let partial = PathBuf::from(partial);
+        }
         // Fails if anything has the name, a symbolic link as well, which would lead the bytes elsewhere.
-        let file = File::create_new(&partial)?;
+        let (partial, file) = create_partial(path, |partial| File::create_new(partial))?;
         Ok(Self {
             file: BufWriter::new(file),
             partial,
@@ -111,13 +93,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.finish()
 }
 
-/// Directory of a file.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
 /// Makes the names in a directory outlast a power cut, where the file system can.
 pub(super) fn sync_directory(directory: &Path) {
     // Without it, the old names may be back after a power cut, but never half of a file. Some systems cannot open a
@@ -125,36 +100,27 @@ pub(super) fn sync_directory(directory: &Path) {
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
-/// Removes unfinished files of `name` that processes left; as far as possible, since nothing depends on it.
-fn remove_abandoned(directory: &Path, name: &OsStr) {
-    let Some(name) = name.to_str() else {
-        return;
+/// True if a path leads to an open file, and not to nothing or to another file that has taken its place.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let at_path = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+        // A disk that cannot be reached for a while says nothing of the file.
+        Err(_) => return true,
     };
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let other = entry.file_name();
-        let process = other.to_str().and_then(|other| writer(other, name));
-        let is_old = || {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|time| time.elapsed().ok());
-            age.is_some_and(|age| age > ABANDONED_AFTER)
-        };
-        if process.is_some_and(|process| !is_running(process)) && is_old() {
-            let _ = std::fs::remove_file(entry.path());
-        }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let number = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        file.metadata()
+            .map_or(true, |open| number(open) == number(at_path))
     }
-}
-
-/// Process that writes, or wrote, the unfinished file `other` of `name`; `None` if it is another file.
-fn writer(other: &str, name: &str) -> Option<u32> {
-    let numbers = other.strip_prefix(name)?.strip_prefix('.')?;
-    let (process, number) = numbers.strip_suffix(SUFFIX)?.split_once('-')?;
-    number.parse::<usize>().ok()?;
-    process.parse().ok()
-}
-
-/// True if a process of this machine has the number, or if that cannot be told.
-pub fn is_running(process: u32) -> bool {
-    !Path::new("/proc/self").exists() || Path::new("/proc").join(process.to_string()).exists()
+    #[cfg(not(unix))]
+    {
+        // Other systems have no number of a file that is the same for all paths, and refuse to remove open files.
+        let _ = (file, at_path);
+        true
+    }
 }
 
 #[cfg(test)]
@@ -198,38 +164,6 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
         assert!(link.symlink_metadata().unwrap().is_file());
         assert_eq!(std::fs::read_to_string(&link).unwrap(), "new");
-        std::fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn only_old_files_of_processes_that_have_ended_are_removed() {
-        let name = format!("burn-topology-abandoned-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).unwrap();
-        // No process has this number: the kernel gives at most 2^22.
-        let ended = u32::MAX;
-        let cases = [
-            (format!("a.json.{ended}-0.partial"), 2, false),
-            (format!("a.json.{ended}-1.partial"), 0, true),
-            (
-                format!("a.json.{}-999.partial", std::process::id()),
-                2,
-                true,
-            ),
-            (format!("b.json.{ended}-0.partial"), 2, true),
-            ("a.json.partial".to_owned(), 2, true),
-        ];
-        for (name, hours, _) in &cases {
-            let file = File::create(directory.join(name)).unwrap();
-            let age = Duration::from_secs(3600 * hours);
-            let modified = std::time::SystemTime::now() - age;
-            file.set_modified(modified).unwrap();
-        }
-        write_atomically(&directory.join("a.json"), b"{}").unwrap();
-        for (name, _, stays) in &cases {
-            assert_eq!(directory.join(name).exists(), *stays, "{name}");
-        }
         std::fs::remove_dir_all(directory).unwrap();
     }
 

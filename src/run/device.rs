@@ -51,10 +51,7 @@ pub fn open_device(name: &str) -> Result<Device> {
     });
     match opened {
         Ok(Some(device)) => Ok(device),
-        Ok(None) if !is_built_in(parsed.backend) => Err(Error::device(format!(
-            "this program was built without the device `{0}`; build it with `--features {0}`",
-            parsed.backend
-        ))),
+        Ok(None) if !is_built_in(parsed.backend) => Err(is_missing(parsed.backend)),
         Ok(None) => Err(Error::device(format!(
             "device `{name}` computes wrong sums"
         ))),
@@ -62,6 +59,28 @@ pub fn open_device(name: &str) -> Result<Device> {
             "device `{name}` cannot be opened: {reason}; see `burn-topology devices` for those that can"
         ))),
     }
+}
+
+/// Checks that the program was built with the device of this name, without opening it.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if the name is unknown; [`Error::is_device_error`] if the program was built without
+/// the device.
+pub fn check_device(name: &str) -> Result<()> {
+    let DeviceName { backend, .. } = DeviceName::parse(name)?;
+    if is_built_in(backend) {
+        Ok(())
+    } else {
+        Err(is_missing(backend))
+    }
+}
+
+/// Error about a device that the program was built without.
+fn is_missing(backend: &str) -> Error {
+    Error::device(format!(
+        "this program was built without the device `{backend}`; build it with `--features {backend}`"
+    ))
 }
 
 /// Opens devices that train one model together: names of one kind, separated by commas.

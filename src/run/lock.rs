@@ -2,11 +2,13 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, SystemTime};
 
+use super::atomic_file::is_at;
+use super::host::host;
 use crate::error::{Error, Result};
 
 /// Time between two heartbeats of a lock.
@@ -27,6 +29,7 @@ const RETRIES: [Duration; 10] = [Duration::from_millis(20); 10];
 #[derive(Debug)]
 pub struct RunLock {
     file: File,
+    path: PathBuf,
     heartbeat: Option<Heartbeat>,
 }
 
@@ -83,10 +86,27 @@ impl RunLock {
                 let _ = beating.set_modified(SystemTime::now());
             }
         });
-        Ok(Self {
+        let lock = Self {
             file,
+            path: root.join("lock"),
             heartbeat: Some(Heartbeat { stop, thread }),
-        })
+        };
+        if !lock.is_held() {
+            // Whoever held the lock before has removed the directory, or made another one.
+            return Err(cannot(io::ErrorKind::NotFound.into()));
+        }
+        Ok(lock)
+    }
+
+    /// The same lock, after its directory was renamed.
+    pub(super) fn moved_to(mut self, root: &Path) -> Self {
+        self.path = root.join("lock");
+        self
+    }
+
+    /// True unless the lock file was removed or replaced, so that another process may train in the directory.
+    pub fn is_held(&self) -> bool {
+        is_at(&self.file, &self.path)
     }
 
     /// True if a process holds the lock of a directory.
@@ -98,6 +118,13 @@ impl RunLock {
         let file = File::open(root.join("lock"));
         // A shared lock fails only against a training process, not against another such test.
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// True if a process of this machine holds the lock of a directory.
+    pub(super) fn is_taken_here(root: &Path) -> bool {
+        // Some network disks share the locks of the operating system among machines.
+        let holder = std::fs::read_to_string(root.join("lock"));
+        holder.is_ok_and(|holder| holder == host()) && Self::is_taken(root)
     }
 }
 
@@ -137,13 +164,6 @@ fn holder_elsewhere(root: &Path) -> Option<(String, Duration)> {
     (age < STALE).then_some((holder, age))
 }
 
-/// Name of this machine.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
-    name.map_or_else(|| "this machine".to_owned(), |name| name.trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +195,12 @@ mod tests {
         assert!(!RunLock::is_taken(&root));
         let lock = RunLock::take(&root).unwrap();
         assert_eq!(std::fs::read_to_string(root.join("lock")).unwrap(), host());
-        drop(lock);
+        assert!(lock.is_held());
+        std::fs::remove_file(root.join("lock")).unwrap();
+        assert!(!lock.is_held());
+        let other = RunLock::take(&root).unwrap();
+        assert!(other.is_held() && !lock.is_held());
+        drop((lock, other));
         std::fs::remove_dir_all(&root).unwrap();
 
         let error = RunLock::take(&root).unwrap_err();

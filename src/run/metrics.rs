@@ -1,10 +1,12 @@
 //! Metrics over time, written to `metrics.jsonl` and to TensorBoard.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::atomic_file::{is_at, write_atomically};
 use super::directory::RunDirectory;
 use super::event_writer::EventWriter;
 
@@ -38,9 +40,11 @@ impl Record<'_> {
 ///
 /// Lines that cannot be written, for example to a full disk, are kept in memory and written with later
 /// lines, so that `metrics.jsonl` loses nothing if space is freed in time. An event file that cannot be
-/// written is abandoned. There is one warning for each series of failures.
+/// written is abandoned. There is one warning for each series of failures. If `metrics.jsonl` is removed while it is
+/// open here, [`sync`](Self::sync) writes it again.
 pub struct MetricsLog {
     file: File,
+    path: PathBuf,
     /// Number of bytes of whole lines in the file.
     written: u64,
     pending: Vec<u8>,
@@ -62,7 +66,8 @@ impl MetricsLog {
     ///
     /// `metrics.jsonl` cannot be opened; [`io::ErrorKind::UnexpectedEof`] if it is shorter than `bytes`.
     pub fn open(run: &RunDirectory, bytes: u64, next_step: usize) -> io::Result<Self> {
-        let file = File::options().write(true).open(run.metrics())?;
+        let path = run.metrics();
+        let file = File::options().read(true).write(true).open(&path)?;
         if file.metadata()?.len() < bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -70,6 +75,7 @@ impl MetricsLog {
         file.set_len(bytes)?;
         let mut log = Self {
             file,
+            path,
             written: bytes,
             pending: Vec::new(),
             is_failing: false,
@@ -114,8 +120,30 @@ impl MetricsLog {
     pub fn sync(&mut self) -> io::Result<u64> {
         self.write_event(EventWriter::flush);
         self.write_lines()?;
+        self.restore()?;
         self.file.sync_data()?;
         Ok(self.written)
+    }
+
+    /// Writes the file again if it was removed: while it is open, its content is still there.
+    fn restore(&mut self) -> io::Result<()> {
+        if is_at(&self.file, &self.path) {
+            return Ok(());
+        }
+        if self.path.symlink_metadata().is_ok() {
+            return Err(io::Error::other(
+                "another file has taken its place; move that file elsewhere",
+            ));
+        }
+        let mut lines = Vec::new();
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut content = (&self.file).take(self.written);
+        content.read_to_end(&mut lines)?;
+        write_atomically(&self.path, &lines)?;
+        self.file = File::options().read(true).write(true).open(&self.path)?;
+        let warning = "metrics.jsonl had been removed, and was written again";
+        self.warnings.push(warning.to_owned());
+        Ok(())
     }
 
     /// Returns the warnings since the last call.
@@ -150,5 +178,54 @@ impl MetricsLog {
         self.warnings.push(format!(
             "the TensorBoard event file cannot be written ({error}); training continues, and metrics.jsonl has every value"
         ));
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::run::Manifest;
+
+    #[test]
+    fn a_log_that_was_removed_is_written_again() {
+        let name = format!("burn-topology-metrics-{}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        let manifest = Manifest {
+            seed: 0,
+            data_sha256: String::new(),
+            data_notes: Vec::new(),
+            sessions: Vec::new(),
+        };
+        let (run, lock) = RunDirectory::create(&root, "", &manifest).unwrap();
+        let mut log = MetricsLog::open(&run, 0, 0).unwrap();
+        let mut record = |step: usize| {
+            log.log(Record {
+                step,
+                epoch: 0,
+                split: "train",
+                name: "loss",
+                value: 0.5,
+            });
+            let n_bytes = log.sync();
+            (n_bytes, log.take_warnings().len())
+        };
+        assert_eq!(record(0).1, 0);
+        std::fs::remove_file(run.metrics()).unwrap();
+        let (n_bytes, n_warnings) = record(1);
+        assert_eq!(n_warnings, 1);
+        let text = std::fs::read_to_string(run.metrics()).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(n_bytes.unwrap(), text.len() as u64);
+        record(2).0.unwrap();
+        let text = std::fs::read_to_string(run.metrics()).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        // A file of someone else is not replaced.
+        std::fs::remove_file(run.metrics()).unwrap();
+        std::fs::write(run.metrics(), "mine").unwrap();
+        assert!(record(3).0.is_err());
+        let text = std::fs::read_to_string(run.metrics()).unwrap();
+        assert_eq!(text, "mine");
+        drop(lock);
+        std::fs::remove_dir_all(root).unwrap();
     }
 }

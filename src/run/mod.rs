@@ -14,6 +14,12 @@ mod device;
 #[cfg(feature = "cli")]
 mod directory;
 #[cfg(feature = "cli")]
+mod exchange;
+#[cfg(feature = "cli")]
+mod files_below;
+#[cfg(feature = "cli")]
+mod host;
+#[cfg(feature = "cli")]
 mod lock;
 #[cfg(feature = "cli")]
 mod machine_memory;
@@ -22,6 +28,12 @@ mod manifest;
 #[cfg(feature = "cli")]
 mod metrics;
 #[cfg(feature = "cli")]
+mod output_directory;
+#[cfg(feature = "cli")]
+mod owned_files;
+#[cfg(feature = "cli")]
+mod partial;
+#[cfg(feature = "cli")]
 mod reference;
 
 pub use event_writer::EventWriter;
@@ -29,14 +41,15 @@ pub use tensorboard_values::{Chart, HparamValue};
 
 #[cfg(feature = "cli")]
 pub use self::{
-    atomic_file::{AtomicFile, is_running, write_atomically},
+    atomic_file::{AtomicFile, write_atomically},
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     checksums::sha256_hex,
-    device::{DEVICES, DeviceReport, device_reports, open_device, open_devices},
-    directory::{RunDirectory, check_not_a_run},
+    device::{DEVICES, DeviceReport, check_device, device_reports, open_device, open_devices},
+    directory::RunDirectory,
     lock::RunLock,
     machine_memory::machine_memory,
     manifest::{Manifest, Session},
     metrics::{MetricsLog, Record},
+    output_directory::{OutputDirectory, claim_directory},
     reference::{store_reference, stored_reference},
 };

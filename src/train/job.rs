@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use crate::config::Config;
 use crate::data::Splits;
-use crate::run::RunDirectory;
+use crate::run::{RunDirectory, RunLock};
 
 /// Everything that a training needs: configuration, data, run directory and device.
 pub struct Job<'a> {
@@ -16,6 +16,8 @@ pub struct Job<'a> {
     pub data: &'a Splits,
     /// Run directory: a new one, or one left by a process that stopped.
     pub run: &'a RunDirectory,
+    /// Lock of that directory; training ends before it writes anything else once the lock is lost.
+    pub lock: &'a RunLock,
     /// Devices to run on, at least one, without autodiff; each computes a share of every batch.
     ///
     /// The first is the main one: it keeps the model, updates it, and evaluates it. Training on several devices

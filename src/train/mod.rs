@@ -2,6 +2,7 @@
 
 mod charts;
 mod collapse;
+mod disk_space;
 mod dry_run;
 mod error;
 mod gradient_clipping;
@@ -14,6 +15,7 @@ mod prefetch;
 mod reference;
 mod resume;
 mod robustness;
+mod run_files;
 mod step;
 mod summary;
 mod timing;

@@ -11,12 +11,14 @@ use burn::prelude::*;
 
 use super::charts;
 use super::collapse::CollapseMonitor;
+use super::disk_space::wait_for_space;
 use super::error::TrainError;
 use super::job::Job;
 use super::l2_sp::L2Sp;
 use super::observer::{Observer, report_problems};
 use super::prefetch::Prefetch;
 use super::robustness;
+use super::run_files::{require_first_files, require_lock};
 use super::summary::RunSummary;
 use super::timing::{Profile, Timing};
 use crate::config::CollapseAction;
@@ -59,7 +61,8 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     if job.profiles {
         observer.profile(&trainer.profile);
     }
-    if result.is_err() {
+    // Without the lock, the files may be those of another process.
+    if result.is_err() && job.lock.is_held() {
         // Without this, TensorBoard would show the run as still running.
         trainer.log.write_event(charts::fail);
         // The last records are still in memory, and say best why the training ended.
@@ -85,6 +88,8 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     let (Some((test, best)), Some(robustness)) = (test, robustness) else {
         return Ok(Outcome::Interrupted { step: trainer.step });
     };
+    require_lock(job, trainer.step)?;
+    require_first_files(job.run, &trainer.config_sha256)?;
     let task = Task::from_config(&job.config.spec.model);
     let summary = RunSummary::new(
         task,
@@ -97,14 +102,15 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     trainer
         .log
         .write_event(|events| charts::finish(events, &summary));
-    trainer.sync_metrics()?;
+    wait_for_space(job, observer, &mut || trainer.sync_metrics())?;
     trainer.log_warnings(observer);
     // The summary is written last, because a run that has one counts as finished.
     let json = serde_json::to_vec_pretty(&summary).expect("a summary can be written");
-    write_atomically(&job.run.summary(), &json).map_err(TrainError::files(format_args!(
-        "write {}",
-        job.run.summary().display()
-    )))?;
+    let path = job.run.summary();
+    wait_for_space(job, observer, &mut || {
+        let doing = format_args!("write {}", path.display());
+        write_atomically(&path, &json).map_err(TrainError::files(doing))
+    })?;
     Ok(Outcome::Finished(summary))
 }
 
@@ -166,6 +172,7 @@ impl Trainer<'_> {
     /// Takes all remaining steps; false if interrupted before the end.
     fn run(&mut self, observer: &mut dyn Observer) -> Result<bool, TrainError> {
         loop {
+            require_lock(self.job, self.step)?;
             // Also true on resuming from a checkpoint written before the validation of its epoch, which then follows.
             let is_boundary = self.step > 0 && self.step.is_multiple_of(self.steps_per_epoch());
             if is_boundary
@@ -180,7 +187,8 @@ impl Trainer<'_> {
             // Relaxed is enough, since no other data is passed along with the flag.
             if is_last || self.job.stop.load(Ordering::Relaxed) {
                 if !self.is_saved {
-                    self.write_checkpoint()?;
+                    let job = self.job;
+                    wait_for_space(job, observer, &mut || self.write_checkpoint())?;
                 }
                 return Ok(is_last);
             }
@@ -320,7 +328,9 @@ impl Trainer<'_> {
         self.log_warnings(observer);
         match result {
             // A full disk may have room again later; a deleted run directory is final.
-            Err(TrainError::Files(error)) if self.job.run.root().is_dir() => {
+            Err(TrainError::Files(error))
+                if self.job.run.root().is_dir() && self.job.lock.is_held() =>
+            {
                 if !self.is_failing {
                     observer.message(&format!(
                         "{error}; training continues, and tries again at the next checkpoint"
@@ -346,6 +356,7 @@ impl Trainer<'_> {
                 self.step
             ))));
         }
+        require_lock(self.job, self.step)?;
         let state = CheckpointState {
             step: self.step,
             validation: self.validation,

@@ -1,5 +1,6 @@
 //! Error messages for bad input, and the output of commands that need no long training.
 
+mod outputs;
 mod persistence;
 mod reference;
 mod reports;

@@ -59,7 +59,6 @@ fn reports_do_not_replace_the_files_of_a_run() {
         &[
             "analyze", "--model", "run", "--split", "test", "--report", "run",
         ],
-        &["ablate", "collect", "study.toml", "--out", "run"],
         &["ablate", "study.toml", "--out", "run"],
     ] {
         assert_eq!(
@@ -68,6 +67,9 @@ fn reports_do_not_replace_the_files_of_a_run() {
              new one in it, as in run/report"
         );
     }
+    let arguments = ["ablate", "collect", "study.toml", "--out", "run"];
+    let message = refused(root, &arguments);
+    assert!(message.contains("there is nothing to collect"), "{message}");
     assert_eq!(files(&root.join("run")), before);
     // A directory in that of the run is none of its files.
     let arguments = [

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use burn_topology::Error;
 use burn_topology::config::ConfigError;
-use burn_topology::experiment::{Study, collect, write_report, write_tensorboard};
+use burn_topology::experiment::{Study, collect, write_report};
 
 use crate::train::tiny_config;
 use crate::util::{TestDir, in_own_mounts, io_kind, program, run_program};
@@ -296,19 +296,13 @@ fn results_that_cannot_be_written_are_errors_of_files() {
     // A file in place of the output directory.
     let out = directory.path().join("file");
     std::fs::write(&out, "").unwrap();
-    let errors = [
-        collect(&study, &out).unwrap_err(),
-        write_report(&study, &collected, &out, "").unwrap_err(),
-        write_tensorboard(&study, &collected, &out).unwrap_err(),
-    ];
-    for error in errors {
-        assert!(error.is_file_error(), "{error}");
-        assert!(io_kind(&error).is_some(), "{error}");
-        assert!(
-            error.to_string().contains(": cannot be written: "),
-            "{error}"
-        );
-    }
+    let error = write_report(&study, &collected, &out, "", false).unwrap_err();
+    assert!(error.is_file_error(), "{error}");
+    assert!(io_kind(&error).is_some(), "{error}");
+    assert!(
+        error.to_string().contains(": cannot be written: "),
+        "{error}"
+    );
 }
 
 /// Returns the contents of `results.csv` and `summary.json`.
@@ -377,7 +371,7 @@ fn a_killed_study_gives_the_same_results() {
         "{stderr}"
     );
 
-    // The report of a study that was run cell by cell is complete; that of one without any cell is empty.
+    // The report of a study that was run cell by cell is complete; there is none of one without any cell.
     let page = std::fs::read_to_string(root.join("single/report.html")).unwrap();
     assert!(page.contains("Does it matter?") && page.contains("Training curves"));
     let text = std::fs::read_to_string(root.join("single/report.md")).unwrap();
@@ -388,10 +382,15 @@ fn a_killed_study_gives_the_same_results() {
     let plot = std::fs::read_to_string(root.join("single/plots/test_accuracy.svg")).unwrap();
     assert!(plot.contains("slow"));
     let (code, table, stderr) = run(&["collect", "study.toml", "--out", "nothing"]);
-    assert_eq!(code, Some(0), "{stderr}");
-    assert!(table.contains("0 of 4 cells finished"), "{table}");
-    let text = std::fs::read_to_string(root.join("nothing/report.md")).unwrap();
-    assert!(text.contains("; 0.00 hours of training"), "{text}");
+    assert_eq!((code, &*table), (Some(2), ""), "{stderr}");
+    assert!(
+        stderr.ends_with(
+            "no cell of this study is finished in nothing, so there is nothing to collect; run the study with `ablate \
+             study.toml`\n"
+        ),
+        "{stderr}"
+    );
+    assert!(!root.join("nothing").exists());
 }
 
 /// Arm whose loss becomes NaN at the second step.
@@ -484,23 +483,113 @@ fn a_table_of_hyperparameters_stays_if_the_next_one_cannot_be_written() {
     write(root, STUDY);
     assert_eq!(run(&["collect"]), Some(0));
     assert!(row("plain").is_dir() && row("slow").is_dir());
-    // A process that is gone left these; no process has the number.
-    for leftover in ["partial", "earlier"] {
-        let name = format!("out/tensorboard.{}.{leftover}", u32::MAX);
-        std::fs::create_dir_all(root.join(name)).unwrap();
-    }
+    let n_events = || std::fs::read_dir(row("plain")).unwrap().count();
+    assert_eq!(n_events(), 1, "those of earlier tables are removed");
+    // Files of the user's own stay, and are not replaced.
+    let notes = root.join("out/tensorboard/plain/notes.txt");
+    std::fs::write(&notes, "mine").unwrap();
     assert_eq!(run(&["collect"]), Some(0));
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "mine");
+    assert_eq!(n_events(), 2);
     let names = std::fs::read_dir(root.join("out")).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let left: Vec<String> = names
-        .filter(|name| name.starts_with("tensorboard."))
-        .collect();
-    assert_eq!(left, Vec::<String>::new());
-    // A file of the user's own.
-    std::fs::write(root.join("out/tensorboard/notes.txt"), "mine").unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let is_partial = |name: &std::ffi::OsString| name.to_str().unwrap().ends_with(".partial");
+    assert!(!names.iter().any(is_partial), "{names:?}");
+    let list = root.join("out/written_by_burn_topology.json");
+    std::fs::remove_file(list).unwrap();
+    let page = std::fs::read(root.join("out/report.html")).unwrap();
     assert_eq!(run(&["collect"]), Some(2));
-    let kept = std::fs::read_to_string(root.join("out/tensorboard/notes.txt")).unwrap();
-    assert!(kept == "mine" && row("slow").is_dir());
+    assert!(page == std::fs::read(root.join("out/report.html")).unwrap());
+    assert_eq!(run(&["collect", "--force"]), Some(0));
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "mine");
+}
+
+#[test]
+fn studies_are_refused_before_any_cell_is_started() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    std::fs::create_dir(root.join("my images")).unwrap();
+    std::fs::write(root.join("my images/cat.png"), "mine").unwrap();
+    for (arguments, expected) in [
+        (
+            &["--out", "my images"][..],
+            "burn-topology: my images: this directory has files that no earlier `ablate` wrote, such as cat.png; pass a \
+             new one, as in my images/ablate, or pass --force to write into this one\n",
+        ),
+        #[cfg(not(feature = "cuda"))]
+        (
+            &["--device", "flex,cuda", "--out", "out"],
+            "burn-topology: this program was built without the device `cuda`; build it with `--features cuda`\n",
+        ),
+    ] {
+        let output = run_program(root, &[&["ablate", "study.toml"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+    }
+    assert!(!root.join("out").exists());
+    assert_eq!(
+        std::fs::read_dir(root.join("my images")).unwrap().count(),
+        1
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn cells_that_a_killed_study_left_running_count_as_jobs() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    write(root, STUDY);
+    let config = std::fs::read_to_string(root.join("tiny.toml")).unwrap();
+    let config = config.replace("epochs = 1", "epochs = 100000");
+    std::fs::write(root.join("tiny.toml"), config).unwrap();
+    let start = || {
+        let arguments = ["ablate", "study.toml", "--out", "out", "--jobs", "2"];
+        let mut command = program(root, &arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let signal = |name: &str, process: u32| {
+        let id = process.to_string();
+        let sent = std::process::Command::new("kill")
+            .args([name, &id])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    let wait_until = |is_true: &dyn Fn() -> bool| {
+        for _ in 0..600 {
+            if is_true() {
+                return true;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        false
+    };
+    let cells = root.join("out/cells");
+    let n_trained = || {
+        let cells = std::fs::read_dir(&cells).into_iter().flatten().flatten();
+        let is_trained = |cell: &std::fs::DirEntry| {
+            let checkpoints = std::fs::read_dir(cell.path().join("checkpoints"));
+            checkpoints.is_ok_and(|entries| entries.count() > 0)
+        };
+        cells.filter(is_trained).count()
+    };
+    let mut first = start();
+    assert!(wait_until(&|| n_trained() == 2));
+    let orphans = children(first.id());
+    assert_eq!(orphans.len(), 2);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let second = start();
+    sleep(Duration::from_secs(2));
+    assert!(children(second.id()).is_empty(), "two cells run already");
+    signal("-KILL", orphans[0]);
+    assert!(wait_until(&|| children(second.id()).len() == 1));
+    signal("-KILL", orphans[1]);
+    assert!(wait_until(&|| children(second.id()).len() == 2));
+    signal("-TERM", second.id());
+    let output = second.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use burn_topology::loss::{Layers, Source};
 use burn_topology::model::{LinearProbeConfig, Network, Pooling, Task, TokenLayout, VitConfig};
 use burn_topology::nn::Tokens;
 use burn_topology::report::read_diagrams;
+use burn_topology::run::OutputDirectory;
 use serde_json::Value;
 
 use crate::util::{TestDir, io_kind, numbers, values};
@@ -72,6 +73,11 @@ fn inspected(spec: InspectSpec, forward_pass: ForwardPass, directory: &Path) -> 
     let n_images = forward_pass.images.len();
     inspection.add(forward_pass, n_images, &|_| {}).unwrap();
     inspection
+}
+
+/// New report in a directory.
+fn output(directory: &Path) -> OutputDirectory {
+    OutputDirectory::create(directory, "analyze", false).unwrap()
 }
 
 /// Births and deaths of a golden diagram; `null` stands for infinity.
@@ -163,10 +169,11 @@ fn diagrams_equal_those_of_gudhi() {
 #[test]
 fn files_and_page_contain_the_results() {
     let directory = TestDir::new();
-    let inspection = inspected(spec(), random_forward_pass(2, [3, 4], 1), directory.path());
+    let output = output(directory.path());
+    let inspection = inspected(spec(), random_forward_pass(2, [3, 4], 1), output.path());
     let comparisons = DiagramComparisons::new(&inspection, &|_, _| {}).unwrap();
     let written = write_report(
-        directory.path(),
+        output,
         "</script><b>",
         "a command",
         &inspection,
@@ -180,11 +187,12 @@ fn files_and_page_contain_the_results() {
         "matrices",
         "report.html",
         "summary.csv",
+        "written_by_burn_topology.json",
     ];
     assert_eq!(directory.names(), expected);
     // A file in place of the directory.
     let file = directory.path().join("summary.csv");
-    let error = write_report(&file, "", "", &inspection, &comparisons).unwrap_err();
+    let error = OutputDirectory::create(&file, "analyze", false).unwrap_err();
     assert!(error.is_file_error());
     assert!(io_kind(&error).is_some());
     let diagrams = read_diagrams(&directory.path().join("diagrams.npz")).unwrap();
@@ -216,38 +224,6 @@ fn files_and_page_contain_the_results() {
         inspection.matrix(0, 0, 0).diagrams[1].bars.len()
     );
     assert!(csv.contains(&line), "{csv}");
-}
-
-#[test]
-fn only_matrices_of_an_older_report_are_replaced() {
-    let directory = TestDir::new();
-    let path = directory.path().join("matrices/0.npz");
-    let add = || {
-        let mut inspection = Inspection::new(spec(), directory.path().to_owned()).unwrap();
-        inspection.add(random_forward_pass(1, [3, 3], 1), 1, &|_| {})
-    };
-    add().unwrap();
-    // A file of an older report on more images, and files of someone else.
-    let beside = |name: &str| directory.path().join("matrices").join(name);
-    std::fs::copy(&path, beside("7.npz")).unwrap();
-    for name in ["8.npz", "notes.npz", "0.txt"] {
-        std::fs::write(beside(name), "a file of someone else").unwrap();
-    }
-    add().unwrap();
-    let mut names: Vec<String> = std::fs::read_dir(beside(""))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names, ["0.npz", "0.txt", "8.npz", "notes.npz"]);
-    std::fs::write(&path, "a file of someone else").unwrap();
-    let message = add().unwrap_err().to_string();
-    assert!(
-        message.contains("this file is not of an older report"),
-        "{message}"
-    );
-    let kept = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(kept, "a file of someone else");
 }
 
 #[test]
@@ -448,6 +424,7 @@ fn a_class_token_is_optional_but_attention_is_required() {
                     _ => RowMetric::JensenShannon,
                 };
                 let directory = TestDir::new();
+                let output = output(directory.path());
                 let spec = InspectSpec {
                     tokens,
                     source,
@@ -457,7 +434,7 @@ fn a_class_token_is_optional_but_attention_is_required() {
                     },
                     ..spec()
                 };
-                let inspection = inspected(spec, forward_pass, directory.path());
+                let inspection = inspected(spec, forward_pass, output.path());
                 let n_points = match tokens {
                     Tokens::Patches => 16,
                     Tokens::All => inspection.layout.n_tokens(),
@@ -467,7 +444,7 @@ fn a_class_token_is_optional_but_attention_is_required() {
                     assert_eq!(matrix.diagrams[0].essential().count(), 1);
                 }
                 let comparisons = DiagramComparisons::new(&inspection, &|_, _| {}).unwrap();
-                write_report(directory.path(), "vit", "", &inspection, &comparisons).unwrap();
+                write_report(output, "vit", "", &inspection, &comparisons).unwrap();
             }
         }
     }

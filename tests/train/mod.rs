@@ -1,5 +1,6 @@
 //! Small training runs from start to end: files, logged numbers, reproducibility and errors.
 
+mod files;
 mod finetune;
 mod resume;
 mod robustness;

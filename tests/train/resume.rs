@@ -321,7 +321,15 @@ fn a_full_disk_is_reported_once_and_training_continues() {
     let script = "
         mkdir disk && mount -t tmpfs -o size=4m none disk
         head -c 4060000 /dev/zero > disk/ballast
-        $PROGRAM train tiny.toml --out disk/run || echo code $?
+        $PROGRAM train tiny.toml --out disk/run 2> messages &
+        process=$!
+        for _ in $(seq 600); do
+            grep -q 'waiting for room on the disk' messages && break
+            sleep 0.1
+        done
+        kill -TERM $process
+        wait $process || echo code $?
+        cat messages >&2
         rm disk/ballast
         $PROGRAM train --resume disk/run >&2
         cp -r disk/run rescued";

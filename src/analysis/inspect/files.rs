@@ -1,7 +1,6 @@
 //! Files of the report, for people and for other programs.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,9 +10,9 @@ use super::image_pairs::Spread;
 use super::inspection::Inspection;
 use super::matrix_topology::MatrixTopology;
 use super::page::{page, persistent_entropy};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::{Npz, csv_field, encode_diagrams};
-use crate::run::write_atomically;
+use crate::run::OutputDirectory;
 use crate::topology::Diagram;
 
 /// Size of the page and time taken by [`write_report`].
@@ -25,32 +24,28 @@ pub struct WrittenReport {
     pub elapsed: Duration,
 }
 
-/// Writes `report.html`, `diagrams.npz`, `distances.npz`, `summary.csv` and `analysis.json`.
+/// Writes `report.html`, `diagrams.npz`, `distances.npz`, `summary.csv` and `analysis.json`, beside the files of matrices
+/// that the inspection has written into the same directory, and puts all of them in place of an earlier report.
 ///
 /// `title` names the model and `command` is the command line that made the report.
 ///
 /// # Errors
 ///
-/// [`Error::is_file_error`] if a file cannot be written.
+/// The errors of [`OutputDirectory`].
 pub fn write_report(
-    directory: &Path,
+    output: OutputDirectory,
     title: &str,
     command: &str,
     inspection: &Inspection,
     comparisons: &DiagramComparisons,
 ) -> Result<WrittenReport> {
     let started = Instant::now();
-    std::fs::create_dir_all(directory).map_err(|error| Error::cannot_write(directory, error))?;
-    let write = |name: &str, bytes: &[u8]| {
-        let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| Error::cannot_write(&path, error))
-    };
     let analysis = json(title, command, inspection, comparisons);
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let text = |value: &Value| {
         serde_json::to_vec_pretty(value).expect("JSON values can always be written")
     };
-    write("analysis.json", &text(&analysis))?;
+    output.write("analysis.json", &text(&analysis))?;
     let meta = json!({ "items": analysis["items"], "settings": analysis["settings"] });
     let diagrams: Vec<Vec<Diagram<f64>>> = inspection
         .matrices
@@ -58,12 +53,13 @@ pub fn write_report(
         .map(|matrix| matrix.diagrams.clone())
         .collect();
     let archive = encode_diagrams(&diagrams, &meta.to_string())
-        .map_err(|error| error.within(directory.join("diagrams.npz").display()))?;
-    write("diagrams.npz", &archive)?;
-    write("distances.npz", &distances(inspection, comparisons)?)?;
-    write("summary.csv", summary(inspection).as_bytes())?;
+        .map_err(|error| error.within("diagrams.npz"))?;
+    output.write("diagrams.npz", &archive)?;
+    output.write("distances.npz", &distances(inspection, comparisons)?)?;
+    output.write("summary.csv", summary(inspection).as_bytes())?;
     let page = page(title, command, inspection, comparisons).to_html();
-    write("report.html", page.as_bytes())?;
+    output.write("report.html", page.as_bytes())?;
+    output.finish()?;
     Ok(WrittenReport {
         page_bytes: page.len(),
         elapsed: started.elapsed(),

@@ -12,7 +12,7 @@ use super::host_layer::HostLayer;
 use super::inspected_model::InspectedModel;
 use super::inspection_set::InspectionSet;
 use super::layer_batch::{AnalyzedMatrix, Batch, LayerBatch};
-use super::matrix_files::{MatrixFiles, MatrixShape, remove_older};
+use super::matrix_files::{MatrixFiles, MatrixShape};
 use super::matrix_topology::{MatrixTopology, ShuffledDistances};
 use super::page_room::PageRoom;
 use super::spec::{InspectSpec, Precision};
@@ -71,7 +71,8 @@ struct ImageResults {
 
 impl Inspection {
     /// Creates an inspection without images. The matrices of the first images will be written to
-    /// `<directory>/matrices/<image>.npz`.
+    /// `<directory>/matrices/<image>.npz`, where the directory is that of a new report,
+    /// [`OutputDirectory::path`](crate::run::OutputDirectory::path).
     ///
     /// # Errors
     ///
@@ -303,9 +304,6 @@ impl Inspection {
     ) -> Result<MatrixFiles> {
         self.n_matrix_files = self.matrix_shape().files(n_images, size_of::<T>()).0;
         let n_files = self.n_matrix_files.saturating_sub(batch.first);
-        if batch.first == 0 {
-            remove_older(&self.directory, n_files);
-        }
         let attention: Vec<Tensor<4>> = tensors
             .iter()
             .filter_map(|(layer, _)| layer.clone())

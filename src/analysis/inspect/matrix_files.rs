@@ -64,8 +64,6 @@ impl MatrixFiles {
     /// writes the array `attention`, `[n_layers, n_views, n_tokens, n_tokens]`, unchanged; the mean of the heads comes
     /// first. The array `distances`, `[n_layers, n_views, n_points, n_points]`, follows in [`extend`](Self::extend).
     ///
-    /// Only a file of an older inspection is replaced, which its array of distances tells from other files.
-    ///
     /// # Errors
     ///
     /// [`Error::is_file_error`] if a file cannot be written.
@@ -84,11 +82,6 @@ impl MatrixFiles {
         let create = |in_batch: usize| {
             let path = directory.join(format!("{}.npz", first + in_batch));
             let create = || -> Result<Npz<AtomicFile>> {
-                if path.exists() && !Npz::has_array(&path, "distances") {
-                    return Err(Error::file(
-                        "this file is not of an older report, expected no such file; pass another directory",
-                    ));
-                }
                 std::fs::create_dir_all(&directory).map_err(refused)?;
                 let mut archive = Npz::new(AtomicFile::create(&path).map_err(refused)?);
                 let MatrixShape {
@@ -144,24 +137,6 @@ impl MatrixFiles {
             written.map_err(|error| within(refused(error), &path))?;
         }
         Ok(())
-    }
-}
-
-/// Removes the files of an older report that this one, with `n_files` files, does not replace. Files that cannot be read
-/// or removed are left alone.
-pub(super) fn remove_older(directory: &Path, n_files: usize) {
-    let Ok(entries) = std::fs::read_dir(directory.join("matrices")) else {
-        return;
-    };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let image = name
-            .strip_suffix(".npz")
-            .and_then(|image| image.parse::<usize>().ok());
-        let is_left = image.is_some_and(|image| image >= n_files);
-        if is_left && Npz::has_array(&path, "distances") {
-            let _ = std::fs::remove_file(&path);
-        }
     }
 }
 

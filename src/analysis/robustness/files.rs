@@ -1,36 +1,30 @@
 //! Files of a robustness report.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::page::page;
 use super::results::{ConditionResult, Robustness};
-use crate::error::{Error, Result};
-use crate::run::write_atomically;
+use crate::error::Result;
+use crate::run::OutputDirectory;
 use crate::statistics::Interval;
 
 /// Writes `report.html` and `robustness.json`.
 ///
 /// # Errors
 ///
-/// [`Error::is_file_error`] if a file cannot be written.
-pub fn write_report(directory: &Path, command: &str, robustness: &Robustness) -> Result<()> {
-    std::fs::create_dir_all(directory).map_err(|error| Error::cannot_write(directory, error))?;
-    let write = |name: &str, bytes: &[u8]| {
-        let path = directory.join(name);
-        write_atomically(&path, bytes).map_err(|error| Error::cannot_write(&path, error))
-    };
+/// The errors of [`OutputDirectory`].
+pub fn write_report(output: OutputDirectory, command: &str, robustness: &Robustness) -> Result<()> {
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&json(command, robustness));
-    write(
+    output.write(
         "robustness.json",
         &numbers.expect("JSON values can always be written"),
     )?;
-    write(
+    output.write(
         "report.html",
         page(command, robustness).to_html().as_bytes(),
-    )
+    )?;
+    output.finish()
 }
 
 /// Returns all numbers, for `robustness.json`.

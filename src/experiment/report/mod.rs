@@ -11,8 +11,9 @@ use maud::{Markup, html};
 use self::curves::{Curves, read_curves};
 use self::markdown::markdown;
 use self::plots::{factor_plots, forest_plot};
-use super::collect::{MetricResult, StudyResults};
+use super::collect::{MetricResult, StudyResults, csv, summary};
 use super::study::Study;
+use super::tensorboard::write_tensorboard;
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::mean::mean;
@@ -20,56 +21,71 @@ use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
 use crate::report::plot::{LinePlot, PlotPoint, Series};
-use crate::run::write_atomically;
+use crate::run::{OutputDirectory, claim_directory};
 use crate::train::readable_metric;
 
-/// Writes `report.html`, its tables as `report.md`, and the plots of the primary metrics as `plots/*.svg`.
+/// Command whose directories those of studies are.
+const COMMAND: &str = "ablate";
+
+/// Writes the report into the directory of a study, in place of an earlier one: `report.html`, its tables as `report.md`,
+/// the plots of the primary metrics as `plots/*.svg`, `results.csv`, `summary.json`, and `tensorboard/`.
 ///
 /// Cells whose metrics file cannot be read are missing from the training curves.
 ///
 /// # Errors
 ///
-/// [`Error::is_file_error`] if a file cannot be written.
+/// The errors of [`OutputDirectory`], to which `replaces_others` is passed.
 pub fn write_report(
     study: &Study,
     collected: &StudyResults,
     out: &Path,
     command: &str,
+    replaces_others: bool,
 ) -> Result<()> {
-    let plots = out.join("plots");
-    std::fs::create_dir_all(&plots).map_err(|error| Error::cannot_write(&plots, error))?;
-    let write = |path: &Path, text: &str| {
-        write_atomically(path, text.as_bytes()).map_err(|error| Error::cannot_write(path, error))
-    };
+    let output = OutputDirectory::create(out, COMMAND, replaces_others)?;
+    let write = |name: &str, text: &str| output.write(name, text.as_bytes());
+    write("results.csv", &csv(study, collected))?;
+    let numbers = serde_json::to_string_pretty(&summary(study, collected));
+    let numbers = numbers.expect("a JSON value can be serialised");
+    write("summary.json", &(numbers + "\n"))?;
     let html = page(study, collected, &read_curves(study, out), command).to_html();
-    write(&out.join("report.html"), &html)?;
-    write(&out.join("report.md"), &markdown(study, collected, command))?;
+    write("report.html", &html)?;
+    write("report.md", &markdown(study, collected, command))?;
     // The results start with those of the primary metrics, so the shorter list ends the pairs at the right place.
     for (metric, results) in study.primary.iter().zip(&collected.results) {
         if let Some(plot) = forest_plot(study, metric, results) {
-            write(
-                &plots.join(format!("{metric}.svg")),
-                &plot.draw().to_svg_file(),
-            )?;
+            write(&format!("plots/{metric}.svg"), &plot.draw().to_svg_file())?;
         }
     }
     for factor in factor_plots(study, collected) {
         let name = factor.name;
-        write(
-            &plots.join(format!("{name}.svg")),
-            &factor.means.draw().to_svg_file(),
-        )?;
+        let means = factor.means.draw().to_svg_file();
+        write(&format!("plots/{name}.svg"), &means)?;
         if let Some(differences) = factor.differences {
-            let path = plots.join(format!("{name}_difference_from_baseline.svg"));
-            write(&path, &differences.draw().to_svg_file())?;
+            let name = format!("plots/{name}_difference_from_baseline.svg");
+            write(&name, &differences.draw().to_svg_file())?;
         }
     }
-    Ok(())
+    let events = output.path().join("tensorboard");
+    write_tensorboard(study, collected, &events)
+        .map_err(|error| Error::cannot_write(&events, error))?;
+    output.finish()
+}
+
+/// Marks a directory as that of a study, before cells are run there.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if it has files of others that no report may replace, unless `replaces_others`;
+/// [`Error::is_file_error`] if it cannot be written.
+pub fn claim_study_directory(out: &Path, replaces_others: bool) -> Result<()> {
+    let files = ["report.html", "report.md", "results.csv", "summary.json"];
+    claim_directory(out, COMMAND, &files, replaces_others)
 }
 
 /// Builds the page.
 fn page(study: &Study, collected: &StudyResults, curves: &[Curves], command: &str) -> Page {
-    let n_finished = collected.summaries.iter().flatten().count();
+    let n_finished = collected.n_finished();
     let lead = format!(
         "{n_finished} of {} finished; {} with {} each.",
         counted(study.cells.len(), "cell"),
