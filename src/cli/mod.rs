@@ -287,13 +287,6 @@ fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Reads the configuration of an existing run.
-///
-/// Its warnings are not logged: the file is a record of the run, and nobody should edit it.
-fn read_run_config(path: &Path) -> Result<Config, Failure> {
-    Ok(Config::read(path, &[])?)
-}
-
 /// Opens an existing run for an evaluation on a device.
 fn open_run(root: &Path, device_name: &str) -> Result<LoadedRun, Failure> {
     Ok(LoadedRun::open(root, select_device(device_name)?)?)

@@ -10,9 +10,10 @@ use super::memory::{check_memory, parse_size};
 use super::output::{log, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, read_run_config, tables};
+use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
+use crate::evaluate::read_run;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, Session, open_devices};
@@ -133,12 +134,14 @@ fn create(
     data: &Splits,
     device_name: &str,
 ) -> Result<RunDirectory, Failure> {
-    let manifest = Manifest {
-        seed: config.spec.seed,
-        data_sha256: data.sha256.clone(),
-        data_notes: data.notes.clone(),
-        sessions: vec![Session::gather(device_name)],
-    };
+    let spec = &config.spec;
+    let manifest = Manifest::new(
+        spec.seed,
+        data,
+        spec.data.directory(),
+        root,
+        Session::gather(device_name),
+    );
     RunDirectory::create(root, &config.to_toml(), &manifest).map_err(|error| {
         Failure::Error(match error.kind() {
             io::ErrorKind::AlreadyExists => format!(
@@ -209,8 +212,13 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         log(&format!("{} is already finished", root.display()));
         return print_summary(&parsed, &run);
     }
-    let config = read_run_config(&run.config())?;
-    let mut manifest = Manifest::read(&run.manifest())?;
+    let (config, manifest) = read_run(&run)?;
+    let Some(mut manifest) = manifest else {
+        return Err(Failure::Error(format!(
+            "{}: no such file, without which a run cannot be resumed",
+            run.manifest().display()
+        )));
+    };
     let last_device = manifest
         .sessions
         .last()

@@ -23,7 +23,7 @@ pub use best_model::{BestModel, best_model, checkpoint_problems};
 pub use cross_entropy::soft_cross_entropy;
 pub use error::EvaluateError;
 pub use layer_monitor::{LayerMonitor, LayerSnapshot};
-pub use loaded_run::LoadedRun;
+pub use loaded_run::{LoadedRun, read_run, same_classes};
 pub use split_evaluation::{Coherence, Evaluation, EvaluationSettings};
 pub use task::Metrics;
 pub use task_model::TaskModel;

@@ -36,7 +36,7 @@ pub use self::{
     directory::{RunDirectory, check_not_a_run},
     lock::RunLock,
     machine_memory::machine_memory,
-    manifest::{Manifest, Session},
+    manifest::{DataDirectory, Manifest, Session, SplitSizes},
     metrics::{MetricsLog, Record},
     reference::{store_reference, stored_reference},
 };

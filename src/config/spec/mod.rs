@@ -13,7 +13,7 @@ use super::document::Document;
 use super::error::ConfigError;
 use super::raw::{CheckpointSpec, CollapseSpec, LoggingSpec, RawConfig, RobustnessSpec};
 use crate::data::{
-    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, subset_per_class,
+    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, open_data_as, subset_per_class,
 };
 use crate::error::Result;
 use crate::loss::{Alignment, Between, TopologyPenalty, distinct_names};
@@ -134,14 +134,27 @@ impl Spec {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`open_data`], and those of [`subset_per_class`] if it has to choose samples.
+    /// Returns the errors of [`open_data`].
     pub fn open_data(&self) -> Result<Splits> {
-        let mut splits = open_data(&self.data)?;
+        Ok(self.reduced(open_data(&self.data)?))
+    }
+
+    /// Opens the data set like [`Self::open_data`], with labels by the class names of a trained model.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`open_data_as`].
+    pub fn open_data_as(&self, classes: &[String]) -> Result<Splits> {
+        Ok(self.reduced(open_data_as(&self.data, classes)?))
+    }
+
+    /// Reduces the training split to `training.samples_per_class`.
+    fn reduced(&self, mut splits: Splits) -> Splits {
         if let Some(n) = self.training.samples_per_class {
             // Only the training split: evaluation stays comparable between numbers of samples.
-            splits.train = subset_per_class(&splits.train, n, self.seed)?;
+            splits.train = subset_per_class(&splits.train, n, self.seed);
         }
-        Ok(splits)
+        splits
     }
 
     /// Name of each penalty, all different; see [`TopologyPenalty::effective_name`].
