@@ -256,8 +256,12 @@ fn run(command: Command) -> Result<(), Failure> {
 fn check_configs(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for file in files {
-        let checked = read_config(file, &[])
-            .and_then(|config| memory::check_memory(file, &config, DEFAULT_DEVICE, memory_limit));
+        let checked = read_config(file, &[]).and_then(|config| {
+            for warning in config.embedded_data_warnings() {
+                log(&format!("{}: {warning}", file.display()));
+            }
+            memory::check_memory(file, &config, DEFAULT_DEVICE, memory_limit)
+        });
         match checked {
             Ok(()) => print(&format!("{}: valid\n", file.display()))?,
             Err(failure) => failures.push(failure),

@@ -10,12 +10,11 @@ use super::memory::{check_memory, parse_size};
 use super::output::{log, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, tables};
+use super::{DEFAULT_DEVICE, Failure, STOPPED, log_each, log_notes, read_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
-use crate::evaluate::read_run;
+use crate::evaluate::{read_run, starting_weights};
 use crate::model::count_parameters;
-use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, Session, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
@@ -116,9 +115,10 @@ fn start_run(
 ) -> Result<(), Failure> {
     let devices = open_devices(device_name)?;
     let data = log_notes(config.spec.open_data()?);
+    log_each(&config.spec.data_warnings(&data));
     if let Some(weights) = &config.spec.start.init_from {
         // Checked before the run directory exists, which would be in the way of the next try.
-        open_matching(weights, &config.spec.model, &devices[0])?;
+        starting_weights(weights, &config.spec.model, &devices[0])?;
     }
     let run = create(root, config, &data, device_name)?;
     let lock = run.lock()?;
@@ -173,6 +173,7 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let devices = open_devices(device_name)?;
     let data = log_notes(config.spec.open_data()?);
+    log_each(&config.spec.data_warnings(&data));
     // The process id keeps simultaneous dry runs apart.
     let name = format!("burn-topology-dry-run-{}", std::process::id());
     let run = create(&std::env::temp_dir().join(name), config, &data, device_name)?;

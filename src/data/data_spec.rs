@@ -1,5 +1,6 @@
 //! Specification of a data set: which one, where its files are, and how it is split.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::cifar::{Cifar, cifar};
@@ -200,6 +201,15 @@ impl DataSpec {
     /// - [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged.
     /// - [`Error::is_invalid_parameter`] if the samples of this data set are generated and not read from files.
     pub fn read_sample(&self, path: &Path) -> Result<Sample> {
+        // Told first, because the readers of images and clips report a missing file each in their own way.
+        if let Err(error) = path.metadata() {
+            return Err(match error.kind() {
+                ErrorKind::NotFound => {
+                    Error::file(format!("{}: no such file", path.display())).caused_by(error)
+                }
+                _ => Error::cannot_read(path, error),
+            });
+        }
         let pixels = match self {
             Self::MovingDigits(_) => Err(Error::invalid_parameter(format!(
                 "{}: the model was trained on generated clips, which are not files; expected a split of them",

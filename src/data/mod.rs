@@ -12,6 +12,7 @@ mod decoding;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
+mod find_samples;
 mod idx;
 mod image_file;
 mod image_folder;
@@ -41,6 +42,7 @@ pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_cli
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data, open_data_as};
 pub use digits::{DIGITS_SPEC, digits};
+pub use find_samples::{FoundSamples, find_samples};
 pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};

@@ -1,6 +1,7 @@
 //! Checked configuration: values that a run uses, made from the keys of a file.
 
 mod data;
+mod data_warnings;
 mod memory;
 mod model;
 mod records;
@@ -15,10 +16,11 @@ use super::raw::{CheckpointSpec, CollapseSpec, LoggingSpec, RawConfig, Robustnes
 use crate::data::{
     Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, open_data_as, subset_per_class,
 };
-use crate::error::Result;
-use crate::loss::{Alignment, Between, TopologyPenalty, distinct_names};
+use crate::error::{Error, Result};
+use crate::loss::{Alignment, Between, TopologyPenalty, Weight, distinct_names};
 use crate::model::NetworkConfig;
 
+pub(in crate::config) use data::ambiguous_directory;
 pub use memory::LeastMemory;
 pub use start::Start;
 pub use training::TrainingSpec;
@@ -136,7 +138,23 @@ impl Spec {
     ///
     /// Returns the errors of [`open_data`].
     pub fn open_data(&self) -> Result<Splits> {
+        self.check_directory()?;
         Ok(self.reduced(open_data(&self.data)?))
+    }
+
+    /// Refuses a relative directory of the data that does not exist, and says where it was looked for.
+    fn check_directory(&self) -> Result<()> {
+        match self.data.directory() {
+            Some(directory) if directory.is_relative() && !directory.exists() => {
+                let working = std::env::current_dir().unwrap_or_default();
+                Err(Error::file(format!(
+                    "{}: no such directory, neither beside the configuration nor in the working directory, {}",
+                    directory.display(),
+                    working.display()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens the data set like [`Self::open_data`], with labels by the class names of a trained model.
@@ -183,6 +201,19 @@ impl Spec {
                 warnings.push(format!(
                     "{location}: penalty {name} starts in epoch {start}, but training has only \
                      {in_training}, so it has no effect"
+                ));
+            }
+        }
+        for (index, (penalty, name)) in self.penalties.iter().zip(self.penalty_names()).enumerate()
+        {
+            // At 1, the penalty changes the model as much as the task does.
+            if let Weight::GradientShare(share) = penalty.weight
+                && share.abs() > 1.0
+            {
+                let location = document.locate(&format!("topology.{index}.weight.share"));
+                warnings.push(format!(
+                    "{location}: penalty {name} has a gradient share of {share}, so its gradient is larger than that of \
+                     the task; shares are usually below 0.1"
                 ));
             }
         }

@@ -213,7 +213,7 @@ fn listed(directory: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>
 }
 
 /// True for folders that contain a frame, and for files of clips.
-fn is_clip(path: &Path) -> Result<bool> {
+pub(in crate::data) fn is_clip(path: &Path) -> Result<bool> {
     if path.is_dir() {
         frames::has_frames(path)
     } else {
