@@ -174,7 +174,13 @@ pub fn read_run(run: &RunDirectory) -> OwnResult<(Config, Option<Manifest>)> {
         .and_then(|manifest| manifest.data_directory.as_ref())
         .and_then(|directory| directory.locate(run.root()));
     if let Some(directory) = directory {
-        config.spec.data.set_directory(directory);
+        let data = &mut config.spec.data;
+        let canonical = |path: &Path| path.canonicalize().ok();
+        // The path in the configuration is kept where it leads to the same place, because it is shorter in messages.
+        let written = data.directory().and_then(canonical);
+        if written.is_none() || written != canonical(&directory) {
+            data.set_directory(directory);
+        }
     }
     Ok((config, manifest))
 }

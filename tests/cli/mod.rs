@@ -1,8 +1,10 @@
 //! Error messages for bad input, and the output of commands that need no long training.
 
+mod changed_data;
 mod persistence;
 mod reference;
 mod reports;
+mod samples;
 
 use crate::train::tiny_config;
 use crate::util::{TestDir, program, run_program};
