@@ -108,8 +108,10 @@ fn labels(all: &Samples) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use burn::data::dataset::Dataset;
+
     use super::*;
-    use crate::data::{ClipKind, MovingDigits, SampleSet, digits};
+    use crate::data::{ClipKind, MovingDigits, digits};
 
     #[test]
     fn every_group_has_its_share_whatever_the_order() {

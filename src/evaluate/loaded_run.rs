@@ -73,15 +73,20 @@ impl LoadedRun {
         // A number above the last label would be taken for a class that has no sample.
         let number = class.parse().ok().filter(|&label| label < classes.len());
         number.ok_or_else(|| {
+            let last = classes.len().saturating_sub(1);
+            if classes == numbered_classes(classes.len()) {
+                return Error::invalid_parameter(format!(
+                    "there is no class {class}, expected 0 to {last}"
+                ));
+            }
             let names: Vec<String> = classes.iter().take(10).map(|n| format!("`{n}`")).collect();
             let more = match classes.len() - names.len() {
                 0 => String::new(),
                 n => format!(" and {n} more"),
             };
             Error::invalid_parameter(format!(
-                "there is no class `{class}`, expected one of {}{more}, or a number from 0 to {}",
-                names.join(", "),
-                classes.len().saturating_sub(1)
+                "there is no class `{class}`, expected one of {}{more}, or a number from 0 to {last}",
+                names.join(", ")
             ))
         })
     }

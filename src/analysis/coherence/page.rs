@@ -146,7 +146,8 @@ fn means(comparisons: &ArmComparisons) -> Markup {
     }
     html! {
         p { "With six or more seeds, intervals come from a bootstrap over seeds and clips; with two to five seeds, "
-            "from Student's t-distribution over the seeds. With one seed, the clips take the place of the seeds." }
+            "from Student's t-distribution over the seeds, for rates on the scale of log-odds. With one seed, the clips \
+             take the place of the seeds." }
         (table)
     }
 }

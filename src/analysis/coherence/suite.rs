@@ -235,9 +235,10 @@ fn note_on_labels(clips: &[ListedClip], classes: &[String]) -> Option<String> {
         n => format!(" and {n} more"),
     };
     Some(format!(
-        "{} of clips ({}{more}) are not named after classes of the model: their clips have no label",
+        "{} of clips ({}{more}) {} not named after classes of the model: their clips have no label",
         counted(groups.len(), "folder"),
-        names.join(", ")
+        names.join(", "),
+        if groups.len() == 1 { "is" } else { "are" }
     ))
 }
 
