@@ -45,7 +45,7 @@ use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::{Config, ConfigError};
 use crate::data::Splits;
-use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
+use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems, locate_data};
 use crate::run::{check_not_a_run, open_device};
 use crate::train::TrainError;
 
@@ -284,7 +284,8 @@ fn refuse_run_directory(directory: &Path) -> Result<(), Failure> {
 
 /// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.
 fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
-    let config = Config::read(path, overrides)?;
+    let mut config = Config::read(path, overrides)?;
+    locate_data(&mut config, path);
     for warning in &config.warnings {
         log(warning);
     }

@@ -174,20 +174,45 @@ pub fn read_run(run: &RunDirectory) -> OwnResult<(Config, Option<Manifest>)> {
     let file = run.manifest();
     // Runs can be evaluated without it.
     let manifest = file.exists().then(|| Manifest::read(&file)).transpose()?;
-    let directory = manifest
-        .as_ref()
-        .and_then(|manifest| manifest.data_directory.as_ref())
-        .and_then(|directory| directory.locate(run.root()));
-    if let Some(directory) = directory {
-        let data = &mut config.spec.data;
-        let canonical = |path: &Path| path.canonicalize().ok();
-        // The path in the configuration is kept where it leads to the same place, because it is shorter in messages.
-        let written = data.directory().and_then(canonical);
-        if written.is_none() || written != canonical(&directory) {
-            data.set_directory(directory);
-        }
+    if let Some(manifest) = &manifest {
+        set_data_directory(&mut config, manifest, run);
     }
     Ok((config, manifest))
+}
+
+/// Changes the directory of the data to where it lies now, as [`read_run`] explains.
+fn set_data_directory(config: &mut Config, manifest: &Manifest, run: &RunDirectory) {
+    let Some(stored) = &manifest.data_directory else {
+        return;
+    };
+    let data = &mut config.spec.data;
+    let canonical = |path: &Path| path.canonicalize().ok();
+    let written = data.directory().and_then(canonical);
+    match stored.locate(run.root()) {
+        // The path in the configuration is kept where it leads to the same place: it is shorter in messages.
+        Some(found) if written.is_none() || written != canonical(&found) => {
+            data.set_directory(found);
+        }
+        // Where it was, for the message that it is no longer there.
+        None if written.is_none() => data.set_directory(stored.absolute.clone()),
+        _ => {}
+    }
+}
+
+/// Finds the data of a configuration that is the record of a run, if its own path leads nowhere.
+///
+/// `path` is that of the configuration. Nothing is changed if it is not in a run directory.
+pub fn locate_data(config: &mut Config, path: &Path) {
+    let is_missing = |directory: &Path| !directory.exists();
+    if !config.spec.data.directory().is_some_and(is_missing) {
+        return;
+    }
+    let Some(run) = path.parent().and_then(|root| RunDirectory::open(root).ok()) else {
+        return;
+    };
+    if let Ok(manifest) = Manifest::read(&run.manifest()) {
+        set_data_directory(config, &manifest, &run);
+    }
 }
 
 /// Checks that two runs know the same classes by the same labels; runs that did not store names pass.

@@ -24,7 +24,7 @@ pub use best_model::{BestModel, best_model, checkpoint_problems};
 pub use cross_entropy::soft_cross_entropy;
 pub use error::EvaluateError;
 pub use layer_monitor::{LayerMonitor, LayerSnapshot};
-pub use loaded_run::{LoadedRun, read_run, same_classes};
+pub use loaded_run::{LoadedRun, locate_data, read_run, same_classes};
 pub use split_evaluation::{Coherence, Evaluation, EvaluationSettings};
 pub use starting_weights::starting_weights;
 pub use task::{Metrics, is_rate};

@@ -372,7 +372,7 @@ fn a_run_finds_its_data_from_anywhere_and_needs_none_to_predict() {
     let message = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        message.contains("my images: no such directory, neither beside the configuration nor in the working directory, "),
+        message.contains("project/my images/train: no such folder, expected images in "),
         "{message}"
     );
 }
@@ -401,6 +401,22 @@ fn data_lies_beside_the_configuration_or_in_the_working_directory() {
     };
     assert!(
         message.contains(&told("work/../project/configs/my images")),
+        "{message}"
+    );
+    // The record of the run repeats it, although its folder has no data beside it.
+    let again = ["train", "first/config.toml", "--out", "again"];
+    let output = run_program(&root.join("work"), &again);
+    assert!(output.status.success(), "{output:?}");
+    // Nowhere: both places are named.
+    let nowhere = ["--set", "data.path=nowhere", "--out", "nowhere"];
+    let output = run_program(
+        &root.join("work"),
+        &[&["train", config], &nowhere[..]].concat(),
+    );
+    let message = text(&output.stderr);
+    let expected = "nowhere: no such directory, neither beside the configuration nor in the working directory, ";
+    assert!(
+        output.status.code() == Some(2) && message.contains(expected),
         "{message}"
     );
     // Both exist: the one beside the configuration is used, and told.
