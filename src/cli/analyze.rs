@@ -38,8 +38,8 @@ pub(super) struct AnalyzeArguments {
     /// Use samples of a split of the run's data and their labels instead of files.
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// Number of samples to take from the split, evenly spaced.
-    #[arg(long, default_value_t = 8, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Number of samples to take from the split, spread evenly over its classes.
+    #[arg(long, default_value_t = DEFAULT_IMAGES, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
     /// Directory of the report: `report.html` and its data. An older report there is replaced.
     #[arg(long, value_name = "DIR", value_parser = output_path())]
@@ -63,6 +63,9 @@ pub(super) struct AnalyzeArguments {
     #[arg(long, default_value = "flex")]
     device: String,
 }
+
+/// Number of samples of a split if none is given.
+const DEFAULT_IMAGES: u32 = 8;
 
 /// Value of `--heads`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +113,9 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
             let run = open_run(run, &arguments.device)?;
             let model = log_problems(InspectedModel::from_run(&run))?.model;
             let originals = match arguments.split {
-                Some(split) => split_samples(&run, split, arguments.n_images)?,
+                Some(split) => {
+                    split_samples(&run, split, None, arguments.n_images, DEFAULT_IMAGES)?
+                }
                 None => model.read_files(&arguments.images)?,
             };
             let attack = &arguments.attack;

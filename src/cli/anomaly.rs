@@ -82,13 +82,17 @@ struct SplitArguments {
     /// Use samples of a split of the run's data instead of files.
     #[arg(long, value_enum, requires = "label")]
     split: Option<Split>,
-    /// Class that counts as normal.
-    #[arg(long, requires = "split")]
-    label: Option<usize>,
-    /// Number of samples to take from the split, evenly spaced; `fit` uses only those of the class `--label`.
-    #[arg(long, default_value_t = 200, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Class that counts as normal: its name, or its number counted from 0.
+    #[arg(long, requires = "split", value_name = "CLASS")]
+    label: Option<String>,
+    /// Number of samples to take from the split: of the class `--label` for `fit`, spread evenly over all classes for
+    /// `score`.
+    #[arg(long, default_value_t = DEFAULT_IMAGES, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
     n_images: u32,
 }
+
+/// Number of samples of a split if none is given.
+const DEFAULT_IMAGES: u32 = 200;
 
 /// Content of the file that `anomaly fit` writes and `anomaly score` reads.
 #[derive(Serialize, Deserialize)]
@@ -115,17 +119,15 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
     let spec = arguments.selection.spec(HeadChoice::Mean)?;
     let run = open_run(&arguments.model, &arguments.device)?;
     let model = log_problems(InspectedModel::from_run(&run))?.model;
-    if let Some(label) = arguments.split.label {
-        model.check_label(label)?;
-    }
-    let mut set = match arguments.split.split {
-        Some(split) => split_samples(&run, split, arguments.split.n_images)?,
+    let class = arguments.split.label.as_deref();
+    let class = class.map(|name| run.label_of(name)).transpose()?;
+    let set = match arguments.split.split {
+        Some(split) => {
+            let n_images = arguments.split.n_images;
+            split_samples(&run, split, class, n_images, DEFAULT_IMAGES)?
+        }
         None => model.read_files(&arguments.images)?,
     };
-    if let Some(label) = arguments.split.label {
-        // Samples of other classes were taken too, so fewer than `--n-images` remain.
-        set.retain(|sample| sample.label == label);
-    }
     let HeadMeanDiagrams {
         layers,
         images: diagrams,
@@ -165,10 +167,10 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
     let model = log_problems(InspectedModel::from_run(&run))?.model;
     let split = &arguments.split;
     // For each image: true if it is known to be anomalous, `None` if unknown.
-    let (set, is_anomalous) = match (split.split, split.label) {
+    let (set, is_anomalous) = match (split.split, &split.label) {
         (Some(name), Some(label)) => {
-            model.check_label(label)?;
-            let set = split_samples(&run, name, split.n_images)?;
+            let label = run.label_of(label)?;
+            let set = split_samples(&run, name, None, split.n_images, DEFAULT_IMAGES)?;
             let is_anomalous = set
                 .items
                 .iter()

@@ -8,13 +8,14 @@ use clap::Args;
 use super::image_size::ImageSizeArgument;
 use super::output::{log, output_path, print};
 use super::progress::Bar;
+use super::selection::log_fewer;
 use super::tables::{counted, duration};
 use super::{BatchArguments, Failure, comparison_tables, log_each, open_run, select_device};
 use crate::analysis::coherence::{
     ArmComparisons, ComparableRuns, FrameEncoder, PretrainedEncoder, Suite, SuiteFeatures,
     write_report,
 };
-use crate::config::Config;
+use crate::evaluate::LoadedRun;
 use crate::model::Task;
 use crate::run::OutputDirectory;
 
@@ -25,7 +26,8 @@ pub(super) struct CoherenceArguments {
     /// the first run, seed by seed and clip by clip.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// `builtin` for moving digits that no run was trained on, or a directory of clips.
+    /// `builtin` for moving digits that no run was trained on, or a directory of clips. Folders in it that have the
+    /// name of a class of the model are labels.
     #[arg(long, default_value = "builtin", value_name = "builtin|DIR")]
     clips: String,
     /// Pretrained weights of transformers or timm for images, whose features measure how alike two frames are: a file or
@@ -34,8 +36,8 @@ pub(super) struct CoherenceArguments {
     encoder: Option<PathBuf>,
     #[command(flatten)]
     image_size: ImageSizeArgument,
-    /// Use only the first N clips.
-    #[arg(long, value_name = "N", default_value_t = 360, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use only N clips, spread evenly over the kinds of built-in clips, or over the folders of a directory.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CLIPS, value_parser = clap::value_parser!(u32).range(1..))]
     n_clips: u32,
     /// Directory of the report: `report.html`, `coherence.json`, `clips/` and `tensorboard/` [default: `coherence` in
     /// the directory of the first run]. An older report there is replaced.
@@ -50,6 +52,9 @@ pub(super) struct CoherenceArguments {
     #[arg(long, default_value = "flex")]
     device: String,
 }
+
+/// Number of clips if none is given.
+const DEFAULT_CLIPS: u32 = 360;
 
 /// Measures the runs, prints the tables and writes the report.
 pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
@@ -68,8 +73,10 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     // Before the measurement, so that a directory that cannot be written is reported at once.
     let output = OutputDirectory::create(&out, "coherence", arguments.force)?;
     let encoder = encoder(arguments, &runs)?;
-    let suite = suite(arguments, &first.config)?;
+    let suite = suite(arguments, first)?;
     log_each(&suite.notes);
+    log_fewer(arguments.n_clips, DEFAULT_CLIPS, suite.clips.len(), "clips");
+    log_each(&runs.data_differences());
     let features = match encoder {
         Some(encoder) => Some(suite_features(encoder, &suite, runs.runs().len())?),
         None => None,
@@ -156,10 +163,13 @@ fn suite_features(
 }
 
 /// Clips to measure on.
-fn suite(arguments: &CoherenceArguments, config: &Config) -> crate::Result<Suite> {
+fn suite(arguments: &CoherenceArguments, run: &LoadedRun) -> crate::Result<Suite> {
     let n_clips = arguments.n_clips as usize;
+    let spec = &run.config.spec;
     match &*arguments.clips {
-        "builtin" => Suite::builtin(config.spec.samples, n_clips),
-        directory => Suite::from_directory(Path::new(directory), &config.spec.data, n_clips),
+        "builtin" => Suite::builtin(spec.samples, n_clips),
+        directory => {
+            Suite::from_directory(Path::new(directory), &spec.data, run.classes(), n_clips)
+        }
     }
 }

@@ -5,6 +5,7 @@ use comfy_table::{Table, presets};
 use super::tables::{counted, duration, grouped, table};
 use crate::analysis::coherence::{ArmComparisons, ArmDifferences, ArmMean};
 use crate::experiment::{Cell, Study, StudyResults};
+use crate::report::NO_INTERVAL;
 use crate::report::page::number;
 use crate::video_metrics::{Better, Role};
 
@@ -81,8 +82,8 @@ pub(super) fn study(study: &Study, results: &StudyResults) -> String {
             let interval = paired
                 .and_then(|paired| paired.interval)
                 .map(|i| format!(" [{}, {}]", signed(i.low), signed(i.high)));
-            let difference =
-                paired.map(|paired| signed(paired.mean) + &interval.unwrap_or_default());
+            let interval = interval.unwrap_or_else(|| format!(" [{NO_INTERVAL}]"));
+            let difference = paired.map(|paired| signed(paired.mean) + &interval);
             table.add_row([
                 variant.name.clone(),
                 mean(&ArmMean {
@@ -196,11 +197,10 @@ fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
         table.add_row([
             name,
             signed(paired.mean),
-            optional(
-                paired
-                    .interval
-                    .map(|i| format!("{} to {}", signed(i.low), signed(i.high))),
-            ),
+            match paired.interval {
+                Some(i) => format!("{} to {}", signed(i.low), signed(i.high)),
+                None => NO_INTERVAL.to_owned(),
+            },
             format!("{:.4}", paired.p_value),
             optional(difference.adjusted_p_value.map(|p| format!("{p:.4}"))),
             optional(paired.effect_size.map(|size| format!("{:+.2}", size.d_z))),
@@ -235,7 +235,9 @@ fn signed(value: f64) -> String {
 fn mean(arm: &ArmMean) -> String {
     match arm.interval {
         Some([low, high]) => format!("{} [{}, {}]", number(arm.mean), number(low), number(high)),
-        None => number(arm.mean),
+        // A metric that is not defined has no mean either.
+        None if arm.mean.is_nan() => number(arm.mean),
+        None => format!("{} [{NO_INTERVAL}]", number(arm.mean)),
     }
 }
 

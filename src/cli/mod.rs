@@ -45,7 +45,7 @@ use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::{Config, ConfigError};
 use crate::data::Splits;
-use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
+use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems, locate_data};
 use crate::run::open_device;
 use crate::train::TrainError;
 
@@ -256,8 +256,12 @@ fn run(command: Command) -> Result<(), Failure> {
 fn check_configs(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for file in files {
-        let checked = read_config(file, &[])
-            .and_then(|config| memory::check_memory(file, &config, DEFAULT_DEVICE, memory_limit));
+        let checked = read_config(file, &[]).and_then(|config| {
+            for warning in config.embedded_data_warnings() {
+                log(&format!("{}: {warning}", file.display()));
+            }
+            memory::check_memory(file, &config, DEFAULT_DEVICE, memory_limit)
+        });
         match checked {
             Ok(()) => print(&format!("{}: valid\n", file.display()))?,
             Err(failure) => failures.push(failure),
@@ -275,18 +279,12 @@ fn check_configs(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Fai
 
 /// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.
 fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
-    let config = Config::read(path, overrides)?;
+    let mut config = Config::read(path, overrides)?;
+    locate_data(&mut config, path);
     for warning in &config.warnings {
         log(warning);
     }
     Ok(config)
-}
-
-/// Reads the configuration of an existing run.
-///
-/// Its warnings are not logged: the file is a record of the run, and nobody should edit it.
-fn read_run_config(path: &Path) -> Result<Config, Failure> {
-    Ok(Config::read(path, &[])?)
 }
 
 /// Opens an existing run for an evaluation on a device.

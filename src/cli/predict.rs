@@ -1,15 +1,17 @@
 //! `predict`: class probabilities of images by the best checkpoint of a run.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
+use rayon::prelude::*;
 
 use super::evaluate::Split;
-use super::output::print;
-use super::{BatchArguments, Failure, log_notes, log_problems, open_run};
-use crate::data::{DataSpec, Sample, Samples};
-use crate::evaluate::{PREDICTION_BATCH, batch_ranges, size_or};
+use super::output::{log, print};
+use super::tables::counted;
+use super::{BatchArguments, Failure, log_each, log_notes, log_problems, message, open_run};
+use crate::data::{Sample, Samples, find_samples};
+use crate::error::Error;
+use crate::evaluate::{LoadedRun, PREDICTION_BATCH, TaskModel, batch_ranges, size_or};
 use crate::report::csv_field;
 
 /// Arguments of `predict`.
@@ -17,7 +19,8 @@ use crate::report::csv_field;
 pub(super) struct PredictArguments {
     /// Run directory.
     run: PathBuf,
-    /// Image files, or clips for a model of clips; they are cropped and scaled to the size of the model's input.
+    /// Images, or clips for a model of clips: files, folders of any depth, or patterns such as `'photos/**/*.jpg'`. They
+    /// are cropped and scaled to the size of the model's input.
     #[arg(required_unless_present = "split")]
     images: Vec<PathBuf>,
     /// Use the samples of a split and their labels instead of files.
@@ -33,80 +36,146 @@ pub(super) struct PredictArguments {
     device: String,
 }
 
+/// First line of the output.
+const HEADER: &str = "image,label,class,probability\n";
+
 /// Prints CSV with the columns `image,label,class,probability`: one line per image and printed class.
+///
+/// The label is empty for files. Labels and classes are names.
 pub(super) fn run(arguments: &PredictArguments) -> Result<(), Failure> {
     let loaded = open_run(&arguments.run, &arguments.device)?;
-    let source = match arguments.split {
-        Some(split) => {
-            ImageSource::Split(Samples::clone(split.samples(&log_notes(loaded.data()?))))
-        }
-        None => ImageSource::Files {
-            files: &arguments.images,
-            data: &loaded.config.spec.data,
-        },
-    };
-    let model = log_problems(loaded.best_model())?.model;
-    print("image,label,class,probability\n")?;
-    // Read batch by batch, so that memory does not grow with the number of images.
+    match arguments.split {
+        Some(split) => predict_split(arguments, &loaded, split),
+        None => predict_files(arguments, &loaded),
+    }
+}
+
+/// Predicts the samples of a split.
+fn predict_split(
+    arguments: &PredictArguments,
+    loaded: &LoadedRun,
+    split: Split,
+) -> Result<(), Failure> {
+    let samples = Samples::clone(split.samples(&log_notes(loaded.data()?)));
+    let printer = Printer::new(arguments, loaded)?;
+    print(HEADER)?;
     let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
-    for indices in batch_ranges(source.len(), batch_size) {
-        let items = source.read(indices.clone())?;
-        let names: Vec<String> = indices
-            .zip(&items)
-            .map(|(index, item)| source.name(index, item))
-            .collect();
-        let mut lines = String::new();
-        for (name, probabilities) in names.into_iter().zip(model.predict(&items)?) {
-            let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
-            // Ties are broken by the class index, so that the output is the same everywhere.
-            classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            for (class, probability) in classes.into_iter().take(arguments.top as usize) {
-                lines.push_str(&format!("{name},{class},{probability:.6}\n"));
-            }
-        }
-        print(&lines)?;
+    for indices in batch_ranges(samples.len(), batch_size) {
+        let items = samples
+            .get_many(indices.clone().collect())
+            .map_err(Error::sample)?;
+        let names = indices.zip(&items).map(|(index, item)| {
+            let file = samples.file(index).unwrap_or_else(|| index.to_string());
+            (file, Some(item.label))
+        });
+        printer.print(names.collect(), &items)?;
     }
     Ok(())
 }
 
-/// Source of the images.
-enum ImageSource<'a> {
-    Files {
-        files: &'a [PathBuf],
-        data: &'a DataSpec,
-    },
-    Split(Samples),
+/// Predicts files; those that cannot be read are named, and the others are predicted.
+fn predict_files(arguments: &PredictArguments, loaded: &LoadedRun) -> Result<(), Failure> {
+    let data = &loaded.config.spec.data;
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in &arguments.images {
+        match find_samples(data, path) {
+            Ok(found) => {
+                log_each(&found.notes);
+                files.extend(found.paths);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let printer = Printer::new(arguments, loaded)?;
+    let mut n_predicted = 0;
+    // Read batch by batch, so that memory does not grow with the number of images.
+    let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
+    for files in files.chunks(batch_size) {
+        let read: Vec<crate::Result<Sample>> = files
+            .par_iter()
+            .map(|file| data.read_sample(file))
+            .collect();
+        let (mut names, mut items) = (Vec::new(), Vec::new());
+        for (file, sample) in files.iter().zip(read) {
+            match sample {
+                Ok(sample) => {
+                    names.push((file.display().to_string(), None));
+                    items.push(sample);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if n_predicted == 0 && !items.is_empty() {
+            print(HEADER)?;
+        }
+        n_predicted += items.len();
+        printer.print(names, &items)?;
+    }
+    let Some(last) = problems.last() else {
+        return Ok(());
+    };
+    if n_predicted == 0 && problems.len() == 1 {
+        return Err(last.clone().into());
+    }
+    for problem in &problems {
+        log(&message::shortened(&problem.to_string()));
+    }
+    let summary = format!(
+        "{} could not be read, named above; {} predicted",
+        counted(problems.len(), "path"),
+        match n_predicted {
+            0 => "nothing was".to_owned(),
+            1 => "1 image was".to_owned(),
+            n => format!("{} were", counted(n, "image")),
+        }
+    );
+    // The command ran if it predicted something.
+    Err(if n_predicted == 0 {
+        Failure::Error(summary)
+    } else {
+        Failure::NegativeResult(summary)
+    })
 }
 
-impl ImageSource<'_> {
-    /// Number of images.
-    fn len(&self) -> usize {
-        match self {
-            Self::Files { files, .. } => files.len(),
-            Self::Split(images) => images.len(),
-        }
+/// Prints predictions.
+struct Printer {
+    model: TaskModel,
+    /// Names of the classes, by label.
+    classes: Vec<String>,
+    /// Number of classes printed for each image.
+    n_classes: usize,
+}
+
+impl Printer {
+    fn new(arguments: &PredictArguments, loaded: &LoadedRun) -> Result<Self, Failure> {
+        Ok(Self {
+            model: log_problems(loaded.best_model())?.model,
+            classes: loaded.classes(),
+            n_classes: arguments.top as usize,
+        })
     }
 
-    /// Reads the images at these indices.
-    fn read(&self, indices: Range<usize>) -> crate::Result<Vec<Sample>> {
-        match self {
-            Self::Files { files, data } => files[indices]
-                .iter()
-                .map(|file| data.read_sample(file))
-                .collect(),
-            Self::Split(images) => images
-                .get_many(indices.collect())
-                .map_err(crate::Error::sample),
-        }
-    }
-
-    /// First two columns: the file name and no label, or the index in the split and its label.
-    fn name(&self, index: usize, item: &Sample) -> String {
-        match self {
-            Self::Files { files, .. } => {
-                format!("{},", csv_field(&files[index].display().to_string()))
+    /// Prints the predictions of a batch, whose samples have these names and, if known, labels.
+    fn print(&self, names: Vec<(String, Option<usize>)>, items: &[Sample]) -> Result<(), Failure> {
+        let mut lines = String::new();
+        for ((name, label), probabilities) in names.into_iter().zip(self.model.predict(items)?) {
+            let name = csv_field(&name);
+            let label = label.map_or(String::new(), |label| self.class(label));
+            let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
+            // Ties are broken by the class index, so that the output is the same everywhere.
+            classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            for (class, probability) in classes.into_iter().take(self.n_classes) {
+                let class = self.class(class);
+                lines.push_str(&format!("{name},{label},{class},{probability:.6}\n"));
             }
-            Self::Split(_) => format!("{index},{}", item.label),
         }
+        print(&lines)
+    }
+
+    /// Name of a class as a field of CSV.
+    fn class(&self, label: usize) -> String {
+        let name = self.classes.get(label).cloned();
+        csv_field(&name.unwrap_or_else(|| label.to_string()))
     }
 }

@@ -7,11 +7,12 @@ use clap::Args;
 use super::evaluate::Split;
 use super::output::{log, output_path, print};
 use super::progress::Bar;
+use super::selection::log_fewer;
 use super::{BatchArguments, Failure, log_notes, log_problems, open_run, tables};
 use crate::analysis::robustness::{
     Robustness, RobustnessInput, RobustnessPlan, check_transferable, measure, write_report,
 };
-use crate::data::first_samples;
+use crate::data::spread_samples;
 use crate::evaluate::LoadedRun;
 use crate::report::page::number;
 use crate::run::OutputDirectory;
@@ -37,8 +38,8 @@ pub(super) struct RobustnessArguments {
     /// Split that is perturbed.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
-    /// Use only the first N samples.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Use only N samples, spread evenly over the classes of the split.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLES, value_parser = clap::value_parser!(u32).range(1..))]
     n_samples: u32,
     /// Directory of the report: `report.html` and `robustness.json` [default: `robustness` in the run directory]. An
     /// older report there is replaced.
@@ -53,6 +54,9 @@ pub(super) struct RobustnessArguments {
     #[arg(long, default_value = "flex")]
     device: String,
 }
+
+/// Number of samples if none is given.
+const DEFAULT_SAMPLES: u32 = 1000;
 
 /// Measures the robustness of a run, prints the table and writes the report.
 pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
@@ -86,14 +90,21 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
         .map(|loaded| loaded.model);
     let spec = &target.config.spec;
     let other_run = source.as_ref().map(LoadedRun::name);
-    let samples = first_samples(arguments.split.samples(&data), arguments.n_samples as usize);
+    let samples = spread_samples(arguments.split.samples(&data), arguments.n_samples as usize);
+    let samples_name = format!("{} {}", arguments.split.name(), tables::sample_noun(spec));
+    log_fewer(
+        arguments.n_samples,
+        DEFAULT_SAMPLES,
+        samples.len(),
+        &samples_name,
+    );
     let input = RobustnessInput {
         model: &model,
         other_model: other_model.as_ref(),
         run: &target.name(),
         other_run: other_run.as_deref(),
         samples: &samples,
-        samples_name: &format!("{} {}", arguments.split.name(), tables::sample_noun(spec)),
+        samples_name: &samples_name,
         n_topology_images: spec.logging.topology_images,
         batch_size: arguments.batch.batch_size,
     };

@@ -4,9 +4,11 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Split;
+use super::output::log;
+use super::tables::grouped;
 use super::{Failure, log_notes};
 use crate::analysis::inspect::{HeadChoice, InspectSpec, InspectionSet, Precision};
-use crate::data::open_data;
+use crate::data::spread_in_class;
 use crate::distance::{RowDistance, RowMetric};
 use crate::evaluate::LoadedRun;
 use crate::loss::{Layers, Source};
@@ -51,18 +53,50 @@ impl std::str::FromStr for LayersArgument {
     }
 }
 
-/// Takes `n_samples` evenly spaced samples of a split of a run's data.
+/// Takes `n_samples` samples of a split of a run's data, spread evenly over its classes, or those of one class.
+///
+/// `default` is the number that is taken if none is asked for.
 pub(super) fn split_samples(
     run: &LoadedRun,
     split: Split,
+    class: Option<usize>,
     n_samples: u32,
+    default: u32,
 ) -> Result<InspectionSet, Failure> {
     // The whole data set, also where training used only a subset of it.
-    let data = log_notes(open_data(&run.config.spec.data)?);
+    let data = log_notes(run.whole_data()?);
+    let samples = split.samples(&data);
+    let indices = spread_in_class(samples, class, n_samples as usize);
+    let of = match class {
+        Some(class) => format!(" of class {}", run.classes()[class]),
+        None => String::new(),
+    };
+    let name = format!("{} samples{of}", split.name());
+    if indices.is_empty() {
+        return Err(Failure::Error(format!(
+            "there are no {name}, expected at least 1"
+        )));
+    }
+    log_fewer(n_samples, default, indices.len(), &name);
     Ok(InspectionSet::from_split(
-        split.samples(&data),
-        n_samples as usize,
+        samples,
+        &indices,
+        &run.classes(),
     )?)
+}
+
+/// Says that fewer samples are used than were asked for, because there are no more; `name` names them.
+///
+/// Nothing is said of the default number, which nobody asked for.
+pub(super) fn log_fewer(n_asked: u32, default: u32, n_used: usize, name: &str) {
+    let n_asked = n_asked as usize;
+    if n_asked > n_used && n_asked != default as usize {
+        log(&format!(
+            "{} {name} were asked for and there are only {}, which are all used",
+            grouped(n_asked),
+            grouped(n_used)
+        ));
+    }
 }
 
 /// Parses numbers separated by commas; `None` if a part is not a number.

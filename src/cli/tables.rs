@@ -65,7 +65,17 @@ pub(super) fn overview(spec: &Spec, data: &Splits, parameters: &[ParameterCount]
         ),
         ("penalties", penalties),
     ];
-    let facts = facts.map(|(name, value)| format!("{name:<11}{value}"));
+    // Absolute, because a relative path may start at the configuration or at the working directory.
+    let directory = spec.data.directory().map(|directory| {
+        let absolute = std::path::absolute(directory);
+        let absolute = absolute.unwrap_or_else(|_| directory.to_owned());
+        ("data", absolute.display().to_string())
+    });
+    let facts: Vec<String> = directory
+        .into_iter()
+        .chain(facts)
+        .map(|(name, value)| format!("{name:<11}{value}"))
+        .collect();
     format!("{}\n{}", facts.join("\n"), parameter_table(parameters))
 }
 

@@ -10,11 +10,11 @@ use super::memory::{check_memory, parse_size};
 use super::output::{log, output_path, print};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, read_run_config, tables};
+use super::{DEFAULT_DEVICE, Failure, STOPPED, log_each, log_notes, read_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
+use crate::evaluate::{read_run, starting_weights};
 use crate::model::count_parameters;
-use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, RunLock, Session, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
@@ -123,9 +123,10 @@ fn start_run(
 ) -> Result<(), Failure> {
     let devices = open_devices(device_name)?;
     let data = log_notes(config.spec.open_data()?);
+    log_each(&config.spec.data_warnings(&data));
     if let Some(weights) = &config.spec.start.init_from {
         // Checked before the run directory exists, which would be in the way of the next try.
-        open_matching(weights, &config.spec.model, &devices[0])?;
+        starting_weights(weights, &config.spec.model, &devices[0])?;
     }
     let (run, lock) = create(root, config, &data, device_name, caller.is_numbered)?;
     let summary = train_with_progress(config, &data, (&run, &lock), &devices, caller)?;
@@ -141,7 +142,7 @@ fn create(
     device_name: &str,
     is_numbered: bool,
 ) -> Result<(RunDirectory, RunLock), Failure> {
-    let manifest = manifest(config, data, device_name);
+    let manifest = manifest(config, data, root, device_name);
     let create = |root: &Path| RunDirectory::create(root, &config.to_toml(), &manifest);
     let exists = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
     let mut created = create(root);
@@ -173,13 +174,14 @@ fn create(
 }
 
 /// Provenance of a new run.
-fn manifest(config: &Config, data: &Splits, device_name: &str) -> Manifest {
-    Manifest {
-        seed: config.spec.seed,
-        data_sha256: data.sha256.clone(),
-        data_notes: data.notes.clone(),
-        sessions: vec![Session::gather(device_name)],
-    }
+fn manifest(config: &Config, data: &Splits, root: &Path, device_name: &str) -> Manifest {
+    Manifest::new(
+        config.spec.seed,
+        data,
+        config.spec.data.directory(),
+        root,
+        Session::gather(device_name),
+    )
 }
 
 /// Path of a run directory with a number at its end.
@@ -210,7 +212,8 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
     let devices = open_devices(device_name)?;
     let data = log_notes(config.spec.open_data()?);
-    let manifest = manifest(config, &data, device_name);
+    log_each(&config.spec.data_warnings(&data));
+    let manifest = manifest(config, &data, &std::env::temp_dir(), device_name);
     let (run, lock) =
         RunDirectory::create_temporary(&config.to_toml(), &manifest).map_err(|error| {
             // Not created if it is missing: nobody would remove it.
@@ -256,8 +259,13 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         log(&format!("{} is already finished", root.display()));
         return print_summary(&parsed, &run);
     }
-    let config = read_run_config(&run.config())?;
-    let mut manifest = Manifest::read(&run.manifest())?;
+    let (config, manifest) = read_run(&run)?;
+    let Some(mut manifest) = manifest else {
+        return Err(Failure::Error(format!(
+            "{}: no such file, without which a run cannot be resumed",
+            run.manifest().display()
+        )));
+    };
     let last_device = manifest
         .sessions
         .last()

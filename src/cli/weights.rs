@@ -11,7 +11,7 @@ use super::output::{log, output_path, print};
 use super::{Failure, log_each, log_problems, select_device};
 use crate::evaluate::{BestModel, LoadedRun};
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
-use crate::model::{NetworkConfig, VideoAttention};
+use crate::model::{NetworkConfig, Task, VideoAttention};
 use crate::run::OutputDirectory;
 
 /// Arguments of `weights`.
@@ -55,9 +55,12 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     }
     arguments.image_size.refuse_for_run()?;
     let loaded = LoadedRun::open(path, device)?;
+    let classes = loaded.classes();
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     log(&format!("checkpoint of step {}", state.step));
-    Pretrained::from_network(model.network, loaded.config.spec.model, None)
+    let has_classes = model.task != Task::PredictNextFrame;
+    let names = has_classes.then_some(classes);
+    Pretrained::from_network(model.network, loaded.config.spec.model, names)
         .map_err(|error| error.within(path.display()).into())
 }
 

@@ -56,12 +56,20 @@ impl Config {
         let raw: RawConfig = document.deserialize()?;
         let spec = Spec::new(document, &raw)?;
         let mut warnings = document.warnings().to_vec();
+        warnings.extend(spec::ambiguous_directory(document, &raw.data));
         warnings.extend(spec.warnings(document));
         Ok(Self {
             raw,
             spec,
             warnings,
         })
+    }
+
+    /// Warnings about settings that do not fit the size of a data set that is part of the program, one line each.
+    ///
+    /// For data sets in files, [`Spec::data_warnings`] gives them once the data set is open.
+    pub fn embedded_data_warnings(&self) -> Vec<String> {
+        self.spec.embedded_data_warnings()
     }
 
     /// JSON schema of configuration files, for editors; descriptions are the first paragraphs of the

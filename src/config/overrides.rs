@@ -44,6 +44,12 @@ impl Override {
                     error.message()
                 )));
             }
+            Err(_) if is_whole_number(right) => {
+                return Err(refuse(format!(
+                    "the number does not fit into 64 bits, expected at most {}; to give a string, put it into quotes",
+                    i64::MAX
+                )));
+            }
             Err(_) => Value::String(right.to_owned()),
         };
         Ok(Self {
@@ -92,6 +98,13 @@ impl Override {
         *slot = self.value.clone();
         Ok(())
     }
+}
+
+/// True for digits alone, with a sign or without.
+fn is_whole_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    // TOML takes no number that begins with 0, which is rather a name.
+    !digits.starts_with('0') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn location(text: &str) -> String {
@@ -226,6 +239,22 @@ mod tests {
         for (text, message) in mistakes {
             assert_eq!(set(text), Err(message.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_no_string() {
+        assert_eq!(
+            set("training.epochs=18446744073709551615"),
+            Err(
+                "--set training.epochs=18446744073709551615: the number does not fit into 64 bits, expected at most \
+                 9223372036854775807; to give a string, put it into quotes"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            set("run.name=\"18446744073709551615\""),
+            Ok(Value::String("18446744073709551615".to_owned()))
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
-use super::{SampleSpec, Splits};
+use super::{SampleSpec, Splits, numbered_classes};
 use crate::error::{Error, Result};
 
 /// Height and width of an image, in pixels.
@@ -59,6 +59,14 @@ impl Cifar {
         }
     }
 
+    /// Name of the file with the names of the classes, one a line.
+    fn names_file(self) -> &'static str {
+        match self {
+            Self::Ten => "batches.meta.txt",
+            Self::Hundred => "fine_label_names.txt",
+        }
+    }
+
     /// Number of bytes before the pixels of a record; the last of them is the label.
     ///
     /// In CIFAR-100 the coarse class comes first.
@@ -84,8 +92,26 @@ pub(super) fn cifar(kind: Cifar, directory: &Path, validation_fraction: f64) -> 
     // Training files first: the digest depends on the order of the files.
     let train = read_split(kind, directory, kind.train_files(), &mut source)?;
     let test = read_split(kind, directory, kind.test_files(), &mut source)?;
-    packed_splits(kind.spec(), [train, test], validation_fraction, source)
-        .map_err(|error| error.within(directory.display()))
+    let splits = packed_splits(kind.spec(), [train, test], validation_fraction, source)
+        .map_err(|error| error.within(directory.display()))?;
+    Ok(Splits {
+        classes: class_names(kind, directory),
+        ..splits
+    })
+}
+
+/// Names of the classes; their numbers if the file with the names is missing or is not what it should be.
+fn class_names(kind: Cifar, directory: &Path) -> Vec<String> {
+    let n_classes = kind.spec().n_classes;
+    // The images are complete without this file, so it is no error if it was not copied with them.
+    let text = std::fs::read_to_string(directory.join(kind.names_file())).unwrap_or_default();
+    let lines = text.lines().map(str::trim).filter(|name| !name.is_empty());
+    let names: Vec<String> = lines.map(str::to_owned).collect();
+    if names.len() == n_classes {
+        names
+    } else {
+        numbered_classes(n_classes)
+    }
 }
 
 /// Reads the files of one split and adds their bytes to the digest.

@@ -1,6 +1,5 @@
 //! Data sets stored as `<split>/<class>/<file>`: listing and splitting.
 
-use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -36,46 +35,54 @@ impl SampleFormat {
 pub(super) struct Listing {
     /// Training, validation and test samples.
     pub(super) splits: [Vec<LabelledPath>; 3],
+    /// Names of the classes, by label.
+    pub(super) classes: Vec<String>,
     /// One sentence for each thing that was passed over or left out.
     pub(super) notes: Vec<String>,
 }
 
 /// Lists the training, validation and test samples of a directory, sorted by class and name.
 ///
-/// They lie in `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. Classes
-/// are the sorted names of the folders in `train`. Without a validation folder `validation_fraction` of
-/// `train` is set aside.
+/// They lie in `train/<class>/`, `val/<class>/` or `validation/<class>/`, and `test/<class>/`. Classes are the sorted
+/// names of the folders in `train`, or the `classes` of a trained model, which give every folder its label by its name.
+/// Without a validation folder `validation_fraction` of `train` is set aside.
 ///
-/// Notes name the classes that another split lacks, and count the entries that are not samples.
+/// Notes name the classes that a split lacks, and count the entries that are not samples.
 ///
 /// # Errors
 ///
-/// If a folder is missing or holds no sample, if the number of folders in `train` is not `n_classes`, if
-/// another split has a class that `train` lacks, or if there is not exactly one source of validation
-/// samples.
+/// If a folder is missing or holds no sample, if the number of folders in `train` is not `n_classes`, if another split
+/// has a class that `train` lacks, if a folder has the name of no class of the model, or if there is not exactly one
+/// source of validation samples.
 pub(super) fn class_folders(
     root: &Path,
     n_classes: usize,
+    classes: Option<&[String]>,
     validation_fraction: Option<f64>,
     format: &SampleFormat,
 ) -> Result<Listing> {
     let mut lister = Lister {
         format,
-        classes: Vec::new(),
+        classes: classes.unwrap_or_default().to_vec(),
+        is_trained: classes.is_some(),
         passed_over: PassedOver::default(),
         notes: Vec::new(),
     };
     let folder = root.join("train");
-    lister.classes = lister.class_names(&folder)?;
-    if lister.classes.len() != n_classes {
-        return Err(Error::invalid_format(format!(
-            "{}: {}{}, expected {n_classes} (data.n_classes)",
-            folder.display(),
-            counted(lister.classes.len(), "class folder"),
-            listed(&lister.classes)
-        )));
+    if !lister.is_trained {
+        lister.classes = lister.class_names(&folder)?;
+        if lister.classes.len() != n_classes {
+            return Err(Error::invalid_format(format!(
+                "{}: {}{}, expected {n_classes} (data.n_classes)",
+                folder.display(),
+                counted(lister.classes.len(), "class folder"),
+                listed(&lister.classes)
+            )));
+        }
+        // Counted again when the samples are listed.
+        lister.passed_over = PassedOver::default();
     }
-    let train = lister.samples(&folder, &lister.classes.clone())?;
+    let train = lister.split(&folder)?;
     let test = lister.split(&root.join("test"))?;
     let splits = match (validation_folder(root)?, validation_fraction) {
         (Some(folder), None) => [train, lister.split(&folder)?, test],
@@ -104,7 +111,11 @@ pub(super) fn class_folders(
     };
     let mut notes = lister.notes;
     notes.extend(lister.passed_over.note(root, &format.plural()));
-    Ok(Listing { splits, notes })
+    Ok(Listing {
+        splits,
+        classes: lister.classes,
+        notes,
+    })
 }
 
 impl Listing {
@@ -176,35 +187,56 @@ fn validation_folder(root: &Path) -> Result<Option<PathBuf>> {
 /// Goes through the folders of a data set.
 struct Lister<'a> {
     format: &'a SampleFormat,
-    /// Names of the class folders of `train`, sorted.
-    classes: Vec<OsString>,
+    /// Names of the classes, by label.
+    classes: Vec<String>,
+    /// True if the classes are those of a trained model, false if they are the folders of `train`.
+    is_trained: bool,
     passed_over: PassedOver,
     notes: Vec<String>,
 }
 
 impl Lister<'_> {
     /// Names of the class folders in a split, sorted.
-    fn class_names(&mut self, split: &Path) -> Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        for path in self.entries(split)? {
-            match path.file_name() {
-                Some(name) if path.is_dir() => names.push(name.to_owned()),
-                _ => self.passed_over.add(&path),
-            }
-        }
-        names.sort();
-        Ok(names)
+    fn class_names(&mut self, split: &Path) -> Result<Vec<String>> {
+        Ok(self
+            .class_folders(split)?
+            .into_iter()
+            .map(name_of)
+            .collect())
     }
 
-    /// Lists the samples of a split other than `train`, and notes the classes that it lacks.
+    /// Class folders in a split, sorted by name; other entries are counted.
+    fn class_folders(&mut self, split: &Path) -> Result<Vec<PathBuf>> {
+        let (folders, others): (Vec<PathBuf>, Vec<PathBuf>) = self
+            .entries(split)?
+            .into_iter()
+            .partition(|path| path.is_dir());
+        others.iter().for_each(|path| self.passed_over.add(path));
+        Ok(folders)
+    }
+
+    /// Lists the samples of a split, and notes the classes that it lacks.
     fn split(&mut self, split: &Path) -> Result<Vec<LabelledPath>> {
-        let names = self.class_names(split)?;
-        let files = self.samples(split, &names)?;
-        let is_missing = |class: &&OsString| !names.contains(class);
-        let missing: Vec<OsString> = self.classes.iter().filter(is_missing).cloned().collect();
+        let folders = self.class_folders(split)?;
+        let names: Vec<String> = folders.iter().map(name_of).collect();
+        let lacking = |from: &[String], others: &[String]| -> Vec<String> {
+            let is_lacking = |name: &&String| !others.contains(name);
+            from.iter().filter(is_lacking).cloned().collect()
+        };
+        let missing = lacking(&self.classes, &names);
+        let unknown = lacking(&names, &self.classes);
+        if !unknown.is_empty() {
+            return Err(self.unknown_classes(split, &unknown, &missing));
+        }
+        let files = self.samples(split, &folders)?;
         if !missing.is_empty() {
+            let of = if self.is_trained {
+                "the model"
+            } else {
+                "`train`"
+            };
             self.notes.push(format!(
-                "{}: no folder for {} of `train`{}",
+                "{}: no folder for {} of {of}{}",
                 split.display(),
                 counted(missing.len(), "class"),
                 listed(&missing)
@@ -213,19 +245,41 @@ impl Lister<'_> {
         Ok(files)
     }
 
+    /// Error about folders that are no class.
+    fn unknown_classes(&self, split: &Path, unknown: &[String], missing: &[String]) -> Error {
+        if !self.is_trained {
+            let folder = split.join(&unknown[0]);
+            return Error::invalid_format("this class has no folder in `train`")
+                .within(folder.display());
+        }
+        let are = if unknown.len() == 1 { "is" } else { "are" };
+        let advice = match missing {
+            [] => "move it away, or train a new run with it".to_owned(),
+            missing => format!(
+                "no folder has the name of {}{}; if folders were renamed, give them their old names again",
+                counted(missing.len(), "class"),
+                listed(missing)
+            ),
+        };
+        Error::invalid_format(format!(
+            "{}{} {are} not among the {} of the trained model; {advice}",
+            counted(unknown.len(), "class folder"),
+            listed(unknown),
+            counted(self.classes.len(), "class"),
+        ))
+        .within(split.display())
+    }
+
     /// Lists the samples in the class folders of a split, sorted by class and name.
-    fn samples(&mut self, split: &Path, names: &[OsString]) -> Result<Vec<LabelledPath>> {
+    fn samples(&mut self, split: &Path, folders: &[PathBuf]) -> Result<Vec<LabelledPath>> {
         let mut files = Vec::new();
-        for name in names {
-            let folder = split.join(name);
-            // Labels come from `train`, so that a class has the same label in every split.
-            let label = self.classes.iter().position(|class| class == name);
-            let label = label.ok_or_else(|| {
-                Error::invalid_format("this class has no folder in `train`")
-                    .within(folder.display())
-            })?;
+        for folder in folders {
+            // By name, so that a class has the same label in every split, and the one that a model was trained with.
+            let name = name_of(folder);
+            let label = self.classes.iter().position(|class| *class == name);
+            let label = label.ok_or_else(|| self.unknown_classes(split, &[name], &[]))?;
             let n_before = files.len();
-            for path in self.entries(&folder)? {
+            for path in self.entries(folder)? {
                 match (self.format.fingerprint)(&path, &mut self.passed_over)? {
                     Some(fingerprint) => files.push(LabelledPath {
                         path,
@@ -267,12 +321,18 @@ impl Lister<'_> {
     }
 }
 
+/// Name of a class folder; letters that are not Unicode are replaced.
+fn name_of(folder: impl AsRef<Path>) -> String {
+    let name = folder.as_ref().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 /// Names in a message, in parentheses: all of a few, or the first of many; empty if there is none.
-fn listed(names: &[OsString]) -> String {
+fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
     }
-    let quoted = |name: &OsString| format!("`{}`", name.to_string_lossy());
+    let quoted = |name: &String| format!("`{name}`");
     let mut parts: Vec<String> = names.iter().take(MAX_NAMES).map(quoted).collect();
     if names.len() > MAX_NAMES {
         parts.push(format!("and {} more", names.len() - MAX_NAMES));

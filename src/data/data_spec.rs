@@ -1,5 +1,6 @@
 //! Specification of a data set: which one, where its files are, and how it is split.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::cifar::{Cifar, cifar};
@@ -89,6 +90,36 @@ impl DataSpec {
     }
 }
 
+impl DataSpec {
+    /// Directory of the data set; `None` if it is part of the program, generated or downloaded.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Digits | Self::MovingDigits(_) => None,
+            Self::Mnist { path, .. } => path.as_deref(),
+            Self::Cifar10 { path, .. }
+            | Self::Cifar100 { path, .. }
+            | Self::ImageFolder { path, .. } => Some(path),
+            Self::ClipFolder(folder) => Some(&folder.path),
+            Self::Scaled { data, .. } => data.directory(),
+        }
+    }
+
+    /// Changes the directory of a data set that has one.
+    pub fn set_directory(&mut self, directory: PathBuf) {
+        match self {
+            Self::Digits | Self::MovingDigits(_) | Self::Mnist { path: None, .. } => {}
+            Self::Mnist {
+                path: Some(path), ..
+            }
+            | Self::Cifar10 { path, .. }
+            | Self::Cifar100 { path, .. }
+            | Self::ImageFolder { path, .. } => *path = directory,
+            Self::ClipFolder(folder) => folder.path = directory,
+            Self::Scaled { data, .. } => data.set_directory(directory),
+        }
+    }
+}
+
 /// Opens a data set: checks its files and divides it into splits that do not depend on a seed.
 ///
 /// # Errors
@@ -106,6 +137,22 @@ impl DataSpec {
 /// MNIST and CIFAR are read completely and held in memory, one byte for each value. Folders are only
 /// listed, unless `skip_unreadable` asks for every image or clip to be decoded.
 pub fn open_data(spec: &DataSpec) -> Result<Splits> {
+    open(spec, None)
+}
+
+/// Opens a data set like [`open_data`], for a model that was trained on these classes.
+///
+/// Class folders get the label that their name has among `classes`, however many there are and however they are
+/// sorted. Data sets without class folders have fixed classes, and are opened as by [`open_data`].
+///
+/// # Errors
+///
+/// Returns the errors of [`open_data`], and [`Error::is_invalid_format`] for a class folder that is none of the classes.
+pub fn open_data_as(spec: &DataSpec, classes: &[String]) -> Result<Splits> {
+    open(spec, Some(classes))
+}
+
+fn open(spec: &DataSpec, classes: Option<&[String]>) -> Result<Splits> {
     match spec {
         DataSpec::Digits => Ok(digits()),
         DataSpec::Mnist {
@@ -133,12 +180,16 @@ pub fn open_data(spec: &DataSpec) -> Result<Splits> {
             path,
             *image_size,
             *n_classes,
+            classes,
             *validation_fraction,
             *skip_unreadable,
         ),
         DataSpec::MovingDigits(settings) => Ok(settings.splits()),
-        DataSpec::ClipFolder(folder) => folder.open(),
-        DataSpec::Scaled { data, image_size } => Ok(scaled(open_data(data)?, *image_size)),
+        DataSpec::ClipFolder(folder) => match classes {
+            Some(classes) => folder.open_as(classes),
+            None => folder.open(),
+        },
+        DataSpec::Scaled { data, image_size } => Ok(scaled(open(data, classes)?, *image_size)),
     }
 }
 
@@ -150,6 +201,15 @@ impl DataSpec {
     /// - [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged.
     /// - [`Error::is_invalid_parameter`] if the samples of this data set are generated and not read from files.
     pub fn read_sample(&self, path: &Path) -> Result<Sample> {
+        // Told first, because the readers of images and clips report a missing file each in their own way.
+        if let Err(error) = path.metadata() {
+            return Err(match error.kind() {
+                ErrorKind::NotFound => {
+                    Error::file(format!("{}: no such file", path.display())).caused_by(error)
+                }
+                _ => Error::cannot_read(path, error),
+            });
+        }
         let pixels = match self {
             Self::MovingDigits(_) => Err(Error::invalid_parameter(format!(
                 "{}: the model was trained on generated clips, which are not files; expected a split of them",

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
 use super::batch::random_stream;
-use super::{Sample, SampleSpec, Samples, Splits};
+use super::{Sample, SampleSpec, Samples, Splits, numbered_classes};
 use crate::hexadecimal::hexadecimal;
 
 /// Compressed file: one line for each image, 64 pixels and the label.
@@ -62,6 +62,7 @@ pub fn digits() -> Splits {
         train: split(|fifth| fifth > 1),
         validation: split(|fifth| fifth == 0),
         test: split(|fifth| fifth == 1),
+        classes: numbered_classes(DIGITS_SPEC.n_classes),
         // Of the compressed bytes: the file is part of the program and cannot differ in its compression.
         sha256: hexadecimal(&Sha256::digest(SOURCE)),
         notes: Vec::new(),

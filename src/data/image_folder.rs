@@ -10,7 +10,7 @@ use super::sample_files::{DecodedOnAccess, LabelledPath, enumerated, listing_dig
 use super::{Sample, SampleSpec, Samples, Splits};
 use crate::error::Result;
 
-/// Opens a directory of images, see [`class_folders`] for its layout.
+/// Opens a directory of images, see [`class_folders`] for its layout and for `classes`.
 ///
 /// Images are decoded on access, and an image that cannot be decoded is an error only then; with `skip_unreadable`
 /// they are decoded once before, and such images are left out.
@@ -22,6 +22,7 @@ pub(super) fn image_folder(
     root: &Path,
     image_size: usize,
     n_classes: usize,
+    classes: Option<&[String]>,
     validation_fraction: Option<f64>,
     skip_unreadable: bool,
 ) -> Result<Splits> {
@@ -30,23 +31,30 @@ pub(super) fn image_folder(
         expected: format!("files with the extension {}", enumerated(&EXTENSIONS)),
         fingerprint: |path, _| Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string())),
     };
-    let mut listing = class_folders(root, n_classes, validation_fraction, &format)?;
+    let mut listing = class_folders(root, n_classes, classes, validation_fraction, &format)?;
     let spec = folder_spec(image_size, n_classes);
     if skip_unreadable {
         listing.leave_out_unreadable(format.noun, |path| read_image(path, spec).map(drop))?;
     }
-    let Listing { splits, notes } = listing;
+    let Listing {
+        splits,
+        classes,
+        notes,
+    } = listing;
     // Over the images that are left, so that two runs with the same digest used the same images.
     let sha256 = listing_digest(root, splits.iter().flatten());
     let read =
         move |file: &LabelledPath| Ok(Sample::new(read_image(&file.path, spec)?, file.label));
-    let [train, validation, test] =
-        splits.map(|files| -> Samples { Arc::new(DecodedOnAccess { files, read }) });
+    let [train, validation, test] = splits.map(|files| -> Samples {
+        let root = root.to_owned();
+        Arc::new(DecodedOnAccess { root, files, read })
+    });
     Ok(Splits {
         spec,
         train,
         validation,
         test,
+        classes,
         sha256,
         notes,
     })

@@ -12,6 +12,7 @@ mod decoding;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
+mod find_samples;
 mod idx;
 mod image_file;
 mod image_folder;
@@ -25,8 +26,10 @@ mod predicted_frames;
 mod prepared_image;
 mod resize;
 mod sample_files;
+mod sample_set;
 mod scaled;
 mod split;
+mod spread;
 mod subset;
 mod targets;
 
@@ -37,8 +40,9 @@ pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
 pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_clips, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
-pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data};
+pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data, open_data_as};
 pub use digits::{DIGITS_SPEC, digits};
+pub use find_samples::{FoundSamples, find_samples};
 pub use image_file::read_image;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
@@ -47,10 +51,10 @@ pub use perturbation::Perturbation;
 pub use predicted_frames::PredictedFrames;
 pub use prepared_image::{Preparation, Scaling, prepared_image, read_prepared_image};
 pub use resize::Filter;
-pub use subset::{first_samples, subset_per_class};
+pub use sample_set::{SampleSet, Samples};
+pub use spread::{spread_first, spread_in_class, spread_indices, spread_samples};
+pub use subset::subset_per_class;
 pub use targets::{MixedLabel, soft_targets};
-
-use burn::data::dataset::Dataset;
 
 /// One image, or one clip of several frames.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,8 +120,10 @@ impl SampleSpec {
     }
 }
 
-/// Samples of a split: held in memory, or generated or decoded on access.
-pub type Samples = Arc<dyn Dataset<Sample>>;
+/// Names of classes that have none: their numbers, counted from 0.
+pub(crate) fn numbered_classes(n_classes: usize) -> Vec<String> {
+    (0..n_classes).map(|class| class.to_string()).collect()
+}
 
 /// Training, validation and test split of a data set, the same for every seed.
 pub struct Splits {
@@ -129,6 +135,8 @@ pub struct Splits {
     pub validation: Samples,
     /// Test split, on which final metrics are measured and nothing is selected.
     pub test: Samples,
+    /// Name of each class, by label: the names of folders, those in the files of the data set, or numbers.
+    pub classes: Vec<String>,
     /// Digest of the data set: SHA-256 in hexadecimal.
     ///
     /// It is taken over the decompressed bytes of the files, one after the other; for the embedded digits,

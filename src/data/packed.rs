@@ -6,7 +6,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use sha2::{Digest, Sha256};
 
 use super::split::set_aside;
-use super::{Sample, SampleSpec, Samples, Splits};
+use super::{Sample, SampleSet, SampleSpec, Samples, Splits, numbered_classes};
 use crate::error::Result;
 use crate::hexadecimal::hexadecimal;
 
@@ -18,7 +18,7 @@ pub(super) struct PackedImages {
     pub labels: Vec<usize>,
 }
 
-/// Builds three splits from a source of training and test images.
+/// Builds three splits from a source of training and test images, whose classes have numbers as names.
 ///
 /// # Errors
 ///
@@ -45,6 +45,7 @@ pub(super) fn packed_splits(
         train: subset(&train, training),
         validation: subset(&train, validation),
         test: subset(&test, all_test),
+        classes: numbered_classes(spec.n_classes),
         sha256: hexadecimal(&source.finalize()),
         notes: Vec::new(),
     })
@@ -69,5 +70,11 @@ impl Dataset<Sample> for Subset {
 
     fn len(&self) -> usize {
         self.indices.len()
+    }
+}
+
+impl SampleSet for Subset {
+    fn label(&self, index: usize) -> usize {
+        self.images.labels[self.indices[index]]
     }
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::passed_over::{PassedOver, is_hidden};
+use super::{Sample, SampleSet};
 use crate::error::{Error, Result};
 use crate::hexadecimal::hexadecimal;
 
@@ -71,10 +72,14 @@ pub(super) fn listing_digest<'a>(
 /// Line of a listing: relative path, tab, fingerprint.
 pub(super) fn digest_line(root: &Path, path: &Path, fingerprint: &str) -> String {
     // Relative, so that the digest stays the same where the data set is moved.
+    format!("{}\t{fingerprint}\n", relative_name(root, path))
+}
+
+/// Path relative to a directory that it is in, with `/` between its parts on every operating system.
+pub(super) fn relative_name(root: &Path, path: &Path) -> String {
     let relative = path.strip_prefix(root).unwrap_or(path);
-    // Joined by `/` on every operating system, so that the digest is the same everywhere.
     let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-    format!("{}\t{fingerprint}\n", parts.join("/"))
+    parts.join("/")
 }
 
 /// SHA-256 over the sorted lines, in hexadecimal.
@@ -85,6 +90,8 @@ pub(super) fn digest_of_lines(mut lines: Vec<String>) -> String {
 
 /// Data set of files that are decoded on access, several of them in parallel.
 pub(super) struct DecodedOnAccess<R> {
+    /// Directory of the data set, to which the names of samples are relative.
+    pub(super) root: PathBuf,
     pub(super) files: Vec<LabelledPath>,
     /// Decodes one file.
     pub(super) read: R,
@@ -111,5 +118,18 @@ where
 
     fn len(&self) -> usize {
         self.files.len()
+    }
+}
+
+impl<R> SampleSet for DecodedOnAccess<R>
+where
+    R: Fn(&LabelledPath) -> Result<Sample> + Send + Sync,
+{
+    fn label(&self, index: usize) -> usize {
+        self.files[index].label
+    }
+
+    fn file(&self, index: usize) -> Option<String> {
+        Some(relative_name(&self.root, &self.files[index].path))
     }
 }

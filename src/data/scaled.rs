@@ -6,7 +6,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma};
 
-use super::{Sample, SampleSpec, Samples, Splits};
+use super::{Sample, SampleSet, SampleSpec, Samples, Splits};
 
 /// Shape of the samples after scaling them to squares.
 pub(super) fn scaled_spec(spec: SampleSpec, image_size: usize) -> SampleSpec {
@@ -77,6 +77,16 @@ impl Dataset<Sample> for Scaled {
 
     fn len(&self) -> usize {
         self.samples.len()
+    }
+}
+
+impl SampleSet for Scaled {
+    fn label(&self, index: usize) -> usize {
+        self.samples.label(index)
+    }
+
+    fn file(&self, index: usize) -> Option<String> {
+        self.samples.file(index)
     }
 }
 

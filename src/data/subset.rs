@@ -7,8 +7,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use rand::seq::SliceRandom;
 
 use super::batch::random_stream;
-use super::{Sample, Samples};
-use crate::error::{Error, Result};
+use super::{Sample, SampleSet, Samples};
 
 /// Key that separates the choice of a subset from other uses of the same seed.
 const SUBSET_STREAM: u64 = u64::MAX - 7;
@@ -44,18 +43,28 @@ impl Dataset<Sample> for Subset {
     }
 }
 
+impl SampleSet for Subset {
+    fn label(&self, index: usize) -> usize {
+        self.all.label(self.index_in_all(index))
+    }
+
+    fn file(&self, index: usize) -> Option<String> {
+        self.all.file(self.index_in_all(index))
+    }
+}
+
+/// Samples at these indices of a split, in this order.
+pub(super) fn selected(all: &Samples, indices: Vec<usize>) -> Samples {
+    Arc::new(Subset {
+        all: Arc::clone(all),
+        indices,
+    })
+}
+
 /// Selects `n_per_class` samples of each class at random, or all samples of a smaller class.
 ///
 /// With the same seed a smaller `n_per_class` selects a subset of what a larger one selects.
-///
-/// # Errors
-///
-/// That of a sample that cannot be read: [`Error::is_file_error`] or [`Error::is_invalid_format`].
-///
-/// # Cost
-///
-/// Every sample of the split is read, because its label is part of it.
-pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<Samples> {
+pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Samples {
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.shuffle(&mut random_stream(seed, &[SUBSET_STREAM]));
     // Counts of the samples of each class selected so far. Taking the first ones of one random order is
@@ -63,8 +72,7 @@ pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<
     let mut counts = BTreeMap::new();
     let mut indices = Vec::new();
     for index in order {
-        let label = all.get(index).map_err(Error::sample)?.label;
-        let n = counts.entry(label).or_insert(0);
+        let n = counts.entry(all.label(index)).or_insert(0);
         if *n < n_per_class {
             *n += 1;
             indices.push(index);
@@ -72,18 +80,7 @@ pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Result<
     }
     // Back to the order of the split: which samples are chosen matters, not when they were drawn.
     indices.sort_unstable();
-    Ok(Arc::new(Subset {
-        all: Arc::clone(all),
-        indices,
-    }))
-}
-
-/// Selects the first `n` samples, or all if there are fewer.
-pub fn first_samples(all: &Samples, n: usize) -> Samples {
-    Arc::new(Subset {
-        all: Arc::clone(all),
-        indices: (0..n.min(all.len())).collect(),
-    })
+    selected(all, indices)
 }
 
 #[cfg(test)]
@@ -109,6 +106,12 @@ mod tests {
         }
     }
 
+    impl SampleSet for SeveralAtATime {
+        fn label(&self, index: usize) -> usize {
+            index
+        }
+    }
+
     #[test]
     fn several_samples_are_read_at_a_time() {
         let subset = Subset {
@@ -124,7 +127,7 @@ mod tests {
     fn subsets_are_balanced_and_nested() {
         let all = digits().train;
         let select = |n: usize, seed: u64| -> Vec<Sample> {
-            let subset = subset_per_class(&all, n, seed).unwrap();
+            let subset = subset_per_class(&all, n, seed);
             (0..subset.len())
                 .map(|index| subset.get(index).unwrap())
                 .collect()
@@ -139,8 +142,5 @@ mod tests {
         assert_ne!(small, select(5, 2));
         assert_eq!(small, select(5, 1));
         assert_eq!(select(10_000, 1).len(), all.len());
-        let first = first_samples(&all, 7);
-        assert!(first.len() == 7 && first.get(6).unwrap() == all.get(6).unwrap());
-        assert_eq!(first_samples(&all, 10_000).len(), all.len());
     }
 }

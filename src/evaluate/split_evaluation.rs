@@ -12,7 +12,7 @@ use super::task::{Metrics, TaskScores};
 use super::task_model::TaskModel;
 use super::video_scores::VideoScores;
 use crate::config::Spec;
-use crate::data::{MixedLabel, Sample, Samples, soft_targets};
+use crate::data::{MixedLabel, Sample, Samples, soft_targets, spread_first};
 use crate::fused::read_values;
 use crate::model::{Capture, Task};
 
@@ -28,7 +28,7 @@ pub struct Evaluation {
     /// Temporal coherence, named `coherence/<name>` after the metrics of [`crate::video_metrics`]; empty if not
     /// requested, or if the model makes no prediction per frame.
     pub coherence: Vec<(String, f64)>,
-    /// Attention topology of every layer, over the first samples.
+    /// Attention topology of every layer, over as many samples as the settings say.
     pub monitor: LayerMonitor,
     /// Frames predicted for the first sample, `[n_predicted, n_channels, height, width]`, pixels in
     /// `[0, 1]`; empty for classifiers.
@@ -47,8 +47,8 @@ pub enum Coherence {
 /// Settings of an evaluation on a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvaluationSettings {
-    /// Number of images or frames whose attention topology is measured, rounded up to whole clips: the first of the
-    /// split.
+    /// Number of images or frames whose attention topology is measured, rounded up to whole clips and spread evenly over
+    /// the classes.
     pub n_topology_images: usize,
     /// Choice of whether temporal coherence is measured.
     pub coherence: Coherence,
@@ -68,7 +68,7 @@ impl EvaluationSettings {
 }
 
 impl TaskModel {
-    /// Evaluates the model on a split, in order and without gradients.
+    /// Evaluates the model on a split, without gradients.
     ///
     /// # Errors
     ///
@@ -111,6 +111,8 @@ impl TaskModel {
         // Rounded up to whole clips, because consecutive frames are compared.
         let n_watched = settings.n_topology_images.div_ceil(n_frames);
         let n_watched = samples.len().min(n_watched);
+        // Their topology is measured, so they are put first; the first sample stays the first.
+        let samples = &spread_first(samples, n_watched);
         let batch_size = size_or(settings.batch_size, EVALUATION_FRAMES.div_ceil(n_frames));
         let mut running = RunningEvaluation::new(self, samples.len(), settings.coherence);
         let finished = for_each_batch(

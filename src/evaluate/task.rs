@@ -11,6 +11,27 @@ use crate::video_metrics::{flip_rate, mean_squared_error, most_probable, structu
 /// Names and values of metrics; the best checkpoint is chosen by the first one.
 pub type Metrics = Vec<(&'static str, f64)>;
 
+/// True for metrics that are fractions of samples or frames, from 0 to 1, by the end of their names.
+///
+/// # Example
+///
+/// ```
+/// use burn_topology::evaluate::is_rate;
+///
+/// assert!(["accuracy", "test_fgsm_accuracy", "flip_rate_to_first"].into_iter().all(is_rate));
+/// assert!(!is_rate("test_loss"));
+/// ```
+pub fn is_rate(metric: &str) -> bool {
+    [
+        "accuracy",
+        "flip_rate",
+        "flip_rate_to_first",
+        "calibration_error",
+    ]
+    .iter()
+    .any(|name| metric.ends_with(name))
+}
+
 impl Task {
     /// Names of the metrics of the task; the best checkpoint is chosen by the first one.
     pub fn metrics(self) -> &'static [&'static str] {

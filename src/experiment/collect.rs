@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::study::{Cell, Study, Variant};
 use crate::error::{Error, Result};
+use crate::evaluate::is_rate;
 use crate::report::csv_field;
 use crate::run::RunDirectory;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
@@ -25,7 +26,7 @@ pub struct StudyResults {
 pub struct MetricResult {
     /// Mean over the finished seeds; NaN if there is none.
     pub mean: f64,
-    /// 95 % confidence interval of the mean; `None` with fewer than two seeds.
+    /// 95 % confidence interval of the mean; `None` with fewer than two seeds, or if all seeds have the same value.
     pub interval: Option<[f64; 2]>,
     /// Number of finished seeds.
     pub n_seeds: usize,
@@ -107,12 +108,12 @@ fn results(
                 None => None,
                 Some(baseline) => {
                     let baseline = values(study, summaries, *baseline, metric);
-                    compare(&own, &baseline, margin)?
+                    compare(&own, &baseline, margin, is_rate(metric))?
                 }
             };
             metric_results.push(MetricResult {
                 difference,
-                ..mean_with_interval(&own)?
+                ..mean_with_interval(&own, is_rate(metric))?
             });
         }
         results.push(metric_results);
@@ -121,8 +122,8 @@ fn results(
     Ok(results)
 }
 
-/// Computes the mean over seeds and its interval, without a comparison.
-fn mean_with_interval(values: &[Option<f64>]) -> crate::Result<MetricResult> {
+/// Computes the mean over seeds and its interval, without a comparison; the interval of a rate lies in 0 to 1.
+fn mean_with_interval(values: &[Option<f64>], is_rate: bool) -> crate::Result<MetricResult> {
     // The statistics take differences; those from 0 are the values themselves.
     let rows: Vec<[f64; 1]> = values.iter().flatten().map(|&value| [value]).collect();
     let mut result = MetricResult {
@@ -133,7 +134,10 @@ fn mean_with_interval(values: &[Option<f64>]) -> crate::Result<MetricResult> {
         adjusted_p_value: None,
     };
     if !rows.is_empty() {
-        let differences = PairedDifferences::new(&rows)?;
+        let mut differences = PairedDifferences::new(&rows)?;
+        if is_rate {
+            differences = differences.within([0.0, 1.0])?;
+        }
         result.mean = differences.mean();
         result.interval =
             interval_of_mean(&differences)?.map(|interval| [interval.low, interval.high]);
@@ -142,10 +146,13 @@ fn mean_with_interval(values: &[Option<f64>]) -> crate::Result<MetricResult> {
 }
 
 /// Compares a variant with its baseline, seed by seed; `None` if no seed is finished in both.
+///
+/// The interval of a difference of rates lies in -1 to 1.
 fn compare(
     own: &[Option<f64>],
     baseline: &[Option<f64>],
     margin: Option<f64>,
+    is_rate: bool,
 ) -> crate::Result<Option<PairedComparison>> {
     let differences: Vec<[f64; 1]> = own
         .iter()
@@ -155,7 +162,11 @@ fn compare(
     if differences.is_empty() {
         return Ok(None);
     }
-    PairedComparison::new(&PairedDifferences::new(&differences)?, margin).map(Some)
+    let mut differences = PairedDifferences::new(&differences)?;
+    if is_rate {
+        differences = differences.within([-1.0, 1.0])?;
+    }
+    PairedComparison::new(&differences, margin).map(Some)
 }
 
 /// Adjusts the p-values of all primary comparisons together, by Holm's method.

@@ -9,6 +9,9 @@ pub mod plot;
 mod raster;
 mod ticks;
 
+/// Text in the place of an interval that does not exist, because there is one seed, or all seeds have the same value.
+pub(crate) const NO_INTERVAL: &str = "no interval";
+
 pub use csv_field::csv_field;
 pub use diagram_file::{encode_diagrams, read_diagrams};
 pub use npz::{Npz, NpzNumber};

@@ -1,13 +1,15 @@
 //! Provenance of a run: commands, versions, device and data.
 
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::atomic_file::write_atomically;
+use crate::counted::counted;
+use crate::data::Splits;
 use crate::error::{Error, Result};
 
 /// Version of Burn. Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
@@ -23,8 +25,95 @@ pub struct Manifest {
     /// Sentences about what was passed over or left out in the data set when the run started.
     #[serde(default)]
     pub data_notes: Vec<String>,
+    /// Name of each class, by label; empty in runs of earlier versions.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Number of samples of each split; `None` in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_samples: Option<SplitSizes>,
+    /// Directory of the data set; `None` if the data set has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_directory: Option<DataDirectory>,
     /// Process that started the run, then those that resumed it.
     pub sessions: Vec<Session>,
+}
+
+/// Number of samples of each split of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitSizes {
+    /// Number of samples that the run is trained on.
+    pub train: usize,
+    /// Number of validation samples.
+    pub validation: usize,
+    /// Number of test samples.
+    pub test: usize,
+}
+
+impl SplitSizes {
+    /// Counts the samples of a data set.
+    pub fn of(data: &Splits) -> Self {
+        Self {
+            train: data.train.len(),
+            validation: data.validation.len(),
+            test: data.test.len(),
+        }
+    }
+}
+
+/// Directory of a data set, as seen from anywhere and as seen from the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataDirectory {
+    /// Absolute path.
+    pub absolute: PathBuf,
+    /// Path that starts at the run directory, by which a project that was moved or copied finds its own data.
+    pub from_run: PathBuf,
+}
+
+impl DataDirectory {
+    /// Describes the directory of the data of a run; relative paths start at the working directory.
+    ///
+    /// # Errors
+    ///
+    /// A path is relative and there is no working directory.
+    pub fn new(directory: &Path, run: &Path) -> io::Result<Self> {
+        let [absolute, run] = [directory, run].map(std::path::absolute);
+        let (absolute, run) = (absolute?, run?);
+        Ok(Self {
+            from_run: relative_path(&run, &absolute),
+            absolute,
+        })
+    }
+
+    /// Directory that exists now: the one that lies as before from the run, or else that at the absolute path.
+    pub fn locate(&self, run: &Path) -> Option<PathBuf> {
+        [run.join(&self.from_run), self.absolute.clone()]
+            .into_iter()
+            .find(|directory| directory.is_dir())
+    }
+}
+
+/// Path from one absolute directory to another path; the other path itself if they have nothing in common.
+fn relative_path(from: &Path, to: &Path) -> PathBuf {
+    let normal = |path: &Path| -> Vec<PathBuf> {
+        let mut parts = Vec::new();
+        for component in path.components() {
+            match component {
+                Component::ParentDir if parts.len() > 1 => {
+                    parts.pop();
+                }
+                Component::CurDir | Component::ParentDir => {}
+                other => parts.push(PathBuf::from(other.as_os_str())),
+            }
+        }
+        parts
+    };
+    let (from, to) = (normal(from), normal(to));
+    let n_common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if n_common == 0 {
+        return to.iter().collect();
+    }
+    let up = std::iter::repeat_n(PathBuf::from(".."), from.len() - n_common);
+    up.chain(to[n_common..].iter().cloned()).collect()
 }
 
 /// Process that trained a run, and the machine that it ran on.
@@ -71,6 +160,63 @@ impl Session {
 }
 
 impl Manifest {
+    /// Describes a run in the directory `run` that this session starts.
+    ///
+    /// `directory` is that of the data set, if it has one.
+    pub fn new(
+        seed: u64,
+        data: &Splits,
+        directory: Option<&Path>,
+        run: &Path,
+        session: Session,
+    ) -> Self {
+        Self {
+            seed,
+            data_sha256: data.sha256.clone(),
+            data_notes: data.notes.clone(),
+            classes: data.classes.clone(),
+            n_samples: Some(SplitSizes::of(data)),
+            // Without a working directory, the path in the configuration is all that there is.
+            data_directory: directory.and_then(|directory| DataDirectory::new(directory, run).ok()),
+            sessions: vec![session],
+        }
+    }
+
+    /// Sentence about the data set not being the one that the run was trained on; `None` if it is.
+    ///
+    /// `name` names the data set. The sizes of splits are compared where they are known.
+    pub fn data_change(&self, name: &str, data: &Splits) -> Option<String> {
+        if data.sha256 == self.data_sha256 {
+            return None;
+        }
+        let now = SplitSizes::of(data);
+        let sizes = self.n_samples.map(|then| {
+            [
+                ("training", then.train, now.train),
+                ("validation", then.validation, now.validation),
+                ("test", then.test, now.test),
+            ]
+        });
+        let changed: Vec<String> = sizes
+            .into_iter()
+            .flatten()
+            .filter(|(_, then, now)| then != now)
+            .map(|(split, then, now)| {
+                format!("{}, {now} now", counted(then, &format!("{split} sample")))
+            })
+            .collect();
+        let change = match changed[..] {
+            [] => {
+                "the numbers of samples are the same, but names, sizes or contents of files differ"
+                    .to_owned()
+            }
+            _ => format!("there were {}", changed.join(", ")),
+        };
+        Some(format!(
+            "{name}: this is not the data set that the run was trained on (its SHA-256 differs): {change}"
+        ))
+    }
+
     /// Reads the manifest of a run.
     ///
     /// # Errors
@@ -122,6 +268,61 @@ fn cpu() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_that_moves_finds_its_own_data() {
+        let root = std::env::temp_dir().join(format!("burn-topology-data-{}", std::process::id()));
+        let (before, after) = (root.join("before"), root.join("after"));
+        std::fs::create_dir_all(before.join("my images")).unwrap();
+        std::fs::create_dir_all(before.join("runs/a")).unwrap();
+        let directory =
+            DataDirectory::new(&before.join("my images"), &before.join("./runs/../runs/a"));
+        let directory = directory.unwrap();
+        assert_eq!(directory.from_run, Path::new("../../my images"));
+        let found = |run: &Path| {
+            directory
+                .locate(run)
+                .map(|path| path.canonicalize().unwrap())
+        };
+        let canonical = |path: &Path| Some(path.canonicalize().unwrap());
+        // Another place of the run alone, then of everything.
+        std::fs::create_dir_all(root.join("elsewhere/deep/a")).unwrap();
+        let images = before.join("my images");
+        assert_eq!(found(&root.join("elsewhere/deep/a")), canonical(&images));
+        std::fs::rename(&before, &after).unwrap();
+        assert_eq!(
+            found(&after.join("runs/a")),
+            canonical(&after.join("my images"))
+        );
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(directory.locate(&after.join("runs/a")), None);
+        assert_eq!(
+            relative_path(Path::new("/a/b"), Path::new("/a/b")),
+            Path::new("")
+        );
+    }
+
+    #[test]
+    fn a_change_of_the_data_is_one_sentence() {
+        let data = crate::data::digits();
+        let session = Session::gather("flex");
+        let manifest = Manifest::new(0, &data, None, Path::new("a"), session);
+        assert_eq!(manifest.data_change("digits", &data), None);
+        assert_eq!(manifest.classes[3], "3");
+        let mut other = crate::data::digits();
+        other.sha256.push('0');
+        let message = manifest.data_change("digits", &other).unwrap();
+        assert!(
+            message.ends_with("names, sizes or contents of files differ"),
+            "{message}"
+        );
+        other.test = other.validation.clone();
+        other.train = other.validation.clone();
+        assert_eq!(
+            manifest.data_change("digits", &other).unwrap(),
+            "digits: this is not the data set that the run was trained on (its SHA-256 differs): there were 1077 training samples, 360 now"
+        );
+    }
 
     #[test]
     fn a_missing_and_a_damaged_manifest_give_errors_of_different_kinds() {

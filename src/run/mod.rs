@@ -48,7 +48,7 @@ pub use self::{
     directory::RunDirectory,
     lock::RunLock,
     machine_memory::machine_memory,
-    manifest::{Manifest, Session},
+    manifest::{DataDirectory, Manifest, Session, SplitSizes},
     metrics::{MetricsLog, Record},
     output_directory::{OutputDirectory, claim_directory},
     reference::{store_reference, stored_reference},

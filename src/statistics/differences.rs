@@ -29,6 +29,8 @@ pub struct PairedDifferences {
     /// Differences in row-major order, one row per seed: `[n_seeds, n_units]`.
     values: Vec<f64>,
     n_units: usize,
+    /// Range that no difference can leave; `None` if there is none.
+    range: Option<[f64; 2]>,
 }
 
 impl PairedDifferences {
@@ -72,7 +74,11 @@ impl PairedDifferences {
             }
             values.extend_from_slice(row);
         }
-        Ok(Self { values, n_units })
+        Ok(Self {
+            values,
+            n_units,
+            range: None,
+        })
     }
 
     /// Computes the differences of two arms, `treated - baseline`.
@@ -120,6 +126,54 @@ impl PairedDifferences {
         };
         let rows: Vec<Vec<f64>> = treated.iter().zip(baseline).map(difference).collect();
         Self::new(&rows)
+    }
+
+    /// States the range that differences cannot leave, so that no interval of their mean leaves it either.
+    ///
+    /// It is `[-1, 1]` for differences of rates such as an accuracy, and `[0, 1]` for rates themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if a difference lies outside, or the range has no length.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::statistics::{PairedDifferences, t_interval};
+    ///
+    /// let accuracies = PairedDifferences::new(&[[0.9], [0.99]])?;
+    /// let interval = t_interval(&accuracies, 0.95)?.expect("seeds that differ");
+    /// assert!(interval.high > 1.0);
+    /// let interval = t_interval(&accuracies.within([0.0, 1.0])?, 0.95)?.expect("seeds that differ");
+    /// assert!(0.0 <= interval.low && interval.high <= 1.0);
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn within(mut self, range: [f64; 2]) -> Result<Self> {
+        let [low, high] = range;
+        // Means of rates may leave the range by rounding.
+        let slack = 1e-9 * (high - low);
+        let outside = |value: &&f64| **value < low - slack || **value > high + slack;
+        let has_length = low < high && (high - low).is_finite();
+        let message = match self.values.iter().find(outside) {
+            Some(value) => {
+                format!("difference {value:e} lies outside of the range {low} to {high}")
+            }
+            None if !has_length => {
+                format!(
+                    "the range is {low} to {high}; expected two finite numbers, the smaller one first"
+                )
+            }
+            None => {
+                self.range = Some(range);
+                return Ok(self);
+            }
+        };
+        Err(Error::invalid_parameter(message))
+    }
+
+    /// Range that no difference can leave; `None` if none was stated.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        self.range
     }
 
     /// Number of seeds, at least 1.

@@ -18,9 +18,9 @@ use super::reference::{is_compared, open_reference};
 use super::timing::{Profile, Timing};
 use super::trainer::Trainer;
 use crate::error::Error;
+use crate::evaluate::starting_weights;
 use crate::fused::AdamW;
 use crate::loss::TopologyRegularizer;
-use crate::model::pretrained::open_matching;
 use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
 
 /// Checkpoints of a run, and the one to resume from.
@@ -110,7 +110,7 @@ impl<'a> Trainer<'a> {
             (Some(weights), None) => {
                 observer.message(&format!("starting from {}", weights.display()));
                 let pretrained =
-                    open_matching(weights, &spec.model, device).map_err(TrainError::Files)?;
+                    starting_weights(weights, &spec.model, device).map_err(TrainError::Files)?;
                 for note in &pretrained.notes {
                     observer.message(note);
                 }

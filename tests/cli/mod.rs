@@ -1,9 +1,11 @@
 //! Error messages for bad input, and the output of commands that need no long training.
 
+mod changed_data;
 mod outputs;
 mod persistence;
 mod reference;
 mod reports;
+mod samples;
 
 use crate::train::tiny_config;
 use crate::util::{TestDir, program, run_program};

@@ -294,3 +294,73 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
         with_filters["feature_consistency"]
     );
 }
+
+#[test]
+fn folders_named_after_classes_are_labels_and_the_clips_are_spread_over_them() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    train(root, "frames", &[], "run");
+    for class in ["3", "7", "other"] {
+        for clip in 0..4 {
+            write_clip(&root.join(format!("clips/{class}/clip {clip}")), 4, 16);
+        }
+    }
+    let measure = |clips: &str, n: &str| -> (Value, String) {
+        let arguments = [
+            "coherence",
+            "run",
+            "--clips",
+            clips,
+            "--n-clips",
+            n,
+            "--out",
+            "report",
+        ];
+        let output = run_program(root, &arguments);
+        assert!(output.status.success(), "{output:?}");
+        let json = std::fs::read(root.join("report/coherence.json")).unwrap();
+        (
+            serde_json::from_slice(&json).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (json, message) = measure("clips", "6");
+    assert!(
+        message.contains(
+            "1 folder of clips (`other`) is not named after classes of the model: their clips have no label"
+        ),
+        "{message}"
+    );
+    let clips = json["clips"].as_array().unwrap();
+    let of_class = |class: Value| clips.iter().filter(|clip| clip["class"] == class).count();
+    // Two of each folder, and not the first six clips.
+    assert_eq!(
+        ["3".into(), "7".into(), Value::Null].map(of_class),
+        [2, 2, 2]
+    );
+    assert!(clips.iter().all(|clip| clip["label"] != 0));
+    let accuracy = |json: &Value| json["runs"][0]["by_clip"]["accuracy"].clone();
+    let values = accuracy(&json);
+    let n_known = values
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|value| value.is_number())
+        .count();
+    assert_eq!(n_known, 4, "{values}");
+    let mean = json["arms"][0]["means"]["accuracy"]["mean"].as_f64();
+    assert!(mean.is_some_and(f64::is_finite), "{json}");
+
+    // Without any such folder nothing is known, as before, and nothing is said of it.
+    let (json, message) = measure("clips/other", "100");
+    assert!(!message.contains("named after classes"), "{message}");
+    assert!(
+        message.contains("100 clips were asked for and there are only 4, which are all used"),
+        "{message}"
+    );
+    let values = accuracy(&json);
+    assert!(
+        values.as_array().unwrap().iter().all(Value::is_null),
+        "{values}"
+    );
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use burn_topology::Error;
 use burn_topology::config::ConfigError;
 use burn_topology::experiment::{Study, collect, write_report};
+use serde_json::Value;
 
 use crate::train::tiny_config;
 use crate::util::{TestDir, in_own_mounts, io_kind, program, run_program};
@@ -381,6 +382,38 @@ fn a_killed_study_gives_the_same_results() {
     );
     let plot = std::fs::read_to_string(root.join("single/plots/test_accuracy.svg")).unwrap();
     assert!(plot.contains("slow"));
+    // Both seeds gain the same: there is no interval, which looks the same everywhere. Those of accuracies stay in 0 to 1.
+    for cell in &read(root, STUDY).unwrap().cells {
+        let path = root
+            .join("single/cells")
+            .join(&cell.id)
+            .join("summary.json");
+        let mut summary: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let gain = if cell.variant == 0 { 0.0 } else { 0.01 };
+        summary["metrics"]["test_accuracy"] = (0.9 + 0.08 * cell.seed as f64 + gain).into();
+        std::fs::write(&path, summary.to_string()).unwrap();
+    }
+    let (code, table, stderr) = run(&["collect", "study.toml", "--out", "single"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(table.contains("[no interval]"), "{table}");
+    let text = std::fs::read_to_string(root.join("single/report.md")).unwrap();
+    assert!(text.contains(" 0.0100 [no interval] "), "{text}");
+    let page = std::fs::read_to_string(root.join("single/report.html")).unwrap();
+    assert!(page.contains("no interval") && !page.contains("[0.01"));
+    assert!(page.contains("With 2 pairs of seeds, no p-value can be below 0.5"));
+    let plot = std::fs::read_to_string(root.join("single/plots/test_accuracy.svg")).unwrap();
+    assert!(plot.contains("0.010, no interval"), "{plot}");
+    let summary = std::fs::read(root.join("single/summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    let arms = summary["metrics"][0]["arms"].as_array().unwrap();
+    assert!(
+        arms[1]["difference_from_baseline"]["interval"].is_null(),
+        "{summary}"
+    );
+    for arm in arms {
+        let ends: Vec<f64> = serde_json::from_value(arm["interval"].clone()).unwrap();
+        assert!(0.0 < ends[0] && ends[1] < 1.0, "{ends:?}");
+    }
     let (code, table, stderr) = run(&["collect", "study.toml", "--out", "nothing"]);
     assert_eq!((code, &*table), (Some(2), ""), "{stderr}");
     assert!(

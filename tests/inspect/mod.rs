@@ -40,6 +40,7 @@ fn image(clip: usize, grid: [usize; 2]) -> InspectedImage {
         pixels: vec![0.5; grid[0] * grid[1]],
         shape: [1, grid[0], grid[1]],
         label: None,
+        class: String::new(),
         prediction: String::new(),
         clip,
         perturbation: None,

@@ -1,9 +1,9 @@
 //! Coverage and validity over many experiments, simulated or enumerated.
 
-use burn_topology::statistics::{Bootstrap, PairedDifferences, sign_flip_test};
+use burn_topology::statistics::{Bootstrap, PairedDifferences, sign_flip_test, t_interval};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Beta, Distribution, StandardNormal};
 
 /// Random experiment with true mean 0: normal effects of seeds and units, and noise.
 struct Experiment {
@@ -76,6 +76,35 @@ fn bootstrap_intervals_have_their_nominal_coverage() {
         let coverage = crossed.coverage(250);
         assert!((0.92..=0.99).contains(&coverage), "{n_seeds}: {coverage}");
     }
+}
+
+/// Accuracies of few seeds near 1: the interval on the scale of log-odds stays in the range and covers the mean as often as
+/// it says, which that of Student's t on the accuracies themselves does not.
+#[test]
+fn intervals_of_rates_have_their_nominal_coverage() {
+    let mean = 0.97;
+    let beta = Beta::new(30.0 * mean, 30.0 * (1.0 - mean)).expect("parameters above 0");
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let n_experiments: u32 = 4000;
+    let (mut n_covered, mut n_covered_plain) = (0u32, 0u32);
+    for _ in 0..n_experiments {
+        let rows: Vec<[f64; 1]> = (0..3).map(|_| [beta.sample(&mut random)]).collect();
+        let table = PairedDifferences::new(&rows).expect("finite numbers");
+        let covers = |table: &PairedDifferences| {
+            let interval = t_interval(table, 0.95).expect("a confidence");
+            let interval = interval.expect("seeds that differ");
+            (interval.low <= mean && mean <= interval.high, interval)
+        };
+        let (is_plain_covered, _) = covers(&table);
+        let (is_covered, interval) = covers(&table.within([0.0, 1.0]).expect("rates"));
+        assert!(0.0 <= interval.low && interval.high <= 1.0, "{interval:?}");
+        n_covered += u32::from(is_covered);
+        n_covered_plain += u32::from(is_plain_covered);
+    }
+    let coverage = f64::from(n_covered) / f64::from(n_experiments);
+    let plain = f64::from(n_covered_plain) / f64::from(n_experiments);
+    assert!((0.935..0.98).contains(&coverage), "{coverage}");
+    assert!(plain < 0.91, "{plain}");
 }
 
 /// Symmetric noise makes all assignments of signs to the same sizes equally likely. Over them, the

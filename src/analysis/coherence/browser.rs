@@ -131,28 +131,31 @@ fn predictions(suite: &Suite, arm: &ArmRun<'_>, position: usize) -> Markup {
     let rows: Vec<&[f64]> = clip.probabilities.chunks_exact(spec.n_classes).collect();
     // A single row is the prediction for the whole clip, so it does not follow the slider of frames.
     if let [row] = rows[..] {
-        return figure(class_table(row, label), &format!("{title}, whole clip"));
+        return figure(
+            class_table(suite, row, label),
+            &format!("{title}, whole clip"),
+        );
     }
     let predicted: Vec<String> = rows
         .iter()
-        .map(|row| most_probable(row).to_string())
+        .map(|row| suite.class_name(most_probable(row)))
         .collect();
     let body = html! {
         @for (frame, row) in rows.iter().enumerate() {
-            (shown_when(&Condition::equals("frame", frame), class_table(row, label)))
+            (shown_when(&Condition::equals("frame", frame), class_table(suite, row, label)))
         }
     };
     figure(
         body,
         &format!(
             "{title}; predicted class of each frame: {}",
-            predicted.join(" ")
+            predicted.join(", ")
         ),
     )
 }
 
 /// Returns the table of the most probable classes.
-fn class_table(row: &[f64], label: Option<usize>) -> Table {
+fn class_table(suite: &Suite, row: &[f64], label: Option<usize>) -> Table {
     let mut order: Vec<usize> = (0..row.len()).collect();
     order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
     let columns = vec![Column::text("Class"), Column::number("Probability", "%")];
@@ -161,11 +164,10 @@ fn class_table(row: &[f64], label: Option<usize>) -> Table {
         .into_iter()
         .take(N_CLASSES)
         .fold(table, |table, class| {
-            let name = if label == Some(class) {
-                format!("{class} (label)")
-            } else {
-                class.to_string()
-            };
+            let mut name = suite.class_name(class);
+            if label == Some(class) {
+                name.push_str(" (label)");
+            }
             table.row([name, format!("{:.0}", 100.0 * row[class])])
         })
 }

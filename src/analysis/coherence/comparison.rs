@@ -207,6 +207,7 @@ mod tests {
                 width: 16,
                 n_classes: 10,
             },
+            classes: Vec::new(),
             notes: Vec::new(),
         };
         let refused = ArmComparisons::new(&[], &[], &suite).unwrap_err();

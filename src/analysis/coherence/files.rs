@@ -115,10 +115,14 @@ fn json(
             "curves": curves.collect::<Vec<_>>(),
         })
     };
-    let clips = suite
-        .clips
-        .iter()
-        .map(|clip| json!({ "name": clip.name, "group": clip.group, "label": clip.label }));
+    let clips = suite.clips.iter().map(|clip| {
+        json!({
+            "name": clip.name,
+            "group": clip.group,
+            "label": clip.label,
+            "class": clip.label.map(|label| suite.class_name(label)),
+        })
+    });
     let metrics = comparisons.metrics.iter().map(|metric| {
         json!({
             "name": metric.name,
@@ -135,6 +139,7 @@ fn json(
     json!({
         "command": command,
         "notes": suite.notes,
+        "classes": suite.classes,
         "clips": clips.collect::<Vec<_>>(),
         "source": suite.source,
         "encoder": encoder.map(FrameEncoder::to_json),

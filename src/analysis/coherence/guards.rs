@@ -193,6 +193,7 @@ mod tests {
                 source: String::new(),
                 clips: Vec::new(),
                 spec: model(n_frames),
+                classes: Vec::new(),
                 notes: Vec::new(),
             };
             assert_eq!(predictor_guards(&suite, &[])[1].expected, expected);

@@ -3,15 +3,13 @@
 use super::arms::{Arm, RunMeasurement};
 use super::suite::Suite;
 use crate::error::Result;
+use crate::evaluate::is_rate;
 use crate::mean::mean;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::video_metrics::{Better, ClipMetric, Role};
 
 /// Equivalence margin for metrics that are fractions of frames: smaller differences would not matter.
 pub const EQUIVALENCE_MARGIN: f64 = 0.015;
-
-/// Names of the metrics that are fractions of frames.
-pub(super) const FRACTION_METRICS: [&str; 3] = ["accuracy", "flip_rate", "flip_rate_to_first"];
 
 /// Mean of a metric over seeds and clips, with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -130,7 +128,12 @@ impl MetricTables<'_> {
             .values()
             .map(|&run| self.values(run, metric))
             .collect();
-        let Some(table) = self.table(&rows, None)? else {
+        let name = self.runs[0].measurement.metrics[metric].name;
+        let table = self.table(&rows, None)?;
+        let Some(table) = table
+            .map(|table| bounded(table, name, [0.0, 1.0]))
+            .transpose()?
+        else {
             return Ok(ArmMean {
                 mean: f64::NAN,
                 interval: None,
@@ -189,9 +192,9 @@ impl MetricTables<'_> {
             let Some(table) = self.table(&rows, group)? else {
                 return Ok(None);
             };
-            let margin = FRACTION_METRICS
-                .contains(&metrics[metric].name)
-                .then_some(EQUIVALENCE_MARGIN);
+            let name = metrics[metric].name;
+            let table = bounded(table, name, [-1.0, 1.0])?;
+            let margin = is_rate(name).then_some(EQUIVALENCE_MARGIN);
             Ok(Some(Difference {
                 comparison: PairedComparison::new(&table, margin)?,
                 adjusted_p_value: None,
@@ -212,6 +215,15 @@ impl MetricTables<'_> {
             by_group: by_group.collect::<Result<_>>()?,
             seeds,
         })
+    }
+}
+
+/// States the range of a table of rates; other tables stay as they are.
+fn bounded(table: PairedDifferences, metric: &str, range: [f64; 2]) -> Result<PairedDifferences> {
+    if is_rate(metric) {
+        table.within(range)
+    } else {
+        Ok(table)
     }
 }
 

@@ -8,6 +8,7 @@ use super::comparison::{ArmComparisons, MeanCurve};
 use super::metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
 use super::suite::Suite;
 use crate::counted::counted;
+use crate::report::NO_INTERVAL;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
     side_by_side,
@@ -145,7 +146,8 @@ fn means(comparisons: &ArmComparisons) -> Markup {
     }
     html! {
         p { "With six or more seeds, intervals come from a bootstrap over seeds and clips; with two to five seeds, "
-            "from Student's t-distribution over the seeds. With one seed, the clips take the place of the seeds." }
+            "from Student's t-distribution over the seeds, for rates on the scale of log-odds. With one seed, the clips \
+             take the place of the seeds." }
         (table)
     }
 }
@@ -153,7 +155,9 @@ fn means(comparisons: &ArmComparisons) -> Markup {
 fn mean_and_interval(mean: &ArmMean) -> String {
     match mean.interval {
         Some([low, high]) => format!("{}\n{} to {}", number(mean.mean), number(low), number(high)),
-        None => number(mean.mean),
+        // A metric that is not defined has no mean either.
+        None if mean.mean.is_nan() => number(mean.mean),
+        None => format!("{}\n{NO_INTERVAL}", number(mean.mean)),
     }
 }
 
@@ -238,7 +242,7 @@ fn difference_row(metric: &ClipMetric, difference: &Difference, has_one_seed: bo
             Role::Evidence => metric.title.to_owned(),
             Role::Guard | Role::Trained => format!("{} (not evidence)", metric.title),
         },
-        signed(comparison.mean) + &interval.unwrap_or_default(),
+        signed(comparison.mean) + &interval.unwrap_or_else(|| format!("\n{NO_INTERVAL}")),
         probability(comparison.p_value),
         optional(difference.adjusted_p_value.map(probability)),
         optional(
@@ -309,10 +313,9 @@ fn metric_by_group(comparisons: &ArmComparisons, index: usize, metric: &ClipMetr
         for (label, difference) in [all].into_iter().chain(groups) {
             let comparison = difference.as_ref().map(|difference| &difference.comparison);
             let mean = comparison.map_or(f64::NAN, |comparison| comparison.mean);
-            // Without an interval, one of length 0 is drawn: the mean alone.
             let interval = comparison
                 .and_then(|comparison| comparison.interval)
-                .map_or([mean; 2], |interval| [interval.low, interval.high]);
+                .map_or([f64::NAN; 2], |interval| [interval.low, interval.high]);
             plot = plot.row(IntervalRow::new(label, mean, interval));
             if comparison.is_some_and(|comparison| comparison.equivalence.is_some()) {
                 plot = plot.equivalence([-EQUIVALENCE_MARGIN, EQUIVALENCE_MARGIN]);

@@ -9,7 +9,7 @@ use super::frame_encoder::SuiteFeatures;
 use super::measurement::measure;
 use super::suite::Suite;
 use crate::error::{Error, Result};
-use crate::evaluate::{EvaluateError, LoadedRun, checkpoint_problems};
+use crate::evaluate::{EvaluateError, LoadedRun, checkpoint_problems, same_classes};
 use crate::model::Task;
 
 /// Runs of the same task and the same shape of clips, grouped into arms.
@@ -25,8 +25,8 @@ impl ComparableRuns {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_parameter`] if a run is passed twice, if two runs differ in their task or in the shape of
-    /// their clips, and the errors of [`group_into_arms`].
+    /// [`Error::is_invalid_parameter`] if a run is passed twice, if two runs differ in their task, in the shape of their
+    /// clips or in their classes, and the errors of [`group_into_arms`].
     pub fn new(runs: Vec<LoadedRun>) -> Result<Self> {
         check_alike(&runs)?;
         let infos: Vec<RunInfo> = runs
@@ -49,6 +49,32 @@ impl ComparableRuns {
     pub fn task(&self) -> Option<Task> {
         let first = self.runs.first()?;
         Some(Task::from_config(&first.config.spec.model))
+    }
+
+    /// Says that runs were trained on different data sets, with one sentence; empty if they were not.
+    ///
+    /// Runs that did not store what they were trained on are left out.
+    pub fn data_differences(&self) -> Vec<String> {
+        let mut known = self
+            .runs
+            .iter()
+            .filter_map(|run| Some((run, &run.manifest.as_ref()?.data_sha256)));
+        let Some((first, digest)) = known.next() else {
+            return Vec::new();
+        };
+        let others: Vec<String> = known
+            .filter(|(_, other)| *other != digest)
+            .map(|(run, _)| run.name())
+            .collect();
+        if others.is_empty() {
+            return Vec::new();
+        }
+        vec![format!(
+            "trained on another data set than {} (the SHA-256 differs): {}; a difference between these runs may come \
+             from the data",
+            first.name(),
+            others.join(", ")
+        )]
     }
 
     /// Arms of the runs.
@@ -100,7 +126,7 @@ impl ComparableRuns {
     }
 }
 
-/// Checks that all runs have the same task and the same shape of clips, and that none is listed twice.
+/// Checks that all runs have the same task, shape of clips and classes, and that none is listed twice.
 fn check_alike(runs: &[LoadedRun]) -> Result<()> {
     let mut paths = BTreeSet::new();
     let Some(first) = runs.first() else {
@@ -141,6 +167,7 @@ fn check_alike(runs: &[LoadedRun]) -> Result<()> {
                 first.name()
             )));
         }
+        same_classes(first, loaded)?;
     }
     Ok(())
 }

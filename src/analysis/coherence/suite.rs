@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::counted::counted;
 use crate::data::{
     ClipKind, ClipSampling, Crop, DataSpec, ListedClip, ListedClips, MovingDigits, Sample,
-    SampleSpec, list_clips, read_clip,
+    SampleSpec, Splits, list_clips, read_clip, spread_indices,
 };
 use crate::error::{Error, Result};
 
@@ -44,12 +44,15 @@ pub struct Suite {
     pub clips: Vec<SuiteClip>,
     /// Shape of the clips.
     pub spec: SampleSpec,
+    /// Names of the models' classes, by label.
+    pub classes: Vec<String>,
     /// Sentences about files that are no clips and were passed over.
     pub notes: Vec<String>,
 }
 
 impl Suite {
-    /// Makes clips of moving digits of all kinds, in the shape of the model's input; eight frames for an image model.
+    /// Makes clips of moving digits, spread evenly over their kinds, in the shape of the model's input; eight frames for an
+    /// image model.
     ///
     /// They come from the test split, which no model is trained on, and depend only on the shape, not on the seed or
     /// the data of a run.
@@ -87,8 +90,16 @@ impl Suite {
         let kinds = ClipKind::ALL.to_vec();
         // Settings of its own, and not those of the run, so that all runs are measured on the same clips.
         let digits = MovingDigits::new(kinds, n_frames, model.width, 1, NOISE)?;
-        let samples = digits.splits().test;
-        let clips = (0..n_clips.min(samples.len()))
+        let Splits {
+            test: samples,
+            classes,
+            ..
+        } = digits.splits();
+        // The kinds are the rows of the tables, so every one gets its share of the clips.
+        let kinds: Vec<usize> = (0..samples.len())
+            .map(|index| index % ClipKind::ALL.len())
+            .collect();
+        let clips = spread_indices(&kinds, n_clips)
             .into_par_iter()
             .map(|index| {
                 let kind = digits.clip_kind(index);
@@ -105,8 +116,15 @@ impl Suite {
             source: "built-in moving digits, test split".to_owned(),
             clips: clips.collect::<Result<_>>()?,
             spec: digits.spec(),
+            classes,
             notes: Vec::new(),
         })
+    }
+
+    /// Returns the name of a class; its number if it has no name.
+    pub fn class_name(&self, label: usize) -> String {
+        let name = self.classes.get(label).cloned();
+        name.unwrap_or_else(|| label.to_string())
     }
 
     /// Returns the distinct groups, in the order of the clips.
@@ -120,14 +138,22 @@ impl Suite {
         groups
     }
 
-    /// Reads the clips of a directory, cropped and scaled to the model's input: folders of frames, animations and
-    /// video files, or folders of those. They have no labels.
+    /// Reads clips of a directory, cropped and scaled to the model's input: folders of frames, animations and video
+    /// files, or folders of those.
+    ///
+    /// At most `n_clips` are read, spread evenly over the folders. A clip in a folder that has the name of one of the
+    /// model's `classes` has that class as its label; other clips have no label.
     ///
     /// # Errors
     ///
     /// - [`Error::is_invalid_parameter`] if the frames of the model are not square.
     /// - The errors of [`list_clips`], and those of [`read_clip`] for the first clip that has one.
-    pub fn from_directory(directory: &Path, data: &DataSpec, n_clips: usize) -> Result<Self> {
+    pub fn from_directory(
+        directory: &Path,
+        data: &DataSpec,
+        classes: Vec<String>,
+        n_clips: usize,
+    ) -> Result<Self> {
         let spec = clip_spec(data.sample_spec());
         let sampling = match data {
             DataSpec::ClipFolder(folder) => folder.sampling.clone(),
@@ -145,18 +171,34 @@ impl Suite {
                 crop: Crop::Center,
             },
         };
-        let ListedClips { mut clips, notes } = list_clips(directory)?;
-        clips.truncate(n_clips);
-        let read = clips.into_par_iter().map(|ListedClip { path, group }| {
-            let pixels = read_clip(&path, &sampling)?;
-            let name = path.strip_prefix(directory).unwrap_or(&path);
+        let ListedClips { clips, mut notes } = list_clips(directory)?;
+        let groups: Vec<&Option<String>> = clips.iter().map(|clip| &clip.group).collect();
+        let mut names = groups.clone();
+        names.dedup();
+        let number = |group| {
+            names
+                .iter()
+                .position(|name| *name == group)
+                .unwrap_or_default()
+        };
+        let groups: Vec<usize> = groups.into_iter().map(number).collect();
+        let label_of = |group: &str| classes.iter().position(|class| class == group);
+        notes.extend(note_on_labels(&clips, &classes));
+        let chosen: Vec<&ListedClip> = spread_indices(&groups, n_clips)
+            .into_iter()
+            .map(|index| &clips[index])
+            .collect();
+        let read = chosen.into_par_iter().map(|ListedClip { path, group }| {
+            let pixels = read_clip(path, &sampling)?;
+            let name = path.strip_prefix(directory).unwrap_or(path);
+            let label = group.as_deref().and_then(label_of);
             Ok(SuiteClip {
                 name: name.display().to_string(),
-                group: group.unwrap_or_default(),
-                label: None,
+                group: group.clone().unwrap_or_default(),
+                label,
                 is_corrupted: false,
-                // The label 0 is not used: `label` says that it is unknown.
-                sample: Sample::new(with_channels(&pixels, spec), 0),
+                // Where the label is unknown, this 0 is not used.
+                sample: Sample::new(with_channels(&pixels, spec), label.unwrap_or(0)),
             })
         });
         // Collected before errors are looked at, so that the first bad clip is reported, not the fastest.
@@ -165,9 +207,39 @@ impl Suite {
             source: directory.display().to_string(),
             clips: clips.into_iter().collect::<Result<_>>()?,
             spec,
+            classes,
             notes,
         })
     }
+}
+
+/// Says which folders of clips are no classes of the model, if others are; `None` if all or none of them are.
+fn note_on_labels(clips: &[ListedClip], classes: &[String]) -> Option<String> {
+    let mut groups: Vec<&str> = clips
+        .iter()
+        .filter_map(|clip| clip.group.as_deref())
+        .collect();
+    groups.dedup();
+    let n_groups = groups.len();
+    groups.retain(|group| !classes.iter().any(|class| class == group));
+    if groups.is_empty() || groups.len() == n_groups {
+        return None;
+    }
+    let names: Vec<String> = groups
+        .iter()
+        .take(10)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = match groups.len() - names.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    Some(format!(
+        "{} of clips ({}{more}) {} not named after classes of the model: their clips have no label",
+        counted(groups.len(), "folder"),
+        names.join(", "),
+        if groups.len() == 1 { "is" } else { "are" }
+    ))
 }
 
 /// Returns the shape of the clips for a model: an image model receives the frames of a clip one by one.
@@ -211,12 +283,15 @@ mod tests {
     fn built_in_clips_have_all_kinds_and_eight_frames_for_images() {
         let suite = Suite::builtin(MODEL, 20).unwrap();
         assert_eq!((suite.clips.len(), suite.spec.n_frames), (20, 8));
-        for (index, clip) in suite.clips.iter().enumerate() {
-            assert_eq!(clip.group, ClipKind::ALL[index % 10].name());
+        for kind in ClipKind::ALL {
+            let of_kind = suite.clips.iter().filter(|clip| clip.group == kind.name());
+            assert_eq!(of_kind.count(), 2, "{kind:?}");
+        }
+        for clip in &suite.clips {
             assert_eq!(clip.sample.pixels.len(), 8 * 256);
             assert_eq!(clip.label, Some(clip.sample.label));
         }
-        let again = Suite::builtin(MODEL, 7).unwrap();
+        let again = Suite::builtin(MODEL, 20).unwrap();
         assert_eq!(again.clips[6].sample, suite.clips[6].sample);
     }
 

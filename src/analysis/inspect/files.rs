@@ -154,6 +154,7 @@ fn json(
             "name": image.name,
             "clip": image.clip,
             "label": image.label,
+            "class": (!image.class.is_empty()).then_some(&image.class),
             "prediction": image.prediction,
             "perturbation": image.perturbation.as_ref().map(|perturbation| json!({
                 "original_clip": perturbation.original_clip,

@@ -20,6 +20,8 @@ pub struct InspectedImage {
     pub shape: [usize; 3],
     /// Index of its class; `None` if unknown.
     pub label: Option<usize>,
+    /// Name of its class; empty if unknown.
+    pub class: String,
     /// Predicted class and its probability, as text; empty if the model predicts no class.
     pub prediction: String,
     /// Index of the clip that this is a frame of. A single image counts as a clip of one frame.
@@ -128,6 +130,12 @@ impl ForwardPass {
                 pixels: sample.pixels[frame * spec.frame_len()..][..spec.frame_len()].to_vec(),
                 shape: [spec.n_channels, spec.height, spec.width],
                 label: input.is_labelled.then_some(sample.label),
+                class: match input.classes {
+                    ClassNames::Named(names) if input.is_labelled => {
+                        names.get(sample.label).cloned().unwrap_or_default()
+                    }
+                    _ => String::new(),
+                },
                 prediction: predictions[index].clone(),
                 clip: input.n_before + clip,
                 perturbation: input.perturbations.get(clip).cloned().flatten(),

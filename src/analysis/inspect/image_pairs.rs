@@ -244,6 +244,7 @@ mod tests {
             pixels: Vec::new(),
             shape: [1, 0, 0],
             label,
+            class: String::new(),
             prediction: String::new(),
             clip,
             perturbation: original.map(|original_clip| AppliedPerturbation {

@@ -23,6 +23,8 @@ pub struct InspectedModel {
     pub notes: Vec<String>,
     model: TaskModel,
     reader: ImageReader,
+    /// Names of the classes by label, or fewer if not all are known; `None` without a trained classifier.
+    classes: Option<Vec<String>>,
 }
 
 /// Preparation of image files for the model.
@@ -31,11 +33,7 @@ enum ImageReader {
     /// Cropped and scaled as in the data set of the run.
     Data(DataSpec),
     /// Preprocessed as described in the files of the pretrained weights.
-    Pretrained {
-        preparation: Preparation,
-        /// Names of the classes; `None` if the weights contain no trained classifier.
-        classes: Option<Vec<String>>,
-    },
+    Pretrained(Preparation),
 }
 
 impl InspectedModel {
@@ -56,6 +54,7 @@ impl InspectedModel {
             notes: Vec::new(),
             model,
             reader: ImageReader::Data(spec.data.clone()),
+            classes: Some(run.classes()),
         };
         Ok(BestModel {
             model,
@@ -112,27 +111,9 @@ impl InspectedModel {
                 network: pretrained.network,
                 device: device.clone(),
             },
-            reader: ImageReader::Pretrained {
-                preparation: preparation(&pretrained.preprocessing),
-                classes: pretrained.has_trained_head.then_some(labels),
-            },
+            reader: ImageReader::Pretrained(preparation(&pretrained.preprocessing)),
+            classes: pretrained.has_trained_head.then_some(labels),
         })
-    }
-
-    /// Refuses a class that the data do not have.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_invalid_parameter`] with the classes that there are.
-    pub fn check_label(&self, label: usize) -> Result<()> {
-        let n_classes = self.model.samples.n_classes;
-        if label < n_classes {
-            return Ok(());
-        }
-        Err(Error::invalid_parameter(format!(
-            "there is no class {label}, expected 0 to {}",
-            n_classes.saturating_sub(1)
-        )))
     }
 
     /// Reads images or clips from files.
@@ -165,7 +146,7 @@ impl InspectedModel {
     fn read(&self, path: &Path) -> Result<Sample> {
         match &self.reader {
             ImageReader::Data(data) => data.read_sample(path),
-            ImageReader::Pretrained { preparation, .. } => {
+            ImageReader::Pretrained(preparation) => {
                 let pixels = read_prepared_image(path, self.model.samples, preparation)?;
                 // A file has no label; the 0 is never read, because the set is not labelled.
                 Ok(Sample::new(pixels, 0))
@@ -190,13 +171,9 @@ impl InspectedModel {
             perturbations: &perturbations,
             is_labelled: set.is_labelled,
             n_before: range.start,
-            classes: match &self.reader {
-                ImageReader::Data(_) => ClassNames::Numbered,
-                ImageReader::Pretrained { classes: None, .. } => ClassNames::Unknown,
-                ImageReader::Pretrained {
-                    classes: Some(names),
-                    ..
-                } => ClassNames::Named(names),
+            classes: match &self.classes {
+                None => ClassNames::Unknown,
+                Some(names) => ClassNames::Named(names),
             },
         };
         let TaskModel {

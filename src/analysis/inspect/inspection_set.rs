@@ -30,32 +30,28 @@ pub struct InspectionItem {
 }
 
 impl InspectionSet {
-    /// Takes `n_samples` evenly spaced samples of a split, or all if there are fewer.
+    /// Reads samples of a split, which are named after their files, or after their index and the name of their class.
     ///
     /// # Errors
     ///
     /// [`Error::is_file_error`] or [`Error::is_invalid_format`] if a sample cannot be read.
-    pub fn from_split(split: &Samples, n_samples: usize) -> Result<Self> {
-        let n = split.len().min(n_samples);
-        let read = |position: usize| {
-            // Evenly spaced, since a split may be sorted by class.
-            let index = position * split.len() / n;
+    pub fn from_split(split: &Samples, indices: &[usize], classes: &[String]) -> Result<Self> {
+        let read = |&index: &usize| {
             let sample = split.get(index).map_err(Error::sample)?;
             Ok(InspectionItem {
-                name: format!("{index}, class {}", sample.label),
+                name: split.file(index).unwrap_or_else(|| {
+                    let class = classes.get(sample.label).cloned();
+                    let class = class.unwrap_or_else(|| sample.label.to_string());
+                    format!("{index}, class {class}")
+                }),
                 sample,
                 perturbation: None,
             })
         };
         Ok(Self {
-            items: (0..n).map(read).collect::<Result<_>>()?,
+            items: indices.iter().map(read).collect::<Result<_>>()?,
             is_labelled: true,
         })
-    }
-
-    /// Keeps only the samples for which `is_kept` is true.
-    pub fn retain(&mut self, is_kept: impl Fn(&Sample) -> bool) {
-        self.items.retain(|item| is_kept(&item.sample));
     }
 
     /// Adds an attacked and a randomly changed version after each image.

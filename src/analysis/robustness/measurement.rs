@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use super::condition::{ConditionKind, RobustnessPlan};
 use super::results::{ConditionResult, Robustness, topology_distances};
-use crate::data::Samples;
+use crate::data::{Samples, spread_first};
 use crate::error::{Error, Result};
-use crate::evaluate::{AttackedModel, EvaluateError, LoadedRun, PerturbedSettings};
+use crate::evaluate::{AttackedModel, EvaluateError, LoadedRun, PerturbedSettings, same_classes};
 use crate::loss::AttentionTopology;
 use crate::model::Task;
 
@@ -25,13 +25,14 @@ pub struct RobustnessInput<'a> {
     pub samples: &'a Samples,
     /// Displayed name of the samples, such as `test images`.
     pub samples_name: &'a str,
-    /// Number of images or frames whose attention topology is measured, rounded up to whole clips.
+    /// Number of images or frames whose attention topology is measured, rounded up to whole clips and spread over the
+    /// classes.
     pub n_topology_images: usize,
     /// Number of samples per forward pass; `None` for 120.
     pub batch_size: Option<NonZeroUsize>,
 }
 
-/// Checks that two runs have the same task and the same shape of samples, so that attacks can be transferred.
+/// Checks that two runs have the same task, the same shape of samples and the same classes, so that attacks can be transferred.
 ///
 /// # Errors
 ///
@@ -40,7 +41,7 @@ pub fn check_transferable(run: &LoadedRun, other: &LoadedRun) -> Result<()> {
     let [task, other_task] =
         [run, other].map(|loaded| Task::from_config(&loaded.config.spec.model));
     if task == other_task && run.config.spec.samples == other.config.spec.samples {
-        return Ok(());
+        return same_classes(run, other);
     }
     Err(Error::invalid_parameter(format!(
         "{} and {} differ in their task or in the shape of their samples; pass two runs that agree in both",
@@ -62,12 +63,14 @@ pub fn measure(
     input: RobustnessInput<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Robustness, EvaluateError> {
-    let RobustnessInput { model, samples, .. } = input;
+    let RobustnessInput { model, .. } = input;
     let spec = model.samples();
     let n_topology_samples = input
         .n_topology_images
         .div_ceil(spec.n_frames)
-        .min(samples.len());
+        .min(input.samples.len());
+    // Their topology is measured first, so they are put first.
+    let samples = &spread_first(input.samples, n_topology_samples);
     let conditions = plan.conditions();
     let mut clean: Vec<Vec<AttentionTopology>> = Vec::new();
     let mut results = Vec::with_capacity(conditions.len());

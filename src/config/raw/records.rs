@@ -17,8 +17,8 @@ pub struct LoggingSpec {
     /// validation clips.
     #[serde(default = "one")]
     pub coherence_every_epochs: usize,
-    /// Number of images or frames of a split whose topology is measured in an evaluation; the first
-    /// ones are taken.
+    /// Number of images or frames of a split whose topology is measured in an evaluation, spread over
+    /// the classes.
     #[serde(default = "thousand")]
     pub topology_images: usize,
 }

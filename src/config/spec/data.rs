@@ -1,6 +1,6 @@
 //! `[data]`: checked data set.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Condition, require, require_all};
 use crate::config::document::Document;
@@ -152,11 +152,60 @@ fn n_classes_condition(n_classes: usize) -> Condition {
     )
 }
 
+/// Directory of the data: beside the configuration, or else in the working directory.
 fn directory(document: &Document, path: &str) -> Result<PathBuf, ConfigError> {
     require(document, !path.is_empty(), "data.path", || {
         "path is empty, expected the directory of the data".into()
     })?;
-    Ok(PathBuf::from(path))
+    Ok(located(document, "data.path", path))
+}
+
+/// Path that a key gives: beside the file that has the key if it exists there, or else in the working directory.
+pub(super) fn located(document: &Document, key: &str, path: &str) -> PathBuf {
+    match beside(document, key, path) {
+        Some(beside) if beside.exists() => beside,
+        _ => PathBuf::from(path),
+    }
+}
+
+/// Path as seen from the folder of the file that has a key; `None` if that is the path itself.
+///
+/// A path that was given by `--set` starts at the working directory, as paths on a command line do.
+fn beside(document: &Document, key: &str, path: &str) -> Option<PathBuf> {
+    let location = document.locate(key);
+    // The location is `file:line:column`.
+    let mut parts = location.rsplitn(3, ':');
+    let file = parts.nth(2).filter(|_| !location.starts_with("--set "))?;
+    let folder = Path::new(file).parent()?;
+    let beside = folder.join(path);
+    (beside != Path::new(path)).then_some(beside)
+}
+
+/// Warning about a relative path that names another directory beside the configuration than in the working directory.
+pub(in crate::config) fn ambiguous_directory(document: &Document, raw: &RawData) -> Option<String> {
+    let path = match raw {
+        RawData::Digits {} | RawData::MovingDigits { .. } | RawData::Mnist { path: None, .. } => {
+            return None;
+        }
+        RawData::Mnist {
+            path: Some(path), ..
+        }
+        | RawData::Cifar10 { path, .. }
+        | RawData::Cifar100 { path, .. }
+        | RawData::ImageFolder { path, .. }
+        | RawData::ClipFolder { path, .. } => path,
+    };
+    let beside = beside(document, "data.path", path)?;
+    let [used, other] = [&beside, Path::new(path)].map(|path| path.canonicalize().ok());
+    let (used, other) = (used?, other?);
+    (used != other).then(|| {
+        format!(
+            "{}: `data.path` is the directory beside this file, {}; the one in the working directory, {}, is not used",
+            document.locate("data.path"),
+            used.display(),
+            other.display()
+        )
+    })
 }
 
 /// Checks `data.validation_fraction`.

@@ -1,6 +1,7 @@
 //! Checked configuration: values that a run uses, made from the keys of a file.
 
 mod data;
+mod data_warnings;
 mod memory;
 mod model;
 mod records;
@@ -13,12 +14,13 @@ use super::document::Document;
 use super::error::ConfigError;
 use super::raw::{CheckpointSpec, CollapseSpec, LoggingSpec, RawConfig, RobustnessSpec};
 use crate::data::{
-    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, subset_per_class,
+    Augment, DataSpec, N_SEVERITIES, SampleSpec, Splits, open_data, open_data_as, subset_per_class,
 };
-use crate::error::Result;
-use crate::loss::{Alignment, Between, TopologyPenalty, distinct_names};
+use crate::error::{Error, Result};
+use crate::loss::{Alignment, Between, TopologyPenalty, Weight, distinct_names};
 use crate::model::NetworkConfig;
 
+pub(in crate::config) use data::ambiguous_directory;
 pub use memory::LeastMemory;
 pub use start::Start;
 pub use training::TrainingSpec;
@@ -134,14 +136,43 @@ impl Spec {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`open_data`], and those of [`subset_per_class`] if it has to choose samples.
+    /// Returns the errors of [`open_data`].
     pub fn open_data(&self) -> Result<Splits> {
-        let mut splits = open_data(&self.data)?;
+        self.check_directory()?;
+        Ok(self.reduced(open_data(&self.data)?))
+    }
+
+    /// Refuses a relative directory of the data that does not exist, and says where it was looked for.
+    fn check_directory(&self) -> Result<()> {
+        match self.data.directory() {
+            Some(directory) if directory.is_relative() && !directory.exists() => {
+                let working = std::env::current_dir().unwrap_or_default();
+                Err(Error::file(format!(
+                    "{}: no such directory, neither beside the configuration nor in the working directory, {}",
+                    directory.display(),
+                    working.display()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the data set like [`Self::open_data`], with labels by the class names of a trained model.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`open_data_as`].
+    pub fn open_data_as(&self, classes: &[String]) -> Result<Splits> {
+        Ok(self.reduced(open_data_as(&self.data, classes)?))
+    }
+
+    /// Reduces the training split to `training.samples_per_class`.
+    fn reduced(&self, mut splits: Splits) -> Splits {
         if let Some(n) = self.training.samples_per_class {
             // Only the training split: evaluation stays comparable between numbers of samples.
-            splits.train = subset_per_class(&splits.train, n, self.seed)?;
+            splits.train = subset_per_class(&splits.train, n, self.seed);
         }
-        Ok(splits)
+        splits
     }
 
     /// Name of each penalty, all different; see [`TopologyPenalty::effective_name`].
@@ -170,6 +201,19 @@ impl Spec {
                 warnings.push(format!(
                     "{location}: penalty {name} starts in epoch {start}, but training has only \
                      {in_training}, so it has no effect"
+                ));
+            }
+        }
+        for (index, (penalty, name)) in self.penalties.iter().zip(self.penalty_names()).enumerate()
+        {
+            // At 1, the penalty changes the model as much as the task does.
+            if let Weight::GradientShare(share) = penalty.weight
+                && share.abs() > 1.0
+            {
+                let location = document.locate(&format!("topology.{index}.weight.share"));
+                warnings.push(format!(
+                    "{location}: penalty {name} has a gradient share of {share}, so its gradient is larger than that of \
+                     the task; shares are usually below 0.1"
                 ));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::data::located;
 use super::require;
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
@@ -12,7 +13,7 @@ use crate::model::NetworkConfig;
 /// Pretrained weights and frozen layers that training starts from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Start {
-    /// File or directory of pretrained weights; `None` for random weights.
+    /// File or directory of pretrained weights, or directory of a run; `None` for random weights.
     pub init_from: Option<PathBuf>,
     /// Number of first layers that are not trained, with the embedding of patches; `None` if
     /// everything is trained.
@@ -56,7 +57,9 @@ pub(super) fn start(
         format!("freeze is {n_frozen}, expected at most {n_layers}, the number of layers")
     })?;
     Ok(Start {
-        init_from: init_from.as_ref().map(PathBuf::from),
+        init_from: init_from
+            .as_ref()
+            .map(|path| located(document, "model.init_from", path)),
         n_frozen: freeze,
     })
 }

@@ -73,12 +73,21 @@ impl ClipFolder {
     ///
     /// Every file is listed, frames in folders too; with `skip_unreadable` every clip is decoded.
     pub fn open(&self) -> Result<Splits> {
-        open_with(self, FFMPEG)
+        open_with(self, None, FFMPEG)
+    }
+
+    /// Opens the data set like [`Self::open`], with labels by the class names of a trained model.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Self::open`], and [`Error::is_invalid_format`] for a folder that is none of the classes.
+    pub fn open_as(&self, classes: &[String]) -> Result<Splits> {
+        open_with(self, Some(classes), FFMPEG)
     }
 }
 
 /// Opens a data set, with `ffmpeg` as the name of the program that decodes videos.
-fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
+fn open_with(settings: &ClipFolder, classes: Option<&[String]>, ffmpeg: &str) -> Result<Splits> {
     settings.sampling.check()?;
     let root = &settings.path;
     let format = SampleFormat {
@@ -89,6 +98,7 @@ fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
     let mut listing = class_folders(
         root,
         settings.n_classes,
+        classes,
         settings.validation_fraction,
         &format,
     )?;
@@ -102,7 +112,11 @@ fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
         let read = |path: &Path| read_clip(path, &settings.sampling).map(drop);
         listing.leave_out_unreadable(format.noun, read)?;
     }
-    let Listing { splits, notes } = listing;
+    let Listing {
+        splits,
+        classes,
+        notes,
+    } = listing;
     // Over the clips that are left, so that two runs with the same digest used the same clips.
     let sha256 = listing_digest(root, splits.iter().flatten());
     let [train, validation, test] = splits.map(|files| -> Samples {
@@ -110,13 +124,15 @@ fn open_with(settings: &ClipFolder, ffmpeg: &str) -> Result<Splits> {
         let read = move |clip: &LabelledPath| {
             Ok(Sample::new(read_clip(&clip.path, &sampling)?, clip.label))
         };
-        Arc::new(DecodedOnAccess { files, read })
+        let root = root.clone();
+        Arc::new(DecodedOnAccess { root, files, read })
     });
     Ok(Splits {
         spec: settings.spec(),
         train,
         validation,
         test,
+        classes,
         sha256,
         notes,
     })
@@ -197,7 +213,7 @@ fn listed(directory: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>
 }
 
 /// True for folders that contain a frame, and for files of clips.
-fn is_clip(path: &Path) -> Result<bool> {
+pub(in crate::data) fn is_clip(path: &Path) -> Result<bool> {
     if path.is_dir() {
         frames::has_frames(path)
     } else {
@@ -242,11 +258,11 @@ mod tests {
             sampling: sampling(1, 1),
             skip_unreadable,
         };
-        let opened = open_with(&settings(false), "no-such-program");
+        let opened = open_with(&settings(false), None, "no-such-program");
         assert_eq!(opened.unwrap().train.len(), 1);
         std::fs::write(root.join("test/a/b.MP4"), "x").unwrap();
         for skip_unreadable in [false, true] {
-            let Err(error) = open_with(&settings(skip_unreadable), "no-such-program") else {
+            let Err(error) = open_with(&settings(skip_unreadable), None, "no-such-program") else {
                 panic!("opened without the program");
             };
             assert!(error.is_file_error());

@@ -21,6 +21,7 @@ use super::image_file::{Square, centred_square, planes};
 use crate::counted::counted;
 use crate::error::{Error, Result};
 
+pub(super) use folder::is_clip;
 pub use folder::{ClipFolder, ListedClip, ListedClips, list_clips};
 
 /// Largest accepted side of a frame, in pixels. A larger one is taken for a typing error.

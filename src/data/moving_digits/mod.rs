@@ -18,7 +18,7 @@ use self::scene::RenderedClip;
 use super::add_noise;
 use super::batch::random_stream;
 use super::digits::{DIGITS_SPEC, digits};
-use super::{Sample, SampleSpec, Samples, Splits};
+use super::{Sample, SampleSet, SampleSpec, Samples, Splits};
 use crate::choice::word;
 use crate::error::{Error, Result};
 
@@ -230,6 +230,7 @@ impl MovingDigits {
             train: clips(0, &digits.train),
             validation: clips(1, &digits.validation),
             test: clips(2, &digits.test),
+            classes: digits.classes,
             sha256: digits.sha256,
             notes: Vec::new(),
         }
@@ -290,6 +291,12 @@ impl Dataset<Sample> for GeneratedClips {
 
     fn len(&self) -> usize {
         self.settings.repeats * self.digits.len()
+    }
+}
+
+impl SampleSet for GeneratedClips {
+    fn label(&self, index: usize) -> usize {
+        self.digits[index % self.digits.len()].label
     }
 }
 

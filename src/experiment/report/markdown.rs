@@ -3,6 +3,7 @@
 use crate::counted::counted;
 use crate::experiment::collect::{MetricResult, StudyResults};
 use crate::experiment::study::Study;
+use crate::report::NO_INTERVAL;
 use crate::report::page::number;
 use crate::train::readable_metric;
 
@@ -63,7 +64,7 @@ fn row(result: &MetricResult) -> String {
 fn with_interval(value: f64, interval: Option<[f64; 2]>) -> String {
     match interval {
         Some([low, high]) => format!("{} [{}, {}]", number(value), number(low), number(high)),
-        None => number(value),
+        None => format!("{} [{NO_INTERVAL}]", number(value)),
     }
 }
 

@@ -17,6 +17,7 @@ use super::tensorboard::write_tensorboard;
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::mean::mean;
+use crate::report::NO_INTERVAL;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
 };
@@ -106,12 +107,12 @@ fn page(study: &Study, collected: &StudyResults, curves: &[Curves], command: &st
     if !factors.is_empty() {
         let body = html! {
             @for factor in &factors {
-                (figure(factor.means.draw(), "Mean over seeds, with 95 % confidence interval."))
+                (figure(factor.means.draw(), "Mean over seeds, with 95 % confidence interval where there is one."))
                 @if let Some(differences) = &factor.differences {
                     (figure(
                         differences.draw(),
-                        "Mean difference from the baseline with the same seed, with 95 % confidence interval. \
-                         Lines that are not parallel show an interaction of factors."
+                        "Mean difference from the baseline with the same seed, with 95 % confidence interval where \
+                         there is one. Lines that are not parallel show an interaction of factors."
                     ))
                 }
             }
@@ -146,8 +147,12 @@ fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup 
             p {
                 "The question is decided on these metrics, which were declared before the runs. A difference is the "
                 "value of a variant minus that of its baseline with the same seed; the table gives the mean over "
-                "seeds and its 95 % confidence interval. The p-values are those of exact sign-flip tests; "
+                "seeds and its 95 % confidence interval. There is no interval for one seed, or if all seeds agree. "
+                "The p-values are those of exact sign-flip tests; "
                 "\u{201c}Holm\u{201d} means adjusted by Holm's method over all primary comparisons."
+                @if let Some((n_pairs, smallest)) = smallest_p_value(collected) {
+                    " With " (counted(n_pairs, "pair")) " of seeds, no p-value can be below " (number(smallest)) "."
+                }
                 @if let Some(margin) = study.margin {
                     " A difference within ±" (margin) " would not matter; the p-value \u{201c}equivalence\u{201d} is "
                     "that of a test of whether the difference lies within this margin."
@@ -163,6 +168,17 @@ fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup 
             }
         }
     }
+}
+
+/// Largest number of pairs of seeds of a comparison, and the smallest p-value that so many can give; `None` without one.
+fn smallest_p_value(collected: &StudyResults) -> Option<(usize, f64)> {
+    collected
+        .results
+        .iter()
+        .flatten()
+        .filter_map(|result| result.difference.as_ref())
+        .map(|difference| (difference.n_seeds, difference.smallest_p_value))
+        .min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// Returns the table of one metric, a row for each variant.
@@ -181,7 +197,7 @@ fn results_table(study: &Study, metric: &str, results: &[MetricResult]) -> Table
     for (variant, result) in study.variants.iter().zip(results) {
         let with_interval = |mean: f64, interval: Option<[f64; 2]>| match interval {
             Some([low, high]) => format!("{}\n{} to {}", number(mean), number(low), number(high)),
-            None => number(mean),
+            None => format!("{}\n{NO_INTERVAL}", number(mean)),
         };
         let comparison = result.difference.as_ref();
         let optional = |value: Option<f64>| value.map_or("-".to_owned(), |p| format!("{p:.4}"));

@@ -18,10 +18,9 @@ pub(super) fn forest_plot(
     let mut plot = IntervalPlot::new(title, "difference from the baseline").reference(0.0);
     for (variant, result) in study.variants.iter().zip(results) {
         if let Some(difference) = &result.difference {
-            // One seed has no interval; it is drawn as a point.
             let interval = difference
                 .interval
-                .map_or([difference.mean; 2], |i| [i.low, i.high]);
+                .map_or([f64::NAN; 2], |i| [i.low, i.high]);
             plot = plot.row(IntervalRow::new(&*variant.name, difference.mean, interval));
             if let Some(equivalence) = &difference.equivalence {
                 plot = plot.equivalence([-equivalence.margin, equivalence.margin]);

@@ -133,62 +133,103 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
     // Checked before anything is allocated: a damaged file must not panic or exhaust the memory.
     check_config(&file_layout.config, tensors.len())
         .map_err(|error| Error::invalid_format(error.to_string()).within(path.display()))?;
-
     let ImageInput {
         preprocessing,
         processor_json,
         notes: notes_on_images,
     } = ImageInput::read(&path, json.as_ref(), &file_layout, overrides.image_size)?;
     notes.extend(notes_on_images);
-    let mut layout = file_layout.clone();
-    let keeps_head = layout
-        .apply(&ModelOverrides {
-            image_size: Some(preprocessing.image_size),
-            ..*overrides
-        })
-        .map_err(|error| error.within(path.display()))?;
-    if let Some(n_classes) = overrides.n_classes.filter(|_| !keeps_head) {
-        let n_classes_of_file = file_layout.config.n_classes();
-        notes.push(if file_layout.has_head {
-            format!(
-                "passed over: the classifier for {n_classes_of_file} classes; a new one for {n_classes} is initialised"
-            )
-        } else {
-            format!("the file has no classifier; a new one for {n_classes} classes is initialised")
-        });
-    }
-    // Once more for the overrides, which cannot change the number of layers.
-    check_config(&layout.config, usize::MAX).map_err(|error| error.within(path.display()))?;
-
-    let network = layout.config.init(device);
-    let conversion = FileConversion {
+    let stored = StoredModel {
         path: &path,
-        json: json.as_ref(),
-        tensors: &tensors,
-        file_layout: &file_layout,
-        layout: &layout,
-        keeps_head,
-    };
-    let mut parameters = conversion.parameters(&network)?;
-    fold_in_normalisation(&mut parameters, &preprocessing);
-    let class_names = conversion.class_names();
-    let unused_tensors = conversion.unused_tensors();
-    notes.extend(check::describe_unused(&unused_tensors));
-    let network = parameters::fill(network, parameters);
-    check_parameters(&network).map_err(|error| error.within(path.display()))?;
-    Ok(Pretrained {
-        network,
-        config: layout.config.clone(),
-        preprocessing,
-        class_names,
-        has_trained_head: keeps_head,
-        family: layout.family,
-        notes,
-        unused_tensors,
-        layout,
         json,
+        tensors,
+        layout: file_layout,
+        preprocessing,
         processor_json,
-    })
+        notes,
+    };
+    stored.convert(overrides, device)
+}
+
+/// Model as it is stored, before overrides.
+struct StoredModel<'a> {
+    /// Path for messages.
+    path: &'a Path,
+    json: Option<Json>,
+    tensors: Tensors,
+    layout: Layout,
+    /// Preparation of images, with the image size after overrides.
+    preprocessing: Preprocessing,
+    processor_json: Option<Json>,
+    notes: Vec<String>,
+}
+
+impl StoredModel<'_> {
+    /// Converts the stored tensors to a network with the overrides.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`] that concern tensors and overrides.
+    fn convert(self, overrides: &ModelOverrides, device: &Device) -> Result<Pretrained> {
+        let Self {
+            path,
+            json,
+            tensors,
+            layout: file_layout,
+            preprocessing,
+            processor_json,
+            mut notes,
+        } = self;
+        let mut layout = file_layout.clone();
+        let keeps_head = layout
+            .apply(&ModelOverrides {
+                image_size: Some(preprocessing.image_size),
+                ..*overrides
+            })
+            .map_err(|error| error.within(path.display()))?;
+        if let Some(n_classes) = overrides.n_classes.filter(|_| !keeps_head) {
+            let n_classes_of_file = file_layout.config.n_classes();
+            notes.push(if file_layout.has_head {
+                format!(
+                    "passed over: the classifier for {n_classes_of_file} classes; a new one for {n_classes} is initialised"
+                )
+            } else {
+                format!("the file has no classifier; a new one for {n_classes} classes is initialised")
+            });
+        }
+        // Once more for the overrides, which cannot change the number of layers.
+        check_config(&layout.config, usize::MAX).map_err(|error| error.within(path.display()))?;
+
+        let network = layout.config.init(device);
+        let conversion = FileConversion {
+            path,
+            json: json.as_ref(),
+            tensors: &tensors,
+            file_layout: &file_layout,
+            layout: &layout,
+            keeps_head,
+        };
+        let mut parameters = conversion.parameters(&network)?;
+        fold_in_normalisation(&mut parameters, &preprocessing);
+        let class_names = conversion.class_names();
+        let unused_tensors = conversion.unused_tensors();
+        notes.extend(check::describe_unused(&unused_tensors));
+        let network = parameters::fill(network, parameters);
+        check_parameters(&network).map_err(|error| error.within(path.display()))?;
+        Ok(Pretrained {
+            network,
+            config: layout.config.clone(),
+            preprocessing,
+            class_names,
+            has_trained_head: keeps_head,
+            family: layout.family,
+            notes,
+            unused_tensors,
+            layout,
+            json,
+            processor_json,
+        })
+    }
 }
 
 /// Files of a model and the layouts before and after overrides, from which a [`Pretrained`] is made.
@@ -309,6 +350,39 @@ impl FileConversion<'_> {
 /// - [`Error::is_invalid_format`] if the file has another architecture; the message lists the differences.
 /// - [`Error::is_invalid_parameter`] if `config` is that of a linear probe.
 pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Result<Pretrained> {
+    let overrides = overrides_of(path, config)?;
+    check_matches(path, open(path, &overrides, device)?, config)
+}
+
+impl Pretrained {
+    /// Converts a model to the sizes of input and output of `config`, as [`open_matching`] does with a file.
+    ///
+    /// `path` is where the model comes from, for messages.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`open_matching`] that concern architectures.
+    pub fn matching(self, path: &Path, config: &NetworkConfig, device: &Device) -> Result<Self> {
+        let overrides = overrides_of(path, config)?;
+        let layout = self.layout.clone();
+        let stored = StoredModel {
+            path,
+            tensors: self.file_tensors(&layout),
+            preprocessing: Preprocessing {
+                image_size: config.image_size(),
+                ..self.preprocessing
+            },
+            layout,
+            json: self.json,
+            processor_json: self.processor_json,
+            notes: self.notes,
+        };
+        check_matches(path, stored.convert(&overrides, device)?, config)
+    }
+}
+
+/// Overrides by which a model gets the sizes of input and output of `config`.
+fn overrides_of(path: &Path, config: &NetworkConfig) -> Result<ModelOverrides> {
     let (n_heads, dropout, drop_path) = match config {
         NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
         NetworkConfig::Video(config) => (config.n_heads, config.dropout, config.drop_path),
@@ -320,15 +394,22 @@ pub fn open_matching(path: &Path, config: &NetworkConfig, device: &Device) -> Re
         }
     };
     // Files of timm may not state the number of heads, and no file states the dropout.
-    let overrides = ModelOverrides {
+    Ok(ModelOverrides {
         image_size: Some(config.image_size()),
         n_frames: Some(config.n_frames()),
         n_classes: Some(config.n_classes()),
         n_heads: Some(n_heads),
         dropout,
         drop_path,
-    };
-    let pretrained = open(path, &overrides, device)?;
+    })
+}
+
+/// Checks that the architecture is that of `config`.
+fn check_matches(
+    path: &Path,
+    pretrained: Pretrained,
+    config: &NetworkConfig,
+) -> Result<Pretrained> {
     let differences = differences(&pretrained.config, config);
     if !differences.is_empty() {
         return Err(Error::invalid_format(format!(

@@ -122,7 +122,7 @@ impl Pretrained {
     }
 
     /// Converts the parameters to the tensors of a file, and adds those that the model does not use.
-    fn file_tensors(&self, layout: &Layout) -> Tensors {
+    pub(super) fn file_tensors(&self, layout: &Layout) -> Tensors {
         let mut parameters = parameters::collect(&self.network);
         convert::undo_normalisation(&mut parameters, &self.preprocessing);
         convert::fold_positions_into_tokens(&mut parameters, layout);

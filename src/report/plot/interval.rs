@@ -4,6 +4,7 @@ use super::drawing::{Anchor, Drawing, Plot, polyline};
 use super::marks::mark;
 use super::scale::Scale;
 use super::text::{TEXT, text_width};
+use crate::report::NO_INTERVAL;
 use crate::report::ticks::{number, range_of};
 
 const WIDTH: f64 = 680.0;
@@ -28,7 +29,8 @@ pub struct IntervalRow {
     pub label: String,
     /// Estimated value.
     pub estimate: f64,
-    /// Lower and upper end of the interval; an infinite end is drawn as an arrow at the border.
+    /// Lower and upper end of the interval; an infinite end is drawn as an arrow at the border. If both are NaN there is no
+    /// interval, and the estimate is drawn alone.
     pub interval: [f64; 2],
 }
 
@@ -186,9 +188,9 @@ fn draw_row(drawing: &mut Drawing, row: &IntervalRow, scale: &Scale, y: f64, end
 fn in_words(row: &IntervalRow, range: [f64; 2]) -> String {
     let [estimate, low, high] =
         [row.estimate, row.interval[0], row.interval[1]].map(|value| number(value, range));
-    if row.estimate.is_nan() && row.interval.iter().all(|end| end.is_nan()) {
-        "unknown".to_owned()
-    } else {
-        format!("{estimate} [{low}, {high}]")
+    match row.interval.iter().all(|end| end.is_nan()) {
+        true if row.estimate.is_nan() => "unknown".to_owned(),
+        true => format!("{estimate}, {NO_INTERVAL}"),
+        false => format!("{estimate} [{low}, {high}]"),
     }
 }

@@ -123,6 +123,25 @@ fn intervals_of_extreme_numbers_are_well_formed() {
 }
 
 #[test]
+fn an_estimate_without_an_interval_is_drawn_alone_and_told() {
+    let plot = IntervalPlot::new("t", "u")
+        .row(IntervalRow::new("none", 0.5, [f64::NAN; 2]))
+        .row(IntervalRow::new("some", 0.5, [0.0, 1.0]));
+    let file = checked(&plot.draw());
+    assert!(
+        file.contains("0.50, no interval") && file.contains("0.50 [0.00, 1.00]"),
+        "{file}"
+    );
+    let document = roxmltree::Document::parse(&file).unwrap();
+    let count = |class| {
+        let has_class = |node: &roxmltree::Node| node.attribute("class") == Some(class);
+        document.descendants().filter(has_class).count()
+    };
+    // Two estimates and one interval.
+    assert_eq!((count("f c1"), count("l c1")), (2, 1), "{file}");
+}
+
+#[test]
 fn heatmaps_of_extreme_numbers_are_well_formed() {
     for [n_rows, n_columns] in [[0, 0], [1, 1], [3, 0], [6, 6], [197, 197]] {
         let labels = |n: usize| (0..n).map(|k| format!("{HOSTILE} {k}")).collect();
