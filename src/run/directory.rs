@@ -262,12 +262,7 @@ mod tests {
     }
 
     fn create(root: &Path) -> io::Result<(RunDirectory, RunLock)> {
-        let manifest = Manifest {
-            seed: 0,
-            data_sha256: String::new(),
-            data_notes: Vec::new(),
-            sessions: Vec::new(),
-        };
+        let manifest = Manifest::default();
         RunDirectory::create(root, "seed = 0", &manifest)
     }
 

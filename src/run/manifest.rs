@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 const BURN_VERSION: &str = "0.22.1";
 
 /// Provenance of a run: seed, data, and every process that trained it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Manifest {
     /// Seed of the run.
     pub seed: u64,

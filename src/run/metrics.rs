@@ -190,12 +190,7 @@ mod tests {
     fn a_log_that_was_removed_is_written_again() {
         let name = format!("burn-topology-metrics-{}", std::process::id());
         let root = std::env::temp_dir().join(name);
-        let manifest = Manifest {
-            seed: 0,
-            data_sha256: String::new(),
-            data_notes: Vec::new(),
-            sessions: Vec::new(),
-        };
+        let manifest = Manifest::default();
         let (run, lock) = RunDirectory::create(&root, "", &manifest).unwrap();
         let mut log = MetricsLog::open(&run, 0, 0).unwrap();
         let mut record = |step: usize| {
