@@ -35,7 +35,6 @@ pub(super) fn output_path() -> impl TypedValueParser<Value = PathBuf> {
         Some("-") => {
             Err("files are not written to stdout, expected a path; a file with this name is `./-`")
         }
-        Some("") => Err("the path is empty"),
         _ => Ok(path),
     })
 }

@@ -126,7 +126,7 @@ impl OutputDirectory {
     ///
     /// # Errors
     ///
-    /// - [`Error::is_invalid_parameter`] if a file of others has the name of a new one, or as for [`Self::create`].
+    /// - [`Error::is_invalid_parameter`] if a file of others has the name of a new one.
     /// - [`Error::is_file_error`] if a file cannot be written.
     pub fn finish(self) -> Result<()> {
         let cannot = |error| Error::cannot_write(&self.shown, error);
@@ -222,13 +222,9 @@ impl OutputDirectory {
         Ok(())
     }
 
+    /// Looks at the directory again. Files that others put there since [`Self::create`] are no reason to lose the new ones.
     fn content(&self) -> Result<Content> {
-        content(
-            &self.directory,
-            &self.shown,
-            &self.command,
-            self.replaces_others,
-        )
+        content(&self.directory, &self.shown, &self.command, true)
     }
 }
 

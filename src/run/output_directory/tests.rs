@@ -120,6 +120,18 @@ fn files_of_others_stay_as_they_are() {
 }
 
 #[test]
+fn files_that_come_while_a_report_is_written_stay() {
+    let root = Root::new("meanwhile");
+    std::fs::create_dir(root.0.join("report")).unwrap();
+    let output = OutputDirectory::create(&root.0.join("report"), "analyze", false).unwrap();
+    output.write("a.html", b"new").unwrap();
+    root.write("report/notes.txt", "mine");
+    output.finish().unwrap();
+    assert_eq!(root.files(), ["a.html", "notes.txt"]);
+    assert_eq!(root.read("report/notes.txt"), "mine");
+}
+
+#[test]
 fn directories_of_others_are_refused_unless_forced() {
     let root = Root::new("refused");
     let refused = |expected: &str| {
