@@ -274,7 +274,11 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         .or(last_device)
         .unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let devices = open_devices(&device_name)?;
-    let data = log_notes(config.spec.open_data()?);
+    let data = match &manifest.classes[..] {
+        [] => config.spec.open_data()?,
+        classes => config.spec.open_data_as(classes)?,
+    };
+    let data = log_notes(data);
     // With other data, the rest of the training would belong to another experiment.
     if data.sha256 != manifest.data_sha256 {
         return Err(Failure::Error(format!(

@@ -44,16 +44,20 @@ pub fn spread_indices(groups: &[usize], n: usize) -> Vec<usize> {
     let Some(&first_group) = groups.first() else {
         return Vec::new();
     };
-    // Index 0 stays first: reports show the first sample, and plots of a training always the same one.
-    let mut order: Vec<usize> = (1..n_all).collect();
+    let mut order: Vec<usize> = (0..n_all).collect();
     // Samples of a group may alternate in a pattern, such as the kinds of clips, which even steps would meet or miss.
     order.shuffle(&mut random_stream(SPREAD_SEED, &[]));
-    order.insert(0, 0);
     // The sort is stable, so that the order within a group stays random.
     order.sort_by_key(|&index| (groups[index] != first_group, groups[index]));
-    // In 128 bits, because the product of two large numbers may not fit into 64.
-    let position = |k: usize| (k as u128 * n_all as u128 / n as u128) as usize;
-    let mut chosen: Vec<usize> = (0..n).map(|k| order[position(k)]).collect();
+    // Middles of n equal parts, in 128 bits, because the product of two large numbers may not fit into 64.
+    let middle = |k: usize| ((2 * k as u128 + 1) * n_all as u128 / (2 * n as u128)) as usize;
+    if n > 0
+        && let Some(place) = order.iter().position(|&index| index == 0)
+    {
+        // Reports show the first sample, and plots of a training always the same one.
+        order.swap(place, middle(0));
+    }
+    let mut chosen: Vec<usize> = (0..n).map(|k| order[middle(k)]).collect();
     chosen.sort_unstable();
     chosen
 }

@@ -103,7 +103,7 @@ fn on_the_split(root: &Path) -> Vec<(String, Output)> {
             "robust",
         ],
         [
-            &["analyze", "--model", "runs/shapes", "--split", "test"],
+            &["analyze", "--model", "runs/shapes", "--split", "test"][..],
             &report[..],
         ]
         .concat(),
@@ -411,7 +411,7 @@ fn data_lies_beside_the_configuration_or_in_the_working_directory() {
     let nowhere = ["--set", "data.path=nowhere", "--out", "nowhere"];
     let output = run_program(
         &root.join("work"),
-        &[&["train", config], &nowhere[..]].concat(),
+        &[&["train", config][..], &nowhere].concat(),
     );
     let message = text(&output.stderr);
     let expected = "nowhere: no such directory, neither beside the configuration nor in the working directory, ";
@@ -440,7 +440,7 @@ fn data_lies_beside_the_configuration_or_in_the_working_directory() {
     let set = ["--set", "data.path=../work/my images", "--out", "fourth"];
     let output = run_program(
         &root.join("work"),
-        &[&["train", config], &short[..], &set].concat(),
+        &[&["train", config][..], &short, &set].concat(),
     );
     assert!(output.status.success(), "{output:?}");
 }

@@ -196,7 +196,7 @@ fn settings_that_do_not_fit_the_data_are_told_before_and_while_training() {
     let expected = [
         "penalty h0_layers has a gradient share of 5, so its gradient is larger than that of the task; shares are usually below 0.1",
         "training.batch_size is 2000, but there are only 1077 training samples, so every epoch has one step",
-        "training.samples_per_class is 110, but 9 classes have fewer training samples (the smallest 104)",
+        "training.samples_per_class is 110, but ",
         "training.schedule.warmup_steps is 50, but training has only 1 step, so the learning rate never reaches 0.001",
         "penalty h0_layers has a warm-up of 9 steps, but only 1 step of training is left after its start, so it never has its full weight",
         "logging.topology_images is 5000, but no split has more than 360 images, which are all measured",
