@@ -12,6 +12,7 @@ mod assignment;
 mod bottleneck;
 mod cohomology;
 mod covering;
+mod cubical;
 mod diagram;
 mod diagram_distance;
 mod diagram_pair;
@@ -33,6 +34,10 @@ mod vietoris_rips;
 mod wasserstein;
 
 pub use bottleneck::bottleneck;
+pub use cubical::{
+    BettiMatching, Construction, CubicalBar, CubicalComplex, CubicalDiagram, Filtration, GreyImage, MAX_PIXELS,
+    MAX_REDUCED_VOXELS, PixelGradient, Volume,
+};
 pub use diagram::{Bar, Diagram};
 pub use diagram_distance::{DiagramDistance, PairGradient, pair_gradient};
 pub use distance_matrix::{DistanceMatrix, MAX_POINTS, SYMMETRY_TOLERANCE};
