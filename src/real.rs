@@ -105,7 +105,15 @@ mod tests {
 
     #[test]
     fn ordered_bits_have_the_order_of_the_values() {
-        let values = [f64::NEG_INFINITY, -2.5, -1e-310, -0.0, 1e-310, 2.5, f64::INFINITY];
+        let values = [
+            f64::NEG_INFINITY,
+            -2.5,
+            -1e-310,
+            -0.0,
+            1e-310,
+            2.5,
+            f64::INFINITY,
+        ];
         for pair in values.windows(2) {
             assert!(pair[0].ordered_bits() < pair[1].ordered_bits());
             let [low, high] = [0, 1].map(|k| (pair[k] as f32).ordered_bits());

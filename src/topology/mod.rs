@@ -35,8 +35,8 @@ mod wasserstein;
 
 pub use bottleneck::bottleneck;
 pub use cubical::{
-    BettiMatching, Construction, CubicalBar, CubicalComplex, CubicalDiagram, Filtration, GreyImage, MAX_PIXELS,
-    MAX_REDUCED_VOXELS, PixelGradient, Volume,
+    BettiMatching, Construction, CubicalBar, CubicalComplex, CubicalDiagram, Filtration, GreyImage,
+    MAX_PIXELS, MAX_REDUCED_VOXELS, PixelGradient, Volume,
 };
 pub use diagram::{Bar, Diagram};
 pub use diagram_distance::{DiagramDistance, PairGradient, pair_gradient};

@@ -1,6 +1,10 @@
 //! Persistent homology and distances of diagrams: known answers, an independent oracle, other libraries,
 //! and mathematical properties.
 
+/// Diagrams of images and volumes equal an independent oracle and other libraries, and have the properties of theory.
+mod cubical;
+/// Computes bars of images and volumes independently, by reducing the whole boundary matrix.
+mod cubical_oracle;
 /// Distances of diagrams equal brute force, are metrics, and have the gradients of difference quotients.
 mod diagram_distance_properties;
 /// Distances of diagrams and their gradients equal published and hand-computed values.

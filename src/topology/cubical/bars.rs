@@ -102,7 +102,8 @@ impl<T: Real> CubicalDiagram<T> {
     /// respect to a value of the image has the opposite sign there.
     pub fn points(&self) -> Vec<Point> {
         let sign = self.filtration.sign();
-        let point = |bar: &CubicalBar<T>| [bar.birth, bar.death].map(|end| sign * end.to_f64_exact());
+        let point =
+            |bar: &CubicalBar<T>| [bar.birth, bar.death].map(|end| sign * end.to_f64_exact());
         self.bars.iter().map(point).collect()
     }
 
@@ -127,11 +128,19 @@ impl<T: Real> CubicalDiagram<T> {
     /// # Ok::<(), burn_topology::Error>(())
     /// ```
     pub fn pixel_gradient(&self, point_gradient: &[[f64; 2]]) -> PixelGradient {
-        assert_eq!(point_gradient.len(), self.bars.len(), "one derivative for each bar");
+        assert_eq!(
+            point_gradient.len(),
+            self.bars.len(),
+            "one derivative for each bar"
+        );
         let sign = self.filtration.sign();
-        let ends = self.bars.iter().zip(point_gradient).flat_map(|(bar, [birth, death])| {
-            [(Some(bar.birth_pixel), birth), (bar.death_pixel, death)]
-        });
+        let ends = self
+            .bars
+            .iter()
+            .zip(point_gradient)
+            .flat_map(|(bar, [birth, death])| {
+                [(Some(bar.birth_pixel), birth), (bar.death_pixel, death)]
+            });
         ends.filter(|(_, derivative)| **derivative != 0.0)
             .filter_map(|(pixel, derivative)| Some((pixel?, sign * derivative)))
             .collect()

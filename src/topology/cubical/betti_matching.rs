@@ -204,13 +204,19 @@ impl<T: Real> Default for Side<T> {
 
 impl<T: Real> Side<T> {
     /// Computes the diagrams of an image, and which cells its bars belong to.
-    fn diagrams(&mut self, image: &GreyImage<'_, T>, settings: &Settings<T>) -> [CubicalDiagram<T>; 2] {
+    fn diagrams(
+        &mut self,
+        image: &GreyImage<'_, T>,
+        settings: &Settings<T>,
+    ) -> [CubicalDiagram<T>; 2] {
         let mut vertices = Vec::new();
         self.hole_edges.clear();
-        let diagrams = self.complex.diagrams(image, settings, |dim, pair| match dim {
-            0 => vertices.push(pair.cell),
-            _ => self.hole_edges.push(pair.edge),
-        });
+        let diagrams = self
+            .complex
+            .diagrams(image, settings, |dim, pair| match dim {
+                0 => vertices.push(pair.cell),
+                _ => self.hole_edges.push(pair.edge),
+            });
         self.bar_of_vertex.clear();
         self.bar_of_vertex.resize(self.complex.n_vertices(), NO_BAR);
         for (bar, vertex) in vertices.into_iter().enumerate() {
@@ -255,14 +261,16 @@ impl<T: Real> Matcher<T> {
         let mut matched = [Vec::new(), Vec::new()];
         if !images[0].values().is_empty() {
             let earlier = |(a, b): (&T, &T)| {
-                let is_first = settings.filtration.ascending(*a) <= settings.filtration.ascending(*b);
+                let is_first =
+                    settings.filtration.ascending(*a) <= settings.filtration.ascending(*b);
                 if is_first { *a } else { *b }
             };
             self.union_values.clear();
             let values = images[0].values().iter().zip(images[1].values());
             self.union_values.extend(values.map(earlier));
             let union = GreyImage::new(&self.union_values, images[0].shape())?;
-            self.union.pair(&union, settings.filtration, settings.construction);
+            self.union
+                .pair(&union, settings.filtration, settings.construction);
             matched = [self.matched_components(), self.matched_holes()];
             // The components that never die come last in their diagrams.
             matched[0].push([first[0].bars.len() - 1, second[0].bars.len() - 1]);
@@ -287,7 +295,9 @@ impl<T: Real> Matcher<T> {
         let mut matched = Vec::new();
         for &(_, edge) in &self.edges {
             let dead = self.sides.each_mut().map(|side| {
-                let Side { complex, forest, .. } = side;
+                let Side {
+                    complex, forest, ..
+                } = side;
                 forest.merge(union.ends(edge), |a, b| complex.is_elder_vertex(a, b))
             });
             if ends_of_bars.next_if(|pair| pair.edge == edge).is_none() {
@@ -295,7 +305,10 @@ impl<T: Real> Matcher<T> {
             }
             if let [Some(first), Some(second)] = dead {
                 let [sides_first, sides_second] = &self.sides;
-                let bars = [sides_first.bar_of_vertex[first], sides_second.bar_of_vertex[second]];
+                let bars = [
+                    sides_first.bar_of_vertex[first],
+                    sides_second.bar_of_vertex[second],
+                ];
                 if !bars.contains(&NO_BAR) {
                     matched.push(bars.map(|bar| bar as usize));
                 }
@@ -309,7 +322,11 @@ impl<T: Real> Matcher<T> {
         for side in &mut self.sides {
             side.follow_holes(&self.union, &mut self.union_forest, &mut self.edges);
         }
-        let bars = |face: usize| self.sides.each_ref().map(|side| side.bar_of_union_face[face]);
+        let bars = |face: usize| {
+            self.sides
+                .each_ref()
+                .map(|side| side.bar_of_union_face[face])
+        };
         let bars = self.union.holes.iter().map(|hole| bars(hole.cell));
         bars.filter(|bars| !bars.contains(&NO_BAR))
             .map(|bars| bars.map(|bar| bar as usize))
@@ -325,10 +342,13 @@ fn complete(matched: &[[usize; 2]], [n_first, n_second]: [usize; 2]) -> Vec<BarP
         partners[i] = Some(j);
         is_alone[j] = false;
     }
-    let first = partners.into_iter().enumerate().map(|(i, partner)| match partner {
-        Some(j) => BarPair::Bars(i, j),
-        None => BarPair::FirstToDiagonal(i),
-    });
+    let first = partners
+        .into_iter()
+        .enumerate()
+        .map(|(i, partner)| match partner {
+            Some(j) => BarPair::Bars(i, j),
+            None => BarPair::FirstToDiagonal(i),
+        });
     let alone = (0..n_second).filter(|&j| is_alone[j]);
     first.chain(alone.map(BarPair::SecondToDiagonal)).collect()
 }

@@ -150,7 +150,9 @@ impl<T: Real> CubicalComplex<T> {
                 volume.values().len()
             )));
         }
-        Ok(self.volume.diagrams(volume, &self.settings, max_homology_dim))
+        Ok(self
+            .volume
+            .diagrams(volume, &self.settings, max_homology_dim))
     }
 }
 
@@ -165,7 +167,11 @@ impl<T: Real> Settings<T> {
     }
 
     /// Finite bar between two pixels; `None` if it is too short.
-    pub(super) fn finite_bar(&self, values: &[T], [birth, death]: [usize; 2]) -> Option<CubicalBar<T>> {
+    pub(super) fn finite_bar(
+        &self,
+        values: &[T],
+        [birth, death]: [usize; 2],
+    ) -> Option<CubicalBar<T>> {
         let bar = CubicalBar {
             birth: values[birth],
             death: values[death],

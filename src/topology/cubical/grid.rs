@@ -138,7 +138,7 @@ fn check_size(what: &str, n_values: usize, shape: &[usize]) -> Result<()> {
             "{what} has {n_values} values, expected {sides}"
         ))),
         None => Err(Error::invalid_image(format!(
-            "{what} has {sides} pixels, expected at most {MAX_PIXELS}; make it smaller or cut it into parts"
+            "{what} of {sides} pixels is too large, expected at most {MAX_PIXELS}; make it smaller or cut it into parts"
         ))),
     }
 }

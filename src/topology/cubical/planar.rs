@@ -133,7 +133,9 @@ impl<T: Real> PlanarComplex<T> {
         for (row, (upper, lower)) in rows.clone().zip(rows.skip(1)).enumerate() {
             let start = row * n_columns + n_columns + 1;
             let faces = &mut self.face_keys[start..start + n_columns - 1];
-            for ((face, upper), lower) in faces.iter_mut().zip(upper.windows(2)).zip(lower.windows(2)) {
+            for ((face, upper), lower) in
+                faces.iter_mut().zip(upper.windows(2)).zip(lower.windows(2))
+            {
                 *face = upper[0].max(upper[1]).max(lower[0]).max(lower[1]);
             }
         }
@@ -400,7 +402,12 @@ impl<T: Real> PlanarComplex<T> {
             Construction::Vertices => vertex,
             Construction::TopCells => {
                 let n_columns = self.shape[1];
-                let around = [vertex, vertex + 1, vertex + n_columns, vertex + n_columns + 1];
+                let around = [
+                    vertex,
+                    vertex + 1,
+                    vertex + n_columns,
+                    vertex + n_columns + 1,
+                ];
                 self.face_pixel(self.first_face(around, self.vertex_keys[vertex]))
             }
         }
@@ -421,7 +428,12 @@ impl<T: Real> PlanarComplex<T> {
         let vertex = face - n_columns - 1;
         match self.construction {
             Construction::Vertices => {
-                let around = [vertex, vertex + 1, vertex + n_columns, vertex + n_columns + 1];
+                let around = [
+                    vertex,
+                    vertex + 1,
+                    vertex + n_columns,
+                    vertex + n_columns + 1,
+                ];
                 self.last_vertex(around, self.face_keys[face])
             }
             Construction::TopCells => vertex / n_columns * (n_columns - 1) + vertex % n_columns,
@@ -436,7 +448,10 @@ impl<T: Real> PlanarComplex<T> {
 
     /// Last of some vertices in ascending order that has a key, which one of them has.
     fn last_vertex<const N: usize>(&self, vertices: [usize; N], key: T::Bits) -> usize {
-        let last = vertices.into_iter().rev().find(|vertex| self.vertex_keys[*vertex] == key);
+        let last = vertices
+            .into_iter()
+            .rev()
+            .find(|vertex| self.vertex_keys[*vertex] == key);
         last.unwrap_or_default()
     }
 }

@@ -82,14 +82,18 @@ impl<T: Real> VolumeComplex<T> {
         if !values.is_empty() {
             self.fill(volume, settings, max_homology_dim > 0);
             let mut add = |dim: usize, pixels: [usize; 2]| {
-                diagrams[dim].bars.extend(settings.finite_bar(values, pixels));
+                diagrams[dim]
+                    .bars
+                    .extend(settings.finite_bar(values, pixels));
             };
             let essential = self.pair_vertices(max_homology_dim == 0, |pixels| add(0, pixels));
             if max_homology_dim > 0 {
                 self.pair_cubes(|pixels| add(2, pixels));
                 self.reduce_squares(|pixels| add(1, pixels));
             }
-            diagrams[0].bars.push(settings.essential_bar(values, essential));
+            diagrams[0]
+                .bars
+                .push(settings.essential_bar(values, essential));
         }
         diagrams.truncate(max_homology_dim + 1);
         diagrams
@@ -102,13 +106,19 @@ impl<T: Real> VolumeComplex<T> {
         self.shape = volume.shape().map(|side| side + usize::from(is_cubes));
         let [_, height, width] = self.shape;
         let steps = [height * width, width, 1];
-        self.steps = std::array::from_fn(|axes| (0..3).filter(|a| axes >> a & 1 == 1).map(|a| steps[a]).sum());
+        self.steps = std::array::from_fn(|axes| {
+            (0..3)
+                .filter(|a| axes >> a & 1 == 1)
+                .map(|a| steps[a])
+                .sum()
+        });
         let n_vertices = self.shape.iter().product::<usize>();
         let margin = self.steps[CUBE];
         let key = |value: &T| settings.filtration.ascending(*value).ordered_bits();
         self.vertex_keys.clear();
         self.cube_keys.clear();
-        self.cube_keys.resize(n_vertices + margin, T::Bits::max_value());
+        self.cube_keys
+            .resize(n_vertices + margin, T::Bits::max_value());
         if is_cubes {
             let vertices = starts_of_cubes(self.shape, self.steps);
             for (vertex, value) in vertices.zip(volume.values()) {
@@ -133,11 +143,14 @@ impl<T: Real> VolumeComplex<T> {
     fn key(&self, vertex: usize, axes: usize) -> T::Bits {
         match self.construction {
             Construction::Vertices => {
-                let keys = subsets(axes).map(|subset| self.vertex_keys[vertex + self.steps[subset]]);
+                let keys =
+                    subsets(axes).map(|subset| self.vertex_keys[vertex + self.steps[subset]]);
                 keys.max().unwrap_or_else(T::Bits::min_value)
             }
             Construction::TopCells => {
-                let keys = self.cubes_around(vertex, axes).map(|cube| self.cube_keys[cube]);
+                let keys = self
+                    .cubes_around(vertex, axes)
+                    .map(|cube| self.cube_keys[cube]);
                 keys.min().unwrap_or_else(T::Bits::max_value)
             }
         }
@@ -155,7 +168,9 @@ impl<T: Real> VolumeComplex<T> {
         match self.construction {
             Construction::Vertices => {
                 let vertices = subsets(axes).map(|subset| vertex + self.steps[subset]);
-                let last = vertices.filter(|vertex| self.vertex_keys[*vertex] == key).max();
+                let last = vertices
+                    .filter(|vertex| self.vertex_keys[*vertex] == key)
+                    .max();
                 last.unwrap_or_default()
             }
             Construction::TopCells => {
@@ -163,8 +178,11 @@ impl<T: Real> VolumeComplex<T> {
                 let first = cubes.filter(|cube| self.cube_keys[*cube] == key).min();
                 let vertex = first.unwrap_or_default() - self.steps[CUBE];
                 let [_, height, width] = self.shape;
-                let [frame, row, column] =
-                    [vertex / (height * width), vertex / width % height, vertex % width];
+                let [frame, row, column] = [
+                    vertex / (height * width),
+                    vertex / width % height,
+                    vertex % width,
+                ];
                 (frame * (height - 1) + row) * (width - 1) + column
             }
         }
@@ -206,11 +224,16 @@ impl<T: Real> VolumeComplex<T> {
                 is_behind[vertex + self.steps[axis]] |= axis as u8;
             }
             // In ascending order of the edges.
-            let backward = EDGES.into_iter().filter(|axis| is_behind[vertex] & *axis as u8 != 0);
-            let backward = backward.map(|axis| (vertex - self.steps[axis], vertex - self.steps[axis], axis));
+            let backward = EDGES
+                .into_iter()
+                .filter(|axis| is_behind[vertex] & *axis as u8 != 0);
+            let backward =
+                backward.map(|axis| (vertex - self.steps[axis], vertex - self.steps[axis], axis));
             let forward = EDGES.into_iter().filter(|axis| open & axis != 0);
             let forward = forward.map(|axis| (vertex, vertex + self.steps[axis], axis));
-            let earliest = backward.chain(forward).find(|&(start, _, axis)| self.key(start, axis) == keys[vertex]);
+            let earliest = backward
+                .chain(forward)
+                .find(|&(start, _, axis)| self.key(start, axis) == keys[vertex]);
             if let Some((_, other, _)) = earliest
                 && (keys[other], other) < (keys[vertex], vertex)
             {
@@ -367,7 +390,9 @@ fn vertices_of(shape: [usize; 3], steps: [usize; 8]) -> impl Iterator<Item = (us
 /// Vertices after which a cube follows, in ascending order.
 fn starts_of_cubes(shape: [usize; 3], steps: [usize; 8]) -> impl Iterator<Item = usize> {
     let vertices = vertices_of(shape, steps);
-    vertices.filter(|(_, open)| *open == CUBE).map(|(vertex, _)| vertex)
+    vertices
+        .filter(|(_, open)| *open == CUBE)
+        .map(|(vertex, _)| vertex)
 }
 
 /// Writes the entries that occur in one of two ascending lists to `sum`, in ascending order.
