@@ -1,10 +1,11 @@
-//! Persistent homology of distance matrices, and distances between persistence diagrams.
+//! Persistent homology of distance matrices and of images, and distances between persistence diagrams.
 //!
 //! Plain Rust on slices, without tensors. A [`DistanceMatrix`] is checked once. [`VietorisRips`] computes
 //! one [`Diagram`] per homology dimension from it, whose [`Bar`]s know their critical edges: the matrix
 //! entries that are their birth and death. [`wasserstein()`] and [`bottleneck()`] compare two diagrams and
 //! return the matching; [`DiagramDistance`] and [`DiagramSummary`] return gradients with respect to
-//! births and deaths.
+//! births and deaths. [`CubicalComplex`] computes diagrams of images and volumes, whose bars know their critical pixels,
+//! and matches the bars of two images.
 //! [`signature_loss`], [`rtd`] and [`rtd_lite`] compare two matrices on the same points directly.
 
 mod annotation;

@@ -17,10 +17,22 @@ pub fn bars(
     filtration: Filtration,
     construction: Construction,
 ) -> [Bars; 3] {
-    let sign = if filtration == Filtration::Superlevel { -1.0 } else { 1.0 };
+    let sign = if filtration == Filtration::Superlevel {
+        -1.0
+    } else {
+        1.0
+    };
     let mut cells = cells(values, shape, sign, construction);
-    cells.sort_by(|a, b| (a.0, dim(a.1), a.1).partial_cmp(&(b.0, dim(b.1), b.1)).expect("no NaN"));
-    let position: HashMap<[usize; 3], usize> = cells.iter().enumerate().map(|(p, cell)| (cell.1, p)).collect();
+    cells.sort_by(|a, b| {
+        (a.0, dim(a.1), a.1)
+            .partial_cmp(&(b.0, dim(b.1), b.1))
+            .expect("no NaN")
+    });
+    let position: HashMap<[usize; 3], usize> = cells
+        .iter()
+        .enumerate()
+        .map(|(p, cell)| (cell.1, p))
+        .collect();
     let mut column_with_pivot: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut death_of: HashMap<usize, f64> = HashMap::new();
     let mut is_positive = vec![false; cells.len()];
@@ -31,7 +43,11 @@ pub fn bars(
             column.sort_unstable();
             let mut sum = Vec::new();
             for &entry in &column {
-                if sum.last() == Some(&entry) { sum.pop(); } else { sum.push(entry); }
+                if sum.last() == Some(&entry) {
+                    sum.pop();
+                } else {
+                    sum.push(entry);
+                }
             }
             column = sum;
         }
@@ -58,11 +74,18 @@ pub fn bars(
 
 /// Dimension of a cell, by its doubled coordinates: the odd ones are those along which it extends.
 fn dim(cell: [usize; 3]) -> usize {
-    cell.iter().filter(|coordinate| **coordinate % 2 == 1).count()
+    cell.iter()
+        .filter(|coordinate| **coordinate % 2 == 1)
+        .count()
 }
 
 /// All cells as doubled coordinates, with the value at which they enter.
-fn cells(values: &[f64], shape: [usize; 3], sign: f64, construction: Construction) -> Vec<(f64, [usize; 3])> {
+fn cells(
+    values: &[f64],
+    shape: [usize; 3],
+    sign: f64,
+    construction: Construction,
+) -> Vec<(f64, [usize; 3])> {
     let voxel = |[t, r, c]: [usize; 3]| sign * values[(t * shape[1] + r) * shape[2] + c];
     // Voxels have even coordinates if they are vertices, odd ones if they are cubes.
     let odd = usize::from(construction == Construction::TopCells);
@@ -90,9 +113,18 @@ fn cells(values: &[f64], shape: [usize; 3], sign: f64, construction: Constructio
 fn for_neighbours(cell: [usize; 3], odd: usize, shape: [usize; 3], mut f: impl FnMut([usize; 3])) {
     let along = |axis: usize| -> Vec<usize> {
         let x = cell[axis] as isize;
-        let candidates = if x as usize % 2 == odd { vec![x] } else { vec![x - 1, x + 1] };
-        let voxels = candidates.into_iter().map(|x| (x - odd as isize) / 2 - isize::from(x < odd as isize));
-        voxels.filter(|v| (0..shape[axis] as isize).contains(v)).map(|v| v as usize).collect()
+        let candidates = if x as usize % 2 == odd {
+            vec![x]
+        } else {
+            vec![x - 1, x + 1]
+        };
+        let voxels = candidates
+            .into_iter()
+            .map(|x| (x - odd as isize) / 2 - isize::from(x < odd as isize));
+        voxels
+            .filter(|v| (0..shape[axis] as isize).contains(v))
+            .map(|v| v as usize)
+            .collect()
     };
     for t in along(0) {
         for r in along(1) {

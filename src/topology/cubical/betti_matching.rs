@@ -22,9 +22,9 @@ use crate::topology::wasserstein::length_power;
 /// All cells enter in a total order, by value and then by position, as in [`PlanarComplex`]. With
 /// [`Construction::Vertices`](super::Construction::Vertices) the pairs are those of the authors' program, ties included.
 ///
-/// Source: N. Stucki et al., [Topologically faithful image segmentation via induced matching of persistence
-/// barcodes](https://arxiv.org/abs/2211.15272) (2023), and V. Bürgin's and their
-/// [efficient version](https://arxiv.org/abs/2407.04683) (2024).
+/// Sources: N. Stucki et al., [Topologically faithful image segmentation via induced matching of persistence
+/// barcodes](https://arxiv.org/abs/2211.15272) (2023); N. Stucki et al., [Efficient Betti matching enables
+/// topology-aware 3D segmentation via persistent homology](https://arxiv.org/abs/2407.04683) (2024).
 ///
 /// # Example
 ///

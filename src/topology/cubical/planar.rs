@@ -18,9 +18,9 @@
 //! The order is total: by value, then by dimension, then by position; an edge has the position of its first vertex,
 //! and the edge down comes before the edge to the right. The result is thus reproducible, ties included.
 //!
-//! Sources: [garin2020] for the duality of the two constructions, [bauer2021] for apparent pairs.
+//! Sources: [bleile2021] for the duality of the two constructions, [bauer2021] for apparent pairs.
 //!
-//! [garin2020]: https://arxiv.org/abs/2005.04597
+//! [bleile2021]: https://arxiv.org/abs/2102.11397
 //! [bauer2021]: https://doi.org/10.1007/s41468-021-00071-5
 
 use num_traits::Bounded;
