@@ -1,10 +1,10 @@
 """Compares cubical persistence with other libraries on random images, volumes and pairs, and then its time.
 
     cargo build --release --no-default-features --example cubical_answers
-    python scripts/compare_cubical.py target/release/examples/cubical_answers [--betti-matching BUILD]
+    python scripts/compare_cubical.py target/release/examples/cubical_answers [--betti-matching BUILD] [--times]
 
-Checks that the bars of 1,000 images are the same numbers as those of GUDHI and CubicalRipser in both constructions, that
-those of 100 volumes are the same as GUDHI's, and that the Betti matchings of 200 pairs are those of the program of its
+Checks that the bars of 1,000 images are the same numbers as those of GUDHI and CubicalRipser in both constructions, except
+that CubicalRipser is left out where it is wrong (images of one row or column in the V-construction), that those of 100 volumes are the same as GUDHI's, and that the Betti matchings of 200 pairs are those of the program of its
 authors (https://github.com/nstucki/Betti-Matching-3D), whose built module lies in BUILD. Exits with 1 on a difference.
 Needs numpy, gudhi, cripser, and scikit-learn for its photographs.
 """
@@ -108,6 +108,9 @@ def compare_bars(program, kind, arrays, peers):
         ours = [sorted(map(tuple, bars)) for bars in answer["diagrams"]]
         n_bars += sum(map(len, ours))
         for peer, bars_of in peers.items():
+            # CubicalRipser 0.0.37 merges no components of an image of one row or column in the V-construction.
+            if peer == "CubicalRipser" and construction == "V" and min(values.shape) == 1:
+                continue
             if ours != [finite_multiset(bars) for bars in bars_of(values, construction)]:
                 differences[peer] += 1
                 print(f"DIFFERENCE to {peer}: {name}, {values.shape}, {construction}-construction")

@@ -1,10 +1,11 @@
 //! Betti matching: bars of two images that belong to the same place.
 
 use super::bars::CubicalDiagram;
-use super::complex::{CubicalComplex, Settings};
 use super::forest::ElderForest;
 use super::grid::GreyImage;
-use super::planar::{EdgeId, PlanarComplex};
+use super::lattice::{EdgeId, Lattice};
+use super::planar::PlanarComplex;
+use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::real::Real;
 use crate::topology::diagram_distance::pair_gradient;
@@ -122,34 +123,6 @@ impl<T: Real> BettiMatching<T> {
     }
 }
 
-impl<T: Real> CubicalComplex<T> {
-    /// Computes the diagrams of two images of one shape and their Betti matching, see [`BettiMatching`].
-    ///
-    /// A bar that is too short for the least persistence is in no diagram, and its partner, if it has one, is matched
-    /// with the diagonal.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_invalid_image`] if the images have different shapes.
-    ///
-    /// # Cost
-    ///
-    /// About six times that of the diagrams of one image, and six times its memory.
-    pub fn betti_matching(
-        &mut self,
-        first: &GreyImage<'_, T>,
-        second: &GreyImage<'_, T>,
-    ) -> Result<BettiMatching<T>> {
-        if first.shape() != second.shape() {
-            let [[a, b], [c, d]] = [first, second].map(GreyImage::shape);
-            return Err(Error::invalid_image(format!(
-                "first image has {a} x {b} pixels and the second {c} x {d}, expected the same shape"
-            )));
-        }
-        self.matcher.matching([first, second], &self.settings)
-    }
-}
-
 /// Buffers of Betti matchings.
 #[derive(Debug, Clone)]
 pub(super) struct Matcher<T: Real> {
@@ -158,14 +131,13 @@ pub(super) struct Matcher<T: Real> {
     /// The union of both filtrations.
     union: PlanarComplex<T>,
     union_values: Vec<T>,
-    union_forest: ElderForest,
-    edges: Vec<(T::Bits, EdgeId)>,
 }
 
 /// One of the two images of a matching.
 #[derive(Debug, Clone)]
 struct Side<T: Real> {
     complex: PlanarComplex<T>,
+    /// Components of the image, or holes of the union, while they are followed.
     forest: ElderForest,
     /// Index of the bar that is born with each vertex, or [`NO_BAR`].
     bar_of_vertex: Vec<u32>,
@@ -184,8 +156,6 @@ impl<T: Real> Default for Matcher<T> {
             sides: [Side::default(), Side::default()],
             union: PlanarComplex::default(),
             union_values: Vec::new(),
-            union_forest: ElderForest::default(),
-            edges: Vec::new(),
         }
     }
 }
@@ -218,7 +188,8 @@ impl<T: Real> Side<T> {
                 _ => self.hole_edges.push(pair.edge),
             });
         self.bar_of_vertex.clear();
-        self.bar_of_vertex.resize(self.complex.n_vertices(), NO_BAR);
+        self.bar_of_vertex
+            .resize(self.complex.lattice.n_vertices(), NO_BAR);
         for (bar, vertex) in vertices.into_iter().enumerate() {
             self.bar_of_vertex[vertex] = bar as u32;
         }
@@ -226,19 +197,15 @@ impl<T: Real> Side<T> {
     }
 
     /// Finds for each hole of the image the face that fills it in the union.
-    fn follow_holes(
-        &mut self,
-        union: &PlanarComplex<T>,
-        union_forest: &mut ElderForest,
-        edges: &mut Vec<(T::Bits, EdgeId)>,
-    ) {
-        self.complex.edges_with_faces(edges);
-        union.reset_faces(union_forest);
+    fn follow_holes(&mut self, union: &Lattice<T>) {
+        self.complex.collect_edges_with_faces();
+        union.reset_faces(&mut self.forest);
         self.bar_of_union_face.clear();
         self.bar_of_union_face.resize(union.n_faces(), NO_BAR);
         let mut holes = self.hole_edges.iter().enumerate().rev().peekable();
-        for &(_, edge) in edges.iter().rev() {
-            let face = union_forest.merge(union.sides(edge), |a, b| union.is_elder_face(a, b));
+        for &(_, edge) in self.complex.edges().iter().rev() {
+            let is_elder = |a, b| union.is_elder_face(a, b);
+            let face = self.forest.merge(union.sides(edge), is_elder);
             if let Some((bar, _)) = holes.next_if(|(_, hole)| **hole == edge)
                 && let Some(face) = face
             {
@@ -250,7 +217,7 @@ impl<T: Real> Side<T> {
 
 impl<T: Real> Matcher<T> {
     /// Computes the matching of two images of one shape.
-    fn matching(
+    pub(super) fn matching(
         &mut self,
         images: [&GreyImage<'_, T>; 2],
         settings: &Settings<T>,
@@ -270,7 +237,7 @@ impl<T: Real> Matcher<T> {
             self.union_values.extend(values.map(earlier));
             let union = GreyImage::new(&self.union_values, images[0].shape())?;
             self.union
-                .pair(&union, settings.filtration, settings.construction);
+                .pair(&union, settings);
             matched = [self.matched_components(), self.matched_holes()];
             // The components that never die come last in their diagrams.
             matched[0].push([first[0].bars.len() - 1, second[0].bars.len() - 1]);
@@ -286,32 +253,22 @@ impl<T: Real> Matcher<T> {
 
     /// Pairs of bars whose components die with the same edge of the union.
     fn matched_components(&mut self) -> Vec<[usize; 2]> {
-        self.union.edges_with_vertices(&mut self.edges);
-        let union = &self.union;
         for side in &mut self.sides {
-            union.reset_vertices(&mut side.forest);
+            side.complex.lattice.reset_vertices(&mut side.forest);
         }
-        let mut ends_of_bars = union.components.iter().peekable();
+        self.union.collect_edges_with_vertices();
+        let mut ends_of_bars = self.union.components.iter().peekable();
         let mut matched = Vec::new();
-        for &(_, edge) in &self.edges {
-            let dead = self.sides.each_mut().map(|side| {
-                let Side {
-                    complex, forest, ..
-                } = side;
-                forest.merge(union.ends(edge), |a, b| complex.is_elder_vertex(a, b))
+        for &(_, edge) in self.union.edges() {
+            let bars = self.sides.each_mut().map(|side| {
+                let lattice = &side.complex.lattice;
+                let is_elder = |a, b| lattice.is_elder_vertex(a, b);
+                let dead = side.forest.merge(lattice.ends(edge), is_elder);
+                dead.map_or(NO_BAR, |vertex| side.bar_of_vertex[vertex])
             });
-            if ends_of_bars.next_if(|pair| pair.edge == edge).is_none() {
-                continue;
-            }
-            if let [Some(first), Some(second)] = dead {
-                let [sides_first, sides_second] = &self.sides;
-                let bars = [
-                    sides_first.bar_of_vertex[first],
-                    sides_second.bar_of_vertex[second],
-                ];
-                if !bars.contains(&NO_BAR) {
-                    matched.push(bars.map(|bar| bar as usize));
-                }
+            let is_end_of_bar = ends_of_bars.next_if(|pair| pair.edge == edge).is_some();
+            if is_end_of_bar && !bars.contains(&NO_BAR) {
+                matched.push(bars.map(|bar| bar as usize));
             }
         }
         matched
@@ -320,7 +277,7 @@ impl<T: Real> Matcher<T> {
     /// Pairs of bars whose holes are filled by the same face of the union.
     fn matched_holes(&mut self) -> Vec<[usize; 2]> {
         for side in &mut self.sides {
-            side.follow_holes(&self.union, &mut self.union_forest, &mut self.edges);
+            side.follow_holes(&self.union.lattice);
         }
         let bars = |face: usize| {
             self.sides

@@ -9,8 +9,11 @@ mod cell_sorter;
 mod complex;
 mod forest;
 mod grid;
+mod lattice;
 mod planar;
+mod settings;
 mod volume;
+mod volume_lattice;
 
 pub use bars::{Construction, CubicalBar, CubicalDiagram, Filtration, PixelGradient};
 pub use betti_matching::BettiMatching;

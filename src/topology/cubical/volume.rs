@@ -1,49 +1,28 @@
 //! Persistent homology of volumes: union-finds for dimensions 0 and 2, a matrix reduction for dimension 1.
 //!
-//! As in [`planar`](super::planar), both constructions are a lattice of vertices with edges, squares and cubes between
-//! them. In the V-construction the voxels are the vertices, in the T-construction they are the cubes. Edges that join
-//! two components give dimension 0. In the reverse order, squares that join two cubes, or a cube and the outside, give
+//! See [`volume_lattice`](super::volume_lattice) for the cells of a volume. Edges that join two components give
+//! dimension 0. In the reverse order, squares that join two cubes, or a cube and the outside, give
 //! dimension 2. Each other square ends a class of dimension 1 that an edge which joins no components has begun. Which
 //! one, the reduction of the boundary matrix tells: its columns are these squares and its rows these edges, so nothing
 //! reduces to 0.
 
 use num_traits::Bounded;
 
-use super::bars::{Construction, CubicalDiagram};
+use super::bars::CubicalDiagram;
 use super::cell_sorter::sort_cells;
-use super::complex::Settings;
 use super::forest::ElderForest;
 use super::grid::Volume;
+use super::settings::Settings;
+use super::volume_lattice::{CUBE, CellId, EDGES, OUTSIDE, SQUARES, VolumeLattice, parts};
 use crate::real::Real;
 
 /// Largest number of voxels of a volume whose diagrams above dimension 0 are computed: 16 x 64 x 64.
 pub const MAX_REDUCED_VOXELS: usize = 1 << 16;
 
-/// A cell as a number: eight times its first vertex, plus the axes along which it extends as bits.
-///
-/// Bit `a` stands for axis `a`. Edges have one bit, squares two, cubes three.
-type CellId = u32;
-
-/// Axes of the edges and of the squares as bits, in the order in which cells of one vertex enter.
-const EDGES: [usize; 3] = [1, 2, 4];
-const SQUARES: [usize; 3] = [3, 5, 6];
-/// All axes.
-const CUBE: usize = 7;
-
-/// Place among the cubes of the cube that stands for the outside.
-const OUTSIDE: usize = 0;
-
 /// Cubical complex of one volume, and the buffers in which its diagrams are computed.
 #[derive(Debug, Clone)]
 pub(super) struct VolumeComplex<T: Real> {
-    construction: Construction,
-    /// Numbers of vertices along each axis.
-    shape: [usize; 3],
-    /// Step from a vertex to the next one along the axes of each set of axes.
-    steps: [usize; 8],
-    vertex_keys: Vec<T::Bits>,
-    /// Key of each cube, with that of the cube after vertex `v` at `v + steps[CUBE]`; the rest is the outside.
-    cube_keys: Vec<T::Bits>,
+    lattice: VolumeLattice<T>,
     /// Edges, and then those that join no components.
     edges: Vec<(T::Bits, CellId)>,
     /// Squares, and then those that separate no cubes.
@@ -56,11 +35,7 @@ pub(super) struct VolumeComplex<T: Real> {
 impl<T: Real> Default for VolumeComplex<T> {
     fn default() -> Self {
         Self {
-            construction: Construction::default(),
-            shape: [0; 3],
-            steps: [0; 8],
-            vertex_keys: Vec::new(),
-            cube_keys: Vec::new(),
+            lattice: VolumeLattice::default(),
             edges: Vec::new(),
             squares: Vec::new(),
             spare: Vec::new(),
@@ -80,7 +55,7 @@ impl<T: Real> VolumeComplex<T> {
         let mut diagrams: Vec<_> = (0..3).map(|dim| settings.empty_diagram(dim)).collect();
         let values = volume.values();
         if !values.is_empty() {
-            self.fill(volume, settings, max_homology_dim > 0);
+            self.lattice.fill(volume, settings, max_homology_dim > 0);
             let mut add = |dim: usize, pixels: [usize; 2]| {
                 diagrams[dim]
                     .bars
@@ -99,101 +74,6 @@ impl<T: Real> VolumeComplex<T> {
         diagrams
     }
 
-    /// Sets the keys of all vertices, and of all cubes where they are needed.
-    fn fill(&mut self, volume: &Volume<'_, T>, settings: &Settings<T>, needs_cubes: bool) {
-        self.construction = settings.construction;
-        let is_cubes = self.construction == Construction::TopCells;
-        self.shape = volume.shape().map(|side| side + usize::from(is_cubes));
-        let [_, height, width] = self.shape;
-        let steps = [height * width, width, 1];
-        self.steps = std::array::from_fn(|axes| {
-            (0..3)
-                .filter(|a| axes >> a & 1 == 1)
-                .map(|a| steps[a])
-                .sum()
-        });
-        let n_vertices = self.shape.iter().product::<usize>();
-        let margin = self.steps[CUBE];
-        let key = |value: &T| settings.filtration.ascending(*value).ordered_bits();
-        self.vertex_keys.clear();
-        self.cube_keys.clear();
-        self.cube_keys
-            .resize(n_vertices + margin, T::Bits::max_value());
-        if is_cubes {
-            let vertices = starts_of_cubes(self.shape, self.steps);
-            for (vertex, value) in vertices.zip(volume.values()) {
-                self.cube_keys[vertex + margin] = key(value);
-            }
-            let first = |vertex: usize| {
-                let around = self.steps.iter().map(|step| self.cube_keys[vertex + step]);
-                around.min().unwrap_or_else(T::Bits::max_value)
-            };
-            self.vertex_keys = (0..n_vertices).map(first).collect();
-        } else {
-            self.vertex_keys.extend(volume.values().iter().map(key));
-            if needs_cubes {
-                for vertex in starts_of_cubes(self.shape, self.steps) {
-                    self.cube_keys[vertex + margin] = self.key(vertex, CUBE);
-                }
-            }
-        }
-    }
-
-    /// Key of the cell that extends from a vertex along some axes.
-    fn key(&self, vertex: usize, axes: usize) -> T::Bits {
-        match self.construction {
-            Construction::Vertices => {
-                let keys =
-                    subsets(axes).map(|subset| self.vertex_keys[vertex + self.steps[subset]]);
-                keys.max().unwrap_or_else(T::Bits::min_value)
-            }
-            Construction::TopCells => {
-                let keys = self
-                    .cubes_around(vertex, axes)
-                    .map(|cube| self.cube_keys[cube]);
-                keys.min().unwrap_or_else(T::Bits::max_value)
-            }
-        }
-    }
-
-    /// Places of the cubes around a cell, in descending order.
-    fn cubes_around(&self, vertex: usize, axes: usize) -> impl Iterator<Item = usize> {
-        let last = vertex + self.steps[CUBE];
-        subsets(CUBE & !axes).map(move |subset| last - self.steps[subset])
-    }
-
-    /// Voxel with which a cell enters: the first or the last of those of its key, whichever decides.
-    fn voxel(&self, vertex: usize, axes: usize) -> usize {
-        let key = self.key(vertex, axes);
-        match self.construction {
-            Construction::Vertices => {
-                let vertices = subsets(axes).map(|subset| vertex + self.steps[subset]);
-                let last = vertices
-                    .filter(|vertex| self.vertex_keys[*vertex] == key)
-                    .max();
-                last.unwrap_or_default()
-            }
-            Construction::TopCells => {
-                let cubes = self.cubes_around(vertex, axes);
-                let first = cubes.filter(|cube| self.cube_keys[*cube] == key).min();
-                let vertex = first.unwrap_or_default() - self.steps[CUBE];
-                let [_, height, width] = self.shape;
-                let [frame, row, column] = [
-                    vertex / (height * width),
-                    vertex / width % height,
-                    vertex % width,
-                ];
-                (frame * (height - 1) + row) * (width - 1) + column
-            }
-        }
-    }
-
-    /// Voxel of a cell.
-    fn voxel_of(&self, cell: CellId) -> usize {
-        let (vertex, axes) = parts(cell);
-        self.voxel(vertex, axes)
-    }
-
     /// Writes all cells along the given sets of axes to `cells`, in the order of the filtration.
     fn collect(
         &mut self,
@@ -202,11 +82,11 @@ impl<T: Real> VolumeComplex<T> {
         mut is_kept: impl FnMut(CellId) -> bool,
     ) {
         cells.clear();
-        for (vertex, open) in vertices_of(self.shape, self.steps) {
+        for (vertex, open) in self.lattice.vertices() {
             for axes in all_axes {
                 let cell = (8 * vertex + axes) as CellId;
                 if axes & !open == 0 && is_kept(cell) {
-                    cells.push((self.key(vertex, axes), cell));
+                    cells.push((self.lattice.key(vertex, axes), cell));
                 }
             }
         }
@@ -217,23 +97,28 @@ impl<T: Real> VolumeComplex<T> {
     ///
     /// The vertex joins that component in any case, without a bar, see [`planar`](super::planar).
     fn attach_vertices(&self, forest: &mut ElderForest) {
-        let keys = &self.vertex_keys;
+        let keys = &self.lattice.vertex_keys;
         let mut is_behind = vec![0_u8; keys.len()];
-        for (vertex, open) in vertices_of(self.shape, self.steps) {
+        for (vertex, open) in self.lattice.vertices() {
             for axis in EDGES.into_iter().filter(|axis| open & axis != 0) {
-                is_behind[vertex + self.steps[axis]] |= axis as u8;
+                is_behind[vertex + self.lattice.steps[axis]] |= axis as u8;
             }
             // In ascending order of the edges.
             let backward = EDGES
                 .into_iter()
                 .filter(|axis| is_behind[vertex] & *axis as u8 != 0);
-            let backward =
-                backward.map(|axis| (vertex - self.steps[axis], vertex - self.steps[axis], axis));
+            let backward = backward.map(|axis| {
+                (
+                    vertex - self.lattice.steps[axis],
+                    vertex - self.lattice.steps[axis],
+                    axis,
+                )
+            });
             let forward = EDGES.into_iter().filter(|axis| open & axis != 0);
-            let forward = forward.map(|axis| (vertex, vertex + self.steps[axis], axis));
+            let forward = forward.map(|axis| (vertex, vertex + self.lattice.steps[axis], axis));
             let earliest = backward
                 .chain(forward)
-                .find(|&(start, _, axis)| self.key(start, axis) == keys[vertex]);
+                .find(|&(start, _, axis)| self.lattice.key(start, axis) == keys[vertex]);
             if let Some((_, other, _)) = earliest
                 && (keys[other], other) < (keys[vertex], vertex)
             {
@@ -249,10 +134,10 @@ impl<T: Real> VolumeComplex<T> {
         // Taken out while they change, so that the keys can be read at the same time.
         let mut forest = std::mem::take(&mut self.forest);
         let mut edges = std::mem::take(&mut self.edges);
-        forest.reset(self.vertex_keys.len());
+        forest.reset(self.lattice.vertex_keys.len());
         if is_alone {
             self.attach_vertices(&mut forest);
-            let steps = self.steps;
+            let steps = self.lattice.steps;
             self.collect(EDGES, &mut edges, |edge| {
                 let (vertex, axes) = parts(edge);
                 forest.find(vertex) != forest.find(vertex + steps[axes])
@@ -260,19 +145,19 @@ impl<T: Real> VolumeComplex<T> {
         } else {
             self.collect(EDGES, &mut edges, |_| true);
         }
-        let keys = &self.vertex_keys;
+        let keys = &self.lattice.vertex_keys;
         edges.retain(|&(key, edge)| {
             let (vertex, axes) = parts(edge);
-            let ends = [vertex, vertex + self.steps[axes]];
+            let ends = [vertex, vertex + self.lattice.steps[axes]];
             let Some(dead) = forest.merge(ends, |a, b| (keys[a], a) < (keys[b], b)) else {
                 return true;
             };
             if keys[dead] != key {
-                add([self.voxel(dead, 0), self.voxel_of(edge)]);
+                add([self.lattice.voxel(dead, 0), self.lattice.voxel_of(edge)]);
             }
             false
         });
-        let essential = self.voxel(forest.find(0), 0);
+        let essential = self.lattice.voxel(forest.find(0), 0);
         (self.forest, self.edges) = (forest, edges);
         essential
     }
@@ -282,7 +167,7 @@ impl<T: Real> VolumeComplex<T> {
         let mut forest = std::mem::take(&mut self.forest);
         let mut squares = std::mem::take(&mut self.squares);
         self.collect(SQUARES, &mut squares, |_| true);
-        let keys = &self.cube_keys;
+        let keys = &self.lattice.cube_keys;
         forest.reset(keys.len());
         for (place, key) in keys.iter().enumerate() {
             if *key == T::Bits::max_value() {
@@ -294,14 +179,14 @@ impl<T: Real> VolumeComplex<T> {
         squares.reverse();
         squares.retain(|&(key, square)| {
             let (vertex, axes) = parts(square);
-            let last = vertex + self.steps[CUBE];
-            let sides = [last, last - self.steps[CUBE & !axes]];
+            let last = vertex + self.lattice.steps[CUBE];
+            let sides = [last, last - self.lattice.steps[CUBE & !axes]];
             let Some(dead) = forest.merge(sides, |a, b| (keys[a], a) > (keys[b], b)) else {
                 return true;
             };
             if keys[dead] != key {
-                let cube = self.voxel(dead - self.steps[CUBE], CUBE);
-                pairs.push([self.voxel_of(square), cube]);
+                let cube = self.lattice.voxel(dead - self.lattice.steps[CUBE], CUBE);
+                pairs.push([self.lattice.voxel_of(square), cube]);
             }
             false
         });
@@ -313,7 +198,7 @@ impl<T: Real> VolumeComplex<T> {
     /// Finds the bars of dimension 1 by a reduction of the boundaries of the squares that are left.
     fn reduce_squares(&self, mut add: impl FnMut([usize; 2])) {
         // Rank of each edge that begins a class, by its number among the edges.
-        let mut ranks = vec![NO_RANK; 8 * self.vertex_keys.len()];
+        let mut ranks = vec![NO_RANK; 8 * self.lattice.vertex_keys.len()];
         for (rank, &(_, edge)) in self.edges.iter().enumerate() {
             ranks[edge as usize] = rank as u32;
         }
@@ -339,8 +224,8 @@ impl<T: Real> VolumeComplex<T> {
             // Every class ends, since the whole volume has no holes.
             let Some(square) = end else { continue };
             let (vertex, axes) = parts(square);
-            if self.key(vertex, axes) != key {
-                add([self.voxel_of(edge), self.voxel_of(square)]);
+            if self.lattice.key(vertex, axes) != key {
+                add([self.lattice.voxel_of(edge), self.lattice.voxel_of(square)]);
             }
         }
     }
@@ -350,7 +235,7 @@ impl<T: Real> VolumeComplex<T> {
         let (vertex, axes) = parts(square);
         let mut column = Vec::with_capacity(4);
         for axis in EDGES.into_iter().filter(|axis| axes & axis != 0) {
-            for start in [vertex, vertex + self.steps[axes & !axis]] {
+            for start in [vertex, vertex + self.lattice.steps[axes & !axis]] {
                 column.push(ranks[8 * start + axis]);
             }
         }
@@ -362,38 +247,6 @@ impl<T: Real> VolumeComplex<T> {
 
 /// Rank of edges that join two components, which begin no class.
 const NO_RANK: u32 = u32::MAX;
-
-/// First vertex of a cell, and the axes along which it extends.
-fn parts(cell: CellId) -> (usize, usize) {
-    (cell as usize / 8, cell as usize % 8)
-}
-
-/// Subsets of a set of axes, the empty one first.
-fn subsets(axes: usize) -> impl Iterator<Item = usize> {
-    (0..8).filter(move |subset| subset & !axes == 0)
-}
-
-/// All vertices in ascending order, each with the set of axes along which another vertex follows.
-fn vertices_of(shape: [usize; 3], steps: [usize; 8]) -> impl Iterator<Item = (usize, usize)> {
-    let [depth, height, width] = shape;
-    (0..depth).flat_map(move |frame| {
-        (0..height).flat_map(move |row| {
-            (0..width).map(move |column| {
-                let follows = [frame + 1 < depth, row + 1 < height, column + 1 < width];
-                let open = (0..3).map(|axis| usize::from(follows[axis]) << axis).sum();
-                (frame * steps[1] + row * steps[2] + column * steps[4], open)
-            })
-        })
-    })
-}
-
-/// Vertices after which a cube follows, in ascending order.
-fn starts_of_cubes(shape: [usize; 3], steps: [usize; 8]) -> impl Iterator<Item = usize> {
-    let vertices = vertices_of(shape, steps);
-    vertices
-        .filter(|(_, open)| *open == CUBE)
-        .map(|(vertex, _)| vertex)
-}
 
 /// Writes the entries that occur in one of two ascending lists to `sum`, in ascending order.
 fn symmetric_difference(a: &[u32], b: &[u32], sum: &mut Vec<u32>) {
