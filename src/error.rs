@@ -53,6 +53,7 @@ enum ErrorKind {
     Distribution,
     Parameter,
     Diagram,
+    Image,
     Device,
     File,
     Format,
@@ -81,6 +82,10 @@ impl Error {
 
     pub(crate) fn invalid_diagram(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Diagram, message)
+    }
+
+    pub(crate) fn invalid_image(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Image, message)
     }
 
     pub(crate) fn device(message: impl Into<String>) -> Self {
@@ -129,6 +134,14 @@ impl Error {
     /// A valid one has no NaN, no infinite birth, no death before its birth, and no persistence that overflows.
     pub fn is_invalid_diagram(&self) -> bool {
         self.kind == ErrorKind::Diagram
+    }
+
+    /// True if a grey image or a volume of voxels is invalid.
+    ///
+    /// A valid one has as many values as its shape says, no NaN, and at most
+    /// [`MAX_PIXELS`](crate::topology::MAX_PIXELS) pixels.
+    pub fn is_invalid_image(&self) -> bool {
+        self.kind == ErrorKind::Image
     }
 
     /// True if a device cannot be opened, or if a tensor cannot be read from its device.

@@ -19,10 +19,15 @@ pub trait Real:
     num_traits::Float + num_traits::FloatConst + Debug + Display + Default + Sum + Send + Sync + 'static
 {
     /// Bits of a non-negative value, whose order as unsigned integers is the order of the values.
-    type Bits: Copy + Ord + Into<u64> + Debug + Send + Sync;
+    type Bits: Copy + Ord + Into<u64> + num_traits::Bounded + Debug + Send + Sync;
 
     /// Returns the bits of `self`, which must not be negative or NaN; `-0.0` counts as `0.0`.
     fn sortable_bits(self) -> Self::Bits;
+
+    /// Returns bits of any value but NaN whose order as unsigned integers is the order of the values.
+    ///
+    /// `-0.0` counts as `0.0`. The largest integer belongs to no value.
+    fn ordered_bits(self) -> Self::Bits;
 
     /// Converts to `f64`, exactly.
     fn to_f64_exact(self) -> f64;
@@ -40,6 +45,10 @@ impl Real for f32 {
     fn sortable_bits(self) -> u32 {
         // Adding zero turns `-0.0`, whose sign bit would sort last, into `0.0`.
         (self + 0.0).to_bits()
+    }
+
+    fn ordered_bits(self) -> u32 {
+        ordered(self.sortable_bits(), 1 << 31)
     }
 
     fn to_f64_exact(self) -> f64 {
@@ -63,6 +72,10 @@ impl Real for f64 {
         (self + 0.0).to_bits()
     }
 
+    fn ordered_bits(self) -> u64 {
+        ordered(self.sortable_bits(), 1 << 63)
+    }
+
     fn to_f64_exact(self) -> f64 {
         self
     }
@@ -73,5 +86,42 @@ impl Real for f64 {
 
     fn from_f64_nearest(value: f64) -> Self {
         value
+    }
+}
+
+/// Maps the bits of floating-point numbers, of which one is the sign, to integers in the order of the numbers.
+fn ordered<B: num_traits::PrimInt>(bits: B, sign: B) -> B {
+    // Negative numbers grow as their bits fall, and lie below all others.
+    if bits & sign == B::zero() {
+        bits | sign
+    } else {
+        !bits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordered_bits_have_the_order_of_the_values() {
+        let values = [
+            f64::NEG_INFINITY,
+            -2.5,
+            -1e-310,
+            -0.0,
+            1e-310,
+            2.5,
+            f64::INFINITY,
+        ];
+        for pair in values.windows(2) {
+            assert!(pair[0].ordered_bits() < pair[1].ordered_bits());
+            let [low, high] = [0, 1].map(|k| (pair[k] as f32).ordered_bits());
+            assert!(low <= high);
+        }
+        assert_eq!((-0.0_f64).ordered_bits(), 0.0_f64.ordered_bits());
+        assert_eq!((-0.0_f32).ordered_bits(), 0.0_f32.ordered_bits());
+        assert!(f32::INFINITY.ordered_bits() < u32::MAX);
+        assert!(f64::INFINITY.ordered_bits() < u64::MAX);
     }
 }

@@ -69,7 +69,7 @@ pub struct DiagramBatch {
 /// ```
 #[derive(Debug, Clone)]
 pub struct BarTensors {
-    /// Births over the whole batch: `[n_bars]`; the constant 0 in dimension 0.
+    /// Births over the whole batch: `[n_bars]`; the constant 0 in dimension 0 of distances.
     pub births: Tensor<1>,
     /// Deaths over the whole batch: `[n_bars]`.
     pub deaths: Tensor<1>,

@@ -1,10 +1,11 @@
-//! Persistent homology of distance matrices, and distances between persistence diagrams.
+//! Persistent homology of distance matrices and of images, and distances between persistence diagrams.
 //!
 //! Plain Rust on slices, without tensors. A [`DistanceMatrix`] is checked once. [`VietorisRips`] computes
 //! one [`Diagram`] per homology dimension from it, whose [`Bar`]s know their critical edges: the matrix
 //! entries that are their birth and death. [`wasserstein()`] and [`bottleneck()`] compare two diagrams and
 //! return the matching; [`DiagramDistance`] and [`DiagramSummary`] return gradients with respect to
-//! births and deaths.
+//! births and deaths. [`CubicalComplex`] computes diagrams of images and volumes, whose bars know their critical pixels,
+//! and matches the bars of two images.
 //! [`signature_loss`], [`rtd`] and [`rtd_lite`] compare two matrices on the same points directly.
 
 mod annotation;
@@ -12,6 +13,7 @@ mod assignment;
 mod bottleneck;
 mod cohomology;
 mod covering;
+mod cubical;
 mod diagram;
 mod diagram_distance;
 mod diagram_pair;
@@ -33,6 +35,10 @@ mod vietoris_rips;
 mod wasserstein;
 
 pub use bottleneck::bottleneck;
+pub use cubical::{
+    BettiMatching, Construction, CubicalBar, CubicalComplex, CubicalDiagram, Filtration, GreyImage,
+    MAX_PIXELS, MAX_REDUCED_VOXELS, PixelGradient, Volume,
+};
 pub use diagram::{Bar, Diagram};
 pub use diagram_distance::{DiagramDistance, PairGradient, pair_gradient};
 pub use distance_matrix::{DistanceMatrix, MAX_POINTS, SYMMETRY_TOLERANCE};

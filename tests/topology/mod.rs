@@ -1,6 +1,12 @@
 //! Persistent homology and distances of diagrams: known answers, an independent oracle, other libraries,
 //! and mathematical properties.
 
+/// Diagrams and Betti matchings of images and volumes equal those of GUDHI and of the authors.
+mod cubical;
+/// Computes bars of images and volumes independently, by reducing the whole boundary matrix.
+mod cubical_oracle;
+/// Diagrams of random images and volumes equal the oracle, and have the properties that theory demands.
+mod cubical_properties;
 /// Distances of diagrams equal brute force, are metrics, and have the gradients of difference quotients.
 mod diagram_distance_properties;
 /// Distances of diagrams and their gradients equal published and hand-computed values.
