@@ -25,7 +25,7 @@ pub use crate::loss::{
     TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
-    AttentionOutput, AttentionRows, BarTensors, CubicalPersistence, DiagramBatch, Heads,
-    Persistence, PixelDiagramBatch, SelfAttention, SelfAttentionConfig, Tokens,
+    AttentionOutput, AttentionRows, BarTensors, CubicalPersistence, DiagramBatch, Heads, Persistence, PersistenceImage,
+    PersistenceLandscape, PixelDiagramBatch, SelfAttention, SelfAttentionConfig, Tokens,
 };
 pub use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};

@@ -81,7 +81,13 @@ impl Metric for TopologyMetric {
         _metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
         self.last = match &self.penalty {
-            None => input.terms.iter().map(|t| t.weight * t.value).sum(),
+            None => input
+                .terms
+                .iter()
+                // A penalty of weight 0 adds nothing, also where its value is infinite.
+                .filter(|term| term.weight != 0.0)
+                .map(|term| term.weight * term.value)
+                .sum(),
             Some(name) => {
                 // Found by name: penalties that are off have no term, so positions differ from step to step.
                 let term = input.terms.iter().find(|term| term.name == *name);

@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 
 /// Attention and hidden states of one forward pass, from which the penalties are computed.
 ///
-/// Start from [`Activations::from_attention`] and set the other fields that a penalty needs: `hidden` for
-/// hidden states, `n_frames` for clips, `n_views` for views, `reference` for a frozen copy of the model.
+/// Start from [`Activations::from_attention`] or [`Activations::from_hidden`] and set the other fields that a penalty
+/// needs: `n_frames` for clips, `n_views` for views, `padding` for sequences of different lengths, `reference` for a
+/// frozen copy of the model.
 ///
 /// # Example
 ///
@@ -58,6 +59,12 @@ pub struct Activations {
     /// tokens attend to other frames too. The list is empty if tokens attend to their own frame only. Pairs with
     /// a frame below [`WITHIN_FRAME_FLOOR`] are gated; row penalties and hidden states ignore it.
     pub within_frame_attention: Vec<Tensor<2>>,
+    /// Tokens that only fill a sequence up to the length of the batch: `[batch_size, n_tokens]`, true for padding.
+    ///
+    /// Padding is left out of the topology of all layers, and of the reference: it is no point, and the rows of the other
+    /// tokens are renormalised over those that are left. `None` if all tokens count. It is the mask that Burn's
+    /// `MultiHeadAttention` takes as `mask_pad`.
+    pub padding: Option<Tensor<2, Bool>>,
     /// Motion of patches from frame to frame, for [`Alignment::Flow`](super::Alignment::Flow); `None` if unknown.
     pub motion: Option<Arc<PatchMotion>>,
     /// Activations of the reference for the same images, for [`Between::Reference`](super::Between::Reference).
@@ -88,8 +95,42 @@ impl Activations {
             n_frames: 1,
             n_views: 1,
             within_frame_attention: Vec::new(),
+            padding: None,
             motion: None,
             reference: None,
+        }
+    }
+
+    /// Creates the activations of images from the hidden states of each layer, without attention.
+    ///
+    /// Penalties then need [`Source::Hidden`](super::Source::Hidden). The vectors may be any others that have a
+    /// distance, for example the input and the latent space of an autoencoder.
+    ///
+    /// # Shapes
+    ///
+    /// - `hidden`: one `[batch_size, n_tokens, d_model]` per layer; layers may differ in `d_model`
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::prelude::*;
+    /// use burn::tensor::Distribution;
+    /// use burn_topology::prelude::*;
+    ///
+    /// let points = |d_model| Tensor::<3>::random([1, 20, d_model], Distribution::Default, &Device::flex());
+    /// let euclidean = RowDistance { metric: RowMetric::Euclidean, exponent: 1.0 };
+    /// let penalty = TopologyPenalty::new(0).with_source(Source::Hidden).with_row_distance(euclidean);
+    /// let activations = Activations::from_hidden(vec![points(10), points(2)], 0);
+    /// let topology = TopologyRegularizer::new(vec![penalty])?.forward(&activations, Clock::default())?;
+    /// assert!(topology.terms[0].value > 0.0);
+    /// # }
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn from_hidden(hidden: Vec<Tensor<3>>, n_prefix_tokens: usize) -> Self {
+        Self {
+            hidden,
+            ..Self::from_attention(Vec::new(), n_prefix_tokens)
         }
     }
 
@@ -101,6 +142,34 @@ impl Activations {
     /// Declares that the batch consists of `n_views` views of the same images or clips, one after the other.
     pub fn with_views(self, n_views: usize) -> Self {
         Self { n_views, ..self }
+    }
+
+    /// Declares which tokens are padding, see [`Activations::padding`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::prelude::*;
+    /// use burn::tensor::{Distribution, activation::softmax};
+    /// use burn_topology::prelude::*;
+    ///
+    /// // Two sequences, of which the second has three tokens and two of padding.
+    /// let device = Device::flex();
+    /// let layer = || softmax(Tensor::<4>::random([2, 2, 5, 5], Distribution::Default, &device), 3);
+    /// let padding = [[false; 5], [false, false, false, true, true]];
+    /// let activations = Activations::from_attention(vec![layer(), layer()], 0)
+    ///     .with_padding(Tensor::from_data(padding, &device));
+    /// let regularizer = TopologyRegularizer::new(vec![TopologyPenalty::new(0)])?;
+    /// assert_eq!(regularizer.forward(&activations, Clock::default())?.terms[0].n_compared, 2);
+    /// # }
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn with_padding(self, padding: Tensor<2, Bool>) -> Self {
+        Self {
+            padding: Some(padding),
+            ..self
+        }
     }
 
     /// Adds the activations of the reference for the same images, of which only the first view is used.

@@ -22,6 +22,8 @@ pub(super) struct LayerDiagrams {
     pub(super) within_frame_attention: Option<Vec<f64>>,
     /// Derivatives of the loss with respect to the distances, one list per item.
     pub(super) gradient: Vec<EdgeGradient>,
+    /// True if a penalty with a weight other than 0 uses them.
+    pub(super) is_in_loss: bool,
 }
 
 impl LayerDiagrams {
@@ -212,6 +214,12 @@ impl FramePairs {
 
 /// Returns the motion that was passed, after checking that it fits the batch.
 fn required_motion(activations: &Activations, n_clips: usize) -> Result<&PatchMotion> {
+    if activations.padding.is_some() {
+        return Err(Error::invalid_parameter(
+            "a penalty aligns frames by flow, but some tokens may be padding, which has no place in a frame; pass no \
+             padding, or use alignment by position",
+        ));
+    }
     let motion = activations.motion.as_ref().ok_or_else(|| {
         Error::invalid_parameter(
             "a penalty aligns frames by flow, but no motion was passed; use alignment by position, or \

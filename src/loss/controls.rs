@@ -153,7 +153,7 @@ pub(super) fn random_bars(
     item: usize,
     draws: &mut Draws,
 ) -> Vec<Bar<f64>> {
-    let n_points = batch.n_points();
+    let n_points = batch.n_points(item);
     // A birth in dimension 0 has no edge and stays the constant 0.
     let mut random_end = |edge: Option<Edge>| {
         edge.map(|_| {

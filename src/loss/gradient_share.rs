@@ -63,9 +63,9 @@ impl TopologyRegularizer {
     ///
     /// with Euclidean norms over all parameters of the model, and at most [`MAX_WEIGHT`] in absolute value.
     /// Call it before [`forward`](TopologyRegularizer::forward) in every step: it does nothing once all
-    /// weights are known. Without it the weights of such penalties count as 0. If the gradient of the penalty
-    /// or of the task is 0 or not finite, the weight stays unmeasured, and is measured at the next step where the
-    /// penalty is on. The measured weight is the full one, after the warm-up of the schedule.
+    /// weights are known, and without it `forward` refuses such penalties. If the gradient of the penalty
+    /// or of the task is 0 or not finite, the weight stays unmeasured and counts as 0, and is measured at the next step
+    /// where the penalty is on. The measured weight is the full one, after the warm-up of the schedule.
     ///
     /// The closure runs the model on one batch and returns the task loss and the activations. It is called
     /// once for the task and once per penalty to measure, and must compute the same each time: if the model
@@ -103,8 +103,8 @@ impl TopologyRegularizer {
             // `backward` consumes the graph, so each penalty needs a forward pass of its own.
             let (_, activations) = forward();
             // Weight 1 whatever the schedule says: the share applies to the full weight after warm-up.
-            let mut weights = vec![0.0; self.penalties.len()];
-            weights[index] = 1.0;
+            let mut weights = vec![None; self.penalties.len()];
+            weights[index] = Some(1.0);
             let alone = self.evaluate(&activations, &weights, clock.step)?;
             let penalty_norm = gradient_norm(model, &alone.loss.backward());
             let weight = share * task_norm / penalty_norm;
@@ -115,6 +115,7 @@ impl TopologyRegularizer {
                 // A penalty with hardly any gradient now would otherwise keep an enormous weight for the whole run.
                 .then(|| weight.clamp(-MAX_WEIGHT, MAX_WEIGHT));
             self.weights[index] = weight;
+            self.was_calibrated[index] = true;
             calibrations.push(Calibration {
                 index,
                 task_norm,

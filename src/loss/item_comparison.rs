@@ -169,7 +169,7 @@ impl<'a> ScaledItem<'a> {
     fn n_points(&self) -> usize {
         match &self.matched {
             Some(points) => points.len(),
-            None => self.item.batch.n_points(),
+            None => self.item.batch.n_points(self.item.index),
         }
     }
 
@@ -197,7 +197,7 @@ impl<'a> ScaledItem<'a> {
         let Some(points) = &self.matched else {
             return edges.collect();
         };
-        let mut index_among_matched = vec![None; self.item.batch.n_points()];
+        let mut index_among_matched = vec![None; self.item.batch.n_points(self.item.index)];
         for (k, &point) in points.iter().enumerate() {
             index_among_matched[point as usize] = Some(k as u32);
         }
@@ -215,7 +215,7 @@ impl<'a> ScaledItem<'a> {
         let divisor = self.divisor();
         let mut distances = self.item.batch.distance_matrix(self.item.index);
         if let Some(points) = &self.matched {
-            let n_points = self.item.batch.n_points();
+            let n_points = self.item.batch.n_points(self.item.index);
             distances = points
                 .iter()
                 .map(|&i| &distances[i as usize * n_points..][..n_points])

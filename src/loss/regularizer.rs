@@ -12,14 +12,14 @@ use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
 use super::penalty_kind::Evaluation;
 use super::penalty_name::{distinct_names, repeated_name};
-use super::row_penalty::RowPenalty;
+use super::row_penalty::{ItemRows, RowPenalty};
 use super::row_selection::RowSelection;
 use super::row_source::Source;
 use super::topology_loss::{TopologyLoss, TopologyTerm, TopologyTiming};
-use super::weight::Clock;
+use super::weight::{Clock, Weight};
 use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::nn::{Persistence, PersistenceTiming};
+use crate::nn::{Persistence, PersistenceTiming, PresentPoints};
 use crate::topology::MAX_HOMOLOGY_DIM;
 
 /// Topological regulariser: a list of penalties, each with its own weight and schedule.
@@ -28,8 +28,8 @@ use crate::topology::MAX_HOMOLOGY_DIM;
 /// loss = sum over penalties of  weight * schedule(step) * value
 /// ```
 ///
-/// A penalty whose weight is a [`Weight::GradientShare`](super::Weight::GradientShare) counts with weight 0 until
-/// [`calibrate`](TopologyRegularizer::calibrate) has measured it.
+/// A penalty whose weight is a [`Weight::GradientShare`] has to be measured first, by
+/// [`calibrate`](TopologyRegularizer::calibrate).
 ///
 /// # Example
 ///
@@ -59,6 +59,8 @@ pub struct TopologyRegularizer {
     names: Vec<String>,
     /// Full weight of each penalty; `None` while a gradient share is not measured.
     pub(super) weights: Vec<Option<f64>>,
+    /// True for each gradient share that [`calibrate`](Self::calibrate) has tried to measure.
+    pub(super) was_calibrated: Vec<bool>,
     /// Persistence layer for each largest homology dimension, with buffers that are kept from step to step.
     persistence: Vec<Persistence>,
 }
@@ -98,6 +100,7 @@ impl TopologyRegularizer {
             .map(|penalty| penalty.weight.fixed_value())
             .collect();
         Ok(Self {
+            was_calibrated: vec![false; penalties.len()],
             penalties,
             names,
             weights,
@@ -139,9 +142,9 @@ impl TopologyRegularizer {
         Ok(())
     }
 
-    /// True if any penalty is on at this step.
+    /// True if any penalty adds to the loss at this step.
     ///
-    /// A penalty is on if its schedule is on and its weight is not 0; a weight that is not yet measured counts as 0.
+    /// Its schedule is then on, and its weight is not 0; a weight that is not yet measured counts as 0.
     pub fn is_active(&self, clock: Clock) -> bool {
         self.weights_at(clock).iter().any(|&weight| weight != 0.0)
     }
@@ -186,6 +189,10 @@ impl TopologyRegularizer {
 
     /// Computes the weighted sum of the penalties that are on.
     ///
+    /// A penalty is on if its schedule is. If its weight is 0, its value is computed and reported, and nothing is
+    /// added to the loss: so the penalty can be watched in a training without it. Only where such a penalty compares
+    /// views or a reference that were not passed, it has no term.
+    ///
     /// # Shapes
     ///
     /// See [`Activations`].
@@ -199,7 +206,9 @@ impl TopologyRegularizer {
     ///
     /// - [`Error::is_invalid_distribution`] if an attention row is not a distribution.
     /// - [`Error::is_invalid_distances`] if a comparison token by token has different numbers of points.
-    /// - [`Error::is_invalid_parameter`] if no layers were passed, even if no penalty is on; if a penalty names a
+    /// - [`Error::is_invalid_parameter`] if a penalty that is on has a gradient share that
+    ///   [`calibrate`](Self::calibrate) has never tried to measure;
+    ///   if no layers were passed, even if no penalty is on; if a penalty names a
     ///   layer that does not exist; if its layers differ in their number of images or, where each head is an item
     ///   and they are compared, of heads; if there are no frames, views, motion or reference for a penalty that
     ///   needs them.
@@ -210,7 +219,38 @@ impl TopologyRegularizer {
     /// Distances, persistence and matchings run there, in parallel over items and layers. One constant of the
     /// size of the rows is copied back.
     pub fn forward(&self, activations: &Activations, clock: Clock) -> Result<TopologyLoss> {
-        self.evaluate(activations, &self.weights_at(clock), clock.step)
+        self.check_calibrated(clock)?;
+        let weights: Vec<Option<f64>> = self
+            .weights_at(clock)
+            .into_iter()
+            .zip(&self.penalties)
+            .map(|(weight, penalty)| {
+                let is_on = penalty.schedule.factor(clock) > 0.0;
+                let is_computed = weight != 0.0 || can_be_watched(penalty, activations);
+                (is_on && is_computed).then_some(weight)
+            })
+            .collect();
+        self.evaluate(activations, &weights, clock.step)
+    }
+
+    /// Checks that no penalty that is on still waits for its first call of [`calibrate`](Self::calibrate).
+    ///
+    /// Such a penalty would be trained with weight 0 for ever, and nothing would tell.
+    fn check_calibrated(&self, clock: Clock) -> Result<()> {
+        for (index, penalty) in self.penalties.iter().enumerate() {
+            if let Weight::GradientShare(share) = penalty.weight
+                && self.weights[index].is_none()
+                && !self.was_calibrated[index]
+                && penalty.schedule.factor(clock) > 0.0
+            {
+                return Err(Error::invalid_parameter(format!(
+                    "penalty {}: the weight for its gradient share of {share} is not measured; call `calibrate` \
+                     before `forward` in every step, or give it a fixed weight",
+                    self.names[index]
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the weights in force at a step, schedule included; 0 for an unmeasured gradient share.
@@ -222,17 +262,26 @@ impl TopologyRegularizer {
             .collect()
     }
 
-    /// Computes the penalties with a weight other than 0, and their weighted sum.
+    /// Computes the penalties that have a weight, and their weighted sum; those with `None` are left out.
     pub(super) fn evaluate(
         &self,
         activations: &Activations,
-        weights: &[f64],
+        weights: &[Option<f64>],
         step: usize,
     ) -> Result<TopologyLoss> {
         // Before anything else, since it refuses activations without any layer.
         let zero = activations.constant_zero()?;
-        let active: Vec<usize> = (0..weights.len())
-            .filter(|&index| weights[index] != 0.0)
+        let active: Vec<ActivePenalty<'_>> = (self.penalties.iter().zip(&self.names))
+            .zip(weights)
+            .enumerate()
+            .filter_map(|(index, ((penalty, name), weight))| {
+                Some(ActivePenalty {
+                    penalty,
+                    index,
+                    name,
+                    weight: (*weight)?,
+                })
+            })
             .collect();
         let started = Instant::now();
         let mut layers = self.layer_diagrams(activations, &active)?;
@@ -243,23 +292,19 @@ impl TopologyRegularizer {
         let mut terms = Vec::with_capacity(active.len());
         let mut diagram_value = 0.0;
         let mut row_losses = Vec::new();
-        for index in active {
-            let weight = weights[index];
-            let active = ActivePenalty {
-                penalty: &self.penalties[index],
-                index,
-                name: &self.names[index],
-                weight,
-            };
+        for active in active {
             let term = match active.penalty.kind.evaluation() {
                 Evaluation::Rows(rows) => {
                     let (term, loss) = active.evaluate_rows(rows, activations, step)?;
-                    row_losses.push(loss);
+                    row_losses.extend(loss);
                     term
                 }
                 Evaluation::Items(comparison) => {
                     let term = active.evaluate_items(comparison, activations, step, &mut layers)?;
-                    diagram_value += term.weight * term.value;
+                    // Without the condition, an infinite value would make a weight of 0 a NaN.
+                    if term.weight != 0.0 {
+                        diagram_value += term.weight * term.value;
+                    }
                     term
                 }
             };
@@ -269,8 +314,8 @@ impl TopologyRegularizer {
         // Each surrogate has value 0 and the collected gradient; the value is added once, in 64 bits.
         let diagram_loss = layers
             .iter()
-            // The reference is constant.
-            .filter(|layer| matches!(layer.layer, LayerOf::Model(_)))
+            // The reference is constant, and penalties of weight 0 leave no trace in the graph.
+            .filter(|layer| layer.is_in_loss && matches!(layer.layer, LayerOf::Model(_)))
             .map(|layer| layer.diagrams.surrogate(0.0, &layer.gradient))
             .reduce(|sum, part| sum + part)
             .map(|sum| sum + diagram_value);
@@ -296,11 +341,14 @@ impl TopologyRegularizer {
     fn layer_diagrams(
         &self,
         activations: &Activations,
-        active: &[usize],
+        active: &[ActivePenalty<'_>],
     ) -> Result<Vec<LayerDiagrams>> {
         let mut requests: Vec<DiagramRequest> = Vec::new();
-        let penalties = active.iter().map(|&index| &self.penalties[index]);
-        for penalty in penalties {
+        for ActivePenalty {
+            penalty, weight, ..
+        } in active
+        {
+            let is_in_loss = *weight != 0.0;
             let Evaluation::Items(comparison) = penalty.kind.evaluation() else {
                 continue;
             };
@@ -316,11 +364,13 @@ impl TopologyRegularizer {
                 {
                     Some(request) => {
                         request.max_homology_dim = max_homology_dim.max(request.max_homology_dim);
+                        request.is_in_loss |= is_in_loss;
                     }
                     None => requests.push(DiagramRequest {
                         layer,
                         selection,
                         max_homology_dim,
+                        is_in_loss,
                     }),
                 }
             }
@@ -330,6 +380,8 @@ impl TopologyRegularizer {
             .iter()
             .map(|request| request.selection.rows(activations, request.layer))
             .collect::<Result<Vec<_>>>()?;
+        let padding = activations.padding.as_ref();
+        let present_tokens = padding.map(PresentPoints::read).transpose()?;
         let layers: Vec<Result<LayerDiagrams>> = requests
             .into_par_iter()
             .zip(rows)
@@ -338,9 +390,13 @@ impl TopologyRegularizer {
                     layer,
                     selection,
                     max_homology_dim,
+                    is_in_loss,
                 } = request;
+                let points = present_tokens
+                    .as_ref()
+                    .map(|tokens| selection.present_points(activations, layer, tokens));
                 let diagrams = self.persistence[max_homology_dim]
-                    .rows(rows, selection.distance)
+                    .rows_of_points(rows, selection.distance, points.as_ref())
                     .map_err(|e: Error| e.within(layer))?;
                 let gradient = vec![Vec::new(); diagrams.batch_size()];
                 Ok(LayerDiagrams {
@@ -349,6 +405,7 @@ impl TopologyRegularizer {
                     within_frame_attention: within_frame_attention(selection, activations, layer)?,
                     diagrams,
                     gradient,
+                    is_in_loss,
                 })
             })
             .collect();
@@ -367,20 +424,23 @@ struct ActivePenalty<'a> {
 }
 
 impl ActivePenalty<'_> {
-    /// Evaluates the penalty on rows, and returns it with its weighted loss.
+    /// Evaluates the penalty on rows, and returns it with its weighted loss; `None` if its weight is 0.
     fn evaluate_rows(
         &self,
         rows: &RowPenalty,
         activations: &Activations,
         step: usize,
-    ) -> Result<(TopologyTerm, Tensor<1>)> {
+    ) -> Result<(TopologyTerm, Option<Tensor<1>>)> {
         let selection = self.penalty.row_selection();
         let pairs = item_pairs(self.penalty, activations, step)?;
         let value = rows.evaluate(activations, &pairs, |layer| {
-            selection.rows(activations, layer)
+            let rows = selection.rows(activations, layer)?;
+            let weights = selection.point_weights(activations, &rows);
+            Ok(ItemRows { rows, weights })
         })?;
         let term = self.term(value.clone().into_scalar::<f64>(), pairs.len());
-        Ok((term, value * self.weight))
+        let loss = (self.weight != 0.0).then(|| value * self.weight);
+        Ok((term, loss))
     }
 
     /// Evaluates the penalty on diagrams or distances, and adds its weighted gradient to the layers.
@@ -429,6 +489,9 @@ impl ActivePenalty<'_> {
                 continue;
             };
             term.value += pair_weight * value;
+            if self.weight == 0.0 {
+                continue;
+            }
             for (side, gradient) in gradients.into_iter().enumerate() {
                 let weighted = gradient
                     .into_iter()
@@ -452,11 +515,21 @@ impl ActivePenalty<'_> {
     }
 }
 
+/// True if the activations have all that a penalty of weight 0 compares.
+///
+/// Callers may leave out the views and the reference that no weighted penalty needs, because they cost a forward pass.
+fn can_be_watched(penalty: &TopologyPenalty, activations: &Activations) -> bool {
+    (!penalty.is_between(Between::Views) || activations.n_views > 1)
+        && (!penalty.is_between(Between::Reference) || activations.reference.is_some())
+}
+
 /// Diagrams that a step needs of one layer.
 struct DiagramRequest {
     layer: LayerOf,
     selection: RowSelection,
     max_homology_dim: usize,
+    /// True if a penalty with a weight other than 0 uses them.
+    is_in_loss: bool,
 }
 
 /// Divides elapsed time between distances and persistence, in the ratio of the threads' time on each.

@@ -8,7 +8,7 @@ use super::row_source::Source;
 use crate::counted::counted;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
-use crate::nn::{AttentionRows, Heads, Tokens};
+use crate::nn::{AttentionRows, Heads, PresentPoints, Tokens};
 
 /// Selection of rows of a layer, and the distance between them.
 ///
@@ -39,15 +39,25 @@ impl RowSelection {
 
     /// Selects the rows of one layer: `[n_items, n_points, n_columns]`, heads varying faster than images.
     ///
-    /// Those of the reference are constants. Errors name the layer.
+    /// Attention rows are 0 in the columns of padding, and distributions over the other points. Those of the reference
+    /// are constants. Errors name the layer.
     pub(super) fn rows(self, activations: &Activations, layer: LayerOf) -> Result<Tensor<3>> {
+        // The reference has the same padding, because it has the same tokens.
+        let padding = activations.padding.as_ref();
         let (activations, index) = activations.owner(layer);
         let rows = match self.source {
-            Source::Hidden => self.hidden_rows(activations, index),
-            Source::Attention => self.attention_rows(activations, index),
+            Source::Hidden => self.hidden_rows(activations, index, padding),
+            Source::Attention => self.attention_rows(activations, index, padding),
             Source::DoubleSoftmax => self
-                .attention_rows(activations, index)
-                .map(|rows| softmax(rows, 2)),
+                .attention_rows(activations, index, padding)
+                .map(|rows| match padding {
+                    None => softmax(rows, 2),
+                    Some(padding) => {
+                        let columns = self.point_padding(padding, &rows).unsqueeze_dim::<3>(1);
+                        // The exponential of -1e4 is 0, and finite numbers keep the gradient finite.
+                        softmax(rows.clone().mask_fill(columns.expand(rows.dims()), -1e4), 2)
+                    }
+                }),
         };
         let rows = rows.map_err(|e| e.within(layer))?;
         Ok(match layer {
@@ -57,18 +67,112 @@ impl RowSelection {
     }
 
     /// Selects attention rows: `[n_items, n_points, n_points]`.
-    fn attention_rows(self, activations: &Activations, layer: usize) -> Result<Tensor<3>> {
+    fn attention_rows(
+        self,
+        activations: &Activations,
+        layer: usize,
+        padding: Option<&Tensor<2, Bool>>,
+    ) -> Result<Tensor<3>> {
         let rows = AttentionRows {
             heads: self.heads,
             tokens: self.tokens,
             n_prefix_tokens: activations.n_prefix_tokens,
         };
-        rows.select(activations.attention[layer].clone())
+        let weights = activations.attention[layer].clone();
+        let Some(padding) = padding else {
+            return rows.select(weights);
+        };
+        let [batch_size, n_heads, n_tokens, n_columns] = weights.dims();
+        self.check_padding(padding, [batch_size, n_tokens])?;
+        // Rows of padding may hold anything, and are not checked: a uniform row passes every check.
+        let queries: Tensor<4, Bool> = padding.clone().reshape([batch_size, 1, n_tokens, 1]);
+        let queries = queries.expand([batch_size, n_heads, n_tokens, n_columns]);
+        let rows = rows.select(weights.mask_fill(queries, 1.0 / n_columns as f64))?;
+        let points = self.point_padding(padding, &rows);
+        let columns = points.clone().unsqueeze_dim::<3>(1).expand(rows.dims());
+        let rows = rows.mask_fill(columns, 0.0);
+        let sums = rows.clone().sum_dim(2);
+        // Rows without any weight outside of padding become 0 / 1, and are refused unless they are padding themselves.
+        let is_empty = sums.clone().equal_elem(0.0);
+        let is_bad = is_empty
+            .clone()
+            .squeeze_dim::<2>(2)
+            .bool_and(points.bool_not());
+        if is_bad.any().into_scalar::<bool>() {
+            return Err(Error::invalid_distribution(
+                "an attention row has no weight on tokens other than padding, expected some",
+            ));
+        }
+        Ok(rows / sums.mask_fill(is_empty, 1.0))
+    }
+
+    /// Padding among the points of each item: `[n_items, n_points]`, true for padding.
+    fn point_padding(self, padding: &Tensor<2, Bool>, rows: &Tensor<3>) -> Tensor<2, Bool> {
+        let [batch_size, n_tokens] = padding.dims();
+        let [n_items, n_points, _] = rows.dims();
+        // Points are the last tokens; prefix tokens come before them.
+        let points = padding
+            .clone()
+            .slice([0..batch_size, n_tokens - n_points..n_tokens]);
+        // Items without images have no heads either.
+        let n_heads = n_items / batch_size.max(1);
+        points
+            .unsqueeze_dim::<3>(1)
+            .expand([batch_size, n_heads, n_points])
+            .reshape([n_items, n_points])
+    }
+
+    /// Points of each item of a layer that are not padding, as a factor: `[n_items, n_points]`, 1 or 0.
+    ///
+    /// `None` if there is no padding.
+    pub(super) fn point_weights(
+        self,
+        activations: &Activations,
+        rows: &Tensor<3>,
+    ) -> Option<Tensor<2>> {
+        let padding = activations.padding.as_ref()?;
+        let present = self.point_padding(padding, rows).bool_not();
+        Some(present.float().cast(rows.dtype()))
+    }
+
+    /// Points of each item of a layer that are not padding, from those of each image.
+    pub(super) fn present_points(
+        self,
+        activations: &Activations,
+        layer: LayerOf,
+        present_tokens: &PresentPoints,
+    ) -> PresentPoints {
+        let first = match self.tokens {
+            Tokens::All => 0,
+            Tokens::Patches => activations.n_prefix_tokens,
+        };
+        let n_heads = self.items_per_image(activations, layer);
+        present_tokens.starting_at(first).repeated(n_heads)
+    }
+
+    /// Checks that there is an entry of padding for every token.
+    fn check_padding(self, padding: &Tensor<2, Bool>, expected: [usize; 2]) -> Result<()> {
+        if padding.dims() == expected {
+            return Ok(());
+        }
+        Err(Error::invalid_parameter(format!(
+            "padding has the shape {:?}, expected {expected:?}, one entry for each token",
+            padding.dims()
+        )))
     }
 
     /// Selects hidden states, in at least 32 bits: `[batch_size, n_points, d_model]`.
-    fn hidden_rows(self, activations: &Activations, layer: usize) -> Result<Tensor<3>> {
+    fn hidden_rows(
+        self,
+        activations: &Activations,
+        layer: usize,
+        padding: Option<&Tensor<2, Bool>>,
+    ) -> Result<Tensor<3>> {
         let hidden = activations.hidden[layer].clone();
+        if let Some(padding) = padding {
+            let [batch_size, n_tokens, _] = hidden.dims();
+            self.check_padding(padding, [batch_size, n_tokens])?;
+        }
         // Distances run in at least 32 bits.
         let hidden = match hidden.dtype() {
             DType::F64 | DType::F32 => hidden,

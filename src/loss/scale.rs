@@ -74,7 +74,7 @@ pub enum Normalize {
 /// // Three points on a line, at 0, 1 and 3: the tree has edges of length 1 and 2.
 /// let line = [[[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]];
 /// let batch = Persistence::new(0)?.distances(Tensor::from_data(line, &Device::flex()))?;
-/// assert_eq!(spanning_tree_scale(batch.diagrams(0), batch.n_points()), 1.5);
+/// assert_eq!(spanning_tree_scale(batch.diagrams(0), batch.n_points(0)), 1.5);
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
@@ -102,11 +102,11 @@ impl<'a> ItemScale<'a> {
             return Self::NotNormalized;
         }
         let diagrams = batch.diagrams(item);
-        let value = spanning_tree_scale(diagrams, batch.n_points());
+        let value = spanning_tree_scale(diagrams, batch.n_points(item));
         if value >= SCALE_FLOOR {
             Self::SpanningTree(SpanningTreeScale {
                 value,
-                n_deaths: batch.n_points() - diagrams[0].essential().count(),
+                n_deaths: batch.n_points(item) - diagrams[0].essential().count(),
                 components: diagrams[0].finite().collect(),
             })
         } else {

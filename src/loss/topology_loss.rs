@@ -18,8 +18,9 @@ use burn::tensor::Tensor;
 /// let regularizer = TopologyRegularizer::new(vec![off, TopologyPenalty::new(0)])?;
 /// let activations = Activations::from_attention(vec![uniform.clone(), uniform], 0);
 /// let topology = regularizer.forward(&activations, Clock::default())?;
-/// assert_eq!(topology.loss.into_scalar::<f32>(), 0.0);
-/// assert_eq!(topology.terms.iter().map(|term| term.index).collect::<Vec<_>>(), [1]);
+/// assert_eq!(topology.loss.clone().into_scalar::<f32>(), 0.0);
+/// // The value of the first is reported, but adds nothing to the loss.
+/// assert_eq!(topology.term("h1_layers").map(|term| term.weight), Some(0.0));
 /// # }
 /// # Ok::<(), burn_topology::Error>(())
 /// ```
@@ -32,11 +33,20 @@ pub struct TopologyLoss {
     pub loss: Tensor<1>,
     /// Terms of the penalties that are on at this step, in the order of the regulariser's list.
     ///
-    /// A penalty is off, and has no term, if its weight is 0, if its gradient share is not yet measured, or if its
-    /// schedule says so. So look a term up by [`TopologyTerm::index`] or [`TopologyTerm::name`].
+    /// A penalty whose schedule is off has no term, so look terms up by name with [`TopologyLoss::term`]. A penalty
+    /// of weight 0 has one, unless it compares views or a reference that were not passed.
     pub terms: Vec<TopologyTerm>,
     /// Wall-clock time of the parts of the evaluation.
     pub timing: TopologyTiming,
+}
+
+impl TopologyLoss {
+    /// Returns the term of the penalty with this name; `None` if it is off at this step.
+    ///
+    /// Names are those of [`TopologyRegularizer::names`](super::TopologyRegularizer::names).
+    pub fn term(&self, name: &str) -> Option<&TopologyTerm> {
+        self.terms.iter().find(|term| term.name == name)
+    }
 }
 
 /// Wall-clock time of one evaluation of the penalties, by part.

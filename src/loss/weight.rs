@@ -22,7 +22,7 @@ pub const MAX_WEIGHT: f64 = 1e3;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weight {
-    /// Fixed factor; a negative one pushes diagrams apart, and 0 switches the penalty off.
+    /// Fixed factor; a negative one pushes diagrams apart, and with 0 the value is only reported.
     Fixed(f64),
     /// Factor that makes the norm of the penalty's gradient this share of that of the task loss.
     ///
@@ -32,8 +32,8 @@ pub enum Weight {
     ///
     /// Norms are Euclidean, over all parameters of the model, and the weight is at most [`MAX_WEIGHT`] in
     /// absolute value. [`TopologyRegularizer::calibrate`](super::TopologyRegularizer::calibrate) measures it
-    /// once. Until then it counts as 0: the penalty adds nothing to the loss and has no term. A negative
-    /// share gives a negative weight, and a share of 0 is a weight of 0.
+    /// once, and has to be called before the loss is computed. A negative share gives a negative weight, and a share
+    /// of 0 is a weight of 0.
     GradientShare(f64),
 }
 

@@ -11,7 +11,8 @@ use burn::prelude::*;
 use super::edge_gradients::{edge_jacobian, input_gradient};
 use super::host_values::HostValues;
 use super::item::{BarEnd, Item, KnownLengths, PersistenceTiming};
-use crate::distance::{DistanceElement, PairwiseDistances, RowDistance};
+use super::present_points::rows_of_points;
+use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use crate::fused::{linearised, with_gradient};
 use crate::topology::{Bar, Diagram, DistanceMatrix, Edge, EdgeGradient};
 
@@ -27,7 +28,7 @@ use crate::topology::{Bar, Diagram, DistanceMatrix, Edge, EdgeGradient};
 /// let device = Device::flex().autodiff();
 /// let distances = Tensor::<3>::from_data([[[0.0, 3.0], [3.0, 0.0]]], &device).require_grad();
 /// let batch = Persistence::new(1)?.distances(distances.clone())?;
-/// assert_eq!((batch.batch_size(), batch.n_points(), batch.mean_distance(0)), (1, 2, 3.0));
+/// assert_eq!((batch.batch_size(), batch.n_points(0), batch.mean_distance(0)), (1, 2, 3.0));
 ///
 /// // A loss that is computed outside of Burn: the square of the first death, given with its derivative.
 /// let [merged, _] = batch.diagrams(0)[0].bars[..] else { panic!("two components") };
@@ -99,12 +100,18 @@ impl DiagramBatch {
         self.items.len()
     }
 
-    /// Number of points of every item.
-    pub fn n_points(&self) -> usize {
-        self.input.dims()[1]
+    /// Number of points of an item, without padding.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item.
+    pub fn n_points(&self, item: usize) -> usize {
+        self.items[item].n_points(self.input.dims()[1])
     }
 
     /// Diagrams of one item, by homology dimension.
+    ///
+    /// Where some points of the item are padding, edges number the other points, in their order and from 0.
     ///
     /// # Panics
     ///
@@ -125,7 +132,7 @@ impl DiagramBatch {
     ///
     /// O(n_points^2), and that of [`distance_matrix`](Self::distance_matrix) if it is not known yet.
     pub fn mean_distance(&self, item: usize) -> f64 {
-        let n_points = self.n_points();
+        let n_points = self.n_points(item);
         match self.distances(item) {
             HostValues::F32(values) => DistanceMatrix::from_symmetric(values, n_points).mean(),
             HostValues::F64(values) => DistanceMatrix::from_symmetric(values, n_points).mean(),
@@ -134,7 +141,8 @@ impl DiagramBatch {
 
     /// Length of an edge of an item.
     pub(crate) fn distance(&self, item: usize, edge: Edge) -> f64 {
-        let [_, n_points, n_columns] = self.input.dims();
+        let [_, n_input_points, n_columns] = self.input.dims();
+        let n_points = self.n_points(item);
         match &self.kind {
             InputKind::Distances(distances) => {
                 distances[item].get(edge[0] as usize * n_points + edge[1] as usize)
@@ -146,10 +154,10 @@ impl DiagramBatch {
             } => {
                 let lengths = KnownLengths::new(&self.items[item], &distances[item], n_points);
                 let row = |point: u32| {
-                    let start = (item * n_points + point as usize) * n_columns;
+                    let start = (item * n_input_points + point as usize) * n_columns;
                     start..start + n_columns
                 };
-                let rows = edge.map(row);
+                let rows = self.items[item].in_input(edge).map(row);
                 lengths.get(edge).unwrap_or_else(|| match values {
                     HostValues::F32(values) => {
                         f64::from(distance.between(rows.map(|row| &values[row])))
@@ -161,6 +169,8 @@ impl DiagramBatch {
     }
 
     /// All distances of an item, converted to 64 bits without rounding: `[n_points, n_points]`, row-major.
+    ///
+    /// Padding has no rows and columns.
     ///
     /// # Cost
     ///
@@ -176,8 +186,6 @@ impl DiagramBatch {
 
     /// All distances of an item, computed now if they are not known.
     fn distances(&self, item: usize) -> &HostValues {
-        let [_, n_points, n_columns] = self.input.dims();
-        let size = n_points * n_columns;
         match &self.kind {
             InputKind::Distances(distances) => &distances[item],
             InputKind::Rows {
@@ -185,13 +193,30 @@ impl DiagramBatch {
                 values,
                 distances,
             } => distances[item].get_or_init(|| match values {
-                HostValues::F32(values) => {
-                    all_distances(*distance, &values[item * size..][..size], n_columns).into()
-                }
-                HostValues::F64(values) => {
-                    all_distances(*distance, &values[item * size..][..size], n_columns).into()
-                }
+                HostValues::F32(values) => self.all_distances(item, values, *distance).into(),
+                HostValues::F64(values) => self.all_distances(item, values, *distance).into(),
             }),
+        }
+    }
+
+    /// Computes the distances between all points of an item from the rows of the batch, row-major.
+    fn all_distances<T: DistanceElement>(
+        &self,
+        item: usize,
+        values: &[T],
+        distance: RowDistance,
+    ) -> Vec<T> {
+        let [_, n_points, n_columns] = self.input.dims();
+        let size = n_points * n_columns;
+        let rows = &values[item * size..][..size];
+        match &self.items[item].points {
+            None => all_distances(distance, rows, n_columns),
+            Some(points) => {
+                let is_square = distance.metric == RowMetric::Attention;
+                let n_columns = if is_square { points.len() } else { n_columns };
+                let rows = rows_of_points(rows, self.input.dims()[2], points, is_square);
+                all_distances(distance, &rows, n_columns)
+            }
         }
     }
 
@@ -285,7 +310,7 @@ impl DiagramBatch {
                 ends.extend(births.chain(deaths).filter_map(|(item, edge, length)| {
                     Some(BarEnd {
                         item,
-                        edge: edge?,
+                        edge: self.items[item].in_input(edge?),
                         length,
                     })
                 }));
@@ -364,7 +389,7 @@ impl DiagramBatch {
     ///
     /// # Shapes
     ///
-    /// - `gradient`: one list per item
+    /// - `gradient`: one list per item, with points numbered as in its diagrams
     /// - output: `[1]`, on the input's device
     ///
     /// # Gradient
@@ -413,9 +438,9 @@ impl DiagramBatch {
             .iter()
             .enumerate()
             .flat_map(|(item, edges)| {
-                edges
-                    .iter()
-                    .map(move |&(edge, derivative)| ((item, edge), 0.5 * derivative))
+                edges.iter().map(move |&(edge, derivative)| {
+                    ((item, self.items[item].in_input(edge)), 0.5 * derivative)
+                })
             })
             .filter(|(_, half)| *half != 0.0)
             .unzip();

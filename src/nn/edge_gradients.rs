@@ -13,7 +13,8 @@ use crate::topology::{Edge, EdgeGradient};
 
 /// Returns the derivatives of the length of each edge with respect to the two rows that it joins.
 ///
-/// The result has the shape `[n_edges, n_columns]` for the first and for the second row.
+/// The result has the shape `[n_edges, n_columns]` for the first and for the second row. The points of edges are
+/// numbered as in the input.
 pub(super) fn edge_jacobian<T: DistanceElement + Element>(
     [_, n_points, n_columns]: [usize; 3],
     values: &[T],
@@ -43,7 +44,8 @@ pub(super) fn edge_jacobian<T: DistanceElement + Element>(
 
 /// Returns the derivatives with respect to all rows, `[batch_size, n_points, n_columns]`.
 ///
-/// `gradient` has the derivatives with respect to the lengths of edges, one list per item.
+/// `gradient` has the derivatives with respect to the lengths of edges, one list per item. Its points are numbered as
+/// in the diagrams, without padding.
 pub(super) fn input_gradient<T: DistanceElement + Element>(
     [batch_size, n_points, n_columns]: [usize; 3],
     items: &[Item],
@@ -62,10 +64,11 @@ pub(super) fn input_gradient<T: DistanceElement + Element>(
         .zip(items)
         .zip(distances)
         .for_each(|((((output, values), edges), item), distances)| {
-            let lengths = KnownLengths::new(item, distances, n_points);
+            let lengths = KnownLengths::new(item, distances, item.n_points(n_points));
             for (edge, derivative) in sum_by_edge(edges) {
-                let rows = edge.map(|vertex| &values[vertex as usize * n_columns..][..n_columns]);
                 let known = lengths.get(edge);
+                let edge = item.in_input(edge);
+                let rows = edge.map(|vertex| &values[vertex as usize * n_columns..][..n_columns]);
                 let length = known.unwrap_or_else(|| distance.between(rows).to_f64_exact());
                 let edge: [usize; 2] = edge.map(|vertex| vertex as usize);
                 // The smaller vertex comes first, so a split at the larger one separates the two rows.

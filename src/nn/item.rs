@@ -11,6 +11,26 @@ use crate::topology::{Diagram, Edge};
 pub(super) struct Item {
     pub(super) diagrams: Vec<Diagram<f64>>,
     pub(super) timing: PersistenceTiming,
+    /// Positions of the points in the input, ascending, if some of its points are padding; `None` if none are.
+    ///
+    /// Diagrams, distances and gradients number points among these, from 0 without gaps.
+    pub(super) points: Option<Vec<u32>>,
+}
+
+impl Item {
+    /// Number of points, of `n_points` in the input.
+    pub(super) fn n_points(&self, n_points: usize) -> usize {
+        self.points.as_ref().map_or(n_points, Vec::len)
+    }
+
+    /// Points of an edge, as they are numbered in the input.
+    pub(super) fn in_input(&self, edge: Edge) -> Edge {
+        match &self.points {
+            None => edge,
+            // Ascending as before, because the positions are.
+            Some(points) => edge.map(|point| points[point as usize]),
+        }
+    }
 }
 
 /// Lengths of edges that were computed for the diagrams of an item.

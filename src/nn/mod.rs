@@ -1,7 +1,8 @@
 //! Tensor layers: the differentiable persistence layer, and attention that returns its weights.
 //!
 //! [`Persistence`] turns rows or distances into a [`DiagramBatch`]; [`AttentionRows`] turns attention weights
-//! into rows. [`CubicalPersistence`] turns images into a [`PixelDiagramBatch`]. Only `fused` below it uses Burn too.
+//! into rows; [`PersistenceImage`] and [`PersistenceLandscape`] turn bars into arrays of fixed size. [`CubicalPersistence`]
+//! turns images into a [`PixelDiagramBatch`]. Only `fused` below it uses Burn too.
 
 mod attention;
 mod attention_rows;
@@ -12,9 +13,13 @@ mod entropy;
 mod gradient_norm;
 mod host_values;
 mod item;
+mod padded_bars;
 mod persistence;
+mod persistence_image;
+mod persistence_landscape;
 mod pipeline;
 mod pixel_diagram_batch;
+mod present_points;
 
 pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
@@ -26,5 +31,8 @@ pub(crate) use entropy::{row_entropies, uniform_entropy};
 pub use gradient_norm::gradient_norm;
 pub(crate) use item::PersistenceTiming;
 pub use persistence::Persistence;
+pub use persistence_image::PersistenceImage;
+pub use persistence_landscape::PersistenceLandscape;
 pub(crate) use pipeline::{Pipeline, RowTopology};
 pub use pixel_diagram_batch::PixelDiagramBatch;
+pub(crate) use present_points::PresentPoints;

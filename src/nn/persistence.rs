@@ -14,7 +14,8 @@ use super::diagram_batch::{DiagramBatch, InputKind};
 use super::host_values::{HostValues, read_parts};
 use super::item::{Item, PersistenceTiming};
 use super::pipeline::{Pipeline, RowDiagrams};
-use crate::distance::{DistanceElement, RowDistance};
+use super::present_points::{PresentPoints, rows_of_points};
+use crate::distance::{DistanceElement, RowDistance, RowMetric};
 use crate::error::{Error, Result};
 use crate::topology::{DistanceMatrix, VietorisRips};
 
@@ -131,15 +132,80 @@ impl Persistence {
     /// One copy of `rows` to the host, and O(n_points^2 * n_columns) for the distances of an item. Items run
     /// in parallel, in the precision of `rows` (half precision in 32 bits).
     pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
+        self.rows_of_points(rows, distance, None)
+    }
+
+    /// Computes the diagrams of items of different sizes, whose padding is left out.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`: `[batch_size, n_points, n_columns]`, as in [`Persistence::rows`]; for
+    ///   [`RowMetric::Attention`](crate::distance::RowMetric::Attention) the columns of padding are left out too
+    /// - `padding`: `[batch_size, n_points]`, true where a row is padding, whatever it holds
+    ///
+    /// Diagrams number the points of an item that are not padding, in their order and from 0.
+    ///
+    /// # Gradient
+    ///
+    /// As that of [`Persistence::rows`]; it is 0 for padding.
+    ///
+    /// # Errors
+    ///
+    /// As [`Persistence::rows`], and [`Error::is_invalid_parameter`] if the mask has another shape.
+    ///
+    /// # Cost
+    ///
+    /// As [`Persistence::rows`], with one more copy of the rows, and of the mask to the host.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::prelude::*;
+    /// use burn_topology::distance::{RowDistance, RowMetric};
+    /// use burn_topology::nn::Persistence;
+    ///
+    /// // Three points on a line, and two points.
+    /// let device = Device::flex();
+    /// let points = Tensor::<3>::from_data([[[0.0], [1.0], [3.0]], [[0.0], [5.0], [f32::NAN]]], &device);
+    /// let padding = Tensor::from_data([[false, false, false], [false, false, true]], &device);
+    /// let euclidean = RowDistance { metric: RowMetric::Euclidean, exponent: 1.0 };
+    /// let batch = Persistence::new(0)?.padded_rows(points, euclidean, &padding)?;
+    /// assert_eq!((batch.n_points(0), batch.n_points(1)), (3, 2));
+    /// let deaths = batch.bars(0).deaths.into_data().try_into_vec::<f32>().unwrap();
+    /// assert_eq!(deaths, [1.0, 2.0, 5.0]);
+    /// # }
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn padded_rows(
+        &self,
+        rows: Tensor<3>,
+        distance: RowDistance,
+        padding: &Tensor<2, Bool>,
+    ) -> Result<DiagramBatch> {
+        self.rows_of_points(rows, distance, Some(&PresentPoints::read(padding)?))
+    }
+
+    /// Computes the diagrams of the rows of some points; of all if `points` is `None`.
+    pub(crate) fn rows_of_points(
+        &self,
+        rows: Tensor<3>,
+        distance: RowDistance,
+        points: Option<&PresentPoints>,
+    ) -> Result<DiagramBatch> {
         distance.validate()?;
+        let [batch_size, n_points, _] = rows.dims();
+        if let Some(points) = points {
+            points.check(batch_size, n_points)?;
+        }
         // The batch keeps the values, because the gradient of a distance is computed from its two rows.
         let host = HostValues::read(&rows)?;
         let (items, distances) = match &host {
             HostValues::F32(values) => {
-                self.items_of_rows(values, rows.dims(), distance, &self.idle.f32)?
+                self.items_of_rows(values, rows.dims(), distance, points, &self.idle.f32)?
             }
             HostValues::F64(values) => {
-                self.items_of_rows(values, rows.dims(), distance, &self.idle.f64)?
+                self.items_of_rows(values, rows.dims(), distance, points, &self.idle.f64)?
             }
         };
         let kind = InputKind::Rows {
@@ -156,6 +222,7 @@ impl Persistence {
         values: &[T],
         dims: [usize; 3],
         distance: RowDistance,
+        points: Option<&PresentPoints>,
         idle: &Mutex<Vec<Pipeline<T>>>,
     ) -> Result<(Vec<Item>, Vec<OnceLock<HostValues>>)>
     where
@@ -163,8 +230,17 @@ impl Persistence {
     {
         let [_, n_points, n_columns] = dims;
         let mut items = ItemCollector::new(self, dims, idle)?;
-        items.extend(values, |pipeline, values| {
-            item_of_rows(pipeline, values, [n_points, n_columns], distance)
+        items.extend(values, |pipeline, item, values| {
+            let Some(points) = points.map(|points| points.of_item(item)) else {
+                return item_of_rows(pipeline, values, [n_points, n_columns], distance);
+            };
+            let is_square = distance.metric == RowMetric::Attention;
+            let rows = rows_of_points(values, n_columns, points, is_square);
+            let n_columns = if is_square { points.len() } else { n_columns };
+            let (mut item, distances) =
+                item_of_rows(pipeline, &rows, [points.len(), n_columns], distance)?;
+            item.points = Some(points.to_vec());
+            Ok((item, distances))
         })?;
         Ok(items.items.into_iter().unzip())
     }
@@ -193,9 +269,66 @@ impl Persistence {
     /// One copy of `distances` to the host. Items run in parallel, in the precision of `distances` (half precision
     /// in 32 bits).
     pub fn distances(&self, distances: Tensor<3>) -> Result<DiagramBatch> {
+        self.distances_of_points(distances, None)
+    }
+
+    /// Computes the diagrams of distance matrices of different sizes, whose padding is left out.
+    ///
+    /// # Shapes
+    ///
+    /// - `distances`: `[batch_size, n_points, n_points]`, as in [`Persistence::distances`]
+    /// - `padding`: `[batch_size, n_points]`, true where a row and its column are padding, whatever they hold
+    ///
+    /// Diagrams number the points of an item that are not padding, in their order and from 0.
+    ///
+    /// # Gradient
+    ///
+    /// As that of [`Persistence::distances`]; it is 0 for padding.
+    ///
+    /// # Errors
+    ///
+    /// As [`Persistence::distances`], and [`Error::is_invalid_parameter`] if the mask has another shape.
+    ///
+    /// # Cost
+    ///
+    /// As [`Persistence::distances`], and a copy of the mask to the host.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::prelude::*;
+    /// use burn_topology::nn::Persistence;
+    ///
+    /// let distances = [[[0.0, 3.0, 9.0], [3.0, 0.0, 9.0], [9.0, 9.0, 0.0]]];
+    /// let distances = Tensor::<3>::from_data(distances, &Device::flex());
+    /// let padding = Tensor::from_data([[false, false, true]], &Device::flex());
+    /// let batch = Persistence::new(0)?.padded_distances(distances, &padding)?;
+    /// assert_eq!(batch.diagrams(0)[0].largest_persistence(), 3.0);
+    /// # }
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    pub fn padded_distances(
+        &self,
+        distances: Tensor<3>,
+        padding: &Tensor<2, Bool>,
+    ) -> Result<DiagramBatch> {
+        self.distances_of_points(distances, Some(&PresentPoints::read(padding)?))
+    }
+
+    /// Computes the diagrams of the distances between some points; between all if `points` is `None`.
+    fn distances_of_points(
+        &self,
+        distances: Tensor<3>,
+        points: Option<&PresentPoints>,
+    ) -> Result<DiagramBatch> {
+        let [batch_size, n_points, _] = distances.dims();
+        if let Some(points) = points {
+            points.check(batch_size, n_points)?;
+        }
         let (items, values) = match distances.dtype() {
-            DType::F64 => self.items_of_distances(&distances, &self.idle.f64)?,
-            _ => self.items_of_distances(&distances, &self.idle.f32)?,
+            DType::F64 => self.items_of_distances(&distances, points, &self.idle.f64)?,
+            _ => self.items_of_distances(&distances, points, &self.idle.f32)?,
         };
         Ok(batch(distances, InputKind::Distances(values), items))
     }
@@ -204,6 +337,7 @@ impl Persistence {
     fn items_of_distances<T: DistanceElement + Element>(
         &self,
         distances: &Tensor<3>,
+        points: Option<&PresentPoints>,
         idle: &Mutex<Vec<Pipeline<T>>>,
     ) -> Result<(Vec<Item>, Vec<HostValues>)>
     where
@@ -212,8 +346,9 @@ impl Persistence {
         let [_, n_points, n_columns] = distances.dims();
         let mut items = ItemCollector::new(self, distances.dims(), idle)?;
         read_parts(distances, |part: Vec<T>| {
-            items.extend(&part, |pipeline, values| {
-                item_of_distances(pipeline, values, n_points, n_columns)
+            items.extend(&part, |pipeline, item, values| {
+                let points = points.map(|points| points.of_item(item));
+                item_of_distances(pipeline, values, [n_points, n_columns], points)
             })
         })?;
         Ok(items.items.into_iter().unzip())
@@ -259,10 +394,12 @@ impl<'a, T: DistanceElement, D: Send> ItemCollector<'a, T, D> {
     }
 
     /// Computes the items of the next values in parallel, and adds them in order.
+    ///
+    /// `compute` gets the index of the item in the batch and its values.
     fn extend(
         &mut self,
         values: &[T],
-        compute: impl Fn(&mut Pipeline<T>, &[T]) -> Result<(Item, D)> + Sync,
+        compute: impl Fn(&mut Pipeline<T>, usize, &[T]) -> Result<(Item, D)> + Sync,
     ) -> Result<()> {
         let start = self.items.len();
         // Items without points have no values, so their number does not follow from the length.
@@ -281,6 +418,7 @@ impl<'a, T: DistanceElement, D: Send> ItemCollector<'a, T, D> {
                 let mut pipeline = reused.unwrap_or_else(|| self.prototype.clone());
                 let item = compute(
                     &mut pipeline,
+                    k,
                     &values[(k - start) * self.item_size..][..self.item_size],
                 );
                 idle().push(pipeline);
@@ -305,7 +443,8 @@ fn item_of_rows<T: DistanceElement>(
 where
     HostValues: From<Vec<T>>,
 {
-    if n_columns == 0 {
+    // An item of padding alone has no rows, and may have no columns.
+    if n_columns == 0 && n_points > 0 {
         return Err(Error::invalid_distribution(
             "rows have no columns, expected a number for each outcome",
         ));
@@ -316,15 +455,20 @@ where
         timing,
     } = pipeline.row_diagrams(rows, [n_points, n_columns], distance)?;
     let all = distances.map(|all| OnceLock::from(HostValues::from(all)));
-    Ok((Item { diagrams, timing }, all.unwrap_or_default()))
+    let item = Item {
+        diagrams,
+        timing,
+        points: None,
+    };
+    Ok((item, all.unwrap_or_default()))
 }
 
-/// Computes the diagrams of one item from its distance matrix.
+/// Computes the diagrams of one item from its distance matrix, or from that of some points.
 fn item_of_distances<T: DistanceElement>(
     pipeline: &mut Pipeline<T>,
     values: &[T],
-    n_points: usize,
-    n_columns: usize,
+    [n_points, n_columns]: [usize; 2],
+    points: Option<&[u32]>,
 ) -> Result<(Item, HostValues)>
 where
     HostValues: From<Vec<T>>,
@@ -335,11 +479,21 @@ where
         )));
     }
     let started = Instant::now();
-    let matrix = DistanceMatrix::new(values, n_points)?;
+    let values = match points {
+        None => values.to_vec(),
+        Some(points) => rows_of_points(values, n_columns, points, true),
+    };
+    let n_points = points.map_or(n_points, <[u32]>::len);
+    let matrix = DistanceMatrix::new(&values, n_points)?;
     let diagrams = pipeline.distances(&matrix)?;
     let timing = PersistenceTiming {
         distances: Duration::ZERO,
         persistence: started.elapsed(),
     };
-    Ok((Item { diagrams, timing }, values.to_vec().into()))
+    let item = Item {
+        diagrams,
+        timing,
+        points: points.map(<[u32]>::to_vec),
+    };
+    Ok((item, values.into()))
 }

@@ -530,7 +530,10 @@ impl Trainer<'_> {
         profile.add(Phase::CriticalEdges, timing.gradient);
         for term in &topology.terms {
             let gated = term.n_gated as f64 / term.n_compared as f64;
-            losses.topology += term.weight * term.value;
+            // A penalty of weight 0 adds nothing, also where its value is infinite.
+            if term.weight != 0.0 {
+                losses.topology += term.weight * term.value;
+            }
             let numbers = [
                 ("value", term.value),
                 ("weight", term.weight),

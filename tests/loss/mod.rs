@@ -4,6 +4,7 @@ mod collapse;
 mod controls;
 mod frames;
 mod gradients;
+mod padding;
 mod reference;
 mod regularizer;
 mod views;

@@ -357,7 +357,7 @@ fn a_reference_is_needed_only_while_a_penalty_with_a_weight_is_on() {
     assert!(!reads(penalty(share, 2), 19) && reads(penalty(share, 2), 20));
     assert!(!reads(penalty(Weight::Fixed(0.0), 0), 0));
     assert!(!reads(TopologyPenalty::new(1), 0));
-    // Weight 0 is nothing: the reference can be left out, and there is no term.
+    // At weight 0 the reference can be left out, and then there is no term.
     let off = evaluate(
         &penalty(Weight::Fixed(0.0), 0),
         &activations(layers([2, 2, 8, 8], 1)),

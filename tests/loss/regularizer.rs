@@ -6,8 +6,8 @@ use burn_topology::burn::tensor::activation::softmax;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::loss::{
     Activations, Clock, DiagramPenalty, ItemPairs, Layers, Normalize, PenaltyKind, RowPenalty,
-    Schedule, Source, TokenWiseDivergence, TokenWisePenalty, TopologyPenalty, TopologyRegularizer,
-    Weight,
+    Schedule, Source, TokenWiseDivergence, TokenWisePenalty, TopologyLoss, TopologyPenalty,
+    TopologyRegularizer, Weight,
 };
 use burn_topology::nn::{AttentionRows, Heads, Persistence, Tokens, gradient_norm};
 use burn_topology::topology::{DiagramDistance, GroundNorm, Power, wasserstein};
@@ -110,18 +110,89 @@ fn collapsed_attention_is_gated_and_counted() {
 }
 
 #[test]
-fn weight_zero_switches_a_penalty_off() {
-    let regularizer = TopologyRegularizer::new(vec![fixed(0.0, 1)]).unwrap();
-    assert!(!regularizer.is_active(Clock::default()));
-    let layers = [attention([1, 1, 6, 6], 1), attention([1, 1, 6, 6], 2)];
-    let output = regularizer
-        .forward(
-            &Activations::from_attention(layers.to_vec(), 0),
-            Clock::default(),
-        )
+fn weight_zero_reports_a_penalty_and_adds_nothing() {
+    let layers = [1, 2].map(|seed| attention([1, 2, 9, 9], seed).require_grad());
+    let evaluate = |penalties| {
+        let regularizer = TopologyRegularizer::new(penalties).unwrap();
+        let activations = Activations::from_attention(layers.to_vec(), 0);
+        let topology = regularizer.forward(&activations, Clock::default()).unwrap();
+        (regularizer.is_active(Clock::default()), topology)
+    };
+    let cosine = || RowPenalty::CosineConsistency {
+        pairs: ItemPairs::layers(),
+    };
+    let off = || TopologyPenalty::from(cosine()).with_weight(0.0);
+    let (is_active, watched) = evaluate(vec![fixed(0.0, 0), off()]);
+    assert!(!is_active);
+    assert_eq!(values(watched.loss), [0.0]);
+    let (_, weighted) = evaluate(vec![fixed(1.0, 0), cosine().into()]);
+    for (watched, weighted) in watched.terms.iter().zip(&weighted.terms) {
+        assert_eq!((watched.weight, watched.value), (0.0, weighted.value));
+        assert!(watched.value > 0.0);
+    }
+    // Beside another penalty, loss and gradient have the same bits as without the one of weight 0.
+    let bits = |topology: TopologyLoss| {
+        let gradients = topology.loss.backward();
+        let gradient = layers
+            .clone()
+            .map(|layer| values(layer.grad(&gradients).unwrap()));
+        (values(topology.loss), gradient)
+    };
+    let alone = bits(evaluate(vec![fixed(0.5, 0)]).1);
+    assert_eq!(
+        bits(evaluate(vec![fixed(0.5, 0), fixed(0.0, 1), off()]).1),
+        alone
+    );
+    let other_rows = || fixed(0.0, 1).with_heads(Heads::Each);
+    assert_eq!(bits(evaluate(vec![other_rows(), fixed(0.5, 0)]).1), alone);
+}
+
+#[test]
+fn a_gradient_share_that_was_never_measured_is_refused() {
+    let share = || TopologyPenalty::new(0).with_weight(Weight::GradientShare(0.1));
+    let layer = attention([1, 1, 6, 6], 1).require_grad();
+    let activations = || Activations::from_attention(vec![layer.clone(); 2], 0);
+    let regularizer =
+        TopologyRegularizer::new(vec![fixed(1.0, 0), share().with_name("late")]).unwrap();
+    let error = regularizer
+        .forward(&activations(), Clock::default())
+        .unwrap_err();
+    assert!(error.is_invalid_parameter());
+    assert_eq!(
+        error.to_string(),
+        "penalty late: the weight for its gradient share of 0.1 is not measured; call `calibrate` before `forward` \
+         in every step, or give it a fixed weight"
+    );
+    // Before its schedule begins there is nothing to measure.
+    let schedule = Schedule {
+        start_epoch: 1,
+        ..Schedule::default()
+    };
+    let later = TopologyRegularizer::new(vec![share().with_schedule(schedule)]).unwrap();
+    let topology = later.forward(&activations(), Clock::default()).unwrap();
+    assert!(topology.terms.is_empty());
+    // A share of 0 is a weight of 0, and a weight that was restored needs no measurement.
+    let zero = TopologyPenalty::new(0).with_weight(Weight::GradientShare(0.0));
+    let zero = TopologyRegularizer::new(vec![zero]).unwrap();
+    assert!(zero.forward(&activations(), Clock::default()).is_ok());
+    let mut restored = TopologyRegularizer::new(vec![share()]).unwrap();
+    restored.set_weights(vec![Some(0.3)]).unwrap();
+    assert!(restored.forward(&activations(), Clock::default()).is_ok());
+    // Measured in vain, because equal layers have no gradient: the weight counts as 0 until it can be measured.
+    let (device, _) = device();
+    let model = LinearConfig::new(6, 6).init(&device);
+    let mut vain = TopologyRegularizer::new(vec![share()]).unwrap();
+    let task = || model.weight.val().square().mean();
+    let measured = vain
+        .calibrate(&model, Clock::default(), || (task(), activations()))
         .unwrap();
-    assert!(output.terms.is_empty());
-    assert_eq!(values(output.loss), [0.0]);
+    assert_eq!(measured[0].weight, None);
+    let topology = vain.forward(&activations(), Clock::default()).unwrap();
+    assert_eq!(
+        topology.term("h0_layers").map(|term| term.weight),
+        Some(0.0)
+    );
+    assert!(topology.term("h1_layers").is_none());
 }
 
 #[test]

@@ -2,5 +2,7 @@
 
 mod cubical;
 mod degenerate;
+mod features;
 mod fused;
+mod padding;
 mod persistence;
