@@ -2,7 +2,8 @@
 //!
 //! Run it with `cargo run --release --features train --example burn_train -- DIR`. It trains a small vision
 //! transformer on a part of the embedded digits. Metrics are written to TensorBoard files (`DIR/tensorboard`)
-//! and to Burn's own files, checkpoints to `DIR/checkpoint`.
+//! and to Burn's own files, checkpoints to `DIR/checkpoint`. A number after `DIR` trains on that many devices at once;
+//! here all of them are the CPU, on other backends list its devices, such as `Device::cuda(0)` and `Device::cuda(1)`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use burn::train::logger::FileMetricLogger;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::renderer::CliMetricsRenderer;
 use burn::train::{
-    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
+    ClassificationOutput, ExecutionStrategy, InferenceStep, Learner, MultiDeviceOptim,
+    SupervisedTraining, TrainOutput, TrainStep,
 };
 use burn_topology::data::{Batch, DIGITS_SPEC, SampleBatcher, digits};
 use burn_topology::learner::{
@@ -93,9 +95,10 @@ impl InferenceStep for RegularizedVit {
     }
 }
 
-/// Trains the model, and returns the measured weight of the penalty.
-pub fn train(directory: &Path) -> Option<f64> {
-    let device = Device::flex().autodiff();
+/// Trains the model on some devices at once, and returns the measured weight of the penalty.
+pub fn train(directory: &Path, devices: Vec<Device>) -> Option<f64> {
+    let n_devices = devices.len();
+    let device = devices[0].clone();
     device.seed(0);
     let data = digits();
     let loader = |images, device: &Device| {
@@ -108,8 +111,11 @@ pub fn train(directory: &Path) -> Option<f64> {
     };
     let penalty = TopologyPenalty::new(0).with_weight(Weight::GradientShare(0.1));
     let regularizer = TopologyRegularizer::new(vec![penalty]).expect("a valid penalty");
-    // The number of steps in an epoch, which schedules with a start epoch need.
-    let shared = SharedRegularizer::new(regularizer, N_IMAGES / BATCH_SIZE);
+    // The number of steps in an epoch, which schedules with a start epoch need. Each device has a batch of its own in
+    // every step.
+    let steps_per_epoch = N_IMAGES / BATCH_SIZE / n_devices;
+    let shared =
+        SharedRegularizer::new(regularizer, steps_per_epoch).with_passes_per_step(n_devices);
     let model = RegularizedVit {
         vit: VitConfig::new([8, 8], 1, 10, 2, 16, 2, 4).init(&device),
         // The clone shares its weights with `shared`, from which the measured one is read at the end.
@@ -121,7 +127,12 @@ pub fn train(directory: &Path) -> Option<f64> {
         // Validation needs no gradients, and without autodiff the regulariser does not count its steps.
         loader(&data.validation, &device.clone().inner()),
     );
+    let strategy = match n_devices {
+        1 => ExecutionStrategy::single(device),
+        _ => ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice),
+    };
     let result = training
+        .with_training_strategy(strategy.into())
         .metrics((LossMetric::new(), AccuracyMetric::new()))
         .metric_train_numeric(TopologyMetric::total())
         .metric_valid_numeric(TopologyMetric::total())
@@ -145,11 +156,19 @@ pub fn train(directory: &Path) -> Option<f64> {
     reason = "tests include this file as a module and call `train`"
 )]
 fn main() {
-    let directory = std::env::args_os()
-        .nth(1)
+    let mut arguments = std::env::args_os().skip(1);
+    let directory = arguments
+        .next()
         .map(PathBuf::from)
-        .expect("usage: burn_train DIR, with DIR the directory to write to");
-    let weight = train(&directory).expect("a measured weight");
+        .expect("usage: burn_train DIR [DEVICES], with DIR the directory to write to");
+    let n_devices = match arguments.next() {
+        None => 1,
+        Some(number) => (number.to_str().and_then(|text| text.parse().ok()))
+            .filter(|n| (1..=N_IMAGES / BATCH_SIZE).contains(n))
+            .expect("DEVICES is a number from 1 to 4"),
+    };
+    let devices = vec![Device::flex().autodiff(); n_devices];
+    let weight = train(&directory, devices).expect("a measured weight");
     println!("weight of the penalty: {weight:.4}");
     println!(
         "tensorboard --logdir {}",

@@ -9,6 +9,8 @@ mod burn_train;
 mod persistence_of_distances;
 #[path = "../examples/regularize_your_model.rs"]
 mod regularize_your_model;
+#[path = "../examples/topological_autoencoder.rs"]
+mod topological_autoencoder;
 
 /// Command line: error messages for bad input, and the commands on files of matrices.
 mod cli;

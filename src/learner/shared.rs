@@ -16,8 +16,10 @@ use crate::loss::{Activations, Clock, TopologyLoss, TopologyRegularizer};
 #[derive(Debug, Clone)]
 pub struct SharedRegularizer {
     regularizer: Arc<Mutex<TopologyRegularizer>>,
-    step: Arc<AtomicUsize>,
+    /// Number of training passes done so far, on all devices.
+    n_passes: Arc<AtomicUsize>,
     steps_per_epoch: usize,
+    passes_per_step: usize,
 }
 
 impl SharedRegularizer {
@@ -25,21 +27,35 @@ impl SharedRegularizer {
     pub fn new(regularizer: TopologyRegularizer, steps_per_epoch: usize) -> Self {
         Self {
             regularizer: Arc::new(Mutex::new(regularizer)),
-            step: Arc::new(AtomicUsize::new(0)),
+            n_passes: Arc::new(AtomicUsize::new(0)),
             steps_per_epoch,
+            passes_per_step: 1,
+        }
+    }
+
+    /// Sets the number of calls of [`forward`](Self::forward) in training that make one optimiser step, 1 unless it is set.
+    ///
+    /// It is the number of devices that Burn's loop trains on, times the number of batches over which it accumulates
+    /// gradients. 0 counts as 1.
+    #[must_use]
+    pub fn with_passes_per_step(self, passes_per_step: usize) -> Self {
+        Self {
+            passes_per_step: passes_per_step.max(1),
+            ..self
         }
     }
 
     /// Sets the number of steps done so far, for example after loading a checkpoint.
     pub fn set_step(&self, step: usize) {
-        // Relaxed everywhere: the step guards no other memory.
-        self.step.store(step, Ordering::Relaxed);
+        // Relaxed everywhere: the number guards no other memory.
+        self.n_passes
+            .store(step * self.passes_per_step, Ordering::Relaxed);
     }
 
     /// Progress of training: the steps done so far.
     pub fn clock(&self) -> Clock {
         Clock {
-            step: self.step.load(Ordering::Relaxed),
+            step: self.n_passes.load(Ordering::Relaxed) / self.passes_per_step,
             steps_per_epoch: self.steps_per_epoch,
         }
     }
@@ -51,7 +67,8 @@ impl SharedRegularizer {
 
     /// Measures the weights of gradient shares that are due; see [`TopologyRegularizer::calibrate`].
     ///
-    /// The regulariser is locked meanwhile, so the closure must not call its methods, nor those of a clone.
+    /// The regulariser is locked meanwhile, so the closure must not call its methods, nor those of a clone. On several
+    /// devices the first that comes measures, on its own batch, and the others wait.
     ///
     /// # Errors
     ///
@@ -67,18 +84,21 @@ impl SharedRegularizer {
 
     /// Computes the penalties of this step; see [`TopologyRegularizer::forward`].
     ///
-    /// On an autodiff device it counts the step, so call it once in every training step. On other devices, as in
-    /// validation, it does not.
+    /// On an autodiff device it counts the pass, so call it once for each batch of training; see
+    /// [`with_passes_per_step`](Self::with_passes_per_step). On other devices, as in validation, it does not. Several
+    /// devices compute their penalties at the same time.
     ///
     /// # Errors
     ///
     /// As [`TopologyRegularizer::forward`].
     pub fn forward(&self, activations: &Activations) -> Result<TopologyLoss> {
         let clock = self.clock();
-        let loss = self.lock(|regularizer| regularizer.forward(activations, clock))?;
+        // A copy, which shares its buffers, so that the lock is not held while the penalties are computed.
+        let regularizer = self.lock(|regularizer| regularizer.clone());
+        let loss = regularizer.forward(activations, clock)?;
         // Only training runs on an autodiff device. A failed evaluation has returned above and does not count.
         if loss.loss.device().is_autodiff() {
-            self.step.fetch_add(1, Ordering::Relaxed);
+            self.n_passes.fetch_add(1, Ordering::Relaxed);
         }
         Ok(loss)
     }
@@ -116,6 +136,13 @@ mod tests {
         assert_eq!(shared.clock().step, 1);
         shared.set_step(7);
         assert_eq!(shared.clone().clock().step, 7);
+        // On two devices, two passes make a step.
+        let shared = shared.with_passes_per_step(2);
+        shared.set_step(3);
+        for step in [3, 4, 4, 5] {
+            shared.forward(&training).unwrap();
+            assert_eq!(shared.clock().step, step);
+        }
         assert_eq!(shared.weights(), [Some(1.0)]);
     }
 }

@@ -323,6 +323,18 @@ fn example_runs_and_lowers_both_losses() {
 }
 
 #[test]
+fn the_autoencoder_keeps_more_of_the_input_with_its_penalty() {
+    let [without, with] =
+        [0.0, 0.01].map(|weight| crate::topological_autoencoder::train(60, weight).unwrap());
+    assert!(
+        with.1 < 0.9 * without.1,
+        "signature loss {} and {}",
+        with.1,
+        without.1
+    );
+}
+
+#[test]
 fn layers_with_different_numbers_of_diagrams_are_refused() {
     let penalty = TopologyPenalty::new(0).with_heads(Heads::Each);
     let regularizer = TopologyRegularizer::new(vec![penalty]).unwrap();
