@@ -20,9 +20,10 @@
 pub use crate::distance::{RowDistance, RowMetric};
 pub use crate::loss::{
     Activations, Alignment, Between, Calibration, Clock, DiagramPenalty, Direction, EdgeChoice,
-    ItemPairs, Layers, Normalize, Pairs, PartnerChoice, PatchMotion, PenaltyKind, RowPenalty,
-    Schedule, Source, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyLoss,
-    TopologyPenalty, TopologyRegularizer, TopologyTerm, Weight,
+    FrameComparison, ItemPairs, Layers, Normalize, Pairs, PartnerChoice, PatchMotion, PenaltyKind,
+    PixelChoice, PixelComparison, PixelPenalty, PredictedFrames, RowPenalty, Schedule, Source,
+    SummaryPenalty, TokenWiseDivergence, TokenWisePenalty, TopologyLoss, TopologyPenalty,
+    TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
     AttentionOutput, AttentionRows, BarTensors, CubicalPersistence, DiagramBatch, Heads, Persistence, PersistenceImage,

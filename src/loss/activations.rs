@@ -72,6 +72,36 @@ pub struct Activations {
     /// They are constant: no gradient flows into them, even if they are part of a graph. `None` if no penalty
     /// compares the model with a reference.
     pub reference: Option<Box<Activations>>,
+    /// Predicted frames and the true ones, for a [`PixelPenalty`](super::PixelPenalty); `None` if there are none.
+    pub frames: Option<PredictedFrames>,
+}
+
+/// Predicted grey frames or images, and the true ones.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::loss::{Activations, Clock, PixelComparison, PixelPenalty, TopologyRegularizer};
+///
+/// // Two clips of three frames, which are predicted as they are.
+/// let truth = Tensor::<4>::random([2, 3, 8, 8], burn::tensor::Distribution::Default, &Device::flex());
+/// let activations = Activations::from_frames(truth.clone(), Some(truth));
+/// let penalty = PixelPenalty::new(1, PixelComparison::truth());
+/// let term = TopologyRegularizer::new(vec![penalty.into()])?.forward(&activations, Clock::default())?.terms.remove(0);
+/// assert_eq!((term.name.as_str(), term.value, term.n_compared), ("h1_pixels_truth", 0.0, 6));
+/// # }
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct PredictedFrames {
+    /// Predicted frames: `[n_clips, n_frames, height, width]`, from 0 (black) to 1; images are clips of one frame.
+    pub prediction: Tensor<4>,
+    /// True frames, of the same shape; `None` if no penalty compares with them.
+    ///
+    /// They are constant: no gradient flows into them, even if they are part of a graph.
+    pub truth: Option<Tensor<4>>,
 }
 
 /// Within-frame attention below which a frame is gated (its pairs contribute 0): 1e-3.
@@ -98,6 +128,19 @@ impl Activations {
             padding: None,
             motion: None,
             reference: None,
+            frames: None,
+        }
+    }
+
+    /// Creates activations that hold predicted frames alone, for penalties on pixels.
+    ///
+    /// # Shapes
+    ///
+    /// - `prediction`, `truth`: `[n_clips, n_frames, height, width]`, from 0 to 1
+    pub fn from_frames(prediction: Tensor<4>, truth: Option<Tensor<4>>) -> Self {
+        Self {
+            frames: Some(PredictedFrames { prediction, truth }),
+            ..Self::from_attention(Vec::new(), 0)
         }
     }
 
@@ -192,6 +235,15 @@ impl Activations {
         })
     }
 
+    /// Returns the predicted frames; an error if none were passed.
+    pub(super) fn required_frames(&self) -> Result<&PredictedFrames> {
+        self.frames.as_ref().ok_or_else(|| {
+            Error::invalid_parameter(
+                "a penalty compares predicted frames, but none were passed; set `frames` of the activations",
+            )
+        })
+    }
+
     /// Returns the activations that a layer belongs to, and its index among their layers.
     ///
     /// # Panics
@@ -252,12 +304,15 @@ impl Activations {
 
     /// Returns the constant 0, in the precision and on the device of a penalty on these activations.
     pub(super) fn constant_zero(&self) -> Result<Tensor<1>> {
-        let (dtype, device) = match (self.attention.first(), self.hidden.first()) {
-            (Some(layer), _) => (layer.dtype(), layer.device()),
-            (None, Some(layer)) => (layer.dtype(), layer.device()),
-            (None, None) => {
+        let frames = self.frames.as_ref().map(|frames| &frames.prediction);
+        let (dtype, device) = match (self.attention.first(), self.hidden.first(), frames) {
+            (Some(layer), _, _) => (layer.dtype(), layer.device()),
+            (None, Some(layer), _) => (layer.dtype(), layer.device()),
+            (None, None, Some(frames)) => (frames.dtype(), frames.device()),
+            (None, None, None) => {
                 return Err(Error::invalid_parameter(
-                    "neither attention nor hidden states were passed, expected one tensor per layer",
+                    "neither attention nor hidden states nor predicted frames were passed, expected one tensor per \
+                     layer",
                 ));
             }
         };

@@ -133,7 +133,7 @@ impl Draws {
     /// Returns a nearly uniform number below `n`.
     ///
     /// The remainder favours small numbers by at most `n / 2^64`, which is negligible here.
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 

@@ -1,4 +1,5 @@
-//! Penalties on the topology of layers, frames, views and a model's reference, and the regulariser that adds them up.
+//! Penalties on the topology of layers, frames, views, a model's reference and predicted pixels, and the regulariser
+//! that adds them up.
 //!
 //! A [`TopologyPenalty`] has the formula of one penalty, and its [`PenaltyKind`] the choices of what is compared. A [`TopologyRegularizer`] computes a
 //! list of them from the [`Activations`] of one forward pass, and returns a [`TopologyLoss`] to add to the task
@@ -9,6 +10,7 @@ mod attention_topology;
 mod batch_pairs;
 mod controls;
 mod diagram_penalty;
+mod frame_diagrams;
 mod gradient_share;
 mod item_comparison;
 mod item_pairs;
@@ -17,6 +19,8 @@ mod pairs;
 mod penalty;
 mod penalty_kind;
 mod penalty_name;
+mod pixel_evaluation;
+mod pixel_penalty;
 mod regularizer;
 mod row_penalty;
 mod row_selection;
@@ -27,7 +31,7 @@ mod token_wise_penalty;
 mod topology_loss;
 mod weight;
 
-pub use activations::{Activations, WITHIN_FRAME_FLOOR};
+pub use activations::{Activations, PredictedFrames, WITHIN_FRAME_FLOOR};
 pub use attention_topology::{AttentionTopology, TopologyDistance};
 pub use controls::{EdgeChoice, PartnerChoice};
 pub use diagram_penalty::DiagramPenalty;
@@ -39,6 +43,7 @@ pub use penalty::{Layers, TopologyPenalty};
 pub use penalty_kind::PenaltyKind;
 #[cfg(feature = "cli")]
 pub(crate) use penalty_name::{PenaltyName, default_penalty_name, distinct_names, repeated_name};
+pub use pixel_penalty::{FrameComparison, PixelChoice, PixelComparison, PixelPenalty};
 pub use regularizer::TopologyRegularizer;
 pub use row_penalty::RowPenalty;
 pub use row_source::Source;

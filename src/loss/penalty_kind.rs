@@ -4,6 +4,7 @@ use super::diagram_penalty::DiagramPenalty;
 use super::item_comparison::ItemComparison;
 use super::item_pairs::ItemPairs;
 use super::pairs::Alignment;
+use super::pixel_penalty::PixelPenalty;
 use super::row_penalty::RowPenalty;
 use super::summary_penalty::SummaryPenalty;
 use super::token_wise_penalty::{TokenWiseDivergence, TokenWisePenalty};
@@ -31,6 +32,8 @@ pub enum PenaltyKind {
     TokenWise(TokenWisePenalty),
     /// Control on the rows themselves, without distances or diagrams.
     Rows(RowPenalty),
+    /// Comparison of the diagrams of predicted frames, as grey images.
+    Pixels(PixelPenalty),
 }
 
 impl PenaltyKind {
@@ -40,7 +43,7 @@ impl PenaltyKind {
             Self::Diagrams(penalty) => Some(penalty.pairs),
             Self::TokenWise(penalty) => Some(penalty.pairs),
             Self::Rows(RowPenalty::CosineConsistency { pairs }) => Some(*pairs),
-            Self::Summary(_) | Self::Rows(RowPenalty::EntropyBand { .. }) => None,
+            Self::Summary(_) | Self::Rows(RowPenalty::EntropyBand { .. }) | Self::Pixels(_) => None,
         }
     }
 
@@ -56,13 +59,14 @@ impl PenaltyKind {
                 TokenWiseDivergence::DistanceMatrix { .. } => None,
             },
             Self::Rows(_) => None,
+            Self::Pixels(penalty) => Some(penalty.homology_dim),
         }
     }
 
-    /// True if the penalty is computed from the births and deaths of bars, or from their edges.
+    /// True if the penalty is computed from the births and deaths of bars, or from their edges or pixels.
     pub fn has_bars(&self) -> bool {
         match self {
-            Self::Diagrams(_) | Self::Summary(_) => true,
+            Self::Diagrams(_) | Self::Summary(_) | Self::Pixels(_) => true,
             Self::TokenWise(penalty) => {
                 matches!(penalty.divergence, TokenWiseDivergence::Signature { .. })
             }
@@ -74,7 +78,9 @@ impl PenaltyKind {
     pub(crate) fn alignment(&self) -> Alignment {
         match self {
             Self::TokenWise(penalty) => penalty.alignment,
-            Self::Diagrams(_) | Self::Summary(_) | Self::Rows(_) => Alignment::Position,
+            Self::Diagrams(_) | Self::Summary(_) | Self::Rows(_) | Self::Pixels(_) => {
+                Alignment::Position
+            }
         }
     }
 
@@ -85,6 +91,7 @@ impl PenaltyKind {
             Self::Summary(penalty) => Evaluation::Items(penalty),
             Self::TokenWise(penalty) => Evaluation::Items(penalty),
             Self::Rows(penalty) => Evaluation::Rows(penalty),
+            Self::Pixels(penalty) => Evaluation::Pixels(penalty),
         }
     }
 
@@ -98,6 +105,7 @@ impl PenaltyKind {
             Self::Summary(penalty) => penalty.summary.validate(),
             Self::TokenWise(penalty) => penalty.validate(),
             Self::Rows(penalty) => penalty.validate(),
+            Self::Pixels(penalty) => penalty.validate(),
         }
     }
 }
@@ -109,6 +117,8 @@ pub(super) enum Evaluation<'a> {
     Items(&'a dyn ItemComparison),
     /// With tensor operations on the rows.
     Rows(&'a RowPenalty),
+    /// On the host, from the predicted frames.
+    Pixels(&'a PixelPenalty),
 }
 
 impl From<DiagramPenalty> for PenaltyKind {
@@ -132,5 +142,11 @@ impl From<TokenWisePenalty> for PenaltyKind {
 impl From<RowPenalty> for PenaltyKind {
     fn from(penalty: RowPenalty) -> Self {
         Self::Rows(penalty)
+    }
+}
+
+impl From<PixelPenalty> for PenaltyKind {
+    fn from(penalty: PixelPenalty) -> Self {
+        Self::Pixels(penalty)
     }
 }

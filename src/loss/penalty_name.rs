@@ -70,6 +70,7 @@ impl TopologyPenalty {
     /// h1_layers                  distances and divergences: homology dimension, and what is compared
     /// h1_total_persistence       summaries of one diagram: homology dimension, and the summary
     /// cosine_consistency_layers  penalties without diagrams: their kind, and what is compared
+    /// h1_pixels_truth            penalties on pixels: homology dimension, and what is compared
     /// ```
     ///
     /// [`TopologyRegularizer::names`](super::TopologyRegularizer::names) are these names, with `_2`,
@@ -101,6 +102,13 @@ impl TopologyPenalty {
             PenaltyKind::Summary(penalty) => word(&penalty.summary),
             PenaltyKind::TokenWise(penalty) => word(&penalty.divergence),
             PenaltyKind::Rows(penalty) => word(penalty),
+            PenaltyKind::Pixels(penalty) => {
+                let comparison = penalty.comparison.word();
+                return PenaltyName::Default(format!(
+                    "h{}_pixels_{comparison}",
+                    penalty.homology_dim
+                ));
+            }
         };
         let between = match self.kind.pairs() {
             Some(pairs) => word(&pairs.between),

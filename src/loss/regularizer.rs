@@ -3,15 +3,18 @@
 use std::time::{Duration, Instant};
 
 use burn::prelude::*;
+use burn::tensor::DType;
 use rayon::prelude::*;
 
 use super::activations::{Activations, LayerOf};
 use super::batch_pairs::{LayerDiagrams, item_pairs, layer_pairs, within_frame_attention};
+use super::frame_diagrams::HostFrames;
 use super::item_comparison::{BatchItem, ItemComparison, PairPenalty, evaluate_pair};
 use super::pairs::{Alignment, Between};
 use super::penalty::TopologyPenalty;
-use super::penalty_kind::Evaluation;
+use super::penalty_kind::{Evaluation, PenaltyKind};
 use super::penalty_name::{distinct_names, repeated_name};
+use super::pixel_penalty::PixelPenalty;
 use super::row_penalty::{ItemRows, RowPenalty};
 use super::row_selection::RowSelection;
 use super::row_source::Source;
@@ -19,6 +22,7 @@ use super::topology_loss::{TopologyLoss, TopologyTerm, TopologyTiming};
 use super::weight::{Clock, Weight};
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::fused::with_gradient;
 use crate::nn::{Persistence, PersistenceTiming, PresentPoints};
 use crate::topology::MAX_HOMOLOGY_DIM;
 
@@ -292,12 +296,21 @@ impl TopologyRegularizer {
         let mut terms = Vec::with_capacity(active.len());
         let mut diagram_value = 0.0;
         let mut row_losses = Vec::new();
+        let mut pixels: Option<PixelSum> = None;
         for active in active {
             let term = match active.penalty.kind.evaluation() {
                 Evaluation::Rows(rows) => {
                     let (term, loss) = active.evaluate_rows(rows, activations, step)?;
                     row_losses.extend(loss);
                     term
+                }
+                Evaluation::Pixels(penalty) => {
+                    let pixels = match &mut pixels {
+                        Some(pixels) => pixels,
+                        // Frames are read once for all penalties on pixels.
+                        None => pixels.insert(PixelSum::new(activations)?),
+                    };
+                    active.evaluate_pixels(penalty, pixels, step)?
                 }
                 Evaluation::Items(comparison) => {
                     let term = active.evaluate_items(comparison, activations, step, &mut layers)?;
@@ -319,9 +332,14 @@ impl TopologyRegularizer {
             .map(|layer| layer.diagrams.surrogate(0.0, &layer.gradient))
             .reduce(|sum, part| sum + part)
             .map(|sum| sum + diagram_value);
+        let pixel_loss = match pixels {
+            Some(pixels) if pixels.is_in_loss => Some(pixels.loss(activations)?),
+            _ => None,
+        };
         let loss = diagram_loss
             .into_iter()
             .chain(row_losses)
+            .chain(pixel_loss)
             .reduce(|sum, part| sum + part)
             .unwrap_or(zero);
         let timing = TopologyTiming {
@@ -502,6 +520,24 @@ impl ActivePenalty<'_> {
         Ok(term)
     }
 
+    /// Evaluates the penalty on pixels, and adds its weighted value and gradient to the sum.
+    fn evaluate_pixels(
+        &self,
+        penalty: &PixelPenalty,
+        sum: &mut PixelSum,
+        step: usize,
+    ) -> Result<TopologyTerm> {
+        let outcome = penalty.evaluate(&sum.frames, step)?;
+        if self.weight != 0.0 {
+            sum.is_in_loss = true;
+            sum.value += self.weight * outcome.value;
+            for (pixel, derivative) in outcome.gradient {
+                sum.gradient[pixel] += self.weight * derivative;
+            }
+        }
+        Ok(self.term(outcome.value, outcome.n_compared))
+    }
+
     /// Returns the term of the loss for a number of pairs, none of them gated.
     fn term(&self, value: f64, n_compared: usize) -> TopologyTerm {
         TopologyTerm {
@@ -515,12 +551,54 @@ impl ActivePenalty<'_> {
     }
 }
 
+/// Weighted sum of all penalties on pixels.
+struct PixelSum {
+    frames: HostFrames,
+    value: f64,
+    /// Derivatives with respect to the predicted pixels.
+    gradient: Vec<f64>,
+    /// True if a penalty with a weight other than 0 is in it.
+    is_in_loss: bool,
+}
+
+impl PixelSum {
+    /// Reads the frames; the sum is 0.
+    fn new(activations: &Activations) -> Result<Self> {
+        let frames = HostFrames::read(activations.required_frames()?)?;
+        Ok(Self {
+            value: 0.0,
+            gradient: vec![0.0; frames.is_within.len()],
+            frames,
+            is_in_loss: false,
+        })
+    }
+
+    /// Returns the sum as a number with its gradient: `[1]`.
+    fn loss(self, activations: &Activations) -> Result<Tensor<1>> {
+        let prediction = &activations.required_frames()?.prediction;
+        let gradient = TensorData::new(self.gradient, self.frames.shape);
+        let prediction = match prediction.dtype() {
+            DType::F64 | DType::F32 => prediction.clone(),
+            // The sum has at least 32 bits, as that of the other penalties.
+            _ => prediction.clone().cast(DType::F32),
+        };
+        let gradient = gradient.convert_dtype(prediction.dtype());
+        Ok(with_gradient(&prediction, self.value, gradient))
+    }
+}
+
 /// True if the activations have all that a penalty of weight 0 compares.
 ///
 /// Callers may leave out the views and the reference that no weighted penalty needs, because they cost a forward pass.
 fn can_be_watched(penalty: &TopologyPenalty, activations: &Activations) -> bool {
+    let has_frames = match &penalty.kind {
+        PenaltyKind::Pixels(pixels) => (activations.frames.as_ref())
+            .is_some_and(|frames| frames.truth.is_some() || !pixels.comparison.reads_truth()),
+        _ => true,
+    };
     (!penalty.is_between(Between::Views) || activations.n_views > 1)
         && (!penalty.is_between(Between::Reference) || activations.reference.is_some())
+        && has_frames
 }
 
 /// Diagrams that a step needs of one layer.

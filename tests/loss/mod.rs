@@ -5,6 +5,7 @@ mod controls;
 mod frames;
 mod gradients;
 mod padding;
+mod pixels;
 mod reference;
 mod regularizer;
 mod views;
