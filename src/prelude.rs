@@ -26,7 +26,8 @@ pub use crate::loss::{
     TopologyRegularizer, TopologyTerm, Weight,
 };
 pub use crate::nn::{
-    AttentionOutput, AttentionRows, BarTensors, CubicalPersistence, DiagramBatch, Heads, Persistence, PersistenceImage,
-    PersistenceLandscape, PixelDiagramBatch, SelfAttention, SelfAttentionConfig, Tokens,
+    AttentionOutput, AttentionRows, BarTensors, CubicalPersistence, DiagramBatch, Heads,
+    Persistence, PersistenceImage, PersistenceLandscape, PixelDiagramBatch, SelfAttention,
+    SelfAttentionConfig, Tokens,
 };
 pub use crate::topology::{DiagramDistance, DiagramSummary, GroundNorm, Power};

@@ -236,8 +236,7 @@ impl<T: Real> Matcher<T> {
             let values = images[0].values().iter().zip(images[1].values());
             self.union_values.extend(values.map(earlier));
             let union = GreyImage::new(&self.union_values, images[0].shape())?;
-            self.union
-                .pair(&union, settings);
+            self.union.pair(&union, settings);
             matched = [self.matched_components(), self.matched_holes()];
             // The components that never die come last in their diagrams.
             matched[0].push([first[0].bars.len() - 1, second[0].bars.len() - 1]);
