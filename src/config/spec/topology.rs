@@ -1,6 +1,6 @@
 //! `[[topology]]`: checked penalties.
 
-use super::require;
+use super::{Errors, all_or, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
@@ -35,11 +35,13 @@ impl PenaltyContext<'_> {
         &self,
         tables: &[RawTopology],
     ) -> Result<Vec<TopologyPenalty>, ConfigError> {
-        let penalties = tables
+        let mut errors = Errors::default();
+        let penalties: Vec<_> = tables
             .iter()
             .enumerate()
-            .map(|(index, table)| self.penalty(index, table))
-            .collect::<Result<Vec<_>, _>>()?;
+            .filter_map(|(index, table)| errors.keep(self.penalty(index, table)))
+            .collect();
+        let penalties = all_or(errors.0, penalties)?;
         // Only names that were given can clash; default names are numbered.
         if let Some(index) = repeated_name(&penalties) {
             let name = penalties[index].effective_name();
@@ -224,7 +226,7 @@ impl TopologyTable<'_> {
         let raw = self.raw;
         // Each table draws from its own random stream.
         let seed = seed ^ ((self.index as u64) << 32);
-        let normalize = raw.normalize;
+        let normalize = raw.normalize.unwrap_or(Normalize::SpanningTree);
         let edges = match raw.edges {
             RawEdges::Critical => EdgeChoice::Critical,
             RawEdges::Random => EdgeChoice::Random { seed },
