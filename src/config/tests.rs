@@ -333,6 +333,23 @@ fn keys_that_a_penalty_does_not_use_are_refused() {
     }
 }
 
+#[test]
+fn a_homology_dimension_with_too_many_simplices_is_refused() {
+    let table = r#"homology_dim = 4, penalty = { kind = "signature" }"#;
+    let overrides = [
+        "data={ kind = \"image_folder\", path = \"p\", image_size = 40, n_classes = 2 }",
+        "model.patch_size=2",
+    ];
+    let error = read(&with_penalties(&[table]), &overrides).unwrap_err();
+    assert_eq!(
+        error,
+        "a.toml:1:15: `topology.h4_layers.homology_dim`: homology_dim is 4, for which 400 patches can have 1.1e9 \
+         simplices, expected at most 2.7e8; lower homology_dim, or raise patch_size"
+    );
+    let fewer = [overrides[0], "model.patch_size=4"];
+    assert!(read(&with_penalties(&[table]), &fewer).is_ok());
+}
+
 /// Settings with which training starts from pretrained weights, which are not read here.
 const PRETRAINED: &str = "model.init_from=weights";
 

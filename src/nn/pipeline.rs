@@ -72,6 +72,8 @@ impl<T: DistanceElement> Pipeline<T> {
     }
 
     /// Sets the memory for the simplices of one dimension, in bytes.
+    // Only the command `persistence` has an option for it.
+    #[cfg(feature = "cli")]
     pub(crate) fn with_memory_limit(mut self, bytes: u64) -> Self {
         self.rips = self.rips.with_memory_limit(bytes);
         self

@@ -5,6 +5,7 @@ mod memory;
 mod missing;
 mod model;
 mod records;
+mod simplices;
 mod start;
 mod topology;
 mod training;

@@ -1,5 +1,6 @@
 //! `[[topology]]`: checked penalties.
 
+use super::simplices::{MAX_SIMPLICES, listed_simplices};
 use super::{Errors, all_or, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
@@ -197,6 +198,14 @@ impl PenaltyContext<'_> {
             format!(
                 "homology_dim is {homology_dim}, expected at least {least} points for it, found {}; lower \
                  homology_dim or patch_size",
+                counted(n_points, noun)
+            )
+        })?;
+        let n_simplices = listed_simplices(n_points, homology_dim);
+        require(self.document, n_simplices <= MAX_SIMPLICES, key, || {
+            format!(
+                "homology_dim is {homology_dim}, for which {} can have {n_simplices:.1e} simplices, expected at most \
+                 {MAX_SIMPLICES:.1e}; lower homology_dim, or raise patch_size",
                 counted(n_points, noun)
             )
         })
