@@ -29,6 +29,8 @@ pub struct MatrixPersistence {
     pub max_homology_dim: usize,
     /// Largest diameter of the filtration; `inf` for no limit.
     pub threshold: f64,
+    /// Memory for the simplices of one dimension above 1, in bytes; `None` for 4 GiB.
+    pub memory_limit: Option<u64>,
 }
 
 /// Number of matrices for each thread between two calls of `progress`.
@@ -61,7 +63,10 @@ impl MatrixPersistence {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<Diagram<f64>>>> {
         let [n_matrices, n_rows, n_columns] = matrices.shape;
-        let pipeline = Pipeline::new(self.max_homology_dim, self.threshold)?;
+        let mut pipeline = Pipeline::new(self.max_homology_dim, self.threshold)?;
+        if let Some(bytes) = self.memory_limit {
+            pipeline = pipeline.with_memory_limit(bytes);
+        }
         let matrix = |k: usize| &values[k * n_rows * n_columns..][..n_rows * n_columns];
         let batch_size = MATRICES_PER_REPORT * rayon::current_num_threads();
         let mut diagrams = Vec::with_capacity(n_matrices);

@@ -6,10 +6,12 @@ mod anomaly;
 mod attacked;
 mod coherence;
 mod comparison_tables;
+mod configuration;
 mod devices;
 mod diagram_distance;
 mod evaluate;
 mod image_size;
+mod init;
 mod memory;
 mod message;
 mod output;
@@ -24,8 +26,9 @@ mod tables;
 mod train;
 mod weights;
 
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::error::Error as _;
+use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
+use std::path::Path;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
@@ -35,6 +38,7 @@ use self::ablate::AblateArguments;
 use self::analyze::AnalyzeArguments;
 use self::anomaly::AnomalyCommand;
 use self::coherence::CoherenceArguments;
+use self::configuration::{ConfigCommand, read_config};
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
 use self::output::{log, print};
@@ -43,9 +47,9 @@ use self::predict::PredictArguments;
 use self::robustness::RobustnessArguments;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
-use crate::config::{Config, ConfigError};
+use crate::config::ConfigError;
 use crate::data::Splits;
-use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems, locate_data};
+use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
 use crate::run::open_device;
 use crate::train::TrainError;
 
@@ -63,7 +67,7 @@ const MESSAGE_START: &str = "burn-topology: ";
 /// First word of the message after every interruption, by which `ablate status` tells a stopped cell from a failed one.
 const STOPPED: &str = "stopped";
 
-/// Train vision transformers with a topological loss on attention, and evaluate them.
+/// Train transformers with topological penalties on their attention, and evaluate them.
 #[derive(Debug, Parser)]
 #[command(name = "burn-topology", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
@@ -98,7 +102,7 @@ enum Command {
     DiagramDistance(DiagramDistanceArguments),
     /// List the devices, and whether they can be used.
     Devices,
-    /// Check or print configuration files, or print their JSON schema.
+    /// Write, check or print configuration files, or print their JSON schema.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell.
@@ -106,29 +110,6 @@ enum Command {
         /// Shell to complete in.
         shell: clap_complete::Shell,
     },
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Check whether configuration files are valid, without opening data or weights.
-    Check {
-        /// Configuration files to check.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// Refuse runs that need more memory than this, such as `80GB` [default: the memory of this machine].
-        #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
-        memory_limit: Option<f64>,
-    },
-    /// Print a configuration with all defaults and overrides filled in; the output is itself a valid configuration.
-    Print {
-        /// Configuration file.
-        config: PathBuf,
-        /// Override a key of the configuration, as in `--set training.epochs=5`; may be repeated.
-        #[arg(long, value_name = "KEY=VALUE")]
-        set: Vec<String>,
-    },
-    /// Print the JSON schema of configuration files, for editors.
-    Schema,
 }
 
 /// Device of new runs if none is given.
@@ -140,14 +121,20 @@ enum Failure {
     NegativeResult(String),
     /// The command could not run, or could not write its results: exit code 2.
     Error(String),
+    /// A configuration is invalid, with one line for each of its problems: exit code 2.
+    Configuration(String),
     /// The command was interrupted by a signal, and can be resumed: exit code 75.
     Interrupted(String),
 }
 
 impl Failure {
-    /// One sentence about the reason, on at most three lines.
+    /// One sentence about the reason, on at most three lines; for a configuration, one line for each of its problems.
     fn message(&self) -> String {
         match self {
+            Self::Configuration(problems) => {
+                let lines: Vec<String> = problems.lines().map(message::shortened).collect();
+                lines.join("\n")
+            }
             Self::NegativeResult(message) | Self::Error(message) | Self::Interrupted(message) => {
                 message::shortened(message)
             }
@@ -157,13 +144,19 @@ impl Failure {
 
 impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
-        Self::Error(error.to_string())
+        let cause = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<ConfigError>());
+        match cause {
+            Some(_) => Self::Configuration(error.to_string()),
+            None => Self::Error(error.to_string()),
+        }
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Error(error.to_string())
+        Self::Configuration(error.to_string())
     }
 }
 
@@ -212,7 +205,7 @@ pub fn main() -> ExitCode {
     log(&format!("{MESSAGE_START}{}", failure.message()));
     let code = match failure {
         Failure::NegativeResult(_) => 1,
-        Failure::Error(_) => 2,
+        Failure::Error(_) | Failure::Configuration(_) => 2,
         // `EX_TEMPFAIL` in `sysexits.h`: the same command may succeed later.
         Failure::Interrupted(_) => 75,
     };
@@ -234,14 +227,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
         Command::Devices => devices::run(),
-        Command::Config(ConfigCommand::Check {
-            files,
-            memory_limit,
-        }) => check_configs(&files, memory_limit),
-        Command::Config(ConfigCommand::Print { config, set }) => {
-            print(&read_config(&config, &set)?.to_toml())
-        }
-        Command::Config(ConfigCommand::Schema) => print(&Config::schema()),
+        Command::Config(command) => configuration::run(&command),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             // Generated in memory first, since `generate` panics if it cannot write.
@@ -250,41 +236,6 @@ fn run(command: Command) -> Result<(), Failure> {
             print(&String::from_utf8_lossy(&script))
         }
     }
-}
-
-/// Checks all configurations, and reports each; fails if one of them is invalid.
-fn check_configs(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Failure> {
-    let mut failures = Vec::new();
-    for file in files {
-        let checked = read_config(file, &[]).and_then(|config| {
-            for warning in config.embedded_data_warnings() {
-                log(&format!("{}: {warning}", file.display()));
-            }
-            memory::check_memory(file, &config, DEFAULT_DEVICE, memory_limit)
-        });
-        match checked {
-            Ok(()) => print(&format!("{}: valid\n", file.display()))?,
-            Err(failure) => failures.push(failure),
-        }
-    }
-    let Some(last) = failures.pop() else {
-        return Ok(());
-    };
-    for failure in failures {
-        log(&format!("{MESSAGE_START}{}", failure.message()));
-    }
-    // Logged by `main`.
-    Err(last)
-}
-
-/// Reads a configuration with `KEY=VALUE` overrides, and logs its warnings.
-fn read_config(path: &Path, overrides: &[String]) -> Result<Config, Failure> {
-    let mut config = Config::read(path, overrides)?;
-    locate_data(&mut config, path);
-    for warning in &config.warnings {
-        log(warning);
-    }
-    Ok(config)
 }
 
 /// Opens an existing run for an evaluation on a device.
@@ -323,7 +274,12 @@ struct BatchArguments {
 /// Parses a whole number of at least 1.
 fn positive(text: &str) -> Result<NonZeroUsize, String> {
     text.parse()
-        .map_err(|_| "expected a whole number of at least 1".to_owned())
+        .map_err(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => {
+                format!("it is too large, expected at most {}", usize::MAX)
+            }
+            _ => "expected a whole number of at least 1".to_owned(),
+        })
 }
 
 /// Opens the device of a `--device` option.

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::memory::parse_size;
 use super::output::{check_output_file, log, output_path, print};
 use crate::analysis::{MatrixInput, MatrixPersistence};
 use crate::data::{Matrices, MatrixValues, read_matrices};
@@ -30,6 +31,10 @@ pub(super) struct PersistenceArguments {
     /// Largest diameter of the filtration; homology classes that are alive there never die.
     #[arg(long, value_name = "DIAMETER", allow_negative_numbers = true)]
     threshold: Option<f64>,
+    /// Refuse matrices whose simplices of one dimension need more memory than this, such as `16GB` [default: 4GiB]; it
+    /// matters above dimension 1.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<f64>,
     /// Output file in .npz format.
     #[arg(long, value_name = "FILE", value_parser = output_path())]
     output: PathBuf,
@@ -61,6 +66,8 @@ pub(super) fn run(arguments: &PersistenceArguments) -> Result<(), Failure> {
         },
         max_homology_dim: arguments.max_homology_dim,
         threshold: arguments.threshold.unwrap_or(f64::INFINITY),
+        // Saturates: a limit beyond 2^64 bytes is no limit.
+        memory_limit: arguments.memory_limit.map(|bytes| bytes as u64),
     };
     let started = Instant::now();
     let bar = progress_bar(matrices.shape[0]);

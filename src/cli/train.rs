@@ -21,7 +21,7 @@ use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable
 /// Arguments of `train`.
 #[derive(Debug, Args)]
 pub(super) struct TrainArguments {
-    /// Configuration file.
+    /// Configuration file; `-` is standard input.
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
     /// Resume a run that was stopped or killed, from its newest checkpoint.

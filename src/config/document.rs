@@ -1,28 +1,30 @@
-//! A TOML file with its overrides, read strictly and with a location for every key.
+//! A TOML file with its bases and overrides, read strictly and with a location for every key.
 //!
 //! [`Document`] does not know which keys exist: the type that [`Document::deserialize`] fills
 //! decides that. For the configuration of a run it also knows the names of penalties and the old
 //! names of keys.
 
-use std::io;
+use std::fmt;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
-use toml::de::DeTable;
-use toml::{Table, Value};
+use toml::Value;
 
 use super::error::ConfigError;
-use super::error_message;
-use super::fault::{Failure, key_at_fault};
+use super::error_message::{self, Missing};
+use super::fault::Failure;
+use super::inherit;
 use super::key_path::KeyPath;
-use super::node::Node;
+use super::node::{Node, Problem};
 use super::overrides::Override;
 use super::penalty_names::{PenaltyNames, changes_names};
-use super::positions::{Position, Positions, syntax_message};
-use super::renamed_keys::{OldName, replace_old_names, replace_old_names_in_path};
-use crate::error::Error;
+use super::positions::{Place, Positions};
+use super::renamed_keys::{replace_old_names, replace_old_names_in_path};
+use super::repair::{self, Repaired};
+use super::source::{Source, decode};
+use super::usual::usual_value;
 
-/// Keys of one TOML file, with `--set` overrides merged in, and the position of each of them.
+/// Keys of a TOML file, with those of its bases and `--set` overrides merged in, and the position of each of them.
 ///
 /// # Example
 ///
@@ -47,7 +49,6 @@ use crate::error::Error;
 /// ```
 #[derive(Debug)]
 pub struct Document {
-    name: String,
     root: Value,
     positions: Positions,
     overrides: Vec<Override>,
@@ -74,8 +75,7 @@ impl Document {
     /// be read, or leads through a value that has no keys or entries. Unknown keys are reported by
     /// [`Document::deserialize`], not here.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let (text, name) = read_text(path)?;
-        Self::new(&text, &name, overrides, Purpose::Any)
+        Self::new(Source::read(path)?, overrides, Purpose::Any)
     }
 
     /// Reads a text as [`Document::read`] reads a file; `name` stands for the file in errors.
@@ -84,71 +84,59 @@ impl Document {
     ///
     /// Returns the errors of [`Document::read`].
     pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        Self::new(text, name, overrides, Purpose::Any)
+        let source = Source::parse(text, name, Path::new(""))?;
+        Self::new(source, overrides, Purpose::Any)
     }
 
-    /// Reads the configuration of a run, with names of penalties and old names of keys.
+    /// True if a key is at the top level of the file or was set by an override.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.root.get(key).is_some()
+    }
+
+    /// Reads the configuration of a run, with the files that it inherits from, names of penalties and old names of
+    /// keys.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Document::read`], and one if an override names a penalty that does not exist, or if
-    /// a table has a key by its old and its new name.
+    /// Returns the errors of [`Document::read`], and one if an override names a penalty that does not exist, if
+    /// a table has a key by its old and its new name, or if a file to inherit from cannot be used.
     pub(super) fn read_run(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let (text, name) = read_text(path)?;
-        Self::new(&text, &name, overrides, Purpose::Run)
+        let source = inherit::with_bases(Source::read(path)?, &mut inherit::canonical(path))?;
+        Self::new(source, overrides, Purpose::Run)
     }
 
-    /// Reads a text as [`Document::read_run`] reads a file.
-    #[cfg(test)]
+    /// Reads a text as [`Document::read_run`] reads a file; relative paths in it start at the working directory.
     pub(super) fn parse_run(
         text: &str,
         name: &str,
         overrides: &[String],
     ) -> Result<Self, ConfigError> {
-        Self::new(text, name, overrides, Purpose::Run)
+        let source = Source::parse(text, name, Path::new(""))?;
+        let source = inherit::with_bases(source, &mut Vec::new())?;
+        Self::new(source, overrides, Purpose::Run)
     }
 
-    fn new(
-        text: &str,
+    /// Reads bytes as [`Document::parse_run`] reads a text.
+    pub(super) fn decode_run(
+        bytes: Vec<u8>,
         name: &str,
         overrides: &[String],
-        purpose: Purpose,
     ) -> Result<Self, ConfigError> {
-        // Windows editors put a byte order mark first; columns are counted without it.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let syntax_error = |error: toml::de::Error| {
-            let offset = error.span().map_or(text.len(), |span| span.start);
-            let position = Position::from_offset(text.as_bytes(), offset);
-            let message = syntax_message(error.message(), text, error.span());
-            ConfigError::new(format!("{name}:{position}"), message)
-        };
-        // Parsed twice: the first tree knows positions, the second one has plain values.
-        let tree = DeTable::parse(text).map_err(syntax_error)?;
-        let table: Table = toml::from_str(text).map_err(syntax_error)?;
-        if table.is_empty() {
-            return Err(ConfigError::new(
-                name,
-                "holds no key (empty, or comments only), expected TOML: `[table]` headers and \
-                 `key = value` lines",
-            ));
-        }
+        Self::parse_run(&decode(bytes, name)?, name, overrides)
+    }
+
+    fn new(source: Source, overrides: &[String], purpose: Purpose) -> Result<Self, ConfigError> {
         let overrides = overrides
             .iter()
             .map(|text| Override::parse(text))
             .collect::<Result<Vec<_>, _>>()?;
         let mut document = Self {
-            name: name.to_owned(),
-            root: Value::Table(table),
-            // Taken before keys are renamed: `rename_keys_of_file` moves the positions along.
-            positions: Positions::new(text, tree.get_ref()),
+            root: source.root,
+            positions: source.positions,
             overrides: Vec::new(),
             penalty_names: PenaltyNames::default(),
-            warnings: Vec::new(),
+            warnings: source.warnings,
         };
-        if purpose == Purpose::Run {
-            // Before the overrides, which are written to keys by their new names.
-            document.rename_keys_of_file()?;
-        }
         document.apply(overrides, purpose)?;
         Ok(document)
     }
@@ -160,23 +148,83 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// A key is unknown or missing, or its value is of the wrong type or no known choice. The
-    /// error has the position of the key, or of the header of the table that lacks one.
+    /// Keys are unknown or missing, or their values are of the wrong type or no known choice. The error lists all
+    /// of them, each with the position of the key, or of the header of the table that lacks one.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        attempt(&self.root).map_err(|reported| {
-            let path = key_at_fault(&self.root, &reported, |root| attempt::<T>(root).err());
-            let problem = reported.problem;
-            let hint = self
-                .overridden(&path)
-                // Only for the override of this very key: its whole value is what needs the quotes.
-                .filter(|over| over.path == path && error_message::wants_a_string(&problem))
-                .map(|over| format!("; to give a string, write {}", over.quoted()))
-                .unwrap_or_default();
-            let location = self.location(&path);
-            let written = self.penalty_names.named(&path).to_string();
-            let message = error_message::message(&Failure { path, problem }, &written);
-            ConfigError::new(location, message + &hint)
-        })
+        self.deserialize_and(|_| Vec::new())
+    }
+
+    /// [`Self::deserialize`] with further keys that are required under conditions.
+    ///
+    /// `missing_keys` returns the path of the table and the key for each that is missing.
+    pub(super) fn deserialize_and<T: DeserializeOwned>(
+        &self,
+        missing_keys: impl Fn(&T) -> Vec<(String, &'static str)>,
+    ) -> Result<T, ConfigError> {
+        let mut repaired = repair::deserialize(&self.root, attempt::<T>);
+        let missing = repaired.value.as_ref().map(missing_keys);
+        for (table, key) in missing.unwrap_or_default() {
+            let path = KeyPath::parse(&table).unwrap_or_default();
+            // Nothing is required in a table that is missing itself, or whose kind is not known.
+            if repaired.is_known(&path.key(key)) {
+                let problem = Problem::MissingKey(key.to_owned());
+                repaired.failures.push(Failure { path, problem });
+            }
+        }
+        match (ConfigError::all(self.errors(&repaired)), repaired.value) {
+            (None, Some(value)) => Ok(value),
+            (Some(error), _) => Err(error),
+            // There is no failure only if the first attempt gave a value.
+            (None, None) => Err(self.error_at("", "cannot be read as a configuration")),
+        }
+    }
+
+    /// Errors about failures of a deserialisation; the keys that a table lacks are told together.
+    fn errors<T>(&self, repaired: &Repaired<T>) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut told: Vec<&KeyPath> = Vec::new();
+        for failure in &repaired.failures {
+            let Failure { path, problem } = failure;
+            if !matches!(problem, Problem::MissingKey(_)) {
+                errors.push(self.error_of(failure));
+                continue;
+            }
+            if told.contains(&path) {
+                continue;
+            }
+            told.push(path);
+            let of_table = repaired.failures.iter().filter(|other| other.path == *path);
+            let missing: Vec<Missing> = of_table
+                .filter_map(|failure| match &failure.problem {
+                    Problem::MissingKey(key) => Some(key),
+                    _ => None,
+                })
+                .map(|key| {
+                    let full = path.key(key);
+                    Missing {
+                        key,
+                        choices: repaired.choices.get(&full).map(Vec::as_slice),
+                        usual: usual_value(&full.without_indices()),
+                    }
+                })
+                .collect();
+            let message = error_message::missing_keys(path, &missing);
+            errors.push(self.location(path).error(message));
+        }
+        errors
+    }
+
+    /// Error about one failure.
+    fn error_of(&self, Failure { path, problem }: &Failure) -> ConfigError {
+        let hint = self
+            .overridden(path)
+            // Only for the override of this very key: its whole value is what needs the quotes.
+            .filter(|over| over.path == *path && error_message::wants_a_string(problem))
+            .map(|over| format!("; to give a string, write {}", over.quoted()))
+            .unwrap_or_default();
+        let written = self.penalty_names.named(path).to_string();
+        let message = error_message::message(path, problem, &written);
+        self.location(path).error(message + &hint)
     }
 
     /// Location of a key such as `model.patch_size` or `topology.1.weight`.
@@ -185,45 +233,31 @@ impl Document {
     /// is not in the file has the location of the nearest table above it.
     pub fn locate(&self, key_path: &str) -> String {
         self.location(&KeyPath::parse(key_path).unwrap_or_default())
+            .to_string()
     }
 
     /// Error about a key that was read but has an unusable value: location, key and `message`.
     pub fn error_at(&self, key_path: &str, message: impl std::fmt::Display) -> ConfigError {
-        let location = self.locate(key_path);
+        let location = self.location(&KeyPath::parse(key_path).unwrap_or_default());
         if key_path.is_empty() {
-            return ConfigError::new(location, message);
+            return location.error(message);
         }
         let written = match KeyPath::parse(key_path) {
             Some(path) => self.penalty_names.named(&path).to_string(),
             None => key_path.to_owned(),
         };
-        ConfigError::new(location, format!("`{written}`: {message}"))
+        location.error(format!("`{written}`: {message}"))
+    }
+
+    /// Error about a table as a whole, whose message names it.
+    pub(super) fn error_in(&self, table: &str, message: impl fmt::Display) -> ConfigError {
+        self.location(&KeyPath::parse(table).unwrap_or_default())
+            .error(message)
     }
 
     /// Warnings of reading, one line each: old names that were replaced by new ones.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
-    }
-
-    /// Gives the keys of the file their new names; they keep their positions.
-    fn rename_keys_of_file(&mut self) -> Result<(), ConfigError> {
-        let mut replaced = Vec::new();
-        replace_old_names(&mut self.root, &KeyPath::default(), &mut replaced).map_err(
-            |OldName {
-                 written, message, ..
-             }| ConfigError::new(self.location(&written), message),
-        )?;
-        for OldName {
-            written,
-            renamed,
-            message,
-        } in replaced
-        {
-            self.warnings
-                .push(format!("{}: {message}", self.location(&written)));
-            self.positions.rename(&written, &renamed);
-        }
-        Ok(())
     }
 
     /// Writes overrides into the values of the file, in their order.
@@ -265,49 +299,49 @@ impl Document {
         latest_first.find(|over| path.starts_with(&over.path))
     }
 
-    fn location(&self, path: &KeyPath) -> String {
+    fn location(&self, path: &KeyPath) -> Location {
         let Some(parent) = path.parent() else {
-            return format!("{}:{}", self.name, Position::START);
+            return Location::Place(self.positions.start());
         };
         if let Some(over) = self.overridden(path) {
-            return over.location();
+            return Location::Override(over.location());
         }
-        if let Some(position) = self.positions.get(path) {
-            return format!("{}:{position}", self.name);
+        if let Some(place) = self.positions.get(path) {
+            return Location::Place(place.clone());
         }
         // A table that is not in the file exists because an override set a key within it.
         let mut latest_first = self.overrides.iter().rev();
         match latest_first.find(|over| over.path.starts_with(path)) {
-            Some(over) => over.location(),
+            Some(over) => Location::Override(over.location()),
             None => self.location(&parent),
         }
     }
 }
 
-/// Reads a TOML file; returns its text and its name.
-fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
-    let name = path.display().to_string();
-    // Checked first, because the error of reading a directory differs between systems.
-    if path.is_dir() {
-        let error = Error::file("is a directory, expected a TOML file");
-        return Err(ConfigError::unreadable(&name, error));
+/// Origin of a value.
+enum Location {
+    /// A file.
+    Place(Place),
+    /// An override, as it was written.
+    Override(String),
+}
+
+impl Location {
+    fn error(self, message: impl fmt::Display) -> ConfigError {
+        match self {
+            Self::Place(place) => ConfigError::at(place, message),
+            Self::Override(over) => ConfigError::new(over, message),
+        }
     }
-    let bytes = std::fs::read(path).map_err(|error| {
-        let error = match error.kind() {
-            io::ErrorKind::NotFound => Error::file("no such file").caused_by(error),
-            _ => Error::file("cannot be read").because(error),
-        };
-        ConfigError::unreadable(&name, error)
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let position = Position::from_offset(error.as_bytes(), valid);
-        ConfigError::new(
-            format!("{name}:{position}"),
-            "not UTF-8 text, expected a TOML file",
-        )
-    })?;
-    Ok((text, name))
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place(place) => place.fmt(f),
+            Self::Override(over) => over.fmt(f),
+        }
+    }
 }
 
 fn attempt<T: DeserializeOwned>(root: &Value) -> Result<T, Failure> {

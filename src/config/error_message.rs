@@ -1,16 +1,15 @@
 //! Messages for keys that were refused, in plain words.
 
-use super::fault::Failure;
+use super::key_path::KeyPath;
 use super::nearest::nearest;
 use super::node::Problem;
 
-/// Message about a failure, without its location.
+/// Message about the problem of one key, without its location.
 ///
-/// `failure.path` is that of the key at fault; `written` is the same path as users write it.
-pub(super) fn message(failure: &Failure, written: &str) -> String {
-    let path = &failure.path;
+/// `path` is that of the key at fault; `written` is the same path as users write it.
+pub(super) fn message(path: &KeyPath, problem: &Problem, written: &str) -> String {
     let table = || path.parent().unwrap_or_default().as_table();
-    match &failure.problem {
+    match problem {
         Problem::UnknownKey { key, known } => {
             format!("unknown key `{key}` {}{}", table(), choices(key, known))
         }
@@ -40,6 +39,53 @@ pub(super) fn message(failure: &Failure, written: &str) -> String {
     }
 }
 
+/// Required key that a table lacks.
+pub(super) struct Missing<'a> {
+    pub(super) key: &'a str,
+    /// Words that the key takes, if it takes one of a few.
+    pub(super) choices: Option<&'a [&'static str]>,
+    /// Usual value, as it is written in a file.
+    pub(super) usual: Option<&'a str>,
+}
+
+/// Message about the required keys that the table at a path lacks; there is at least one.
+pub(super) fn missing_keys(path: &KeyPath, missing: &[Missing<'_>]) -> String {
+    let table = path.as_table();
+    if let [only] = missing {
+        let key = only.key;
+        let expected = match (only.choices, only.usual) {
+            (Some([choice]), _) => format!(", expected `{choice}`"),
+            (Some(choices), _) => format!(", expected one of {}", quoted(choices)),
+            (None, Some(usual)) => format!(", for example `{key} = {usual}`"),
+            (None, None) => String::new(),
+        };
+        return format!("missing key `{key}` {table}{expected}");
+    }
+    let items = missing.iter().map(
+        |Missing {
+             key,
+             choices,
+             usual,
+         }| match (choices, usual) {
+            (Some(choices), _) => format!("`{key}` (one of {})", quoted(choices)),
+            (None, Some(usual)) => format!("`{key} = {usual}`"),
+            (None, None) => format!("`{key}`"),
+        },
+    );
+    let items: Vec<String> = items.collect();
+    let with_examples = if missing.iter().any(|key| key.usual.is_some()) {
+        ", here with usual values"
+    } else {
+        ""
+    };
+    format!("missing keys {table}{with_examples}: {}", items.join(", "))
+}
+
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
+}
+
 /// True if a value of another type was given where a string is expected.
 pub(super) fn wants_a_string(problem: &Problem) -> bool {
     matches!(problem, Problem::WrongValue { expected, .. } if expected == "a string")
@@ -58,11 +104,10 @@ fn choices(name: &str, known: &[&str]) -> String {
     let suggestion = nearest(name, known)
         .map(|near| format!(" (did you mean `{near}`?)"))
         .unwrap_or_default();
-    let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    match quoted.as_slice() {
+    match known {
         [] => format!("{suggestion}; nothing is allowed here"),
-        [only] => format!("{suggestion}; expected {only}"),
-        several => format!("{suggestion}; expected one of {}", several.join(", ")),
+        [only] => format!("{suggestion}; expected `{only}`"),
+        several => format!("{suggestion}; expected one of {}", quoted(several)),
     }
 }
 

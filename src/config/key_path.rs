@@ -98,18 +98,19 @@ impl KeyPath {
         path
     }
 
+    /// This path in dotted form, without the indices of arrays.
+    pub(super) fn without_indices(&self) -> String {
+        let keys = self.0.iter().filter_map(|segment| match segment {
+            Segment::Key(key) => Some(key.as_str()),
+            Segment::Index(_) => None,
+        });
+        keys.collect::<Vec<_>>().join(".")
+    }
+
     /// Place of the keys of the table at this path, as TOML writes it: `in [model]`,
     /// `in [[topology]]`, `at the top level`.
     pub(super) fn as_table(&self) -> String {
-        let keys: Vec<&str> = self
-            .0
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Key(key) => Some(key.as_str()),
-                Segment::Index(_) => None,
-            })
-            .collect();
-        let name = keys.join(".");
+        let name = self.without_indices();
         match self.0.last() {
             None => "at the top level".to_owned(),
             Some(Segment::Key(_)) => format!("in [{name}]"),

@@ -7,6 +7,7 @@ mod document;
 mod error;
 mod error_message;
 mod fault;
+mod inherit;
 mod key_path;
 mod nearest;
 mod node;
@@ -15,13 +16,16 @@ mod penalty_names;
 mod positions;
 mod raw;
 mod renamed_keys;
+mod repair;
+mod source;
 mod spec;
+mod usual;
 
 use std::path::Path;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::json_paths::flatten;
@@ -47,13 +51,25 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// One line: file, line and column, what was found, what was expected.
+    /// One line for each problem: file, line and column, what was found, what was expected.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         Self::from_document(&Document::read_run(path, overrides)?)
     }
 
+    /// Reads a configuration that is not in a file, as [`Config::read`] does; `name` stands for the file in errors.
+    ///
+    /// Relative paths in it start at the working directory.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Config::read`].
+    pub fn decode(bytes: Vec<u8>, name: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::decode_run(bytes, name, overrides)?)
+    }
+
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
-        let raw: RawConfig = document.deserialize()?;
+        let mut raw = document.deserialize_and(spec::missing_keys)?;
+        spec::complete(document, &mut raw)?;
         let spec = Spec::new(document, &raw)?;
         let mut warnings = document.warnings().to_vec();
         warnings.extend(spec::ambiguous_directory(document, &raw.data));
@@ -75,13 +91,14 @@ impl Config {
     /// JSON schema of configuration files, for editors; descriptions are the first paragraphs of the
     /// documentation of [`RawConfig`].
     pub fn schema() -> String {
-        let settings = SchemaSettings::default();
-        let settings = settings.with_transform(RecursiveTransform(keep_first_paragraph));
-        let schema = settings
-            .into_generator()
-            .into_root_schema_for::<RawConfig>();
-        let text = serde_json::to_string_pretty(&schema).expect("a schema can be written");
-        text + "\n"
+        schema_of::<RawConfig>()
+    }
+
+    /// Usual value of a required key, as it is written in a file; `None` for other keys.
+    ///
+    /// The path is dotted and leaves out the indices of arrays, as in `topology.weight.share`.
+    pub fn usual_value(path: &str) -> Option<&'static str> {
+        usual::usual_value(path)
     }
 
     /// Every setting by its path, such as `training.epochs` and `topology.h1_layers.weight.kind`.
@@ -111,6 +128,15 @@ impl Config {
     pub fn identity(&self) -> String {
         renamed_keys::with_old_names(&self.to_toml())
     }
+}
+
+/// JSON schema of a type that a file is read into; descriptions are the first paragraphs of its documentation.
+pub(crate) fn schema_of<T: JsonSchema>() -> String {
+    let settings = SchemaSettings::default();
+    let settings = settings.with_transform(RecursiveTransform(keep_first_paragraph));
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let text = serde_json::to_string_pretty(&schema).expect("a schema can be written");
+    text + "\n"
 }
 
 /// Shortens the description of a schema to its first paragraph.

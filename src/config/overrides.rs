@@ -5,6 +5,7 @@ use toml::{Table, Value};
 use super::error::ConfigError;
 use super::key_path::{KeyPath, Segment};
 use super::node::describe_value;
+use super::positions::too_large;
 use crate::error::{Error, Result};
 
 /// One `--set key.path=value`.
@@ -38,19 +39,16 @@ impl Override {
             // No key takes a date, so `run.name=2024-01-02` is meant as a string.
             Ok(Value::Datetime(date)) => Value::String(date.to_string()),
             Ok(value) => value,
-            Err(error) if right.starts_with(['"', '\'', '[', '{']) => {
-                return Err(refuse(format!(
-                    "the value is not valid TOML: {}",
-                    error.message()
-                )));
-            }
-            Err(_) if is_whole_number(right) => {
-                return Err(refuse(format!(
-                    "the number does not fit into 64 bits, expected at most {}; to give a string, put it into quotes",
-                    i64::MAX
-                )));
-            }
-            Err(_) => Value::String(right.to_owned()),
+            Err(error) => match beyond_64_bits(right) {
+                Some(message) => return Err(refuse(message)),
+                None if right.starts_with(['"', '\'', '[', '{']) => {
+                    return Err(refuse(format!(
+                        "the value is not valid TOML: {}",
+                        error.message()
+                    )));
+                }
+                None => Value::String(right.to_owned()),
+            },
         };
         Ok(Self {
             text: text.to_owned(),
@@ -100,11 +98,12 @@ impl Override {
     }
 }
 
-/// True for digits alone, with a sign or without.
-fn is_whole_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    // TOML takes no number that begins with 0, which is rather a name.
-    !digits.starts_with('0') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+/// Message about an integer that no type holds, if that is what is wrong with a value.
+fn beyond_64_bits(value: &str) -> Option<String> {
+    // As in a file, where the error says so.
+    let text = format!("key = {value}");
+    let error = toml::from_str::<Table>(&text).err()?;
+    too_large(error.message(), &text, error.span())
 }
 
 fn location(text: &str) -> String {
@@ -234,6 +233,16 @@ mod tests {
             (
                 "0=1",
                 "--set 0=1: a key path starts with a key, not an index",
+            ),
+            (
+                "training.epochs=18446744073709551615",
+                "--set training.epochs=18446744073709551615: the integer 18446744073709551615 is too large, expected \
+                 at most 9223372036854775807",
+            ),
+            (
+                "training.heads=[1, 99999999999999999999999999]",
+                "--set training.heads=[1, 99999999999999999999999999]: the integer 99999999999999999999999999 is too \
+                 large, expected at most 9223372036854775807",
             ),
         ];
         for (text, message) in mistakes {

@@ -50,12 +50,25 @@ impl PenaltyNames {
         if array != ARRAY {
             return Ok(());
         }
-        let index = self.0.iter().position(|known| known.as_ref() == Some(name));
-        let Some(index) = index else {
-            return Err(ConfigError::new(location, self.unknown(name)));
-        };
+        let index = self
+            .index(name)
+            .map_err(|message| ConfigError::new(location, message))?;
         *entry = Segment::Index(index);
         Ok(())
+    }
+
+    /// Index of the table with a name, which may be an index itself.
+    ///
+    /// # Errors
+    ///
+    /// A message about the names that there are.
+    pub(super) fn index(&self, name: &str) -> Result<usize, String> {
+        let by_name = self
+            .0
+            .iter()
+            .position(|known| known.as_deref() == Some(name));
+        let by_index = || name.parse().ok().filter(|index| *index < self.0.len());
+        by_name.or_else(by_index).ok_or_else(|| self.unknown(name))
     }
 
     /// Path with the name of a penalty in place of its index, where it has one.
@@ -108,8 +121,15 @@ fn name_of_table(table: &Value) -> Option<PenaltyName> {
             .as_str()
             .map(|name| PenaltyName::Given(name.to_owned()));
     }
-    let between = table.get("between")?.as_str()?;
-    let kind = table.get("penalty")?.get("kind")?.as_str()?;
+    // Without these keys they have their defaults.
+    let between = match table.get("between") {
+        Some(between) => between.as_str()?,
+        None => "layers",
+    };
+    let kind = match table.get("penalty") {
+        Some(penalty) => penalty.get("kind")?.as_str()?,
+        None => "wasserstein",
+    };
     let homology_dim = table.get("homology_dim").and_then(Value::as_integer);
     // A negative number is refused later, with a message about the key.
     let homology_dim = homology_dim.and_then(|dim| usize::try_from(dim).ok());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
@@ -10,7 +11,7 @@ use toml::{Spanned, Value};
 use super::key_path::KeyPath;
 
 /// Line and column, both counted from 1; columns count characters, not bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     line: usize,
     column: usize,
@@ -44,69 +45,139 @@ impl fmt::Display for Position {
     }
 }
 
-/// Position of every key, table header and array element of a text.
+/// Position in a file, whose name is as the user gave it; written `file:line:column`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    file: Arc<str>,
+    position: Position,
+}
+
+impl Place {
+    pub(super) fn new(file: impl Into<Arc<str>>, position: Position) -> Self {
+        Self {
+            file: file.into(),
+            position,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.position)
+    }
+}
+
+/// Offsets at which the lines of a text begin, to find positions quickly.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        let after_newlines = text.match_indices('\n').map(|(offset, _)| offset + 1);
+        let starts = std::iter::once(0).chain(after_newlines).collect();
+        Self { text, starts }
+    }
+
+    /// Position of the character at `offset`.
+    fn position(&self, offset: usize) -> Position {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let before = self.text.get(self.starts[line - 1]..offset);
+        Position {
+            line,
+            column: before.map_or(0, |text| text.chars().count()) + 1,
+        }
+    }
+}
+
+/// Place of every key, table header and array element of a file and of those that it inherits from.
 ///
-/// That of a table with a header is its opening bracket, that of an array element its first
+/// The position of a table with a header is its opening bracket, that of an array element its first
 /// character, and that of anything else its key.
-#[derive(Debug, Default)]
-pub(super) struct Positions(BTreeMap<KeyPath, Position>);
+#[derive(Debug)]
+pub(super) struct Positions {
+    /// Name of the file, for positions that are collected.
+    file: Arc<str>,
+    places: BTreeMap<KeyPath, Place>,
+}
 
 impl Positions {
-    /// Collects the positions of a parsed text.
-    pub(super) fn new(text: &str, table: &DeTable<'_>) -> Self {
-        let mut positions = Self::default();
-        positions.collect_table(text, table, &KeyPath::default());
+    /// Collects the positions of a parsed text; `file` is its name.
+    pub(super) fn new(text: &str, table: &DeTable<'_>, file: &str) -> Self {
+        let mut positions = Self {
+            file: file.into(),
+            places: BTreeMap::new(),
+        };
+        positions.collect_table(&Lines::new(text), table, &KeyPath::default());
         positions
+    }
+
+    /// Place of the start of the file.
+    pub(super) fn start(&self) -> Place {
+        Place::new(self.file.clone(), Position::START)
+    }
+
+    /// Forgets the positions of a value and of everything within it.
+    pub(super) fn remove(&mut self, path: &KeyPath) {
+        self.places.retain(|key, _| !key.starts_with(path));
+    }
+
+    /// Adds the positions of keys that only another file has.
+    pub(super) fn inherit(&mut self, other: Self) {
+        for (path, place) in other.places {
+            self.places.entry(path).or_insert(place);
+        }
     }
 
     /// Moves the position of a key, and those of all keys within it, to another path.
     pub(super) fn rename(&mut self, from: &KeyPath, to: &KeyPath) {
         let moved: Vec<KeyPath> = self
-            .0
+            .places
             .keys()
             .filter(|path| path.starts_with(from))
             .cloned()
             .collect();
         for path in moved {
-            if let Some(position) = self.0.remove(&path) {
+            if let Some(place) = self.places.remove(&path) {
                 let mut renamed = to.clone();
                 renamed.0.extend_from_slice(&path.0[from.0.len()..]);
-                self.0.insert(renamed, position);
+                self.places.insert(renamed, place);
             }
         }
     }
 
-    pub(super) fn get(&self, path: &KeyPath) -> Option<Position> {
-        self.0.get(path).copied()
+    pub(super) fn get(&self, path: &KeyPath) -> Option<&Place> {
+        self.places.get(path)
     }
 
-    fn collect_table(&mut self, text: &str, table: &DeTable<'_>, path: &KeyPath) {
+    fn collect_table(&mut self, lines: &Lines<'_>, table: &DeTable<'_>, path: &KeyPath) {
         for (key, value) in table {
             // The span of a table with a header is that header, which opens before its key.
             let start = key.span().start.min(value.span().start);
-            self.collect_value(text, path.key(key.get_ref()), start, value);
+            self.collect_value(lines, path.key(key.get_ref()), start, value);
         }
     }
 
     fn collect_value(
         &mut self,
-        text: &str,
+        lines: &Lines<'_>,
         path: KeyPath,
         start: usize,
         value: &Spanned<DeValue<'_>>,
     ) {
         match value.get_ref() {
-            DeValue::Table(table) => self.collect_table(text, table, &path),
+            DeValue::Table(table) => self.collect_table(lines, table, &path),
             DeValue::Array(array) => {
                 for (index, element) in array.iter().enumerate() {
                     let start = element.span().start;
-                    self.collect_value(text, path.index(index), start, element);
+                    self.collect_value(lines, path.index(index), start, element);
                 }
             }
             _ => {}
         }
-        self.0
-            .insert(path, Position::from_offset(text.as_bytes(), start));
+        let place = Place::new(self.file.clone(), lines.position(start));
+        self.places.insert(path, place);
     }
 }
 
@@ -139,16 +210,23 @@ pub(super) fn syntax_message(message: &str, text: &str, span: Option<Range<usize
                 trailing.to_owned()
             }
         }
-        _ => match message
-            .strip_prefix("invalid type: integer `")
-            .and_then(|message| message.split_once('`'))
-        {
-            Some((integer, _)) => {
-                format!("the integer {integer} is too large, expected one of at most 64 bits")
-            }
-            None => message.to_owned(),
-        },
+        _ => too_large(message, text, span).unwrap_or_else(|| message.to_owned()),
     }
+}
+
+/// Message about an integer that no type holds, from that of the parser; `None` for another message.
+pub(super) fn too_large(message: &str, text: &str, span: Option<Range<usize>>) -> Option<String> {
+    let integer = if message == "u64 value was too large" {
+        // The parser marks the integer in its span and does not name it.
+        span.and_then(|span| text.get(span)).unwrap_or("").trim()
+    } else {
+        let named = message.strip_prefix("invalid type: integer `")?;
+        named.split_once('`')?.0
+    };
+    Some(format!(
+        "the integer {integer} is too large, expected at most {}",
+        i64::MAX
+    ))
 }
 
 #[cfg(test)]
@@ -157,10 +235,10 @@ mod tests {
 
     fn position(text: &str, path: &str) -> String {
         let tree = DeTable::parse(text).unwrap();
-        let positions = Positions::new(text, tree.get_ref());
+        let positions = Positions::new(text, tree.get_ref(), "a");
         positions
             .get(&KeyPath::parse(path).unwrap())
-            .map_or_else(|| "none".to_owned(), |position| position.to_string())
+            .map_or_else(|| "none".to_owned(), |place| place.position.to_string())
     }
 
     #[test]

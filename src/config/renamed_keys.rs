@@ -67,8 +67,8 @@ impl OldName {
     fn of_key(written: KeyPath, renamed: KeyPath) -> Self {
         let message = format!(
             "`{}` is now called `{}`",
-            without_indices(&written),
-            without_indices(&renamed)
+            written.without_indices(),
+            renamed.without_indices()
         );
         Self {
             written,
@@ -116,7 +116,7 @@ pub(super) fn replace_old_names(
             }
         }
         Value::String(text) => {
-            let key = without_indices(path);
+            let key = path.without_indices();
             let renamed = RENAMED_WORDS
                 .iter()
                 .find(|word| word.key == key && word.old == text);
@@ -187,20 +187,7 @@ fn line_with_old_names(line: &str, table: &str) -> String {
 fn new_key(path: &KeyPath) -> Option<&'static str> {
     // An index at the end would otherwise count as its array, as indices are left out below.
     path.last_key()?;
-    let old = without_indices(path);
+    let old = path.without_indices();
     let renamed = RENAMED_KEYS.iter().find(|renamed| renamed.old == old)?;
     renamed.new.rsplit('.').next()
-}
-
-/// Path in dotted form, without the indices of arrays.
-fn without_indices(path: &KeyPath) -> String {
-    let keys: Vec<&str> = path
-        .0
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Key(key) => Some(key.as_str()),
-            Segment::Index(_) => None,
-        })
-        .collect();
-    keys.join(".")
 }

@@ -333,6 +333,23 @@ fn keys_that_a_penalty_does_not_use_are_refused() {
     }
 }
 
+#[test]
+fn a_homology_dimension_with_too_many_simplices_is_refused() {
+    let table = r#"homology_dim = 4, penalty = { kind = "signature" }"#;
+    let overrides = [
+        "data={ kind = \"image_folder\", path = \"p\", image_size = 40, n_classes = 2 }",
+        "model.patch_size=2",
+    ];
+    let error = read(&with_penalties(&[table]), &overrides).unwrap_err();
+    assert_eq!(
+        error,
+        "a.toml:1:15: `topology.h4_layers.homology_dim`: homology_dim is 4, for which 400 patches can have 1.1e9 \
+         simplices, expected at most 2.7e8; lower homology_dim, or raise patch_size"
+    );
+    let fewer = [overrides[0], "model.patch_size=4"];
+    assert!(read(&with_penalties(&[table]), &fewer).is_ok());
+}
+
 /// Settings with which training starts from pretrained weights, which are not read here.
 const PRETRAINED: &str = "model.init_from=weights";
 
@@ -623,4 +640,67 @@ fn images_are_scaled_to_the_size_at_which_pretrained_weights_are_run() {
         let error = read(TEXT, overrides).unwrap_err();
         assert!(error.contains(message), "{error}");
     }
+}
+
+#[test]
+fn a_short_configuration_is_the_same_as_one_that_writes_its_defaults() {
+    let written = with_penalties(&[
+        r#"between = "layers", homology_dim = 1, normalize = "spanning_tree", penalty = { kind = "wasserstein", order = 2.0, ground_norm = "infinity", power = "p" }, weight = { kind = "fixed", value = 0.1 }"#,
+        r#"between = "frames", normalize = "none", penalty = { kind = "cosine_consistency" }, weight = { kind = "fixed", value = 1.0 }"#,
+    ]);
+    let written = written
+        .replace("weight_decay = 0.0", "weight_decay = 0.05")
+        .replace("\"frames\"", "\"layers\"");
+    let short = with_penalties(&[
+        "homology_dim = 1, weight = 0.1",
+        r#"penalty = { kind = "cosine_consistency" }"#,
+    ]);
+    let short = short
+        .replace(", weight_decay = 0.0", "")
+        .replace("seed = 0\n", "")
+        .replace("schedule = { kind = \"constant\" }\n", "");
+    let [written, short] = [written, short].map(|text| read(&text, &[]).unwrap());
+    assert_eq!(short.identity(), written.identity());
+    assert_eq!(short.raw, written.raw);
+    // Nothing is hidden: the resolved configuration has the defaults.
+    for line in [
+        "seed = 0",
+        "weight_decay = 0.05",
+        "order = 2.0",
+        "normalize = \"none\"",
+    ] {
+        assert!(short.to_toml().contains(line), "{}", short.to_toml());
+    }
+    assert_eq!(
+        short.spec.penalty_names(),
+        ["h1_layers", "cosine_consistency_layers"]
+    );
+    let config = read(
+        &with_penalties(&["homology_dim = 0"]),
+        &["topology.h0_layers.weight=3"],
+    );
+    assert_eq!(
+        config.unwrap().raw.topology[0].weight,
+        RawWeight::Fixed { value: 3.0 }
+    );
+}
+
+#[test]
+fn a_weight_that_is_neither_number_nor_table_is_described() {
+    let error = |weight: &str| {
+        let set = format!("topology.0.weight={weight}");
+        read(&with_penalties(&[H0]), &[&set]).unwrap_err()
+    };
+    let ending = "`topology.h0_layers.weight`: expected a number or a table with `kind`, found string \"much\"";
+    assert!(error("much").ends_with(ending), "{}", error("much"));
+    let error = error("{ kind = \"fixed\", share = 0.1 }");
+    assert_eq!(error.lines().count(), 2, "{error}");
+    assert!(
+        error.contains("unknown key `share` in [topology.weight]; expected `value`"),
+        "{error}"
+    );
+    assert!(
+        error.contains("missing key `value` in [topology.weight], for example `value = 0.1`"),
+        "{error}"
+    );
 }

@@ -170,6 +170,32 @@ impl Listing {
     }
 }
 
+/// Number of classes of a directory of images or clips: of the folders in `train`.
+///
+/// # Errors
+///
+/// If there is no folder `train`, or it holds no folder.
+pub fn count_classes(root: &Path) -> Result<usize> {
+    let train = root.join("train");
+    let n_classes = entries(&train, &mut PassedOver::default())
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                Error::file(format!("{}: no such folder", train.display())).caused_by(error)
+            }
+            _ => Error::cannot_read(&train, error),
+        })?
+        .iter()
+        .filter(|path| path.is_dir())
+        .count();
+    match n_classes {
+        0 => Err(Error::invalid_format(format!(
+            "{}: no class folders, expected one for each class",
+            train.display()
+        ))),
+        n_classes => Ok(n_classes),
+    }
+}
+
 /// Path of the validation folder, `val` or `validation`; `None` if neither exists.
 fn validation_folder(root: &Path) -> Result<Option<PathBuf>> {
     let [short, long] = ["val", "validation"].map(|name| root.join(name));

@@ -38,6 +38,7 @@ use std::sync::Arc;
 pub use attack::Attack;
 pub use augment::Augment;
 pub use batch::{Batch, SampleBatcher, epoch_order, random_stream};
+pub use class_folder::count_classes;
 pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_clips, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data, open_data_as};

@@ -1,10 +1,12 @@
 //! Studies: a question, arms, seeds and metrics declared in a file, and the runs that answer the question.
 
+mod changes;
 mod collect;
 mod pool;
 mod report;
 mod slurm;
 mod study;
+mod study_file;
 mod tensorboard;
 
 pub use collect::{MetricResult, StudyResults, collect};

@@ -71,6 +71,14 @@ impl<T: DistanceElement> Pipeline<T> {
         })
     }
 
+    /// Sets the memory for the simplices of one dimension, in bytes.
+    // Only the command `persistence` has an option for it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_memory_limit(mut self, bytes: u64) -> Self {
+        self.rips = self.rips.with_memory_limit(bytes);
+        self
+    }
+
     /// Computes the distances between rows, `[n_points, n_columns]`, and their diagrams.
     ///
     /// Rows without columns are all equal. It is not checked that distributions sum to one.

@@ -143,6 +143,29 @@ impl<T: Real> VietorisRips<T> {
         Ok(self)
     }
 
+    /// Sets how much memory the simplices of one dimension may take, in bytes; without this 4 GiB.
+    ///
+    /// It concerns dimensions above 1. Matrices whose simplices would take more are refused before these are listed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use burn_topology::topology::{DistanceMatrix, VietorisRips};
+    ///
+    /// // All points are at distance 1, so that every three of them are a triangle: 1,140 triangles of 16 bytes.
+    /// let distances: Vec<f64> = (0..400).map(|k| f64::from(k / 20 != k % 20)).collect();
+    /// let matrix = DistanceMatrix::new(&distances, 20)?;
+    /// assert!(VietorisRips::new(3)?.with_memory_limit(18_240).diagrams(&matrix).is_ok());
+    /// let refused = VietorisRips::new(3)?.with_memory_limit(18_239).diagrams(&matrix);
+    /// assert!(refused.unwrap_err().is_invalid_distances());
+    /// # Ok::<(), burn_topology::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_memory_limit(mut self, bytes: u64) -> Self {
+        self.cohomology.set_memory_limit(bytes);
+        self
+    }
+
     /// Computes one diagram per homology dimension, from 0 to the largest of this value.
     ///
     /// Bars of persistence zero are left out. Infinite distances are never edges: points that are separated
@@ -153,8 +176,9 @@ impl<T: Real> VietorisRips<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_distances`] if annotations of classes or lists of simplices would take more than
-    /// 4 GiB. Up to dimension 1 this takes thousands of points without any structure.
+    /// [`Error::is_invalid_distances`] if annotations of classes would take more than 4 GiB, or lists of simplices more
+    /// than the [memory limit](Self::with_memory_limit). Up to dimension 1 this takes thousands of points without any
+    /// structure.
     ///
     /// # Cost
     ///

@@ -209,7 +209,10 @@ fn invalid_studies_give_one_sentence() {
             STUDY.replace("margin = 0.5", "margin = -1.0"),
             "expected a positive number",
         ),
-        (STUDY.replace("question", "quest"), "unknown key `quest`"),
+        (
+            STUDY.replace("question", "questoin"),
+            "unknown key `questoin` at the top level (did you mean `question`?)",
+        ),
         (
             STUDY.replace("tiny.toml", "none.toml"),
             "none.toml: no such file",

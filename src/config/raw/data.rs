@@ -18,6 +18,7 @@ pub enum RawData {
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<String>,
         /// Fraction of every class of the training images that is set aside for validation.
+        #[serde(default = "tenth")]
         validation_fraction: f64,
     },
     /// CIFAR-10.
@@ -25,6 +26,7 @@ pub enum RawData {
         /// Directory of the files of the binary version.
         path: String,
         /// Fraction of every class of the training images that is set aside for validation.
+        #[serde(default = "tenth")]
         validation_fraction: f64,
     },
     /// CIFAR-100, with its 100 fine classes.
@@ -32,6 +34,7 @@ pub enum RawData {
         /// Directory of the files of the binary version.
         path: String,
         /// Fraction of every class of the training images that is set aside for validation.
+        #[serde(default = "tenth")]
         validation_fraction: f64,
     },
     /// Image files in folders `<split>/<class>/`.
@@ -40,8 +43,9 @@ pub enum RawData {
         path: String,
         /// Height and width that images are cropped and scaled to, in pixels.
         image_size: usize,
-        /// Number of classes.
-        n_classes: usize,
+        /// Number of classes; absent: the folders in `train` are counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        n_classes: Option<usize>,
         /// Fraction of every class of `train` that is set aside for validation; absent: there is a
         /// folder for validation.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,8 +87,9 @@ pub enum RawData {
         /// Part of a frame that is used.
         #[serde(default)]
         crop: Crop,
-        /// Number of classes.
-        n_classes: usize,
+        /// Number of classes; absent: the folders in `train` are counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        n_classes: Option<usize>,
         /// Fraction of every class of `train` that is set aside for validation; absent: there is a
         /// folder for validation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +102,10 @@ pub enum RawData {
 
 fn one() -> usize {
     1
+}
+
+fn tenth() -> f64 {
+    0.1
 }
 
 fn fifth() -> f64 {

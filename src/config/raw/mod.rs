@@ -4,8 +4,8 @@
 //! in snake case. A type `Raw...` is what the file writes in another form.
 //!
 //! The first paragraphs of the documentation comments of all these types are the descriptions in the
-//! JSON schema, which editors show for each key. Every struct refuses unknown keys. A setting that a
-//! paper would report has no default.
+//! JSON schema, which editors show for each key. Every struct refuses unknown keys. Defaults are those of the library
+//! where it has them, and a run stores them in its resolved configuration, so that nothing is hidden.
 
 mod data;
 mod model;
@@ -62,5 +62,6 @@ pub struct RawRun {
     /// Name of the run; its directory is `runs/<name>` unless `--out` gives another.
     pub name: String,
     /// Seed of initialisation, order of samples, augmentation, mixup and dropout.
+    #[serde(default)]
     pub seed: u64,
 }

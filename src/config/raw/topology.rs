@@ -1,6 +1,10 @@
 //! `[[topology]]`: one penalty.
 
+use std::fmt;
+
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::distance::RowMetric;
@@ -18,6 +22,7 @@ pub struct RawTopology {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Kind of things that are compared: layers, frames, views, or the model and its reference.
+    #[serde(default = "layers")]
     pub between: Between,
     /// Pairs of layers, frames or views that are compared.
     #[serde(default)]
@@ -47,12 +52,14 @@ pub struct RawTopology {
     /// no diagrams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub homology_dim: Option<usize>,
-    /// Scale that each distance matrix is divided by.
-    pub normalize: Normalize,
+    /// Scale that each distance matrix is divided by; absent: `spanning_tree`, or `none` for penalties without a scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<Normalize>,
     /// Side of a pair that receives a gradient.
     #[serde(default)]
     pub direction: Direction,
     /// Number that is computed for a pair, or for one layer.
+    #[serde(default)]
     pub penalty: RawPenalty,
     /// Edges whose lengths serve as births and deaths.
     #[serde(default)]
@@ -60,11 +67,29 @@ pub struct RawTopology {
     /// Images or clips of a batch that are compared with each other.
     #[serde(default)]
     pub partners: RawPartners,
-    /// Factor of the penalty in the loss.
+    /// Factor of the penalty in the loss: a number, or a table.
+    #[serde(default, deserialize_with = "number_or_table")]
+    #[schemars(with = "NumberOrTable")]
     pub weight: RawWeight,
     /// Steps at which the penalty is part of the loss.
     #[serde(default)]
     pub schedule: Schedule,
+}
+
+impl RawTopology {
+    /// Fills in the defaults that depend on other keys.
+    pub(in crate::config) fn complete(&mut self) {
+        let has_scale = !matches!(
+            self.penalty,
+            RawPenalty::CosineConsistency | RawPenalty::EntropyBand { .. }
+        );
+        let default = if has_scale {
+            Normalize::SpanningTree
+        } else {
+            Normalize::None
+        };
+        self.normalize.get_or_insert(default);
+    }
 }
 
 /// `topology.layers`: layers that the penalty uses.
@@ -124,36 +149,45 @@ pub enum RawPenalty {
     /// Wasserstein distance between two diagrams.
     Wasserstein {
         /// Order of the distance, at least 1.
+        #[serde(default = "two")]
         order: f64,
         /// Norm in the plane of births and deaths.
+        #[serde(default = "infinity")]
         ground_norm: GroundNorm,
         /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
+        #[serde(default = "p")]
         power: Power,
     },
     /// Sorted Wasserstein distance: bars matched in order of their deaths, in dimension 0.
     SortedWasserstein {
         /// Order of the distance, at least 1.
+        #[serde(default = "two")]
         order: f64,
         /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
+        #[serde(default = "p")]
         power: Power,
     },
     /// Sliced Wasserstein distance: mean distance of projections to lines.
     SlicedWasserstein {
         /// Order of the distance, at least 1.
+        #[serde(default = "one")]
         order: f64,
         /// Number of lines, at least 1.
         n_directions: usize,
         /// Power of the distance: `p` for `W_p^p`, `one` for `W_p`.
+        #[serde(default = "p")]
         power: Power,
     },
     /// Bottleneck distance between two diagrams.
     Bottleneck {
         /// Norm in the plane of births and deaths.
+        #[serde(default = "infinity")]
         ground_norm: GroundNorm,
     },
     /// Summary of each layer on its own: sum of powers of persistence.
     TotalPersistence {
         /// Power of each persistence, at least 1.
+        #[serde(default = "one")]
         order: f64,
         /// Smallest persistence that is counted, after normalisation.
         #[serde(default)]
@@ -175,6 +209,7 @@ pub enum RawPenalty {
     /// Control without topology: mean difference of all distances, token by token.
     DistanceMatrix {
         /// Power of the absolute differences, at least 1.
+        #[serde(default = "two")]
         order: f64,
     },
     /// Control without topology: one minus the cosine similarity of rows, token by token.
@@ -186,6 +221,16 @@ pub enum RawPenalty {
         /// Upper end of the band, as a fraction of the entropy of uniform attention.
         high: f64,
     },
+}
+
+impl Default for RawPenalty {
+    fn default() -> Self {
+        Self::Wasserstein {
+            order: two(),
+            ground_norm: infinity(),
+            power: p(),
+        }
+    }
 }
 
 /// `topology.weight`: factor of the penalty in the loss.
@@ -205,6 +250,105 @@ pub enum RawWeight {
     },
 }
 
+impl Default for RawWeight {
+    fn default() -> Self {
+        Self::Fixed { value: 1.0 }
+    }
+}
+
+/// The two forms of `topology.weight`, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum NumberOrTable {
+    /// Fixed factor; it may be negative.
+    Number(f64),
+    /// Fixed factor or gradient share.
+    Table(RawWeight),
+}
+
+/// Reads a weight; a number is a fixed factor, as in `TopologyPenalty::with_weight`.
+// Written out, because the error of an untagged enum would not say what is wrong in the table.
+fn number_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawWeight, D::Error> {
+    struct WeightVisitor;
+
+    impl<'de> Visitor<'de> for WeightVisitor {
+        type Value = RawWeight;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number or a table with `kind`")
+        }
+
+        fn visit_f64<E: Error>(self, value: f64) -> Result<RawWeight, E> {
+            Ok(RawWeight::Fixed { value })
+        }
+
+        fn visit_i64<E: Error>(self, value: i64) -> Result<RawWeight, E> {
+            self.visit_f64(value as f64)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<RawWeight, A::Error> {
+            RawWeight::deserialize(MapAccessDeserializer::new(table))
+        }
+    }
+
+    deserializer.deserialize_any(WeightVisitor)
+}
+
+fn layers() -> Between {
+    Between::Layers
+}
+
+// The usual orders: 1 of sliced distances and of total persistence, 2 of the others.
+fn one() -> f64 {
+    1.0
+}
+
+fn two() -> f64 {
+    2.0
+}
+
+fn infinity() -> GroundNorm {
+    GroundNorm::Infinity
+}
+
+fn p() -> Power {
+    Power::P
+}
+
 fn unchanged() -> f64 {
     1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::{PenaltyKind, TopologyPenalty};
+    use crate::topology::DiagramDistance;
+
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let mut raw: RawTopology = toml::from_str("homology_dim = 1").unwrap();
+        raw.complete();
+        let PenaltyKind::Diagrams(library) = TopologyPenalty::new(1).kind else {
+            panic!("expected a penalty on diagrams");
+        };
+        assert_eq!(raw.normalize, Some(library.normalize));
+        assert_eq!(raw.between, library.pairs.between);
+        let DiagramDistance::Wasserstein {
+            order,
+            ground_norm,
+            power,
+        } = library.distance
+        else {
+            panic!("expected a Wasserstein distance");
+        };
+        let expected = RawPenalty::Wasserstein {
+            order,
+            ground_norm,
+            power,
+        };
+        assert_eq!(raw.penalty, expected);
+        assert_eq!(raw.weight, RawWeight::Fixed { value: 1.0 });
+    }
 }

@@ -39,8 +39,13 @@ pub struct RawTraining {
     pub view: Option<RawView>,
     /// Optimiser.
     pub optimizer: RawOptimizer,
-    /// Learning-rate schedule.
+    /// Learning-rate schedule; absent: a constant learning rate.
+    #[serde(default = "constant")]
     pub schedule: LearningRate,
+}
+
+fn constant() -> LearningRate {
+    LearningRate::Constant {}
 }
 
 fn one_part() -> usize {
@@ -99,6 +104,7 @@ pub enum RawOptimizer {
         /// Largest learning rate.
         lr: f64,
         /// Weight decay, decoupled from the gradient.
+        #[serde(default = "usual_decay")]
         weight_decay: f64,
         /// Weight decay towards the pretrained weights of `init_from` (L2-SP), decoupled from the gradient: it takes
         /// the place of `weight_decay`, which then acts on the classifier only; absent: no L2-SP.
@@ -108,6 +114,11 @@ pub enum RawOptimizer {
         #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
         layer_decay: f64,
     },
+}
+
+// That of most vision transformers.
+fn usual_decay() -> f64 {
+    0.05
 }
 
 // One factor for all layers: the same learning rate everywhere.

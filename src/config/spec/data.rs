@@ -5,14 +5,45 @@ use std::path::{Path, PathBuf};
 use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawData, RawUnreadable};
-use crate::data::{ClipFolder, ClipSampling, DataSpec, MNIST_WITHOUT_PATH, MovingDigits};
+use crate::config::raw::{RawConfig, RawData, RawUnreadable};
+use crate::data::{
+    ClipFolder, ClipSampling, DataSpec, MNIST_WITHOUT_PATH, MovingDigits, count_classes,
+};
 
 /// Largest side of the images of a folder, in pixels.
 const MAX_IMAGE_SIZE: usize = 16_384;
 
 /// Largest number of classes of a folder.
 const MAX_CLASSES: usize = 1_000_000;
+
+/// Fills in the defaults that depend on other keys, or on the folders of the data.
+pub(in crate::config) fn complete(
+    document: &Document,
+    raw: &mut RawConfig,
+) -> Result<(), ConfigError> {
+    for table in &mut raw.topology {
+        table.complete();
+    }
+    let (RawData::ImageFolder {
+        path, n_classes, ..
+    }
+    | RawData::ClipFolder {
+        path, n_classes, ..
+    }) = &mut raw.data
+    else {
+        return Ok(());
+    };
+    if n_classes.is_none() {
+        let counted = count_classes(&directory(document, path)?);
+        *n_classes = Some(counted.map_err(|error| {
+            let message = format!(
+                "missing key `n_classes` in [data], and the classes cannot be counted: {error}"
+            );
+            document.error_in("data", message)
+        })?);
+    }
+    Ok(())
+}
 
 /// Checks `[data]` without opening files.
 pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, ConfigError> {
@@ -66,13 +97,13 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
                             "image_size is {image_size}, expected 1 to {MAX_IMAGE_SIZE} pixels"
                         ),
                     ),
-                    n_classes_condition(*n_classes),
+                    n_classes_condition(n_classes.unwrap_or(0)),
                 ],
             )?;
             DataSpec::ImageFolder {
                 path: directory(document, path)?,
                 image_size: *image_size,
-                n_classes: *n_classes,
+                n_classes: n_classes.unwrap_or(0),
                 validation_fraction: validation_fraction
                     .map(|value| fraction(document, value))
                     .transpose()?,
@@ -118,7 +149,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
                 *n_frames >= 2,
                 format!("n_frames is {n_frames}, expected at least 2"),
             ),
-            n_classes_condition(*n_classes),
+            n_classes_condition(n_classes.unwrap_or(0)),
         ],
     )?;
     let sampling = ClipSampling {
@@ -134,7 +165,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
         .map_err(|(key, message)| document.error_at(&format!("data.{key}"), message))?;
     Ok(ClipFolder {
         path: directory(document, path)?,
-        n_classes: *n_classes,
+        n_classes: n_classes.unwrap_or(0),
         validation_fraction: validation_fraction
             .map(|value| fraction(document, value))
             .transpose()?,

@@ -3,8 +3,10 @@
 mod data;
 mod data_warnings;
 mod memory;
+mod missing;
 mod model;
 mod records;
+mod simplices;
 mod start;
 mod topology;
 mod training;
@@ -21,7 +23,9 @@ use crate::loss::{Alignment, Between, TopologyPenalty, Weight, distinct_names};
 use crate::model::NetworkConfig;
 
 pub(in crate::config) use data::ambiguous_directory;
+pub(super) use data::complete;
 pub use memory::LeastMemory;
+pub(super) use missing::missing_keys;
 pub use start::Start;
 pub use training::TrainingSpec;
 
@@ -89,14 +93,43 @@ impl Condition {
     }
 }
 
-/// Checks conditions in order; the error is that of the first one that does not hold.
+/// Checks conditions; the error has all keys with one that does not hold, and the first such condition of each.
 fn require_all(
     document: &Document,
     conditions: impl IntoIterator<Item = Condition>,
 ) -> Result<(), ConfigError> {
-    match conditions.into_iter().find(|condition| !condition.holds) {
-        Some(failed) => Err(document.error_at(&failed.key, failed.message)),
-        None => Ok(()),
+    let mut failed: Vec<Condition> = Vec::new();
+    for condition in conditions {
+        let is_told = failed.iter().any(|earlier| earlier.key == condition.key);
+        if !condition.holds && !is_told {
+            failed.push(condition);
+        }
+    }
+    let errors = failed
+        .iter()
+        .map(|condition| document.error_at(&condition.key, &condition.message));
+    all_or(errors, ())
+}
+
+/// Returns `value` if there are no errors, or else all of them as one.
+fn all_or<T>(errors: impl IntoIterator<Item = ConfigError>, value: T) -> Result<T, ConfigError> {
+    ConfigError::all(errors).map_or(Ok(value), Err)
+}
+
+/// Errors of several checks, so that one of them does not hide the others.
+#[derive(Default)]
+struct Errors(Vec<ConfigError>);
+
+impl Errors {
+    /// Returns the value of a check that passed, and keeps the error of one that did not.
+    fn keep<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Returns all errors as one; there is at least one.
+    fn joined(self, document: &Document) -> ConfigError {
+        let all = ConfigError::all(self.0);
+        all.unwrap_or_else(|| document.error_at("", "is not valid"))
     }
 }
 
@@ -252,53 +285,46 @@ impl Spec {
 
     /// Checks a file without opening the data set, whose shape follows from the file.
     pub(super) fn new(document: &Document, raw: &RawConfig) -> Result<Self, ConfigError> {
-        let name = raw.run.name.clone();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        require(
-            document,
-            // The name becomes a directory: the first character must not make it hidden or look like an option.
-            name.chars().all(is_plain) && name.starts_with(char::is_alphanumeric),
-            "run.name",
-            || {
-                format!(
-                    "run name `{name}` is not a plain file name, expected a letter or digit, then letters, digits, `.`, `_` and `-`"
-                )
-            },
-        )?;
-        records::check_records(document, raw)?;
-        // Data, model, training, penalties: each is checked against those before it.
-        let data = data::data(document, &raw.data)?;
-        let data = start::scaled_data(document, &raw.model, data)?;
+        let mut errors = Errors::default();
+        errors.keep(check_name(document, &raw.run.name));
+        errors.keep(records::check_records(document, raw));
+        // Data, model, training, penalties: each is checked against those before it, if these are valid.
+        let data = data::data(document, &raw.data)
+            .and_then(|data| start::scaled_data(document, &raw.model, data));
+        let data = errors.keep(data);
+        let model = data
+            .as_ref()
+            .and_then(|data| errors.keep(model::model(document, &raw.model, data.sample_spec())));
+        let start = model
+            .as_ref()
+            .and_then(|model| errors.keep(start::start(document, &raw.model, model)));
+        let (Some(data), Some(model), Some(start)) = (data, model, start) else {
+            errors.keep(training::check_numbers(document, &raw.training));
+            return Err(errors.joined(document));
+        };
         let samples = data.sample_spec();
-        let model = model::model(document, &raw.model, samples)?;
-        let robustness = records::robustness(document, raw, &model)?;
-        let start = start::start(document, &raw.model, &model)?;
-        let training = training::training(document, &raw.training, samples, &model, &start)?;
+        let robustness = errors.keep(records::robustness(document, raw, &model));
+        let training = training::training(document, &raw.training, samples, &model, &start);
+        let training = errors.keep(training);
         let context = PenaltyContext {
             document,
             model: &model,
             data: &data,
             seed: raw.run.seed,
-            has_view: training.view.is_some(),
+            has_view: raw.training.view.is_some(),
             has_reference: start.init_from.is_some(),
         };
-        let penalties = context.penalties(&raw.topology)?;
-        let uses_flow = penalties
-            .iter()
-            .any(|penalty| penalty.kind.alignment() == Alignment::Flow);
-        require(
-            document,
-            // Augmentation moves the pixels of a clip, but not its ground truth.
-            training.augment == Augment::default() || !uses_flow,
-            "training.augment",
-            || {
-                "the known flow does not hold for augmented clips; leave augment out, or set \
-                 alignment = \"position\""
-                    .to_owned()
-            },
-        )?;
+        let penalties = errors.keep(context.penalties(&raw.topology));
+        if let (Some(training), Some(penalties)) = (&training, &penalties) {
+            errors.keep(check_flow(document, training, penalties));
+        }
+        let (Some(robustness), Some(training), Some(penalties), true) =
+            (robustness, training, penalties, errors.0.is_empty())
+        else {
+            return Err(errors.joined(document));
+        };
         Ok(Self {
-            name,
+            name: raw.run.name.clone(),
             seed: raw.run.seed,
             data,
             samples,
@@ -312,4 +338,41 @@ impl Spec {
             collapse: raw.collapse,
         })
     }
+}
+
+/// Checks `run.name`.
+fn check_name(document: &Document, name: &str) -> Result<(), ConfigError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    require(
+        document,
+        // The name becomes a directory: the first character must not make it hidden or look like an option.
+        name.chars().all(is_plain) && name.starts_with(char::is_alphanumeric),
+        "run.name",
+        || {
+            format!(
+                "run name `{name}` is not a plain file name, expected a letter or digit, then letters, digits, `.`, `_` and `-`"
+            )
+        },
+    )
+}
+
+/// Checks that the known flow, if a penalty uses it, holds for the training samples.
+fn check_flow(
+    document: &Document,
+    training: &TrainingSpec,
+    penalties: &[TopologyPenalty],
+) -> Result<(), ConfigError> {
+    let uses_flow = penalties
+        .iter()
+        .any(|penalty| penalty.kind.alignment() == Alignment::Flow);
+    require(
+        document,
+        // Augmentation moves the pixels of a clip, but not its ground truth.
+        training.augment == Augment::default() || !uses_flow,
+        "training.augment",
+        || {
+            "the known flow does not hold for augmented clips; leave augment out, or set              alignment = \"position\""
+                .to_owned()
+        },
+    )
 }

@@ -1,6 +1,6 @@
 //! `[model]`: checked architecture.
 
-use super::{Condition, require, require_all};
+use super::{Condition, Errors, all_or, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawBlock, RawModel, RawVideo};
@@ -98,19 +98,19 @@ impl RawDimensions {
                     }
                     (Some(value), None) => value,
                     (None, Some(size)) => standard(size),
-                    (None, None) => {
-                        return Err(document.error_at(
-                            "model",
-                            format!("missing key `{key}` in [model]; set it, or `size`"),
-                        ));
-                    }
+                    // Reported before, as a missing key.
+                    (None, None) => 0,
                 };
                 require_all(document, [Condition::count(path, value, most)])?;
                 Ok(value)
             };
-        let d_model = choose("d_model", self.d_model, MAX_WIDTH, VitSize::d_model)?;
-        let n_layers = choose("n_layers", self.n_layers, MAX_LAYERS, VitSize::n_layers)?;
-        let n_heads = choose("n_heads", self.n_heads, MAX_WIDTH, VitSize::n_heads)?;
+        let mut errors = Errors::default();
+        let d_model = choose("d_model", self.d_model, MAX_WIDTH, VitSize::d_model);
+        let n_layers = choose("n_layers", self.n_layers, MAX_LAYERS, VitSize::n_layers);
+        let n_heads = choose("n_heads", self.n_heads, MAX_WIDTH, VitSize::n_heads);
+        let [d_model, n_layers, n_heads] =
+            [d_model, n_layers, n_heads].map(|count| errors.keep(count).unwrap_or(1));
+        all_or(errors.0, ())?;
         // The location must be that of a key that the file has.
         let heads_key = if size.is_some() {
             "model.size"
@@ -168,6 +168,21 @@ impl CommonKeys {
     }
 }
 
+/// Returns the dimensions if they and the keys beside them are valid, or else the errors of both.
+fn both(
+    document: &Document,
+    dimensions: Result<Dimensions, ConfigError>,
+    common: Result<(), ConfigError>,
+) -> Result<Dimensions, ConfigError> {
+    let mut errors = Errors::default();
+    let dimensions = errors.keep(dimensions);
+    errors.keep(common);
+    match dimensions {
+        Some(dimensions) => all_or(errors.0, dimensions),
+        None => Err(errors.joined(document)),
+    }
+}
+
 fn vit(
     document: &Document,
     raw: &RawModel,
@@ -197,14 +212,15 @@ fn vit(
         n_layers,
         n_heads,
     }
-    .check(document)?;
-    CommonKeys {
+    .check(document);
+    let common = CommonKeys {
         patch_size,
         mlp_ratio,
         dropout,
         drop_path,
     }
-    .check(document, samples)?;
+    .check(document, samples);
+    let dimensions = both(document, dimensions, common)?;
     require(
         document,
         distillation == Distillation::None || pooling == Pooling::Cls,
@@ -242,14 +258,15 @@ fn video(
         n_layers: raw.n_layers,
         n_heads: raw.n_heads,
     }
-    .check(document)?;
-    CommonKeys {
+    .check(document);
+    let common = CommonKeys {
         patch_size: raw.patch_size,
         mlp_ratio: raw.mlp_ratio,
         dropout: raw.dropout,
         drop_path: raw.drop_path,
     }
-    .check(document, samples)?;
+    .check(document, samples);
+    let dimensions = both(document, dimensions, common)?;
     let head = raw.head;
     // The last frame is only a target: the frame after it, its own target, is not in the data.
     let n_frames = match head {

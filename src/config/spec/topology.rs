@@ -1,6 +1,7 @@
 //! `[[topology]]`: checked penalties.
 
-use super::require;
+use super::simplices::{MAX_SIMPLICES, listed_simplices};
+use super::{Errors, all_or, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
@@ -35,11 +36,13 @@ impl PenaltyContext<'_> {
         &self,
         tables: &[RawTopology],
     ) -> Result<Vec<TopologyPenalty>, ConfigError> {
-        let penalties = tables
+        let mut errors = Errors::default();
+        let penalties: Vec<_> = tables
             .iter()
             .enumerate()
-            .map(|(index, table)| self.penalty(index, table))
-            .collect::<Result<Vec<_>, _>>()?;
+            .filter_map(|(index, table)| errors.keep(self.penalty(index, table)))
+            .collect();
+        let penalties = all_or(errors.0, penalties)?;
         // Only names that were given can clash; default names are numbered.
         if let Some(index) = repeated_name(&penalties) {
             let name = penalties[index].effective_name();
@@ -197,6 +200,14 @@ impl PenaltyContext<'_> {
                  homology_dim or patch_size",
                 counted(n_points, noun)
             )
+        })?;
+        let n_simplices = listed_simplices(n_points, homology_dim);
+        require(self.document, n_simplices <= MAX_SIMPLICES, key, || {
+            format!(
+                "homology_dim is {homology_dim}, for which {} can have {n_simplices:.1e} simplices, expected at most \
+                 {MAX_SIMPLICES:.1e}; lower homology_dim, or raise patch_size",
+                counted(n_points, noun)
+            )
         })
     }
 
@@ -224,7 +235,7 @@ impl TopologyTable<'_> {
         let raw = self.raw;
         // Each table draws from its own random stream.
         let seed = seed ^ ((self.index as u64) << 32);
-        let normalize = raw.normalize;
+        let normalize = raw.normalize.unwrap_or(Normalize::SpanningTree);
         let edges = match raw.edges {
             RawEdges::Critical => EdgeChoice::Critical,
             RawEdges::Random => EdgeChoice::Random { seed },

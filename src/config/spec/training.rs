@@ -101,7 +101,10 @@ const MAX_EPOCHS: usize = 1_000_000_000;
 const MAX_BATCH_SIZE: usize = 10_000_000;
 
 /// Checks the ranges of all numbers but those of `training.augment` and `training.view`.
-fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), ConfigError> {
+pub(super) fn check_numbers(
+    document: &Document,
+    training: &RawTraining,
+) -> Result<(), ConfigError> {
     let RawOptimizer::Adamw {
         lr,
         weight_decay,
@@ -157,7 +160,8 @@ fn check_numbers(document: &Document, training: &RawTraining) -> Result<(), Conf
             ),
             Condition::new(
                 "training.gradient_accumulation",
-                (1..=batch_size).contains(&parts),
+                // An empty batch is an error of its own.
+                batch_size == 0 || (1..=batch_size).contains(&parts),
                 format!(
                     "gradient_accumulation is {parts}, expected 1 to {batch_size}, the batch_size"
                 ),

@@ -67,6 +67,43 @@ pub(super) struct Complex {
     binomials: Vec<Vec<u64>>,
 }
 
+/// Counts the simplices of a complex.
+struct Counter {
+    /// For each point the points before it that are joined to it, as bits, `[n_points, n_words]`.
+    before: Vec<u64>,
+    n_words: usize,
+    /// Counting ends above this number.
+    limit: u64,
+    count: u64,
+    /// For each number of points to add: the points that are joined to all points so far.
+    common: Vec<Vec<u64>>,
+}
+
+impl Counter {
+    /// Counts the ways to add `n_more` points, each from `candidates` and joined to the others.
+    fn count(&mut self, candidates: &[u64], n_more: usize) {
+        if n_more == 1 {
+            let n: u32 = candidates.iter().map(|word| word.count_ones()).sum();
+            self.count += u64::from(n);
+            return;
+        }
+        let mut common = std::mem::take(&mut self.common[n_more - 1]);
+        for (index, &word) in candidates.iter().enumerate() {
+            let mut rest = word;
+            while rest != 0 && self.count <= self.limit {
+                let point = 64 * index + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let before = &self.before[point * self.n_words..][..self.n_words];
+                for ((common, candidate), before) in common.iter_mut().zip(candidates).zip(before) {
+                    *common = candidate & before;
+                }
+                self.count(&common, n_more - 1);
+            }
+        }
+        self.common[n_more - 1] = common;
+    }
+}
+
 impl Complex {
     /// Replaces the complex by that of the given edges, which are in the order of the filtration.
     ///
@@ -102,6 +139,34 @@ impl Complex {
             self.binomials.push(row);
         }
         Ok(())
+    }
+
+    /// Number of simplices of a dimension of at least 1, or a number above `limit` if there are more.
+    ///
+    /// # Cost
+    ///
+    /// O(n / 64) for each simplex of the dimension below, but no more than for `limit` simplices of this one.
+    pub(super) fn count_simplices(&self, dim: usize, limit: u64) -> u64 {
+        let n_words = self.n_points.div_ceil(64);
+        // For each point the points before it that are joined to it, as bits.
+        let mut before = vec![0_u64; self.n_points * n_words];
+        for i in 0..self.n_points {
+            for j in (0..i).filter(|&j| self.rank(i, j) != NO_EDGE) {
+                before[i * n_words + j / 64] |= 1 << (j % 64);
+            }
+        }
+        let mut counter = Counter {
+            before,
+            n_words,
+            limit,
+            count: 0,
+            common: vec![vec![0; n_words]; dim],
+        };
+        for point in 0..self.n_points {
+            let bits = counter.before[point * n_words..][..n_words].to_vec();
+            counter.count(&bits, dim);
+        }
+        counter.count
     }
 
     /// Binomial coefficient `C(v, k)`.

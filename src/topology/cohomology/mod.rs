@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 /// Largest homology dimension: a death there has `MAX_DIM + 2` vertices, and its cofacets one more.
 pub(super) const MAX_DIM: usize = complex::MAX_VERTICES - 4;
 
-/// Largest number of simplices of one dimension that are listed: 4 GiB.
-const MAX_SIMPLICES: usize = 1 << 28;
+/// Memory for the simplices of one dimension that are listed, in bytes, unless another limit is set: 4 GiB.
+const DEFAULT_LIMIT: u64 = 1 << 32;
 
 /// Homology class, as the ranks of its birth edge and its death edge in the order of the filtration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(super) struct Class {
 /// Reduces coboundary matrices, and keeps its buffers for the next complex.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Cohomology {
+    /// Largest size of a list of simplices, in bytes; `None` for the default.
+    memory_limit: Option<u64>,
     complex: Complex,
     /// For each pivot of the present dimension, by its index, the number of its column.
     pivots: HashMap<u64, u32, BuildHasherDefault<MultiplicativeHasher>>,
@@ -60,6 +62,36 @@ pub(super) struct Cohomology {
 }
 
 impl Cohomology {
+    /// Sets the memory for the simplices of one dimension, in bytes.
+    pub(super) fn set_memory_limit(&mut self, bytes: u64) {
+        self.memory_limit = Some(bytes);
+    }
+
+    /// Largest number of simplices of one dimension that are listed.
+    fn max_simplices(&self) -> u64 {
+        self.memory_limit.unwrap_or(DEFAULT_LIMIT) / size_of::<Simplex>() as u64
+    }
+
+    /// Refuses a complex of which a list of simplices would exceed the limit, before any is made.
+    fn check_size(&self, max_dim: usize) -> Result<()> {
+        // The simplices of the last dimension are visited, but not listed.
+        for dim in 2..max_dim {
+            if self.complex.count_simplices(dim, self.max_simplices()) > self.max_simplices() {
+                return Err(self.too_many(dim));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_many(&self, dim: usize) -> Error {
+        let max_simplices = self.max_simplices();
+        let gigabytes = (max_simplices * size_of::<Simplex>() as u64) as f64 / 1e9;
+        Error::invalid_distances(format!(
+            "there are more than {max_simplices} simplices of dimension {dim}, which take more than {gigabytes:.3} GB of \
+             memory, expected fewer; use fewer points, a threshold, a lower max_homology_dim or a higher memory limit"
+        ))
+    }
+
     /// Computes the classes of dimensions 1 to `max_dim`, in ascending order of birth.
     ///
     /// `edges` are the edges of the complex in the order of the filtration, and `in_tree` is true for those
@@ -77,6 +109,7 @@ impl Cohomology {
     ) -> Result<Vec<Vec<Class>>> {
         let vertices = || edges.iter().map(|edge| edge.vertices());
         self.complex.reset(n_points, max_dim + 1, vertices())?;
+        self.check_size(max_dim)?;
         let mut simplices: Vec<Simplex> = vertices().map(|edge| self.complex.edge(edge)).collect();
         // Edges of the forest are the pivots of dimension 0: cleared.
         let mut columns: Vec<Simplex> = simplices
@@ -120,12 +153,8 @@ impl Cohomology {
                     columns.push(cofacet);
                 }
             }
-            if all.len().max(columns.len()) > MAX_SIMPLICES {
-                return Err(Error::invalid_distances(format!(
-                    "there are more than {MAX_SIMPLICES} simplices of dimension {}, expected fewer; use \
-                     fewer points, a threshold or a lower max_homology_dim",
-                    dim + 1
-                )));
+            if all.len().max(columns.len()) as u64 > self.max_simplices() {
+                return Err(self.too_many(dim + 1));
             }
         }
         Ok((all, columns))

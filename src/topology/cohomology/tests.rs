@@ -1,5 +1,6 @@
 //! Diagrams above dimension 1: spheres, a boundary-matrix oracle, critical edges, thresholds and limits.
 
+use super::complex::Complex;
 use crate::topology::{Diagram, DistanceMatrix, Edge, VietorisRips};
 
 fn matrix(n: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
@@ -90,6 +91,37 @@ fn indices_of_simplices_beyond_64_bits_are_an_error() {
     assert!(
         error.to_string().contains("more simplices of dimension"),
         "{error}"
+    );
+}
+
+#[test]
+fn simplices_are_counted_as_the_definition_says() {
+    // Points on a circle, each joined to the next three: triangles and tetrahedra, but nothing larger.
+    let n = 70;
+    let edges = (0..n).flat_map(|i| (1..=3).map(move |step| [i, (i + step) % n]));
+    let mut complex = Complex::default();
+    complex.reset(n, 4, edges).unwrap();
+    let counts = [1, 2, 3, 4].map(|dim| complex.count_simplices(dim, u64::MAX));
+    // Of the 3 subsets of the next three points, 3 have two points and 1 has three.
+    assert_eq!(counts, [70 * 3, 70 * 3, 70, 0]);
+    assert!(complex.count_simplices(2, 50) > 50);
+}
+
+#[test]
+fn too_many_simplices_are_refused_before_any_is_listed() {
+    let n = 60;
+    let distances = random(3, n, |x| 1.0 + f64::from(x) / 8192.0);
+    let matrix = DistanceMatrix::new(&distances, n).unwrap();
+    let rips = VietorisRips::new(4).unwrap();
+    let error = rips
+        .with_memory_limit(1_600_000)
+        .diagrams(&matrix)
+        .unwrap_err();
+    assert!(error.is_invalid_distances());
+    assert_eq!(
+        error.to_string(),
+        "there are more than 100000 simplices of dimension 3, which take more than 0.002 GB of memory, expected fewer; \
+         use fewer points, a threshold, a lower max_homology_dim or a higher memory limit"
     );
 }
 

@@ -19,7 +19,9 @@ fn an_unknown_key_is_named_with_the_nearest_key() {
     );
     assert_eq!(
         edited("[model]", "[colour]"),
-        "a.toml:5:1: unknown key `colour` at the top level; expected one of `run`, `model`, \
+        "a.toml:1:1: missing key `model` at the top level, for example `model = { kind = \"vit\", size = \
+         \"tiny\", patch_size = 16 }`\n\
+         a.toml:5:1: unknown key `colour` at the top level; expected one of `run`, `model`, \
          `training`, `topology`"
     );
 }
@@ -33,7 +35,8 @@ fn an_unknown_key_of_a_tagged_enum_is_found() {
     );
     assert_eq!(
         edited("share = 0.03", "value = 0.03"),
-        "a.toml:20:37: unknown key `value` in [topology.weight]; expected `share`"
+        "a.toml:20:1: missing key `share` in [topology.weight], for example `share = 0.1`\n\
+         a.toml:20:37: unknown key `value` in [topology.weight]; expected `share`"
     );
 }
 
@@ -185,4 +188,41 @@ fn an_unreadable_file_is_an_error_of_one_sentence() {
         )
     );
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn all_problems_are_told_in_the_order_of_the_file() {
+    let text = TEXT
+        .replace("name = \"a\"", "name = 3")
+        .replace("d_model = 64\n", "")
+        .replace("grid = [4, 4]", "grid = [4, \"x\"]\nwidth = 3")
+        .replace("augment = false\n", "")
+        .replace("epochs = 80", "epoch = 80")
+        .replace("share = 0.03", "share = \"much\", value = 3")
+        .replace("heads = [0, 2]", "heads = 0.5");
+    let problems = load(&text, &["run.seed=no"]).unwrap_err();
+    let lines: Vec<&str> = problems.lines().collect();
+    let expected = [
+        "a.toml:3:1: `run.name`: expected a string, found integer 3",
+        "a.toml:5:1: missing key `d_model` in [model], for example `d_model = 64`",
+        "a.toml:6:12: `model.grid.1`: expected a non-negative whole number, found string \"x\"",
+        "a.toml:7:1: unknown key `width` in [model]; expected one of `d_model`, `grid`",
+        "a.toml:9:1: missing key `augment` in [training]",
+        "a.toml:10:1: unknown key `epoch` in [training] (did you mean `epochs`?); expected one of `epochs`, \
+         `augment`, `optimizer`",
+        "a.toml:19:37: `topology.1.weight.share`: expected a number, found string \"much\"",
+        "a.toml:19:53: unknown key `value` in [topology.weight]; expected `share`",
+        "a.toml:21:1: `topology.1.heads`: fits none of the forms that this key takes",
+        "--set run.seed=no: `run.seed`: expected a non-negative whole number, found string \"no\"",
+    ];
+    assert_eq!(lines, expected, "{problems}");
+}
+
+#[test]
+fn keys_of_a_table_without_a_known_kind_are_not_told() {
+    let from = "kind = \"gradient_share\", share";
+    assert_eq!(
+        edited(from, "kin = \"gradient_share\", shar"),
+        "a.toml:20:1: missing key `kind` in [topology.weight], expected one of `fixed`, `gradient_share`"
+    );
 }

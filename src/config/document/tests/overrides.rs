@@ -50,11 +50,13 @@ fn an_error_in_an_override_has_its_location() {
     );
     assert_eq!(
         overridden("training.optimizer={kind=\"adamw\"}"),
-        "--set training.optimizer={kind=\"adamw\"}: missing key `lr` in [training.optimizer]"
+        "--set training.optimizer={kind=\"adamw\"}: missing keys in [training.optimizer], here with usual values: \
+         `lr = 1e-3`, `decay`"
     );
     assert_eq!(
         overridden("topology.0.penalty.order=2"),
-        "--set topology.0.penalty.order=2: missing key `kind` in [topology.penalty]"
+        "--set topology.0.penalty.order=2: missing key `kind` in [topology.penalty], expected \
+         `wasserstein`"
     );
     assert_eq!(
         overridden("topology.1.weight.share=x"),
@@ -72,6 +74,7 @@ fn an_error_in_an_override_has_its_location() {
 fn an_error_beside_an_override_has_a_position_in_the_file() {
     assert_eq!(
         overridden("topology.1.weight.kind=fixed"),
-        "a.toml:20:37: unknown key `share` in [topology.weight]; expected `value`"
+        "a.toml:20:1: missing key `value` in [topology.weight], for example `value = 0.1`\n\
+         a.toml:20:37: unknown key `share` in [topology.weight]; expected `value`"
     );
 }

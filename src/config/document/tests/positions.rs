@@ -18,7 +18,7 @@ fn a_wrong_type_in_a_tagged_enum_is_found_among_equal_values() {
 fn a_missing_key_has_the_position_of_its_table() {
     assert_eq!(
         edited("epochs = 80\n", ""),
-        "a.toml:9:1: missing key `epochs` in [training]"
+        "a.toml:9:1: missing key `epochs` in [training], for example `epochs = 100`"
     );
     assert_eq!(
         edited(", decay = 0.05", ""),
@@ -38,11 +38,13 @@ fn a_missing_key_has_the_position_of_its_table() {
     );
     assert_eq!(
         edited("kind = \"adamw\", ", ""),
-        "a.toml:12:1: missing key `kind` in [training.optimizer]"
+        "a.toml:12:1: missing key `kind` in [training.optimizer], expected `adamw`"
     );
     assert_eq!(
         load("[run]\nname = \"a\"\n", &[]).unwrap_err(),
-        "a.toml:1:1: missing key `model` at the top level"
+        "a.toml:1:1: missing keys at the top level, here with usual values: `model = { kind = \"vit\", size = \
+         \"tiny\", patch_size = 16 }`, `training = { epochs = 100, batch_size = 64, optimizer = { kind = \"adamw\", \
+         lr = 1e-3 } }`"
     );
 }
 
@@ -66,7 +68,11 @@ fn a_syntax_error_has_its_position() {
     );
     assert_eq!(
         edited("80", "99999999999999999999"),
-        "a.toml:10:10: the integer 99999999999999999999 is too large, expected one of at most 64 bits"
+        "a.toml:10:10: the integer 99999999999999999999 is too large, expected at most 9223372036854775807"
+    );
+    assert_eq!(
+        edited("80", "18446744073709551615"),
+        "a.toml:10:10: the integer 18446744073709551615 is too large, expected at most 9223372036854775807"
     );
     for (from, to, position) in [
         ("80", "80 90", "10:10"),
@@ -92,11 +98,10 @@ fn a_syntax_error_has_its_position() {
 
 #[test]
 fn a_byte_order_mark_is_not_counted() {
-    assert_eq!(
-        load("\u{feff}ran = 1\n", &[]).unwrap_err(),
-        "a.toml:1:1: unknown key `ran` at the top level (did you mean `run`?); expected one of \
-         `run`, `model`, `training`, `topology`"
-    );
+    let error = load("\u{feff}ran = 1\n", &[]).unwrap_err();
+    let expected =
+        "a.toml:1:1: unknown key `ran` at the top level (did you mean `run`?); expected one of ";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 #[test]
