@@ -234,15 +234,17 @@ def fingerprint(output: Path, ignored: tuple[str, ...] = ()) -> dict:
 
 
 def difference(expected: dict, actual: dict) -> str | None:
-    """The first difference between two outputs, in words; None if there is none."""
+    """The differences between two outputs, in words; None if there is none."""
+    found = []
     for name in sorted(expected.keys() | actual.keys()):
         if name not in actual:
-            return f"{name} is missing"
-        if name not in expected:
-            return f"{name} is there and should not be"
-        if expected[name] is not None and expected[name] != actual[name]:
-            return f"{name} differs"
-    return None
+            found.append(f"{name} is missing")
+        elif name not in expected:
+            found.append(f"{name} is there and should not be")
+        elif expected[name] is not None and expected[name] != actual[name]:
+            found.append(f"{name} differs")
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return ", ".join(found[:5]) + more if found else None
 
 
 def left_over(directory: Path, task: Task) -> list[str]:
@@ -255,14 +257,6 @@ def left_over(directory: Path, task: Task) -> list[str]:
     ]
     temporary = [f"tmp/{path.name}" for path in (directory / "tmp").iterdir()]
     return unknown + unfinished + temporary
-
-
-def age(directory: Path):
-    """Makes unfinished files look two hours old: only old ones of processes that have ended are removed."""
-    then = time.time() - 7200
-    for path in directory.rglob("*"):
-        if path.name.endswith(UNFINISHED):
-            os.utime(path, (then, then), follow_symlinks=False)
 
 
 def write_matrix(path: Path, n: int, scale: float):
@@ -350,7 +344,7 @@ def tasks(place: Place) -> dict[str, Task]:
     made = [
         Task("train images", images, "out", again=resume(images), ignored=("tensorboard",)),
         Task("train clips", clips, "out", again=resume(clips), ignored=("tensorboard",)),
-        Task("ablate", ablate, "out", ignored=("/tensorboard", ".log", "report.")),
+        Task("ablate", ablate, "out", ignored=("/tensorboard", ".log", "report.", "configs/")),
         Task("analyze", analyze(1), "out", older=analyze(2)),
         Task("coherence", coherence(2), "out", older=coherence(3)),
         Task("robustness", robustness(8), "out", older=robustness(4)),

@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from common import Place, Report, Task, age, difference, fingerprint, finish, left_over, problem_of_message
+from common import Place, Report, Task, difference, fingerprint, finish, left_over, problem_of_message
 
 PAGE = 4096
 
@@ -63,8 +63,15 @@ def disk_case(place: Place, task: Task, space: int) -> tuple[str | None, Path]:
     mount(directory, ["-o", f"size={LARGE}"])
     (directory / "tmp").mkdir()
     problem = disk_problem(place, task, space, directory)
+    if problem:
+        # What is on the disk vanishes with it.
+        kept = directory.with_name(f"{directory.name}_disk")
+        shutil.copytree(directory, kept, symlinks=True)
     subprocess.run(["umount", "-l", str(directory)], check=True)
-    return problem and f"{task.name} with {space} bytes left: {problem}", directory
+    if not problem:
+        return None, directory
+    shutil.rmtree(directory)
+    return f"{task.name} with {space} bytes left: {problem}", kept
 
 
 def disk_problem(place: Place, task: Task, space: int, directory: Path) -> str | None:
@@ -94,7 +101,6 @@ def disk_problem(place: Place, task: Task, space: int, directory: Path) -> str |
         if remains:
             return f"left behind: {', '.join(remains)}"
     set_size(directory, LARGE)
-    age(directory)
     code, errors = place.run(task.arguments_again(directory), directory)
     problem = problem_of_message(code, errors, {0})
     if problem:

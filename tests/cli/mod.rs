@@ -1,8 +1,8 @@
 //! Error messages for bad input, and the output of commands that need no long training.
 
 mod changed_data;
-mod outputs;
 mod configuration;
+mod outputs;
 mod persistence;
 mod reference;
 mod reports;

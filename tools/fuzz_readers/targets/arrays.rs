@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn_topology::analysis::{MatrixInput, MatrixPersistence};
 use burn_topology::data::read_matrices;
-use burn_topology::report::{encode_diagrams, read_diagrams};
+use burn_topology::report::{Npz, encode_diagrams, read_diagrams};
 use burn_topology::topology::{
     Bar, Diagram, DistanceMatrix, GroundNorm, Point, VietorisRips, bottleneck, frechet_mean,
     wasserstein,
@@ -74,6 +74,7 @@ pub(super) fn read_npy(directory: &Path) {
             input,
             max_homology_dim: 2,
             threshold: f64::INFINITY,
+            memory_limit: None,
         };
         let _ = persistence.diagrams(&matrices, |_| {});
     }
@@ -113,7 +114,11 @@ pub(super) fn diagram_corpus() -> Vec<Case> {
 
 /// Reads diagrams and compares the first of each item with that of the first item.
 pub(super) fn read_diagram_file(directory: &Path) {
-    let Some(Ok(items)) = only_file(directory).map(|path| read_diagrams(&path)) else {
+    let Some(path) = only_file(directory) else {
+        return;
+    };
+    let _ = Npz::has_array(&path, "dgm0");
+    let Ok(items) = read_diagrams(&path) else {
         return;
     };
     let firsts: Vec<Vec<Point>> = items

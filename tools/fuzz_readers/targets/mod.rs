@@ -4,6 +4,7 @@ mod arrays;
 mod configs;
 mod data_sets;
 mod images;
+mod outputs;
 mod runs;
 mod weights;
 
@@ -22,7 +23,7 @@ pub struct Target {
 }
 
 /// All readers.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     Target {
         name: "npy",
         corpus: arrays::npy_corpus,
@@ -112,6 +113,11 @@ pub const TARGETS: [Target; 19] = [
         name: "collect",
         corpus: runs::study_corpus,
         read: runs::collect_study,
+    },
+    Target {
+        name: "outputs",
+        corpus: outputs::output_corpus,
+        read: outputs::replace_output,
     },
     Target {
         name: "anomaly",

@@ -8,7 +8,7 @@ use burn_topology::burn::prelude::*;
 use burn_topology::config::Config;
 use burn_topology::evaluate::LoadedRun;
 use burn_topology::experiment::{Study, cell_state, collect};
-use burn_topology::run::{Checkpoints, Manifest, RunDirectory, Session};
+use burn_topology::run::{Checkpoints, Manifest, RunDirectory, RunLock, Session};
 use burn_topology::train::{Job, SilentObserver, train};
 
 use super::super::case::Case;
@@ -58,7 +58,7 @@ fn temporary() -> PathBuf {
 }
 
 /// Trains, or goes on training, a run for one step or to its end.
-fn train_run(run: &RunDirectory, config: &Config, to_end: bool) -> bool {
+fn train_run(run: &RunDirectory, lock: &RunLock, config: &Config, to_end: bool) -> bool {
     let (stop, devices) = (AtomicBool::new(!to_end), [Device::flex()]);
     let Ok(data) = config.spec.open_data() else {
         return false;
@@ -67,6 +67,7 @@ fn train_run(run: &RunDirectory, config: &Config, to_end: bool) -> bool {
         config,
         data: &data,
         run,
+        lock,
         devices: &devices,
         profiles: false,
         stop: &stop,
@@ -83,13 +84,16 @@ pub(super) fn run_corpus() -> Vec<Case> {
     let cases = [true, false].map(|to_end| {
         let manifest = Manifest {
             seed: 3,
-            data_sha256: String::new(),
-            data_notes: Vec::new(),
             sessions: vec![Session::gather("flex")],
+            ..Manifest::default()
         };
         let root = directory.join(to_end.to_string());
-        let run = RunDirectory::create(&root, &config.to_toml(), &manifest).expect("a run");
-        assert!(train_run(&run, &config, to_end), "the tiny run fails");
+        let created = RunDirectory::create(&root, &config.to_toml(), &manifest);
+        let (run, lock) = created.expect("a run");
+        assert!(
+            train_run(&run, &lock, &config, to_end),
+            "the tiny run fails"
+        );
         Case::read(&root, |name| !name.starts_with("tensorboard")).expect("a run")
     });
     let _ = std::fs::remove_dir_all(directory);
@@ -117,8 +121,8 @@ pub(super) fn read_run(root: &Path) {
         let _ = checkpoints.best();
     }
     let _ = loaded.best_model();
-    if let Ok(_lock) = run.lock() {
-        train_run(&run, &loaded.config, false);
+    if let Ok(lock) = run.lock() {
+        train_run(&run, &lock, &loaded.config, false);
     }
 }
 
