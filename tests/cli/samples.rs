@@ -28,7 +28,7 @@ fn predict_takes_files_folders_and_patterns_and_names_what_it_cannot_read() {
     write_image_folder(&root.join("images"));
     std::fs::write(root.join("images/notes.txt"), "x").unwrap();
     let predict = |paths: &[&str]| {
-        let output = run_program(root, &[&["predict", "run"], paths].concat());
+        let output = run_program(root, &[&["predict", "run"][..], paths].concat());
         (
             output.status.code(),
             text(&output.stdout),
@@ -195,7 +195,7 @@ fn settings_that_do_not_fit_the_data_are_told_before_and_while_training() {
     std::fs::write(&path, changed).unwrap();
     let expected = [
         "penalty h0_layers has a gradient share of 5, so its gradient is larger than that of the task; shares are usually below 0.1",
-        "training.batch_size is 2000, but there are only 1077 training samples, so every epoch has one step",
+        "training.batch_size is 2000, but there are only 1076 training samples, so every epoch has one step",
         "training.samples_per_class is 110, but ",
         "training.schedule.warmup_steps is 50, but training has only 1 step, so the learning rate never reaches 0.001",
         "penalty h0_layers has a warm-up of 9 steps, but only 1 step of training is left after its start, so it never has its full weight",

@@ -405,7 +405,7 @@ fn a_killed_study_gives_the_same_results() {
     assert!(page.contains("no interval") && !page.contains("[0.01"));
     assert!(page.contains("With 2 pairs of seeds, no p-value can be below 0.5"));
     let plot = std::fs::read_to_string(root.join("single/plots/test_accuracy.svg")).unwrap();
-    assert!(plot.contains("0.010, no interval"), "{plot}");
+    assert!(plot.contains("0.0100, no interval"), "{plot}");
     let summary = std::fs::read(root.join("single/summary.json")).unwrap();
     let summary: Value = serde_json::from_slice(&summary).unwrap();
     let arms = summary["metrics"][0]["arms"].as_array().unwrap();

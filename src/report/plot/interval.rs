@@ -188,9 +188,11 @@ fn draw_row(drawing: &mut Drawing, row: &IntervalRow, scale: &Scale, y: f64, end
 fn in_words(row: &IntervalRow, range: [f64; 2]) -> String {
     let [estimate, low, high] =
         [row.estimate, row.interval[0], row.interval[1]].map(|value| number(value, range));
-    match row.interval.iter().all(|end| end.is_nan()) {
-        true if row.estimate.is_nan() => "unknown".to_owned(),
-        true => format!("{estimate}, {NO_INTERVAL}"),
-        false => format!("{estimate} [{low}, {high}]"),
+    if !row.interval.iter().all(|end| end.is_nan()) {
+        format!("{estimate} [{low}, {high}]")
+    } else if row.estimate.is_nan() {
+        "unknown".to_owned()
+    } else {
+        format!("{estimate}, {NO_INTERVAL}")
     }
 }

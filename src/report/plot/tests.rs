@@ -129,7 +129,7 @@ fn an_estimate_without_an_interval_is_drawn_alone_and_told() {
         .row(IntervalRow::new("some", 0.5, [0.0, 1.0]));
     let file = checked(&plot.draw());
     assert!(
-        file.contains("0.50, no interval") && file.contains("0.50 [0.00, 1.00]"),
+        file.contains("0.50, no interval") && file.contains("0.50 [0, 1.00]"),
         "{file}"
     );
     let document = roxmltree::Document::parse(&file).unwrap();
