@@ -41,7 +41,7 @@ pub fn sorted(diagram: &CubicalDiagram<f64>) -> Bars {
 }
 
 /// Pairs of two bars.
-pub(super) fn matched(matching: &BettiMatching<f64>, dim: usize) -> BTreeSet<(usize, usize)> {
+pub fn matched(matching: &BettiMatching<f64>, dim: usize) -> BTreeSet<(usize, usize)> {
     matching.pairs[dim]
         .iter()
         .filter_map(|pair| Some((pair.first()?, pair.second()?)))
