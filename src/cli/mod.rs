@@ -9,6 +9,7 @@ mod comparison_tables;
 mod devices;
 mod diagram_distance;
 mod evaluate;
+mod find_lr;
 mod image_size;
 mod memory;
 mod message;
@@ -21,10 +22,11 @@ mod robustness;
 mod selection;
 mod stop;
 mod tables;
+mod threads;
 mod train;
 mod weights;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ use self::output::{log, print};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::robustness::RobustnessArguments;
+use self::threads::start_threads;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::{Config, ConfigError};
@@ -67,6 +70,10 @@ const STOPPED: &str = "stopped";
 #[derive(Debug, Parser)]
 #[command(name = "burn-topology", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
+    /// Number of threads to compute with [default: the environment variable RAYON_NUM_THREADS, or one per core; with
+    /// `ablate`, those of each cell, by default the cores divided by --jobs, or the CPUs of the Slurm task].
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroU16>,
     #[command(subcommand)]
     command: Command,
 }
@@ -205,7 +212,7 @@ pub fn command() -> clap::Command {
 /// was interrupted by a signal and can be resumed.
 pub fn main() -> ExitCode {
     // For invalid arguments, `parse` ends the process itself, also with exit code 2.
-    let failure = match run(Arguments::parse().command) {
+    let failure = match run(Arguments::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
@@ -220,11 +227,12 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs one command.
-fn run(command: Command) -> Result<(), Failure> {
+fn run(Arguments { threads, command }: Arguments) -> Result<(), Failure> {
+    start_threads(threads)?;
     match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
-        Command::Ablate(arguments) => ablate::run(&arguments),
+        Command::Ablate(arguments) => ablate::run(&arguments, threads),
         Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Robustness(arguments) => robustness::run(&arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),

@@ -1,9 +1,11 @@
 //! Checked configuration: values that a run uses, made from the keys of a file.
 
+mod augment;
 mod data;
 mod data_warnings;
 mod memory;
 mod model;
+mod optimizer;
 mod records;
 mod start;
 mod topology;
@@ -22,8 +24,9 @@ use crate::model::NetworkConfig;
 
 pub(in crate::config) use data::ambiguous_directory;
 pub use memory::LeastMemory;
+pub use optimizer::{OptimizerSpec, UpdateRule};
 pub use start::Start;
-pub use training::TrainingSpec;
+pub use training::{EarlyStopping, TrainingSpec};
 
 /// Checked configuration of a run.
 #[derive(Debug, Clone)]
@@ -296,6 +299,22 @@ impl Spec {
                  alignment = \"position\""
                     .to_owned()
             },
+        )?;
+        let alphas = [
+            ("mixup_alpha", raw.training.mixup_alpha),
+            ("cutmix_alpha", raw.training.cutmix_alpha),
+        ];
+        require_all(
+            document,
+            alphas.map(|(key, alpha)| {
+                Condition::new(
+                    format!("training.{key}"),
+                    alpha == 0.0 || !uses_flow,
+                    format!(
+                        "the known flow does not hold for mixed clips; leave {key} out, or set alignment = \"position\""
+                    ),
+                )
+            }),
         )?;
         Ok(Self {
             name,
