@@ -16,11 +16,9 @@ pub(crate) fn numbered(n: usize, noun: &str) -> String {
     if let Some(stem) = noun.strip_suffix('y') {
         return format!("{stem}ies");
     }
-    let ending = if noun.ends_with('s') || noun.ends_with("ch") {
-        "es"
-    } else {
-        "s"
-    };
+    // The `ch` of an epoch is a k.
+    let hisses = noun.ends_with('s') || noun.ends_with("ch") && !noun.ends_with("epoch");
+    let ending = if hisses { "es" } else { "s" };
     format!("{noun}{ending}")
 }
 
@@ -36,6 +34,7 @@ mod tests {
             ("step", "0 steps"),
             ("class", "0 classes"),
             ("patch", "0 patches"),
+            ("epoch", "0 epochs"),
             ("penalty", "0 penalties"),
             ("matrix", "0 matrices"),
         ] {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
@@ -77,10 +78,6 @@ struct RunArguments {
     /// an earlier `ablate` of this study left running on this machine count too.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Number of threads per cell [default: the cores of the machine divided by --jobs; with Slurm, the CPUs of the
-    /// task].
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
     /// Device of the cells; several devices, separated by commas, are assigned in turn.
     #[arg(long, default_value = DEFAULT_DEVICE, value_delimiter = ',')]
     device: Vec<String>,
@@ -88,7 +85,7 @@ struct RunArguments {
     #[arg(long, value_enum, default_value_t)]
     launcher: Launcher,
     /// Run only the cell with this number or id, in this process, or resume it; meant for schedulers.
-    #[arg(long, value_name = "CELL", conflicts_with_all = ["dry_run", "jobs", "threads", "launcher"])]
+    #[arg(long, value_name = "CELL", conflicts_with_all = ["dry_run", "jobs", "launcher"])]
     cell: Option<String>,
     /// Options for sbatch, as in `-- --partition=gpu --time=4:00:00`.
     #[arg(last = true, value_name = "OPTIONS")]
@@ -105,7 +102,10 @@ enum Launcher {
 }
 
 /// Runs a study or one of its cells, shows its status, or collects its results.
-pub(super) fn run(arguments: &AblateArguments) -> Result<(), Failure> {
+///
+/// `threads` is the number of threads of each cell.
+pub(super) fn run(arguments: &AblateArguments, threads: Option<NonZeroU16>) -> Result<(), Failure> {
+    let threads = threads.map(|n| usize::from(n.get()));
     match (&arguments.command, &arguments.run) {
         (Some(AblateCommand::Status(StudyLocation { study, out })), _) => {
             let (study, out) = open_study(study, out.as_deref())?;
@@ -139,9 +139,9 @@ pub(super) fn run(arguments: &AblateArguments) -> Result<(), Failure> {
             }
             match (&arguments.cell, arguments.launcher) {
                 (Some(cell), _) => run_one(&study, &out, cell, arguments),
-                (None, Launcher::Slurm) => submit(file, &study, &out, arguments),
+                (None, Launcher::Slurm) => submit(file, &study, &out, arguments, threads),
                 (None, Launcher::Local) if arguments.dry_run => plan(&study, arguments),
-                (None, Launcher::Local) => run_all(&study, &out, arguments),
+                (None, Launcher::Local) => run_all(&study, &out, arguments, threads),
             }
         }
     }
@@ -302,7 +302,12 @@ fn start_or_resume(out: &Path, cell: &Cell, device: &str) -> Result<(), Failure>
 }
 
 /// Runs all cells in processes of this machine, and reports the results.
-fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Failure> {
+fn run_all(
+    study: &Study,
+    out: &Path,
+    arguments: &RunArguments,
+    threads: Option<usize>,
+) -> Result<(), Failure> {
     // Before any cell is started, each of which would fail by itself.
     for device in &arguments.device {
         check_device(device)?;
@@ -314,10 +319,8 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
     let n_jobs = arguments.jobs.map_or(1, usize::from);
     let pool = Pool {
         n_jobs,
-        n_threads: arguments
-            .threads
-            // At least one thread for each cell, even if more cells than cores run at the same time.
-            .map_or((cores / n_jobs).max(1), usize::from),
+        // At least one thread for each cell, even if more cells than cores run at the same time.
+        n_threads: threads.unwrap_or((cores / n_jobs).max(1)),
         devices: arguments.device.clone(),
     };
     let mut progress = PoolProgress::new(study);
@@ -343,7 +346,13 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
 }
 
 /// Submits all cells to Slurm.
-fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Failure> {
+fn submit(
+    file: &Path,
+    study: &Study,
+    out: &Path,
+    arguments: &RunArguments,
+    threads: Option<usize>,
+) -> Result<(), Failure> {
     let [device] = &arguments.device[..] else {
         return Err(Failure::Error(
             "--device lists several devices, expected one with --launcher slurm".to_owned(),
@@ -352,7 +361,7 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
     check_device(device)?;
     let slurm = Slurm {
         max_running: arguments.jobs.map(usize::from),
-        n_threads: arguments.threads.map(usize::from),
+        n_threads: threads,
         device: device.clone(),
         replaces_others: arguments.force,
         options: arguments.launcher_options.clone(),

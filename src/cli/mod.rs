@@ -10,6 +10,7 @@ mod configuration;
 mod devices;
 mod diagram_distance;
 mod evaluate;
+mod find_lr;
 mod image_size;
 mod init;
 mod memory;
@@ -23,11 +24,12 @@ mod robustness;
 mod selection;
 mod stop;
 mod tables;
+mod threads;
 mod train;
 mod weights;
 
 use std::error::Error as _;
-use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
+use std::num::{IntErrorKind, NonZeroU16, NonZeroUsize, ParseIntError};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -45,6 +47,7 @@ use self::output::{log, print};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::robustness::RobustnessArguments;
+use self::threads::start_threads;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::ConfigError;
@@ -71,6 +74,10 @@ const STOPPED: &str = "stopped";
 #[derive(Debug, Parser)]
 #[command(name = "burn-topology", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
+    /// Number of threads to compute with [default: the environment variable RAYON_NUM_THREADS, or one per core; with
+    /// `ablate`, those of each cell, by default the cores divided by --jobs, or the CPUs of the Slurm task].
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroU16>,
     #[command(subcommand)]
     command: Command,
 }
@@ -198,7 +205,7 @@ pub fn command() -> clap::Command {
 /// was interrupted by a signal and can be resumed.
 pub fn main() -> ExitCode {
     // For invalid arguments, `parse` ends the process itself, also with exit code 2.
-    let failure = match run(Arguments::parse().command) {
+    let failure = match run(Arguments::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
@@ -213,11 +220,12 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs one command.
-fn run(command: Command) -> Result<(), Failure> {
+fn run(Arguments { threads, command }: Arguments) -> Result<(), Failure> {
+    start_threads(threads)?;
     match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
-        Command::Ablate(arguments) => ablate::run(&arguments),
+        Command::Ablate(arguments) => ablate::run(&arguments, threads),
         Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Robustness(arguments) => robustness::run(&arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),

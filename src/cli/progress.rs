@@ -16,6 +16,9 @@ use crate::train::{Observer, Profile, StepReport, peak_bytes};
 /// Minimum time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Duration of an epoch from which on the validation after each of them is told.
+const LONG_EPOCH: Duration = Duration::from_secs(1);
+
 /// Time between two updates of a progress bar in which nothing is finished.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -26,6 +29,8 @@ pub(super) struct Progress {
     epochs: usize,
     started: Instant,
     last_line: Instant,
+    /// Time at which the last epoch ended, or the training began.
+    epoch_started: Instant,
     n_samples: usize,
     /// Name of the samples: "images" or "clips".
     samples: &'static str,
@@ -54,6 +59,7 @@ impl Progress {
             epochs: spec.training.epochs,
             started: Instant::now(),
             last_line: Instant::now(),
+            epoch_started: Instant::now(),
             n_samples: 0,
             samples: tables::sample_noun(spec),
             n_steps: 0,
@@ -120,9 +126,9 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, epoch: usize, validation: &Evaluation, elapsed: Duration) {
-        let is_last = epoch + 1 == self.epochs;
-        // Every tenth epoch is enough here; `metrics.jsonl` has all of them.
-        if (epoch + 1).is_multiple_of(10) || is_last {
+        let duration = self.epoch_started.elapsed();
+        self.epoch_started = Instant::now();
+        if is_told(epoch + 1, self.epochs, duration) {
             let mut line = format!(
                 "epoch {}/{} | {:.1} s | validation {}, loss {:.4}",
                 epoch + 1,
@@ -158,6 +164,12 @@ impl Observer for Progress {
     fn profile(&mut self, profile: &Profile) {
         self.line(&tables::profile(profile, peak_bytes()));
     }
+}
+
+/// True if the validation after the epoch of this number, counted from 1, is told.
+fn is_told(number: usize, epochs: usize, duration: Duration) -> bool {
+    // Every tenth short epoch is enough here; `metrics.jsonl` has all of them.
+    number.is_multiple_of(10) || number == epochs || duration >= LONG_EPOCH
 }
 
 /// Progress of a count on stderr: a progress bar on a terminal, plain lines otherwise, both with the time left.
@@ -239,7 +251,18 @@ pub(super) fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use std::time::Duration;
+
+    use super::{duration, is_told};
+
+    #[test]
+    fn the_validations_of_long_epochs_are_told() {
+        let short = Duration::from_millis(300);
+        let told: Vec<usize> = (1..=25).filter(|&n| is_told(n, 25, short)).collect();
+        assert_eq!(told, [10, 20, 25]);
+        let long = Duration::from_millis(1100);
+        assert!((1..=25).all(|n| is_told(n, 25, long)));
+    }
 
     #[test]
     fn times_are_given_in_at_most_two_units() {

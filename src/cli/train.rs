@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use super::find_lr::{check_output, find_lr};
 use super::memory::{check_memory, parse_size};
 use super::output::{log, output_path, print};
 use super::progress::Progress;
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::data::Splits;
 use crate::evaluate::{read_run, starting_weights};
 use crate::model::count_parameters;
-use crate::run::{Manifest, RunDirectory, RunLock, Session, open_devices};
+use crate::run::{Manifest, RunDirectory, RunLock, Session, extend_run, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
 /// Arguments of `train`.
@@ -24,8 +25,9 @@ pub(super) struct TrainArguments {
     /// Configuration file; `-` is standard input.
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
-    /// Resume a run that was stopped or killed, from its newest checkpoint.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "set", "dry_run"])]
+    /// Resume a run that was stopped or killed, from its newest checkpoint; `--set training.epochs=N` trains it, or a
+    /// finished run, for more epochs.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "dry_run"])]
     resume: Option<PathBuf>,
     /// Run directory [default: runs/<run.name>]. One that exists is refused, unless its run ended before its first
     /// checkpoint: that run begins again.
@@ -40,6 +42,13 @@ pub(super) struct TrainArguments {
     /// Take a few steps, print the expected time and memory of the run, and keep nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Find a learning rate: train for up to 200 steps at a rate that grows from 1e-7 to 10, print the losses and a
+    /// suggestion, and keep nothing but the page of `--output`.
+    #[arg(long, conflicts_with_all = ["resume", "dry_run", "profile", "out"])]
+    find_lr: bool,
+    /// HTML page with the plot of `--find-lr`, which must not exist yet.
+    #[arg(long, value_name = "FILE", requires = "find_lr")]
+    output: Option<PathBuf>,
     /// Log the time of each phase of a step and the peak memory, and print them at the end.
     #[arg(long, conflicts_with = "dry_run")]
     profile: bool,
@@ -85,6 +94,7 @@ impl Caller {
 pub(super) fn run(arguments: &TrainArguments) -> Result<(), Failure> {
     match (&arguments.resume, &arguments.config) {
         (None, Some(config)) if arguments.dry_run => print_dry_run(config, arguments),
+        (None, Some(config)) if arguments.find_lr => print_range_test(config, arguments),
         (Some(root), _) => resume(root, arguments),
         (None, Some(config)) => start(config, arguments),
         (None, None) => unreachable!("required by the parser"),
@@ -99,7 +109,7 @@ pub(super) fn start_at(config: &Config, root: &Path, device: &str) -> Result<(),
 
 /// Resumes a run, on the device that it ran on last.
 pub(super) fn resume_at(root: &Path) -> Result<(), Failure> {
-    resume_run(root, None, Caller::ABLATE)
+    resume_run(root, None, &[], Caller::ABLATE)
 }
 
 /// Starts the run of a configuration file.
@@ -208,8 +218,32 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
     measure_cost(config, device_name).map(|(_, cost)| cost)
 }
 
+/// Runs the learning-rate range test of a configuration.
+fn print_range_test(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
+    if let Some(output) = &arguments.output {
+        check_output(output)?;
+    }
+    let config = read_config(path, &arguments.set)?;
+    let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
+    check_memory(path, &config, device_name, arguments.memory_limit)?;
+    in_temporary_run(&config, device_name, |job| {
+        find_lr(job, arguments.output.as_deref())
+    })
+    .map(|((), _)| ())
+}
+
 /// Takes a few steps in a temporary directory, and measures their cost.
 fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), Failure> {
+    let (cost, data) = in_temporary_run(config, device_name, |job| Ok(dry_run(job)?))?;
+    Ok((data, cost))
+}
+
+/// Calls a function with a job in a temporary run directory, which is removed afterwards; also returns the data.
+fn in_temporary_run<T>(
+    config: &Config,
+    device_name: &str,
+    use_job: impl FnOnce(&Job<'_>) -> Result<T, Failure>,
+) -> Result<(T, Splits), Failure> {
     let devices = open_devices(device_name)?;
     let data = log_notes(config.spec.open_data()?);
     log_each(&config.spec.data_warnings(&data));
@@ -231,23 +265,34 @@ fn measure_cost(config: &Config, device_name: &str) -> Result<(Splits, DryRun), 
         profiles: false,
         stop: &AtomicBool::new(false),
     };
-    let cost = dry_run(&job);
+    let result = use_job(&job);
     // Best effort: a leftover temporary directory is harmless. Removed before an error is returned.
     let _ = std::fs::remove_dir_all(run.root());
-    Ok((data, cost?))
+    Ok((result?, data))
 }
 
 /// Resumes the run of `--resume`.
 fn resume(root: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
-    resume_run(root, arguments.device.clone(), Caller::train(arguments))
+    resume_run(
+        root,
+        arguments.device.clone(),
+        &arguments.set,
+        Caller::train(arguments),
+    )
 }
 
-/// Resumes a run, or prints the metrics of a finished one.
-fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(), Failure> {
+/// Resumes a run, for more epochs if `overrides` say so, or prints the metrics of a finished one.
+fn resume_run(
+    root: &Path,
+    device: Option<String>,
+    overrides: &[String],
+    caller: Caller,
+) -> Result<(), Failure> {
     let run = RunDirectory::open(root)?;
+    let extended = extended_config(&run, overrides)?;
     let summary = run.summary();
     // Before anything else is opened: a finished run needs neither its data nor its device.
-    if summary.is_file() {
+    if summary.is_file() && extended.is_none() {
         let parsed =
             std::fs::read(&summary).map(|bytes| serde_json::from_slice::<RunSummary>(&bytes));
         let Ok(Ok(parsed)) = parsed else {
@@ -259,7 +304,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         log(&format!("{} is already finished", root.display()));
         return print_summary(&parsed, &run);
     }
-    let (config, manifest) = read_run(&run)?;
+    let (recorded, manifest) = read_run(&run)?;
     let Some(mut manifest) = manifest else {
         return Err(Failure::Error(format!(
             "{}: no such file, without which a run cannot be resumed",
@@ -275,8 +320,8 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         .unwrap_or_else(|| DEFAULT_DEVICE.to_owned());
     let devices = open_devices(&device_name)?;
     let data = match &manifest.classes[..] {
-        [] => config.spec.open_data()?,
-        classes => config.spec.open_data_as(classes)?,
+        [] => recorded.spec.open_data()?,
+        classes => recorded.spec.open_data_as(classes)?,
     };
     let data = log_notes(data);
     // With other data, the rest of the training would belong to another experiment.
@@ -287,13 +332,50 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         )));
     }
     let lock = run.lock()?;
+    let cannot_write =
+        |error| Failure::Error(format!("cannot write in {}: {error}", root.display()));
     manifest.sessions.push(Session::gather(&device_name));
-    manifest
-        .write(&run.manifest())
-        .map_err(|error| Failure::Error(format!("cannot write in {}: {error}", root.display())))?;
+    manifest.write(&run.manifest()).map_err(cannot_write)?;
+    // Under the lock: another process may have extended the run meanwhile.
+    if let Some(config) = extended_config(&run, overrides)? {
+        let recorded = Config::read(&run.config(), &[])?;
+        let epochs = [&recorded, &config].map(|config| config.spec.training.epochs);
+        extend_run(&run, &mut manifest, epochs, &config.to_toml()).map_err(cannot_write)?;
+    }
+    let (config, _) = read_run(&run)?;
     let summary = train_with_progress(&config, &data, (&run, &lock), &devices, caller)?;
     drop(lock);
     print_summary(&summary, &run)
+}
+
+/// Configuration of a run with more epochs; `None` if no override asks for more.
+///
+/// Anything but the number of epochs is refused: a run is a record of one configuration.
+fn extended_config(run: &RunDirectory, overrides: &[String]) -> Result<Option<Config>, Failure> {
+    const EPOCHS: &str = "training.epochs";
+    let key = |text: &str| text.split('=').next().unwrap_or_default().trim().to_owned();
+    if let Some(other) = overrides.iter().find(|text| key(text) != EPOCHS) {
+        return Err(Failure::Error(format!(
+            "`--set {other}`: a resumed run keeps its configuration, and only {EPOCHS} can be set, to train for more \
+             epochs; start a new run to change `{}`",
+            key(other)
+        )));
+    }
+    if overrides.is_empty() {
+        return Ok(None);
+    }
+    let recorded = Config::read(&run.config(), &[])?.spec.training.epochs;
+    let config = Config::read(&run.config(), overrides)?;
+    let asked = config.spec.training.epochs;
+    if asked < recorded {
+        return Err(Failure::Error(format!(
+            "{} has {recorded} epochs, and a run can only be extended: {EPOCHS} is {asked}, expected more than \
+             {recorded}",
+            run.root().display()
+        )));
+    }
+    // As many epochs as the run has: an extension that was interrupted is repeated by the same command.
+    Ok((asked > recorded).then_some(config))
 }
 
 /// Trains with a progress display and signal handlers.
@@ -359,6 +441,12 @@ fn print_summary(summary: &RunSummary, run: &RunDirectory) -> Result<(), Failure
     for (name, value) in rest {
         // Added to 0, because a sum of no numbers is -0.
         text.push_str(&format!("{} {:.4}\n", readable_metric(&name), value + 0.0));
+    }
+    if let Some(epochs) = summary.stopped_after_epochs {
+        text.push_str(&format!(
+            "early stopping ended training after {}\n",
+            tables::counted(epochs, "epoch")
+        ));
     }
     text.push_str(&format!(
         "{} in {:.1} s, {:.1} % of the time on penalties; see {}\n",

@@ -33,7 +33,7 @@ use crate::json_paths::flatten;
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
-pub use spec::{LeastMemory, Spec, Start, TrainingSpec};
+pub use spec::{EarlyStopping, LeastMemory, OptimizerSpec, Spec, Start, TrainingSpec, UpdateRule};
 
 /// Configuration of a run, as written and as checked.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! Configurations of runs: names of penalties, old names of keys, settings.
 
+mod training;
+
 use super::*;
 
 const TEXT: &str = r#"[run]
@@ -427,10 +429,16 @@ fn l2_sp_needs_pretrained_weights() {
     let set = "training.optimizer.l2_sp=0.1";
     let spec = read(&[PRETRAINED, set]).unwrap().spec;
     assert_eq!(
-        (spec.training.l2_sp, spec.training.weight_decay),
+        (
+            spec.training.optimizer.l2_sp,
+            spec.training.optimizer.weight_decay
+        ),
         (Some(0.1), 0.0)
     );
-    assert_eq!(read(&[PRETRAINED]).unwrap().spec.training.l2_sp, None);
+    assert_eq!(
+        read(&[PRETRAINED]).unwrap().spec.training.optimizer.l2_sp,
+        None
+    );
     assert_eq!(
         read(&[set]).unwrap_err(),
         format!(

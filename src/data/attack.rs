@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use rand::RngExt;
 
-use super::batch::random_stream;
+use super::random_stream::Stream;
 
 /// Algorithm of an adversarial attack in the L-infinity norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +167,8 @@ fn uniform_noise(clips: &Tensor<5>, seed: u64, first_index: usize, start: usize)
     let size: usize = shape[1..].iter().product();
     // One stream for each clip: the noise of a clip does not depend on the rest of its batch.
     let clip_noise = |clip: usize| {
-        let mut random = random_stream(seed, &[(first_index + clip) as u64, start as u64]);
+        let index = first_index + clip;
+        let mut random = Stream::Attack { index, start }.of(seed);
         (0..size)
             .map(move |_| random.random_range(-1.0..1.0_f32))
             .collect::<Vec<f32>>()

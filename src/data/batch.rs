@@ -1,11 +1,10 @@
-//! Batches of samples as tensors, and the random streams and sample orders of a run.
+//! Batches of samples as tensors, and the order in which a run visits its samples.
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::prelude::*;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
+use super::random_stream::Stream;
 use super::{Sample, SampleSpec};
 
 /// Batch of samples with their labels.
@@ -56,30 +55,13 @@ impl Batcher<Sample, Batch> for SampleBatcher {
     }
 }
 
-/// Creates the random stream of a seed and a key of up to three words, such as an epoch and a purpose.
-///
-/// Streams with different seeds or keys are independent; the same seed and key always give the same
-/// numbers. Further words of the key are ignored.
-pub fn random_stream(seed: u64, key: &[u64]) -> ChaCha8Rng {
-    // The generator takes 32 bytes, which hold four words: seed and key become its state as they are.
-    let mut bytes = [0; 32];
-    let words = std::iter::once(seed).chain(key.iter().copied());
-    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
-        chunk.copy_from_slice(&word.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(bytes)
-}
-
 /// Returns the order in which an epoch visits `len` samples: a permutation of their indices.
 pub fn epoch_order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     // A function of seed and epoch alone, so that a resumed run continues in the same order.
     let mut order: Vec<usize> = (0..len).collect();
-    order.shuffle(&mut random_stream(seed, &[epoch as u64, ORDER_STREAM]));
+    order.shuffle(&mut Stream::Order(epoch).of(seed));
     order
 }
-
-/// Key that separates the order of an epoch from other uses of the same seed and epoch.
-const ORDER_STREAM: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {

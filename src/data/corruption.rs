@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::batch::random_stream;
+use super::random_stream::Stream;
 use super::{Sample, SampleSpec};
 
 /// Corruption of every frame of a sample.
@@ -72,7 +72,8 @@ impl Corruption {
         let strength = self.strength(severity);
         let mut pixels = sample.pixels.clone();
         // The severity is not part of the key: the noise of two severities differs only in its strength.
-        let mut random = random_stream(seed, &[index as u64, self as u64]);
+        let kind = self as usize;
+        let mut random = Stream::Corruption { index, kind }.of(seed);
         let [height, width] = [spec.height, spec.width];
         let shorter = height.min(width) as f64;
         match self {

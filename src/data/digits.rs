@@ -7,7 +7,7 @@ use burn::data::dataset::InMemDataset;
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
-use super::batch::random_stream;
+use super::random_stream::random_stream;
 use super::{Sample, SampleSpec, Samples, Splits, numbered_classes};
 use crate::hexadecimal::hexadecimal;
 

@@ -1,19 +1,9 @@
 //! Mixup: convex combinations of samples and of their labels.
 
 use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Distribution};
 
-use super::batch::random_stream;
 use super::{MixedLabel, Sample};
-
-/// Key that separates the mixing of a step from other uses of the same seed and step.
-const MIXUP_STREAM: u64 = u64::MAX - 1;
-
-/// Random stream from which [`mixup`] draws at a step.
-pub fn mixup_stream(seed: u64, step: usize) -> ChaCha8Rng {
-    random_stream(seed, &[step as u64, MIXUP_STREAM])
-}
 
 /// Mixes a batch in place with itself in reverse order, and returns the mixed labels.
 ///
@@ -27,7 +17,7 @@ pub fn mixup_stream(seed: u64, step: usize) -> ChaCha8Rng {
 ///
 /// Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, equation 2; partners as
 /// in timm's batch mode.
-pub fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<MixedLabel> {
+pub(super) fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<MixedLabel> {
     let labels: Vec<usize> = items.iter().map(|item| item.label).collect();
     // The distribution does not exist for alpha 0.
     let Ok(beta) = Beta::new(alpha, alpha) else {
@@ -61,6 +51,7 @@ pub fn mixup(items: &mut [Sample], alpha: f64, random: &mut impl Rng) -> Vec<Mix
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::random_stream::Stream;
 
     fn items() -> Vec<Sample> {
         let item = |label| Sample::new(vec![label as f32, 1.0], label);
@@ -70,7 +61,7 @@ mod tests {
     #[test]
     fn pixels_and_labels_are_mixed_alike() {
         let mut mixed = items();
-        let labels = mixup(&mut mixed, 0.8, &mut mixup_stream(1, 0));
+        let labels = mixup(&mut mixed, 0.8, &mut Stream::Mixup(0).of(1));
         for (index, (item, label)) in mixed.iter().zip(&labels).enumerate() {
             assert_eq!((label.label, label.partner), (index, 4 - index));
             assert!((0.0..=1.0).contains(&label.lambda) && label.lambda == labels[0].lambda);
@@ -87,7 +78,7 @@ mod tests {
     #[test]
     fn alpha_0_changes_nothing() {
         let mut mixed = items();
-        let labels = mixup(&mut mixed, 0.0, &mut mixup_stream(1, 0));
+        let labels = mixup(&mut mixed, 0.0, &mut Stream::Mixup(0).of(1));
         assert_eq!(mixed, items());
         assert_eq!(labels, (0..5).map(MixedLabel::unmixed).collect::<Vec<_>>());
     }
@@ -97,7 +88,9 @@ mod tests {
         // Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)).
         for alpha in [1e-6, 0.2, 1.0, 8.0] {
             let lambdas: Vec<f64> = (0..4000)
-                .map(|step| mixup(&mut items()[..1], alpha, &mut mixup_stream(7, step))[0].lambda)
+                .map(|step| {
+                    mixup(&mut items()[..1], alpha, &mut Stream::Mixup(step).of(7))[0].lambda
+                })
                 .collect();
             let n = lambdas.len() as f64;
             let mean = lambdas.iter().sum::<f64>() / n;

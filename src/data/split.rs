@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 
-use super::batch::random_stream;
+use super::random_stream::random_stream;
 use crate::error::{Error, Result};
 
 /// Seed of the split; changing it would make results incomparable with earlier ones.

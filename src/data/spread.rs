@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 
 use super::Samples;
-use super::batch::random_stream;
+use super::random_stream::random_stream;
 use super::subset::selected;
 
 /// Seed of the choice; changing it would make results incomparable with earlier ones.

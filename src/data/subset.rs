@@ -6,11 +6,8 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 use rand::seq::SliceRandom;
 
-use super::batch::random_stream;
+use super::random_stream::Stream;
 use super::{Sample, SampleSet, Samples};
-
-/// Key that separates the choice of a subset from other uses of the same seed.
-const SUBSET_STREAM: u64 = u64::MAX - 7;
 
 /// Selected samples of a split.
 struct Subset {
@@ -66,7 +63,7 @@ pub(super) fn selected(all: &Samples, indices: Vec<usize>) -> Samples {
 /// With the same seed a smaller `n_per_class` selects a subset of what a larger one selects.
 pub fn subset_per_class(all: &Samples, n_per_class: usize, seed: u64) -> Samples {
     let mut order: Vec<usize> = (0..all.len()).collect();
-    order.shuffle(&mut random_stream(seed, &[SUBSET_STREAM]));
+    order.shuffle(&mut Stream::Subset.of(seed));
     // Counts of the samples of each class selected so far. Taking the first ones of one random order is
     // what makes smaller subsets part of larger ones.
     let mut counts = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::study::{Cell, Study, Variant};
 use crate::error::{Error, Result};
 use crate::evaluate::is_rate;
 use crate::report::csv_field;
-use crate::run::RunDirectory;
+use crate::run::{Manifest, RunDirectory};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::train::RunSummary;
 
@@ -42,6 +42,7 @@ pub struct MetricResult {
 ///
 /// - [`Error::is_file_error`] if a summary cannot be read.
 /// - [`Error::is_invalid_format`] if a summary is damaged.
+/// - [`Error::is_invalid_parameter`] if a cell was extended to more epochs.
 pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
     let read_summary = |cell: &Cell| -> Result<Option<RunSummary>> {
         let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
@@ -50,6 +51,14 @@ pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
         let path = run.summary();
         if !path.is_file() {
             return Ok(None);
+        }
+        // A missing manifest tells nothing; the results do not depend on it.
+        if Manifest::read(&run.manifest()).is_ok_and(|manifest| !manifest.extensions.is_empty()) {
+            return Err(Error::invalid_parameter(format!(
+                "{}: this cell was extended to more epochs than the study has, so it cannot be compared with the \
+                 others; remove it, or set training.epochs in the study",
+                run.root().display()
+            )));
         }
         let bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {

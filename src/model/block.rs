@@ -1,6 +1,6 @@
 //! Encoder block shared by all transformers of this module.
 
-use burn::module::{Initializer, Param};
+use burn::module::{Flag, Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::Distribution;
@@ -138,6 +138,8 @@ pub struct LayerScale {
 #[derive(Module, Debug)]
 pub struct DropPath {
     prob: f64,
+    /// False once [`Module::freeze`] has ended the training of this layer, as for Burn's dropout.
+    training: Param<Flag>,
 }
 
 impl BlockStyle {
@@ -251,6 +253,7 @@ impl BlockConfig {
             drop: DropoutConfig::new(self.dropout).init(),
             drop_path: DropPath {
                 prob: self.drop_path,
+                training: Param::from_bool(true),
             },
             norm_epsilon,
         }
@@ -335,7 +338,7 @@ impl LayerScale {
 }
 
 impl DropPath {
-    /// Drops branches in training (on an autodiff device); the identity otherwise.
+    /// Drops branches in training (on an autodiff device, and not frozen); the identity otherwise.
     ///
     /// # Shapes
     ///
@@ -344,12 +347,33 @@ impl DropPath {
         let device = branch.device();
         // Burn marks training by an autodiff device. Outside of it nothing is drawn, which leaves the random
         // stream as it is.
-        if self.prob == 0.0 || !device.is_autodiff() {
+        if self.prob == 0.0 || !device.is_autodiff() || !self.training.is_enabled() {
             return branch;
         }
         let keep = 1.0 - self.prob;
         // One number for each item, broadcast over tokens and channels.
         let shape = [branch.dims()[0], 1, 1];
         branch * (Tensor::random(shape, Distribution::Bernoulli(keep), &device) / keep)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frozen_drop_path_is_the_identity() {
+        let device = Device::flex().autodiff();
+        device.seed(3);
+        let layer = DropPath {
+            prob: 0.5,
+            training: Param::from_bool(true),
+        };
+        let branch = Tensor::<3>::ones([64, 1, 1], &device);
+        let sums = |layer: &DropPath| layer.forward(branch.clone()).sum().into_scalar::<f32>();
+        // Every item is dropped or doubled.
+        assert!(sums(&layer) != 64.0 || sums(&layer) != 64.0);
+        let frozen = layer.freeze();
+        assert_eq!([sums(&frozen), sums(&frozen)], [64.0; 2]);
     }
 }

@@ -24,6 +24,9 @@ pub struct CheckpointState {
     pub penalty_weights: Vec<Option<f64>>,
     /// Largest mean distance between attention rows that each layer has had at a validation.
     pub peak_distances: Vec<f64>,
+    /// State of early stopping; `None` without it, and before the first validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<StoppingState>,
     /// Wall-clock seconds of training so far.
     pub seconds: f64,
     /// Seconds within training steps, a part of `seconds`.
@@ -43,6 +46,15 @@ pub struct ValidationScore {
     pub score: f64,
     /// Task loss.
     pub loss: f64,
+}
+
+/// State of early stopping at a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StoppingState {
+    /// Best value of the watched metric so far, with the sign that makes higher values better.
+    pub best: f64,
+    /// Number of epochs since then.
+    pub epochs_without_improvement: usize,
 }
 
 /// Usable checkpoints of a run; the newest ones and the best one are kept.
@@ -327,6 +339,7 @@ mod tests {
             validation: Some(ValidationScore { score, loss }),
             penalty_weights: Vec::new(),
             peak_distances: Vec::new(),
+            early_stopping: None,
             seconds: 0.0,
             seconds_in_steps: 0.0,
             seconds_in_topology: 0.0,

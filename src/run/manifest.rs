@@ -36,6 +36,20 @@ pub struct Manifest {
     pub data_directory: Option<DataDirectory>,
     /// Process that started the run, then those that resumed it.
     pub sessions: Vec<Session>,
+    /// Extensions of the run to more epochs, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
+}
+
+/// Extension of a run to more epochs, as recorded in its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Number of epochs before.
+    pub from_epochs: usize,
+    /// Number of epochs after.
+    pub to_epochs: usize,
+    /// SHA-256 of `config.toml` before, which is stored in the checkpoints written until then.
+    pub config_sha256: String,
 }
 
 /// Number of samples of each split of a data set.
@@ -179,6 +193,7 @@ impl Manifest {
             // Without a working directory, the path in the configuration is all that there is.
             data_directory: directory.and_then(|directory| DataDirectory::new(directory, run).ok()),
             sessions: vec![session],
+            extensions: Vec::new(),
         }
     }
 

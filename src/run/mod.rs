@@ -16,6 +16,8 @@ mod directory;
 #[cfg(feature = "cli")]
 mod exchange;
 #[cfg(feature = "cli")]
+mod extension;
+#[cfg(feature = "cli")]
 mod files_below;
 #[cfg(feature = "cli")]
 mod host;
@@ -42,13 +44,14 @@ pub use tensorboard_values::{Chart, HparamValue};
 #[cfg(feature = "cli")]
 pub use self::{
     atomic_file::{AtomicFile, write_atomically},
-    checkpoint::{CheckpointState, Checkpoints, ValidationScore},
+    checkpoint::{CheckpointState, Checkpoints, StoppingState, ValidationScore},
     checksums::sha256_hex,
     device::{DEVICES, DeviceReport, check_device, device_reports, open_device, open_devices},
     directory::RunDirectory,
+    extension::extend_run,
     lock::RunLock,
     machine_memory::machine_memory,
-    manifest::{DataDirectory, Manifest, Session, SplitSizes},
+    manifest::{DataDirectory, Extension, Manifest, Session, SplitSizes},
     metrics::{MetricsLog, Record},
     output_directory::{OutputDirectory, claim_directory},
     reference::{store_reference, stored_reference},

@@ -90,8 +90,7 @@ const HPARAM_SECTIONS: [&str; 5] = ["topology", "training", "model", "data", "ru
 
 /// Logs the configuration as text and as hyperparameters, and the layout of the custom scalars page.
 pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()> {
-    let markdown = format!("```toml\n{}```\n", config.to_toml());
-    events.text("config", &markdown, 0)?;
+    extended(events, config, 0)?;
     let categories = categories(config);
     let categories: Vec<(&str, &[Chart])> = categories
         .iter()
@@ -105,6 +104,12 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
         .collect();
     let tags = RunSummary::tags(config);
     events.hparams_start(&hparams, &tags, &group(&settings))
+}
+
+/// Logs the configuration as text at a step.
+pub(super) fn extended(events: &mut EventWriter, config: &Config, step: usize) -> io::Result<()> {
+    let markdown = format!("```toml\n{}```\n", config.to_toml());
+    events.text("config", &markdown, step)
 }
 
 /// Charts of the custom scalars page by category, without those that would stay empty for the task of the run.

@@ -32,7 +32,7 @@ pub struct DryRun {
     pub seconds_per_step: f64,
     /// Part of [`seconds_per_step`](Self::seconds_per_step) spent in penalties, in seconds.
     pub seconds_in_topology: f64,
-    /// Memory of the parameters, the gradients, the two moments of the optimiser and the reference, in bytes.
+    /// Memory of the parameters and their average, the gradients, the moments of the optimiser and the reference, in bytes.
     pub parameter_bytes: usize,
     /// Peak memory of this process, in bytes; `None` if the operating system does not report it.
     pub peak_bytes: Option<u64>,
@@ -88,7 +88,11 @@ pub fn dry_run(job: &Job<'_>) -> Result<DryRun, TrainError> {
         }
     }
     let fastest = fastest.unwrap_or_default();
-    let n_copies = 4 + usize::from(trainer.has_reference());
+    let training = &job.config.spec.training;
+    let n_copies = 2
+        + training.optimizer.rule.n_moments()
+        + usize::from(training.ema_decay.is_some())
+        + usize::from(trainer.has_reference());
     Ok(DryRun {
         parameters: count_parameters(&trainer.model),
         n_tokens: trainer.model.token_layout().n_tokens(),

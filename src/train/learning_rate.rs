@@ -12,28 +12,83 @@ use crate::config::{LearningRate, TrainingSpec};
 /// Learning rate of a step, counted from 0.
 ///
 /// ```text
-/// constant:  lr
-/// cosine:    lr (step + 1) / warmup_steps                                 step < warmup_steps
-///            lr (1 + cos(pi (step - warmup_steps) / (total_steps - warmup_steps))) / 2    otherwise
+/// warm-up:    lr (step + 1) / warmup_steps                  step < warmup_steps, else with
+///             t = (step - warmup_steps) / (total_steps - warmup_steps):
+/// constant:   lr
+/// cosine:     lr (1 + cos(pi t)) / 2
+/// linear:     lr (1 - t)
+/// step:       lr factor^k                                   k = number of times that every_epochs epochs have passed
+/// one cycle:  lr (1 + (1 / start_divisor - 1) (1 + cos(pi step / n_rise)) / 2)             step < n_rise
+///             lr / d + (lr - lr / d) (1 + cos(pi (step - n_rise) / (n - n_rise))) / 2      otherwise
+///             n = total_steps - 1,  n_rise = rise n,  d = start_divisor end_divisor
 /// ```
 ///
 /// # Source
 ///
-/// Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5 without restarts, after a linear warm-up.
+/// Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5 without restarts, after a linear warm-up. Smith and Topin,
+/// "Super-convergence", 2018, with the half cosines of PyTorch's `OneCycleLR`; momentum stays as it is.
 pub fn learning_rate(training: &TrainingSpec, step: usize, total_steps: usize) -> f64 {
+    let lr = training.optimizer.lr;
     match training.schedule {
-        LearningRate::Constant {} => training.lr,
-        LearningRate::Cosine { warmup_steps } if step < warmup_steps => {
-            // Counted from 1, because a rate of 0 would waste the first step.
-            training.lr * (step + 1) as f64 / warmup_steps as f64
-        }
+        LearningRate::Constant {} => lr,
         LearningRate::Cosine { warmup_steps } => {
-            // A warm-up may fill the whole run; the 1 avoids a division by 0.
-            let span = total_steps.saturating_sub(warmup_steps).max(1);
-            let done = (step - warmup_steps) as f64 / span as f64;
-            training.lr * 0.5 * (1.0 + (PI * done.min(1.0)).cos())
+            after_warmup(lr, step, [warmup_steps, total_steps], half_cosine)
+        }
+        LearningRate::Linear { warmup_steps } => {
+            after_warmup(lr, step, [warmup_steps, total_steps], |done| 1.0 - done)
+        }
+        LearningRate::Step {
+            every_epochs,
+            factor,
+            warmup_steps,
+        } => {
+            let steps_per_epoch = (total_steps / training.epochs.max(1)).max(1);
+            let n_changes = step / every_epochs.saturating_mul(steps_per_epoch);
+            let n_changes = i32::try_from(n_changes).unwrap_or(i32::MAX);
+            after_warmup(lr, step, [warmup_steps, total_steps], |_| {
+                factor.powi(n_changes)
+            })
+        }
+        LearningRate::OneCycle {
+            rise,
+            start_divisor,
+            end_divisor,
+        } => {
+            let last = total_steps.saturating_sub(1) as f64;
+            let peak = rise * last;
+            let (step, start) = (step as f64, lr / start_divisor);
+            if step < peak {
+                start + (lr - start) * (1.0 - half_cosine(step / peak))
+            } else {
+                let end = start / end_divisor;
+                // A run of one step is all peak; the 1 avoids a division by 0.
+                let done = (step - peak) / (last - peak).max(1.0);
+                end + (lr - end) * half_cosine(done.min(1.0))
+            }
         }
     }
+}
+
+/// Learning rate with a linear rise, then with the factor `fall` of the fraction of the remaining steps that is done.
+fn after_warmup(
+    lr: f64,
+    step: usize,
+    [warmup_steps, total_steps]: [usize; 2],
+    fall: impl FnOnce(f64) -> f64,
+) -> f64 {
+    if step < warmup_steps {
+        // Counted from 1, because a rate of 0 would waste the first step.
+        return lr * (step + 1) as f64 / warmup_steps as f64;
+    }
+    // A warm-up may fill the whole run; the 1 avoids a division by 0.
+    let span = total_steps.saturating_sub(warmup_steps).max(1);
+    let done = (step - warmup_steps) as f64 / span as f64;
+    lr * fall(done.min(1.0))
+}
+
+/// Half a cosine: 1 at 0, 0 at 1.
+fn half_cosine(done: f64) -> f64 {
+    0.5 * (1.0 + (PI * done).cos())
 }
 
 /// Gradients of the parameters that share a learning rate.

@@ -8,7 +8,7 @@ use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use super::error::TrainError;
-use crate::data::{Augment, Sample, SampleSpec, Samples, epoch_order, random_stream};
+use crate::data::{Augment, Sample, SampleSpec, Samples, epoch_order};
 use crate::error::{Error, Result};
 
 /// Number of steps whose samples are requested at the same time: the current step and the next.
@@ -70,9 +70,8 @@ impl SampleOrder {
             .par_iter_mut()
             .zip(indices)
             .for_each(|(sample, &index)| {
-                // One stream per sample, so that the result does not depend on the number of threads.
-                let mut random = random_stream(self.seed, &[epoch as u64, index as u64]);
-                sample.pixels = self.augment.apply(&sample.pixels, self.spec, &mut random);
+                let (augment, place) = (self.augment, [epoch, index]);
+                sample.pixels = augment.apply_in_epoch(&sample.pixels, self.spec, self.seed, place);
             });
         Ok(samples)
     }

@@ -3,25 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 
+use super::averaged_weights::AveragedWeights;
 use super::charts;
 use super::collapse::CollapseMonitor;
+use super::early_stopping::StoppingMonitor;
 use super::error::TrainError;
 use super::job::Job;
 use super::l2_sp::L2Sp;
+use super::learning_rate::learning_rate;
 use super::observer::Observer;
+use super::optimizer::optimizer;
 use super::parameters::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::reference::{is_compared, open_reference};
 use super::timing::{Profile, Timing};
-use super::trainer::Trainer;
+use super::trainer::{MODEL_FILE, Trainer, UNAVERAGED_FILE};
 use crate::error::Error;
 use crate::evaluate::starting_weights;
-use crate::fused::AdamW;
 use crate::loss::TopologyRegularizer;
-use crate::run::{CheckpointState, Checkpoints, MetricsLog, RunDirectory, sha256_hex};
+use crate::run::{CheckpointState, Checkpoints, Manifest, MetricsLog, RunDirectory, sha256_hex};
 
 /// Checkpoints of a run, and the one to resume from.
 struct Start {
@@ -29,6 +31,8 @@ struct Start {
     /// State and directory of the newest usable checkpoint; `None` for a new run.
     newest: Option<(CheckpointState, PathBuf)>,
     config_sha256: String,
+    /// Number of epochs of the configuration that the checkpoint was written with, if the run was extended since.
+    extended_from: Option<usize>,
 }
 
 impl Start {
@@ -57,13 +61,18 @@ impl Start {
         for problem in &problems {
             observer.message(&format!("checkpoint not used: {problem}"));
         }
+        let mut extended_from = None;
         match &newest {
             Some((state, path)) if state.config_sha256 != config_sha256 => {
-                return Err(TrainError::Files(Error::invalid_format(format!(
-                    "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
-                    path.display(),
-                    run.config().display()
-                ))));
+                extended_from = epochs_before_extension(run, &state.config_sha256)?;
+                if extended_from.is_none() {
+                    return Err(TrainError::Files(Error::invalid_format(format!(
+                        "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
+                        path.display(),
+                        run.config().display()
+                    ))));
+                }
+                observer.message(&format!("resuming from step {}", state.step));
             }
             Some((state, _)) => observer.message(&format!("resuming from step {}", state.step)),
             None if problems.is_empty() => {}
@@ -81,8 +90,20 @@ impl Start {
             checkpoints,
             newest,
             config_sha256,
+            extended_from,
         })
     }
+}
+
+/// Number of epochs of the configuration with this digest, from which the run was extended; `None` if it was not.
+fn epochs_before_extension(
+    run: &RunDirectory,
+    config_sha256: &str,
+) -> Result<Option<usize>, TrainError> {
+    let manifest = Manifest::read(&run.manifest()).map_err(TrainError::Files)?;
+    let mut extensions = manifest.extensions.iter();
+    let extension = extensions.find(|extension| extension.config_sha256 == config_sha256);
+    Ok(extension.map(|extension| extension.from_epochs))
 }
 
 impl<'a> Trainer<'a> {
@@ -125,33 +146,30 @@ impl<'a> Trainer<'a> {
         };
         // Before the optimiser's moments are loaded, which refer to parameters by these numbers.
         let model = number_parameters(network);
-        let weight_decay = spec.training.weight_decay;
+        let optimizer_spec = &spec.training.optimizer;
         let (mut references, mut l2_sp) = (Vec::new(), None);
-        if is_compared(spec) || spec.training.l2_sp.is_some() {
+        if is_compared(spec) || optimizer_spec.l2_sp.is_some() {
             let reference = open_reference(job, start.newest.is_none().then_some(&model))?;
-            l2_sp = (spec.training.l2_sp).map(|alpha| L2Sp::new(&reference, alpha, weight_decay));
+            l2_sp = (optimizer_spec.l2_sp)
+                .map(|alpha| L2Sp::new(&reference, alpha, optimizer_spec.weight_decay));
             if is_compared(spec) {
                 let on_device = |device: &Device| reference.clone().to_device(device);
                 references = job.devices.iter().map(on_device).collect();
             }
         }
         let steps_per_epoch = spec.training.steps_per_epoch(job.data.train.len());
+        let averaged =
+            (spec.training.ema_decay).map(|decay| AveragedWeights::new(decay, model.valid()));
         let mut trainer = Self {
             job,
             model,
-            optimizer: ModuleOptimizer::from(AdamW {
-                // L2-SP takes its place.
-                weight_decay: if l2_sp.is_some() {
-                    0.0
-                } else {
-                    weight_decay as f32
-                },
-                ..AdamW::default()
-            }),
+            optimizer: optimizer(optimizer_spec),
+            averaged,
             references,
             l2_sp,
             regularizer: TopologyRegularizer::new(spec.penalties.clone())?,
             devices,
+            fixed_lr: None,
             step: 0,
             timing: Timing::new(0.0, 0.0, 0.0),
             profile: Profile::default(),
@@ -166,6 +184,7 @@ impl<'a> Trainer<'a> {
                 n_steps: spec.training.epochs * steps_per_epoch,
             }),
             collapse: CollapseMonitor::new(spec.collapse, Vec::new()),
+            stopping: StoppingMonitor::new(spec.training.early_stopping, None),
             zero_gradients: vec![None; spec.penalties.len()],
             validation: None,
             is_saved: false,
@@ -175,7 +194,12 @@ impl<'a> Trainer<'a> {
             config_sha256: start.config_sha256,
         };
         match start.newest {
-            Some((state, path)) => trainer.restore(state, &path)?,
+            Some((state, path)) => {
+                trainer.restore(state, &path)?;
+                if let Some(epochs) = start.extended_from {
+                    trainer.extend_from(epochs, observer);
+                }
+            }
             None => trainer
                 .log
                 .write_event(|events| charts::start(events, job.config)),
@@ -187,11 +211,20 @@ impl<'a> Trainer<'a> {
     /// Restores everything that the checkpoint in `path` holds.
     fn restore(&mut self, state: CheckpointState, path: &Path) -> Result<(), TrainError> {
         let in_file = |file: &str| Error::invalid_format(path.join(file).display().to_string());
+        let file = match self.averaged {
+            Some(_) => UNAVERAGED_FILE,
+            None => MODEL_FILE,
+        };
         self.model = self
             .model
             .clone()
-            .try_load_file(path.join("model.bpk"))
-            .map_err(|error| TrainError::Files(in_file("model.bpk").because(error)))?;
+            .try_load_file(path.join(file))
+            .map_err(|error| TrainError::Files(in_file(file).because(error)))?;
+        if let Some(averaged) = &mut self.averaged {
+            averaged.model = (averaged.model.clone())
+                .try_load_file(path.join(MODEL_FILE))
+                .map_err(|error| TrainError::Files(in_file(MODEL_FILE).because(error)))?;
+        }
         self.optimizer = self
             .optimizer
             .clone()
@@ -201,6 +234,10 @@ impl<'a> Trainer<'a> {
             .set_weights(state.penalty_weights)
             .map_err(|error| TrainError::Files(in_file("state.json").because(error)))?;
         self.collapse = CollapseMonitor::new(self.job.config.spec.collapse, state.peak_distances);
+        self.stopping = StoppingMonitor::new(
+            self.job.config.spec.training.early_stopping,
+            state.early_stopping,
+        );
         self.step = state.step;
         self.validation = state.validation;
         self.is_saved = true;
@@ -210,5 +247,22 @@ impl<'a> Trainer<'a> {
             state.seconds_in_topology,
         );
         Ok(())
+    }
+
+    /// Goes on from a checkpoint that was written when the run had fewer epochs.
+    fn extend_from(&mut self, epochs: usize, observer: &mut dyn Observer) {
+        let training = &self.job.config.spec.training;
+        let last_step = self.step.saturating_sub(1);
+        let before = learning_rate(training, last_step, epochs * self.steps_per_epoch());
+        let after = learning_rate(training, self.step, self.total_steps());
+        observer.message(&format!(
+            "this run now has {} epochs instead of {epochs}: the learning rate follows its schedule over all of them, \
+             and goes on at {after:.2e} (the last step had {before:.2e})",
+            training.epochs
+        ));
+        // Otherwise a run that early stopping had ended would end again at once.
+        self.stopping.restart_count();
+        self.log
+            .write_event(|events| charts::extended(events, self.job.config, self.step));
     }
 }

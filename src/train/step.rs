@@ -14,9 +14,7 @@ use super::observer::{Observer, StepReport};
 use super::reference::{activations_of, reference_activations};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::{Trainer, ZeroGradients};
-use crate::data::{
-    MixedLabel, Perturbation, Sample, SampleBatcher, mixup, mixup_stream, soft_targets,
-};
+use crate::data::{MixedLabel, Perturbation, Sample, SampleBatcher, soft_targets};
 use crate::error::Error;
 use crate::loss::{Activations, Clock, PatchMotion, Weight};
 use crate::model::{Capture, Network, Task};
@@ -92,7 +90,10 @@ impl Trainer<'_> {
         let mut profile = Profile::default();
         let training = &self.job.config.spec.training;
         let epoch = self.step / self.steps_per_epoch();
-        let lr = learning_rate(training, self.step, self.total_steps());
+        let lr = match self.fixed_lr {
+            Some(lr) => lr,
+            None => learning_rate(training, self.step, self.total_steps()),
+        };
         let batch = self.load_batch(&mut profile)?;
 
         let (gradients, losses) = self.gradients(&batch, epoch, lr, &mut profile, observer)?;
@@ -126,14 +127,13 @@ impl Trainer<'_> {
         Ok(report)
     }
 
-    /// Takes the samples of the current step, mixed if the configuration asks for mixup.
+    /// Takes the samples of the current step, mixed if the configuration asks for it.
     fn load_batch(&mut self, profile: &mut Profile) -> Result<HostBatch, TrainError> {
         let spec = &self.job.config.spec;
         let mut samples = profile.measure(Phase::Data, || self.samples.take(self.step))?;
-        // A random stream of its own for each step, so that a resumed run mixes the same pairs.
-        let mut random = mixup_stream(spec.seed, self.step);
         let labels = profile.measure(Phase::Data, || {
-            mixup(&mut samples, spec.training.mixup_alpha, &mut random)
+            let mixing = spec.training.mixing;
+            mixing.apply(&mut samples, spec.samples, spec.seed, self.step)
         });
         Ok(HostBatch { samples, labels })
     }
@@ -234,7 +234,7 @@ impl Trainer<'_> {
         let (gradients, norm) = clip_global_norm(&self.model, gradients, spec.training.clip_norm);
         // Checked before the update, so that the last parameters stay usable.
         self.require_finite("norm of the gradient", norm, lr)?;
-        let layer_decay = spec.training.layer_decay;
+        let layer_decay = spec.training.optimizer.layer_decay;
         let n_layers = spec.model.n_layers();
         for group in group_by_learning_rate(&self.model, gradients, layer_decay, n_layers) {
             let lr = lr * group.lr_factor;
@@ -242,6 +242,9 @@ impl Trainer<'_> {
                 self.model = l2_sp.decay(self.model.clone(), &group.gradients, lr);
             }
             self.model = self.optimizer.step(lr, self.model.clone(), group.gradients);
+        }
+        if let Some(averaged) = &mut self.averaged {
+            averaged.update(&self.model, self.step + 1);
         }
         profile.add(Phase::Optimizer, started.elapsed());
         Ok(norm)
@@ -492,9 +495,8 @@ impl Trainer<'_> {
             let reason = match regularizer.weights()[index] {
                 // A weight of 0 was asked for.
                 Some(0.0) => continue,
-                _ if !(0..self.total_steps()).any(is_on) => {
-                    "its schedule begins after the last step"
-                }
+                // Early stopping may end training before the last epoch.
+                _ if !(0..self.step).any(is_on) => "its schedule begins after the last step",
                 None => "no weight could be set, because a gradient was zero whenever it was on",
                 Some(_) => continue,
             };

@@ -18,6 +18,9 @@ pub struct RunSummary {
     pub best_step: usize,
     /// Number of optimiser steps of the run.
     pub steps: usize,
+    /// Number of epochs after which early stopping ended the training; absent if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_after_epochs: Option<usize>,
     /// Wall-clock time of the run in seconds, with evaluations and earlier processes.
     pub seconds: f64,
     /// Fraction of the time in training steps that was spent in penalties.
@@ -28,6 +31,15 @@ pub struct RunSummary {
     /// consecutive layers and consecutive frames. On the validation split: `validation_<metric>`.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
+}
+
+/// Length of a finished training.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunLength {
+    /// Number of optimiser steps.
+    pub(super) steps: usize,
+    /// Number of epochs after which early stopping ended the training; `None` if it did not.
+    pub(super) stopped_after_epochs: Option<usize>,
 }
 
 /// Names of the normalised 2-Wasserstein distances on the test split, without the prefix `test_`.
@@ -70,7 +82,7 @@ impl RunSummary {
         test: &Evaluation,
         robustness: Vec<(String, f64)>,
         best: &CheckpointState,
-        steps: usize,
+        length: RunLength,
         timing: &Timing,
     ) -> Self {
         let mut metrics = BTreeMap::from([("test_loss".to_owned(), test.loss)]);
@@ -98,7 +110,8 @@ impl RunSummary {
         }
         Self {
             best_step: best.step,
-            steps,
+            steps: length.steps,
+            stopped_after_epochs: length.stopped_after_epochs,
             seconds: timing.seconds(),
             topology_share: timing.topology_share(),
             metrics,

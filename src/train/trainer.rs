@@ -9,9 +9,11 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::prelude::*;
 
+use super::averaged_weights::AveragedWeights;
 use super::charts;
 use super::collapse::CollapseMonitor;
 use super::disk_space::wait_for_space;
+use super::early_stopping::StoppingMonitor;
 use super::error::TrainError;
 use super::job::Job;
 use super::l2_sp::L2Sp;
@@ -19,7 +21,7 @@ use super::observer::{Observer, report_problems};
 use super::prefetch::Prefetch;
 use super::robustness;
 use super::run_files::{require_first_files, require_lock};
-use super::summary::RunSummary;
+use super::summary::{RunLength, RunSummary};
 use super::timing::{Profile, Timing};
 use crate::config::CollapseAction;
 use crate::error::Error;
@@ -96,7 +98,7 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
         &test,
         robustness,
         &best,
-        trainer.step,
+        trainer.length(),
         &trainer.timing,
     );
     trainer
@@ -127,6 +129,12 @@ fn evaluate_best(
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
 
+/// Weights of a checkpoint that are validated and evaluated: the moving average if there is one.
+pub(super) const MODEL_FILE: &str = "model.bpk";
+
+/// Weights of a checkpoint that training goes on from, if they are not those that are evaluated.
+pub(super) const UNAVERAGED_FILE: &str = "unaveraged.bpk";
+
 /// Gradients that are zero, so that a gradient share cannot be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ZeroGradients {
@@ -146,6 +154,10 @@ pub(super) struct Trainer<'a> {
     /// Weight decay towards the starting weights; `None` if it is towards 0.
     pub(super) l2_sp: Option<L2Sp>,
     pub(super) regularizer: TopologyRegularizer,
+    /// Moving average of the weights; `None` if the configuration asks for none.
+    pub(super) averaged: Option<AveragedWeights<Network>>,
+    /// Learning rate of the next steps, in place of that of the schedule.
+    pub(super) fixed_lr: Option<f64>,
     /// Number of optimiser steps done.
     pub(super) step: usize,
     pub(super) timing: Timing,
@@ -155,6 +167,7 @@ pub(super) struct Trainer<'a> {
     pub(super) recent: Profile,
     pub(super) samples: Prefetch,
     pub(super) collapse: CollapseMonitor,
+    pub(super) stopping: StoppingMonitor,
     /// Gradients that were zero when a penalty was last reported to have no weight, by penalty.
     pub(super) zero_gradients: Vec<Option<ZeroGradients>>,
     /// Validation score of the current parameters; `None` if they were not validated yet.
@@ -183,7 +196,14 @@ impl Trainer<'_> {
                 let epoch = self.step / self.steps_per_epoch() - 1;
                 observer.epoch(epoch, &evaluation, self.elapsed());
             }
-            let is_last = self.step == self.total_steps() && self.validation.is_some();
+            let stops_early = self.stops_early();
+            if stops_early
+                && let Some(message) = (self.stopping).message(self.n_epochs(), self.epochs())
+            {
+                observer.message(&message);
+            }
+            let is_last =
+                stops_early || (self.step == self.total_steps() && self.validation.is_some());
             // Relaxed is enough, since no other data is passed along with the flag.
             if is_last || self.job.stop.load(Ordering::Relaxed) {
                 if !self.is_saved {
@@ -209,6 +229,38 @@ impl Trainer<'_> {
                 self.save(observer)?;
             }
             self.log_warnings(observer);
+        }
+    }
+
+    /// True if early stopping ends the training here, before its last epoch.
+    fn stops_early(&self) -> bool {
+        // Between two validations the training goes on, even if it is resumed there.
+        self.validation.is_some() && self.stopping.is_exhausted() && self.step < self.total_steps()
+    }
+
+    /// Number of steps taken, and the number of epochs if early stopping ended the training.
+    fn length(&self) -> RunLength {
+        RunLength {
+            steps: self.step,
+            stopped_after_epochs: self.stops_early().then(|| self.n_epochs()),
+        }
+    }
+
+    /// Number of complete epochs.
+    fn n_epochs(&self) -> usize {
+        self.step / self.steps_per_epoch()
+    }
+
+    /// Number of epochs of the configuration.
+    fn epochs(&self) -> usize {
+        self.job.config.spec.training.epochs
+    }
+
+    /// Model that is validated: the moving average of the weights if there is one.
+    fn validated_model(&self) -> Network {
+        match &self.averaged {
+            Some(averaged) => averaged.model.clone(),
+            None => self.model.valid(),
         }
     }
 
@@ -245,7 +297,7 @@ impl Trainer<'_> {
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
         let spec = &self.job.config.spec;
         let epoch = self.step / self.steps_per_epoch() - 1;
-        let model = TaskModel::new(self.model.valid(), spec, self.job.main_device().clone());
+        let model = TaskModel::new(self.validated_model(), spec, self.job.main_device().clone());
         // The first epoch has number 0, so the first and the last one are always included.
         let is_due = |every_epochs: usize| {
             epoch.is_multiple_of(every_epochs) || self.step == self.total_steps()
@@ -265,10 +317,12 @@ impl Trainer<'_> {
             return Ok(None);
         };
         self.require_finite("validation loss", validation.loss, f64::NAN)?;
-        self.validation = Some(ValidationScore {
+        let score = ValidationScore {
             score: Task::from_config(&spec.model).score(&validation.metrics),
             loss: validation.loss,
-        });
+        };
+        self.validation = Some(score);
+        self.stopping.update(score);
         self.record(epoch, "validation", "loss", validation.loss);
         for (name, value) in &validation.metrics {
             self.record(epoch, "validation", name, *value);
@@ -362,6 +416,7 @@ impl Trainer<'_> {
             validation: self.validation,
             penalty_weights: self.regularizer.weights().to_vec(),
             peak_distances: self.collapse.peaks().to_vec(),
+            early_stopping: self.stopping.state(),
             seconds: self.timing.seconds(),
             seconds_in_steps: self.timing.in_steps,
             seconds_in_topology: self.timing.in_topology,
@@ -369,12 +424,18 @@ impl Trainer<'_> {
             metrics_bytes: self.sync_metrics()?,
             config_sha256: self.config_sha256.clone(),
         };
-        let (model, optimizer) = (&self.model, &self.optimizer);
+        let (model, optimizer) = (self.validated_model(), &self.optimizer);
+        let unaveraged = (self.averaged.as_ref()).map(|_| self.model.valid());
         let write = |directory: &Path| {
-            let record = model.valid().into_record();
-            record
-                .save(directory.join("model.bpk"))
-                .map_err(io::Error::other)?;
+            let save = |model: Network, name: &str| {
+                let record = model.into_record();
+                record.save(directory.join(name)).map_err(io::Error::other)
+            };
+            // The weights that are evaluated have the same name with and without an average.
+            save(model, MODEL_FILE)?;
+            if let Some(unaveraged) = unaveraged {
+                save(unaveraged, UNAVERAGED_FILE)?;
+            }
             optimizer
                 .save(directory.join("optimizer.bpk"))
                 .map_err(io::Error::other)

@@ -914,7 +914,7 @@ set = ["model.init_from=weights", "training.optimizer.l2_sp=0.1"]
     let spec = |cell: usize| &study.cells[cell].config.spec;
     assert_eq!(spec(4).penalty_names(), ["h0_reference"]);
     assert_eq!(spec(6).penalty_names(), ["distance_matrix_reference"]);
-    assert_eq!(spec(8).training.l2_sp, Some(0.1));
+    assert_eq!(spec(8).training.optimizer.l2_sp, Some(0.1));
     let from_random = arms.replace("\"model.init_from=weights\", ", "");
     let error = read(directory.path(), &format!("{STUDY}{from_random}")).unwrap_err();
     assert!(error.to_string().contains("set model.init_from"), "{error}");

@@ -1,7 +1,9 @@
 //! Small training runs from start to end: files, logged numbers, reproducibility and errors.
 
+mod extension;
 mod files;
 mod finetune;
+mod options;
 mod resume;
 mod robustness;
 mod video;

@@ -18,7 +18,7 @@ fraction_of_peak = 0.5
 
 /// Directory with a configuration of 27 steps, a checkpoint every four, and its finished reference run, which is
 /// trained once for all tests.
-fn reference() -> (TestDir, Finished) {
+pub fn reference() -> (TestDir, Finished) {
     static TRAINED: LazyLock<TestDir> = LazyLock::new(train_reference);
     let directory = TestDir::new();
     for name in ["tiny.toml", "reference"] {
@@ -29,7 +29,7 @@ fn reference() -> (TestDir, Finished) {
 }
 
 /// Copies a file or a directory.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if from.is_file() {
         std::fs::copy(from, to).unwrap();
         return;
@@ -56,33 +56,33 @@ fn train(directory: &TestDir, out: &str) -> Output {
     run_program(directory.path(), &["train", "tiny.toml", "--out", out])
 }
 
-fn resume(directory: &TestDir, run: &str) -> Output {
+pub fn resume(directory: &TestDir, run: &str) -> Output {
     run_program(directory.path(), &["train", "--resume", run])
 }
 
-fn expect_success(output: &Output) {
+pub fn expect_success(output: &Output) {
     assert!(output.status.success(), "{}", stderr(output));
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn summary(run: &Path) -> serde_json::Value {
+pub fn summary(run: &Path) -> serde_json::Value {
     let bytes = std::fs::read(run.join("summary.json")).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
 /// Results of a finished run that must not depend on interruptions.
 #[derive(Debug, PartialEq)]
-struct Finished {
-    metrics: String,
+pub struct Finished {
+    pub metrics: String,
     test_accuracy: f64,
     checkpoints: Vec<(String, Vec<u8>)>,
 }
 
 impl Finished {
-    fn read(run: &Path) -> Self {
+    pub fn read(run: &Path) -> Self {
         let summary = summary(run);
         let mut checkpoints: Vec<_> = std::fs::read_dir(run.join("checkpoints"))
             .unwrap()

@@ -83,7 +83,10 @@ optimizer = { kind = "adamw", lr = 5e-4 }
     assert_eq!(training.batch_size, 16);
     assert_eq!((training.augment.shift, training.augment.flip), (1, true));
     // The keys beside `kind` go with it.
-    assert_eq!((training.lr, training.layer_decay), (5e-4, 1.0));
+    assert_eq!(
+        (training.optimizer.lr, training.optimizer.layer_decay),
+        (5e-4, 1.0)
+    );
     assert_eq!(config.spec.penalties.len(), 2);
     // The resolved configuration needs no base.
     let resolved = folder.read("b.toml", &config.to_toml(), &[]).unwrap();

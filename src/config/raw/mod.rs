@@ -20,7 +20,9 @@ pub use data::{RawData, RawUnreadable};
 pub use model::{RawBlock, RawLinearProbe, RawModel, RawVideo};
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
-pub use training::{LearningRate, RawOptimizer, RawTraining, RawView};
+pub use training::{
+    LearningRate, RawEarlyStopping, RawOptimizer, RawTraining, RawView, StoppingMetric,
+};
 
 /// Configuration file of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -30,13 +30,23 @@ pub struct RawTraining {
     /// Parameter `alpha` of the mixing weights of mixup, drawn from Beta(alpha, alpha); 0 turns mixup off.
     #[serde(default)]
     pub mixup_alpha: f64,
-    /// Random shifts, rotations, crops and flips of the training samples.
+    /// Parameter `alpha` of the areas of CutMix, drawn from Beta(alpha, alpha); 0 turns CutMix off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cutmix_alpha: f64,
+    /// Random changes of the geometry, the colours and the parts of the training samples.
     #[serde(default)]
     pub augment: Augment,
     /// Perturbation that makes a second view of every batch, which only penalties between views use;
     /// absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<RawView>,
+    /// Decay per step of the moving average of the weights, which then takes the place of the weights in validation,
+    /// evaluation and prediction; absent: no average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
+    /// Ends training once validation no longer improves; absent: all epochs are trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<RawEarlyStopping>,
     /// Optimiser.
     pub optimizer: RawOptimizer,
     /// Learning-rate schedule; absent: a constant learning rate.
@@ -46,6 +56,48 @@ pub struct RawTraining {
 
 fn constant() -> LearningRate {
     LearningRate::Constant {}
+}
+
+/// `training.early_stopping`: the end of a training whose validation no longer improves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawEarlyStopping {
+    /// Number of epochs in a row without an improvement after which training ends.
+    pub patience: usize,
+    /// Metric of the validation split; absent: the one by which the best checkpoint is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<StoppingMetric>,
+    /// Change of the metric that must be exceeded to count as an improvement.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_delta: f64,
+}
+
+/// Metric of the validation split that early stopping watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppingMetric {
+    /// Accuracy, by which the best checkpoint of a classifier is chosen.
+    Accuracy,
+    /// Mean squared error of predicted frames, by which the best checkpoint of their model is chosen.
+    Mse,
+    /// Task loss.
+    Loss,
+}
+
+impl StoppingMetric {
+    /// Name of the metric, as in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Mse => "mse",
+            Self::Loss => "loss",
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn one_part() -> usize {
@@ -114,6 +166,44 @@ pub enum RawOptimizer {
         #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
         layer_decay: f64,
     },
+    /// SGD: stochastic gradient descent with momentum.
+    Sgd {
+        /// Largest learning rate.
+        lr: f64,
+        /// Weight decay, added to the gradient as the gradient of a squared norm.
+        weight_decay: f64,
+        /// Factor of the previous update in the next one; 0 is off.
+        #[serde(default = "usual_momentum")]
+        momentum: f64,
+        /// True for Nesterov's momentum.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        nesterov: bool,
+        /// Weight decay towards the pretrained weights of `init_from` (L2-SP), decoupled from the gradient: it takes
+        /// the place of `weight_decay`, which then acts on the classifier only; absent: no L2-SP.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        l2_sp: Option<f64>,
+        /// Factor of the learning rate from each layer to the one before it; 1 is off.
+        #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
+        layer_decay: f64,
+    },
+    /// Lion: the sign of an average of gradients, with decoupled weight decay.
+    Lion {
+        /// Largest learning rate, usually three to ten times smaller than that of AdamW.
+        lr: f64,
+        /// Weight decay, decoupled from the gradient, usually three to ten times larger than that of AdamW.
+        weight_decay: f64,
+        /// Weight decay towards the pretrained weights of `init_from` (L2-SP), decoupled from the gradient: it takes
+        /// the place of `weight_decay`, which then acts on the classifier only; absent: no L2-SP.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        l2_sp: Option<f64>,
+        /// Factor of the learning rate from each layer to the one before it; 1 is off.
+        #[serde(default = "everywhere", skip_serializing_if = "is_everywhere")]
+        layer_decay: f64,
+    },
+}
+
+fn usual_momentum() -> f64 {
+    0.9
 }
 
 // That of most vision transformers.
@@ -132,7 +222,7 @@ fn is_everywhere(layer_decay: &f64) -> bool {
 }
 
 /// `training.schedule`: the learning-rate schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LearningRate {
     /// Constant learning rate.
@@ -143,4 +233,44 @@ pub enum LearningRate {
         /// Number of steps of the rise.
         warmup_steps: usize,
     },
+    /// Linear rise over `warmup_steps`, then a linear fall to 0 at the last step.
+    Linear {
+        /// Number of steps of the rise.
+        warmup_steps: usize,
+    },
+    /// Linear rise over `warmup_steps`; the learning rate is multiplied by `factor` after every `every_epochs` epochs.
+    Step {
+        /// Number of epochs between two changes.
+        every_epochs: usize,
+        /// Factor of each change.
+        factor: f64,
+        /// Number of steps of the rise.
+        #[serde(default)]
+        warmup_steps: usize,
+    },
+    /// Half a cosine up from a fraction of the learning rate, then half a cosine down to nearly 0 at the last step.
+    OneCycle {
+        /// Fraction of all steps that the rise takes.
+        #[serde(default = "usual_rise")]
+        rise: f64,
+        /// Factor by which the learning rate is smaller at the first step than at its peak.
+        #[serde(default = "usual_start_divisor")]
+        start_divisor: f64,
+        /// Factor by which the learning rate is smaller at the last step than at the first.
+        #[serde(default = "usual_end_divisor")]
+        end_divisor: f64,
+    },
+}
+
+// The defaults of PyTorch's `OneCycleLR`.
+fn usual_rise() -> f64 {
+    0.3
+}
+
+fn usual_start_divisor() -> f64 {
+    25.0
+}
+
+fn usual_end_divisor() -> f64 {
+    1e4
 }

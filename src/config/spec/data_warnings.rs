@@ -40,7 +40,7 @@ impl Spec {
                 "training.schedule.warmup_steps is {warmup_steps}, but training has only {}, so the learning rate never \
                  reaches {}",
                 counted(n_steps, "step"),
-                training.lr
+                training.optimizer.lr
             ));
         }
         for (penalty, name) in self.penalties.iter().zip(self.penalty_names()) {

@@ -5,8 +5,8 @@ use super::Spec;
 /// Bytes of a number in `f32`.
 const NUMBER: f64 = 4.0;
 
-/// Numbers for each trained parameter: its value, its gradient, and the two moments of the optimizer.
-const PER_TRAINED_PARAMETER: f64 = 4.0;
+/// Numbers for each trained parameter beside the moments of the optimiser: its value and its gradient.
+const PER_TRAINED_PARAMETER: f64 = 2.0;
 
 /// Memory that a run needs at least, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,12 +44,14 @@ impl Spec {
         ];
         let pixels: f64 = pixels.into_iter().map(|extent| extent as f64).product();
         // Of frozen layers there are only the values, and nothing is kept for a backward pass.
+        let n_moments = self.training.optimizer.rule.n_moments() as f64;
+        let n_averages = f64::from(u8::from(self.training.ema_decay.is_some()));
         let (copies, activations) = match self.start.n_frozen {
             None => (
-                PER_TRAINED_PARAMETER,
+                PER_TRAINED_PARAMETER + n_moments + n_averages,
                 size.n_activations + size.n_attention_weights,
             ),
-            Some(_) => (1.0, 0.0),
+            Some(_) => (1.0 + n_averages, 0.0),
         };
         LeastMemory {
             n_parameters: size.n_parameters,

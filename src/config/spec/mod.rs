@@ -1,10 +1,12 @@
 //! Checked configuration: values that a run uses, made from the keys of a file.
 
+mod augment;
 mod data;
 mod data_warnings;
 mod memory;
 mod missing;
 mod model;
+mod optimizer;
 mod records;
 mod simplices;
 mod start;
@@ -26,8 +28,9 @@ pub(in crate::config) use data::ambiguous_directory;
 pub(super) use data::complete;
 pub use memory::LeastMemory;
 pub(super) use missing::missing_keys;
+pub use optimizer::{OptimizerSpec, UpdateRule};
 pub use start::Start;
-pub use training::TrainingSpec;
+pub use training::{EarlyStopping, TrainingSpec};
 
 /// Checked configuration of a run.
 #[derive(Debug, Clone)]
@@ -371,8 +374,25 @@ fn check_flow(
         training.augment == Augment::default() || !uses_flow,
         "training.augment",
         || {
-            "the known flow does not hold for augmented clips; leave augment out, or set              alignment = \"position\""
+            "the known flow does not hold for augmented clips; leave augment out, or set \
+             alignment = \"position\""
                 .to_owned()
         },
+    )?;
+    let alphas = [
+        ("mixup_alpha", training.mixing.mixup_alpha),
+        ("cutmix_alpha", training.mixing.cutmix_alpha),
+    ];
+    require_all(
+        document,
+        alphas.map(|(key, alpha)| {
+            Condition::new(
+                format!("training.{key}"),
+                alpha == 0.0 || !uses_flow,
+                format!(
+                    "the known flow does not hold for mixed clips; leave {key} out, or set alignment = \"position\""
+                ),
+            )
+        }),
     )
 }

@@ -1,10 +1,12 @@
 //! `[training]`: checked epochs, batches, optimiser, schedule, augmentation and second view.
 
+use super::augment::check_augment;
+use super::optimizer::{OptimizerSpec, optimizer, schedule};
 use super::{Condition, Start, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{LearningRate, RawOptimizer, RawTraining, RawView};
-use crate::data::{Attack, Augment, Corruption, Perturbation, SampleSpec};
+use crate::config::raw::{LearningRate, RawEarlyStopping, RawTraining, RawView, StoppingMetric};
+use crate::data::{Attack, Augment, Corruption, Mixing, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, VideoHead};
 
 /// Checked `[training]` section.
@@ -22,22 +24,31 @@ pub struct TrainingSpec {
     pub gradient_accumulation: usize,
     /// Fraction of each target that is spread evenly over all classes, at least 0 and below 1.
     pub label_smoothing: f64,
-    /// Parameter `alpha` of the mixing weights of mixup, drawn from Beta(alpha, alpha); 0 turns mixup off.
-    pub mixup_alpha: f64,
+    /// Mixing of the samples of a batch.
+    pub mixing: Mixing,
     /// Random changes of the training samples.
     pub augment: Augment,
     /// Perturbation that makes the second view of a batch; `None` if there is no second view.
     pub view: Option<Perturbation>,
-    /// Largest learning rate.
-    pub lr: f64,
-    /// Weight decay, with `l2_sp` that of the classifier only.
-    pub weight_decay: f64,
-    /// Weight decay of all other parameters towards the pretrained weights, above 0; `None` if they decay towards 0.
-    pub l2_sp: Option<f64>,
-    /// Factor of the learning rate from each layer to the one before it, above 0 and at most 1.
-    pub layer_decay: f64,
+    /// Decay per step of the moving average of the weights, above 0 and below 1; `None` for no average.
+    pub ema_decay: Option<f64>,
+    /// Condition on which training ends before its last epoch; `None` if it never does.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Optimiser.
+    pub optimizer: OptimizerSpec,
     /// Learning-rate schedule.
     pub schedule: LearningRate,
+}
+
+/// Checked `training.early_stopping`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EarlyStopping {
+    /// Number of epochs in a row without an improvement after which training ends, at least 1.
+    pub patience: usize,
+    /// Metric of the validation split that is watched.
+    pub metric: StoppingMetric,
+    /// Change of the metric that must be exceeded to count as an improvement, at least 0.
+    pub min_delta: f64,
 }
 
 impl TrainingSpec {
@@ -57,25 +68,8 @@ pub(super) fn training(
     start: &Start,
 ) -> Result<TrainingSpec, ConfigError> {
     check_numbers(document, training)?;
-    let RawOptimizer::Adamw { l2_sp, .. } = training.optimizer;
-    require(
-        document,
-        l2_sp.is_none() || start.init_from.is_some(),
-        "training.optimizer.l2_sp",
-        || {
-            "l2_sp is a decay towards pretrained weights, but training starts from random ones; set \
-             model.init_from, or leave l2_sp out"
-                .to_owned()
-        },
-    )?;
     check_targets(document, training, model)?;
     check_augment(document, training.augment, samples)?;
-    let RawOptimizer::Adamw {
-        lr,
-        weight_decay,
-        l2_sp,
-        layer_decay,
-    } = training.optimizer;
     Ok(TrainingSpec {
         epochs: training.epochs,
         batch_size: training.batch_size,
@@ -83,14 +77,19 @@ pub(super) fn training(
         clip_norm: training.clip_norm,
         gradient_accumulation: training.gradient_accumulation,
         label_smoothing: training.label_smoothing,
-        mixup_alpha: training.mixup_alpha,
+        mixing: Mixing {
+            mixup_alpha: training.mixup_alpha,
+            cutmix_alpha: training.cutmix_alpha,
+        },
         augment: training.augment,
         view: training.view.map(|raw| view(document, raw)).transpose()?,
-        lr,
-        weight_decay,
-        l2_sp,
-        layer_decay,
-        schedule: training.schedule,
+        ema_decay: training.ema_decay,
+        early_stopping: training
+            .early_stopping
+            .map(|raw| early_stopping(document, raw, model))
+            .transpose()?,
+        optimizer: optimizer(document, &training.optimizer, start)?,
+        schedule: schedule(document, training.schedule)?,
     })
 }
 
@@ -105,57 +104,41 @@ pub(super) fn check_numbers(
     document: &Document,
     training: &RawTraining,
 ) -> Result<(), ConfigError> {
-    let RawOptimizer::Adamw {
-        lr,
-        weight_decay,
-        l2_sp,
-        layer_decay,
-    } = training.optimizer;
-    // Absent is valid, and so is the 1 in its place.
-    let [clip_norm, l2_sp] = [training.clip_norm, l2_sp].map(|value| value.unwrap_or(1.0));
+    // Absent is valid, and so is the number in its place.
+    let clip_norm = training.clip_norm.unwrap_or(1.0);
+    let ema_decay = training.ema_decay.unwrap_or(0.5);
     let (parts, batch_size) = (training.gradient_accumulation, training.batch_size);
-    let (smoothing, alpha) = (training.label_smoothing, training.mixup_alpha);
+    let smoothing = training.label_smoothing;
+    let alpha = |name: &str, alpha: f64| {
+        Condition::new(
+            format!("training.{name}"),
+            alpha >= 0.0 && alpha.is_finite(),
+            format!("{name} is {alpha}, expected a finite number of at least 0; 0 is off"),
+        )
+    };
     require_all(
         document,
         [
             Condition::count("training.epochs", training.epochs, MAX_EPOCHS),
             Condition::count("training.batch_size", batch_size, MAX_BATCH_SIZE),
             Condition::new(
-                "training.optimizer.lr",
-                lr > 0.0 && lr.is_finite(),
-                format!("lr is {lr}, expected a finite number above 0"),
-            ),
-            Condition::new(
-                "training.optimizer.weight_decay",
-                weight_decay >= 0.0 && weight_decay.is_finite(),
-                format!("weight_decay is {weight_decay}, expected a finite number of at least 0"),
-            ),
-            Condition::new(
-                "training.optimizer.l2_sp",
-                // At 0 nothing would decay but the classifier, which looks like an absent key and is not.
-                l2_sp > 0.0 && l2_sp.is_finite(),
-                format!(
-                    "l2_sp is {l2_sp}, expected a finite number above 0; leave it out for ordinary weight decay"
-                ),
-            ),
-            Condition::new(
                 "training.samples_per_class",
                 training.samples_per_class != Some(0),
                 "samples_per_class is 0, expected at least 1; leave it out for all",
-            ),
-            Condition::new(
-                "training.optimizer.layer_decay",
-                // At 0 all layers but the last would stand still, which `freeze` is for.
-                layer_decay > 0.0 && layer_decay <= 1.0,
-                format!(
-                    "layer_decay is {layer_decay}, expected a factor above 0 and at most 1; 1 is off"
-                ),
             ),
             Condition::new(
                 "training.clip_norm",
                 clip_norm > 0.0 && clip_norm.is_finite(),
                 format!(
                     "clip_norm is {clip_norm}, expected a finite number above 0; leave it out for no clipping"
+                ),
+            ),
+            Condition::new(
+                "training.ema_decay",
+                ema_decay > 0.0 && ema_decay < 1.0,
+                format!(
+                    "ema_decay is {ema_decay}, expected a number above 0 and below 1, such as 0.999; leave it out \
+                     for no average"
                 ),
             ),
             Condition::new(
@@ -173,16 +156,13 @@ pub(super) fn check_numbers(
                     "label_smoothing is {smoothing}, expected a fraction of at least 0 and below 1"
                 ),
             ),
-            Condition::new(
-                "training.mixup_alpha",
-                alpha >= 0.0 && alpha.is_finite(),
-                format!("mixup_alpha is {alpha}, expected a finite number of at least 0; 0 is off"),
-            ),
+            alpha("mixup_alpha", training.mixup_alpha),
+            alpha("cutmix_alpha", training.cutmix_alpha),
         ],
     )
 }
 
-/// Checks that label smoothing and mixup are off if the model predicts frames.
+/// Checks that label smoothing, mixup and CutMix are off if the model predicts frames.
 fn check_targets(
     document: &Document,
     training: &RawTraining,
@@ -192,6 +172,7 @@ fn check_targets(
     let changes = [
         ("label_smoothing", training.label_smoothing),
         ("mixup_alpha", training.mixup_alpha),
+        ("cutmix_alpha", training.cutmix_alpha),
     ];
     require_all(
         document,
@@ -206,6 +187,45 @@ fn check_targets(
             )
         }),
     )
+}
+
+/// Checks `training.early_stopping` against the task of the model.
+fn early_stopping(
+    document: &Document,
+    raw: RawEarlyStopping,
+    model: &NetworkConfig,
+) -> Result<EarlyStopping, ConfigError> {
+    let selection = match model.head() {
+        VideoHead::NextFrame => StoppingMetric::Mse,
+        _ => StoppingMetric::Accuracy,
+    };
+    let metric = raw.metric.unwrap_or(selection);
+    let (patience, min_delta) = (raw.patience, raw.min_delta);
+    require_all(
+        document,
+        [
+            Condition::count("training.early_stopping.patience", patience, MAX_EPOCHS),
+            Condition::new(
+                "training.early_stopping.metric",
+                metric == selection || metric == StoppingMetric::Loss,
+                format!(
+                    "this model has no validation {}, expected \"{}\" or \"loss\"",
+                    metric.name(),
+                    selection.name()
+                ),
+            ),
+            Condition::new(
+                "training.early_stopping.min_delta",
+                min_delta >= 0.0 && min_delta.is_finite(),
+                format!("min_delta is {min_delta}, expected a finite number of at least 0"),
+            ),
+        ],
+    )?;
+    Ok(EarlyStopping {
+        patience,
+        metric,
+        min_delta,
+    })
 }
 
 fn view(document: &Document, raw: RawView) -> Result<Perturbation, ConfigError> {
@@ -239,43 +259,4 @@ fn view(document: &Document, raw: RawView) -> Result<Perturbation, ConfigError> 
             attack(pgd, epsilon)
         }
     }
-}
-
-fn check_augment(
-    document: &Document,
-    augment: Augment,
-    images: SampleSpec,
-) -> Result<(), ConfigError> {
-    let Augment {
-        shift,
-        rotation,
-        min_crop_area,
-        flip: _,
-    } = augment;
-    let shorter = images.height.min(images.width);
-    require_all(
-        document,
-        [
-            Condition::new(
-                "training.augment.shift",
-                shift < shorter,
-                format!(
-                    "shift is {shift}, which can move the whole image out of its frame; expected less than {shorter} pixels"
-                ),
-            ),
-            Condition::new(
-                "training.augment.rotation",
-                // Rotations go in both directions, so 180 degrees cover the circle.
-                (0.0..=180.0).contains(&rotation),
-                format!("rotation is {rotation}, expected degrees from 0 to 180"),
-            ),
-            Condition::new(
-                "training.augment.min_crop_area",
-                min_crop_area > 0.0 && min_crop_area <= 1.0,
-                format!(
-                    "min_crop_area is {min_crop_area}, expected a fraction above 0 and at most 1; 1 is off"
-                ),
-            ),
-        ],
-    )
 }

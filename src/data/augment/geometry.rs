@@ -1,112 +1,65 @@
-//! Augmentation of training images: random shifts, rotations, crops and flips.
+//! Geometric changes of a sample: affine maps, and crops that are scaled up.
+
+use std::ops::RangeInclusive;
 
 use rand::{Rng, RngExt};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::SampleSpec;
-
-/// Random changes of a training sample, applied in the order of the fields.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Augment {
-    /// Largest shift along each axis, in whole pixels; pixels from outside of the image are black.
-    ///
-    /// This equals padding by that many pixels and then cropping at random.
-    pub shift: usize,
-    /// Largest rotation about the centre in either direction, in degrees; pixels from outside of the
-    /// image are black.
-    pub rotation: f32,
-    /// Smallest area of the random crop that is scaled up to the whole image, as a fraction of the
-    /// image; 1 for no crop.
-    ///
-    /// The aspect ratio of the crop lies between 3/4 and 4/3, uniform in its logarithm.
-    ///
-    /// # Source
-    ///
-    /// Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6; drawn as in
-    /// torchvision's `RandomResizedCrop`, scaled bilinearly.
-    pub min_crop_area: f32,
-    /// True to mirror half of the images left to right.
-    pub flip: bool,
-}
-
-impl Default for Augment {
-    fn default() -> Self {
-        Self {
-            shift: 0,
-            rotation: 0.0,
-            min_crop_area: 1.0,
-            flip: false,
-        }
-    }
-}
-
-impl Augment {
-    /// Returns the pixels of a sample after one random change, the same for all of its frames.
-    ///
-    /// # Shapes
-    ///
-    /// - `pixels`: `[n_frames, n_channels, height, width]`, row-major
-    pub fn apply(&self, pixels: &[f32], spec: SampleSpec, random: &mut impl Rng) -> Vec<f32> {
-        let largest_shift = self.shift as i32;
-        let shift = [0; 2].map(|_| random.random_range(-largest_shift..=largest_shift) as f32);
-        let degrees = self.rotation * random.random_range(-1.0..=1.0f32);
-        // One change for all frames: the motion within a clip must stay as it was.
-        let mut pixels = move_image(pixels, spec, shift, degrees);
-        // The options below draw no random numbers while they are off, so that adding one to the program
-        // leaves all runs without it as they were. Shift and rotation always draw.
-        if self.min_crop_area < 1.0 {
-            let window = Window::draw([spec.height, spec.width], self.min_crop_area, random);
-            pixels = window.enlarge(&pixels, spec);
-        }
-        if self.flip && random.random_bool(0.5) {
-            pixels.chunks_mut(spec.width).for_each(<[f32]>::reverse);
-        }
-        pixels
-    }
-}
+use crate::data::SampleSpec;
 
 /// Rectangle within an image, in pixels from its top left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Window {
+pub(super) struct Window {
     /// First row and column.
-    start: [usize; 2],
+    pub(super) start: [usize; 2],
     /// Rows and columns.
-    size: [usize; 2],
+    pub(super) size: [usize; 2],
 }
 
 impl Window {
-    /// Draws a window of at least `min_area`, a fraction of the image, with an aspect ratio from 3/4 to
-    /// 4/3.
-    fn draw([height, width]: [usize; 2], min_area: f32, random: &mut impl Rng) -> Self {
+    /// Draws a window with an area within `area`, a fraction of the image, and with a ratio of width to height from
+    /// `1 / widest` to `widest`; `None` if none of ten windows fits into the image.
+    pub(super) fn draw(
+        [height, width]: [usize; 2],
+        area: RangeInclusive<f32>,
+        widest: f32,
+        random: &mut impl Rng,
+    ) -> Option<Self> {
         const ATTEMPTS: usize = 10;
-        const WIDEST: f32 = 4.0 / 3.0;
         let image_area = (height * width) as f32;
         for _ in 0..ATTEMPTS {
-            let area = image_area * random.random_range(min_area..=1.0);
-            let aspect = random.random_range(-WIDEST.ln()..=WIDEST.ln()).exp();
+            let area = image_area * random.random_range(area.clone());
+            let aspect = random.random_range(-widest.ln()..=widest.ln()).exp();
             let size = [area / aspect, area * aspect].map(|square| square.sqrt().round() as usize);
             if (1..=height).contains(&size[0]) && (1..=width).contains(&size[1]) {
                 let start = [height - size[0], width - size[1]];
-                return Self {
+                return Some(Self {
                     start: start.map(|room| random.random_range(0..=room)),
                     size,
-                };
+                });
             }
         }
-        // No drawn window fitted, which is likely only for long images. As in torchvision, take the
-        // largest centred window with an allowed aspect ratio.
-        let limit = |side: usize, other: usize| side.min((WIDEST * other as f32).round() as usize);
-        let size = [limit(height, width), limit(width, height)];
-        Self {
-            start: [(height - size[0]) / 2, (width - size[1]) / 2],
-            size,
-        }
+        None
+    }
+
+    /// Draws a crop of at least `min_area`, with an aspect ratio from 3/4 to 4/3.
+    pub(super) fn draw_crop(image: [usize; 2], min_area: f32, random: &mut impl Rng) -> Self {
+        const WIDEST: f32 = 4.0 / 3.0;
+        let [height, width] = image;
+        Self::draw(image, min_area..=1.0, WIDEST, random).unwrap_or_else(|| {
+            // No drawn window fitted, which is likely only for long images. As in torchvision, take the
+            // largest centred window with an allowed aspect ratio.
+            let limit =
+                |side: usize, other: usize| side.min((WIDEST * other as f32).round() as usize);
+            let size = [limit(height, width), limit(width, height)];
+            Self {
+                start: [(height - size[0]) / 2, (width - size[1]) / 2],
+                size,
+            }
+        })
     }
 
     /// Scales the window up to the whole image, bilinearly between the centres of its pixels.
-    fn enlarge(self, pixels: &[f32], spec: SampleSpec) -> Vec<f32> {
+    pub(super) fn enlarge(self, pixels: &[f32], spec: SampleSpec) -> Vec<f32> {
         let frame = [spec.height, spec.width];
         let source = |axis: usize, index: usize| {
             let scale = self.size[axis] as f32 / frame[axis] as f32;
@@ -128,22 +81,39 @@ impl Window {
 }
 
 /// Rotates an image about its centre, then shifts it, with bilinear interpolation.
-fn move_image(pixels: &[f32], spec: SampleSpec, shift: [f32; 2], degrees: f32) -> Vec<f32> {
+pub(super) fn move_image(
+    pixels: &[f32],
+    spec: SampleSpec,
+    shift: [f32; 2],
+    degrees: f32,
+) -> Vec<f32> {
     // Skips the interpolation, which would only copy the pixels.
     if shift == [0.0; 2] && degrees == 0.0 {
         return pixels.to_vec();
     }
-    let (height, width) = (spec.height, spec.width);
     let (sin, cos) = degrees.to_radians().sin_cos();
+    map_affine(pixels, spec, shift, [[cos, -sin], [sin, cos]])
+}
+
+/// Maps an image affinely, with bilinear interpolation; black where the source lies outside of the image.
+///
+/// The pixel at `p` comes from `inverse (p - shift - centre) + centre`; positions are rows, then columns.
+pub(super) fn map_affine(
+    pixels: &[f32],
+    spec: SampleSpec,
+    shift: [f32; 2],
+    inverse: [[f32; 2]; 2],
+) -> Vec<f32> {
+    let (height, width) = (spec.height, spec.width);
     let centre = [(height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0];
     let mut out = Vec::with_capacity(pixels.len());
     for channel in pixels.chunks(height * width) {
         for row in 0..height {
             for column in 0..width {
-                // The inverse motion of an output pixel gives the position that it comes from.
                 let y = row as f32 - shift[0] - centre[0];
                 let x = column as f32 - shift[1] - centre[1];
-                let source = [cos * y - sin * x + centre[0], sin * y + cos * x + centre[1]];
+                let source =
+                    [0, 1].map(|axis| inverse[axis][0] * y + inverse[axis][1] * x + centre[axis]);
                 out.push(bilinear(channel, [height, width], source));
             }
         }
@@ -201,49 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn the_default_changes_nothing() {
-        let mut random = crate::data::random_stream(0, &[]);
-        assert_eq!(Augment::default().apply(&IMAGE, SPEC, &mut random), IMAGE);
-    }
-
-    #[test]
-    fn options_that_are_off_draw_no_random_numbers() {
-        let augment = Augment {
-            shift: 1,
-            ..Augment::default()
-        };
-        let stream = || crate::data::random_stream(5, &[]);
-        let (mut used, mut expected) = (stream(), stream());
-        let actual = augment.apply(&IMAGE, SPEC, &mut used);
-        let shift = [0; 2].map(|_| expected.random_range(-1..=1) as f32);
-        let _degrees = expected.random_range(-1.0..=1.0f32);
-        assert_eq!(actual, move_image(&IMAGE, SPEC, shift, 0.0));
-        assert_eq!(used, expected);
-    }
-
-    #[test]
-    fn half_of_the_images_are_mirrored() {
-        let augment = Augment {
-            flip: true,
-            ..Augment::default()
-        };
-        let mirrored = [3.0, 2.0, 1.0, 6.0, 5.0, 4.0, 9.0, 8.0, 7.0];
-        let mut random = crate::data::random_stream(0, &[]);
-        let mut n_mirrored = 0;
-        for _ in 0..1000 {
-            let actual = augment.apply(&IMAGE, SPEC, &mut random);
-            assert!(actual == mirrored || actual == IMAGE, "{actual:?}");
-            n_mirrored += usize::from(actual == mirrored);
-        }
-        assert!((450..550).contains(&n_mirrored), "{n_mirrored}");
-    }
-
-    #[test]
     fn crops_lie_inside_with_allowed_area_and_aspect() {
         let mut random = crate::data::random_stream(0, &[]);
         let mut areas = Vec::new();
         for _ in 0..2000 {
-            let Window { start, size } = Window::draw([64, 64], 0.1, &mut random);
+            let Window { start, size } = Window::draw_crop([64, 64], 0.1, &mut random);
             assert!((0..2).all(|axis| start[axis] + size[axis] <= 64));
             // Sides are rounded to whole pixels.
             let [shortest, longest] = [-0.5, 0.5].map(|half| size.map(|side| side as f32 + half));
@@ -263,7 +195,7 @@ mod tests {
     #[test]
     fn a_long_image_is_cropped_to_its_middle() {
         let mut random = crate::data::random_stream(0, &[]);
-        let window = Window::draw([2, 1000], 0.9, &mut random);
+        let window = Window::draw_crop([2, 1000], 0.9, &mut random);
         assert_eq!((window.start, window.size), ([0, 498], [2, 3]));
     }
 
