@@ -205,7 +205,8 @@ pub fn command() -> clap::Command {
 /// was interrupted by a signal and can be resumed.
 pub fn main() -> ExitCode {
     // For invalid arguments, `parse` ends the process itself, also with exit code 2.
-    let failure = match run(Arguments::parse().command) {
+    let command = Arguments::parse().command;
+    let failure = match start_threads().and_then(|()| run(command)) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
@@ -217,6 +218,19 @@ pub fn main() -> ExitCode {
         Failure::Interrupted(_) => 75,
     };
     ExitCode::from(code)
+}
+
+/// Starts the threads that compute: as many as there are cores, or as `RAYON_NUM_THREADS` says.
+///
+/// They would otherwise be started by the first computation, which cannot return an error.
+fn start_threads() -> Result<(), Failure> {
+    let started = rayon::ThreadPoolBuilder::new().build_global();
+    started.map_err(|error| {
+        Failure::Error(format!(
+            "the system refuses to start threads ({error}); set the environment variable RAYON_NUM_THREADS to a smaller \
+             number, or raise the limit of processes (`ulimit -u`)"
+        ))
+    })
 }
 
 /// Runs one command.

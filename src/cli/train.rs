@@ -13,6 +13,7 @@ use super::stop::stop_flag;
 use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, read_run_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
+use crate::input_file;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
 use crate::run::{Manifest, RunDirectory, Session, open_devices};
@@ -199,7 +200,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
     // Before anything else is opened: a finished run needs neither its data nor its device.
     if summary.is_file() {
         let parsed =
-            std::fs::read(&summary).map(|bytes| serde_json::from_slice::<RunSummary>(&bytes));
+            input_file::read(&summary).map(|bytes| serde_json::from_slice::<RunSummary>(&bytes));
         let Ok(Ok(parsed)) = parsed else {
             let summary = summary.display();
             return Err(Failure::Error(format!(

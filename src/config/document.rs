@@ -21,6 +21,7 @@ use super::penalty_names::{PenaltyNames, changes_names};
 use super::positions::{Position, Positions, syntax_message};
 use super::renamed_keys::{OldName, replace_old_names, replace_old_names_in_path};
 use crate::error::Error;
+use crate::input_file;
 
 /// Keys of one TOML file, with `--set` overrides merged in, and the position of each of them.
 ///
@@ -284,6 +285,11 @@ impl Document {
     }
 }
 
+/// Largest size of a TOML file, in bytes: a thousand times that of a long one.
+///
+/// Its values and their positions take up to a hundred times as much memory.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// Reads a TOML file; returns its text and its name.
 fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
     let name = path.display().to_string();
@@ -292,7 +298,7 @@ fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
         let error = Error::file("is a directory, expected a TOML file");
         return Err(ConfigError::unreadable(&name, error));
     }
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = input_file::read_up_to(path, MAX_BYTES).map_err(|error| {
         let error = match error.kind() {
             io::ErrorKind::NotFound => Error::file("no such file").caused_by(error),
             _ => Error::file("cannot be read").because(error),

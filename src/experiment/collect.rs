@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::study::{Cell, Study, Variant};
 use crate::error::{Error, Result};
+use crate::input_file;
 use crate::report::csv_field;
 use crate::run::{RunDirectory, write_atomically};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
@@ -52,7 +53,7 @@ pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
         if !path.is_file() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
+        let bytes = input_file::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             Error::invalid_format("cannot be read")
                 .because(error)

@@ -20,6 +20,7 @@ use zip::ZipArchive;
 use super::npz::Npz;
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::input_file;
 use crate::topology::{Diagram, Edge, Point};
 
 /// Encodes diagrams, by item and homology dimension, as an archive with the arrays listed above.
@@ -55,6 +56,11 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
     archive.finish()
 }
 
+/// Largest size of an array that is stored compressed, in bytes: 67 million bars.
+///
+/// A few bytes can unpack to a thousand times as many.
+const MAX_UNPACKED: u64 = 1 << 30;
+
 /// Reads the births and deaths of an archive, by item, homology dimension and bar.
 ///
 /// An archive without `offsets<d>`, as other programs write it, is one item. Arrays may be `float32` too.
@@ -66,7 +72,7 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
 ///   shape or type.
 pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>> {
     let bytes =
-        std::fs::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
+        input_file::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
     decode(&bytes).map_err(|error| error.within(path.display()))
 }
 
@@ -123,9 +129,26 @@ fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<
         Err(zip::result::ZipError::FileNotFound) => return Ok(None),
         Err(error) => return Err(Error::invalid_format(name).because(error)),
     };
+    let is_stored = file.compression() == zip::CompressionMethod::Stored;
+    let limit = if is_stored { u64::MAX } else { MAX_UNPACKED };
+    let too_large = || {
+        Error::invalid_format(format!(
+            "{name} unpacks to more than {MAX_UNPACKED} bytes, the limit for compressed arrays; save it with numpy.savez, \
+             which does not compress"
+        ))
+    };
+    // The archive may state another size than it unpacks to.
+    if file.size() > limit {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
+    file.by_ref()
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
         .map_err(|e| Error::invalid_format(name).because(e))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large());
+    }
     Ok(Some(bytes))
 }
 
@@ -144,16 +167,30 @@ fn points(array: &[u8]) -> Result<Vec<Point>> {
             "the shape is {shape:?}, expected [bars, 2] in C order"
         )));
     };
-    let values: Vec<f64> = match file.into_vec::<f64>() {
-        Ok(values) => values,
-        Err(_) => {
-            // The failed attempt has consumed the file, so it is opened again.
-            let file = NpyFile::new(array).map_err(damaged)?;
-            let narrow: Vec<f32> = file.into_vec().map_err(damaged)?;
-            narrow.into_iter().map(f64::from).collect()
-        }
+    let is_single = file.dtype().descr().contains("f4");
+    // The reader reserves memory for as many bars as the header states.
+    let width = if is_single { 4 } else { 8 };
+    if n_bars.saturating_mul(2 * width) > array.len() as u64 {
+        return Err(Error::invalid_format(format!(
+            "the array is cut off: it has {} bytes, too few for {n_bars} bars",
+            array.len()
+        )));
+    }
+    let values: Vec<f64> = if is_single {
+        let narrow: Vec<f32> = file.into_vec().map_err(damaged)?;
+        narrow.into_iter().map(f64::from).collect()
+    } else {
+        file.into_vec().map_err(damaged)?
     };
     let (points, _) = values.as_chunks::<2>();
+    // Here, where the file and the array are known. The negation refuses NaN too.
+    let is_wrong = |&[birth, death]: &Point| !(birth.is_finite() && death >= birth);
+    if let Some(bar) = points.iter().position(is_wrong) {
+        let [birth, death] = points[bar];
+        return Err(Error::invalid_format(format!(
+            "bar {bar} is born at {birth} and dies at {death}, expected a finite birth and a death that is not before it"
+        )));
+    }
     if points.len() as u64 == n_bars {
         Ok(points.to_vec())
     } else {
@@ -168,6 +205,10 @@ fn points(array: &[u8]) -> Result<Vec<Point>> {
 /// Reads the offsets of the items and checks that they cover all bars.
 fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>> {
     let file = NpyFile::new(array).map_err(damaged)?;
+    // The reader reserves memory for as many numbers as the header states.
+    if file.len() > array.len() as u64 {
+        return Err(Error::invalid_format("the array is cut off"));
+    }
     let offsets: Vec<i64> = file.into_vec().map_err(damaged)?;
     let offsets: Vec<usize> = offsets
         .iter()

@@ -10,6 +10,8 @@ mod checkpoint;
 #[cfg(feature = "cli")]
 mod checksums;
 #[cfg(feature = "cli")]
+mod config_check;
+#[cfg(feature = "cli")]
 mod device;
 #[cfg(feature = "cli")]
 mod directory;
@@ -32,6 +34,7 @@ pub use self::{
     atomic_file::{AtomicFile, is_running, write_atomically},
     checkpoint::{CheckpointState, Checkpoints, ValidationScore},
     checksums::sha256_hex,
+    config_check::{CHECKPOINT_CONFIG, check_config},
     device::{DEVICES, DeviceReport, device_reports, open_device, open_devices},
     directory::{RunDirectory, check_not_a_run},
     lock::RunLock,

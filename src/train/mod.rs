@@ -2,6 +2,7 @@
 
 mod charts;
 mod collapse;
+mod divergence;
 mod dry_run;
 mod error;
 mod gradient_clipping;

@@ -11,6 +11,7 @@ use burn::prelude::*;
 
 use super::charts;
 use super::collapse::CollapseMonitor;
+use super::divergence::{DominantPenalty, advice};
 use super::error::TrainError;
 use super::job::Job;
 use super::l2_sp::L2Sp;
@@ -27,7 +28,8 @@ use crate::evaluate::{
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
 use crate::run::{
-    CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore, write_atomically,
+    CHECKPOINT_CONFIG, CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore,
+    write_atomically,
 };
 
 /// Result of a training that ended without an error.
@@ -149,6 +151,8 @@ pub(super) struct Trainer<'a> {
     pub(super) recent: Profile,
     pub(super) samples: Prefetch,
     pub(super) collapse: CollapseMonitor,
+    /// Penalty that dominated the loss of the last step; `None` if none did.
+    pub(super) dominant: Option<DominantPenalty>,
     /// Gradients that were zero when a penalty was last reported to have no weight, by penalty.
     pub(super) zero_gradients: Vec<Option<ZeroGradients>>,
     /// Validation score of the current parameters; `None` if they were not validated yet.
@@ -359,7 +363,9 @@ impl Trainer<'_> {
             config_sha256: self.config_sha256.clone(),
         };
         let (model, optimizer) = (&self.model, &self.optimizer);
+        let config = self.job.run.config();
         let write = |directory: &Path| {
+            std::fs::copy(&config, directory.join(CHECKPOINT_CONFIG))?;
             let record = model.valid().into_record();
             record
                 .save(directory.join("model.bpk"))
@@ -380,7 +386,7 @@ impl Trainer<'_> {
     }
 
     /// Path of the newest checkpoint after `label`, for messages.
-    fn newest_checkpoint(&self, label: &str) -> String {
+    pub(super) fn newest_checkpoint(&self, label: &str) -> String {
         match self.checkpoints.newest() {
             Some((_, path)) => format!("{label}: {}", path.display()),
             None => "no checkpoint yet".to_owned(),
@@ -400,6 +406,29 @@ impl Trainer<'_> {
         if value.is_finite() {
             return Ok(());
         }
+        Err(self.diverged(&format!("{name} became {value}"), lr))
+    }
+
+    /// Error of a penalty that cannot be computed in a step.
+    ///
+    /// Attention that was valid at earlier steps and is not any more means that training has diverged.
+    pub(super) fn penalty_error(&self, error: Error, lr: f64) -> TrainError {
+        if self.step == 0 || !(error.is_invalid_distribution() || error.is_invalid_distances()) {
+            return TrainError::Topology(error);
+        }
+        let message = error.to_string();
+        // Without the advice for attention that was never valid.
+        let found = message
+            .rsplit_once("; ")
+            .map_or(&*message, |(found, _)| found);
+        self.diverged(
+            &format!("a penalty could no longer be computed ({found})"),
+            lr,
+        )
+    }
+
+    /// Error of a training that diverged: what happened, where, the last checkpoint, and what to do.
+    pub(super) fn diverged(&self, what: &str, lr: f64) -> TrainError {
         let training = &self.job.config.spec.training;
         let is_in_step = !lr.is_nan();
         let at_rate = if is_in_step {
@@ -409,17 +438,14 @@ impl Trainer<'_> {
         };
         // Counted from 1, as in the progress display. After its last step an epoch is already divided out.
         let epoch = self.step / self.steps_per_epoch() + usize::from(is_in_step);
-        let clip = match training.clip_norm {
-            None => " or set training.clip_norm",
-            // Advice that has been followed already does not help.
-            Some(_) => "",
-        };
-        Err(TrainError::Diverged(format!(
-            "{name} became {value} at step {} (epoch {epoch} of {}{at_rate}); {}; lower training.optimizer.lr{clip}",
+        let (weight_decay, clip_norm) = (training.weight_decay, training.clip_norm);
+        TrainError::Diverged(format!(
+            "{what} at step {} (epoch {epoch} of {}{at_rate}); {}; {}",
             self.step,
             training.epochs,
-            self.newest_checkpoint("last good checkpoint")
-        )))
+            self.newest_checkpoint("last good checkpoint"),
+            advice(self.dominant.as_ref(), lr, weight_decay, clip_norm)
+        ))
     }
 
     /// Logs one number of the current step.

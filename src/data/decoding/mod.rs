@@ -34,6 +34,7 @@ use self::apng::Apng;
 use self::canvas::opaque;
 use self::webp::AnimatedWebp;
 use crate::error::{Error, Result};
+use crate::input_file;
 
 pub(super) use self::frame::Frame;
 
@@ -68,7 +69,8 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
 /// Those of [`decoded`]; what comes after the header is found out frame by frame.
 pub(super) fn frames(path: &Path) -> Result<Frames> {
     let unknown = |error| describe(error, None).within(path.display());
-    let reader = ImageReader::open(path)
+    let reader = input_file::open(path)
+        .map(|file| ImageReader::new(BufReader::new(file)))
         // The content decides on the format, because extensions can be wrong.
         .and_then(ImageReader::with_guessed_format)
         .map_err(|error| unknown(error.into()))?;
@@ -117,7 +119,7 @@ fn image_frames(
 ) -> ImageResult<ImageFrames> {
     format::check_complete(format, &mut file)?;
     // Animations are opened a second time, because a decoder cannot go back to the beginning.
-    let again = || File::open(path).map(BufReader::new);
+    let again = || input_file::open(path).map(BufReader::new);
     match format {
         ImageFormat::Gif => {
             let mut decoder = GifDecoder::new(file)?;
@@ -133,7 +135,10 @@ fn image_frames(
             Ok(Box::new(frames))
         }
         ImageFormat::Png => {
-            let mut decoder = PngDecoder::with_limits(file, Limits::default())?;
+            // For texts, colour profiles and rows: pixels have a limit of their own.
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(apng::MAX_CHUNK);
+            let mut decoder = PngDecoder::with_limits(file, limits)?;
             if decoder.is_apng()? {
                 let orientation = orientation(&mut decoder)?;
                 return Ok(upright_frames(Apng::open(again()?)?, orientation));
@@ -204,6 +209,15 @@ fn describe(error: ImageError, format: Option<ImageFormat>) -> Error {
     let message = match (&error, format) {
         (ImageError::IoError(error), _) if error.kind() == ErrorKind::NotFound => {
             "no such file".to_owned()
+        }
+        // Not a file, which the message says.
+        (ImageError::IoError(error), _)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::IsADirectory
+            ) =>
+        {
+            error.to_string()
         }
         (ImageError::Unsupported(error), _)
             if matches!(error.kind(), UnsupportedErrorKind::Format(_)) =>
