@@ -220,10 +220,20 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Largest number of threads that compute, more than any machine has cores.
+const MAX_THREADS: usize = 4096;
+
 /// Starts the threads that compute: as many as there are cores, or as `RAYON_NUM_THREADS` says.
 ///
 /// They would otherwise be started by the first computation, which cannot return an error.
 fn start_threads() -> Result<(), Failure> {
+    let asked = std::env::var("RAYON_NUM_THREADS").unwrap_or_default();
+    // Starting as many as the system allows takes minutes.
+    if asked.parse().is_ok_and(|n: usize| n > MAX_THREADS) {
+        return Err(Failure::Error(format!(
+            "the environment variable RAYON_NUM_THREADS is {asked}, expected at most {MAX_THREADS}"
+        )));
+    }
     let started = rayon::ThreadPoolBuilder::new().build_global();
     started.map_err(|error| {
         Failure::Error(format!(

@@ -187,3 +187,19 @@ fn decompressed(bytes: &[u8], max_bytes: u64) -> std::io::Result<Option<Vec<u8>>
     decoder.read_to_end(&mut plain)?;
     Ok((plain.len() as u64 <= max_bytes).then_some(plain))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn files_unpack_up_to_a_limit() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&[7; 1000]).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(decompressed(&packed, 1000).unwrap(), Some(vec![7; 1000]));
+        assert_eq!(decompressed(&packed, 999).unwrap(), None);
+    }
+}

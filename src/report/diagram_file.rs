@@ -73,11 +73,11 @@ const MAX_UNPACKED: u64 = 1 << 30;
 pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>> {
     let bytes =
         input_file::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
-    decode(&bytes).map_err(|error| error.within(path.display()))
+    decode(&bytes, MAX_UNPACKED).map_err(|error| error.within(path.display()))
 }
 
-/// Reads the content of an archive; see [`read_diagrams`].
-fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
+/// Reads the content of an archive, whose compressed arrays may unpack to so many bytes each; see [`read_diagrams`].
+fn decode(bytes: &[u8], max_unpacked: u64) -> Result<Vec<Vec<Vec<Point>>>> {
     // The reason, such as a missing central directory, would not help anyone.
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
         Error::invalid_format(
@@ -87,7 +87,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
     let mut items: Vec<Vec<Vec<Point>>> = Vec::new();
     for dim in 0.. {
         let name = format!("dgm{dim}");
-        let Some(array) = member(&mut archive, &name)? else {
+        let Some(array) = member(&mut archive, &name, max_unpacked)? else {
             if dim == 0 {
                 let message = "there is no array dgm0, expected dgm0, dgm1, ... by dimension";
                 return Err(Error::invalid_format(message));
@@ -96,7 +96,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
         };
         let points = points(&array).map_err(|e| e.within(&name))?;
         let name = format!("offsets{dim}");
-        let offsets = match member(&mut archive, &name)? {
+        let offsets = match member(&mut archive, &name, max_unpacked)? {
             Some(array) => offsets(&array, points.len()).map_err(|e| e.within(&name))?,
             None => vec![0, points.len()],
         };
@@ -123,17 +123,21 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
 }
 
 /// Returns the bytes of an array; `None` if the archive has no such array.
-fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<Vec<u8>>> {
+fn member(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    name: &str,
+    max_unpacked: u64,
+) -> Result<Option<Vec<u8>>> {
     let mut file = match archive.by_name(&format!("{name}.npy")) {
         Ok(file) => file,
         Err(zip::result::ZipError::FileNotFound) => return Ok(None),
         Err(error) => return Err(Error::invalid_format(name).because(error)),
     };
     let is_stored = file.compression() == zip::CompressionMethod::Stored;
-    let limit = if is_stored { u64::MAX } else { MAX_UNPACKED };
+    let limit = if is_stored { u64::MAX } else { max_unpacked };
     let too_large = || {
         Error::invalid_format(format!(
-            "{name} unpacks to more than {MAX_UNPACKED} bytes, the limit for compressed arrays; save it with numpy.savez, \
+            "{name} unpacks to more than {max_unpacked} bytes, the limit for compressed arrays; save it with numpy.savez, \
              which does not compress"
         ))
     };
@@ -256,7 +260,7 @@ mod tests {
     fn decoding_inverts_encoding() {
         let items = [item(&[1.0, f64::INFINITY]), item(&[]), item(&[2.0])];
         let bytes = encode_diagrams(&items, "{}").unwrap();
-        let actual = decode(&bytes).unwrap();
+        let actual = decode(&bytes, MAX_UNPACKED).unwrap();
         let first = vec![vec![], vec![[0.5, 1.0], [0.5, f64::INFINITY]]];
         let expected = [first, vec![vec![], vec![]], vec![vec![], vec![[0.5, 2.0]]]];
         assert_eq!(actual, expected);
@@ -264,11 +268,59 @@ mod tests {
         assert_eq!(encode_diagrams(&items, "{}").unwrap(), bytes);
     }
 
+    /// Archive with one array of bars, whose header states `n_bars`.
+    fn archive(method: zip::CompressionMethod, n_bars: usize, values: &[f64]) -> Vec<u8> {
+        let header =
+            format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({n_bars}, 2), }}\n");
+        let mut array = b"\x93NUMPY\x01\x00".to_vec();
+        array.extend((header.len() as u16).to_le_bytes());
+        array.extend(header.as_bytes());
+        array.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        zip.start_file("dgm0.npy", options).unwrap();
+        std::io::Write::write_all(&mut zip, &array).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn arrays_are_checked_before_they_take_memory() {
+        use zip::CompressionMethod::{Deflated, Stored};
+
+        let read = |bytes: &[u8], limit| decode(bytes, limit).map_err(|error| error.to_string());
+        let zeros = [0.0; 2000];
+        assert_eq!(
+            read(&archive(Deflated, 1000, &zeros), 20_000).unwrap()[0][0].len(),
+            1000
+        );
+        let message = read(&archive(Deflated, 1000, &zeros), 10_000).unwrap_err();
+        assert!(
+            message.starts_with("dgm0 unpacks to more than 10000 bytes"),
+            "{message}"
+        );
+        // The size of the archive limits what is not compressed.
+        assert!(read(&archive(Stored, 1000, &zeros), 10_000).is_ok());
+        for n_bars in [3, 1 << 40] {
+            let message = read(&archive(Stored, n_bars, &[0.0, 1.0]), 1000).unwrap_err();
+            assert!(
+                message.starts_with("dgm0: the array is cut off: it has "),
+                "{message}"
+            );
+        }
+        let message = read(&archive(Stored, 2, &[0.0, 1.0, 2.0, 1.0]), 1000).unwrap_err();
+        assert_eq!(
+            message,
+            "dgm0: bar 1 is born at 2 and dies at 1, expected a finite birth and a death that is not before it"
+        );
+        assert!(read(&archive(Stored, 1, &[0.0, f64::NAN]), 1000).is_err());
+        assert!(read(&archive(Stored, 1, &[0.0, f64::INFINITY]), 1000).is_ok());
+    }
+
     #[test]
     fn other_files_give_one_sentence() {
         let cut_off = &encode_diagrams(&[item(&[1.0])], "{}").unwrap()[..100];
         for bytes in [b"births,deaths\n".as_slice(), b"", cut_off] {
-            let error = decode(bytes).unwrap_err();
+            let error = decode(bytes, MAX_UNPACKED).unwrap_err();
             assert!(error.is_invalid_format());
             assert_eq!(
                 error.to_string(),
@@ -277,7 +329,7 @@ mod tests {
         }
         let bytes = encode_diagrams(&[], "{}").unwrap();
         assert!(
-            decode(&bytes)
+            decode(&bytes, MAX_UNPACKED)
                 .unwrap_err()
                 .to_string()
                 .starts_with("there is no array dgm0")

@@ -33,7 +33,11 @@ impl RunDirectory {
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
         {
-            std::fs::create_dir_all(parent)?;
+            std::fs::create_dir_all(parent).map_err(|error| match error.kind() {
+                // A file in the way, which is no run that exists already.
+                io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+                _ => error,
+            })?;
         }
         let mut name = root.as_os_str().to_owned();
         // With the process id, so that two processes never fill the same directory.

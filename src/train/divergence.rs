@@ -61,7 +61,7 @@ pub(super) fn advice(
     match (dominant, clip_norm) {
         (Some(penalty), _) => penalty.advice(),
         // Beyond 2, every step makes the parameters larger and turns their signs.
-        (None, _) if decay > 1.0 => format!(
+        (None, _) if decay > 1.0 && weight_decay > 1.0 => format!(
             "weight decay times learning rate is {decay:.2e}, expected far less than 1; lower \
              training.optimizer.weight_decay"
         ),
@@ -100,6 +100,8 @@ mod tests {
             decay.ends_with("lower training.optimizer.weight_decay"),
             "{decay}"
         );
+        // Weight decay of a usual size is not the cause.
+        assert!(advice(None, 1e30, 0.05, None).starts_with("lower training.optimizer.lr"));
         assert_eq!(
             advice(None, f64::NAN, 1e30, Some(1.0)),
             "lower training.optimizer.lr"

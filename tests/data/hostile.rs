@@ -84,12 +84,6 @@ fn large_configurations_are_refused_before_they_are_read() {
         message.contains("array.toml: ") && message.contains("larger than 1048576 bytes"),
         "{message}"
     );
-    // The largest that is read takes no more than some seconds, even in a test build.
-    let keys: String = (0..70_000).map(|i| format!("key{i} = 1\n")).collect();
-    std::fs::write(directory.path().join("keys.toml"), &keys[..1 << 20]).unwrap();
-    let (code, message) = run(directory.path(), &["config", "check", "keys.toml"]);
-    assert_eq!(code, Some(2));
-    assert!(message.contains("keys.toml:"), "{message}");
 }
 
 /// Animation of frames of one pixel that are displayed for `hundredths` of a second each, on a canvas of this side.
@@ -130,19 +124,41 @@ fn the_length_of_an_animation_is_judged_before_it_is_resampled() {
 #[test]
 fn threads_that_the_system_refuses_are_one_sentence() {
     let directory = TestDir::new();
-    // Stacks of 2 MiB each in 8 GB of addresses.
-    let script = "ulimit -v 8000000; exec \"$0\" devices";
-    let output = Command::new("sh")
-        .args(["-c", script, env!("CARGO_BIN_EXE_burn-topology")])
-        .env("RAYON_NUM_THREADS", "20000")
-        .current_dir(directory.path())
-        .output()
-        .unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{message}");
+    // Stacks of 2 MiB each in 6 GB of addresses.
+    let script = "ulimit -v 6000000; exec \"$0\" devices";
+    let start = |n_threads: &str| {
+        let output = Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_burn-topology")])
+            .env("RAYON_NUM_THREADS", n_threads)
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        message
+    };
+    assert_eq!(
+        start("100000"),
+        "burn-topology: the environment variable RAYON_NUM_THREADS is 100000, expected at most 4096\n"
+    );
+    let message = start("4096");
     assert!(
         message.starts_with("burn-topology: the system refuses to start threads (")
             && message.lines().count() == 1,
         "{message}"
     );
+}
+
+#[test]
+fn a_file_in_the_way_of_a_run_is_no_run() {
+    let directory = TestDir::new();
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/digits_vit.toml");
+    let (code, message) = run(directory.path(), &["train", config, "--out", "file/run"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        message.contains("cannot create the run directory file/run: "),
+        "{message}"
+    );
+    assert!(!message.contains("already exists"), "{message}");
 }

@@ -407,9 +407,9 @@ fn videos_are_decoded_once_and_results_do_not_depend_on_it() {
         let metrics = std::fs::read(root.join(out).join("metrics.jsonl")).unwrap();
         (log.lines().count(), metrics)
     };
-    // 10 clips for training and 6 for validation, in two epochs each, and 4 for the test.
+    // 10 clips for training, 6 for validation and one for TensorBoard, in two epochs each, and 4 for the test.
     let (n_decoded, expected) = train("without", "", "0");
-    assert_eq!(n_decoded, 2 * (10 + 6) + 4);
+    assert_eq!(n_decoded, 2 * (10 + 6 + 1) + 4);
     let cache = root.join("cache").display().to_string();
     // In memory alone, on disk alone, and from the disk that another process has filled.
     for (out, cache, memory, n_clips) in [

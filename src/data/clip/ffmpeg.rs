@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 const SECONDS: &str = "BURN_TOPOLOGY_FFMPEG_SECONDS";
 
 /// Longest time for which the programs may write nothing, unless [`SECONDS`] says otherwise.
-const SILENCE: Duration = Duration::from_secs(60);
+///
+/// Minutes, since a program that waits for its turn on a busy machine must not count as one that hangs.
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// Largest number of bytes that the programs may print about a file or about themselves.
 const MAX_FACTS: usize = 1 << 16;

@@ -101,9 +101,12 @@ fn open_with(settings: &ClipFolder, programs: &VideoPrograms) -> Result<Splits> 
         &format,
     )?;
     let contents = ContentDigests::open(root);
-    let digest = |path: &Path| match path.is_dir() {
-        true => frames::digest(path, &contents),
-        false => contents.of(path),
+    let digest = |path: &Path| {
+        if path.is_dir() {
+            frames::digest(path, &contents)
+        } else {
+            contents.of(path)
+        }
     };
     let videos: Vec<&LabelledPath> = listing
         .splits

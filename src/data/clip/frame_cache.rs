@@ -214,7 +214,8 @@ impl Disk {
             n_bytes: cached_files(&folder).iter().map(|file| file.n_bytes).sum(),
             folder,
             max_bytes,
-            start: SystemTime::now(),
+            // File systems round times down, by up to two seconds.
+            start: SystemTime::now() - Duration::from_secs(3),
             is_full: false,
         }
     }

@@ -70,7 +70,14 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
 pub(super) fn frames(path: &Path) -> Result<Frames> {
     let unknown = |error| describe(error, None).within(path.display());
     let reader = input_file::open(path)
-        .map(|file| ImageReader::new(BufReader::new(file)))
+        .map(|file| {
+            let mut reader = ImageReader::new(BufReader::new(file));
+            // The extension counts where the content says nothing, so that a damaged file is named by its format.
+            if let Ok(format) = ImageFormat::from_path(path) {
+                reader.set_format(format);
+            }
+            reader
+        })
         // The content decides on the format, because extensions can be wrong.
         .and_then(ImageReader::with_guessed_format)
         .map_err(|error| unknown(error.into()))?;
