@@ -14,7 +14,7 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use npyz::NpyFile;
+use npyz::{NpyFile, NpyHeader};
 use zip::ZipArchive;
 
 use super::npz::Npz;
@@ -174,10 +174,12 @@ fn points(array: &[u8]) -> Result<Vec<Point>> {
     let is_single = file.dtype().descr().contains("f4");
     // The reader reserves memory for as many bars as the header states.
     let width = if is_single { 4 } else { 8 };
-    if n_bars.saturating_mul(2 * width) > array.len() as u64 {
+    let mut numbers = array;
+    NpyHeader::from_reader(&mut numbers).map_err(damaged)?;
+    if n_bars.saturating_mul(2 * width) > numbers.len() as u64 {
         return Err(Error::invalid_format(format!(
-            "the array is cut off: it has {} bytes, too few for {n_bars} bars",
-            array.len()
+            "the array is cut off: it has {} bytes of numbers, too few for {n_bars} bars",
+            numbers.len()
         )));
     }
     let values: Vec<f64> = if is_single {
