@@ -149,6 +149,8 @@ pub mod topology;
 
 #[cfg(feature = "cli")]
 pub mod analysis;
+#[cfg(feature = "cli")]
+mod child_process;
 mod choice;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -164,6 +166,8 @@ pub mod evaluate;
 pub mod experiment;
 #[cfg(feature = "cli")]
 mod hexadecimal;
+#[cfg(feature = "cli")]
+mod input_file;
 #[cfg(feature = "cli")]
 mod json_paths;
 #[cfg(feature = "train")]

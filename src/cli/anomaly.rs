@@ -17,6 +17,7 @@ use crate::analysis::inspect::{
     HeadChoice, HeadMeanDiagrams, InspectSpec, InspectedModel, InspectionSet,
 };
 use crate::error::Error;
+use crate::input_file;
 use crate::report::csv_field;
 use crate::run::write_atomically;
 use crate::statistics::area_under_roc;
@@ -240,7 +241,7 @@ fn read_fit(path: &Path) -> Result<FitFile, Failure> {
             path.display()
         ))
     };
-    let text = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    let text = input_file::read(path).map_err(|error| refuse(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))
 }
 

@@ -54,7 +54,7 @@ pub(super) fn check_memory(
     let owner = if limit.is_some() {
         "--memory-limit allows"
     } else {
-        "this machine has"
+        "this process can use"
     };
     Err(Failure::Error(format!(
         "{}: training needs at least {} of memory, {} for {} parameters and {} for the {} of a forward pass, but {owner} {}; \

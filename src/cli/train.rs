@@ -15,6 +15,7 @@ use super::{DEFAULT_DEVICE, Failure, STOPPED, log_each, log_notes, read_config, 
 use crate::config::Config;
 use crate::data::Splits;
 use crate::evaluate::{read_run, starting_weights};
+use crate::input_file;
 use crate::model::count_parameters;
 use crate::run::{Manifest, RunDirectory, RunLock, Session, extend_run, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
@@ -294,7 +295,7 @@ fn resume_run(
     // Before anything else is opened: a finished run needs neither its data nor its device.
     if summary.is_file() && extended.is_none() {
         let parsed =
-            std::fs::read(&summary).map(|bytes| serde_json::from_slice::<RunSummary>(&bytes));
+            input_file::read(&summary).map(|bytes| serde_json::from_slice::<RunSummary>(&bytes));
         let Ok(Ok(parsed)) = parsed else {
             let summary = summary.display();
             return Err(Failure::Error(format!(

@@ -1,7 +1,6 @@
 //! One TOML file: its keys, and the position of each of them.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -12,6 +11,7 @@ use super::key_path::KeyPath;
 use super::positions::{Place, Position, Positions, syntax_message};
 use super::renamed_keys::{OldName, replace_old_names};
 use crate::error::Error;
+use crate::input_file;
 
 /// Keys of a TOML file, or of a file with those that it inherits from.
 #[derive(Debug)]
@@ -105,10 +105,7 @@ fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
         let error = Error::file("is a directory, expected a TOML file");
         return Err(ConfigError::unreadable(&name, error));
     }
-    let mut bytes = Vec::new();
-    // One byte more than allowed, by which a file that is too large is known, even one without an end.
-    let read = File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes));
-    read.map_err(|error| {
+    let bytes = input_file::read_up_to(path, MAX_SIZE).map_err(|error| {
         let error = match error.kind() {
             io::ErrorKind::NotFound => Error::file("no such file").caused_by(error),
             _ => Error::file("cannot be read").because(error),
@@ -118,8 +115,10 @@ fn read_text(path: &Path) -> Result<(String, String), ConfigError> {
     Ok((decode(bytes, &name)?, name))
 }
 
-/// Largest size of a configuration, in bytes; the largest ones in use have some kilobytes.
-const MAX_SIZE: u64 = 1 << 26;
+/// Largest size of a TOML file, in bytes: a thousand times that of a long one.
+///
+/// Its values and their positions take up to a hundred times as much memory.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// Text of a TOML file.
 ///
@@ -128,10 +127,7 @@ const MAX_SIZE: u64 = 1 << 26;
 /// The text is too large, or is not UTF-8; then the error has the position of the first such byte.
 pub(super) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, ConfigError> {
     if bytes.len() as u64 > MAX_SIZE {
-        let message = format!(
-            "is larger than {} MiB, expected a TOML file",
-            MAX_SIZE >> 20
-        );
+        let message = format!("is larger than {MAX_SIZE} bytes, expected a TOML file");
         return Err(ConfigError::new(name, message));
     }
     String::from_utf8(bytes).map_err(|error| {

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits, numbered_classes};
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Height and width of an image, in pixels.
 const SIDE: usize = 32;
@@ -131,7 +132,7 @@ fn read_split(
     for name in names {
         let path = directory.join(name);
         let invalid = |message: String| Error::invalid_format(message).within(path.display());
-        let bytes = std::fs::read(&path).map_err(|error| {
+        let bytes = input_file::read(&path).map_err(|error| {
             match error.kind() {
                 std::io::ErrorKind::NotFound => Error::file(format!(
                     "no such file, expected the binary version of CIFAR-{n_classes}"

@@ -20,9 +20,8 @@ pub(super) struct SampleFormat {
     pub(super) noun: &'static str,
     /// Description of acceptable entries, for the message of a folder without any.
     pub(super) expected: String,
-    /// Text that represents the content of an entry in the digest, such as its size; `None` for an entry
-    /// that is not a sample. Entries that are passed over within a sample are counted.
-    pub(super) fingerprint: fn(&Path, &mut PassedOver) -> Result<Option<String>>,
+    /// True for an entry that is a sample. Entries that are passed over within a sample are counted.
+    pub(super) is_sample: fn(&Path, &mut PassedOver) -> Result<bool>,
 }
 
 impl SampleFormat {
@@ -306,13 +305,10 @@ impl Lister<'_> {
             let label = label.ok_or_else(|| self.unknown_classes(split, &[name], &[]))?;
             let n_before = files.len();
             for path in self.entries(folder)? {
-                match (self.format.fingerprint)(&path, &mut self.passed_over)? {
-                    Some(fingerprint) => files.push(LabelledPath {
-                        path,
-                        label,
-                        fingerprint,
-                    }),
-                    None => self.passed_over.add(&path),
+                if (self.format.is_sample)(&path, &mut self.passed_over)? {
+                    files.push(LabelledPath { path, label });
+                } else {
+                    self.passed_over.add(&path);
                 }
             }
             if files.len() == n_before {

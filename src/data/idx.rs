@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits};
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Shape and number of classes of MNIST.
 pub(super) const MNIST_SPEC: SampleSpec = SampleSpec {
@@ -102,10 +103,17 @@ impl<const D: usize> IdxFile<D> {
     fn read(directory: &Path, stem: &str, source: &mut Sha256) -> Result<Self> {
         let path = find(directory, stem, D)?;
         let invalid = |message: String| Error::invalid_format(message).within(path.display());
-        let mut bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
+        let mut bytes =
+            input_file::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
         if path.extension().is_some_and(|extension| extension == "gz") {
-            bytes = decompressed(&bytes).map_err(|e| {
+            let plain = decompressed(&bytes, MAX_UNPACKED).map_err(|e| {
                 invalid(format!("cannot be decompressed: {e}; download it again")).caused_by(e)
+            })?;
+            bytes = plain.ok_or_else(|| {
+                invalid(format!(
+                    "decompresses to more than {MAX_UNPACKED} bytes, the limit for compressed files; if that is meant, \
+                     use the file that `gunzip` makes of it"
+                ))
             })?;
         }
         // After decompression, so that a file and its compressed copy have the same digest.
@@ -167,9 +175,31 @@ fn find(directory: &Path, stem: &str, n_axes: usize) -> Result<PathBuf> {
         })
 }
 
-/// Decompresses the bytes of a gzip file.
-fn decompressed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Largest number of bytes to which a file is decompressed: more than a million images of 28 by 28 pixels.
+///
+/// A few bytes can unpack to a thousand times as many.
+const MAX_UNPACKED: u64 = 1 << 30;
+
+/// Decompresses the bytes of a gzip file; `None` if there are more than `max_bytes`.
+fn decompressed(bytes: &[u8], max_bytes: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut plain = Vec::new();
-    GzDecoder::new(bytes).read_to_end(&mut plain)?;
-    Ok(plain)
+    let mut decoder = GzDecoder::new(bytes).take(max_bytes + 1);
+    decoder.read_to_end(&mut plain)?;
+    Ok((plain.len() as u64 <= max_bytes).then_some(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn files_unpack_up_to_a_limit() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&[7; 1000]).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(decompressed(&packed, 1000).unwrap(), Some(vec![7; 1000]));
+        assert_eq!(decompressed(&packed, 999).unwrap(), None);
+    }
 }

@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::class_folder::{Listing, SampleFormat, class_folders};
+use super::content_digest::ContentDigests;
 use super::decoding::EXTENSIONS;
 use super::image_file::read_image;
-use super::sample_files::{DecodedOnAccess, LabelledPath, enumerated, listing_digest, size_of};
+use super::sample_files::{
+    DecodedOnAccess, LabelledPath, content_digests, enumerated, is_file_of, listing_digest,
+};
 use super::{Sample, SampleSpec, Samples, Splits};
 use crate::error::Result;
 
@@ -17,7 +20,11 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// Those of [`class_folders`].
+/// Those of [`class_folders`], and if a file cannot be read.
+///
+/// # Cost
+///
+/// Every file that is new or was changed since the data set was last opened is read once, for its digest.
 pub(super) fn image_folder(
     root: &Path,
     image_size: usize,
@@ -29,7 +36,7 @@ pub(super) fn image_folder(
     let format = SampleFormat {
         noun: "image",
         expected: format!("files with the extension {}", enumerated(&EXTENSIONS)),
-        fingerprint: |path, _| Ok(size_of(path, &EXTENSIONS)?.map(|n_bytes| n_bytes.to_string())),
+        is_sample: |path, _| is_file_of(path, &EXTENSIONS),
     };
     let mut listing = class_folders(root, n_classes, classes, validation_fraction, &format)?;
     let spec = folder_spec(image_size, n_classes);
@@ -42,7 +49,10 @@ pub(super) fn image_folder(
         notes,
     } = listing;
     // Over the images that are left, so that two runs with the same digest used the same images.
-    let sha256 = listing_digest(root, splits.iter().flatten());
+    let contents = ContentDigests::open(root);
+    let digests = content_digests(splits.iter().flatten(), |path| contents.of(path))?;
+    contents.store();
+    let sha256 = listing_digest(root, splits.iter().flatten(), &digests);
     let read =
         move |file: &LabelledPath| Ok(Sample::new(read_image(&file.path, spec)?, file.label));
     let [train, validation, test] = splits.map(|files| -> Samples {

@@ -5,6 +5,7 @@ use std::path::Path;
 use npyz::{DType, NpyHeader, Order, TypeChar};
 
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// One matrix or a stack of matrices of one shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +41,7 @@ const MAX_EMPTY_AXIS: usize = 1 << 20;
 ///   dimensions, or holds more or fewer bytes than its header states.
 pub fn read_matrices(path: &Path) -> Result<Matrices> {
     let bytes =
-        std::fs::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
+        input_file::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
     parse(&bytes).map_err(|error| error.within(path.display()))
 }
 

@@ -6,6 +6,7 @@ mod batch;
 mod cifar;
 mod class_folder;
 mod clip;
+mod content_digest;
 mod corruption;
 mod cutmix;
 mod data_spec;
@@ -34,6 +35,7 @@ mod split;
 mod spread;
 mod subset;
 mod targets;
+mod user_cache;
 
 use std::sync::Arc;
 
@@ -145,8 +147,7 @@ pub struct Splits {
     /// Digest of the data set: SHA-256 in hexadecimal.
     ///
     /// It is taken over the decompressed bytes of the files, one after the other; for the embedded digits,
-    /// over the compressed file; for folders, which are not read completely, over the path and size of
-    /// every file.
+    /// over the compressed file; for folders, over the path and the content of every file.
     pub sha256: String,
     /// One sentence for each kind of thing that was passed over or left out when the data set was opened: files
     /// that are not samples, samples that cannot be read, classes that a split lacks.

@@ -17,8 +17,6 @@ pub(super) struct LabelledPath {
     pub(super) path: PathBuf,
     /// Label, counted from 0.
     pub(super) label: usize,
-    /// Text that represents the content in the digest.
-    pub(super) fingerprint: String,
 }
 
 /// Paths of the entries of a folder, sorted by name, without hidden ones, which are counted.
@@ -40,15 +38,13 @@ pub(super) fn entries(
     Ok(paths)
 }
 
-/// Size in bytes of a file with one of the extensions, in lower or upper case; `None` for other entries.
-pub(super) fn size_of(path: &Path, extensions: &[&str]) -> Result<Option<u64>> {
+/// True for a file with one of the extensions, in lower or upper case.
+pub(super) fn is_file_of(path: &Path, extensions: &[&str]) -> Result<bool> {
     let metadata = path
         .metadata()
         .map_err(|error| Error::cannot_read(path, error))?;
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    let is_accepted =
-        metadata.is_file() && extensions.iter().any(|accepted| extension == *accepted);
-    Ok(is_accepted.then_some(metadata.len()))
+    Ok(metadata.is_file() && extensions.iter().any(|accepted| extension == *accepted))
 }
 
 /// Lists file extensions for a message: "`.png`, `.jpg`".
@@ -57,22 +53,39 @@ pub(super) fn enumerated(extensions: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// SHA-256 over one line `path<TAB>fingerprint` for every sample, with paths relative to the root, sorted.
+/// Digests of the contents of samples, in their order; several are computed in parallel.
+///
+/// # Errors
+///
+/// That of the first sample that cannot be read.
+pub(super) fn content_digests<'a>(
+    files: impl IntoIterator<Item = &'a LabelledPath>,
+    digest: impl Fn(&Path) -> Result<String> + Sync,
+) -> Result<Vec<String>> {
+    let files: Vec<&LabelledPath> = files.into_iter().collect();
+    // Two passes, so that the error is always that of the first sample.
+    let digests: Vec<Result<String>> = files.par_iter().map(|file| digest(&file.path)).collect();
+    digests.into_iter().collect()
+}
+
+/// SHA-256 over one line `path<TAB>digest` for every sample, with paths relative to the root, sorted.
 pub(super) fn listing_digest<'a>(
     root: &Path,
     files: impl IntoIterator<Item = &'a LabelledPath>,
+    digests: &[String],
 ) -> String {
     // Over all splits together: another `validation_fraction` gives the same digest.
     let lines = files
         .into_iter()
-        .map(|file| digest_line(root, &file.path, &file.fingerprint));
+        .zip(digests)
+        .map(|(file, digest)| digest_line(root, &file.path, digest));
     digest_of_lines(lines.collect())
 }
 
-/// Line of a listing: relative path, tab, fingerprint.
-pub(super) fn digest_line(root: &Path, path: &Path, fingerprint: &str) -> String {
+/// Line of a listing: relative path, tab, digest of the content.
+pub(super) fn digest_line(root: &Path, path: &Path, digest: &str) -> String {
     // Relative, so that the digest stays the same where the data set is moved.
-    format!("{}\t{fingerprint}\n", relative_name(root, path))
+    format!("{}\t{digest}\n", relative_name(root, path))
 }
 
 /// Path relative to a directory that it is in, with `/` between its parts on every operating system.

@@ -8,7 +8,7 @@ use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::error::Error;
 use crate::model::{Network, check_parameters};
-use crate::run::{CheckpointState, Checkpoints, RunDirectory};
+use crate::run::{CheckpointState, Checkpoints, RunDirectory, check_config};
 
 /// Model of the checkpoint that is best on the validation split.
 #[derive(Debug, Clone)]
@@ -61,6 +61,9 @@ pub fn best_model(
             problems,
         });
     };
+    if let Err(error) = check_config(run, state, &path) {
+        return Err(EvaluateError::Checkpoint { error, problems });
+    }
     // The initial parameters do not matter: all of them are replaced by those of the checkpoint.
     let weights = path.join("model.bpk");
     let loaded = config

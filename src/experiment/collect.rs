@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::study::{Cell, Study, Variant};
 use crate::error::{Error, Result};
 use crate::evaluate::is_rate;
+use crate::input_file;
 use crate::report::csv_field;
 use crate::run::{Manifest, RunDirectory};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
@@ -60,7 +61,7 @@ pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
                 run.root().display()
             )));
         }
-        let bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
+        let bytes = input_file::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             Error::invalid_format("cannot be read")
                 .because(error)

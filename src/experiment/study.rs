@@ -97,7 +97,7 @@ impl Study {
             cells: Vec::new(),
         };
         let mut overrides = Vec::new();
-        for arm in &raw.arm {
+        for (index, arm) in raw.arm.iter().enumerate() {
             for Combination { levels, set } in raw.combinations(&arm.name) {
                 let level_names: String = levels
                     .iter()
@@ -110,15 +110,18 @@ impl Study {
                     baseline: None,
                 });
                 // The arm's own changes first: a factor may vary a key of a table that the arm adds.
-                overrides.push([arm.set.overrides(), set].concat());
+                overrides.push((index, [arm.set.overrides(), set].concat()));
             }
         }
         study
             .find_baselines(&raw.baseline)
             .map_err(|error| document.error_at("baseline", error).into_error())?;
-        for (variant, set) in overrides.iter().enumerate() {
+        for (variant, (arm, set)) in overrides.iter().enumerate() {
             for &seed in &study.seeds {
-                let cell = study.cell(&raw.base_in(directory), variant, set, seed)?;
+                let cell = study.cell(&raw.base_in(directory), variant, set, seed);
+                // The configuration has a location of its own; here follows that of the arm.
+                let cell =
+                    cell.map_err(|error| error.within(document.locate(&format!("arm.{arm}"))))?;
                 study.cells.push(cell);
             }
         }

@@ -14,13 +14,14 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use npyz::NpyFile;
+use npyz::{NpyFile, NpyHeader};
 use zip::ZipArchive;
 
 use super::npz::Npz;
 use crate::counted::counted;
 use crate::data::check_header;
 use crate::error::{Error, Result};
+use crate::input_file;
 use crate::topology::{Diagram, Edge, Point};
 
 /// Encodes diagrams, by item and homology dimension, as an archive with the arrays listed above.
@@ -56,6 +57,11 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
     archive.finish()
 }
 
+/// Largest size of an array that is stored compressed, in bytes: 67 million bars.
+///
+/// A few bytes can unpack to a thousand times as many.
+const MAX_UNPACKED: u64 = 1 << 30;
+
 /// Reads the births and deaths of an archive, by item, homology dimension and bar.
 ///
 /// An archive without `offsets<d>`, as other programs write it, is one item. Arrays may be `float32` too.
@@ -67,12 +73,12 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
 ///   shape or type.
 pub fn read_diagrams(path: &Path) -> Result<Vec<Vec<Vec<Point>>>> {
     let bytes =
-        std::fs::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
-    decode(&bytes).map_err(|error| error.within(path.display()))
+        input_file::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
+    decode(&bytes, MAX_UNPACKED).map_err(|error| error.within(path.display()))
 }
 
-/// Reads the content of an archive; see [`read_diagrams`].
-fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
+/// Reads the content of an archive, whose compressed arrays may unpack to so many bytes each; see [`read_diagrams`].
+fn decode(bytes: &[u8], max_unpacked: u64) -> Result<Vec<Vec<Vec<Point>>>> {
     // The reason, such as a missing central directory, would not help anyone.
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
         Error::invalid_format(
@@ -82,7 +88,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
     let mut items: Vec<Vec<Vec<Point>>> = Vec::new();
     for dim in 0.. {
         let name = format!("dgm{dim}");
-        let Some(array) = member(&mut archive, &name)? else {
+        let Some(array) = member(&mut archive, &name, max_unpacked)? else {
             if dim == 0 {
                 let message = "there is no array dgm0, expected dgm0, dgm1, ... by dimension";
                 return Err(Error::invalid_format(message));
@@ -91,7 +97,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
         };
         let points = points(&array).map_err(|e| e.within(&name))?;
         let name = format!("offsets{dim}");
-        let offsets = match member(&mut archive, &name)? {
+        let offsets = match member(&mut archive, &name, max_unpacked)? {
             Some(array) => offsets(&array, points.len()).map_err(|e| e.within(&name))?,
             None => vec![0, points.len()],
         };
@@ -118,15 +124,36 @@ fn decode(bytes: &[u8]) -> Result<Vec<Vec<Vec<Point>>>> {
 }
 
 /// Returns the bytes of an array; `None` if the archive has no such array.
-fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<Vec<u8>>> {
+fn member(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    name: &str,
+    max_unpacked: u64,
+) -> Result<Option<Vec<u8>>> {
     let mut file = match archive.by_name(&format!("{name}.npy")) {
         Ok(file) => file,
         Err(zip::result::ZipError::FileNotFound) => return Ok(None),
         Err(error) => return Err(Error::invalid_format(name).because(error)),
     };
+    let is_stored = file.compression() == zip::CompressionMethod::Stored;
+    let limit = if is_stored { u64::MAX } else { max_unpacked };
+    let too_large = || {
+        Error::invalid_format(format!(
+            "{name} unpacks to more than {max_unpacked} bytes, the limit for compressed arrays; save it with numpy.savez, \
+             which does not compress"
+        ))
+    };
+    // The archive may state another size than it unpacks to.
+    if file.size() > limit {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
+    file.by_ref()
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
         .map_err(|e| Error::invalid_format(name).because(e))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large());
+    }
     Ok(Some(bytes))
 }
 
@@ -146,16 +173,32 @@ fn points(array: &[u8]) -> Result<Vec<Point>> {
             "the shape is {shape:?}, expected [bars, 2] in C order"
         )));
     };
-    let values: Vec<f64> = match file.into_vec::<f64>() {
-        Ok(values) => values,
-        Err(_) => {
-            // The failed attempt has consumed the file, so it is opened again.
-            let file = NpyFile::new(array).map_err(damaged)?;
-            let narrow: Vec<f32> = file.into_vec().map_err(damaged)?;
-            narrow.into_iter().map(f64::from).collect()
-        }
+    let is_single = file.dtype().descr().contains("f4");
+    // The reader reserves memory for as many bars as the header states.
+    let width = if is_single { 4 } else { 8 };
+    let mut numbers = array;
+    NpyHeader::from_reader(&mut numbers).map_err(damaged)?;
+    if n_bars.saturating_mul(2 * width) > numbers.len() as u64 {
+        return Err(Error::invalid_format(format!(
+            "the array is cut off: it has {} bytes of numbers, too few for {n_bars} bars",
+            numbers.len()
+        )));
+    }
+    let values: Vec<f64> = if is_single {
+        let narrow: Vec<f32> = file.into_vec().map_err(damaged)?;
+        narrow.into_iter().map(f64::from).collect()
+    } else {
+        file.into_vec().map_err(damaged)?
     };
     let (points, _) = values.as_chunks::<2>();
+    // Here, where the file and the array are known. The negation refuses NaN too.
+    let is_wrong = |&[birth, death]: &Point| !(birth.is_finite() && death >= birth);
+    if let Some(bar) = points.iter().position(is_wrong) {
+        let [birth, death] = points[bar];
+        return Err(Error::invalid_format(format!(
+            "bar {bar} is born at {birth} and dies at {death}, expected a finite birth and a death that is not before it"
+        )));
+    }
     if points.len() as u64 == n_bars {
         Ok(points.to_vec())
     } else {
@@ -171,6 +214,10 @@ fn points(array: &[u8]) -> Result<Vec<Point>> {
 fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>> {
     check_header(array)?;
     let file = NpyFile::new(array).map_err(damaged)?;
+    // The reader reserves memory for as many numbers as the header states.
+    if file.len() > array.len() as u64 {
+        return Err(Error::invalid_format("the array is cut off"));
+    }
     let offsets: Vec<i64> = file.into_vec().map_err(damaged)?;
     let offsets: Vec<usize> = offsets
         .iter()
@@ -218,7 +265,7 @@ mod tests {
     fn decoding_inverts_encoding() {
         let items = [item(&[1.0, f64::INFINITY]), item(&[]), item(&[2.0])];
         let bytes = encode_diagrams(&items, "{}").unwrap();
-        let actual = decode(&bytes).unwrap();
+        let actual = decode(&bytes, MAX_UNPACKED).unwrap();
         let first = vec![vec![], vec![[0.5, 1.0], [0.5, f64::INFINITY]]];
         let expected = [first, vec![vec![], vec![]], vec![vec![], vec![[0.5, 2.0]]]];
         assert_eq!(actual, expected);
@@ -226,11 +273,59 @@ mod tests {
         assert_eq!(encode_diagrams(&items, "{}").unwrap(), bytes);
     }
 
+    /// Archive with one array of bars, whose header states `n_bars`.
+    fn archive(method: zip::CompressionMethod, n_bars: usize, values: &[f64]) -> Vec<u8> {
+        let header =
+            format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({n_bars}, 2), }}\n");
+        let mut array = b"\x93NUMPY\x01\x00".to_vec();
+        array.extend((header.len() as u16).to_le_bytes());
+        array.extend(header.as_bytes());
+        array.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        zip.start_file("dgm0.npy", options).unwrap();
+        std::io::Write::write_all(&mut zip, &array).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn arrays_are_checked_before_they_take_memory() {
+        use zip::CompressionMethod::{Deflated, Stored};
+
+        let read = |bytes: &[u8], limit| decode(bytes, limit).map_err(|error| error.to_string());
+        let zeros = [0.0; 2000];
+        assert_eq!(
+            read(&archive(Deflated, 1000, &zeros), 20_000).unwrap()[0][0].len(),
+            1000
+        );
+        let message = read(&archive(Deflated, 1000, &zeros), 10_000).unwrap_err();
+        assert!(
+            message.starts_with("dgm0 unpacks to more than 10000 bytes"),
+            "{message}"
+        );
+        // The size of the archive limits what is not compressed.
+        assert!(read(&archive(Stored, 1000, &zeros), 10_000).is_ok());
+        for n_bars in [3, 1 << 40] {
+            let message = read(&archive(Stored, n_bars, &[0.0, 1.0]), 1000).unwrap_err();
+            assert!(
+                message.starts_with("dgm0: the array is cut off: it has "),
+                "{message}"
+            );
+        }
+        let message = read(&archive(Stored, 2, &[0.0, 1.0, 2.0, 1.0]), 1000).unwrap_err();
+        assert_eq!(
+            message,
+            "dgm0: bar 1 is born at 2 and dies at 1, expected a finite birth and a death that is not before it"
+        );
+        assert!(read(&archive(Stored, 1, &[0.0, f64::NAN]), 1000).is_err());
+        assert!(read(&archive(Stored, 1, &[0.0, f64::INFINITY]), 1000).is_ok());
+    }
+
     #[test]
     fn other_files_give_one_sentence() {
         let cut_off = &encode_diagrams(&[item(&[1.0])], "{}").unwrap()[..100];
         for bytes in [b"births,deaths\n".as_slice(), b"", cut_off] {
-            let error = decode(bytes).unwrap_err();
+            let error = decode(bytes, MAX_UNPACKED).unwrap_err();
             assert!(error.is_invalid_format());
             assert_eq!(
                 error.to_string(),
@@ -239,7 +334,7 @@ mod tests {
         }
         let bytes = encode_diagrams(&[], "{}").unwrap();
         assert!(
-            decode(&bytes)
+            decode(&bytes, MAX_UNPACKED)
                 .unwrap_err()
                 .to_string()
                 .starts_with("there is no array dgm0")

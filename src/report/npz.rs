@@ -1,6 +1,5 @@
 //! Writes NumPy's `.npz` archives.
 
-use std::fs::File;
 use std::io::{self, Cursor, Seek, Write};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Writer of an `.npz` archive, in memory unless another writer is given.
 ///
@@ -154,7 +154,7 @@ impl Npz {
     /// ```
     pub fn has_array(path: &Path, name: &str) -> bool {
         let member = format!("{name}.npy");
-        let archive = File::open(path).ok().map(ZipArchive::new);
+        let archive = input_file::open(path).ok().map(ZipArchive::new);
         let Some(Ok(archive)) = archive else {
             return false;
         };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::checksums;
 use super::directory::RunDirectory;
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// State of training at a checkpoint, apart from model and optimiser.
 ///
@@ -274,7 +275,7 @@ fn read(path: &Path, step: usize) -> Result<CheckpointState> {
     // First: a damaged file might still parse, with wrong numbers.
     checksums::verify(path)?;
     let file = path.join(STATE);
-    let bytes = std::fs::read(&file)
+    let bytes = input_file::read(&file)
         .map_err(|error| Error::file(file.display().to_string()).because(error))?;
     let state: CheckpointState = serde_json::from_slice(&bytes)
         .map_err(|error| Error::invalid_format(file.display().to_string()).because(error))?;

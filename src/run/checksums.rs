@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::hexadecimal::hexadecimal;
+use crate::input_file;
 
 /// Name of the file with the checksums; `sha256sum --check SHA256SUMS` reads it too.
 const NAME: &str = "SHA256SUMS";
@@ -17,6 +18,9 @@ const NAME: &str = "SHA256SUMS";
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
+
+/// Largest size of a file of checksums, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Writes the checksums of these files of a directory, and waits until everything is on the disk.
 pub(super) fn seal(directory: &Path, names: &[String]) -> io::Result<()> {
@@ -42,7 +46,9 @@ pub(super) fn verify(directory: &Path) -> Result<()> {
     let path = directory.join(NAME);
     let unreadable =
         |path: &Path, error: io::Error| Error::file(path.display().to_string()).because(error);
-    let lines = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+    let lines = input_file::read_up_to(&path, MAX_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+        .map_err(|error| unreadable(&path, error))?;
     // Every checkpoint has files, so an empty list is damage; taken as it is, it would verify nothing.
     if lines.is_empty() {
         return Err(Error::invalid_format(format!(
@@ -67,7 +73,7 @@ pub(super) fn verify(directory: &Path) -> Result<()> {
 }
 
 fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = input_file::open(path)?;
     let mut hasher = Sha256::new();
     // In pieces, because a file of weights may be larger than the memory.
     let mut buffer = vec![0; 1 << 16];

@@ -31,7 +31,11 @@ impl RunDirectory {
         if root.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        std::fs::create_dir_all(directory_of(root))?;
+        std::fs::create_dir_all(directory_of(root)).map_err(|error| match error.kind() {
+            // A file in the way, which is no run that exists already.
+            io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+            _ => error,
+        })?;
         let (partial, ()) = create_partial(root, |partial| std::fs::create_dir(partial))?;
         let partial = Self { root: partial };
         // Locked before it has its name: otherwise another process could take it for one that was left behind.

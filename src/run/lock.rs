@@ -4,18 +4,22 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{JoinHandle, sleep, spawn};
+use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, SystemTime};
 
 use super::atomic_file::is_at;
 use super::host::host;
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Time between two heartbeats of a lock.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// Age of the last heartbeat from which a lock of another machine counts as left behind.
 const STALE: Duration = Duration::from_secs(120);
+
+/// Largest size of a lock file, in bytes; the names of machines have at most 253 letters.
+const MAX_NAME: u64 = 4096;
 
 /// Waiting times between attempts to lock: [`RunLock::is_taken`] of another process holds the lock briefly.
 const RETRIES: [Duration; 10] = [Duration::from_millis(20); 10];
@@ -80,12 +84,16 @@ impl RunLock {
         let (stop, stopped) = channel();
         // A clone shares the lock, which is released only when the thread has ended too.
         let beating = file.try_clone().map_err(cannot)?;
-        let thread = spawn(move || {
+        let beat = move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
                 // A disk that cannot be reached for a while is no reason to stop training.
                 let _ = beating.set_modified(SystemTime::now());
             }
-        });
+        };
+        let thread = Builder::new().spawn(beat).map_err(|error| {
+            Error::file("the system refuses a thread, which keeps the lock of the run directory")
+                .because(error)
+        })?;
         let lock = Self {
             file,
             path: root.join("lock"),
@@ -151,7 +159,15 @@ fn open(root: &Path) -> io::Result<File> {
 /// Name of another machine that holds the lock, and the age of its last heartbeat.
 fn holder_elsewhere(root: &Path) -> Option<(String, Duration)> {
     let path = root.join("lock");
-    let holder = std::fs::read_to_string(&path).ok()?;
+    let holder = input_file::read_up_to(&path, MAX_NAME).ok()?;
+    // The name of a machine, whatever else is in the file.
+    let is_plain = |c: &char| !c.is_control();
+    let holder: String = String::from_utf8_lossy(&holder)
+        .lines()
+        .next()?
+        .chars()
+        .filter(is_plain)
+        .collect();
     // On this machine the file lock decides: it is released even if a process is killed.
     if holder.is_empty() || holder == host() {
         return None;

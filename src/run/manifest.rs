@@ -3,14 +3,16 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::atomic_file::write_atomically;
+use crate::child_process::run_to_end;
 use crate::counted::counted;
 use crate::data::Splits;
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Version of Burn. Cargo does not tell the versions of dependencies; `Cargo.toml` requires exactly this one.
 const BURN_VERSION: &str = "0.22.1";
@@ -239,7 +241,7 @@ impl Manifest {
     /// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is not a manifest.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| Error::file(&name).because(error))?;
+        let bytes = input_file::read(path).map_err(|error| Error::file(&name).because(error))?;
         serde_json::from_slice(&bytes).map_err(|error| Error::invalid_format(name).because(error))
     }
 
@@ -253,11 +255,18 @@ impl Manifest {
     }
 }
 
+/// Time for which git may print nothing: a repository on a disk that does not answer must not keep training waiting.
+const GIT_SILENCE: Duration = Duration::from_secs(30);
+
+/// Largest number of bytes that git may print, enough for a hundred thousand changed files.
+const MAX_GIT: usize = 16 << 20;
+
 fn git(arguments: &[&str]) -> Option<String> {
     // No git, or no repository, is no reason not to train.
-    let output = Command::new("git").args(arguments).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
+    let mut command = Command::new("git");
+    let (printed, ending) = run_to_end(command.args(arguments), GIT_SILENCE, MAX_GIT).ok()?;
+    let text = String::from_utf8(printed).ok()?;
+    ending.status.success().then(|| text.trim().to_owned())
 }
 
 fn cpu() -> Vec<String> {

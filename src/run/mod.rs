@@ -10,6 +10,8 @@ mod checkpoint;
 #[cfg(feature = "cli")]
 mod checksums;
 #[cfg(feature = "cli")]
+mod config_check;
+#[cfg(feature = "cli")]
 mod device;
 #[cfg(feature = "cli")]
 mod directory;
@@ -46,6 +48,7 @@ pub use self::{
     atomic_file::{AtomicFile, write_atomically},
     checkpoint::{CheckpointState, Checkpoints, StoppingState, ValidationScore},
     checksums::sha256_hex,
+    config_check::{CHECKPOINT_CONFIG, check_config},
     device::{DEVICES, DeviceReport, check_device, device_reports, open_device, open_devices},
     directory::RunDirectory,
     extension::extend_run,

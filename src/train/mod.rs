@@ -4,6 +4,7 @@ mod averaged_weights;
 mod charts;
 mod collapse;
 mod disk_space;
+mod divergence;
 mod dry_run;
 mod early_stopping;
 mod error;

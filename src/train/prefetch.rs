@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::Builder;
 
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
@@ -79,7 +79,11 @@ impl SampleOrder {
 
 impl Prefetch {
     /// Starts the background thread.
-    pub(super) fn new(order: SampleOrder) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The system refuses the threads.
+    pub(super) fn new(order: SampleOrder) -> Result<Self> {
         // Steps are taken in order, so at most `AHEAD` requests are open, and no sender ever waits for room.
         let (requests, steps) = sync_channel::<usize>(AHEAD);
         let (results, responses) = sync_channel(AHEAD);
@@ -87,28 +91,29 @@ impl Prefetch {
         // A thread pool of its own: threads of the global pool may be waiting for these samples, which would deadlock.
         let pool = ThreadPoolBuilder::new()
             .num_threads(rayon::current_num_threads())
-            .build();
+            .build()
+            .map_err(|error| {
+                Error::file("the system refuses threads to read samples").because(error)
+            })?;
         // The thread ends when `requests` is dropped with the `Prefetch`.
-        thread::spawn(move || {
+        let load = move || {
             let mut order = None;
             for step in steps {
-                let samples = match &pool {
-                    Ok(pool) => pool.install(|| worker.load_step(step, &mut order)),
-                    Err(error) => Err(Error::file(format!(
-                        "cannot start threads to read samples: {error}"
-                    ))),
-                };
+                let samples = pool.install(|| worker.load_step(step, &mut order));
                 if results.send(samples).is_err() {
                     break;
                 }
             }
-        });
-        Self {
+        };
+        Builder::new().spawn(load).map_err(|error| {
+            Error::file("the system refuses a thread to read samples").because(error)
+        })?;
+        Ok(Self {
             order,
             requested: VecDeque::new(),
             requests,
             responses,
-        }
+        })
     }
 
     /// Returns the samples of a step, and requests those of the next one.

@@ -22,8 +22,11 @@ use super::timing::{Profile, Timing};
 use super::trainer::{MODEL_FILE, Trainer, UNAVERAGED_FILE};
 use crate::error::Error;
 use crate::evaluate::starting_weights;
+use crate::input_file;
 use crate::loss::TopologyRegularizer;
-use crate::run::{CheckpointState, Checkpoints, Manifest, MetricsLog, RunDirectory, sha256_hex};
+use crate::run::{
+    CheckpointState, Checkpoints, Manifest, MetricsLog, RunDirectory, check_config, sha256_hex,
+};
 
 /// Checkpoints of a run, and the one to resume from.
 struct Start {
@@ -46,7 +49,7 @@ impl Start {
         let cannot_read = || TrainError::files(format!("read {}", run.root().display()));
         // First, since a process that was killed while saving may have left its checkpoint under another name.
         Checkpoints::recover(run).map_err(cannot_read())?;
-        let config_sha256 = sha256_hex(&std::fs::read(run.config()).map_err(cannot_read())?);
+        let config_sha256 = sha256_hex(&input_file::read(&run.config()).map_err(cannot_read())?);
         let (mut checkpoints, mut problems) =
             Checkpoints::open(run, keep_last).map_err(cannot_read())?;
         let metrics = run.metrics();
@@ -63,18 +66,13 @@ impl Start {
         }
         let mut extended_from = None;
         match &newest {
-            Some((state, path)) if state.config_sha256 != config_sha256 => {
-                extended_from = epochs_before_extension(run, &state.config_sha256)?;
-                if extended_from.is_none() {
-                    return Err(TrainError::Files(Error::invalid_format(format!(
-                        "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
-                        path.display(),
-                        run.config().display()
-                    ))));
+            Some((state, path)) => {
+                check_config(run, state, path).map_err(TrainError::Files)?;
+                if state.config_sha256 != config_sha256 {
+                    extended_from = epochs_before_extension(run, &state.config_sha256)?;
                 }
                 observer.message(&format!("resuming from step {}", state.step));
             }
-            Some((state, _)) => observer.message(&format!("resuming from step {}", state.step)),
             None if problems.is_empty() => {}
             None => {
                 return Err(TrainError::Files(Error::invalid_format(format!(
@@ -182,9 +180,11 @@ impl<'a> Trainer<'a> {
                 batch_size: spec.training.batch_size,
                 steps_per_epoch,
                 n_steps: spec.training.epochs * steps_per_epoch,
-            }),
+            })
+            .map_err(TrainError::Files)?,
             collapse: CollapseMonitor::new(spec.collapse, Vec::new()),
             stopping: StoppingMonitor::new(spec.training.early_stopping, None),
+            dominant: None,
             zero_gradients: vec![None; spec.penalties.len()],
             validation: None,
             is_saved: false,

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 
+use super::divergence::DominantPenalty;
 use super::error::TrainError;
 use super::gradient_clipping::clip_global_norm;
 use super::learning_rate::{group_by_learning_rate, learning_rate};
@@ -51,6 +52,8 @@ struct StepLosses {
     topology: f64,
     /// Logged numbers of the penalties by name.
     terms: Vec<(String, f64)>,
+    /// Penalty that is far larger than the task loss; `None` if none is.
+    dominant: Option<DominantPenalty>,
 }
 
 impl StepLosses {
@@ -58,6 +61,7 @@ impl StepLosses {
     fn add(&mut self, part: Self, share: f64) {
         self.task += share * part.task;
         self.topology += share * part.topology;
+        self.dominant = self.dominant.take().or(part.dominant);
         for (name, value) in part.terms {
             match self
                 .terms
@@ -174,7 +178,7 @@ impl Trainer<'_> {
                     }));
                 }
                 if index == 0 {
-                    self.calibrate(replica, &part, epoch, observer)?;
+                    self.calibrate(replica, &part, (epoch, lr), observer)?;
                 }
                 passes.push(profile.measure(Phase::Forward, || {
                     self.forward(replica, &part, self.needed_capture())
@@ -186,6 +190,7 @@ impl Trainer<'_> {
                 let share = samples[index].len() as f64 / batch_size as f64;
                 let (loss, part_losses) = self.losses(task, &activations, lr, profile)?;
                 losses.add(part_losses, share);
+                self.dominant.clone_from(&losses.dominant);
                 self.require_finite("training loss", losses.task + losses.topology, lr)?;
                 weighted_losses.push(loss * share);
             }
@@ -429,16 +434,29 @@ impl Trainer<'_> {
         &mut self,
         replica: &Replica,
         part: &Part,
-        epoch: usize,
+        (epoch, lr): (usize, f64),
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         // A copy, since the forward pass borrows the trainer while the weights change.
         let mut regularizer = self.regularizer.clone();
         let forward = || self.forward(replica, part, self.capture());
-        let measured = regularizer.calibrate(&replica.model, self.clock(), forward)?;
+        let measured = regularizer
+            .calibrate(&replica.model, self.clock(), forward)
+            .map_err(|error| self.penalty_error(error, lr))?;
         self.regularizer = regularizer;
         for calibration in measured {
             let index = calibration.index;
+            self.require_finite("norm of the task's gradient", calibration.task_norm, lr)?;
+            if !calibration.penalty_norm.is_finite() {
+                return Err(TrainError::Diverged(format!(
+                    "the gradient of penalty {0} became {1} at step {2}, so that no weight gives it a share; {3}; change \
+                     topology.{0}, such as a smaller order or power",
+                    self.regularizer.names()[index],
+                    calibration.penalty_norm,
+                    self.step,
+                    self.newest_checkpoint("last good checkpoint")
+                )));
+            }
             let zero = calibration.weight.is_none().then_some(ZeroGradients {
                 is_task_zero: calibration.task_norm == 0.0,
                 is_penalty_zero: calibration.penalty_norm == 0.0,
@@ -524,7 +542,15 @@ impl Trainer<'_> {
         }
         // A penalty would refuse attention that is not finite, without the step and the advice of this message.
         self.require_finite("training loss", losses.task, lr)?;
-        let topology = self.regularizer.forward(activations, clock)?;
+        let topology = self
+            .regularizer
+            .forward(activations, clock)
+            .map_err(|error| self.penalty_error(error, lr))?;
+        let terms = topology
+            .terms
+            .iter()
+            .map(|term| (&*term.name, term.value, term.weight));
+        losses.dominant = DominantPenalty::among(terms, losses.task);
         let timing = topology.timing;
         profile.add(Phase::Distances, timing.distances);
         profile.add(Phase::Persistence, timing.persistence);

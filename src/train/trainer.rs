@@ -13,6 +13,7 @@ use super::averaged_weights::AveragedWeights;
 use super::charts;
 use super::collapse::CollapseMonitor;
 use super::disk_space::wait_for_space;
+use super::divergence::{DominantPenalty, advice};
 use super::early_stopping::StoppingMonitor;
 use super::error::TrainError;
 use super::job::Job;
@@ -31,7 +32,8 @@ use crate::evaluate::{
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
 use crate::run::{
-    CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore, write_atomically,
+    CHECKPOINT_CONFIG, CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore,
+    write_atomically,
 };
 
 /// Result of a training that ended without an error.
@@ -168,6 +170,8 @@ pub(super) struct Trainer<'a> {
     pub(super) samples: Prefetch,
     pub(super) collapse: CollapseMonitor,
     pub(super) stopping: StoppingMonitor,
+    /// Penalty that dominated the loss of the last step; `None` if none did.
+    pub(super) dominant: Option<DominantPenalty>,
     /// Gradients that were zero when a penalty was last reported to have no weight, by penalty.
     pub(super) zero_gradients: Vec<Option<ZeroGradients>>,
     /// Validation score of the current parameters; `None` if they were not validated yet.
@@ -426,7 +430,9 @@ impl Trainer<'_> {
         };
         let (model, optimizer) = (self.validated_model(), &self.optimizer);
         let unaveraged = (self.averaged.as_ref()).map(|_| self.model.valid());
+        let config = self.job.run.config();
         let write = |directory: &Path| {
+            std::fs::copy(&config, directory.join(CHECKPOINT_CONFIG))?;
             let save = |model: Network, name: &str| {
                 let record = model.into_record();
                 record.save(directory.join(name)).map_err(io::Error::other)
@@ -452,7 +458,7 @@ impl Trainer<'_> {
     }
 
     /// Path of the newest checkpoint after `label`, for messages.
-    fn newest_checkpoint(&self, label: &str) -> String {
+    pub(super) fn newest_checkpoint(&self, label: &str) -> String {
         match self.checkpoints.newest() {
             Some((_, path)) => format!("{label}: {}", path.display()),
             None => "no checkpoint yet".to_owned(),
@@ -472,6 +478,29 @@ impl Trainer<'_> {
         if value.is_finite() {
             return Ok(());
         }
+        Err(self.diverged(&format!("{name} became {value}"), lr))
+    }
+
+    /// Error of a penalty that cannot be computed in a step.
+    ///
+    /// Attention that was valid at earlier steps and is not any more means that training has diverged.
+    pub(super) fn penalty_error(&self, error: Error, lr: f64) -> TrainError {
+        if self.step == 0 || !(error.is_invalid_distribution() || error.is_invalid_distances()) {
+            return TrainError::Topology(error);
+        }
+        let message = error.to_string();
+        // Without the advice for attention that was never valid.
+        let found = message
+            .rsplit_once("; ")
+            .map_or(&*message, |(found, _)| found);
+        self.diverged(
+            &format!("a penalty could no longer be computed ({found})"),
+            lr,
+        )
+    }
+
+    /// Error of a training that diverged: what happened, where, the last checkpoint, and what to do.
+    pub(super) fn diverged(&self, what: &str, lr: f64) -> TrainError {
         let training = &self.job.config.spec.training;
         let is_in_step = !lr.is_nan();
         let at_rate = if is_in_step {
@@ -481,17 +510,14 @@ impl Trainer<'_> {
         };
         // Counted from 1, as in the progress display. After its last step an epoch is already divided out.
         let epoch = self.step / self.steps_per_epoch() + usize::from(is_in_step);
-        let clip = match training.clip_norm {
-            None => " or set training.clip_norm",
-            // Advice that has been followed already does not help.
-            Some(_) => "",
-        };
-        Err(TrainError::Diverged(format!(
-            "{name} became {value} at step {} (epoch {epoch} of {}{at_rate}); {}; lower training.optimizer.lr{clip}",
+        let (weight_decay, clip_norm) = (training.optimizer.weight_decay, training.clip_norm);
+        TrainError::Diverged(format!(
+            "{what} at step {} (epoch {epoch} of {}{at_rate}); {}; {}",
             self.step,
             training.epochs,
-            self.newest_checkpoint("last good checkpoint")
-        )))
+            self.newest_checkpoint("last good checkpoint"),
+            advice(self.dominant.as_ref(), lr, weight_decay, clip_norm)
+        ))
     }
 
     /// Logs one number of the current step.

@@ -10,6 +10,8 @@ mod samples;
 
 use burn_topology::experiment::Study;
 
+use burn_topology::run::sha256_hex;
+
 use crate::train::tiny_config;
 use crate::util::{TestDir, program, run_program};
 
@@ -328,8 +330,20 @@ fn old_names_of_keys_are_accepted_with_one_warning() {
     let resolved = directory.path().join("run/config.toml");
     let text = std::fs::read_to_string(&resolved).unwrap();
     assert!(text.contains("images_every_epochs = 5"), "{text}");
-    let text = text.replace("images_every_epochs", "pictures_every_epochs");
-    std::fs::write(&resolved, text).unwrap();
+    let old = text.replace("images_every_epochs", "pictures_every_epochs");
+    std::fs::write(&resolved, &old).unwrap();
+    // Its checkpoints have the digest of that file.
+    for checkpoint in std::fs::read_dir(directory.path().join("run/checkpoints")).unwrap() {
+        let checkpoint = checkpoint.unwrap().path();
+        let replace = |name: &str, from: &[u8], to: &[u8]| {
+            let before = std::fs::read_to_string(checkpoint.join(name)).unwrap();
+            let after = before.replace(&sha256_hex(from), &sha256_hex(to));
+            std::fs::write(checkpoint.join(name), &after).unwrap();
+            (before, after)
+        };
+        let (before, after) = replace("state.json", text.as_bytes(), old.as_bytes());
+        replace("SHA256SUMS", before.as_bytes(), after.as_bytes());
+    }
     let output = run_program(directory.path(), &["evaluate", "run"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");

@@ -288,7 +288,7 @@ fn clip_folders_hold_frames_and_gifs() {
 }
 
 #[test]
-fn digest_depends_on_names_and_sizes_of_frames() {
+fn digest_depends_on_names_and_contents_of_frames() {
     let directory = TestDir::new();
     write_clips(directory.path());
     let digest = || settings(directory.path(), false).open().unwrap().sha256;

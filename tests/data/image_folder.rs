@@ -82,7 +82,7 @@ fn larger_images_are_scaled_down_by_averaging() {
 }
 
 #[test]
-fn digest_depends_on_names_and_sizes() {
+fn digest_depends_on_names_and_contents() {
     let directory = TestDir::new();
     write_image_folder(directory.path());
     let digest = || {
@@ -96,6 +96,14 @@ fn digest_depends_on_names_and_sizes() {
     let bytes = std::fs::read(&image).unwrap();
     std::fs::write(&image, [&bytes[..], b"more"].concat()).unwrap();
     let grown = digest();
+    // Other pixels in a file of the same size, with the same time of modification.
+    let mut changed = bytes.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let modified = image.metadata().unwrap().modified().unwrap();
+    std::fs::write(&image, &changed).unwrap();
+    let file = std::fs::File::options().write(true).open(&image).unwrap();
+    file.set_modified(modified).unwrap();
+    assert_ne!(digest(), before);
     std::fs::write(&image, &bytes).unwrap();
     assert_eq!(digest(), before);
     std::fs::rename(&image, image.with_file_name("x.JPG")).unwrap();

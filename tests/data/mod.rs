@@ -6,6 +6,7 @@ mod clip_video;
 mod doors;
 mod encoders;
 pub mod files;
+mod hostile;
 mod image_folder;
 mod mnist;
 mod moving_digits;

@@ -277,7 +277,14 @@ fn errors_of_studies_keep_their_cause() {
     let error = Study::read(&file).unwrap_err();
     assert!(error.is_file_error());
     assert_eq!(io_kind(&error), Some(ErrorKind::NotFound));
-    assert!(error.to_string().starts_with("arm plain: "));
+    // The place of the arm, and then that of the error in the base.
+    let message = error.to_string();
+    let arm = STUDY.lines().position(|line| line == "[[arm]]").unwrap() + 1;
+    let start = format!("{}:{arm}:", file.display());
+    assert!(
+        message.starts_with(&start) && message.contains(": arm plain: "),
+        "{message}"
+    );
     let error = read(directory.path(), &STUDY.replace("[0, 1]", "[]")).unwrap_err();
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     let location = cause.map(ConfigError::location);

@@ -258,8 +258,16 @@ fn runs_that_cannot_be_resumed_give_one_clear_message() {
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     std::fs::write(run.join("config.toml"), config.replace("0.001", "0.002")).unwrap();
     assert_error(
-        "reference/checkpoints/27 was written with a configuration other than reference/config.toml, expected the same; restore the file, or start a new run with `--out DIR`",
+        "reference/checkpoints/27 was written with a configuration other than reference/config.toml: its line",
     );
+    assert_error(
+        "was `lr = 0.001` and is `lr = 0.002` now; restore the file, or start a new run with `--out DIR`",
+    );
+    // Commands that evaluate a run say the same.
+    let evaluated = run_program(directory.path(), &["evaluate", "reference"]);
+    assert_eq!(evaluated.status.code(), Some(2));
+    let message = stderr(&evaluated);
+    assert!(message.contains("`lr = 0.002` now; restore"), "{message}");
     std::fs::write(run.join("config.toml"), config).unwrap();
 
     let manifest = std::fs::read_to_string(run.join("manifest.json")).unwrap();

@@ -1,6 +1,7 @@
 //! Training runs on clips.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use image::{Rgb, RgbImage};
 
@@ -344,5 +345,82 @@ fn invalid_clip_configurations_give_one_clear_message() {
         let last = stdout.lines().last().unwrap_or_default();
         assert!(last.contains(expected), "expected {expected}: {stdout}");
         let _ = std::fs::remove_dir_all(directory.path().join("bad"));
+    }
+}
+
+/// Writes the clips of [`FOLDER`] as video files.
+#[cfg(unix)]
+fn write_videos(directory: &Path) {
+    write_clips(directory);
+    for (split, n_clips) in [("train", 5), ("val", 3), ("test", 2)] {
+        for class in ["down", "right"] {
+            for clip in 0..n_clips {
+                let frames = directory.join(format!("clips/{split}/{class}/clip{clip}"));
+                let status = Command::new("ffmpeg")
+                    .args(["-v", "error", "-i"])
+                    .arg(frames.join("%d.png"))
+                    .args(["-c:v", "ffv1"])
+                    .arg(frames.with_extension("mkv"))
+                    .stdin(Stdio::null())
+                    .status()
+                    .expect("ffmpeg, which this test needs");
+                assert!(status.success());
+                std::fs::remove_dir_all(frames).unwrap();
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn videos_are_decoded_once_and_results_do_not_depend_on_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = TestDir::new();
+    let root = directory.path();
+    write_videos(root);
+    let text = config(FOLDER, "timesformer", "clip", "");
+    std::fs::write(root.join("tiny.toml"), text).unwrap();
+    // A program in the place of `ffmpeg` that counts the files that it decodes.
+    let path = std::env::var("PATH").unwrap();
+    std::fs::create_dir(root.join("bin")).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *rawvideo*) echo decoded >> '{0}/log' ;; esac\nPATH='{path}' exec ffmpeg \"$@\"\n",
+        root.display()
+    );
+    std::fs::write(root.join("bin/ffmpeg"), script).unwrap();
+    std::fs::set_permissions(root.join("bin/ffmpeg"), PermissionsExt::from_mode(0o755)).unwrap();
+    let train = |out: &str, cache: &str, memory: &str| {
+        let output = program(root, &["train", "tiny.toml", "--out", out])
+            .env("PATH", format!("{}/bin:{path}", root.display()))
+            .env("BURN_TOPOLOGY_CACHE", cache)
+            .env("BURN_TOPOLOGY_CACHE_MEMORY_GIB", memory)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let log = std::fs::read_to_string(root.join("log")).unwrap_or_default();
+        let _ = std::fs::remove_file(root.join("log"));
+        let metrics = std::fs::read(root.join(out).join("metrics.jsonl")).unwrap();
+        (log.lines().count(), metrics)
+    };
+    // 10 clips for training, 6 for validation and one for TensorBoard, in two epochs each, and 4 for the test.
+    let (n_decoded, expected) = train("without", "", "0");
+    assert_eq!(n_decoded, 2 * (10 + 6 + 1) + 4);
+    let cache = root.join("cache").display().to_string();
+    // In memory alone, on disk alone, and from the disk that another process has filled.
+    for (out, cache, memory, n_clips) in [
+        ("memory", "", "1", 20),
+        ("disk", cache.as_str(), "0", 20),
+        ("again", cache.as_str(), "1", 0),
+    ] {
+        assert_eq!(
+            train(out, cache, memory),
+            (n_clips, expected.clone()),
+            "{out}"
+        );
     }
 }

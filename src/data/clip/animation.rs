@@ -3,8 +3,14 @@
 use std::path::Path;
 
 use super::super::decoding::frames;
-use super::{ClipSampling, MEMORY};
-use crate::error::Result;
+use super::video::too_many_frames;
+use super::{ClipSampling, MAX_SOURCE_FRAMES, MEMORY};
+use crate::error::{Error, Result};
+
+/// Largest number of pixels of an animation, over all frames: a minute of 1280 by 720 pixels at 25 frames per second.
+///
+/// All frames are decoded, which takes about ten seconds for so many; a few bytes of a file can ask for any number.
+const MAX_PIXELS: u64 = 1 << 31;
 
 /// Reads the frames of a clip, cropped and scaled.
 ///
@@ -21,9 +27,20 @@ pub(super) fn read_animation(path: &Path, sampling: &ClipSampling) -> Result<Vec
 /// to the end of the clip.
 fn read_within(path: &Path, sampling: &ClipSampling, memory: usize) -> Result<Vec<Vec<u8>>> {
     let (mut ends, mut kept, mut fits) = (Vec::new(), Vec::new(), true);
-    let mut time = 0;
+    let (mut time, mut n_pixels) = (0, 0);
     for frame in frames(path)? {
         let frame = frame?;
+        let (width, height) = frame.pixels.dimensions();
+        n_pixels += u64::from(width) * u64::from(height);
+        if n_pixels > MAX_PIXELS || ends.len() == MAX_SOURCE_FRAMES {
+            return Err(Error::invalid_format(format!(
+                "{}: too long for an animation (more than {} frames of {width} by {height} pixels), expected at most \
+                 {MAX_SOURCE_FRAMES} frames and {} million pixels over all of them; convert it to a video",
+                path.display(),
+                ends.len(),
+                MAX_PIXELS / 1_000_000
+            )));
+        }
         time += frame.microseconds;
         ends.push(time);
         fits = fits && (kept.len() + 1) * sampling.n_bytes() <= memory;
@@ -35,7 +52,15 @@ fn read_within(path: &Path, sampling: &ClipSampling, memory: usize) -> Result<Ve
     }
     let source_frames = match sampling.frame_rate {
         None => (0..ends.len()).collect(),
-        Some(rate) => resample(&ends, rate),
+        Some(rate) => {
+            let seconds = time as f64 / 1e6;
+            if seconds * rate > MAX_SOURCE_FRAMES as f64 {
+                return Err(
+                    Error::invalid_format(too_many_frames(seconds, rate)).within(path.display())
+                );
+            }
+            resample(&ends, rate)
+        }
     };
     let selected = sampling
         .frame_indices(path, source_frames.len())?

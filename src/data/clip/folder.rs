@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::super::class_folder::{Listing, SampleFormat, class_folders};
+use super::super::content_digest::ContentDigests;
 use super::super::decoding::is_animation;
 use super::super::image_folder::folder_spec;
 use super::super::passed_over::PassedOver;
 use super::super::sample_files::{
-    DecodedOnAccess, LabelledPath, entries, enumerated, listing_digest, size_of,
+    DecodedOnAccess, LabelledPath, content_digests, entries, enumerated, is_file_of, listing_digest,
 };
 use super::super::{Sample, SampleSpec, Samples, Splits};
-use super::ffmpeg::{FFMPEG, check};
-use super::{ClipSampling, Kind, frames, kind, read_clip};
+use super::ffmpeg::VideoPrograms;
+use super::frame_cache::{CacheLimits, FrameCache};
+use super::{ClipSampling, Kind, frames, kind, read_clip_with};
 use crate::error::{Error, Result};
 
 /// Extensions of files that are read as clips if they are animated.
@@ -71,9 +75,13 @@ impl ClipFolder {
     ///
     /// # Cost
     ///
-    /// Every file is listed, frames in folders too; with `skip_unreadable` every clip is decoded.
+    /// Every file is listed, frames in folders too, and read for its digest unless it is as it was when the data set was
+    /// last opened. With `skip_unreadable` every clip is decoded.
+    ///
+    /// Decoded videos are kept, in memory and on disk, and are decoded once. Both have limits, which `docs/pictures.md`
+    /// tells.
     pub fn open(&self) -> Result<Splits> {
-        open_with(self, None, FFMPEG)
+        open_with(self, None, &VideoPrograms::on_path()?)
     }
 
     /// Opens the data set like [`Self::open`], with labels by the class names of a trained model.
@@ -82,18 +90,22 @@ impl ClipFolder {
     ///
     /// Returns the errors of [`Self::open`], and [`Error::is_invalid_format`] for a folder that is none of the classes.
     pub fn open_as(&self, classes: &[String]) -> Result<Splits> {
-        open_with(self, Some(classes), FFMPEG)
+        open_with(self, Some(classes), &VideoPrograms::on_path()?)
     }
 }
 
-/// Opens a data set, with `ffmpeg` as the name of the program that decodes videos.
-fn open_with(settings: &ClipFolder, classes: Option<&[String]>, ffmpeg: &str) -> Result<Splits> {
+/// Opens a data set, whose videos these programs decode.
+fn open_with(
+    settings: &ClipFolder,
+    classes: Option<&[String]>,
+    programs: &VideoPrograms,
+) -> Result<Splits> {
     settings.sampling.check()?;
     let root = &settings.path;
     let format = SampleFormat {
         noun: "clip",
         expected: expected_clips(),
-        fingerprint,
+        is_sample,
     };
     let mut listing = class_folders(
         root,
@@ -102,14 +114,46 @@ fn open_with(settings: &ClipFolder, classes: Option<&[String]>, ffmpeg: &str) ->
         settings.validation_fraction,
         &format,
     )?;
-    let is_video = |clip: &LabelledPath| kind(&clip.path) == Ok(Kind::Video);
-    // Once here instead of once for every video: a missing program would otherwise make all of them
-    // unreadable, and `skip_unreadable` would leave them out.
-    if listing.splits.iter().flatten().any(is_video) {
-        check(ffmpeg)?;
-    }
+    let contents = ContentDigests::open(root);
+    let digest = |path: &Path| {
+        if path.is_dir() {
+            frames::digest(path, &contents)
+        } else {
+            contents.of(path)
+        }
+    };
+    let videos: Vec<&LabelledPath> = listing
+        .splits
+        .iter()
+        .flatten()
+        .filter(|clip| kind(&clip.path) == Ok(Kind::Video))
+        .collect();
+    let cache = if videos.is_empty() {
+        None
+    } else {
+        // Once here instead of once for every video: a missing program would otherwise make all of them
+        // unreadable, and `skip_unreadable` would leave them out.
+        let version = programs.check()?;
+        let digests: Vec<Result<String>> = videos
+            .par_iter()
+            .map(|clip| contents.of(&clip.path))
+            .collect();
+        // One that cannot be read may be left out below, and is an error otherwise.
+        let known = videos
+            .iter()
+            .zip(digests)
+            .filter_map(|(clip, digest)| Some((clip.path.clone(), digest.ok()?)));
+        let limits = CacheLimits::from_environment()?;
+        Some(Arc::new(FrameCache::new(
+            known,
+            &settings.sampling,
+            &version,
+            limits,
+        )))
+    };
     if settings.skip_unreadable {
-        let read = |path: &Path| read_clip(path, &settings.sampling).map(drop);
+        let read =
+            |path: &Path| read_clip_with(path, &settings.sampling, cache.as_deref()).map(drop);
         listing.leave_out_unreadable(format.noun, read)?;
     }
     let Listing {
@@ -118,11 +162,14 @@ fn open_with(settings: &ClipFolder, classes: Option<&[String]>, ffmpeg: &str) ->
         notes,
     } = listing;
     // Over the clips that are left, so that two runs with the same digest used the same clips.
-    let sha256 = listing_digest(root, splits.iter().flatten());
+    let digests = content_digests(splits.iter().flatten(), digest)?;
+    contents.store();
+    let sha256 = listing_digest(root, splits.iter().flatten(), &digests);
     let [train, validation, test] = splits.map(|files| -> Samples {
-        let sampling = settings.sampling.clone();
+        let (sampling, cache) = (settings.sampling.clone(), cache.clone());
         let read = move |clip: &LabelledPath| {
-            Ok(Sample::new(read_clip(&clip.path, &sampling)?, clip.label))
+            let pixels = read_clip_with(&clip.path, &sampling, cache.as_deref())?;
+            Ok(Sample::new(pixels, clip.label))
         };
         let root = root.clone();
         Arc::new(DecodedOnAccess { root, files, read })
@@ -217,27 +264,22 @@ pub(in crate::data) fn is_clip(path: &Path) -> Result<bool> {
     if path.is_dir() {
         frames::has_frames(path)
     } else {
-        Ok(size_of_clip(path)?.is_some())
+        is_clip_file(path)
     }
 }
 
-/// Size in bytes of an animation or a video; `None` for other files, such as an image that is not animated.
-fn size_of_clip(path: &Path) -> Result<Option<u64>> {
-    if let Some(n_bytes) = size_of(path, &VIDEOS)? {
-        return Ok(Some(n_bytes));
-    }
-    Ok(match size_of(path, &ANIMATIONS)? {
-        Some(n_bytes) if is_animation(path)? => Some(n_bytes),
-        _ => None,
-    })
+/// True for an animation or a video, and false for other files, such as an image that is not animated.
+fn is_clip_file(path: &Path) -> Result<bool> {
+    Ok(is_file_of(path, &VIDEOS)? || (is_file_of(path, &ANIMATIONS)? && is_animation(path)?))
 }
 
-/// Text that represents the content of a clip in the digest of a data set; `None` for other files.
-fn fingerprint(path: &Path, passed_over: &mut PassedOver) -> Result<Option<String>> {
+/// True for a clip file, and for every folder, even one without frames, which is an error when it is read.
+fn is_sample(path: &Path, passed_over: &mut PassedOver) -> Result<bool> {
     if path.is_dir() {
-        return frames::digest(path, passed_over).map(Some);
+        frames::count_others(path, passed_over)?;
+        return Ok(true);
     }
-    Ok(size_of_clip(path)?.map(|n_bytes| n_bytes.to_string()))
+    is_clip_file(path)
 }
 
 #[cfg(test)]
@@ -258,11 +300,15 @@ mod tests {
             sampling: sampling(1, 1),
             skip_unreadable,
         };
-        let opened = open_with(&settings(false), None, "no-such-program");
+        let missing = VideoPrograms {
+            ffmpeg: "no-such-program".to_owned(),
+            ..VideoPrograms::on_path().unwrap()
+        };
+        let opened = open_with(&settings(false), None, &missing);
         assert_eq!(opened.unwrap().train.len(), 1);
         std::fs::write(root.join("test/a/b.MP4"), "x").unwrap();
         for skip_unreadable in [false, true] {
-            let Err(error) = open_with(&settings(skip_unreadable), None, "no-such-program") else {
+            let Err(error) = open_with(&settings(skip_unreadable), None, &missing) else {
                 panic!("opened without the program");
             };
             assert!(error.is_file_error());

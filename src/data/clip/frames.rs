@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::super::content_digest::ContentDigests;
 use super::super::decoding::{EXTENSIONS, decoded, is_animation};
 use super::super::passed_over::PassedOver;
-use super::super::sample_files::{digest_line, digest_of_lines, entries, size_of};
+use super::super::sample_files::{digest_line, digest_of_lines, entries, is_file_of};
 use super::ClipSampling;
 use crate::error::{Error, Result};
 
@@ -25,30 +26,25 @@ pub(super) fn read_frames(folder: &Path, sampling: &ClipSampling) -> Result<Vec<
     let frames = list(folder, &mut PassedOver::default())?;
     sampling
         .frame_indices(folder, frames.len())?
-        .map(|index| Ok(sampling.scale_frame(&decoded(&frames[index].path)?.into_rgb8())))
+        .map(|index| Ok(sampling.scale_frame(&decoded(&frames[index])?.into_rgb8())))
         .collect()
-}
-
-/// File of one frame.
-struct FrameFile {
-    path: PathBuf,
-    n_bytes: u64,
 }
 
 /// Lists the frames of a folder in the order of the numbers in their names.
 ///
 /// An animation is a clip and not a frame, so that a folder of animations is no clip.
-fn list(folder: &Path, passed_over: &mut PassedOver) -> Result<Vec<FrameFile>> {
+fn list(folder: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>> {
     let mut frames = Vec::new();
     let paths = entries(folder, passed_over).map_err(|error| Error::cannot_read(folder, error))?;
     for path in paths {
-        match size_of(&path, &EXTENSIONS)? {
-            Some(n_bytes) if !is_animation(&path)? => frames.push(FrameFile { path, n_bytes }),
-            _ => passed_over.add(&path),
+        if is_file_of(&path, &EXTENSIONS)? && !is_animation(&path)? {
+            frames.push(path);
+        } else {
+            passed_over.add(&path);
         }
     }
     // By number, because cameras and tools write `frame9` and `frame10` without leading zeros.
-    frames.sort_by_cached_key(|frame| sort_key(frame.path.file_name().unwrap_or_default()));
+    frames.sort_by_cached_key(|frame| sort_key(frame.file_name().unwrap_or_default()));
     Ok(frames)
 }
 
@@ -57,12 +53,17 @@ pub(super) fn has_frames(folder: &Path) -> Result<bool> {
     Ok(!list(folder, &mut PassedOver::default())?.is_empty())
 }
 
-/// SHA-256 over the names and sizes of the frames, in hexadecimal; other entries are counted.
-pub(super) fn digest(folder: &Path, passed_over: &mut PassedOver) -> Result<String> {
-    let lines = list(folder, passed_over)?
+/// Counts the entries of a folder that are no frames.
+pub(super) fn count_others(folder: &Path, passed_over: &mut PassedOver) -> Result<()> {
+    list(folder, passed_over).map(drop)
+}
+
+/// SHA-256 over the names and contents of the frames, in hexadecimal.
+pub(super) fn digest(folder: &Path, contents: &ContentDigests) -> Result<String> {
+    let lines = list(folder, &mut PassedOver::default())?
         .into_iter()
-        .map(|frame| digest_line(folder, &frame.path, &frame.n_bytes.to_string()));
-    Ok(digest_of_lines(lines.collect()))
+        .map(|frame| Ok(digest_line(folder, &frame, &contents.of(&frame)?)));
+    Ok(digest_of_lines(lines.collect::<Result<_>>()?))
 }
 
 /// Part of a file name: a run of digits or of other characters. Numbers sort before text.

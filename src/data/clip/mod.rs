@@ -3,8 +3,9 @@
 mod animation;
 mod ffmpeg;
 mod folder;
+mod frame_cache;
 mod frames;
-mod transparency;
+mod stream_facts;
 mod video;
 
 use std::iter::StepBy;
@@ -16,6 +17,7 @@ use image::imageops::{FilterType, crop_imm, resize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::frame_cache::FrameCache;
 use super::decoding;
 use super::image_file::{Square, centred_square, planes};
 use crate::counted::counted;
@@ -32,6 +34,9 @@ const MAX_FRAMES: usize = 10_000;
 
 /// Largest accepted frame rate, in frames per second. A larger one is taken for a typing error.
 const LARGEST_RATE: f64 = 1000.0;
+
+/// Largest number of frames of a source, after resampling: eleven hours at 25 frames per second.
+const MAX_SOURCE_FRAMES: usize = 1_000_000;
 
 /// Largest size of the scaled frames kept in memory before the length of a source is known, in bytes.
 const MEMORY: usize = 128 << 20;
@@ -184,14 +189,33 @@ impl ClipSampling {
 /// A folder has only the frames of the clip decoded. An animation or video is decoded completely, and up to the end of
 /// the clip once more if the scaled frames do not fit into 128 MiB.
 pub fn read_clip(path: &Path, sampling: &ClipSampling) -> Result<Vec<f32>> {
+    read_clip_with(path, sampling, None)
+}
+
+/// Reads one clip as [`read_clip`] does; a video is decoded only if the cache does not have it.
+fn read_clip_with(
+    path: &Path,
+    sampling: &ClipSampling,
+    cache: Option<&FrameCache>,
+) -> Result<Vec<f32>> {
     sampling.check()?;
+    let decode_video = || video::read_video(path, sampling);
     // Every reader returns scaled frames with interleaved colours, the tensor needs planes.
-    let frames = match kind(path)? {
-        Kind::Frames => frames::read_frames(path, sampling)?,
-        Kind::Animation => animation::read_animation(path, sampling)?,
-        Kind::Video => video::read_video(path, sampling)?,
+    let frames = match (kind(path)?, cache) {
+        (Kind::Frames, _) => frames::read_frames(path, sampling)?,
+        (Kind::Animation, _) => animation::read_animation(path, sampling)?,
+        (Kind::Video, None) => decode_video()?,
+        (Kind::Video, Some(cache)) => {
+            let clip = cache.read(path, || Ok(decode_video()?.concat()))?;
+            return Ok(clip_planes(clip.chunks(sampling.n_bytes())));
+        }
     };
-    Ok(frames.iter().flat_map(|frame| planes(frame, 3)).collect())
+    Ok(clip_planes(frames.iter().map(Vec::as_slice)))
+}
+
+/// Converts frames of interleaved bytes to `[n_frames, 3, image_size, image_size]`, with values in `[0, 1]`.
+fn clip_planes<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<f32> {
+    frames.flat_map(|frame| planes(frame, 3)).collect()
 }
 
 /// Storage format of a clip.
@@ -214,6 +238,11 @@ fn kind(path: &Path) -> Result<Kind> {
         Kind::Frames
     } else if decoding::has_image_extension(path) {
         Kind::Animation
+    } else if !metadata.is_file() {
+        return Err(Error::file(format!(
+            "{}: a pipe, socket or device, expected a file or a folder of frames",
+            path.display()
+        )));
     } else if metadata.len() == 0 {
         // Checked here to give a clearer message than that of `ffmpeg`.
         return Err(Error::invalid_format(format!(

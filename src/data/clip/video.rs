@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::ffmpeg::{Decoding, FFMPEG, each_frame};
-use super::transparency::{Transparency, transparency};
-use super::{ClipSampling, Crop, MEMORY};
-use crate::error::Result;
+use super::ffmpeg::{Decoding, VideoPrograms, each_frame};
+use super::stream_facts::{StreamFacts, Transparency, stream_facts};
+use super::{ClipSampling, Crop, MAX_SOURCE_FRAMES, MEMORY};
+use crate::error::{Error, Result};
 
 /// Flags of the scaler: the average over all source pixels, and the same rounding on every processor.
 const FLAGS: &str = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact";
@@ -19,7 +19,7 @@ const FLAGS: &str = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitex
 /// If any part of the file is missing or damaged, if it has no video stream, if there are too few frames,
 /// or if there is no `ffmpeg`.
 pub(super) fn read_video(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec<u8>>> {
-    read_middle(FFMPEG, path, sampling, MEMORY)
+    read_middle(&VideoPrograms::on_path()?, path, sampling, MEMORY)
 }
 
 /// Reads the frames of a clip from the middle of a video whose length is not known in advance.
@@ -28,15 +28,16 @@ pub(super) fn read_video(path: &Path, sampling: &ClipSampling) -> Result<Vec<Vec
 /// `memory` bytes, only the number of frames is counted, and the file is decoded a second time, up to the
 /// end of the clip.
 fn read_middle(
-    program: &str,
+    programs: &VideoPrograms,
     path: &Path,
     sampling: &ClipSampling,
     memory: usize,
 ) -> Result<Vec<Vec<u8>>> {
-    let decoding = decoding(sampling, transparency(path)?);
-    let mut frame = vec![0; sampling.n_bytes()];
+    let decoding = decoding(sampling, &stream_facts(programs, path)?)
+        .map_err(|error| error.within(path.display()))?;
+    let frame_len = sampling.n_bytes();
     let (mut n_frames, mut kept, mut fits) = (0, VecDeque::new(), true);
-    each_frame(program, path, &decoding, &mut frame, |frame| {
+    each_frame(programs, path, &decoding, frame_len, |frame| {
         n_frames += 1;
         if fits {
             kept.push_back(frame.to_vec());
@@ -61,7 +62,7 @@ fn read_middle(
     }
     let (mut clip, mut next) = (Vec::with_capacity(sampling.n_frames), indices.next());
     let mut index = 0;
-    each_frame(program, path, &decoding, &mut frame, |frame| {
+    each_frame(programs, path, &decoding, frame_len, |frame| {
         if next == Some(index) {
             clip.push(frame.to_vec());
             next = indices.next();
@@ -76,8 +77,15 @@ fn read_middle(
     Ok(clip)
 }
 
-/// Filters of `ffmpeg` that resample, draw over white, crop and scale the frames before they enter the pipe.
-fn decoding(sampling: &ClipSampling, transparency: Transparency) -> Decoding {
+/// Filters of `ffmpeg` that resample, draw over white, crop and scale the frames before they enter the pipe; and how
+/// many of them there may be.
+///
+/// # Errors
+///
+/// If the video is too long at the frame rate.
+fn decoding(sampling: &ClipSampling, facts: &StreamFacts) -> Result<Decoding> {
+    let transparency = facts.transparency;
+    let (max_frames, max_frames_reason) = frame_limit(sampling, facts)?;
     let rate = sampling.frame_rate.map(|rate| format!("fps={rate}"));
     // A copy of each frame is painted white and put under it. Opaque videos keep the colours of their format until they
     // are scaled.
@@ -98,13 +106,47 @@ fn decoding(sampling: &ClipSampling, transparency: Transparency) -> Decoding {
     let scale = format!("scale=w={0}:h={0}:flags={FLAGS}", sampling.image_size);
     let parts = [rate, over_white, crop, Some(scale)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    Decoding {
+    Ok(Decoding {
         filters: parts.join(","),
+        max_frames,
+        max_frames_reason,
         decoder: match transparency {
             Transparency::WithDecoder(name) => Some(name),
             Transparency::None | Transparency::InPixels => None,
         },
+    })
+}
+
+/// Largest number of frames to read, and where it comes from.
+///
+/// # Errors
+///
+/// If the length of the file and the frame rate that is asked for give more than [`MAX_SOURCE_FRAMES`].
+fn frame_limit(sampling: &ClipSampling, facts: &StreamFacts) -> Result<(usize, String)> {
+    let largest = (MAX_SOURCE_FRAMES, "; cut the video".to_owned());
+    let Some((seconds, own_rate)) = facts.length_and_rate else {
+        return Ok(largest);
+    };
+    let rate = sampling.frame_rate.unwrap_or(own_rate);
+    if sampling.frame_rate.is_some() && seconds * rate > MAX_SOURCE_FRAMES as f64 {
+        return Err(Error::invalid_format(too_many_frames(seconds, rate)));
     }
+    // Lengths are estimates in some formats, and frames can be repeated.
+    let limit = 10.0 * seconds * rate + 1000.0;
+    if limit > MAX_SOURCE_FRAMES as f64 {
+        return Ok(largest);
+    }
+    let reason =
+        format!("for its length of {seconds} s; write it anew with `ffmpeg -i OLD -c copy NEW`");
+    Ok((limit as usize, reason))
+}
+
+/// Message for a source of this length, in seconds, that is resampled to more frames than are read.
+pub(super) fn too_many_frames(seconds: f64, rate: f64) -> String {
+    format!(
+        "{seconds} s at {rate} frames per second are {:.0} frames, expected at most {MAX_SOURCE_FRAMES}; lower data.frame_rate, or remove the clip",
+        seconds * rate
+    )
 }
 
 #[cfg(test)]
@@ -117,7 +159,7 @@ mod tests {
     #[test]
     fn the_memory_limit_does_not_change_the_clip() {
         let path = std::env::temp_dir().join(format!("long-{}.mkv", std::process::id()));
-        let status = Command::new(FFMPEG)
+        let status = Command::new("ffmpeg")
             .args(["-v", "error", "-y", "-f", "lavfi", "-i"])
             .args(["testsrc=size=16x16:rate=10:duration=4", "-c:v", "ffv1"])
             .arg(&path)
@@ -125,12 +167,38 @@ mod tests {
             .expect("ffmpeg, which this test needs");
         assert!(status.success());
         let sampling = sampling(3, 4);
-        let kept = read_middle(FFMPEG, &path, &sampling, MEMORY).unwrap();
+        let programs = VideoPrograms::on_path().unwrap();
+        let kept = read_middle(&programs, &path, &sampling, MEMORY).unwrap();
         assert_eq!(kept.len(), 3);
         assert_ne!(kept[0], kept[2]);
         for memory in [0, 10 * sampling.n_bytes()] {
-            assert_eq!(read_middle(FFMPEG, &path, &sampling, memory).unwrap(), kept);
+            assert_eq!(
+                read_middle(&programs, &path, &sampling, memory).unwrap(),
+                kept
+            );
         }
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_number_of_frames_is_limited_by_what_the_file_tells() {
+        let facts = |length_and_rate| StreamFacts {
+            transparency: Transparency::None,
+            length_and_rate,
+        };
+        let own = sampling(3, 4);
+        let limit = |sampling: &ClipSampling, told| frame_limit(sampling, &facts(told));
+        assert_eq!(limit(&own, None).unwrap().0, MAX_SOURCE_FRAMES);
+        assert_eq!(limit(&own, Some((4.0, 25.0))).unwrap().0, 2000);
+        assert_eq!(limit(&own, Some((1e6, 25.0))).unwrap().0, MAX_SOURCE_FRAMES);
+        let fast = ClipSampling {
+            frame_rate: Some(1000.0),
+            ..own
+        };
+        assert_eq!(limit(&fast, Some((4.0, 25.0))).unwrap().0, 41_000);
+        let error = limit(&fast, Some((1e6, 25.0))).unwrap_err();
+        assert!(error.is_invalid_format());
+        let message = error.to_string();
+        assert!(message.starts_with("1000000 s at 1000 frames per second are 1000000000 frames, expected at most 1000000"), "{message}");
     }
 }

@@ -10,6 +10,9 @@ use png::{BlendOp, ColorType, Decoder, DisposeOp, OutputInfo, Reader, Transforma
 use super::canvas::{Canvas, Disposal, Part};
 use super::frame::{Frame, damaged};
 
+/// Largest size of a text, a colour profile or a row of pixels of a PNG file, in bytes.
+pub(super) const MAX_CHUNK: u64 = 64 << 20;
+
 /// Animated PNG file, which gives its frames one by one.
 pub(super) struct Apng<R: BufRead + Seek> {
     reader: Reader<R>,
@@ -26,8 +29,11 @@ impl<R: BufRead + Seek> Apng<R> {
     /// If its header is damaged, or if its frames take too much memory.
     pub(super) fn open(source: R) -> ImageResult<Self> {
         let mut limits = Limits::default();
-        let bytes = limits.max_alloc.map_or(usize::MAX, |n| n as usize);
+        let bytes = MAX_CHUNK as usize;
         let mut decoder = Decoder::new_with_limits(source, png::Limits { bytes });
+        // Neither is used, and both can unpack to a thousand times their size.
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
         // Palettes, few bits and transparent colours become 8-bit channels, and so do 16-bit ones.
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info().map_err(image_error)?;

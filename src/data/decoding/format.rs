@@ -1,10 +1,12 @@
 //! What a file says about itself: its format, whether it is animated, and whether it is complete.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use image::{ImageFormat, ImageResult};
+use image::error::{LimitError, LimitErrorKind};
+use image::{ImageError, ImageFormat, ImageResult};
+
+use crate::input_file;
 
 use super::frame::damaged;
 
@@ -14,7 +16,7 @@ const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// True if a file begins as an animated PNG or WebP file does.
 pub(super) fn begins_as_animation(path: &Path) -> std::io::Result<bool> {
     let mut start = Vec::new();
-    let mut file = BufReader::new(File::open(path)?);
+    let mut file = BufReader::new(input_file::open(path)?);
     file.by_ref().take(30).read_to_end(&mut start)?;
     if start.starts_with(PNG_SIGNATURE) {
         file.seek(SeekFrom::Start(PNG_SIGNATURE.len() as u64))?;
@@ -44,6 +46,9 @@ fn has_animation_control(file: &mut (impl BufRead + Seek)) -> std::io::Result<bo
     }
 }
 
+/// Largest size of a JPEG file, in bytes, as large as that of decoded images.
+const MAX_JPEG: u64 = 512 << 20;
+
 /// Checks that a file is complete, where its decoder would make up the rest; goes back to its beginning.
 ///
 /// # Errors
@@ -56,7 +61,11 @@ pub(super) fn check_complete(
     let is_complete = match format {
         ImageFormat::Jpeg => {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
+            file.by_ref().take(MAX_JPEG + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > MAX_JPEG {
+                let kind = LimitErrorKind::InsufficientMemory;
+                return Err(ImageError::Limits(LimitError::from_kind(kind)));
+            }
             has_end_of_image(&bytes)
         }
         ImageFormat::WebP => {

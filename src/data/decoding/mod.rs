@@ -35,6 +35,7 @@ use self::canvas::opaque;
 use self::frame::damaged;
 use self::webp::AnimatedWebp;
 use crate::error::{Error, Result};
+use crate::input_file;
 
 pub(super) use self::frame::Frame;
 
@@ -69,7 +70,15 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
 /// Those of [`decoded`]; what comes after the header is found out frame by frame.
 pub(super) fn frames(path: &Path) -> Result<Frames> {
     let unknown = |error| describe(error, None).within(path.display());
-    let reader = ImageReader::open(path)
+    let reader = input_file::open(path)
+        .map(|file| {
+            let mut reader = ImageReader::new(BufReader::new(file));
+            // The extension counts where the content says nothing, so that a damaged file is named by its format.
+            if let Ok(format) = ImageFormat::from_path(path) {
+                reader.set_format(format);
+            }
+            reader
+        })
         // The content decides on the format, because extensions can be wrong.
         .and_then(ImageReader::with_guessed_format)
         .map_err(|error| unknown(error.into()))?;
@@ -124,7 +133,7 @@ fn image_frames(
 ) -> ImageResult<ImageFrames> {
     format::check_complete(format, &mut file)?;
     // Animations are opened a second time, because a decoder cannot go back to the beginning.
-    let again = || File::open(path).map(BufReader::new);
+    let again = || input_file::open(path).map(BufReader::new);
     match format {
         ImageFormat::Gif => {
             let mut decoder = GifDecoder::new(file)?;
@@ -140,7 +149,10 @@ fn image_frames(
             Ok(Box::new(frames))
         }
         ImageFormat::Png => {
-            let mut decoder = PngDecoder::with_limits(file, Limits::default())?;
+            // For texts, colour profiles and rows: pixels have a limit of their own.
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(apng::MAX_CHUNK);
+            let mut decoder = PngDecoder::with_limits(file, limits)?;
             if decoder.is_apng()? {
                 let orientation = orientation(&mut decoder)?;
                 return Ok(upright_frames(Apng::open(again()?)?, orientation));
@@ -211,6 +223,15 @@ fn describe(error: ImageError, format: Option<ImageFormat>) -> Error {
     let message = match (&error, format) {
         (ImageError::IoError(error), _) if error.kind() == ErrorKind::NotFound => {
             "no such file".to_owned()
+        }
+        // Not a file, which the message says.
+        (ImageError::IoError(error), _)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::IsADirectory
+            ) =>
+        {
+            error.to_string()
         }
         (ImageError::Unsupported(error), _)
             if matches!(error.kind(), UnsupportedErrorKind::Format(_)) =>

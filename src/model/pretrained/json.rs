@@ -5,6 +5,10 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::input_file;
+
+/// Largest size of a file, in bytes; the index of a model of a thousand shards takes a tenth of it.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Object of a JSON file; a key whose value is null counts as absent.
 #[derive(Debug, Clone)]
@@ -23,7 +27,7 @@ impl Json {
     /// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is not a JSON object.
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
         let file = path.display().to_string();
-        let bytes = match std::fs::read(path) {
+        let bytes = match input_file::read_up_to(path, MAX_BYTES) {
             Ok(bytes) => bytes,
             // Some files are optional, so the caller decides whether this is an error.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -1,7 +1,6 @@
 //! Named tensors in files of safetensors and PyTorch; no code in a file is executed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use pytorch_reader::{DType, PytorchError, PytorchReader};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Tensor in host memory, in single precision.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,13 +77,14 @@ impl TensorFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let cannot_read = |error| Error::file(path.display().to_string()).because(error);
         let mut start = Vec::new();
-        File::open(path)
+        // A pipe or a device would be read without end.
+        input_file::open(path)
             .and_then(|file| file.take(N_START).read_to_end(&mut start))
             .map_err(cannot_read)?;
         let within = |error: Error| error.within(path.display());
         let contents = match format(&start).map_err(within)? {
             Format::Safetensors => {
-                let bytes = std::fs::read(path).map_err(cannot_read)?;
+                let bytes = input_file::read(path).map_err(cannot_read)?;
                 SafeTensors::deserialize(&bytes)
                     .map_err(|error| within(safetensors_error(error)))?;
                 Contents::Safetensors(bytes)
