@@ -33,9 +33,13 @@ impl Spec {
         }
         let steps_per_epoch = training.steps_per_epoch(n_samples);
         let n_steps = steps_per_epoch.saturating_mul(training.epochs);
-        if let LearningRate::Cosine { warmup_steps, .. } = training.schedule
-            && warmup_steps > n_steps
-        {
+        let warmup_steps = match training.schedule {
+            LearningRate::Cosine { warmup_steps }
+            | LearningRate::Linear { warmup_steps }
+            | LearningRate::Step { warmup_steps, .. } => warmup_steps,
+            LearningRate::Constant {} | LearningRate::OneCycle { .. } => 0,
+        };
+        if warmup_steps > n_steps {
             warnings.push(format!(
                 "training.schedule.warmup_steps is {warmup_steps}, but training has only {}, so the learning rate never \
                  reaches {}",
