@@ -157,7 +157,7 @@ mod tests {
             vec![0.9, 0.99],
             vec![0.0, 1.0],
             vec![0.0, 0.0, 1e-9],
-            vec![1.0, 1.0, 1.0, 1.0 - 1e-12],
+            vec![1.0, 1.0, 1.0, 1.0 - 1e-9],
         ];
         for by_seed in rates {
             let plain = interval(&by_seed, None);

@@ -133,45 +133,6 @@ fn a_few_samples_are_of_every_class() {
         .unwrap();
     // The first 60 are of two classes; 60 spread ones estimate the accuracy within three standard errors.
     assert!((few - all).abs() < 3.0 * 0.5 / 60f64.sqrt(), "{few} {all}");
-    // More than there are is told, but not of the default, which nobody asked for.
-    let report = [
-        "analyze", "--model", "run", "--split", "test", "--report", "report", "--layers", "0",
-    ];
-    let more = run_program(
-        root,
-        &[
-            &report[..],
-            &[
-                "--heads",
-                "mean",
-                "--max-homology-dim",
-                "0",
-                "--n-images",
-                "400",
-            ],
-        ]
-        .concat(),
-    );
-    let message = text(&more.stderr);
-    assert!(
-        message
-            .contains("400 test samples were asked for and there are only 360, which are all used"),
-        "{message}"
-    );
-    let fewer = run_program(
-        root,
-        &[
-            "robustness",
-            "run",
-            "--pgd-steps",
-            "1",
-            "--epsilons",
-            "0.1",
-            "--out",
-            "r",
-        ],
-    );
-    assert!(!text(&fewer.stderr).contains("asked for"), "{fewer:?}");
 }
 
 #[test]
