@@ -295,9 +295,10 @@ impl<'a> PoolRun<'a, '_> {
         let was_killed = status.code().is_none();
         if status.success() {
             (self.report)(PoolEvent::Finished(cell));
-        } else if status.code() == Some(STOPPED) {
+        } else if status.code() == Some(STOPPED) || (was_killed && self.is_stopping) {
+            // The signal ends a process that was started too shortly before to write a checkpoint.
             self.is_complete = false;
-        } else if was_killed && *n_kills < MAX_KILLS && !self.is_stopping {
+        } else if was_killed && *n_kills < MAX_KILLS {
             *n_kills += 1;
             (self.report)(PoolEvent::Killed(cell));
             self.waiting.push_back(cell);

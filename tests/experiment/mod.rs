@@ -523,7 +523,7 @@ fn a_table_of_hyperparameters_stays_if_the_next_one_cannot_be_written() {
     std::fs::write(&notes, "mine").unwrap();
     assert_eq!(run(&["collect"]), Some(0));
     assert_eq!(std::fs::read_to_string(&notes).unwrap(), "mine");
-    assert_eq!(n_events(), 2);
+    assert_eq!(n_events(), 1);
     let names = std::fs::read_dir(root.join("out")).unwrap();
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     let is_partial = |name: &std::ffi::OsString| name.to_str().unwrap().ends_with(".partial");
@@ -724,9 +724,10 @@ fn a_full_disk_does_not_change_the_results() {
     let script = "
         mkdir disk && mount -t tmpfs -o size=4m none disk
         head -c 4060000 /dev/zero > disk/ballast
-        for size in 4060000 3950000 3800000; do
+        # At the end of a cell, a full disk is waited for: after 30 seconds the study is stopped.
+        for size in 4060000 3800000; do
             truncate -s $size disk/ballast
-            $PROGRAM ablate study.toml --out disk/study --jobs 2 > /dev/null || echo code $?
+            timeout --preserve-status 30 $PROGRAM ablate study.toml --out disk/study --jobs 2 > /dev/null || echo code $?
         done
         rm disk/ballast
         mount -o remount,size=100m disk
@@ -739,9 +740,11 @@ fn a_full_disk_does_not_change_the_results() {
     assert!(output.status.success(), "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let codes: Vec<&str> = stdout.lines().collect();
-    assert!(codes.len() > 1, "{stdout} {stderr}");
+    assert!(!codes.is_empty(), "{stdout} {stderr}");
     assert!(
-        codes.iter().all(|code| ["code 1", "code 2"].contains(code)),
+        codes
+            .iter()
+            .all(|code| ["code 1", "code 2", "code 75"].contains(code)),
         "{stdout} {stderr}"
     );
     assert!(
