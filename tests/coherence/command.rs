@@ -150,7 +150,7 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     let output = run_program(root, &fewer);
     assert!(output.status.success(), "{output:?}");
     let names = |folder: &str| TestDir::names_in(&root.join("report").join(folder));
-    assert_eq!(names("tensorboard"), ["plain"]);
+    assert_eq!(names("tensorboard"), ["plain_0"]);
     assert!(names("clips").contains(&"mine.gif".to_owned()));
 
     // The report on a single run goes into its own directory. Clips of a directory have no labels.
