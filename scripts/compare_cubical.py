@@ -173,7 +173,7 @@ def least_time(work):
 
 
 def compare_times(program, betti_matching):
-    print("least time of independent noise: this library (f32), then the others and their time over ours")
+    print("processor time of independent noise: this library (f32), the others, and their ratio")
     for side in (16, 64, 512):
         rng = np.random.default_rng(side)
         values = rng.random((side, side)).astype(np.float32).astype(float)
