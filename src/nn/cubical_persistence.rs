@@ -175,9 +175,9 @@ impl CubicalPersistence {
         volumes: Tensor<4>,
         max_homology_dim: usize,
     ) -> Result<PixelDiagramBatch> {
-        let [batch_size, depth, height, width] = volumes.dims();
+        let [_, depth, height, width] = volumes.dims();
         let shape = [depth, height, width];
-        let volumes = volumes.reshape([batch_size, depth, height * width]);
+        let volumes = volumes.flatten::<3>(2, 3);
         match HostValues::read(&volumes)? {
             HostValues::F32(values) => {
                 self.batch(volumes, &values, &self.idle.f32, |complex, values| {
@@ -221,7 +221,8 @@ impl CubicalPersistence {
             })
             .collect();
         Ok(PixelDiagramBatch {
-            input: input.reshape([batch_size * n_pixels]),
+            // Not `reshape`, which takes the size 0 for "as before".
+            input: input.flatten(0, 2),
             n_pixels,
             // Collecting all results first makes the error that of the first bad item, not of the fastest thread.
             items: items.into_iter().collect::<Result<_>>()?,

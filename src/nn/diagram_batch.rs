@@ -445,10 +445,9 @@ impl DiagramBatch {
             .filter(|(_, half)| *half != 0.0)
             .unzip();
         if edges.is_empty() {
-            // The sum of an empty slice is 0 and still part of the graph, so `backward` can be called.
-            let [_, n_points, n_columns] = self.input.dims();
-            let empty = self.input.clone().slice([0..0, 0..n_points, 0..n_columns]);
-            return empty.sum();
+            // Something of the graph, so that `backward` can be called, without a derivative: a sign has none. An empty
+            // slice would not do, since it is not part of the graph.
+            return self.input.clone().sign().sum();
         }
         let halves = TensorData::new(halves, [1, edges.len()]);
         (self.edge_entries(edges.iter().copied()) * Tensor::from_data(halves, options)).sum()

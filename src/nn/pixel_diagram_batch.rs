@@ -168,7 +168,7 @@ impl PixelDiagramBatch {
     ///
     /// # Cost
     ///
-    /// O(n) for n derivatives.
+    /// O(n) for n derivatives; one pass over the images if there are none.
     pub fn surrogate(&self, value: f64, gradient: &[PixelGradient]) -> Tensor<1> {
         assert_eq!(
             gradient.len(),
@@ -183,8 +183,9 @@ impl PixelDiagramBatch {
         let (places, derivatives): (Vec<_>, Vec<f64>) =
             entries.filter(|(_, derivative)| *derivative != 0.0).unzip();
         let sum = if places.is_empty() {
-            // The sum of an empty slice is 0 and still part of the graph, so `backward` can be called.
-            self.input.clone().slice([0..0]).sum()
+            // Something of the graph, so that `backward` can be called, without a derivative: a sign has none, also
+            // that of an infinite pixel.
+            self.input.clone().sign().sum()
         } else {
             let derivatives = TensorData::new(derivatives, [places.len()]);
             let options = (&self.input.device(), self.input.dtype());

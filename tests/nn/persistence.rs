@@ -93,6 +93,20 @@ fn a_batch_without_bars_has_empty_tensors() {
 }
 
 #[test]
+fn a_number_without_derivatives_is_part_of_the_graph() {
+    let device = Device::flex().autodiff();
+    let distances = Tensor::<3>::from_data([[[0.0, 3.0], [3.0, 0.0]]], &device).require_grad();
+    let batch = Persistence::new(1)
+        .unwrap()
+        .distances(distances.clone())
+        .unwrap();
+    let number = batch.surrogate(2.0, &[Vec::new()]);
+    assert_eq!(values(number.clone()), [2.0]);
+    let gradient = distances.grad(&number.backward()).unwrap();
+    assert_eq!(values(gradient), [0.0; 4]);
+}
+
+#[test]
 fn equal_rows_have_gradient_zero() {
     let device = Device::flex().autodiff();
     let uniform = Tensor::<3>::full([1, 6, 6], 1.0 / 6.0, &device).require_grad();

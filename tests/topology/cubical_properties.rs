@@ -47,17 +47,17 @@ fn count(mask: &[bool], [height, width]: [usize; 2], value: bool, diagonal: bool
         is_open[start] = false;
         while let Some(pixel) = stack.pop() {
             let [row, column] = [pixel / width, pixel % width];
-            for next in 0..height * width {
-                let [rows, columns] = [
-                    (next / width).abs_diff(row),
-                    (next % width).abs_diff(column),
-                ];
-                let is_neighbour = if diagonal {
+            let is_neighbour = |next: &usize| {
+                let rows = (next / width).abs_diff(row);
+                let columns = (next % width).abs_diff(column);
+                if diagonal {
                     rows.max(columns) == 1
                 } else {
                     rows + columns == 1
-                };
-                if is_open[next] && is_neighbour {
+                }
+            };
+            for next in (0..height * width).filter(is_neighbour) {
+                if is_open[next] {
                     is_open[next] = false;
                     stack.push(next);
                 }

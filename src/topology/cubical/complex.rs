@@ -79,14 +79,15 @@ impl<T: Real> CubicalComplex<T> {
     ///
     /// [`Error::is_invalid_parameter`] if it is negative or NaN.
     pub fn with_min_persistence(mut self, min_persistence: T) -> Result<Self> {
-        // Written so that NaN fails.
-        if !(min_persistence >= T::zero()) {
-            return Err(Error::invalid_parameter(format!(
+        // NaN is no number of at least 0 either.
+        if min_persistence >= T::zero() {
+            self.settings.min_persistence = min_persistence;
+            Ok(self)
+        } else {
+            Err(Error::invalid_parameter(format!(
                 "min_persistence is {min_persistence}, expected a number of at least 0"
-            )));
+            )))
         }
-        self.settings.min_persistence = min_persistence;
-        Ok(self)
     }
 
     /// Computes the diagrams of an image in the dimensions 0 and 1.
