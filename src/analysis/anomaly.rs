@@ -147,12 +147,18 @@ impl AnomalyFit {
     ///
     /// # Errors
     ///
-    /// The errors of [`wasserstein`].
-    ///
-    /// # Panics
-    ///
-    /// If the image has fewer layers or homology dimensions than the fit.
+    /// [`Error::is_invalid_parameter`] if the image has fewer layers or homology dimensions than the fit, and the errors of
+    /// [`wasserstein`].
     pub fn score(&self, image: &ImageDiagrams) -> Result<AnomalyScore> {
+        let fits = |(layer, dims): (usize, &Vec<NormalDiagram>)| {
+            image.get(layer).is_some_and(|own| own.len() >= dims.len())
+        };
+        if !self.normal.iter().enumerate().all(fits) {
+            return Err(Error::invalid_parameter(
+                "the fit has diagrams of more layers or homology dimensions than the image; expected a fit of the same model \
+                 with the same options",
+            ));
+        }
         let distances: Vec<Vec<f64>> = self
             .normal
             .iter()

@@ -62,9 +62,7 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
             "this is not an .npy file, expected one written by numpy.save",
         ));
     }
-    // Both before the header is parsed: `npyz` trusts the lengths in it.
-    check_header_length(bytes)?;
-    check_shape(bytes)?;
+    check_header(bytes)?;
     let mut rest = bytes;
     let header = NpyHeader::from_reader(&mut rest)
         .map_err(|e| Error::invalid_format("the header cannot be read").because(e))?;
@@ -119,14 +117,27 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
     })
 }
 
-/// Refuses a header that claims to be longer than the file.
+/// Checks a header before it is parsed: `npyz` trusts the lengths in it.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_format`] if the header is longer than the file, its shape is impossibly large, or it is nested deeply.
+pub(crate) fn check_header(bytes: &[u8]) -> Result<()> {
+    let end = header_end(bytes)?;
+    check_nesting(&bytes[..end])?;
+    check_shape(bytes)
+}
+
+/// Returns where the header ends, and refuses one that claims to be longer than the file.
 ///
 /// The parser would allocate memory of that size.
-fn check_header_length(bytes: &[u8]) -> Result<()> {
+fn header_end(bytes: &[u8]) -> Result<usize> {
     // Byte 6 is the version of the format; it decides whether the length takes 2 or 4 bytes.
-    let claimed = match *bytes {
-        [_, _, _, _, _, _, 1, _, low, high, ..] => u64::from(u16::from_le_bytes([low, high])),
-        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => u64::from(u32::from_le_bytes([a, b, c, d])),
+    let (start, claimed) = match *bytes {
+        [_, _, _, _, _, _, 1, _, low, high, ..] => (10, u64::from(u16::from_le_bytes([low, high]))),
+        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => {
+            (12, u64::from(u32::from_le_bytes([a, b, c, d])))
+        }
         _ => {
             return Err(Error::invalid_format(
                 "the header cannot be read: the file is truncated or of an unknown version",
@@ -138,6 +149,28 @@ fn check_header_length(bytes: &[u8]) -> Result<()> {
             "the header claims to have {claimed} bytes and the file has {}: it is truncated or damaged",
             bytes.len()
         )));
+    }
+    // A header that ends just beyond the file is refused by the parser.
+    Ok(bytes.len().min(start + claimed as usize))
+}
+
+/// Largest depth of brackets in a header: a dictionary, in it a list of fields, each a tuple with a tuple.
+const MAX_DEPTH: usize = 8;
+
+/// Refuses brackets within brackets within brackets, for which the parser takes twice as long with every level.
+fn check_nesting(header: &[u8]) -> Result<()> {
+    let mut depth = 0_usize;
+    for byte in header {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(Error::invalid_format(format!(
+                "the header cannot be read: it has brackets {MAX_DEPTH} deep, expected that of a plain array"
+            )));
+        }
     }
     Ok(())
 }
@@ -320,6 +353,9 @@ mod tests {
             "the file holds 12 bytes of numbers, expected 16 for a matrix of 2 by 2: it is truncated \
              or damaged"
         );
+        // The parser would take as many steps as there are atoms in the world.
+        let nested = format!("({})", "{(".repeat(200));
+        assert!(message(&file("<f4", false, &nested, &[])).contains("brackets 8 deep"));
         let huge = "(18446744073709551615, 4, 4)";
         assert!(message(&file("<f4", false, huge, &[])).contains("impossibly large"));
         for shape in ["(1000000000000, 0, 0)", "(0, 4000000000000000000)"] {

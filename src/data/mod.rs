@@ -44,6 +44,7 @@ pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data, open_data_as};
 pub use digits::{DIGITS_SPEC, digits};
 pub use find_samples::{FoundSamples, find_samples};
 pub use image_file::read_image;
+pub(crate) use matrix_file::check_header;
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub use mixup::{mixup, mixup_stream};
 pub use moving_digits::{ClipKind, MovingDigits};

@@ -19,6 +19,7 @@ use zip::ZipArchive;
 
 use super::npz::Npz;
 use crate::counted::counted;
+use crate::data::check_header;
 use crate::error::{Error, Result};
 use crate::topology::{Diagram, Edge, Point};
 
@@ -136,6 +137,7 @@ fn damaged(error: std::io::Error) -> Error {
 
 /// Reads an array of births and deaths.
 fn points(array: &[u8]) -> Result<Vec<Point>> {
+    check_header(array)?;
     let file = NpyFile::new(array).map_err(damaged)?;
     let shape = file.shape().to_vec();
     // In Fortran order, all births would come before the deaths.
@@ -167,6 +169,7 @@ fn points(array: &[u8]) -> Result<Vec<Point>> {
 
 /// Reads the offsets of the items and checks that they cover all bars.
 fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>> {
+    check_header(array)?;
     let file = NpyFile::new(array).map_err(damaged)?;
     let offsets: Vec<i64> = file.into_vec().map_err(damaged)?;
     let offsets: Vec<usize> = offsets

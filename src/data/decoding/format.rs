@@ -6,6 +6,8 @@ use std::path::Path;
 
 use image::{ImageFormat, ImageResult};
 
+use super::frame::damaged;
+
 /// Bytes at the beginning of a PNG file.
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -67,6 +69,10 @@ pub(super) fn check_complete(
                 n_bytes + 1 >= u64::from(size) + 8
             })
         }
+        ImageFormat::Png => {
+            check_palette(file)?;
+            true
+        }
         _ => true,
     };
     file.rewind()?;
@@ -74,6 +80,29 @@ pub(super) fn check_complete(
         return Ok(());
     }
     Err(Error::new(ErrorKind::UnexpectedEof, "the file ends too early").into())
+}
+
+/// Refuses a PNG file whose palette has a part of a colour, at which its decoder panics.
+fn check_palette(file: &mut (impl Read + Seek)) -> ImageResult<()> {
+    file.seek(SeekFrom::Start(PNG_SIGNATURE.len() as u64))?;
+    let mut header = [0; 8];
+    // A file that ends too early, or has no pixels, is found out by its decoder.
+    while file.read_exact(&mut header).is_ok() {
+        let [a, b, c, d, name @ ..] = header;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        match &name {
+            b"PLTE" if !length.is_multiple_of(3) => {
+                return Err(damaged(
+                    ImageFormat::Png,
+                    "the palette ends within a colour",
+                ));
+            }
+            b"IEND" => break,
+            // The checksum follows the content.
+            _ => _ = file.seek(SeekFrom::Current(i64::from(length) + 4))?,
+        }
+    }
+    Ok(())
 }
 
 /// True if a JPEG file has the marker of its end.

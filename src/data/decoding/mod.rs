@@ -32,6 +32,7 @@ use image::{
 
 use self::apng::Apng;
 use self::canvas::opaque;
+use self::frame::damaged;
 use self::webp::AnimatedWebp;
 use crate::error::{Error, Result};
 
@@ -81,7 +82,13 @@ pub(super) fn frames(path: &Path) -> Result<Frames> {
         move |error| describe(error, Some(format)).within(path.display())
     };
     let frames = image_frames(format, path, reader.into_inner()).map_err(&within)?;
-    Ok(Box::new(frames.map(move |frame| frame.map_err(&within))))
+    let with_pixels = move |frame: Frame| match frame.pixels.dimensions() {
+        (0, _) | (_, 0) => Err(damaged(format, "it has no pixels")),
+        _ => Ok(frame),
+    };
+    Ok(Box::new(frames.map(move |frame| {
+        frame.and_then(with_pixels).map_err(&within)
+    })))
 }
 
 /// True if the extension of a file is that of an image.
@@ -272,6 +279,28 @@ mod tests {
             )
         );
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn images_without_pixels_and_palettes_with_part_of_a_colour_are_refused() {
+        let name = format!("burn-topology-refused-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let message = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let error = decoded(&path).unwrap_err();
+            assert!(error.is_invalid_format());
+            error.to_string()
+        };
+        assert!(message(b"P2\n0 3\n255\n").contains("it has no pixels"));
+        let mut png = Vec::new();
+        let mut encoder = png::Encoder::new(&mut png, 2, 1);
+        encoder.set_color(png::ColorType::Indexed);
+        encoder.set_palette(vec![1, 2, 3, 4]);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&[0, 1]).unwrap();
+        writer.finish().unwrap();
+        assert!(message(&png).contains("the palette ends within a colour"));
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

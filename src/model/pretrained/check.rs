@@ -19,14 +19,19 @@ const N_LISTED: usize = 5;
 /// It keeps a damaged configuration from allocating all memory.
 const MAX_POSITIONS: usize = 1 << 28;
 
+/// Number of parameters that are allocated whatever the file has.
+const SMALL_MODEL: f64 = (1 << 24) as f64;
+
 /// Checks that a configuration is consistent, so that a model can be initialised without a panic.
 ///
-/// `n_tensors` is the number of tensors in the file, which limits the number of layers.
+/// `file` is the number of tensors in the file, which limits the number of layers, and the number of values in them, which
+/// limits that of the parameters; `None` for a configuration that was changed after it was compared with the file.
 ///
 /// # Errors
 ///
 /// [`Error::is_invalid_parameter`] for the first inconsistency.
-pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<()> {
+pub(super) fn check_config(config: &NetworkConfig, file: Option<[usize; 2]>) -> Result<()> {
+    let [n_tensors, n_values] = file.unwrap_or([usize::MAX; 2]);
     let (d_model, n_heads, image_size, patch_size) = match config {
         NetworkConfig::Vit(config) => (
             config.d_model,
@@ -86,12 +91,19 @@ pub(super) fn check_config(config: &NetworkConfig, n_tensors: usize) -> Result<(
     let size = shape
         .iter()
         .try_fold(1_usize, |product, &n| product.checked_mul(n));
-    match size {
-        Some(size) if size <= MAX_POSITIONS => Ok(()),
-        _ => Err(Error::invalid_parameter(format!(
+    if size.is_none_or(|size| size > MAX_POSITIONS) {
+        return Err(Error::invalid_parameter(format!(
             "the position embedding has the shape {shape:?}, expected at most {MAX_POSITIONS} numbers in total"
-        ))),
+        )));
     }
+    // Some parameters may be missing in the file, but not most of them.
+    let n_parameters = config.size().n_parameters;
+    if n_parameters > 4.0 * n_values as f64 + SMALL_MODEL {
+        return Err(Error::invalid_parameter(format!(
+            "the configuration describes a model of {n_parameters:.2e} parameters, and the file has {n_values} values"
+        )));
+    }
+    Ok(())
 }
 
 /// Checks that a file has all tensors of a model, in the right shapes, and no others.
@@ -285,7 +297,7 @@ mod tests {
                 .with_activation(activation);
             let config = VitConfig::new([8, 8], 1, 10, 4, 8, 2, 2).with_style(style);
             assert_eq!(
-                check_config(&NetworkConfig::Vit(config), 9)
+                check_config(&NetworkConfig::Vit(config), Some([9, 1000]))
                     .unwrap_err()
                     .to_string(),
                 "the width of the hidden layer of the MLP is 0, expected at least 1"

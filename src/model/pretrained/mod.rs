@@ -131,7 +131,8 @@ pub fn open(path: &Path, overrides: &ModelOverrides, device: &Device) -> Result<
     } = file;
     file_layout.use_mlp_ratio();
     // Checked before anything is allocated: a damaged file must not panic or exhaust the memory.
-    check_config(&file_layout.config, tensors.len())
+    let n_values = tensors.values().map(|tensor| tensor.values.len()).sum();
+    check_config(&file_layout.config, Some([tensors.len(), n_values]))
         .map_err(|error| Error::invalid_format(error.to_string()).within(path.display()))?;
     let ImageInput {
         preprocessing,
@@ -198,7 +199,7 @@ impl StoredModel<'_> {
             });
         }
         // Once more for the overrides, which cannot change the number of layers.
-        check_config(&layout.config, usize::MAX).map_err(|error| error.within(path.display()))?;
+        check_config(&layout.config, None).map_err(|error| error.within(path.display()))?;
 
         let network = layout.config.init(device);
         let conversion = FileConversion {
