@@ -561,3 +561,6 @@ mod avx512 {
         _mm512_fmadd_ps(odd, t, even)
     }
 }
+
+#[cfg(test)]
+mod tests;

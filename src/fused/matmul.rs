@@ -46,9 +46,14 @@ impl<'a> Matrix<'a> {
 
     /// Checks that a matrix of this size, at least 1 by 1, lies within the slice.
     fn assert_contains(&self, n_rows: usize, n_columns: usize) {
+        let [row, column] = self.strides;
         // Strides are not negative, so the last entry has the largest index.
-        let last = (n_rows - 1) * self.strides[0] + (n_columns - 1) * self.strides[1];
-        assert!(last < self.values.len(), "a matrix ends beyond its slice");
+        let last = (n_rows - 1).checked_mul(row).and_then(|start| {
+            let within_row = (n_columns - 1).checked_mul(column)?;
+            start.checked_add(within_row)
+        });
+        let is_within = last.is_some_and(|last| last < self.values.len());
+        assert!(is_within, "a matrix ends beyond its slice");
     }
 }
 
@@ -59,7 +64,7 @@ impl<'a> Matrix<'a> {
 ///
 /// # Panics
 ///
-/// If a matrix ends beyond its slice, or the output has another size.
+/// If a matrix ends beyond its slice, or the output has another size than the product.
 pub(super) fn product<'a>(
     output: Unwritten<'a>,
     extents: [usize; 3],
@@ -89,7 +94,7 @@ pub(super) fn new_product(
     right: Matrix<'_>,
     scale: f32,
 ) -> Vec<f32> {
-    let length = extents[0] * extents[2];
+    let length = size_of_product(extents);
     let mut output = Vec::with_capacity(length);
     let memory = &mut output.spare_capacity_mut()[..length];
     product(Unwritten(memory), extents, left, right, scale);
@@ -115,7 +120,7 @@ pub(super) fn product_of_tiles(
     start: Option<&[f32]>,
 ) -> Vec<f32> {
     let [n_rows, depth, n_columns] = extents;
-    let length = n_rows * n_columns;
+    let length = size_of_product(extents);
     if let Some(start) = start {
         assert_eq!(start.len(), n_columns, "the row has another length");
     }
@@ -161,6 +166,16 @@ pub(super) fn product_of_tiles(
     output
 }
 
+/// Number of values of a product.
+///
+/// # Panics
+///
+/// If it exceeds the word size of this machine: a wrapped number would be smaller than what is written.
+fn size_of_product([n_rows, _, n_columns]: [usize; 3]) -> usize {
+    let size = n_rows.checked_mul(n_columns);
+    size.expect("a product of two matrices that fits into memory")
+}
+
 /// Memory that several threads write to, each to its own part.
 struct Shared(*mut f32);
 
@@ -180,18 +195,14 @@ impl Shared {
 }
 
 /// True if there are no products to sum; otherwise checks that the slices contain the matrices.
-fn is_empty(
-    output: usize,
-    [n_rows, depth, n_columns]: [usize; 3],
-    left: Matrix<'_>,
-    right: Matrix<'_>,
-) -> bool {
+fn is_empty(output: usize, extents: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) -> bool {
     assert_eq!(
         output,
-        n_rows * n_columns,
+        size_of_product(extents),
         "the output has another size than the product"
     );
-    if output * depth == 0 {
+    let [n_rows, depth, n_columns] = extents;
+    if output == 0 || depth == 0 {
         return true;
     }
     left.assert_contains(n_rows, depth);
@@ -245,3 +256,6 @@ unsafe fn multiply(
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
