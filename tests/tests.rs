@@ -49,6 +49,8 @@ mod nn;
 mod statistics;
 /// Persistence and distances between diagrams: known answers, a slow oracle, and general properties.
 mod topology;
+/// What happens to files and processes: readers of changed files, kills, races and full disks.
+mod torture;
 /// Training: runs are reproducible, resume exactly, and log what is documented.
 mod train;
 /// Helpers that several tests share.
