@@ -196,6 +196,8 @@ impl Trainer<'_> {
                 && self.validation.is_none()
                 && let Some(evaluation) = self.validate(observer)?
             {
+                // A checkpoint of this step from before its validation is not the one that is needed.
+                self.is_saved = false;
                 self.save(observer)?;
                 let epoch = self.step / self.steps_per_epoch() - 1;
                 observer.epoch(epoch, &evaluation, self.elapsed());

@@ -62,7 +62,9 @@ pub(super) fn read_npy(directory: &Path) {
     let Some(Ok(matrices)) = only_file(directory).map(|path| read_matrices(&path)) else {
         return;
     };
-    if matrices.shape.iter().product::<usize>() > MAX_COMPUTED {
+    // An axis of length 0 leaves no values, but as many matrices or points as the others say.
+    let size: usize = matrices.shape.iter().map(|axis| *axis.max(&1)).product();
+    if size > MAX_COMPUTED {
         return;
     }
     for input in [

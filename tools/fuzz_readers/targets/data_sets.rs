@@ -92,7 +92,7 @@ fn read(spec: &DataSpec) {
         return;
     };
     for split in [train, validation, test] {
-        assert!(split.len() > 0, "a split without a sample was accepted");
+        assert!(!split.is_empty(), "a split without a sample was accepted");
         for index in 0..split.len() {
             let sample = split.get(index).expect("a sample held in memory");
             assert!(sample.label < spec.n_classes);
