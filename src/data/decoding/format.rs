@@ -10,8 +10,6 @@ use crate::input_file;
 
 use super::frame::damaged;
 
-use super::frame::damaged;
-
 /// Bytes at the beginning of a PNG file.
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
