@@ -52,7 +52,7 @@ fn write_images(root: &Path) {
             std::fs::create_dir_all(&folder).unwrap();
             for number in 0..n_images {
                 let image = RgbImage::from_fn(10, 9, |x, y| {
-                    Rgb(colour.map(|value| value ^ (x * number + y) as u8 % 16))
+                    Rgb(colour.map(|value| value ^ ((x * number + y) as u8 % 16)))
                 });
                 image
                     .save(folder.join(format!("img {number}.png")))

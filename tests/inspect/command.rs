@@ -257,7 +257,8 @@ fn images_are_compared_with_their_perturbed_versions() {
         if n_samples == 20 {
             // Two images of every class, three versions of each.
             let of_class = |class: usize| {
-                let has_class = |image: &&serde_json::Value| image["class"] == class.to_string();
+                let name = class.to_string();
+                let has_class = |image: &&serde_json::Value| image["class"] == *name;
                 images.iter().filter(has_class).count()
             };
             assert_eq!((0..10).map(of_class).collect::<Vec<_>>(), [6; 10]);

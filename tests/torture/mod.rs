@@ -1,4 +1,4 @@
 //! A share of what `scripts/torture.sh` does: changed files, kills, races and full disks.
 
-mod fuzz;
 mod processes;
+mod readers;

@@ -303,6 +303,7 @@ impl Spec {
             .and_then(|model| errors.keep(start::start(document, &raw.model, model)));
         let (Some(data), Some(model), Some(start)) = (data, model, start) else {
             errors.keep(training::check_numbers(document, &raw.training));
+            errors.keep(optimizer::check_settings(document, &raw.training.optimizer));
             return Err(errors.joined(document));
         };
         let samples = data.sample_spec();

@@ -68,6 +68,11 @@ pub(super) fn optimizer(
     Ok(spec)
 }
 
+/// Checks the settings alone, for a configuration whose other parts are not valid.
+pub(super) fn check_settings(document: &Document, raw: &RawOptimizer) -> Result<(), ConfigError> {
+    check_numbers(document, &unchecked(raw))
+}
+
 /// Takes the settings as they are written.
 fn unchecked(raw: &RawOptimizer) -> OptimizerSpec {
     match *raw {

@@ -2,7 +2,7 @@
 
 use super::augment::check_augment;
 use super::optimizer::{OptimizerSpec, optimizer, schedule};
-use super::{Condition, Start, require, require_all, require_epsilon, require_severity};
+use super::{Condition, Errors, Start, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{LearningRate, RawEarlyStopping, RawTraining, RawView, StoppingMetric};
@@ -67,9 +67,23 @@ pub(super) fn training(
     model: &NetworkConfig,
     start: &Start,
 ) -> Result<TrainingSpec, ConfigError> {
-    check_numbers(document, training)?;
-    check_targets(document, training, model)?;
-    check_augment(document, training.augment, samples)?;
+    let mut errors = Errors::default();
+    errors.keep(check_numbers(document, training));
+    errors.keep(check_targets(document, training, model));
+    errors.keep(check_augment(document, training.augment, samples));
+    let perturbation = training.view.map(|raw| view(document, raw)).transpose();
+    let stopping = (training.early_stopping)
+        .map(|raw| early_stopping(document, raw, model))
+        .transpose();
+    let (Some(view), Some(early_stopping), Some(optimizer), Some(schedule), true) = (
+        errors.keep(perturbation),
+        errors.keep(stopping),
+        errors.keep(optimizer(document, &training.optimizer, start)),
+        errors.keep(schedule(document, training.schedule)),
+        errors.0.is_empty(),
+    ) else {
+        return Err(errors.joined(document));
+    };
     Ok(TrainingSpec {
         epochs: training.epochs,
         batch_size: training.batch_size,
@@ -82,14 +96,11 @@ pub(super) fn training(
             cutmix_alpha: training.cutmix_alpha,
         },
         augment: training.augment,
-        view: training.view.map(|raw| view(document, raw)).transpose()?,
+        view,
         ema_decay: training.ema_decay,
-        early_stopping: training
-            .early_stopping
-            .map(|raw| early_stopping(document, raw, model))
-            .transpose()?,
-        optimizer: optimizer(document, &training.optimizer, start)?,
-        schedule: schedule(document, training.schedule)?,
+        early_stopping,
+        optimizer,
+        schedule,
     })
 }
 
