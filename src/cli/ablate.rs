@@ -9,20 +9,19 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
-use super::output::{log, print};
+use super::output::{log, print, print_json};
 use super::pool_progress::PoolProgress;
 use super::progress::Bar;
 use super::stop::stop_flag;
 use super::train::{estimate_cost, resume_at, start_at};
-use super::{
-    DEFAULT_DEVICE, Failure, MESSAGE_START, STOPPED, comparison_tables, refuse_run_directory,
-    tables,
-};
+use super::{DEFAULT_DEVICE, Failure, comparison_tables, refuse_run_directory, tables};
 use crate::experiment::{
     Cell, CellState, Pool, Slurm, Study, cell_state, collect, is_taken, last_line, log_path,
     run_cells, write_report, write_tensorboard,
 };
+use crate::run::{ERROR_START, STOPPED};
 
 /// Arguments of `ablate`.
 #[derive(Debug, Args)]
@@ -48,8 +47,11 @@ struct StudyLocation {
     /// Study file.
     study: PathBuf,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "output", alias = "out", value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -58,7 +60,7 @@ struct RunArguments {
     #[arg(required = true)]
     study: Option<PathBuf>,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "output", alias = "out", value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the cells and their expected duration, without running any of them.
     #[arg(long)]
@@ -96,15 +98,18 @@ enum Launcher {
 /// Runs a study or one of its cells, shows its status, or collects its results.
 pub(super) fn run(arguments: &AblateArguments) -> Result<(), Failure> {
     match (&arguments.command, &arguments.run) {
-        (Some(AblateCommand::Status(StudyLocation { study, out })), _) => {
+        (Some(AblateCommand::Status(StudyLocation { study, out, json })), _) => {
             let (study, out) = open_study(study, out.as_deref())?;
+            if *json {
+                return print_json(&status_json(&study, &out));
+            }
             print(&comparison_tables::cells(&study, "state", |cell| {
                 state(&out, cell)
             }))
         }
-        (Some(AblateCommand::Collect(StudyLocation { study, out })), _) => {
+        (Some(AblateCommand::Collect(StudyLocation { study, out, json })), _) => {
             let (study, out) = open_study(study, out.as_deref())?;
-            report(&study, &out)
+            report(&study, &out, *json)
         }
         (None, arguments) => {
             // The parser requires the file if there is no subcommand, so the default is never used.
@@ -160,11 +165,31 @@ fn state(out: &Path, cell: &Cell) -> String {
     }
 }
 
+/// State of every cell as JSON, as `ablate status` shows it.
+fn status_json(study: &Study, out: &Path) -> Value {
+    let cells = study.cells.iter().map(|cell| {
+        let state = state(out, cell);
+        let (state, reason) = match state.split_once(": ") {
+            Some((state, reason)) => (state, Some(reason)),
+            None => (&*state, None),
+        };
+        json!({
+            "id": cell.id,
+            "variant": study.variants[cell.variant].name,
+            "seed": cell.seed,
+            "state": state,
+            "reason": reason,
+            "directory": cell.directory(out),
+        })
+    });
+    cells.collect()
+}
+
 /// Error that the last process of a cell ended with; `None` if it was stopped or killed, or there was none.
 fn failure(out: &Path, cell: &Cell) -> Option<String> {
     // An error is the last line that a process writes; the next process appends its own lines.
     let line = last_line(&log_path(out, cell))?;
-    let message = line.strip_prefix(MESSAGE_START)?;
+    let message = line.strip_prefix(ERROR_START)?;
     (!message.starts_with(STOPPED)).then(|| message.to_owned())
 }
 
@@ -276,7 +301,7 @@ fn start_or_resume(out: &Path, cell: &Cell, device: &str) -> Result<(), Failure>
         start_at(&cell.config, &root, device)
     };
     if let Err(failure) = &result {
-        append_to_log(out, cell, &format!("{MESSAGE_START}{}", failure.message()));
+        append_to_log(out, cell, &format!("{ERROR_START}{}", failure.message()));
     }
     result
 }
@@ -300,12 +325,12 @@ fn run_all(study: &Study, out: &Path, arguments: &RunArguments) -> Result<(), Fa
     progress.finish();
     let is_complete = is_complete?;
     // The finished cells are reported even if others failed or the study was stopped.
-    report(study, out)?;
+    report(study, out, false)?;
     match (&progress.failures[..], is_complete) {
         ([first, ..], _) => Err(Failure::NegativeResult(format!(
-            "{} of {} cells failed; the first: {first}",
+            "{} of {} failed; the first: {first}",
             progress.failures.len(),
-            study.cells.len()
+            tables::counted(study.cells.len(), "cell")
         ))),
         ([], false) => Err(Failure::Interrupted(format!(
             "{STOPPED}, with checkpoints; resume with the same command"
@@ -333,7 +358,7 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
         return print(&format!("{test_report}\n"));
     }
     match slurm.submit(file, study, out)? {
-        None => report(study, out),
+        None => report(study, out, false),
         Some(submitted) => print(&format!(
             "submitted {} in array {}; job {} will collect the results in {}; `ablate status` shows the status of \
              every cell\n",
@@ -346,12 +371,16 @@ fn submit(file: &Path, study: &Study, out: &Path, arguments: &RunArguments) -> R
 }
 
 /// Collects the results, writes the report, and prints the tables.
-fn report(study: &Study, out: &Path) -> Result<(), Failure> {
+fn report(study: &Study, out: &Path, json: bool) -> Result<(), Failure> {
     let collected = collect(study, out)?;
     let command: Vec<String> = std::env::args().collect();
     write_report(study, &collected, out, &command.join(" "))?;
     write_tensorboard(study, &collected, out)?;
-    print(&comparison_tables::study(study, &collected))?;
+    if json {
+        print_json(&collected.to_json(study))?;
+    } else {
+        print(&comparison_tables::study(study, &collected))?;
+    }
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::image_size::ImageSizeArgument;
-use super::output::{log, print};
+use super::output::{log, print, print_json};
 use super::progress::Bar;
 use super::tables::{counted, duration};
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::analysis::coherence::{
     ArmComparisons, ComparableRuns, FrameEncoder, PretrainedEncoder, Suite, SuiteFeatures,
-    write_report,
+    report_json, write_report,
 };
 use crate::config::Config;
 use crate::model::Task;
@@ -37,12 +37,21 @@ pub(super) struct CoherenceArguments {
     #[command(flatten)]
     image_size: ImageSizeArgument,
     /// Use only the first N clips.
-    #[arg(long, value_name = "N", default_value_t = 360, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long = "n-samples",
+        alias = "n-clips",
+        value_name = "N",
+        default_value_t = 360,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     n_clips: u32,
     /// Directory of the report: `report.html`, `coherence.json`, `clips/` and `tensorboard/` [default: `coherence` in
     /// the directory of the first run]. An older report there is replaced.
-    #[arg(long)]
+    #[arg(long = "output", alias = "out", value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -84,16 +93,14 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     )?;
     bar.finish();
     let comparisons = ArmComparisons::new(&measurements, runs.arms(), &suite)?;
-    print(&comparison_tables::coherence(&comparisons))?;
-
     let command: Vec<String> = std::env::args().collect();
-    write_report(
-        &out,
-        &command.join(" "),
-        &suite,
-        &measurements,
-        &comparisons,
-    )?;
+    let command = command.join(" ");
+    if arguments.json {
+        print_json(&report_json(&command, &suite, &measurements, &comparisons))?;
+    } else {
+        print(&comparison_tables::coherence(&comparisons))?;
+    }
+    write_report(&out, &command, &suite, &measurements, &comparisons)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::evaluate::Split;
-use super::output::print;
+use super::output::{print, print_json};
 use super::{BatchArguments, Failure, log_notes, log_problems, open_run};
 use crate::data::{DataSpec, Sample, Samples};
 use crate::evaluate::{PREDICTION_BATCH, batch_ranges, size_or};
@@ -26,6 +27,9 @@ pub(super) struct PredictArguments {
     /// Number of classes printed for each image, most probable first.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    /// Print JSON instead of CSV.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -46,27 +50,44 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<(), Failure> {
         },
     };
     let model = log_problems(loaded.best_model())?.model;
-    print("image,label,class,probability\n")?;
+    let mut predictions: Vec<Value> = Vec::new();
+    if !arguments.json {
+        print("image,label,class,probability\n")?;
+    }
     // Read batch by batch, so that memory does not grow with the number of images.
     let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
     for indices in batch_ranges(source.len(), batch_size) {
         let items = source.read(indices.clone())?;
-        let names: Vec<String> = indices
-            .zip(&items)
-            .map(|(index, item)| source.name(index, item))
-            .collect();
         let mut lines = String::new();
-        for (name, probabilities) in names.into_iter().zip(model.predict(&items)?) {
+        for ((index, item), probabilities) in indices.zip(&items).zip(model.predict(&items)?) {
+            let name = source.name(index, item);
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
             // Ties are broken by the class index, so that the output is the same everywhere.
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            for (class, probability) in classes.into_iter().take(arguments.top as usize) {
+            classes.truncate(arguments.top as usize);
+            if arguments.json {
+                predictions.push(to_json(source.image(index), source.label(item), &classes));
+            }
+            for (class, probability) in classes {
                 lines.push_str(&format!("{name},{class},{probability:.6}\n"));
             }
         }
-        print(&lines)?;
+        if !arguments.json {
+            print(&lines)?;
+        }
+    }
+    if arguments.json {
+        print_json(&json!(predictions))?;
     }
     Ok(())
+}
+
+/// Most probable classes of one image as JSON.
+fn to_json(image: String, label: Option<usize>, classes: &[(usize, f64)]) -> Value {
+    let classes = classes.iter();
+    let classes =
+        classes.map(|(class, probability)| json!({ "class": class, "probability": probability }));
+    json!({ "image": image, "label": label, "classes": classes.collect::<Vec<_>>() })
 }
 
 /// Source of the images.
@@ -97,6 +118,22 @@ impl ImageSource<'_> {
             Self::Split(images) => images
                 .get_many(indices.collect())
                 .map_err(crate::Error::sample),
+        }
+    }
+
+    /// File name, or index in the split.
+    fn image(&self, index: usize) -> String {
+        match self {
+            Self::Files { files, .. } => files[index].display().to_string(),
+            Self::Split(_) => index.to_string(),
+        }
+    }
+
+    /// Label of a sample of a split.
+    fn label(&self, item: &Sample) -> Option<usize> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Split(_) => Some(item.label),
         }
     }
 

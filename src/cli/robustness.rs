@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::evaluate::Split;
-use super::output::{log, print};
+use super::output::{log, print, print_json};
 use super::progress::Bar;
 use super::{
     BatchArguments, Failure, log_notes, log_problems, open_run, refuse_run_directory, tables,
@@ -27,7 +27,12 @@ pub(super) struct RobustnessArguments {
     #[arg(long, value_name = "RUN")]
     transfer_from: Option<PathBuf>,
     /// Epsilons of the attacks, in increasing order: largest changes of a pixel, as fractions of the range of pixels.
-    #[arg(long, value_delimiter = ',', default_value = "0.025,0.05,0.1,0.2,0.4")]
+    #[arg(
+        long,
+        alias = "epsilon",
+        value_delimiter = ',',
+        default_value = "0.025,0.05,0.1,0.2,0.4"
+    )]
     epsilons: Vec<f64>,
     /// Number of steps of projected gradient descent (PGD) from each start.
     #[arg(long, default_value_t = 20)]
@@ -43,8 +48,11 @@ pub(super) struct RobustnessArguments {
     n_samples: u32,
     /// Directory of the report: `report.html` and `robustness.json` [default: `robustness` in the run directory]. An
     /// older report there is replaced.
-    #[arg(long)]
+    #[arg(long = "output", alias = "out", value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -103,9 +111,14 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     let mut bar = Bar::new(plan.conditions().len() * samples.len(), "samples");
     let robustness = measure(plan, input, &mut |n_samples| bar.set(n_samples))?;
     bar.finish();
-    print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(&out, &command.join(" "), &robustness)?;
+    let command = command.join(" ");
+    if arguments.json {
+        print_json(&robustness.to_json(&command))?;
+    } else {
+        print(&results(&robustness))?;
+    }
+    write_report(&out, &command, &robustness)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use serde_json::json;
 
 use super::memory::{check_memory, parse_size};
-use super::output::{log, print};
+use super::output::{log, print, print_json};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{DEFAULT_DEVICE, Failure, STOPPED, log_notes, read_config, read_run_config, tables};
+use super::{DEFAULT_DEVICE, Failure, log_notes, read_config, read_run_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::model::count_parameters;
 use crate::model::pretrained::open_matching;
-use crate::run::{Manifest, RunDirectory, Session, open_devices};
+use crate::run::{ERROR_START, Manifest, RunDirectory, STOPPED, Session, open_devices};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
 /// Arguments of `train`.
@@ -28,7 +29,7 @@ pub(super) struct TrainArguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "set", "dry_run"])]
     resume: Option<PathBuf>,
     /// Run directory, which must not exist yet [default: runs/<run.name>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "output", alias = "out", value_name = "DIR")]
     out: Option<PathBuf>,
     /// Override a key of the configuration, as in `--set training.epochs=5`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -39,6 +40,9 @@ pub(super) struct TrainArguments {
     /// Log the time of each phase of a step and the peak memory, and print them at the end.
     #[arg(long, conflicts_with = "dry_run")]
     profile: bool,
+    /// Print JSON instead of text for the final metrics, or for the cost of a dry run.
+    #[arg(long)]
+    json: bool,
     /// Device to run on, such as `cuda`, or several of one kind that share every batch, such as `cuda:0,cuda:1`
     /// [default: flex, or the last devices of a resumed run].
     #[arg(long, value_name = "DEVICE[,...]")]
@@ -53,6 +57,8 @@ pub(super) struct TrainArguments {
 struct Caller {
     /// True if the time of each phase of a step is logged.
     profiles: bool,
+    /// True if the final metrics are printed as JSON.
+    is_json: bool,
     /// True for `ablate --cell`, which resumes a cell when it is called again.
     is_cell: bool,
 }
@@ -61,6 +67,7 @@ impl Caller {
     /// `ablate --cell`.
     const ABLATE: Self = Self {
         profiles: false,
+        is_json: false,
         is_cell: true,
     };
 
@@ -68,6 +75,7 @@ impl Caller {
     fn train(arguments: &TrainArguments) -> Self {
         Self {
             profiles: arguments.profile,
+            is_json: arguments.json,
             is_cell: false,
         }
     }
@@ -123,7 +131,7 @@ fn start_run(
     let lock = run.lock()?;
     let summary = train_with_progress(config, &data, &run, &devices, caller)?;
     drop(lock);
-    print_summary(&summary, &run)
+    print_summary(&summary, &run, caller)
 }
 
 /// Creates the run directory and its manifest.
@@ -142,7 +150,7 @@ fn create(
     RunDirectory::create(root, &config.to_toml(), &manifest).map_err(|error| {
         Failure::Error(match error.kind() {
             io::ErrorKind::AlreadyExists => format!(
-                "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--out`",
+                "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--output`",
                 root.display()
             ),
             _ => format!("cannot create the run directory {}: {error}", root.display()),
@@ -156,6 +164,9 @@ fn print_dry_run(path: &Path, arguments: &TrainArguments) -> Result<(), Failure>
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
     check_memory(path, &config, device_name, arguments.memory_limit)?;
     let (data, cost) = measure_cost(&config, device_name)?;
+    if arguments.json {
+        return print_json(&json!(cost));
+    }
     let overview = tables::overview(&config.spec, &data, &cost.parameters);
     print(&format!("{overview}\n\n{}\n", tables::costs(&cost)))
 }
@@ -207,7 +218,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
             )));
         };
         log(&format!("{} is already finished", root.display()));
-        return print_summary(&parsed, &run);
+        return print_summary(&parsed, &run, caller);
     }
     let config = read_run_config(&run.config())?;
     let mut manifest = Manifest::read(&run.manifest())?;
@@ -234,7 +245,7 @@ fn resume_run(root: &Path, device: Option<String>, caller: Caller) -> Result<(),
         .map_err(|error| Failure::Error(format!("cannot write in {}: {error}", root.display())))?;
     let summary = train_with_progress(&config, &data, &run, &devices, caller)?;
     drop(lock);
-    print_summary(&summary, &run)
+    print_summary(&summary, &run, caller)
 }
 
 /// Trains with a progress display and signal handlers.
@@ -263,9 +274,9 @@ fn train_with_progress(
     // Runs inside the global thread pool; from outside, every parallel operation would first hand over to the pool.
     let outcome = rayon::scope(|_| train(&job, &mut progress));
     progress.finish();
-    match outcome? {
-        Outcome::Finished(summary) => Ok(summary),
-        Outcome::Interrupted { step } => {
+    let result = match outcome {
+        Ok(Outcome::Finished(summary)) => Ok(summary),
+        Ok(Outcome::Interrupted { step }) => {
             let command = if caller.is_cell {
                 "the same command".to_owned()
             } else {
@@ -275,11 +286,20 @@ fn train_with_progress(
                 "{STOPPED} at step {step}, with a checkpoint; resume with {command}"
             )))
         }
+        Err(error) => Err(Failure::from(error)),
+    };
+    if let Err(failure) = &result {
+        // The last line of the log says how the training ended, which `runs` shows.
+        progress.record(&format!("{ERROR_START}{}", failure.message()));
     }
+    result
 }
 
 /// Prints the final metrics of a run.
-fn print_summary(summary: &RunSummary, run: &RunDirectory) -> Result<(), Failure> {
+fn print_summary(summary: &RunSummary, run: &RunDirectory, caller: Caller) -> Result<(), Failure> {
+    if caller.is_json {
+        return print_json(&json!({ "run": run.root(), "summary": summary }));
+    }
     let mut text = String::new();
     let mut rest = summary.metrics.clone();
     // The metric that the checkpoint was chosen by comes first.

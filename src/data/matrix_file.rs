@@ -4,6 +4,7 @@ use std::path::Path;
 
 use npyz::{DType, NpyHeader, Order, TypeChar};
 
+use crate::counted::counted;
 use crate::error::{Error, Result};
 
 /// One matrix or a stack of matrices of one shape.
@@ -74,8 +75,8 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
         [matrices, rows, columns] => ([matrices, rows, columns], true),
         ref other => {
             return Err(Error::invalid_format(format!(
-                "the array has {} dimensions, expected [rows, columns] or [matrices, rows, columns]",
-                other.len()
+                "the array has {}, expected [rows, columns] or [matrices, rows, columns]",
+                counted(other.len(), "dimension")
             )));
         }
     };
@@ -87,8 +88,8 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
         .try_fold(width, |n: usize, &axis| n.checked_mul(axis));
     if count != Some(rest.len()) {
         return Err(Error::invalid_format(format!(
-            "the file holds {} bytes of numbers, expected {} for a {}: it is truncated or damaged",
-            rest.len(),
+            "the file holds {} of numbers, expected {} for a {}: it is truncated or damaged",
+            counted(rest.len(), "byte"),
             count.map_or_else(|| "more".to_owned(), |n| n.to_string()),
             describe(shape, is_stack)
         )));
@@ -135,8 +136,8 @@ fn check_header_length(bytes: &[u8]) -> Result<()> {
     };
     if claimed > bytes.len() as u64 {
         return Err(Error::invalid_format(format!(
-            "the header claims to have {claimed} bytes and the file has {}: it is truncated or damaged",
-            bytes.len()
+            "the header claims {claimed} bytes, and the file has {}: it is truncated or damaged",
+            counted(bytes.len(), "byte")
         )));
     }
     Ok(())
@@ -180,7 +181,10 @@ fn to_usize(shape: [u64; 3]) -> Result<[usize; 3]> {
 /// Describes a shape for a message.
 fn describe([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
     if is_stack {
-        format!("stack of {matrices} matrices of {rows} by {columns}")
+        format!(
+            "stack of {} of {rows} by {columns}",
+            counted(matrices, "matrix")
+        )
     } else {
         format!("matrix of {rows} by {columns}")
     }

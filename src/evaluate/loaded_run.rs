@@ -5,10 +5,11 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::attacked_model::AttackedModel;
-use super::best_model::{BestModel, best_model};
+use super::best_model::{BestModel, CheckpointChoice, best_model, chosen_model};
 use super::error::EvaluateError;
 use crate::config::Config;
 use crate::data::Splits;
+use crate::model::Task;
 use crate::run::RunDirectory;
 
 /// Existing run that is evaluated, not trained.
@@ -44,10 +45,12 @@ impl LoadedRun {
 
     /// Name of the run directory; for `.`, the name of the current directory.
     pub fn name(&self) -> String {
-        let root = self.run.root();
-        let absolute = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let name = absolute.file_name().unwrap_or(root.as_os_str());
-        name.to_string_lossy().into_owned()
+        self.run.name()
+    }
+
+    /// Task that the model of the run is trained for.
+    pub fn task(&self) -> Task {
+        Task::from_config(&self.config.spec.model)
     }
 
     /// Opens the data set that the run was trained on.
@@ -66,6 +69,15 @@ impl LoadedRun {
     /// The errors of [`best_model`].
     pub fn best_model(&self) -> Result<BestModel, EvaluateError> {
         best_model(&self.run, &self.config, &self.device)
+    }
+
+    /// Loads the model of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`best_model`]; [`EvaluateError::Checkpoint`] also if there is no such checkpoint.
+    pub fn model_of(&self, choice: &CheckpointChoice) -> Result<BestModel, EvaluateError> {
+        chosen_model(&self.run, &self.config, &self.device, choice)
     }
 
     /// Loads the model of the best checkpoint for attacks and corruptions.

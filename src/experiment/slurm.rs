@@ -157,7 +157,7 @@ impl Slurm {
             list: quoted_path(&directory.join("cells.txt"))?,
         });
         let collect_job = format!(
-            "{}exec {program} ablate collect {file} --out {out_name}\n",
+            "{}exec {program} ablate collect {file} --output {out_name}\n",
             header("-collect", "slurm-%j.txt")
         );
         for (name, text) in [
@@ -194,7 +194,7 @@ impl Slurm {
             r#"{header}#SBATCH --signal=B:USR1@120
 id=$(sed -n "$((SLURM_ARRAY_TASK_ID + $1))p" {list})
 export RAYON_NUM_THREADS="{threads}"
-{program} ablate {file} --out {out} --device {device} --cell "$id" &
+{program} ablate {file} --output {out} --device {device} --cell "$id" &
 cell=$!
 is_warned=no
 trap 'is_warned=yes; kill -USR1 "$cell"' USR1

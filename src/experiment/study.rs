@@ -131,9 +131,38 @@ struct RawFactor {
     arms: Option<Vec<String>>,
 }
 
+/// Time at which it was decided what a study compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Before the runs, in a study file.
+    StudyFile,
+    /// After the runs, which `compare` was given.
+    Comparison,
+}
+
+impl Origin {
+    /// What one run of a study is called.
+    pub(crate) fn run_noun(self) -> &'static str {
+        match self {
+            Self::StudyFile => "cell",
+            Self::Comparison => "run",
+        }
+    }
+
+    /// What the runs that differ only in their seed are called together.
+    pub(crate) fn arm_noun(self) -> &'static str {
+        match self {
+            Self::StudyFile => "variant",
+            Self::Comparison => "arm",
+        }
+    }
+}
+
 /// A study: a question, and the cells (every variant with every seed) that answer it.
 #[derive(Debug, Clone)]
 pub struct Study {
+    /// Time at which it was decided what is compared.
+    pub origin: Origin,
     /// Name of the study: the name of the directory that holds the file.
     pub name: String,
     /// Question that the study answers.
@@ -206,6 +235,7 @@ impl Study {
             .and_then(Path::file_name)
             .unwrap_or_default();
         let mut study = Self {
+            origin: Origin::StudyFile,
             name: name.to_string_lossy().into_owned(),
             question: raw.question.clone(),
             primary: raw.primary.clone(),
@@ -444,7 +474,7 @@ fn check_names(raw: &RawStudy) -> Result<(), (String, String)> {
 }
 
 /// True for characters that leave tables, plots and paths as they are.
-fn is_allowed_in_name(c: char) -> bool {
+pub(super) fn is_allowed_in_name(c: char) -> bool {
     let changes_direction =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let ends_line = matches!(c, '\u{2028}' | '\u{2029}');

@@ -113,7 +113,7 @@ fn check_own(directory: &Path) -> Result<()> {
     match other {
         None => Ok(()),
         Some(file) => Err(Error::invalid_parameter(format!(
-            "{} has the file {file}, which is not of an earlier table of a study; move it elsewhere, or pass another --out",
+            "{} has the file {file}, which is not of an earlier table of a study; move it elsewhere, or pass another --output",
             directory.display()
         ))),
     }
@@ -161,7 +161,8 @@ fn write_row(study: &Study, cell: &Cell, summary: &RunSummary, directory: &Path)
         .map(|metric| format!("summary/{metric}"))
         .collect();
     let mut events = EventWriter::create(directory)?;
-    events.hparams_start(&settings, &tags, &variant.name)?;
+    // So few settings that all of them are shown at first.
+    events.hparams_start(&settings, &[], &tags, &variant.name)?;
     for (metric, tag) in study.metrics().zip(&tags) {
         if let Some(&value) = summary.metrics.get(metric) {
             events.scalar(tag, value, summary.steps)?;

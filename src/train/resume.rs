@@ -60,7 +60,7 @@ impl Start {
         match &newest {
             Some((state, path)) if state.config_sha256 != config_sha256 => {
                 return Err(TrainError::Files(Error::invalid_format(format!(
-                    "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
+                    "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--output DIR`",
                     path.display(),
                     run.config().display()
                 ))));
@@ -69,7 +69,7 @@ impl Start {
             None if problems.is_empty() => {}
             None => {
                 return Err(TrainError::Files(Error::invalid_format(format!(
-                    "{}: no checkpoint can be used; start a new run in another directory with `--out DIR`",
+                    "{}: no checkpoint can be used; start a new run in another directory with `--output DIR`",
                     run.checkpoints().display()
                 ))));
             }
@@ -178,7 +178,7 @@ impl<'a> Trainer<'a> {
             Some((state, path)) => trainer.restore(state, &path)?,
             None => trainer
                 .log
-                .write_event(|events| charts::start(events, job.config)),
+                .write_event(|events| charts::start(events, job.config, job.run)),
         }
         trainer.log_warnings(observer);
         Ok(trainer)

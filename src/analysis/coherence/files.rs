@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::arms::RunMeasurement;
 use super::comparison::ArmComparisons;
 use super::frame_encoder::FrameEncoder;
 use super::page::page;
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::error::{Error, Result};
 use crate::model::Task;
@@ -77,7 +77,7 @@ pub fn write_report(
     let write = |path: &Path, bytes: &[u8]| {
         write_atomically(path, bytes).map_err(|error| Error::cannot_write(path, error))
     };
-    let numbers = json(command, suite, runs, comparisons);
+    let numbers = report_json(command, suite, runs, comparisons);
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&numbers).expect("JSON values can always be written");
     // Before the animations: if they are only written in part, the next report knows from it that they may be replaced.
@@ -93,7 +93,7 @@ pub fn write_report(
 }
 
 /// Returns all numbers, for `coherence.json`.
-fn json(
+pub fn report_json(
     command: &str,
     suite: &Suite,
     runs: &[RunMeasurement],
@@ -183,7 +183,7 @@ fn check_animations(directory: &Path, files: impl Iterator<Item = String>) -> Re
         let path = clips.join(&file);
         if path.exists() && !older.contains(&file) {
             return Err(Error::file(format!(
-                "{}: this file is not of an older report, expected no such file; pass another directory with `--out`",
+                "{}: this file is not of an older report, expected no such file; pass another directory with `--output`",
                 path.display()
             )));
         }
@@ -404,8 +404,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
-    use super::super::arms::Arm;
     use super::*;
+    use crate::evaluate::Arm;
 
     /// Returns a new directory for one test.
     fn new_directory(name: &str) -> PathBuf {

@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::arms::{RunMeasurement, setting_differences};
 use super::browser::browser;
 use super::comparison::{ArmComparisons, MeanCurve};
 use super::metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::counted::counted;
+use crate::evaluate::setting_differences;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
     side_by_side,

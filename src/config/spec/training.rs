@@ -4,6 +4,7 @@ use super::{Condition, Start, require, require_all, require_epsilon, require_sev
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{LearningRate, RawOptimizer, RawTraining, RawView};
+use crate::counted::counted;
 use crate::data::{Attack, Augment, Corruption, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, VideoHead};
 
@@ -256,7 +257,8 @@ fn check_augment(
                 "training.augment.shift",
                 shift < shorter,
                 format!(
-                    "shift is {shift}, which can move the whole image out of its frame; expected less than {shorter} pixels"
+                    "shift is {shift}, which can move the whole image out of its frame; expected less than {}",
+                    counted(shorter, "pixel")
                 ),
             ),
             Condition::new(

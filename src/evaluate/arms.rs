@@ -1,12 +1,13 @@
-//! Grouping of runs into arms: runs that differ only in their seed.
+//! Grouping of runs into arms, whose runs differ only in their seed, and the settings in which arms differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::measurement::Measurement;
+use super::loaded_run::LoadedRun;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::model::Task;
 
 /// Name, seed and settings of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +18,6 @@ pub struct RunInfo {
     pub seed: u64,
     /// Values of the configuration by key, without the `[run]` table (name and seed).
     pub settings: BTreeMap<String, String>,
-}
-
-/// A run and the measurement of its model on the suite.
-#[derive(Debug, Clone)]
-pub struct RunMeasurement {
-    /// Name, seed and settings.
-    pub info: RunInfo,
-    /// Measured values of its model.
-    pub measurement: Measurement,
 }
 
 /// Runs of one configuration, one for each seed.
@@ -153,6 +145,46 @@ pub fn setting_differences(first: &RunInfo, second: &RunInfo) -> Vec<SettingDiff
             second: value(second, key),
         })
         .collect()
+}
+
+/// Checks that all runs have the same task, and that none is listed twice.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] with the names of the runs.
+pub fn check_same_task(runs: &[LoadedRun]) -> Result<()> {
+    let mut paths = BTreeSet::new();
+    for loaded in runs {
+        let root = loaded.run.root();
+        // One directory may be listed under two paths.
+        let path = root.canonicalize();
+        if !paths.insert(path.unwrap_or_else(|_| root.to_owned())) {
+            return Err(Error::invalid_parameter(format!(
+                "{}: run is passed twice, expected once",
+                root.display()
+            )));
+        }
+        let [first_task, task] = [&runs[0], loaded].map(LoadedRun::task);
+        if first_task != task {
+            return Err(Error::invalid_parameter(format!(
+                "{} predicts {} and {} predicts {}; pass runs of the same task",
+                loaded.name(),
+                predicted(task),
+                runs[0].name(),
+                predicted(first_task)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Prediction of a task, in words.
+fn predicted(task: Task) -> &'static str {
+    match task {
+        Task::Classify => "the class of an image or clip",
+        Task::ClassifyFrames => "the class of every frame",
+        Task::PredictNextFrame => "the next frame",
+    }
 }
 
 #[cfg(test)]
