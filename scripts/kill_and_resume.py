@@ -65,7 +65,7 @@ def main() -> int:
         if run.exists():
             command = [arguments.program, "train", "--resume", str(run)]
         else:
-            command = [arguments.program, "train", arguments.config, "--out", str(run), *overrides]
+            command = [arguments.program, "train", arguments.config, "--output", str(run), *overrides]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     with tempfile.TemporaryDirectory() as directory:

@@ -2,6 +2,7 @@
 
 use super::tables::{counted, duration, grouped, table, text_table};
 use crate::analysis::coherence::{ArmComparisons, ArmDifferences, ArmMean};
+use crate::evaluate::shortened_differences;
 use crate::experiment::{Cell, MetricResult, RunComparison, Study, StudyResults, one_seed};
 use crate::report::page::number;
 use crate::statistics::PairedComparison;
@@ -230,8 +231,8 @@ pub(super) fn compare(comparison: &RunComparison) -> String {
     let first = study.variants.first().map_or("", |variant| &variant.name);
     for ((_, variant), settings) in others().zip(&comparison.settings) {
         let mut table = text_table(["setting that differs", first, &variant.name]);
-        for setting in settings {
-            table.add_row([&setting.key, &setting.first, &setting.second]);
+        for setting in shortened_differences(settings) {
+            table.add_row([setting.key, setting.first, setting.second]);
         }
         text.push_str(&format!("{table}\n"));
     }

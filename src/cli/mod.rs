@@ -74,7 +74,7 @@ struct Arguments {
 enum Command {
     /// Train a model from a configuration file, or resume an interrupted run.
     Train(TrainArguments),
-    /// Evaluate the best checkpoint of a run on one split of its data.
+    /// Evaluate a checkpoint of a run on one split of its data, class by class.
     Evaluate(EvaluateArguments),
     /// List the runs and studies below a directory, with their status and best metric.
     Runs(RunsArguments),

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
-
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -149,8 +148,17 @@ fn run_cells(run: &ListedRun) -> [String; 6] {
         metric(&run.best),
         metric(&run.test),
         run.seconds.map_or("-".to_owned(), duration),
-        run.config.clone().unwrap_or_else(|| "-".to_owned()),
+        run.config.as_deref().map_or("-".to_owned(), file_name),
     ]
+}
+
+/// Last part of the path of a configuration, since most lie in one directory.
+fn file_name(config: &str) -> String {
+    let name = Path::new(config).file_name();
+    name.map_or_else(
+        || config.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Cells of a study after its name and date.

@@ -115,6 +115,9 @@ fn common_name(a: &str, b: &str) -> String {
         .to_owned()
 }
 
+/// Value of a setting that a run does not have.
+const MISSING: &str = "-";
+
 /// A setting that differs between two runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingDifference {
@@ -135,8 +138,11 @@ pub fn setting_differences(first: &RunInfo, second: &RunInfo) -> Vec<SettingDiff
         .collect();
     keys.sort();
     keys.dedup();
-    let value =
-        |run: &RunInfo, key: &String| run.settings.get(key).map_or("-".to_owned(), String::clone);
+    let value = |run: &RunInfo, key: &String| {
+        run.settings
+            .get(key)
+            .map_or(MISSING.to_owned(), String::clone)
+    };
     keys.into_iter()
         .filter(|key| first.settings.get(*key) != second.settings.get(*key))
         .map(|key| SettingDifference {
@@ -145,6 +151,65 @@ pub fn setting_differences(first: &RunInfo, second: &RunInfo) -> Vec<SettingDiff
             second: value(second, key),
         })
         .collect()
+}
+
+/// Shortens a list of differences for display: a table that only one of the runs has, such as a penalty, becomes one line.
+///
+/// The line has the path of the table, such as `topology.h0_layers`, the number of its settings and its weight.
+pub fn shortened_differences(differences: &[SettingDifference]) -> Vec<SettingDifference> {
+    let mut shortened: Vec<SettingDifference> = Vec::new();
+    let mut rest = differences;
+    while let Some(first) = rest.first() {
+        let table = penalty_table(&first.key);
+        let is_of_table = |difference: &&SettingDifference| {
+            table.is_some() && penalty_table(&difference.key) == table
+        };
+        let n = rest.iter().take_while(is_of_table).count().max(1);
+        let (group, others) = rest.split_at(n);
+        rest = others;
+        let is_missing = |side: fn(&SettingDifference) -> &String| {
+            group.iter().all(|difference| side(difference) == MISSING)
+        };
+        // Runs that both have the penalty differ in some of its settings, each of which is a line.
+        let [missing_in_first, missing_in_second] =
+            [is_missing(|d| &d.first), is_missing(|d| &d.second)];
+        match table {
+            Some(table) if n > 1 && missing_in_first != missing_in_second => {
+                let text = in_one_line(group, missing_in_second);
+                let [first, second] = if missing_in_first {
+                    [MISSING.to_owned(), text]
+                } else {
+                    [text, MISSING.to_owned()]
+                };
+                let key = table.to_owned();
+                shortened.push(SettingDifference { key, first, second });
+            }
+            _ => shortened.extend(group.iter().cloned()),
+        }
+    }
+    shortened
+}
+
+/// Path of the table of a penalty, which is the beginning of the path of its settings.
+fn penalty_table(key: &str) -> Option<&str> {
+    let name_and_key = key.strip_prefix("topology.")?;
+    let (name, _) = name_and_key.split_once('.')?;
+    Some(&key[.."topology.".len() + name.len()])
+}
+
+/// Number of settings of a penalty, and its weight.
+fn in_one_line(group: &[SettingDifference], is_first: bool) -> String {
+    let weight = group.iter().find_map(|difference| {
+        let ends = ["weight.share", "weight.value"];
+        let end = ends.into_iter().find(|end| difference.key.ends_with(end))?;
+        let value = if is_first {
+            &difference.first
+        } else {
+            &difference.second
+        };
+        Some(format!(", {end} = {value}"))
+    });
+    format!("{} settings{}", group.len(), weight.unwrap_or_default())
 }
 
 /// Checks that all runs have the same task, and that none is listed twice.
@@ -197,6 +262,33 @@ mod tests {
             seed,
             settings: BTreeMap::from([("topology.0.weight".to_owned(), weight.to_owned())]),
         }
+    }
+
+    #[test]
+    fn a_penalty_that_only_one_run_has_is_one_line() {
+        let difference = |key: &str, first: &str, second: &str| SettingDifference {
+            key: key.to_owned(),
+            first: first.to_owned(),
+            second: second.to_owned(),
+        };
+        let differences = [
+            difference("model.d_model", "8", "16"),
+            difference("topology.h0_layers.order", "-", "2"),
+            difference("topology.h0_layers.weight.share", "-", "0.1"),
+            difference("topology.h1_layers.order", "1", "2"),
+            difference("topology.h1_layers.weight.share", "0.2", "0.1"),
+            difference("topology.h1_views.order", "2", "-"),
+            difference("topology.h1_views.weight.value", "3", "-"),
+        ];
+        let shortened = shortened_differences(&differences);
+        let expected = [
+            differences[0].clone(),
+            difference("topology.h0_layers", "-", "2 settings, weight.share = 0.1"),
+            differences[3].clone(),
+            differences[4].clone(),
+            difference("topology.h1_views", "2 settings, weight.value = 3", "-"),
+        ];
+        assert_eq!(shortened, expected);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod video_scores;
 
 pub use arms::{
     Arm, RunInfo, SettingDifference, check_same_task, group_into_arms, setting_differences,
+    shortened_differences,
 };
 pub use attacked_model::{AttackedModel, PerturbedEvaluation, PerturbedSettings};
 pub use batches::batch_ranges;

@@ -50,7 +50,8 @@ pub(super) fn page(command: &str, evaluated: &EvaluatedRun) -> Page {
 fn metrics(evaluated: &EvaluatedRun) -> Markup {
     let columns = vec![Column::text("Metric"), Column::number("Value", "")];
     let loss = format!("loss ({})", evaluated.task.loss_unit());
-    let table = Table::new("Metrics", columns).row([loss, number(evaluated.evaluation.loss)]);
+    let table = Table::new(format!("On the {} split", evaluated.split), columns)
+        .row([loss, number(evaluated.evaluation.loss)]);
     let table = evaluated
         .metrics()
         .into_iter()
@@ -135,7 +136,7 @@ fn heatmap(evaluated: &EvaluatedRun, confusion: &ConfusionMatrix) -> Heatmap {
     Heatmap {
         range: Some([0.0, 1.0]),
         ..Heatmap::new(
-            "Confusion matrix",
+            "True classes (rows) and predicted classes (columns)",
             format!(
                 "fraction of the {} of the true class (row) for which the class of the column is predicted",
                 numbered(2, evaluated.counted_noun)
@@ -168,7 +169,7 @@ fn classes(evaluated: &EvaluatedRun, confusion: &ConfusionMatrix) -> Markup {
     let optional = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let table = order
         .into_iter()
-        .fold(Table::new("Classes", columns), |table, class| {
+        .fold(Table::new("Scores by class", columns), |table, class| {
             let scores = scores[class];
             table.row([
                 evaluated.class_name(class),

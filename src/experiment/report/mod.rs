@@ -15,9 +15,9 @@ pub(crate) use self::one_seed::one_seed;
 use self::plots::{factor_plots, forest_plot};
 use super::collect::{MetricResult, StudyResults};
 use super::study::{Origin, Study};
-use crate::counted::{capitalised, counted};
+use crate::counted::{capitalised, counted, numbered};
 use crate::error::{Error, Result};
-use crate::evaluate::SettingDifference;
+use crate::evaluate::{SettingDifference, shortened_differences};
 use crate::mean::mean;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
@@ -114,13 +114,15 @@ fn page(
     if study.origin == Origin::Comparison {
         page = page.section(Section::new("What differs", differing(study, sections)));
     }
+    let heading =
+        |role: &str, n_metrics: usize| format!("{role} {}", numbered(n_metrics, "metric"));
     page = page.section(Section::new(
-        "Primary metrics",
+        heading("Primary", study.primary.len()),
         metrics(study, collected, MetricRole::Primary),
     ));
     if !study.secondary.is_empty() {
         page = page.section(Section::new(
-            "Secondary metrics",
+            heading("Secondary", study.secondary.len()),
             metrics(study, collected, MetricRole::Secondary),
         ));
     }
@@ -153,9 +155,11 @@ fn differing(study: &Study, sections: &Sections<'_>) -> Markup {
     let tables = tables.map(|(variant, settings)| {
         let names = ["Setting", &study.variants[0].name, &variant.name];
         let table = Table::new("Settings that differ", names.map(Column::text).to_vec());
-        settings.iter().fold(table, |table, setting| {
-            table.row([&setting.key, &setting.first, &setting.second])
-        })
+        shortened_differences(settings)
+            .into_iter()
+            .fold(table, |table, setting| {
+                table.row([setting.key, setting.first, setting.second])
+            })
     });
     html! {
         p {
@@ -209,7 +213,12 @@ fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup 
                 @if let Some(text) = one_seed(collected) { " " strong { (text) } }
             }
         } @else {
-            p { "Reported only: the question is not decided on these metrics, and their p-values are not adjusted." }
+            p {
+                @match study.origin {
+                    Origin::StudyFile => "Reported only: the question is not decided on these metrics, and their p-values are not adjusted.",
+                    Origin::Comparison => "Reported only: p-values are not adjusted.",
+                }
+            }
         }
         @for (metric, results) in &selected {
             (results_table(study, metric, results))
