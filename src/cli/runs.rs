@@ -41,6 +41,12 @@ enum Order {
 pub(super) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
     let mut entries = Vec::new();
     for directory in &arguments.directories {
+        if !directory.exists() {
+            return Err(Failure::Error(format!(
+                "{}: no such directory, expected one that has runs in it or below; pass it as `burn-topology runs DIR`",
+                directory.display()
+            )));
+        }
         let listing = list_runs(directory)?;
         entries.extend(listing.entries);
         listing

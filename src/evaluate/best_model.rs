@@ -78,14 +78,9 @@ pub(super) fn chosen_model(
         .iter()
         .map(|reason| format!("checkpoint not used: {reason}"))
         .collect();
-    let (state, path) = match find(&checkpoints, choice, !problems.is_empty()) {
+    let (state, path) = match find(&checkpoints, choice, run, !problems.is_empty()) {
         Ok(found) => found,
-        Err(error) => {
-            return Err(EvaluateError::Checkpoint {
-                error: error.within(directory.display()),
-                problems,
-            });
-        }
+        Err(error) => return Err(EvaluateError::Checkpoint { error, problems }),
     };
     // The initial parameters do not matter: all of them are replaced by those of the checkpoint.
     let weights = path.join("model.bpk");
@@ -113,6 +108,7 @@ pub(super) fn chosen_model(
 fn find(
     checkpoints: &Checkpoints,
     choice: &CheckpointChoice,
+    run: &RunDirectory,
     has_problems: bool,
 ) -> Result<(CheckpointState, PathBuf), Error> {
     let found = match choice {
@@ -136,11 +132,12 @@ fn find(
     };
     let found = found.map(|(state, path)| (state.clone(), path));
     found.ok_or_else(|| {
-        if has_problems {
+        let error = if has_problems {
             Error::invalid_format("none of the checkpoints can be used")
         } else {
             Error::file("no checkpoint to load: training has not reached its first validation")
-        }
+        };
+        error.within(run.checkpoints().display())
     })
 }
 

@@ -358,6 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_has_no_hyperparameters_beside_those_of_its_study() {
+        let directory = std::env::temp_dir().join(format!("charts-{}", std::process::id()));
+        let file = format!("{}/configs/digits_vit.toml", env!("CARGO_MANIFEST_DIR"));
+        let config = Config::read(file.as_ref(), &[]).unwrap();
+        let has_hparams = |path: &str| {
+            let root = directory.join(path);
+            std::fs::create_dir_all(&root).unwrap();
+            std::fs::write(root.join("config.toml"), config.to_toml()).unwrap();
+            let run = RunDirectory::open(&root).unwrap();
+            let mut events = EventWriter::create(&run.tensorboard()).unwrap();
+            start(&mut events, &config, &run).unwrap();
+            events.flush().unwrap();
+            let mut files = std::fs::read_dir(run.tensorboard()).unwrap();
+            let bytes = std::fs::read(files.next().unwrap().unwrap().path()).unwrap();
+            let tag = b"_hparams_/session_start_info";
+            bytes.windows(tag.len()).any(|window| window == tag)
+        };
+        std::fs::create_dir_all(directory.join("study/configs")).unwrap();
+        assert!(!has_hparams("study/cells/a"));
+        assert!(has_hparams("single"));
+        // A directory of this name alone makes no study.
+        assert!(has_hparams("cells/a"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn the_penalties_of_a_run_are_one_column() {
         let names = ["h0_layers", "h1_frames", "other"].map(str::to_owned);
         let settings = [
