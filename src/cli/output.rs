@@ -119,6 +119,6 @@ mod tests {
             value
         );
         assert!(text.contains("\n  \"shape\": [2,3]"), "{text}");
-        assert_eq!(text.lines().count(), 13, "{text}");
+        assert_eq!(text.lines().count(), 14, "{text}");
     }
 }

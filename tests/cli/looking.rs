@@ -435,3 +435,57 @@ fn earlier_names_of_options_are_accepted() {
         assert!(parsed.is_err(), "{line}");
     }
 }
+
+#[test]
+fn tables_have_a_json_form() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    let config = tiny_config(root, None);
+    let trained = json(root, &["train", &config, "--output", "run", "--json"]);
+    let summary = std::fs::read(root.join("run/summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!(
+        (&trained["run"], &trained["summary"]),
+        (&"run".into(), &summary)
+    );
+    let resumed = json(root, &["train", "--resume", "run", "--json"]);
+    assert_eq!(resumed, trained);
+    let dry = json(root, &["train", &config, "--dry-run", "--json"]);
+    assert!(dry["seconds_per_step"].as_f64().unwrap() > 0.0, "{dry}");
+
+    let predicted = json(
+        root,
+        &["predict", "run", "--split", "test", "--top", "2", "--json"],
+    );
+    let predicted = predicted.as_array().unwrap();
+    assert_eq!(predicted.len(), 360);
+    let classes = predicted[0]["classes"].as_array().unwrap();
+    let probability = |index: usize| classes[index]["probability"].as_f64().unwrap();
+    assert!(classes.len() == 2 && probability(0) >= probability(1));
+
+    let options = [
+        "--n-samples",
+        "12",
+        "--pgd-steps",
+        "1",
+        "--epsilon",
+        "0.1",
+        "--output",
+        "robust",
+    ];
+    let measured = json(
+        root,
+        &[&["robustness", "run", "--json"][..], &options].concat(),
+    );
+    let written = std::fs::read(root.join("robust/robustness.json")).unwrap();
+    assert_eq!(measured, serde_json::from_slice::<Value>(&written).unwrap());
+
+    let weights = json(root, &["weights", "run", "--json"]);
+    assert_eq!(weights["model"]["d_model"], 8);
+    let table = stdout(root, &["weights", "run"]);
+    assert!(table.contains("model.d_model"), "{table}");
+    assert!(table.lines().count() < 60, "{table}");
+    let devices = json(root, &["devices", "--json"]);
+    assert_eq!(devices[0]["name"], "flex");
+    assert_eq!(devices[0]["is_usable"], true);
+}
