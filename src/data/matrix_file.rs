@@ -136,7 +136,7 @@ fn check_header_length(bytes: &[u8]) -> Result<()> {
     };
     if claimed > bytes.len() as u64 {
         return Err(Error::invalid_format(format!(
-            "the header claims {claimed} bytes, and the file has {}: it is truncated or damaged",
+            "the header claims to have {claimed} bytes and the file has {}: it is truncated or damaged",
             counted(bytes.len(), "byte")
         )));
     }
