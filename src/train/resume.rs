@@ -67,7 +67,7 @@ impl Start {
                 extended_from = epochs_before_extension(run, &state.config_sha256)?;
                 if extended_from.is_none() {
                     return Err(TrainError::Files(Error::invalid_format(format!(
-                        "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--out DIR`",
+                        "{} was written with a configuration other than {}, expected the same; restore the file, or start a new run with `--output DIR`",
                         path.display(),
                         run.config().display()
                     ))));
@@ -78,7 +78,7 @@ impl Start {
             None if problems.is_empty() => {}
             None => {
                 return Err(TrainError::Files(Error::invalid_format(format!(
-                    "{}: no checkpoint can be used; start a new run in another directory with `--out DIR`",
+                    "{}: no checkpoint can be used; start a new run in another directory with `--output DIR`",
                     run.checkpoints().display()
                 ))));
             }
@@ -202,7 +202,7 @@ impl<'a> Trainer<'a> {
             }
             None => trainer
                 .log
-                .write_event(|events| charts::start(events, job.config)),
+                .write_event(|events| charts::start(events, job.config, job.run)),
         }
         trainer.log_warnings(observer);
         Ok(trainer)

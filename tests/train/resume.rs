@@ -258,7 +258,7 @@ fn runs_that_cannot_be_resumed_give_one_clear_message() {
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     std::fs::write(run.join("config.toml"), config.replace("0.001", "0.002")).unwrap();
     assert_error(
-        "reference/checkpoints/27 was written with a configuration other than reference/config.toml, expected the same; restore the file, or start a new run with `--out DIR`",
+        "reference/checkpoints/27 was written with a configuration other than reference/config.toml, expected the same; restore the file, or start a new run with `--output DIR`",
     );
     std::fs::write(run.join("config.toml"), config).unwrap();
 
@@ -272,7 +272,7 @@ fn runs_that_cannot_be_resumed_give_one_clear_message() {
         std::fs::write(checkpoint.unwrap().path().join("state.json"), "{").unwrap();
     }
     assert_error(
-        "reference/checkpoints: no checkpoint can be used; start a new run in another directory with `--out DIR`",
+        "reference/checkpoints: no checkpoint can be used; start a new run in another directory with `--output DIR`",
     );
 
     let lock = std::fs::File::open(run.join("lock")).unwrap();
