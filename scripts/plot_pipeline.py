@@ -1,8 +1,8 @@
 """Draws the picture of the README: from an attention map to a penalty, with the numbers of a real run.
 
-    burn-topology train configs/digits_vit.toml --set training.epochs=60 --out runs/pipeline
+    burn-topology train configs/digits_vit.toml --set training.epochs=60 --output runs/pipeline
     python3 scripts/plot_pipeline.py --sample 27 --write-image digit.png
-    burn-topology analyze --model runs/pipeline --images digit.png --report runs/pipeline_report
+    burn-topology analyze runs/pipeline --images digit.png --output runs/pipeline_report
     python3 scripts/plot_pipeline.py --image digit.png --report runs/pipeline_report --layer 1 --out docs/images/pipeline.svg
 
 The first call of the script writes one sample of the embedded digits as an image; the second draws the picture

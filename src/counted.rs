@@ -22,6 +22,15 @@ pub(crate) fn numbered(n: usize, noun: &str) -> String {
     format!("{noun}{ending}")
 }
 
+/// Returns a text with its first letter in upper case.
+#[cfg(feature = "cli")]
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::counted;

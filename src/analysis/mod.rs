@@ -2,6 +2,7 @@
 
 pub mod anomaly;
 pub mod coherence;
+pub mod evaluation;
 pub mod inspect;
 mod matrices;
 mod preparation;

@@ -10,18 +10,19 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
-use super::output::{log, output_path, print};
+use super::output::{log, output_path, print, print_json};
 use super::pool_progress::PoolProgress;
 use super::progress::Bar;
 use super::stop::stop_flag;
 use super::train::{estimate_cost, resume_at, start_at};
-use super::{DEFAULT_DEVICE, Failure, MESSAGE_START, STOPPED, comparison_tables, tables};
+use super::{DEFAULT_DEVICE, Failure, comparison_tables, tables};
 use crate::experiment::{
     Cell, CellState, Pool, Slurm, Study, StudyResults, cell_state, claim_study_directory, collect,
     is_taken, last_line, log_path, run_cells, write_report,
 };
-use crate::run::check_device;
+use crate::run::{ERROR_START, STOPPED, check_device};
 
 /// Arguments of `ablate`.
 #[derive(Debug, Args)]
@@ -47,8 +48,11 @@ struct StudyLocation {
     /// Study file.
     study: PathBuf,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
-    #[arg(long, value_name = "DIR", value_parser = output_path())]
+    #[arg(long = "output", alias = "out", value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -66,7 +70,7 @@ struct RunArguments {
     #[arg(required = true)]
     study: Option<PathBuf>,
     /// Directory of the cells and results [default: runs/<name of the study's directory>].
-    #[arg(long, value_name = "DIR", value_parser = output_path())]
+    #[arg(long = "output", alias = "out", value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
     /// Write into a directory that has other files, and replace those of the report's names.
     #[arg(long)]
@@ -107,8 +111,11 @@ enum Launcher {
 pub(super) fn run(arguments: &AblateArguments, threads: Option<NonZeroU16>) -> Result<(), Failure> {
     let threads = threads.map(|n| usize::from(n.get()));
     match (&arguments.command, &arguments.run) {
-        (Some(AblateCommand::Status(StudyLocation { study, out })), _) => {
+        (Some(AblateCommand::Status(StudyLocation { study, out, json })), _) => {
             let (study, out) = open_study(study, out.as_deref())?;
+            if *json {
+                return print_json(&status_json(&study, &out));
+            }
             print(&comparison_tables::cells(&study, "state", |cell| {
                 state(&out, cell)
             }))
@@ -123,7 +130,7 @@ pub(super) fn run(arguments: &AblateArguments, threads: Option<NonZeroU16>) -> R
                     location.study.display()
                 )));
             }
-            report(&study, &collected, &out, *force)
+            report(&study, &collected, &out, *force, location.json)
         }
         (None, arguments) => {
             // The parser requires the file if there is no subcommand, so the default is never used.
@@ -178,11 +185,31 @@ fn state(out: &Path, cell: &Cell) -> String {
     }
 }
 
+/// State of every cell as JSON, as `ablate status` shows it.
+fn status_json(study: &Study, out: &Path) -> Value {
+    let cells = study.cells.iter().map(|cell| {
+        let state = state(out, cell);
+        let (state, reason) = match state.split_once(": ") {
+            Some((state, reason)) => (state, Some(reason)),
+            None => (&*state, None),
+        };
+        json!({
+            "id": cell.id,
+            "variant": study.variants[cell.variant].name,
+            "seed": cell.seed,
+            "state": state,
+            "reason": reason,
+            "directory": cell.directory(out),
+        })
+    });
+    cells.collect()
+}
+
 /// Error that the last process of a cell ended with; `None` if it was stopped or killed, or there was none.
 fn failure(out: &Path, cell: &Cell) -> Option<String> {
     // An error is the last line that a process writes; the next process appends its own lines.
     let line = last_line(&log_path(out, cell))?;
-    let message = line.strip_prefix(MESSAGE_START)?;
+    let message = line.strip_prefix(ERROR_START)?;
     (!message.starts_with(STOPPED)).then(|| message.to_owned())
 }
 
@@ -296,7 +323,7 @@ fn start_or_resume(out: &Path, cell: &Cell, device: &str) -> Result<(), Failure>
         start_at(&cell.config, &root, device)
     };
     if let Err(failure) = &result {
-        append_to_log(out, cell, &format!("{MESSAGE_START}{}", failure.message()));
+        append_to_log(out, cell, &format!("{ERROR_START}{}", failure.message()));
     }
     result
 }
@@ -330,13 +357,13 @@ fn run_all(
     // The finished cells are reported even if others failed or the study was stopped.
     let collected = collect(study, out)?;
     if collected.n_finished() > 0 {
-        report(study, &collected, out, arguments.force)?;
+        report(study, &collected, out, arguments.force, false)?;
     }
     match (&progress.failures[..], is_complete) {
         ([first, ..], _) => Err(Failure::NegativeResult(format!(
-            "{} of {} cells failed; the first: {first}",
+            "{} of {} failed; the first: {first}",
             progress.failures.len(),
-            study.cells.len()
+            tables::counted(study.cells.len(), "cell")
         ))),
         ([], false) => Err(Failure::Interrupted(format!(
             "{STOPPED}, with checkpoints; resume with the same command"
@@ -373,7 +400,7 @@ fn submit(
         return print(&format!("{test_report}\n"));
     }
     match slurm.submit(file, study, out)? {
-        None => report(study, &collect(study, out)?, out, arguments.force),
+        None => report(study, &collect(study, out)?, out, arguments.force, false),
         Some(submitted) => print(&format!(
             "submitted {} in array {}; job {} will collect the results in {}; `ablate status` shows the status of \
              every cell\n",
@@ -385,16 +412,21 @@ fn submit(
     }
 }
 
-/// Writes the report, and prints the tables.
+/// Writes the report, and prints the tables, or the numbers as JSON.
 fn report(
     study: &Study,
     collected: &StudyResults,
     out: &Path,
     replaces_others: bool,
+    json: bool,
 ) -> Result<(), Failure> {
     let command: Vec<String> = std::env::args().collect();
     write_report(study, collected, out, &command.join(" "), replaces_others)?;
-    print(&comparison_tables::study(study, collected))?;
+    if json {
+        print_json(&collected.to_json(study))?;
+    } else {
+        print(&comparison_tables::study(study, collected))?;
+    }
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -25,7 +25,10 @@ use crate::run::OutputDirectory;
 #[derive(Debug, Args)]
 pub(super) struct AnalyzeArguments {
     /// Run directory of the model, whose best checkpoint is inspected.
-    #[arg(long, required_unless_present = "weights", conflicts_with = "weights")]
+    #[arg(required_unless_present_any = ["weights", "model"], conflicts_with = "weights")]
+    run: Option<PathBuf>,
+    /// Older form of RUN.
+    #[arg(long, hide = true, conflicts_with_all = ["weights", "run"])]
     model: Option<PathBuf>,
     /// Pretrained weights of transformers or timm instead of a run, of a model for images: a file or its directory.
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
@@ -39,10 +42,17 @@ pub(super) struct AnalyzeArguments {
     #[arg(long, value_enum)]
     split: Option<Split>,
     /// Number of samples to take from the split, spread evenly over its classes.
-    #[arg(long, default_value_t = DEFAULT_IMAGES, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long = "n-samples",
+        alias = "n-images",
+        value_name = "N",
+        default_value_t = DEFAULT_IMAGES,
+        requires = "split",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     n_images: u32,
     /// Directory of the report: `report.html` and its data. An older report there is replaced.
-    #[arg(long, value_name = "DIR", value_parser = output_path())]
+    #[arg(long = "output", alias = "report", value_name = "DIR", value_parser = output_path())]
     report: PathBuf,
     /// Write into a directory that has other files, and replace those of the report's names.
     #[arg(long)]
@@ -93,13 +103,14 @@ pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
     };
     if arguments.weights.is_some() && arguments.attack.is_requested() {
         return Err(Failure::Error(
-            "--attack: pretrained weights come without labels, which an attack needs; pass a run with --model"
+            "--attack: pretrained weights come without labels, which an attack needs; pass a run instead"
                 .to_owned(),
         ));
     }
     // Before the computation, so that a directory that cannot be written is reported at once.
     let output = OutputDirectory::create(&arguments.report, "analyze", arguments.force)?;
-    let (model, set) = match (&arguments.weights, &arguments.model) {
+    let run = arguments.run.as_ref().or(arguments.model.as_ref());
+    let (model, set) = match (&arguments.weights, run) {
         (Some(weights), _) => {
             let device = select_device(&arguments.device)?;
             let image_size = arguments.image_size.get();

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::evaluate::Split;
-use super::output::{check_output_file, log, output_path, print};
+use super::output::{check_output_file, log, output_path, print, print_json};
 use super::progress::Bar;
 use super::selection::{SelectionArguments, split_samples};
 use super::tables::counted;
 use super::{BatchArguments, Failure, log_problems, open_run};
-use crate::analysis::anomaly::{AnomalyFit, image_diagrams};
+use crate::analysis::anomaly::{AnomalyFit, AnomalyScore, image_diagrams};
 use crate::analysis::inspect::{
     HeadChoice, HeadMeanDiagrams, InspectSpec, InspectedModel, InspectionSet,
 };
@@ -34,9 +35,8 @@ pub(super) enum AnomalyCommand {
 /// Arguments of `anomaly fit`.
 #[derive(Debug, Args)]
 pub(super) struct FitArguments {
-    /// Run directory of the model, whose best checkpoint is used.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    run: RunArgument,
     /// Normal images, at least 8.
     #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
     images: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub(super) struct FitArguments {
     #[command(flatten)]
     selection: SelectionArguments,
     /// JSON file to write.
-    #[arg(long, value_name = "FILE", value_parser = output_path())]
+    #[arg(long = "output", alias = "out", value_name = "FILE", value_parser = output_path())]
     out: PathBuf,
     /// Replace the file if it exists.
     #[arg(long)]
@@ -55,6 +55,26 @@ pub(super) struct FitArguments {
     /// Device to run on.
     #[arg(long, default_value = "flex")]
     device: String,
+}
+
+/// Run directory, as an argument or after the old option `--model`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct RunArgument {
+    /// Run directory of the model, whose best checkpoint is used.
+    run: Option<PathBuf>,
+    /// Older form of RUN.
+    #[arg(long, hide = true)]
+    model: Option<PathBuf>,
+}
+
+impl RunArgument {
+    /// The directory that was given in one of the forms.
+    fn get(&self) -> &Path {
+        let given = self.run.as_deref().or(self.model.as_deref());
+        // The parser requires one of the two.
+        given.unwrap_or(Path::new("."))
+    }
 }
 
 /// Arguments of `anomaly score`.
@@ -70,6 +90,9 @@ pub(super) struct ScoreArguments {
     anomalous: Vec<PathBuf>,
     #[command(flatten)]
     split: SplitArguments,
+    /// Print JSON instead of CSV.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -88,7 +111,14 @@ struct SplitArguments {
     label: Option<String>,
     /// Number of samples to take from the split: of the class `--label` for `fit`, spread evenly over all classes for
     /// `score`.
-    #[arg(long, default_value_t = DEFAULT_IMAGES, requires = "split", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long = "n-samples",
+        alias = "n-images",
+        value_name = "N",
+        default_value_t = DEFAULT_IMAGES,
+        requires = "split",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     n_images: u32,
 }
 
@@ -118,7 +148,8 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
     // Checked before the computation, which may take long.
     check_output_file(&arguments.out, arguments.force)?;
     let spec = arguments.selection.spec(HeadChoice::Mean)?;
-    let run = open_run(&arguments.model, &arguments.device)?;
+    let root = arguments.run.get();
+    let run = open_run(root, &arguments.device)?;
     let model = log_problems(InspectedModel::from_run(&run))?.model;
     let class = arguments.split.label.as_deref();
     let class = class.map(|name| run.label_of(name)).transpose()?;
@@ -142,9 +173,9 @@ fn fit(arguments: &FitArguments) -> Result<(), Failure> {
         fit.fence().upper()
     );
     // Absolute, so that `score` finds the run from another directory.
-    let absolute = std::path::absolute(&arguments.model);
+    let absolute = std::path::absolute(root);
     let file = FitFile {
-        model: absolute.unwrap_or_else(|_| arguments.model.clone()),
+        model: absolute.unwrap_or_else(|_| root.to_owned()),
         selection: arguments.selection.clone(),
         fit,
     };
@@ -190,7 +221,10 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
         }
     };
     let diagrams = diagrams(&model, &set, &spec, arguments.batch)?.images;
-    print("image,group,layer,homology_dim,value,fence,is_beyond\n")?;
+    if !arguments.json {
+        print("image,group,layer,homology_dim,value,fence,is_beyond\n")?;
+    }
+    let mut images: Vec<Value> = Vec::new();
     let (mut normal_scores, mut anomalous_scores) = (Vec::new(), Vec::new());
     for ((item, is_anomalous), image) in set.items.iter().zip(&is_anomalous).zip(&diagrams) {
         let score = fit.score(image)?;
@@ -199,6 +233,9 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
             Some(false) => "normal",
             Some(true) => "anomalous",
         };
+        if arguments.json {
+            images.push(image_json(&fit, &item.name, group, &score));
+        }
         let start = format!("{},{group}", csv_field(&item.name));
         let mut lines = String::new();
         let mut line = |layer: &str, dim: &str, value: f64, fence: f64| {
@@ -216,14 +253,20 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
                 line(&layer.to_string(), &dim.to_string(), *distance, fence);
             }
         }
-        print(&lines)?;
+        if !arguments.json {
+            print(&lines)?;
+        }
         match is_anomalous {
             Some(true) => anomalous_scores.push(score.score),
             Some(false) => normal_scores.push(score.score),
             None => {}
         }
     }
-    if let Some(area) = area_under_roc(&normal_scores, &anomalous_scores) {
+    let area = area_under_roc(&normal_scores, &anomalous_scores);
+    if arguments.json {
+        return print_json(&json!({ "images": images, "area_under_roc": area }));
+    }
+    if let Some(area) = area {
         log(&format!(
             "area under the ROC curve: {area:.3} ({} normal, {} anomalous)",
             normal_scores.len(),
@@ -231,6 +274,32 @@ fn score(arguments: &ScoreArguments) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Score of an image as JSON, with the distances of its diagrams from the means.
+fn image_json(fit: &AnomalyFit, name: &str, group: &str, score: &AnomalyScore) -> Value {
+    let mut distances = Vec::new();
+    for ((layer, dims), normal) in fit.layers.iter().zip(&score.distances).zip(&fit.normal) {
+        for (dim, (distance, normal)) in dims.iter().zip(normal).enumerate() {
+            let fence = normal.fence().upper();
+            distances.push(json!({
+                "layer": layer,
+                "homology_dim": dim,
+                "value": distance,
+                "fence": fence,
+                "is_beyond": *distance > fence,
+            }));
+        }
+    }
+    let fence = fit.fence().upper();
+    json!({
+        "image": name,
+        "group": Some(group).filter(|group| !group.is_empty()),
+        "value": score.score,
+        "fence": fence,
+        "is_beyond": score.score > fence,
+        "distances": distances,
+    })
 }
 
 /// Reads a file of `anomaly fit`.

@@ -16,7 +16,7 @@ pub(super) struct AttackArguments {
     #[arg(long, value_enum)]
     attack: Option<AttackName>,
     /// Largest change of a pixel, as a fraction of the range of pixels.
-    #[arg(long, default_value = "0.05", requires = "attack", value_parser = fraction)]
+    #[arg(long, alias = "epsilons", default_value = "0.05", requires = "attack", value_parser = fraction)]
     epsilon: f64,
 }
 

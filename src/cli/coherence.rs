@@ -6,14 +6,14 @@ use std::time::Instant;
 use clap::Args;
 
 use super::image_size::ImageSizeArgument;
-use super::output::{log, output_path, print};
+use super::output::{log, output_path, print, print_json};
 use super::progress::Bar;
 use super::selection::log_fewer;
 use super::tables::{counted, duration};
 use super::{BatchArguments, Failure, comparison_tables, log_each, open_run, select_device};
 use crate::analysis::coherence::{
     ArmComparisons, ComparableRuns, FrameEncoder, PretrainedEncoder, Suite, SuiteFeatures,
-    write_report,
+    report_json, write_report,
 };
 use crate::evaluate::LoadedRun;
 use crate::model::Task;
@@ -37,15 +37,24 @@ pub(super) struct CoherenceArguments {
     #[command(flatten)]
     image_size: ImageSizeArgument,
     /// Use only N clips, spread evenly over the kinds of built-in clips, or over the folders of a directory.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_CLIPS, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long = "n-samples",
+        alias = "n-clips",
+        value_name = "N",
+        default_value_t = DEFAULT_CLIPS,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     n_clips: u32,
     /// Directory of the report: `report.html`, `coherence.json`, `clips/` and `tensorboard/` [default: `coherence` in
     /// the directory of the first run]. An older report there is replaced.
-    #[arg(long, value_name = "DIR", value_parser = output_path())]
+    #[arg(long = "output", alias = "out", value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
     /// Write into a directory that has other files, and replace those of the report's names.
     #[arg(long)]
     force: bool,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -93,16 +102,14 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
     )?;
     bar.finish();
     let comparisons = ArmComparisons::new(&measurements, runs.arms(), &suite)?;
-    print(&comparison_tables::coherence(&comparisons))?;
-
     let command: Vec<String> = std::env::args().collect();
-    write_report(
-        output,
-        &command.join(" "),
-        &suite,
-        &measurements,
-        &comparisons,
-    )?;
+    let command = command.join(" ");
+    if arguments.json {
+        print_json(&report_json(&command, &suite, &measurements, &comparisons))?;
+    } else {
+        print(&comparison_tables::coherence(&comparisons))?;
+    }
+    write_report(output, &command, &suite, &measurements, &comparisons)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

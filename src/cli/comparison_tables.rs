@@ -1,12 +1,13 @@
 //! Tables of studies and of temporal coherence: arms, and their differences from the baseline.
 
-use comfy_table::{Table, presets};
-
-use super::tables::{counted, duration, grouped, table};
+use super::tables::{counted, duration, grouped, table, text_table};
 use crate::analysis::coherence::{ArmComparisons, ArmDifferences, ArmMean};
-use crate::experiment::{Cell, Study, StudyResults};
+use crate::evaluate::shortened_differences;
+use crate::experiment::{Cell, MetricResult, RunComparison, Study, StudyResults, one_seed};
 use crate::report::NO_INTERVAL;
 use crate::report::page::number;
+use crate::statistics::PairedComparison;
+use crate::train::readable_metric;
 use crate::video_metrics::{Better, Role};
 
 /// Table of the cells of a study; `describe` returns the text of the last column, which `title` is the header of.
@@ -86,12 +87,7 @@ pub(super) fn study(study: &Study, results: &StudyResults) -> String {
             let difference = paired.map(|paired| signed(paired.mean) + &interval);
             table.add_row([
                 variant.name.clone(),
-                mean(&ArmMean {
-                    mean: result.mean,
-                    interval: result.interval,
-                    // The number of clips is not displayed.
-                    n_clips: 0,
-                }),
+                mean_of_seeds(result),
                 result.n_seeds.to_string(),
                 optional(difference),
                 p_value(paired.map(|paired| paired.p_value)),
@@ -140,18 +136,15 @@ pub(super) fn coherence(comparisons: &ArmComparisons) -> String {
             ));
         }
     }
-    // Not `tables::table`, because the number of columns depends on the number of arms.
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
     let mut header = vec!["metric".to_owned()];
     header.extend(comparisons.arms.iter().map(|arm| match arm.runs.len() {
         1 => arm.name.clone(),
-        n => format!("{} ({n} seeds)", arm.name),
+        n => format!("{} ({})", arm.name, counted(n, "seed")),
     }));
     if !comparisons.truth.is_empty() {
         header.push("true frames".to_owned());
     }
-    table.set_header(header);
+    let mut table = text_table(header);
     for (index, metric) in comparisons.metrics.iter().enumerate() {
         let name = match metric.unit {
             "" => metric.name.to_owned(),
@@ -170,20 +163,11 @@ pub(super) fn coherence(comparisons: &ArmComparisons) -> String {
 
 /// Table of the differences of one arm from the first.
 fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
-    let mut table = table([
-        "difference",
-        "mean",
-        "95 % interval",
-        "p",
-        "p (Holm)",
-        "effect size",
-        "seeds for 80 % power",
-    ]);
+    let mut table = table(DIFFERENCE_COLUMNS);
     for (metric, difference) in comparisons.metrics.iter().zip(&arm.by_metric) {
         let Some(difference) = difference else {
             continue;
         };
-        let paired = &difference.comparison;
         let name = match (metric.role, metric.better) {
             // What the runs were trained on is not known here.
             (Role::Trained, _) => format!(
@@ -193,25 +177,12 @@ fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
             (_, Better::LikeTruth) => format!("{} (distance from the true value)", metric.name),
             _ => metric.name.to_owned(),
         };
-        let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        table.add_row([
-            name,
-            signed(paired.mean),
-            match paired.interval {
-                Some(i) => format!("{} to {}", signed(i.low), signed(i.high)),
-                None => NO_INTERVAL.to_owned(),
-            },
-            format!("{:.4}", paired.p_value),
-            optional(difference.adjusted_p_value.map(|p| format!("{p:.4}"))),
-            optional(paired.effect_size.map(|size| format!("{:+.2}", size.d_z))),
-            // With one seed, the clips took the place of the seeds, and this would be a number of clips.
-            optional(
-                paired
-                    .n_seeds_for_80_percent_power
-                    .filter(|_| !arm.has_one_seed())
-                    .map(grouped),
-            ),
-        ]);
+        let mut paired = difference.comparison.clone();
+        if arm.has_one_seed() {
+            // The clips took the place of the seeds, so that this would be a number of clips.
+            paired.n_seeds_for_80_percent_power = None;
+        }
+        table.add_row(difference_row(name, &paired, difference.adjusted_p_value));
     }
     let [other, first] = [&comparisons.arms[arm.arm].name, &comparisons.arms[0].name];
     let pairs = match arm.seeds.len() {
@@ -220,6 +191,93 @@ fn differences(comparisons: &ArmComparisons, arm: &ArmDifferences) -> String {
         n => format!("{n} pairs of seeds"),
     };
     format!("{other} minus {first}, {pairs}\n{table}\n")
+}
+
+/// Header of a table of differences, whose rows are those of [`difference_row`].
+const DIFFERENCE_COLUMNS: [&str; 7] = [
+    "difference",
+    "mean",
+    "95 % interval",
+    "p",
+    "p (Holm)",
+    "effect size",
+    "seeds for 80 % power",
+];
+
+/// Row of a table of differences.
+fn difference_row(
+    name: String,
+    paired: &PairedComparison,
+    adjusted_p_value: Option<f64>,
+) -> [String; 7] {
+    let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    [
+        name,
+        signed(paired.mean),
+        match paired.interval {
+            Some(i) => format!("{} to {}", signed(i.low), signed(i.high)),
+            None => NO_INTERVAL.to_owned(),
+        },
+        format!("{:.4}", paired.p_value),
+        optional(adjusted_p_value.map(|p| format!("{p:.4}"))),
+        optional(paired.effect_size.map(|size| format!("{:+.2}", size.d_z))),
+        optional(paired.n_seeds_for_80_percent_power.map(grouped)),
+    ]
+}
+
+/// Comparison of runs: the settings in which the arms differ, the means of every arm, and the differences of the others
+/// from the first.
+pub(super) fn compare(comparison: &RunComparison) -> String {
+    let RunComparison { study, results, .. } = comparison;
+    let mut text = String::new();
+    let others = || study.variants.iter().enumerate().skip(1);
+    let first = study.variants.first().map_or("", |variant| &variant.name);
+    for ((_, variant), settings) in others().zip(&comparison.settings) {
+        let mut table = text_table(["setting that differs", first, &variant.name]);
+        for setting in shortened_differences(settings) {
+            table.add_row([setting.key, setting.first, setting.second]);
+        }
+        text.push_str(&format!("{table}\n"));
+    }
+    let header = study.variants.iter().enumerate().map(|(index, variant)| {
+        let cells = study.cells.iter().filter(|cell| cell.variant == index);
+        format!("{} ({})", variant.name, counted(cells.count(), "seed"))
+    });
+    let mut means = text_table(["metric".to_owned()].into_iter().chain(header));
+    for (metric, by_variant) in study.metrics().zip(&results.results) {
+        let values = by_variant.iter().map(mean_of_seeds);
+        means.add_row([readable_metric(metric)].into_iter().chain(values));
+    }
+    text.push_str(&format!("{means}\n"));
+    for (index, variant) in others() {
+        let mut table = table(DIFFERENCE_COLUMNS);
+        for (metric, by_variant) in study.metrics().zip(&results.results) {
+            let result = &by_variant[index];
+            if let Some(paired) = &result.difference {
+                let name = readable_metric(metric);
+                table.add_row(difference_row(name, paired, result.adjusted_p_value));
+            }
+        }
+        let pairs = counted(comparison.common_seeds(index), "pair");
+        text.push_str(&format!(
+            "{} minus {first}, {pairs} of runs with the same seed\n{table}\n",
+            variant.name
+        ));
+    }
+    if let Some(warning) = one_seed(results) {
+        text.push_str(&format!("{warning}\n"));
+    }
+    text
+}
+
+/// Mean over the seeds of an arm, with its interval.
+fn mean_of_seeds(result: &MetricResult) -> String {
+    mean(&ArmMean {
+        mean: result.mean,
+        interval: result.interval,
+        // The number of clips is not displayed.
+        n_clips: 0,
+    })
 }
 
 /// Number with its sign, `+` included.
@@ -246,7 +304,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::analysis::coherence::{Arm, Difference, FRAME_DISTANCE_METRICS};
+    use crate::analysis::coherence::{Difference, FRAME_DISTANCE_METRICS};
+    use crate::evaluate::Arm;
     use crate::statistics::{PairedComparison, PairedDifferences};
 
     /// Table of the differences between two arms in one metric that a penalty may have been trained on.

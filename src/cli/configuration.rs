@@ -7,10 +7,11 @@ use clap::Subcommand;
 
 use super::init::{self, InitArguments};
 use super::output::{log, print};
-use super::{DEFAULT_DEVICE, Failure, MESSAGE_START, memory, tables};
+use super::{DEFAULT_DEVICE, Failure, memory, tables};
 use crate::config::Config;
 use crate::evaluate::locate_data;
 use crate::experiment::Study;
+use crate::run::ERROR_START;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -68,7 +69,7 @@ fn check(files: &[PathBuf], memory_limit: Option<f64>) -> Result<(), Failure> {
         return Ok(());
     };
     for failure in failures {
-        log(&format!("{MESSAGE_START}{}", failure.message()));
+        log(&format!("{ERROR_START}{}", failure.message()));
     }
     // Logged by `main`.
     Err(last)

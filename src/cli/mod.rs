@@ -5,6 +5,7 @@ mod analyze;
 mod anomaly;
 mod attacked;
 mod coherence;
+mod compare;
 mod comparison_tables;
 mod configuration;
 mod devices;
@@ -21,6 +22,7 @@ mod pool_progress;
 mod predict;
 mod progress;
 mod robustness;
+mod runs;
 mod selection;
 mod stop;
 mod tables;
@@ -40,20 +42,23 @@ use self::ablate::AblateArguments;
 use self::analyze::AnalyzeArguments;
 use self::anomaly::AnomalyCommand;
 use self::coherence::CoherenceArguments;
+use self::compare::CompareArguments;
 use self::configuration::{ConfigCommand, read_config};
+use self::devices::DevicesArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
 use self::output::{log, print};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
 use self::robustness::RobustnessArguments;
+use self::runs::RunsArguments;
 use self::threads::start_threads;
 use self::train::TrainArguments;
 use self::weights::WeightsArguments;
 use crate::config::ConfigError;
 use crate::data::Splits;
 use crate::evaluate::{BestModel, EvaluateError, LoadedRun, checkpoint_problems};
-use crate::run::open_device;
+use crate::run::{ERROR_START, open_device};
 use crate::train::TrainError;
 
 /// Text below the options in `--help`.
@@ -63,12 +68,6 @@ Exit codes:
    1  the command ran, and its result is negative: training diverged or collapsed, or cells failed
    2  the command could not run: invalid arguments or configuration, missing files
   75  interrupted by a signal; a checkpoint was written, and the same run can be resumed";
-
-/// Start of every error message, and of no other line of a log.
-const MESSAGE_START: &str = "burn-topology: ";
-
-/// First word of the message after every interruption, by which `ablate status` tells a stopped cell from a failed one.
-const STOPPED: &str = "stopped";
 
 /// Train transformers with topological penalties on their attention, and evaluate them.
 #[derive(Debug, Parser)]
@@ -86,8 +85,12 @@ struct Arguments {
 enum Command {
     /// Train a model from a configuration file, or resume an interrupted run.
     Train(TrainArguments),
-    /// Evaluate the best checkpoint of a run on one split of its data.
+    /// Evaluate a checkpoint of a run on one split of its data, class by class.
     Evaluate(EvaluateArguments),
+    /// List the runs and studies below a directory, with their status and best metric.
+    Runs(RunsArguments),
+    /// Compare runs that exist already, arm by arm and seed by seed.
+    Compare(CompareArguments),
     /// Run a study: every arm with every seed, compared with its baseline.
     Ablate(AblateArguments),
     /// Measure the temporal coherence of predictions on clips, and compare runs.
@@ -108,7 +111,7 @@ enum Command {
     /// Print the distances between the persistence diagrams in two files.
     DiagramDistance(DiagramDistanceArguments),
     /// List the devices, and whether they can be used.
-    Devices,
+    Devices(DevicesArguments),
     /// Write, check or print configuration files, or print their JSON schema.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -209,7 +212,7 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
-    log(&format!("{MESSAGE_START}{}", failure.message()));
+    log(&format!("{ERROR_START}{}", failure.message()));
     let code = match failure {
         Failure::NegativeResult(_) => 1,
         Failure::Error(_) | Failure::Configuration(_) => 2,
@@ -225,6 +228,8 @@ fn run(Arguments { threads, command }: Arguments) -> Result<(), Failure> {
     match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments, threads),
         Command::Coherence(arguments) => coherence::run(&arguments),
         Command::Robustness(arguments) => robustness::run(&arguments),
@@ -234,7 +239,7 @@ fn run(Arguments { threads, command }: Arguments) -> Result<(), Failure> {
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),
-        Command::Devices => devices::run(),
+        Command::Devices(arguments) => devices::run(&arguments),
         Command::Config(command) => configuration::run(&command),
         Command::Completions { shell } => {
             let mut command = Arguments::command();

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rayon::prelude::*;
+use serde_json::{Value, json};
 
 use super::evaluate::Split;
-use super::output::{log, print};
+use super::output::{log, print, print_json};
 use super::tables::counted;
 use super::{BatchArguments, Failure, log_each, log_notes, log_problems, message, open_run};
 use crate::data::{Sample, Samples, find_samples};
@@ -29,6 +30,9 @@ pub(super) struct PredictArguments {
     /// Number of classes printed for each image, most probable first.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    /// Print JSON instead of CSV.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -57,8 +61,8 @@ fn predict_split(
     split: Split,
 ) -> Result<(), Failure> {
     let samples = Samples::clone(split.samples(&log_notes(loaded.data()?)));
-    let printer = Printer::new(arguments, loaded)?;
-    print(HEADER)?;
+    let mut printer = Printer::new(arguments, loaded)?;
+    printer.start()?;
     let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
     for indices in batch_ranges(samples.len(), batch_size) {
         let items = samples
@@ -70,7 +74,7 @@ fn predict_split(
         });
         printer.print(names.collect(), &items)?;
     }
-    Ok(())
+    printer.finish()
 }
 
 /// Predicts files; those that cannot be read are named, and the others are predicted.
@@ -87,7 +91,7 @@ fn predict_files(arguments: &PredictArguments, loaded: &LoadedRun) -> Result<(),
             Err(problem) => problems.push(problem),
         }
     }
-    let printer = Printer::new(arguments, loaded)?;
+    let mut printer = Printer::new(arguments, loaded)?;
     let mut n_predicted = 0;
     // Read batch by batch, so that memory does not grow with the number of images.
     let batch_size = size_or(arguments.batch.batch_size, PREDICTION_BATCH);
@@ -107,10 +111,13 @@ fn predict_files(arguments: &PredictArguments, loaded: &LoadedRun) -> Result<(),
             }
         }
         if n_predicted == 0 && !items.is_empty() {
-            print(HEADER)?;
+            printer.start()?;
         }
         n_predicted += items.len();
         printer.print(names, &items)?;
+    }
+    if n_predicted > 0 {
+        printer.finish()?;
     }
     let Some(last) = problems.last() else {
         return Ok(());
@@ -145,6 +152,8 @@ struct Printer {
     classes: Vec<String>,
     /// Number of classes printed for each image.
     n_classes: usize,
+    /// Predictions that are printed together at the end, as one JSON list; `None` for CSV.
+    json: Option<Vec<Value>>,
 }
 
 impl Printer {
@@ -153,29 +162,64 @@ impl Printer {
             model: log_problems(loaded.best_model())?.model,
             classes: loaded.classes(),
             n_classes: arguments.top as usize,
+            json: arguments.json.then(Vec::new),
         })
     }
 
+    /// Prints what stands before the first prediction.
+    fn start(&self) -> Result<(), Failure> {
+        match self.json {
+            Some(_) => Ok(()),
+            None => print(HEADER),
+        }
+    }
+
+    /// Prints what could not be printed batch by batch.
+    fn finish(self) -> Result<(), Failure> {
+        match self.json {
+            Some(predictions) => print_json(&Value::from(predictions)),
+            None => Ok(()),
+        }
+    }
+
     /// Prints the predictions of a batch, whose samples have these names and, if known, labels.
-    fn print(&self, names: Vec<(String, Option<usize>)>, items: &[Sample]) -> Result<(), Failure> {
+    fn print(
+        &mut self,
+        names: Vec<(String, Option<usize>)>,
+        items: &[Sample],
+    ) -> Result<(), Failure> {
         let mut lines = String::new();
         for ((name, label), probabilities) in names.into_iter().zip(self.model.predict(items)?) {
-            let name = csv_field(&name);
-            let label = label.map_or(String::new(), |label| self.class(label));
             let mut classes: Vec<(usize, f64)> = probabilities.into_iter().enumerate().collect();
             // Ties are broken by the class index, so that the output is the same everywhere.
             classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            for (class, probability) in classes.into_iter().take(self.n_classes) {
-                let class = self.class(class);
+            classes.truncate(self.n_classes);
+            if let Some(predictions) = &mut self.json {
+                let class_name = |class| class_name(&self.classes, class);
+                let classes = classes.iter().map(|&(class, probability)| {
+                    json!({ "class": class_name(class), "probability": probability })
+                });
+                predictions.push(json!({
+                    "image": name,
+                    "label": label.map(class_name),
+                    "classes": classes.collect::<Vec<_>>(),
+                }));
+                continue;
+            }
+            let name = csv_field(&name);
+            let in_csv = |class| csv_field(&class_name(&self.classes, class));
+            let label = label.map_or(String::new(), in_csv);
+            for (class, probability) in classes {
+                let class = in_csv(class);
                 lines.push_str(&format!("{name},{label},{class},{probability:.6}\n"));
             }
         }
         print(&lines)
     }
+}
 
-    /// Name of a class as a field of CSV.
-    fn class(&self, label: usize) -> String {
-        let name = self.classes.get(label).cloned();
-        csv_field(&name.unwrap_or_else(|| label.to_string()))
-    }
+/// Name of a class; its number if it has none.
+fn class_name(names: &[String], class: usize) -> String {
+    let name = names.get(class).cloned();
+    name.unwrap_or_else(|| class.to_string())
 }

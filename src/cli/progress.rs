@@ -73,6 +73,14 @@ impl Progress {
         }
     }
 
+    /// Writes a line to the log file only.
+    pub(super) fn record(&mut self, line: &str) {
+        if let Some(log) = &mut self.log {
+            // The log file is only a copy; failing to write it must not hide the error that ended the training.
+            let _ = writeln!(log, "{line}");
+        }
+    }
+
     /// Writes a line to stderr and to the log file.
     fn line(&mut self, line: &str) {
         match &self.bar {
@@ -80,10 +88,7 @@ impl Progress {
             Some(bar) => bar.suspend(|| log(line)),
             None => log(line),
         }
-        if let Some(log) = &mut self.log {
-            // The log file is only a copy; failing to write it must not stop the training.
-            let _ = writeln!(log, "{line}");
-        }
+        self.record(line);
     }
 }
 

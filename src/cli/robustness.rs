@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::evaluate::Split;
-use super::output::{log, output_path, print};
+use super::output::{log, output_path, print, print_json};
 use super::progress::Bar;
 use super::selection::log_fewer;
 use super::{BatchArguments, Failure, log_notes, log_problems, open_run, tables};
@@ -27,7 +27,12 @@ pub(super) struct RobustnessArguments {
     #[arg(long, value_name = "RUN")]
     transfer_from: Option<PathBuf>,
     /// Epsilons of the attacks, in increasing order: largest changes of a pixel, as fractions of the range of pixels.
-    #[arg(long, value_delimiter = ',', default_value = "0.025,0.05,0.1,0.2,0.4")]
+    #[arg(
+        long,
+        alias = "epsilon",
+        value_delimiter = ',',
+        default_value = "0.025,0.05,0.1,0.2,0.4"
+    )]
     epsilons: Vec<f64>,
     /// Number of steps of projected gradient descent (PGD) from each start.
     #[arg(long, default_value_t = 20)]
@@ -43,11 +48,14 @@ pub(super) struct RobustnessArguments {
     n_samples: u32,
     /// Directory of the report: `report.html` and `robustness.json` [default: `robustness` in the run directory]. An
     /// older report there is replaced.
-    #[arg(long, value_name = "DIR", value_parser = output_path())]
+    #[arg(long = "output", alias = "out", value_name = "DIR", value_parser = output_path())]
     out: Option<PathBuf>,
     /// Write into a directory that has other files, and replace those of the report's names.
     #[arg(long)]
     force: bool,
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     batch: BatchArguments,
     /// Device to run on.
@@ -111,9 +119,14 @@ pub(super) fn run(arguments: &RobustnessArguments) -> Result<(), Failure> {
     let mut bar = Bar::new(plan.conditions().len() * samples.len(), "samples");
     let robustness = measure(plan, input, &mut |n_samples| bar.set(n_samples))?;
     bar.finish();
-    print(&results(&robustness))?;
     let command: Vec<String> = std::env::args().collect();
-    write_report(output, &command.join(" "), &robustness)?;
+    let command = command.join(" ");
+    if arguments.json {
+        print_json(&robustness.to_json(&command))?;
+    } else {
+        print(&results(&robustness))?;
+    }
+    write_report(output, &command, &robustness)?;
     log(&format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -214,10 +214,7 @@ pub(super) fn costs(cost: &DryRun) -> String {
 
 /// Table of the devices, and whether they can be used.
 pub(super) fn devices(reports: &[DeviceReport]) -> String {
-    // Not `table`, since the second column holds words.
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["device", "usable", ""]);
+    let mut table = text_table(["device", "usable", ""]);
     for report in reports {
         let (is_usable, text) = match &report.state {
             Ok(description) => ("yes", description.clone()),
@@ -228,11 +225,18 @@ pub(super) fn devices(reports: &[DeviceReport]) -> String {
     table.to_string()
 }
 
-/// Empty table with a header; the second column is aligned to the right.
-pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
+/// Empty table with a header, all of whose columns are aligned to the left.
+pub(super) fn text_table<T: ToString>(header: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
+    let header: Vec<String> = header.into_iter().map(|title| title.to_string()).collect();
     table.set_header(header);
+    table
+}
+
+/// Empty table with a header; the second column is aligned to the right.
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = text_table(header);
     if let Some(numbers) = table.column_mut(1) {
         numbers.set_cell_alignment(CellAlignment::Right);
     }

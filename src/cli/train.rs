@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use serde_json::json;
 
 use super::find_lr::{check_output, find_lr};
 use super::memory::{check_memory, parse_size};
-use super::output::{log, output_path, print};
+use super::output::{log, output_path, print, print_json};
 use super::progress::Progress;
 use super::stop::stop_flag;
-use super::{DEFAULT_DEVICE, Failure, STOPPED, log_each, log_notes, read_config, tables};
+use super::{DEFAULT_DEVICE, Failure, log_each, log_notes, read_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
 use crate::evaluate::{read_run, starting_weights};
 use crate::input_file;
 use crate::model::count_parameters;
-use crate::run::{Manifest, RunDirectory, RunLock, Session, extend_run, open_devices};
+use crate::run::{
+    ERROR_START, Manifest, RunDirectory, RunLock, STOPPED, Session, extend_run, open_devices,
+};
 use crate::train::{DryRun, Job, Observer, Outcome, RunSummary, dry_run, readable_metric, train};
 
 /// Arguments of `train`.
@@ -31,8 +34,8 @@ pub(super) struct TrainArguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "dry_run"])]
     resume: Option<PathBuf>,
     /// Run directory [default: runs/<run.name>]. One that exists is refused, unless its run ended before its first
-    /// checkpoint: that run begins again.
-    #[arg(long, value_name = "DIR", value_parser = output_path())]
+    /// checkpoint: that run begins again. With `--find-lr`, an HTML page for the plot, which must not exist yet.
+    #[arg(long = "output", alias = "out", value_name = "PATH", value_parser = output_path())]
     out: Option<PathBuf>,
     /// Add the first free number to the name of the run directory if it exists, as in runs/digits_vit-2.
     #[arg(long, conflicts_with_all = ["resume", "dry_run"])]
@@ -45,14 +48,14 @@ pub(super) struct TrainArguments {
     dry_run: bool,
     /// Find a learning rate: train for up to 200 steps at a rate that grows from 1e-7 to 10, print the losses and a
     /// suggestion, and keep nothing but the page of `--output`.
-    #[arg(long, conflicts_with_all = ["resume", "dry_run", "profile", "out", "numbered"])]
+    #[arg(long, conflicts_with_all = ["resume", "dry_run", "profile", "numbered"])]
     find_lr: bool,
-    /// HTML page with the plot of `--find-lr`, which must not exist yet.
-    #[arg(long, value_name = "FILE", requires = "find_lr", value_parser = output_path())]
-    output: Option<PathBuf>,
     /// Log the time of each phase of a step and the peak memory, and print them at the end.
     #[arg(long, conflicts_with = "dry_run")]
     profile: bool,
+    /// Print JSON instead of text for the final metrics, or for the cost of a dry run.
+    #[arg(long)]
+    json: bool,
     /// Device to run on, such as `cuda`, or several of one kind that share every batch, such as `cuda:0,cuda:1`
     /// [default: flex, or the last devices of a resumed run].
     #[arg(long, value_name = "DEVICE[,...]")]
@@ -67,6 +70,8 @@ pub(super) struct TrainArguments {
 struct Caller {
     /// True if the time of each phase of a step is logged.
     profiles: bool,
+    /// True if the final metrics are printed as JSON.
+    is_json: bool,
     /// True for `ablate --cell`, which resumes a cell when it is called again.
     is_cell: bool,
     /// True if a number is added to the name of a run directory that exists.
@@ -77,6 +82,7 @@ impl Caller {
     /// `ablate --cell`.
     const ABLATE: Self = Self {
         profiles: false,
+        is_json: false,
         is_cell: true,
         is_numbered: false,
     };
@@ -85,6 +91,7 @@ impl Caller {
     fn train(arguments: &TrainArguments) -> Self {
         Self {
             profiles: arguments.profile,
+            is_json: arguments.json,
             is_cell: false,
             is_numbered: arguments.numbered,
         }
@@ -142,7 +149,7 @@ fn start_run(
     let (run, lock) = create(root, config, &data, device_name, caller.is_numbered)?;
     let summary = train_with_progress(config, &data, (&run, &lock), &devices, caller)?;
     drop(lock);
-    print_summary(&summary, &run)
+    print_summary(&summary, &run, caller)
 }
 
 /// Creates the run directory and its manifest, and locks it.
@@ -175,7 +182,7 @@ fn create(
     created.map_err(|error| {
         Failure::Error(if exists(&error) {
             format!(
-                "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--out`",
+                "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--output`",
                 root.display()
             )
         } else {
@@ -209,6 +216,9 @@ fn print_dry_run(path: &Path, arguments: &TrainArguments) -> Result<(), Failure>
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
     check_memory(path, &config, device_name, arguments.memory_limit)?;
     let (data, cost) = measure_cost(&config, device_name)?;
+    if arguments.json {
+        return print_json(&json!(cost));
+    }
     let overview = tables::overview(&config.spec, &data, &cost.parameters);
     print(&format!("{overview}\n\n{}\n", tables::costs(&cost)))
 }
@@ -221,14 +231,14 @@ pub(super) fn estimate_cost(config: &Config, device_name: &str) -> Result<DryRun
 
 /// Runs the learning-rate range test of a configuration.
 fn print_range_test(path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
-    if let Some(output) = &arguments.output {
+    if let Some(output) = &arguments.out {
         check_output(output)?;
     }
     let config = read_config(path, &arguments.set)?;
     let device_name = arguments.device.as_deref().unwrap_or(DEFAULT_DEVICE);
     check_memory(path, &config, device_name, arguments.memory_limit)?;
     in_temporary_run(&config, device_name, |job| {
-        find_lr(job, arguments.output.as_deref())
+        find_lr(job, arguments.out.as_deref())
     })
     .map(|((), _)| ())
 }
@@ -303,7 +313,7 @@ fn resume_run(
             )));
         };
         log(&format!("{} is already finished", root.display()));
-        return print_summary(&parsed, &run);
+        return print_summary(&parsed, &run, caller);
     }
     let (recorded, manifest) = read_run(&run)?;
     let Some(mut manifest) = manifest else {
@@ -346,7 +356,7 @@ fn resume_run(
     let (config, _) = read_run(&run)?;
     let summary = train_with_progress(&config, &data, (&run, &lock), &devices, caller)?;
     drop(lock);
-    print_summary(&summary, &run)
+    print_summary(&summary, &run, caller)
 }
 
 /// Configuration of a run with more epochs; `None` if no override asks for more.
@@ -406,9 +416,9 @@ fn train_with_progress(
     // Runs inside the global thread pool; from outside, every parallel operation would first hand over to the pool.
     let outcome = rayon::scope(|_| train(&job, &mut progress));
     progress.finish();
-    match outcome? {
-        Outcome::Finished(summary) => Ok(summary),
-        Outcome::Interrupted { step } => {
+    let result = match outcome {
+        Ok(Outcome::Finished(summary)) => Ok(summary),
+        Ok(Outcome::Interrupted { step }) => {
             let command = if caller.is_cell {
                 "the same command".to_owned()
             } else {
@@ -418,11 +428,20 @@ fn train_with_progress(
                 "{STOPPED} at step {step}, with a checkpoint; resume with {command}"
             )))
         }
+        Err(error) => Err(Failure::from(error)),
+    };
+    if let Err(failure) = &result {
+        // The last line of the log says how the training ended, which `runs` shows.
+        progress.record(&format!("{ERROR_START}{}", failure.message()));
     }
+    result
 }
 
 /// Prints the final metrics of a run.
-fn print_summary(summary: &RunSummary, run: &RunDirectory) -> Result<(), Failure> {
+fn print_summary(summary: &RunSummary, run: &RunDirectory, caller: Caller) -> Result<(), Failure> {
+    if caller.is_json {
+        return print_json(&json!({ "run": run.root(), "summary": summary }));
+    }
     let mut text = String::new();
     let mut rest = summary.metrics.clone();
     // The metric that the checkpoint was chosen by comes first.

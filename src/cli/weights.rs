@@ -7,9 +7,11 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::image_size::ImageSizeArgument;
-use super::output::{log, output_path, print};
-use super::{Failure, log_each, log_problems, select_device};
+use super::output::{log, output_path, print, print_json};
+use super::tables::{grouped, text_table};
+use super::{Failure, log_each, log_problems, message, select_device};
 use crate::evaluate::{BestModel, LoadedRun};
+use crate::json_paths::flatten;
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
 use crate::model::{NetworkConfig, Task, VideoAttention};
 use crate::run::OutputDirectory;
@@ -25,19 +27,54 @@ pub(super) struct WeightsArguments {
     /// Directory to export the model to, in the format of transformers or timm.
     #[arg(long, value_name = "DIR", value_parser = output_path())]
     output: Option<PathBuf>,
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    json: bool,
     /// Overwrite existing files of the same names, or write into a directory that has other files.
     #[arg(long)]
     force: bool,
 }
 
-/// Prints a description of the model as JSON, and exports it if requested.
+/// Prints a description of the model, and exports the model if requested.
 pub(super) fn run(arguments: &WeightsArguments) -> Result<(), Failure> {
     let model = load(arguments)?;
     log_each(&model.notes);
     if let Some(directory) = &arguments.output {
         save(&model, directory, arguments.force)?;
     }
-    print(&format!("{:#}\n", describe(&model)))
+    if arguments.json {
+        return print_json(&describe(&model));
+    }
+    print(&table(&describe(&model)))
+}
+
+/// Table of a description: a row for each setting, with the dotted path of its value in the JSON form.
+fn table(description: &Value) -> String {
+    let mut description = description.clone();
+    let n_tensors = description["tensors"].as_object().map_or(0, Map::len);
+    if let Some(entries) = description.as_object_mut() {
+        // Notes have been logged, and the tensors are too many for a table.
+        entries.remove("notes");
+        entries.remove("tensors");
+    }
+    let mut table = text_table(["setting", "value"]);
+    for (path, value) in flatten(description, &|_, key| Some(key.to_owned())) {
+        let text = match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) => text,
+            Value::Number(number) => number
+                .as_u64()
+                .and_then(|number| usize::try_from(number).ok())
+                .map_or_else(|| number.to_string(), grouped),
+            value => value.to_string(),
+        };
+        table.add_row([path, message::shortened(&text)]);
+    }
+    table.add_row([
+        "tensors".to_owned(),
+        format!("{}; --json lists them", grouped(n_tensors)),
+    ]);
+    format!("{table}\n")
 }
 
 /// Loads pretrained weights, or the best checkpoint of a run.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits, numbered_classes};
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::input_file;
 
@@ -144,8 +145,8 @@ fn read_split(
         })?;
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             return Err(invalid(format!(
-                "{} bytes, expected a multiple of {record}, the size of the record of an image",
-                bytes.len()
+                "{}, expected a multiple of {record}, the size of the record of an image",
+                counted(bytes.len(), "byte")
             )));
         }
         source.update(&bytes);

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::packed::{PackedImages, packed_splits};
 use super::{SampleSpec, Splits};
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::input_file;
 
@@ -120,8 +121,8 @@ impl<const D: usize> IdxFile<D> {
         source.update(&bytes);
         if bytes.len() < Self::HEADER {
             return Err(invalid(format!(
-                "{} bytes, expected at least a header of {}",
-                bytes.len(),
+                "{}, expected at least a header of {}",
+                counted(bytes.len(), "byte"),
                 Self::HEADER
             )));
         }
@@ -144,8 +145,8 @@ impl<const D: usize> IdxFile<D> {
         let body = bytes.split_off(Self::HEADER);
         if body.len() as u128 != expected {
             return Err(invalid(format!(
-                "{} bytes after the header, expected {expected} for the sizes {sizes:?} in it",
-                body.len()
+                "{} after the header, expected {expected} for the sizes {sizes:?} in it",
+                counted(body.len(), "byte")
             )));
         }
         Ok(Self { path, sizes, body })

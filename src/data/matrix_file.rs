@@ -4,6 +4,7 @@ use std::path::Path;
 
 use npyz::{DType, NpyHeader, Order, TypeChar};
 
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::input_file;
 
@@ -73,8 +74,8 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
         [matrices, rows, columns] => ([matrices, rows, columns], true),
         ref other => {
             return Err(Error::invalid_format(format!(
-                "the array has {} dimensions, expected [rows, columns] or [matrices, rows, columns]",
-                other.len()
+                "the array has {}, expected [rows, columns] or [matrices, rows, columns]",
+                counted(other.len(), "dimension")
             )));
         }
     };
@@ -86,8 +87,8 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
         .try_fold(width, |n: usize, &axis| n.checked_mul(axis));
     if count != Some(rest.len()) {
         return Err(Error::invalid_format(format!(
-            "the file holds {} bytes of numbers, expected {} for a {}: it is truncated or damaged",
-            rest.len(),
+            "the file holds {} of numbers, expected {} for a {}: it is truncated or damaged",
+            counted(rest.len(), "byte"),
             count.map_or_else(|| "more".to_owned(), |n| n.to_string()),
             describe(shape, is_stack)
         )));
@@ -148,7 +149,7 @@ fn header_end(bytes: &[u8]) -> Result<usize> {
     if claimed > bytes.len() as u64 {
         return Err(Error::invalid_format(format!(
             "the header claims to have {claimed} bytes and the file has {}: it is truncated or damaged",
-            bytes.len()
+            counted(bytes.len(), "byte")
         )));
     }
     // A header that ends just beyond the file is refused by the parser.
@@ -214,7 +215,10 @@ fn to_usize(shape: [u64; 3]) -> Result<[usize; 3]> {
 /// Describes a shape for a message.
 fn describe([matrices, rows, columns]: [usize; 3], is_stack: bool) -> String {
     if is_stack {
-        format!("stack of {matrices} matrices of {rows} by {columns}")
+        format!(
+            "stack of {} of {rows} by {columns}",
+            counted(matrices, "matrix")
+        )
     } else {
         format!("matrix of {rows} by {columns}")
     }

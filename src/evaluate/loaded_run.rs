@@ -5,11 +5,12 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::attacked_model::AttackedModel;
-use super::best_model::{BestModel, best_model};
+use super::best_model::{BestModel, CheckpointChoice, best_model, chosen_model};
 use super::error::EvaluateError;
 use crate::config::{Config, ConfigError};
 use crate::data::{Splits, numbered_classes, open_data, open_data_as};
 use crate::error::{Error, Result as OwnResult};
+use crate::model::Task;
 use crate::run::{Manifest, RunDirectory};
 
 /// Existing run that is evaluated, not trained.
@@ -46,10 +47,12 @@ impl LoadedRun {
 
     /// Name of the run directory; for `.`, the name of the current directory.
     pub fn name(&self) -> String {
-        let root = self.run.root();
-        let absolute = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let name = absolute.file_name().unwrap_or(root.as_os_str());
-        name.to_string_lossy().into_owned()
+        self.run.name()
+    }
+
+    /// Task that the model of the run is trained for.
+    pub fn task(&self) -> Task {
+        Task::from_config(&self.config.spec.model)
     }
 
     /// Name of each class of the model, by label; numbers if the run is of a version that did not store names.
@@ -147,6 +150,15 @@ impl LoadedRun {
     /// The errors of [`best_model`].
     pub fn best_model(&self) -> Result<BestModel, EvaluateError> {
         best_model(&self.run, &self.config, &self.device)
+    }
+
+    /// Loads the model of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`best_model`]; [`EvaluateError::Checkpoint`] also if there is no such checkpoint.
+    pub fn model_of(&self, choice: &CheckpointChoice) -> Result<BestModel, EvaluateError> {
+        chosen_model(&self.run, &self.config, &self.device, choice)
     }
 
     /// Loads the model of the best checkpoint for attacks and corruptions.

@@ -3,6 +3,7 @@
 //! [`LoadedRun`] opens a run and loads its best checkpoint as a [`TaskModel`], which predicts and is evaluated on a
 //! split. [`AttackedModel`] is the same model under attacks and corruptions.
 
+mod arms;
 mod attacked_model;
 mod batches;
 mod best_model;
@@ -17,10 +18,14 @@ mod task;
 mod task_model;
 mod video_scores;
 
+pub use arms::{
+    Arm, RunInfo, SettingDifference, check_same_task, group_into_arms, setting_differences,
+    shortened_differences,
+};
 pub use attacked_model::{AttackedModel, PerturbedEvaluation, PerturbedSettings};
 pub use batches::batch_ranges;
 pub(crate) use batches::{ATTENTION_BATCH, INSPECTION_BATCH, PREDICTION_BATCH, size_or};
-pub use best_model::{BestModel, best_model, checkpoint_problems};
+pub use best_model::{BestModel, CheckpointChoice, best_model, checkpoint_problems};
 pub use cross_entropy::soft_cross_entropy;
 pub use error::EvaluateError;
 pub use layer_monitor::{LayerMonitor, LayerSnapshot};

@@ -15,6 +15,7 @@ use crate::config::Spec;
 use crate::data::{MixedLabel, Sample, Samples, soft_targets, spread_first};
 use crate::fused::read_values;
 use crate::model::{Capture, Task};
+use crate::statistics::ConfusionMatrix;
 
 /// Results of a model on one split.
 #[derive(Debug, Clone)]
@@ -25,6 +26,9 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics of the task; see [`Task::metrics`].
     pub metrics: Metrics,
+    /// Number of samples, or of frames if frames are classified, by true and predicted class; `None` for models that
+    /// predict frames.
+    pub confusion: Option<ConfusionMatrix>,
     /// Temporal coherence, named `coherence/<name>` after the metrics of [`crate::video_metrics`]; empty if not
     /// requested, or if the model makes no prediction per frame.
     pub coherence: Vec<(String, f64)>,
@@ -157,6 +161,12 @@ impl<'a> RunningEvaluation<'a> {
                 n_samples,
                 loss: 0.0,
                 metrics: Metrics::new(),
+                confusion: match model.task {
+                    Task::Classify | Task::ClassifyFrames => {
+                        Some(ConfusionMatrix::new(model.samples.n_classes))
+                    }
+                    Task::PredictNextFrame => None,
+                },
                 coherence: Vec::new(),
                 monitor: LayerMonitor::default(),
                 first_prediction: Vec::new(),
@@ -195,6 +205,11 @@ impl<'a> RunningEvaluation<'a> {
         let sample_outputs = rows.chunks_exact(rows.len() / items.len());
         for (item, rows) in items.iter().zip(sample_outputs.clone()) {
             self.scores.add(item, rows);
+            if let Some(confusion) = &mut evaluation.confusion {
+                for scores in rows.chunks_exact(spec.n_classes) {
+                    confusion.add(item.label, scores);
+                }
+            }
             if let Some(coherence) = &mut self.coherence {
                 coherence.add(item, rows);
             }

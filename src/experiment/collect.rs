@@ -1,10 +1,11 @@
 //! Collects the metrics of the finished cells of a study and compares its arms.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::study::{Cell, Study, Variant};
+use super::study::{Study, Variant};
 use crate::error::{Error, Result};
 use crate::evaluate::is_rate;
 use crate::input_file;
@@ -16,6 +17,8 @@ use crate::train::RunSummary;
 /// Final metrics of the finished cells of a study, and the comparisons of its variants.
 #[derive(Debug, Clone)]
 pub struct StudyResults {
+    /// Run directory of each cell, in the order of the study; it need not exist.
+    pub directories: Vec<PathBuf>,
     /// Summary of each cell, in the order of the study; `None` if the cell is not finished.
     pub summaries: Vec<Option<RunSummary>>,
     /// Results by metric in the order of the study, then by variant.
@@ -45,60 +48,75 @@ pub struct MetricResult {
 /// - [`Error::is_invalid_format`] if a summary is damaged.
 /// - [`Error::is_invalid_parameter`] if a cell was extended to more epochs.
 pub fn collect(study: &Study, out: &Path) -> Result<StudyResults> {
-    let read_summary = |cell: &Cell| -> Result<Option<RunSummary>> {
-        let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
-            return Ok(None);
+    let directories: Vec<PathBuf> = study.cells.iter().map(|cell| cell.directory(out)).collect();
+    for directory in &directories {
+        let Ok(run) = RunDirectory::open(directory) else {
+            continue;
         };
-        let path = run.summary();
-        if !path.is_file() {
-            return Ok(None);
-        }
         // A missing manifest tells nothing; the results do not depend on it.
-        if Manifest::read(&run.manifest()).is_ok_and(|manifest| !manifest.extensions.is_empty()) {
+        let manifest = Manifest::read(&run.manifest());
+        if run.summary().is_file() && manifest.is_ok_and(|manifest| !manifest.extensions.is_empty())
+        {
             return Err(Error::invalid_parameter(format!(
                 "{}: this cell was extended to more epochs than the study has, so it cannot be compared with the \
                  others; remove it, or set training.epochs in the study",
                 run.root().display()
             )));
         }
-        let bytes = input_file::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            Error::invalid_format("cannot be read")
-                .because(error)
-                .within(path.display())
-        })
-    };
-    let summaries: Vec<Option<RunSummary>> = study
-        .cells
-        .iter()
-        .map(read_summary)
-        .collect::<Result<_, _>>()?;
-    let results = results(study, &summaries)?;
-    Ok(StudyResults { summaries, results })
+    }
+    StudyResults::new(study, directories)
 }
 
 impl StudyResults {
+    /// Reads the summaries of the finished cells, whose run directories are given in the order of the study, and compares
+    /// the variants.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`RunSummary::read`].
+    pub(super) fn new(study: &Study, directories: Vec<PathBuf>) -> Result<Self> {
+        let summaries: Vec<Option<RunSummary>> = directories
+            .iter()
+            .map(|directory| match RunDirectory::open(directory) {
+                Ok(run) => RunSummary::read(&run),
+                Err(_) => Ok(None),
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            results: results(study, &summaries)?,
+            directories,
+            summaries,
+        })
+    }
+
     /// Number of finished cells.
     pub fn n_finished(&self) -> usize {
         self.summaries.iter().flatten().count()
     }
 }
 
-/// Returns the values of a metric for one variant, by seed; `None` if missing or not finite.
+/// Returns the values of a metric for one variant, in the order of the seeds; `None` if missing or not finite.
 fn values(
     study: &Study,
     summaries: &[Option<RunSummary>],
     variant: usize,
     metric: &str,
 ) -> Vec<Option<f64>> {
-    study
+    let by_seed: BTreeMap<u64, f64> = study
         .cells
         .iter()
         .zip(summaries)
-        // Cells of a variant are in the order of the seeds, so two variants can be compared position by position.
         .filter(|(cell, _)| cell.variant == variant)
-        .map(|(_, summary)| summary.as_ref()?.metrics.get(metric).copied())
-        .map(|value| value.filter(|value| value.is_finite()))
+        .filter_map(|(cell, summary)| {
+            let value = summary.as_ref()?.metrics.get(metric).copied()?;
+            value.is_finite().then_some((cell.seed, value))
+        })
+        .collect();
+    // In the order of the seeds, so that two variants can be compared position by position.
+    study
+        .seeds
+        .iter()
+        .map(|seed| by_seed.get(seed).copied())
         .collect()
 }
 
@@ -219,8 +237,15 @@ pub(super) fn csv(study: &Study, collected: &StudyResults) -> String {
     text
 }
 
-/// Returns the content of `summary.json`, without times, as for [`csv`].
-pub(super) fn summary(study: &Study, collected: &StudyResults) -> Value {
+impl StudyResults {
+    /// Returns the means, their differences from the baselines and the statistics of these, for `summary.json`, without
+    /// times, as for [`csv`].
+    pub fn to_json(&self, study: &Study) -> Value {
+        summary(study, self)
+    }
+}
+
+fn summary(study: &Study, collected: &StudyResults) -> Value {
     // JSON has no NaN.
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     let metrics = study.metrics().zip(&collected.results).enumerate();

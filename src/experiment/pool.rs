@@ -337,7 +337,7 @@ fn start(out: &Path, cell: &Cell, state: CellState, pool: &Pool, slot: usize) ->
     match state {
         CellState::NotStarted => command
             .arg(&config)
-            .arg("--out")
+            .arg("--output")
             .arg(cell.directory(out))
             .args(["--device", &pool.devices[slot % pool.devices.len()]]),
         // Without `--device`, so that the cell resumes on its first device: another one rounds differently.

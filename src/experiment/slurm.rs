@@ -159,7 +159,7 @@ impl Slurm {
             list: quoted_path(&directory.join("cells.txt"))?,
         });
         let collect_job = format!(
-            "{}exec {program} ablate collect {file} --out {out_name}{}\n",
+            "{}exec {program} ablate collect {file} --output {out_name}{}\n",
             header("-collect", "slurm-%j.txt"),
             self.force()
         );
@@ -203,7 +203,7 @@ impl Slurm {
             r#"{header}#SBATCH --signal=B:USR1@120
 id=$(sed -n "$((SLURM_ARRAY_TASK_ID + $1))p" {list})
 export RAYON_NUM_THREADS="{threads}"
-{program} ablate {file} --out {out} --device {device}{force} --cell "$id" &
+{program} ablate {file} --output {out} --device {device}{force} --cell "$id" &
 cell=$!
 is_warned=no
 trap 'is_warned=yes; kill -USR1 "$cell"' USR1

@@ -9,9 +9,38 @@ use crate::error::{Error, Result};
 use crate::run::sha256_hex;
 use crate::train::RunSummary;
 
+/// Time at which it was decided what a study compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Before the runs, in a study file.
+    StudyFile,
+    /// After the runs, which `compare` was given.
+    Comparison,
+}
+
+impl Origin {
+    /// What one run of a study is called.
+    pub(crate) fn run_noun(self) -> &'static str {
+        match self {
+            Self::StudyFile => "cell",
+            Self::Comparison => "run",
+        }
+    }
+
+    /// What the runs that differ only in their seed are called together.
+    pub(crate) fn arm_noun(self) -> &'static str {
+        match self {
+            Self::StudyFile => "variant",
+            Self::Comparison => "arm",
+        }
+    }
+}
+
 /// A study: a question, and the cells (every variant with every seed) that answer it.
 #[derive(Debug, Clone)]
 pub struct Study {
+    /// Time at which it was decided what is compared.
+    pub origin: Origin,
     /// Name of the study: the name of the directory that holds the file.
     pub name: String,
     /// Question that the study answers.
@@ -87,6 +116,7 @@ impl Study {
             .and_then(Path::file_name)
             .unwrap_or_default();
         let mut study = Self {
+            origin: Origin::StudyFile,
             name: name.to_string_lossy().into_owned(),
             question: raw.question.clone(),
             primary: raw.primary.clone(),

@@ -246,7 +246,7 @@ impl RawStudy {
 }
 
 /// True for characters that leave tables, plots and paths as they are.
-fn is_allowed_in_name(c: char) -> bool {
+pub(super) fn is_allowed_in_name(c: char) -> bool {
     let changes_direction =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let ends_line = matches!(c, '\u{2028}' | '\u{2029}');

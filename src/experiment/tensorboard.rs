@@ -45,7 +45,8 @@ fn write_row(study: &Study, cell: &Cell, summary: &RunSummary, directory: &Path)
         .map(|metric| format!("summary/{metric}"))
         .collect();
     let mut events = EventWriter::create(directory)?;
-    events.hparams_start(&settings, &tags, &variant.name)?;
+    // So few settings that all of them are shown at first.
+    events.hparams_start(&settings, &[], &tags, &variant.name)?;
     for (metric, tag) in study.metrics().zip(&tags) {
         if let Some(&value) = summary.metrics.get(metric) {
             events.scalar(tag, value, summary.steps)?;

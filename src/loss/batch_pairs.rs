@@ -153,7 +153,9 @@ impl FramePairs {
         let batch_size = activations.images_per_view(penalty.source)?;
         if !batch_size.is_multiple_of(n_frames) {
             return Err(Error::invalid_parameter(format!(
-                "a batch of {batch_size} frames cannot be divided into clips of {n_frames} frames each"
+                "a batch of {} cannot be divided into clips of {} each",
+                counted(batch_size, "frame"),
+                counted(n_frames, "frame")
             )));
         }
         let n_clips = batch_size / n_frames;

@@ -1,5 +1,6 @@
 //! Motion of patches from frame to frame.
 
+use crate::counted::counted;
 use crate::error::{Error, Result};
 
 /// Motion of patches: for each patch of a frame, the patch of the next frame with the same content.
@@ -51,15 +52,17 @@ impl PatchMotion {
         let fits = |side: usize| patch_size > 0 && side > 0 && side.is_multiple_of(patch_size);
         if !frame.into_iter().all(fits) {
             return Err(Error::invalid_parameter(format!(
-                "patches of {patch_size} pixels do not divide frames of {height} by {width}"
+                "patches of {} do not divide frames of {height} by {width}",
+                counted(patch_size, "pixel")
             )));
         }
         let n_pixels = is_visible_next.len();
         if flow.len() != 2 * n_pixels || !n_pixels.is_multiple_of(size) {
             return Err(Error::invalid_parameter(format!(
-                "{} displacements for {n_pixels} pixels, expected two for each pixel of whole frames of \
+                "{} for {}, expected two for each pixel of whole frames of \
                  {height} by {width}",
-                flow.len()
+                counted(flow.len(), "displacement"),
+                counted(n_pixels, "pixel")
             )));
         }
         if let Some(bad) = flow.iter().find(|part| !part.is_finite()) {

@@ -241,8 +241,13 @@ impl RowSelection {
                 pair[0], first[0], pair[1], second[0]
             ),
             Source::Attention | Source::DoubleSoftmax => format!(
-                "{} has {} images of {} heads and {} has {} of {}, expected the same numbers",
-                pair[0], first[0], first[1], pair[1], second[0], second[1]
+                "{} has {} of {} and {} has {} of {}, expected the same numbers",
+                pair[0],
+                counted(first[0], "image"),
+                counted(first[1], "head"),
+                pair[1],
+                second[0],
+                second[1]
             ),
         }))
     }

@@ -2,11 +2,12 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 
 /// Number of parameters of one part of a model, such as all blocks together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ParameterCount {
     /// Name of the part: the name of the field of the model.
     pub name: String,

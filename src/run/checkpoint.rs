@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checksums;
 use super::directory::RunDirectory;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::input_file;
 
@@ -180,6 +181,15 @@ impl Checkpoints {
         Some((state, self.path(state.step)))
     }
 
+    /// Usable checkpoint whose path fulfils a condition.
+    pub fn find(&self, condition: impl Fn(&Path) -> bool) -> Option<(&CheckpointState, PathBuf)> {
+        let mut all = self
+            .usable
+            .iter()
+            .map(|state| (state, self.path(state.step)));
+        all.find(|(_, path)| condition(path))
+    }
+
     /// Newest checkpoint whose records all lie within the first `metrics_bytes` bytes of `metrics.jsonl`.
     ///
     /// `complaints` gets one sentence for every newer checkpoint.
@@ -194,8 +204,9 @@ impl Checkpoints {
                 return Some((state.clone(), path));
             }
             complaints.push(format!(
-                "{}: metrics.jsonl has {metrics_bytes} bytes, expected at least {}",
+                "{}: metrics.jsonl has {}, expected at least {}",
                 path.display(),
+                counted(usize::try_from(metrics_bytes).unwrap_or(usize::MAX), "byte"),
                 state.metrics_bytes
             ));
         }

@@ -11,6 +11,12 @@ use super::manifest::Manifest;
 use super::partial::{create_partial, directory_of, is_partial, remove_all};
 use crate::error::{Error, Result};
 
+/// Start of every error message of the program, in the log of a run and on stderr.
+pub(crate) const ERROR_START: &str = "burn-topology: ";
+
+/// First word of the message after every interruption, which tells a stopped run from a failed one.
+pub(crate) const STOPPED: &str = "stopped";
+
 /// Directory of a run, and the paths of its files.
 #[derive(Debug, Clone)]
 pub struct RunDirectory {
@@ -168,6 +174,27 @@ impl RunDirectory {
     /// True if a process of this machine holds the lock.
     pub fn is_locked_here(&self) -> bool {
         RunLock::is_taken_here(&self.root)
+    }
+
+    /// Name of the directory; for `.`, the name of the current directory.
+    pub fn name(&self) -> String {
+        let absolute = self.root.canonicalize();
+        let absolute = absolute.unwrap_or_else(|_| self.root.clone());
+        let name = absolute.file_name().unwrap_or(self.root.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// True if the directory lies where the cells of a study do, in `cells` beside `configs` or `logs`.
+    pub fn is_cell(&self) -> bool {
+        let absolute = self.root.canonicalize();
+        let absolute = absolute.unwrap_or_else(|_| self.root.clone());
+        let Some(cells) = absolute.parent() else {
+            return false;
+        };
+        cells.ends_with("cells")
+            && ["configs", "logs"]
+                .iter()
+                .any(|name| cells.with_file_name(name).is_dir())
     }
 
     /// Path of the directory itself.

@@ -81,15 +81,16 @@ impl EventWriter {
 
     /// Adds the run to the table of hyperparameters.
     ///
-    /// The columns are the settings, and the final metrics by their scalar tags. Runs of one group,
-    /// such as several seeds, are averaged.
+    /// The columns are the settings, those named in `first` before the others, and the final metrics by their scalar
+    /// tags. Runs of one group, such as several seeds, are averaged, and the name of the group is the name of their row.
     pub fn hparams_start(
         &mut self,
         settings: &[(String, HparamValue)],
+        first: &[String],
         metrics: &[String],
         group: &str,
     ) -> io::Result<()> {
-        let values = tensorboard_values::hparams_start(settings, metrics, group, now());
+        let values = tensorboard_values::hparams_start(settings, first, metrics, group, now());
         self.summary(0, values.into())
     }
 
@@ -218,7 +219,7 @@ mod tests {
         writer.image("image", [3, 2], b"png", 5).unwrap();
         let settings = [("lr".to_owned(), HparamValue::Number(0.1))];
         writer
-            .hparams_start(&settings, &["accuracy".to_owned()], "group")
+            .hparams_start(&settings, &[], &["accuracy".to_owned()], "group")
             .unwrap();
         writer.hparams_end(true).unwrap();
         let chart = Chart {

@@ -40,6 +40,8 @@ mod partial;
 #[cfg(feature = "cli")]
 mod reference;
 
+#[cfg(feature = "cli")]
+pub(crate) use directory::{ERROR_START, STOPPED};
 pub use event_writer::EventWriter;
 pub use tensorboard_values::{Chart, HparamValue};
 

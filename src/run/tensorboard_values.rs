@@ -37,6 +37,9 @@ pub struct Chart {
 /// Number of the field `SummaryMetadata.data_class`, which tensorboard-rs does not define.
 const DATA_CLASS_FIELD: u32 = 4;
 
+/// Number of the field `HParamInfo.differs`, which tensorboard-rs does not define either.
+const DIFFERS_FIELD: u32 = 7;
+
 /// Values of `SummaryMetadata.data_class`.
 #[derive(Clone, Copy)]
 enum DataClass {
@@ -99,9 +102,10 @@ pub(super) fn image(tag: &str, size: [u32; 2], png: &[u8]) -> Summary_Value {
     value(tag, "images", DataClass::BlobSequence, Vec::new(), tensor)
 }
 
-/// Columns of the table of hyperparameters, and the settings of this run.
+/// Columns of the table of hyperparameters, and the settings of this run; the settings `first` are the first columns.
 pub(super) fn hparams_start(
     settings: &[(String, HparamValue)],
+    first: &[String],
     metrics: &[String],
     group: &str,
     seconds: f64,
@@ -115,6 +119,10 @@ pub(super) fn hparams_start(
             HparamValue::Text(_) => HparamType::DATA_TYPE_STRING,
             HparamValue::Flag(_) => HparamType::DATA_TYPE_BOOL,
         });
+        if first.contains(name) {
+            // TensorBoard sorts the columns by this flag and then by name, and shows only a few of them at first.
+            info.mut_unknown_fields().add_varint(DIFFERS_FIELD, 1);
+        }
         experiment.mut_hparam_infos().push(info);
     }
     for tag in metrics {

@@ -7,7 +7,7 @@
 //! and [`PowerAnalysis`] for the number of seeds of the next experiment, and [`holm`] for several
 //! tests at once.
 //!
-//! For the predictions of a classifier there are [`Calibration`] and [`Predictions`], for outliers
+//! For the predictions of a classifier there are [`Calibration`], [`Predictions`] and [`ConfusionMatrix`], for outliers
 //! [`TukeyFence`], and for a score that separates two groups [`area_under_roc`].
 //!
 //! The seeds are the independent repetitions of an experiment, so every test takes one number per
@@ -18,6 +18,7 @@ mod auroc;
 mod bootstrap;
 mod calibration;
 mod comparison;
+mod confusion;
 mod differences;
 mod effect_size;
 mod equivalence;
@@ -35,6 +36,7 @@ pub use auroc::area_under_roc;
 pub use bootstrap::Bootstrap;
 pub use calibration::{Calibration, N_BINS};
 pub use comparison::{PairedComparison, interval_of_mean};
+pub use confusion::{ClassScores, ConfusionMatrix};
 pub use differences::{LARGEST_DIFFERENCE, PairedDifferences};
 pub use effect_size::EffectSize;
 pub use equivalence::{Equivalence, equivalence_test};

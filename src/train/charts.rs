@@ -11,7 +11,7 @@ use crate::data::{Sample, SampleSpec};
 use crate::evaluate::{Evaluation, LayerMonitor};
 use crate::model::Task;
 use crate::report::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
-use crate::run::{Chart, EventWriter, HparamValue, sha256_hex};
+use crate::run::{Chart, EventWriter, HparamValue, RunDirectory, sha256_hex};
 
 /// Layout of the custom scalars page: groups of charts that are best read side by side.
 const LAYOUT: &[(&str, &[Chart])] = &[
@@ -89,7 +89,13 @@ const LAYOUT: &[(&str, &[Chart])] = &[
 const HPARAM_SECTIONS: [&str; 5] = ["topology", "training", "model", "data", "run"];
 
 /// Logs the configuration as text and as hyperparameters, and the layout of the custom scalars page.
-pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()> {
+///
+/// A cell of a study has no hyperparameters of its own: the study logs them with the names of its arms and levels.
+pub(super) fn start(
+    events: &mut EventWriter,
+    config: &Config,
+    run: &RunDirectory,
+) -> io::Result<()> {
     extended(events, config, 0)?;
     let categories = categories(config);
     let categories: Vec<(&str, &[Chart])> = categories
@@ -97,13 +103,57 @@ pub(super) fn start(events: &mut EventWriter, config: &Config) -> io::Result<()>
         .map(|(title, charts)| (*title, &charts[..]))
         .collect();
     events.layout(&categories)?;
+    if run.is_cell() {
+        return Ok(());
+    }
     let settings = config.settings();
-    let hparams: Vec<(String, HparamValue)> = HPARAM_SECTIONS
+    let penalties = penalties(&config.spec.penalty_names(), &settings);
+    let mut hparams = vec![(PENALTIES.to_owned(), HparamValue::Text(penalties))];
+    let sections = HPARAM_SECTIONS.iter();
+    hparams.extend(sections.flat_map(|section| section_hparams(&settings, section)));
+    let first: Vec<String> = hparams
         .iter()
-        .flat_map(|section| section_hparams(&settings, section))
+        .map(|(name, _)| name.clone())
+        .filter(|name| is_first(name))
         .collect();
     let tags = RunSummary::tags(config);
-    events.hparams_start(&hparams, &tags, &group(&settings))
+    events.hparams_start(&hparams, &first, &tags, &trial(&run.name(), &settings))
+}
+
+/// Column with the penalties of a run in words. All runs have it, whereas the keys of a penalty are missing from the table
+/// if the first run has no such penalty: TensorBoard takes the columns from one of the runs.
+const PENALTIES: &str = "penalties";
+
+/// Names of the penalties with their weights, as in `h0_layers (share 0.1)`; `none` without any.
+fn penalties(names: &[String], settings: &[(String, Value)]) -> String {
+    let in_words = |name: &String| {
+        let weight = ["share", "value"].iter().find_map(|kind| {
+            let key = format!("topology.{name}.weight.{kind}");
+            let (_, value) = settings.iter().find(|(path, _)| *path == key)?;
+            Some(format!(" ({kind} {value})"))
+        });
+        format!("{name}{}", weight.unwrap_or_default())
+    };
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(in_words).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// True for settings that are most often varied: the weights of penalties, the seed, the learning rate and the epochs.
+fn is_first(name: &str) -> bool {
+    let is_weight = name.starts_with("topology.")
+        && [".weight.share", ".weight.value"]
+            .iter()
+            .any(|end| name.ends_with(end));
+    is_weight
+        || [
+            PENALTIES,
+            "run.seed",
+            "training.epochs",
+            "training.optimizer.lr",
+        ]
+        .contains(&name)
 }
 
 /// Logs the configuration as text at a step.
@@ -114,10 +164,15 @@ pub(super) fn extended(events: &mut EventWriter, config: &Config, step: usize) -
 
 /// Charts of the custom scalars page by category, without those that would stay empty for the task of the run.
 fn categories(config: &Config) -> Vec<(&'static str, Vec<Chart>)> {
-    let predicts_frames = Task::from_config(&config.spec.model) == Task::PredictNextFrame;
-    let has_frames = config.spec.samples.n_frames > 1;
+    let spec = &config.spec;
+    let predicts_frames = Task::from_config(&spec.model) == Task::PredictNextFrame;
+    let has_frames = spec.samples.n_frames > 1;
+    // A linear probe has no tokens.
+    let has_topology = spec.logging.topology_images > 0 && spec.model.token_layout().n_tokens() > 0;
     let is_filled = |chart: &Chart| match chart.tags.first().and_then(|tag| tag.split_once('/')) {
-        Some(("frames", _)) => has_frames,
+        Some(("frames", _)) => has_frames && has_topology,
+        Some(("topology" | "attention" | "tokens", _)) => has_topology,
+        Some(("penalty", _)) => !spec.penalties.is_empty(),
         Some(("validation", metric)) => predicts_frames == metric.starts_with("mse"),
         _ => true,
     };
@@ -148,19 +203,19 @@ fn section_hparams<'a>(
     })
 }
 
-/// Digest of all settings but the seed and name: equal for runs that differ only in the seed.
-fn group(settings: &[(String, Value)]) -> String {
-    let mut text = String::new();
-    for (key, value) in settings {
-        // The section `run` holds the seed and the name, in which runs of one group differ.
-        if key.split('.').next() != Some("run") {
-            text.push_str(&format!("{key}={value}\n"));
-        }
-    }
+/// Name of the row of a run in the table of hyperparameters: the name of its directory, and the beginning of a digest of
+/// its settings.
+///
+/// TensorBoard averages rows of the same name, and runs in different directories, such as `plain/seed0` and
+/// `penalised/seed0`, may have the same one.
+fn trial(name: &str, settings: &[(String, Value)]) -> String {
+    let text: String = settings
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
     let mut digest = sha256_hex(text.as_bytes());
-    // With 48 bits it is very unlikely that different settings share a group.
-    digest.truncate(12);
-    digest
+    digest.truncate(6);
+    format!("{name} {digest}")
 }
 
 /// Logs histograms of the persistences of the first images' bars.
@@ -243,7 +298,16 @@ pub(super) fn diagram_plots(
 }
 
 /// Logs the final metrics, and marks the run as successful in the table of hyperparameters.
-pub(super) fn finish(events: &mut EventWriter, summary: &RunSummary) -> io::Result<()> {
+///
+/// Those of a cell are logged by its study.
+pub(super) fn finish(
+    events: &mut EventWriter,
+    summary: &RunSummary,
+    run: &RunDirectory,
+) -> io::Result<()> {
+    if run.is_cell() {
+        return Ok(());
+    }
     for (name, value) in &summary.metrics {
         events.scalar(&format!("summary/{name}"), *value, summary.steps)?;
     }
@@ -251,7 +315,10 @@ pub(super) fn finish(events: &mut EventWriter, summary: &RunSummary) -> io::Resu
 }
 
 /// Marks the run as failed in the table of hyperparameters.
-pub(super) fn fail(events: &mut EventWriter) -> io::Result<()> {
+pub(super) fn fail(events: &mut EventWriter, run: &RunDirectory) -> io::Result<()> {
+    if run.is_cell() {
+        return Ok(());
+    }
     events.hparams_end(false)
 }
 
@@ -283,12 +350,64 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_differ_in_the_seed_share_a_group() {
-        let group_for = |seed: u64, lr: f64| {
+    fn every_run_has_a_row_of_its_own_that_begins_with_its_name() {
+        let trial_for = |name: &str, seed: u64, lr: f64| {
             let settings = [("run.seed", Value::from(seed)), ("lr", Value::from(lr))];
-            group(&settings.map(|(key, value)| (key.to_owned(), value)))
+            trial(name, &settings.map(|(key, value)| (key.to_owned(), value)))
         };
-        assert_eq!(group_for(1, 0.1), group_for(2, 0.1));
-        assert_ne!(group_for(1, 0.1), group_for(1, 0.2));
+        let first = trial_for("seed1", 1, 0.1);
+        assert!(first.starts_with("seed1 ") && first.len() == 12, "{first}");
+        assert_eq!(first, trial_for("seed1", 1, 0.1));
+        assert_ne!(first, trial_for("seed1", 2, 0.1));
+        assert_ne!(first, trial_for("seed1", 1, 0.2));
+    }
+
+    #[test]
+    fn a_cell_has_no_hyperparameters_beside_those_of_its_study() {
+        let directory = std::env::temp_dir().join(format!("charts-{}", std::process::id()));
+        let file = format!("{}/configs/digits_vit.toml", env!("CARGO_MANIFEST_DIR"));
+        let config = Config::read(file.as_ref(), &[]).unwrap();
+        let has_hparams = |path: &str| {
+            let root = directory.join(path);
+            std::fs::create_dir_all(&root).unwrap();
+            std::fs::write(root.join("config.toml"), config.to_toml()).unwrap();
+            let run = RunDirectory::open(&root).unwrap();
+            let mut events = EventWriter::create(&run.tensorboard()).unwrap();
+            start(&mut events, &config, &run).unwrap();
+            events.flush().unwrap();
+            let mut files = std::fs::read_dir(run.tensorboard()).unwrap();
+            let bytes = std::fs::read(files.next().unwrap().unwrap().path()).unwrap();
+            let tag = b"_hparams_/session_start_info";
+            bytes.windows(tag.len()).any(|window| window == tag)
+        };
+        std::fs::create_dir_all(directory.join("study/configs")).unwrap();
+        assert!(!has_hparams("study/cells/a"));
+        assert!(has_hparams("single"));
+        // A directory of this name alone makes no study.
+        assert!(has_hparams("cells/a"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn the_penalties_of_a_run_are_one_column() {
+        let names = ["h0_layers", "h1_frames", "other"].map(str::to_owned);
+        let settings = [
+            ("topology.h0_layers.weight.share", Value::from(0.1)),
+            ("topology.h1_frames.weight.value", Value::from(2.0)),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value));
+        assert_eq!(
+            penalties(&names, &settings),
+            "h0_layers (share 0.1), h1_frames (value 2.0), other"
+        );
+        assert_eq!(penalties(&[], &settings), "none");
+        for (name, expected) in [
+            ("topology.h0_layers.weight.share", true),
+            ("topology.h0_layers.order", false),
+            ("training.optimizer.lr", true),
+            ("model.d_model", false),
+        ] {
+            assert_eq!(is_first(name), expected, "{name}");
+        }
     }
 }

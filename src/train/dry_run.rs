@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use burn::module::Module;
+use serde::Serialize;
 
 use super::error::TrainError;
 use super::job::Job;
@@ -14,7 +15,7 @@ use crate::loss::Schedule;
 use crate::model::{ParameterCount, count_parameters};
 
 /// Cost and size of a training, measured on a few steps with all penalties at full weight.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct DryRun {
     /// Number of parameters of each part of the model.
     pub parameters: Vec<ParameterCount>,

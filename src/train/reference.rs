@@ -42,7 +42,7 @@ pub(super) fn open_reference(
     let cannot_use = |error: Error| {
         TrainError::Files(error.within(
             "the reference of this run, the weights that training started from, cannot be used, so start a new \
-             run in another directory with `--out DIR`",
+             run in another directory with `--output DIR`",
         ))
     };
     let file = stored_reference(job.run).map_err(cannot_use)?;

@@ -76,7 +76,7 @@ impl Start {
             None if problems.is_empty() => {}
             None => {
                 return Err(TrainError::Files(Error::invalid_format(format!(
-                    "{}: no checkpoint can be used; start a new run in another directory with `--out DIR`",
+                    "{}: no checkpoint can be used; start a new run in another directory with `--output DIR`",
                     run.checkpoints().display()
                 ))));
             }
@@ -202,7 +202,7 @@ impl<'a> Trainer<'a> {
             }
             None => trainer
                 .log
-                .write_event(|events| charts::start(events, job.config)),
+                .write_event(|events| charts::start(events, job.config, job.run)),
         }
         trainer.log_warnings(observer);
         Ok(trainer)

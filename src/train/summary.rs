@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::robustness;
 use super::timing::Timing;
 use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, video_score_names};
 use crate::model::Task;
-use crate::run::CheckpointState;
+use crate::run::{CheckpointState, RunDirectory};
 
 /// Final metrics of a finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,6 +117,24 @@ impl RunSummary {
             topology_share: timing.topology_share(),
             metrics,
         }
+    }
+
+    /// Reads the summary of a run; `None` if the run is not finished.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_file_error`] if the file cannot be read, [`Error::is_invalid_format`] if it is damaged.
+    pub fn read(run: &RunDirectory) -> Result<Option<Self>> {
+        let path = run.summary();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::invalid_format("cannot be read")
+                .because(error)
+                .within(path.display())
+        })
     }
 
     /// TensorBoard tags of the final metrics that a run of this configuration may have.

@@ -68,7 +68,9 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     // Without the lock, the files may be those of another process.
     if result.is_err() && job.lock.is_held() {
         // Without this, TensorBoard would show the run as still running.
-        trainer.log.write_event(charts::fail);
+        trainer
+            .log
+            .write_event(|events| charts::fail(events, job.run));
         // The last records are still in memory, and say best why the training ended.
         if let Err(error) = trainer.sync_metrics() {
             // Only a message, because the error of the training matters more.
@@ -105,7 +107,7 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     );
     trainer
         .log
-        .write_event(|events| charts::finish(events, &summary));
+        .write_event(|events| charts::finish(events, &summary, job.run));
     wait_for_space(job, observer, &mut || trainer.sync_metrics())?;
     trainer.log_warnings(observer);
     // The summary is written last, because a run that has one counts as finished.

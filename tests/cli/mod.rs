@@ -2,6 +2,7 @@
 
 mod changed_data;
 mod configuration;
+mod looking;
 mod outputs;
 mod persistence;
 mod reference;
@@ -289,7 +290,7 @@ fn existing_run_directories_are_not_overwritten() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "burn-topology: run directory runs/tiny already exists; resume it with `--resume runs/tiny` or choose another with `--out`\n"
+        "burn-topology: run directory runs/tiny already exists; resume it with `--resume runs/tiny` or choose another with `--output`\n"
     );
     assert_eq!(
         std::fs::read_dir(directory.path().join("runs/tiny"))

@@ -578,7 +578,8 @@ fn a_configuration_of_the_other_library_is_named() {
 fn weights_prints_notes_as_lines_and_as_json() {
     let directory = TestDir::new();
     let path = cases().join("timm_checkpoint");
-    let output = run_program(directory.path(), &["weights", path.to_str().unwrap()]);
+    let arguments = ["weights", path.to_str().unwrap(), "--json"];
+    let output = run_program(directory.path(), &arguments);
     assert!(output.status.success());
     let description: Value = serde_json::from_slice(&output.stdout).unwrap();
     let notes = description["notes"].as_array().unwrap();

@@ -280,7 +280,7 @@ fn runs_that_cannot_be_resumed_give_one_clear_message() {
         std::fs::write(checkpoint.unwrap().path().join("state.json"), "{").unwrap();
     }
     assert_error(
-        "reference/checkpoints: no checkpoint can be used; start a new run in another directory with `--out DIR`",
+        "reference/checkpoints: no checkpoint can be used; start a new run in another directory with `--output DIR`",
     );
 
     let lock = std::fs::File::open(run.join("lock")).unwrap();

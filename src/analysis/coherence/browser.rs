@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::arms::RunMeasurement;
 use super::clip_measurement::ReportedClip;
 use super::comparison::ArmComparisons;
 use super::measurement::Measurement;
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::loss::AttentionTopology;
 use crate::model::Task;

@@ -1,12 +1,13 @@
 //! Comparison of arms: means with intervals, and paired differences from the first arm.
 
-use super::arms::{Arm, RunMeasurement};
 use super::guards::Guard;
 use super::measurement::GapCurve;
 use super::metric_tables::{ArmDifferences, ArmMean, MetricTables};
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::counted::counted;
 use crate::error::{Error, Result};
+use crate::evaluate::Arm;
 use crate::mean::mean;
 use crate::video_metrics::ClipMetric;
 

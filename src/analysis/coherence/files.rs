@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::arms::RunMeasurement;
 use super::comparison::ArmComparisons;
 use super::frame_encoder::FrameEncoder;
 use super::page::page;
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::error::{Error, Result};
 use crate::model::Task;
@@ -65,7 +65,7 @@ pub fn write_report(
     let events = output.path().join("tensorboard");
     write_events(&events, comparisons, &animations)
         .map_err(|error| Error::cannot_write(&events, error))?;
-    let numbers = json(command, suite, runs, comparisons);
+    let numbers = report_json(command, suite, runs, comparisons);
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
     let numbers = serde_json::to_vec_pretty(&numbers).expect("JSON values can always be written");
     output.write("coherence.json", &numbers)?;
@@ -75,7 +75,7 @@ pub fn write_report(
 }
 
 /// Returns all numbers, for `coherence.json`.
-fn json(
+pub fn report_json(
     command: &str,
     suite: &Suite,
     runs: &[RunMeasurement],

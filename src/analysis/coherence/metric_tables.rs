@@ -1,9 +1,9 @@
 //! Tables of metrics by seed and clip, and their statistics.
 
-use super::arms::{Arm, RunMeasurement};
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::error::Result;
-use crate::evaluate::is_rate;
+use crate::evaluate::{Arm, is_rate};
 use crate::mean::mean;
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};
 use crate::video_metrics::{Better, ClipMetric, Role};

@@ -1,6 +1,5 @@
 //! Temporal coherence of models on clips: how steady predicted frames, classes and attention are over time.
 
-mod arms;
 mod browser;
 mod clip_measurement;
 mod comparison;
@@ -13,20 +12,19 @@ mod measurement;
 mod metric_tables;
 mod page;
 mod pretrained_encoder;
+mod run_measurement;
 mod runs;
 mod suite;
 
-pub use arms::{
-    Arm, RunInfo, RunMeasurement, SettingDifference, group_into_arms, setting_differences,
-};
 pub use clip_measurement::ReportedClip;
 pub use comparison::{ArmComparisons, ArmGuard, MeanCurve};
-pub use files::{reported_clips, write_report};
+pub use files::{report_json, reported_clips, write_report};
 pub use frame_distances::FRAME_DISTANCE_METRICS;
 pub use frame_encoder::{FrameEncoder, SuiteFeatures};
 pub use guards::Guard;
 pub use measurement::{GapCurve, Measurement, measure};
 pub use metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
 pub use pretrained_encoder::PretrainedEncoder;
+pub use run_measurement::RunMeasurement;
 pub use runs::ComparableRuns;
 pub use suite::{Suite, SuiteClip};

@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::arms::{RunMeasurement, setting_differences};
 use super::browser::browser;
 use super::comparison::{ArmComparisons, MeanCurve};
 use super::metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::counted::counted;
+use crate::evaluate::{setting_differences, shortened_differences};
 use crate::report::NO_INTERVAL;
 use crate::report::page::{
     Column, Condition, Control, Page, Section, Table, controls, figure, number, shown_when,
@@ -379,6 +380,7 @@ fn runs_section(command: &str, runs: &[RunMeasurement], comparisons: &ArmCompari
         let names = ["Setting", &comparisons.arms[0].name, &arm.name];
         let table = Table::new("Settings that differ", names.map(Column::text).to_vec());
         let differences = setting_differences(&runs[first].info, &runs[other].info);
+        let differences = shortened_differences(&differences);
         Some(differences.into_iter().fold(table, |table, setting| {
             table.row([setting.key, setting.first, setting.second])
         }))

@@ -1,15 +1,18 @@
 //! Runs that are measured on the same clips.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use super::arms::{Arm, RunInfo, RunMeasurement, group_into_arms};
 use super::files::reported_clips;
 use super::frame_encoder::SuiteFeatures;
 use super::measurement::measure;
+use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
+use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::evaluate::{EvaluateError, LoadedRun, checkpoint_problems, same_classes};
+use crate::evaluate::{
+    Arm, EvaluateError, LoadedRun, RunInfo, check_same_task, checkpoint_problems, group_into_arms,
+    same_classes,
+};
 use crate::model::Task;
 
 /// Runs of the same task and the same shape of clips, grouped into arms.
@@ -48,7 +51,7 @@ impl ComparableRuns {
     /// Task of all runs.
     pub fn task(&self) -> Option<Task> {
         let first = self.runs.first()?;
-        Some(Task::from_config(&first.config.spec.model))
+        Some(first.task())
     }
 
     /// Says that runs were trained on different data sets, with one sentence; empty if they were not.
@@ -128,37 +131,21 @@ impl ComparableRuns {
 
 /// Checks that all runs have the same task, shape of clips and classes, and that none is listed twice.
 fn check_alike(runs: &[LoadedRun]) -> Result<()> {
-    let mut paths = BTreeSet::new();
+    check_same_task(runs)?;
     let Some(first) = runs.first() else {
         return Ok(());
     };
     for loaded in runs {
-        let root = loaded.run.root();
-        // One directory may be listed under two paths.
-        let path = root.canonicalize();
-        if !paths.insert(path.unwrap_or_else(|_| root.to_owned())) {
-            return Err(Error::invalid_parameter(format!(
-                "{}: run is passed twice, expected once",
-                root.display()
-            )));
-        }
-        let [first_task, task] =
-            [first, loaded].map(|run| Task::from_config(&run.config.spec.model));
-        if first_task != task {
-            return Err(Error::invalid_parameter(format!(
-                "{} predicts {} and {} predicts {}; pass runs of the same task",
-                loaded.name(),
-                predicted(task),
-                first.name(),
-                predicted(first_task)
-            )));
-        }
         let shapes = [first, loaded].map(|run| run.config.spec.samples);
         if shapes[0] != shapes[1] {
             let [first_shape, shape] = shapes.map(|s| {
                 format!(
-                    "{} frames of {} by {} by {} and {} classes",
-                    s.n_frames, s.n_channels, s.height, s.width, s.n_classes
+                    "{} of {} by {} by {} and {}",
+                    counted(s.n_frames, "frame"),
+                    s.n_channels,
+                    s.height,
+                    s.width,
+                    counted(s.n_classes, "class")
                 )
             });
             return Err(Error::invalid_parameter(format!(
@@ -170,13 +157,4 @@ fn check_alike(runs: &[LoadedRun]) -> Result<()> {
         same_classes(first, loaded)?;
     }
     Ok(())
-}
-
-/// Prediction of a task, in words.
-fn predicted(task: Task) -> &'static str {
-    match task {
-        Task::Classify => "the class of an image or clip",
-        Task::ClassifyFrames => "the class of every frame",
-        Task::PredictNextFrame => "the next frame",
-    }
 }

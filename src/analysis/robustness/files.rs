@@ -15,7 +15,7 @@ use crate::statistics::Interval;
 /// The errors of [`OutputDirectory`].
 pub fn write_report(output: OutputDirectory, command: &str, robustness: &Robustness) -> Result<()> {
     // The keys of a JSON value are strings, and memory does not refuse a write: this cannot fail.
-    let numbers = serde_json::to_vec_pretty(&json(command, robustness));
+    let numbers = serde_json::to_vec_pretty(&robustness.to_json(command));
     output.write(
         "robustness.json",
         &numbers.expect("JSON values can always be written"),
@@ -27,24 +27,26 @@ pub fn write_report(output: OutputDirectory, command: &str, robustness: &Robustn
     output.finish()
 }
 
-/// Returns all numbers, for `robustness.json`.
-fn json(command: &str, robustness: &Robustness) -> Value {
-    let checks = robustness.checks().into_iter().map(
-        |check| json!({ "expected": check.title, "found": check.actual, "holds": check.holds }),
-    );
-    json!({
-        "command": command,
-        "run": robustness.run,
-        "other_run": robustness.other,
-        "samples": robustness.samples,
-        "n_samples": robustness.n_samples,
-        "n_samples_with_topology": robustness.n_topology_samples,
-        "pgd_steps": robustness.plan.pgd_steps,
-        "pgd_starts": robustness.plan.pgd_starts,
-        "checks": checks.collect::<Vec<_>>(),
-        "conditions": robustness.results.iter().map(condition_json).collect::<Vec<_>>(),
-        "distances_between_images": by_layer(&robustness.between_images),
-    })
+impl Robustness {
+    /// Returns all numbers, for `robustness.json`.
+    pub fn to_json(&self, command: &str) -> Value {
+        let checks = self.checks().into_iter().map(
+            |check| json!({ "expected": check.title, "found": check.actual, "holds": check.holds }),
+        );
+        json!({
+            "command": command,
+            "run": self.run,
+            "other_run": self.other,
+            "samples": self.samples,
+            "n_samples": self.n_samples,
+            "n_samples_with_topology": self.n_topology_samples,
+            "pgd_steps": self.plan.pgd_steps,
+            "pgd_starts": self.plan.pgd_starts,
+            "checks": checks.collect::<Vec<_>>(),
+            "conditions": self.results.iter().map(condition_json).collect::<Vec<_>>(),
+            "distances_between_images": by_layer(&self.between_images),
+        })
+    }
 }
 
 /// Returns the numbers of one condition.

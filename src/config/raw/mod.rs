@@ -61,7 +61,7 @@ pub struct RawConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRun {
-    /// Name of the run; its directory is `runs/<name>` unless `--out` gives another.
+    /// Name of the run; its directory is `runs/<name>` unless `--output` gives another.
     pub name: String,
     /// Seed of initialisation, order of samples, augmentation, mixup and dropout.
     #[serde(default)]

@@ -3,6 +3,7 @@
 use super::{Condition, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
+use crate::counted::counted;
 use crate::data::{Augment, ColorJitter, RandAugment, SampleSpec};
 
 /// Checks `training.augment` against the shape of the samples.
@@ -28,7 +29,8 @@ pub(super) fn check_augment(
                 "training.augment.shift",
                 shift < shorter,
                 format!(
-                    "shift is {shift}, which can move the whole image out of its frame; expected less than {shorter} pixels"
+                    "shift is {shift}, which can move the whole image out of its frame; expected less than {}",
+                    counted(shorter, "pixel")
                 ),
             ),
             Condition::new(

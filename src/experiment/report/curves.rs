@@ -1,7 +1,7 @@
 //! Reads the validation metrics that the cells of a study logged during training.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ struct Record {
 const COLLAPSE_TAGS: [&str; 2] = ["topology/mean_distance", "collapse/n_layers"];
 
 /// Returns the curves of every variant; cells without a log, and lines that cannot be read, are skipped.
-pub(super) fn read_curves(study: &Study, out: &Path) -> Vec<Curves> {
+pub(super) fn read_curves(study: &Study, directories: &[PathBuf]) -> Vec<Curves> {
     let mut curves: Vec<Curves> = study
         .variants
         .iter()
@@ -35,8 +35,8 @@ pub(super) fn read_curves(study: &Study, out: &Path) -> Vec<Curves> {
             by_name: BTreeMap::new(),
         })
         .collect();
-    for cell in &study.cells {
-        let Ok(run) = RunDirectory::open(&cell.directory(out)) else {
+    for (cell, directory) in study.cells.iter().zip(directories) {
+        let Ok(run) = RunDirectory::open(directory) else {
             continue;
         };
         let text = std::fs::read_to_string(run.metrics()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Writes the results of a study as Markdown tables, for quoting.
 
-use crate::counted::counted;
+use super::one_seed::one_seed;
+use crate::counted::{capitalised, counted};
 use crate::experiment::collect::{MetricResult, StudyResults};
 use crate::experiment::study::Study;
 use crate::report::NO_INTERVAL;
@@ -14,10 +15,13 @@ pub(super) fn markdown(study: &Study, collected: &StudyResults, command: &str) -
     let mut text = format!(
         "# {}\n\n{n_finished} of {} finished; {:.2} hours of training in total; command: `{command}`.\n",
         study.question,
-        counted(study.cells.len(), "cell"),
+        counted(study.cells.len(), study.origin.run_noun()),
         // The sum of no numbers is -0.
         (seconds.sum::<f64>() + 0.0) / 3600.0
     );
+    if let Some(warning) = one_seed(collected) {
+        text.push_str(&format!("\n{warning}\n"));
+    }
     for (index, (metric, results)) in study.metrics().zip(&collected.results).enumerate() {
         let role = if index < study.primary.len() {
             "primary"
@@ -26,10 +30,11 @@ pub(super) fn markdown(study: &Study, collected: &StudyResults, command: &str) -
         };
         let name = capitalised(&readable_metric(metric));
         text.push_str(&format!("\n{name} ({role} metric)\n\n"));
-        text.push_str(
-            "| variant | mean [95 % interval] | seeds | difference from the baseline [95 % interval] | p | p (Holm) | \
+        text.push_str(&format!(
+            "| {} | mean [95 % interval] | seeds | difference from the baseline [95 % interval] | p | p (Holm) | \
              p (equivalence) | effect size | seeds for 80 % power |\n|---|---|---|---|---|---|---|---|---|\n",
-        );
+            study.origin.arm_noun()
+        ));
         for (variant, result) in study.variants.iter().zip(results) {
             text.push_str(&format!("| {} |{}\n", variant.name, row(result)));
         }
@@ -66,12 +71,4 @@ fn with_interval(value: f64, interval: Option<[f64; 2]>) -> String {
         Some([low, high]) => format!("{} [{}, {}]", number(value), number(low), number(high)),
         None => format!("{} [{NO_INTERVAL}]", number(value)),
     }
-}
-
-/// Returns the text with its first letter in upper case.
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }

@@ -2,6 +2,7 @@
 
 mod curves;
 mod markdown;
+mod one_seed;
 mod plots;
 
 use std::path::Path;
@@ -10,12 +11,14 @@ use maud::{Markup, html};
 
 use self::curves::{Curves, read_curves};
 use self::markdown::markdown;
+pub(crate) use self::one_seed::one_seed;
 use self::plots::{factor_plots, forest_plot};
-use super::collect::{MetricResult, StudyResults, csv, summary};
-use super::study::Study;
+use super::collect::{MetricResult, StudyResults, csv};
+use super::study::{Origin, Study};
 use super::tensorboard::write_tensorboard;
-use crate::counted::counted;
+use crate::counted::{capitalised, counted, numbered};
 use crate::error::{Error, Result};
+use crate::evaluate::{SettingDifference, shortened_differences};
 use crate::mean::mean;
 use crate::report::NO_INTERVAL;
 use crate::report::page::{
@@ -44,12 +47,35 @@ pub fn write_report(
     replaces_others: bool,
 ) -> Result<()> {
     let output = OutputDirectory::create(out, COMMAND, replaces_others)?;
+    write_pages(study, collected, &Sections::default(), &output, command)?;
+    let events = output.path().join("tensorboard");
+    write_tensorboard(study, collected, &events)
+        .map_err(|error| Error::cannot_write(&events, error))?;
+    output.finish()
+}
+
+/// What only the page of a comparison has; empty for a study.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sections<'a> {
+    /// For every arm but the first: the settings in which it differs from the first.
+    pub(super) settings: &'a [Vec<SettingDifference>],
+    /// Sentences about what limits the comparison.
+    pub(super) notes: &'a [String],
+}
+
+/// Writes the tables, pages and plots of a study or a comparison.
+pub(super) fn write_pages(
+    study: &Study,
+    collected: &StudyResults,
+    sections: &Sections<'_>,
+    output: &OutputDirectory,
+    command: &str,
+) -> Result<()> {
     let write = |name: &str, text: &str| output.write(name, text.as_bytes());
     write("results.csv", &csv(study, collected))?;
-    let numbers = serde_json::to_string_pretty(&summary(study, collected));
-    let numbers = numbers.expect("a JSON value can be serialised");
-    write("summary.json", &(numbers + "\n"))?;
-    let html = page(study, collected, &read_curves(study, out), command).to_html();
+    write("summary.json", &format!("{:#}\n", collected.to_json(study)))?;
+    let curves = read_curves(study, &collected.directories);
+    let html = page(study, collected, sections, &curves, command).to_html();
     write("report.html", &html)?;
     write("report.md", &markdown(study, collected, command))?;
     // The results start with those of the primary metrics, so the shorter list ends the pairs at the right place.
@@ -67,10 +93,7 @@ pub fn write_report(
             write(&name, &differences.draw().to_svg_file())?;
         }
     }
-    let events = output.path().join("tensorboard");
-    write_tensorboard(study, collected, &events)
-        .map_err(|error| Error::cannot_write(&events, error))?;
-    output.finish()
+    Ok(())
 }
 
 /// Marks a directory as that of a study, before cells are run there.
@@ -85,21 +108,37 @@ pub fn claim_study_directory(out: &Path, replaces_others: bool) -> Result<()> {
 }
 
 /// Builds the page.
-fn page(study: &Study, collected: &StudyResults, curves: &[Curves], command: &str) -> Page {
+fn page(
+    study: &Study,
+    collected: &StudyResults,
+    sections: &Sections<'_>,
+    curves: &[Curves],
+    command: &str,
+) -> Page {
     let n_finished = collected.n_finished();
-    let lead = format!(
-        "{n_finished} of {} finished; {} with {} each.",
-        counted(study.cells.len(), "cell"),
-        counted(study.variants.len(), "variant"),
-        counted(study.seeds.len(), "seed")
+    let mut lead = format!(
+        "{n_finished} of {} finished; {}",
+        counted(study.cells.len(), study.origin.run_noun()),
+        counted(study.variants.len(), study.origin.arm_noun()),
     );
-    let mut page = Page::new(&*study.question, lead).section(Section::new(
-        "Primary metrics",
+    lead.push_str(&match study.origin {
+        Origin::StudyFile => format!(" with {} each.", counted(study.seeds.len(), "seed")),
+        // The arms of a comparison may have different numbers of seeds.
+        Origin::Comparison => ".".to_owned(),
+    });
+    let mut page = Page::new(&*study.question, lead);
+    if study.origin == Origin::Comparison {
+        page = page.section(Section::new("What differs", differing(study, sections)));
+    }
+    let heading =
+        |role: &str, n_metrics: usize| format!("{role} {}", numbered(n_metrics, "metric"));
+    page = page.section(Section::new(
+        heading("Primary", study.primary.len()),
         metrics(study, collected, MetricRole::Primary),
     ));
     if !study.secondary.is_empty() {
         page = page.section(Section::new(
-            "Secondary metrics",
+            heading("Secondary", study.secondary.len()),
             metrics(study, collected, MetricRole::Secondary),
         ));
     }
@@ -122,7 +161,34 @@ fn page(study: &Study, collected: &StudyResults, curves: &[Curves], command: &st
     if curves.iter().any(|curves| !curves.by_name.is_empty()) {
         page = page.section(Section::new("Training curves", training(study, curves)));
     }
-    page.section(Section::new("Cells", cells(study, collected, command)))
+    let heading = capitalised(study.origin.run_noun()) + "s";
+    page.section(Section::new(heading, cells(study, collected, command)))
+}
+
+/// Returns the tables of the settings in which the arms of a comparison differ.
+fn differing(study: &Study, sections: &Sections<'_>) -> Markup {
+    let tables = study.variants.iter().skip(1).zip(sections.settings);
+    let tables = tables.map(|(variant, settings)| {
+        let names = ["Setting", &study.variants[0].name, &variant.name];
+        let table = Table::new("Settings that differ", names.map(Column::text).to_vec());
+        shortened_differences(settings)
+            .into_iter()
+            .fold(table, |table, setting| {
+                table.row([setting.key, setting.first, setting.second])
+            })
+    });
+    html! {
+        p {
+            "Runs that differ only in their seed and name form one arm. "
+            @if study.variants.len() > 1 {
+                "The arm of the first run, " (study.variants[0].name) ", is the baseline of the others."
+            } @else {
+                "All runs here form one arm, so that there is nothing to compare it with."
+            }
+        }
+        @for note in sections.notes { p { (note) "." } }
+        @for table in tables { (table) }
+    }
 }
 
 /// Role of a metric in a study.
@@ -145,10 +211,17 @@ fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup 
     html! {
         @if role == MetricRole::Primary {
             p {
-                "The question is decided on these metrics, which were declared before the runs. A difference is the "
-                "value of a variant minus that of its baseline with the same seed; the table gives the mean over "
-                "seeds and its 95 % confidence interval. There is no interval for one seed, or if all seeds agree. "
-                "The p-values are those of exact sign-flip tests; "
+                @match study.origin {
+                    Origin::StudyFile => "The question is decided on these metrics, which were declared before the runs. ",
+                    Origin::Comparison => {
+                        "Checkpoints are chosen by this metric, on the validation split; here it is that of the test split. "
+                        "The runs were chosen after they had been trained, so that a difference is a hint and not a test "
+                        "of a hypothesis: for that, declare a study. "
+                    }
+                }
+                "A difference is the value of one " (study.origin.arm_noun()) " minus that of its baseline with the same "
+                "seed; the table gives the mean over seeds and its 95 % confidence interval. There is no interval for one "
+                "seed, or if all seeds agree. The p-values are those of exact sign-flip tests; "
                 "\u{201c}Holm\u{201d} means adjusted by Holm's method over all primary comparisons."
                 @if let Some((n_pairs, smallest)) = smallest_p_value(collected) {
                     " With " (counted(n_pairs, "pair")) " of seeds, no p-value can be below " (number(smallest)) "."
@@ -157,11 +230,17 @@ fn metrics(study: &Study, collected: &StudyResults, role: MetricRole) -> Markup 
                     " A difference within ±" (margin) " would not matter; the p-value \u{201c}equivalence\u{201d} is "
                     "that of a test of whether the difference lies within this margin."
                 }
+                @if let Some(text) = one_seed(collected) { " " strong { (text) } }
             }
         } @else {
-            p { "Reported only: the question is not decided on these metrics, and their p-values are not adjusted." }
+            p {
+                @match study.origin {
+                    Origin::StudyFile => "Reported only: the question is not decided on these metrics, and their p-values are not adjusted.",
+                    Origin::Comparison => "Reported only: p-values are not adjusted.",
+                }
+            }
         }
-        @for (metric, results) in selected {
+        @for (metric, results) in &selected {
             (results_table(study, metric, results))
             @if let Some(plot) = forest_plot(study, metric, results) {
                 (figure(plot.draw(), "Mean difference from the baseline, with 95 % confidence interval."))
@@ -184,7 +263,7 @@ fn smallest_p_value(collected: &StudyResults) -> Option<(usize, f64)> {
 /// Returns the table of one metric, a row for each variant.
 fn results_table(study: &Study, metric: &str, results: &[MetricResult]) -> Table {
     let columns = vec![
-        Column::text("Variant"),
+        Column::text(capitalised(study.origin.arm_noun())),
         Column::number("Mean", "95 % interval"),
         Column::number("Seeds", ""),
         Column::number("Difference from the baseline", "95 % interval"),
@@ -268,14 +347,15 @@ fn training(study: &Study, curves: &[Curves]) -> Markup {
 /// Returns the table of cells and the command that ran them.
 fn cells(study: &Study, collected: &StudyResults, command: &str) -> Markup {
     let columns = vec![
-        Column::text("Cell"),
-        Column::text("Variant"),
+        Column::text(capitalised(study.origin.run_noun())),
+        Column::text(capitalised(study.origin.arm_noun())),
         Column::number("Seed", ""),
         Column::number("Steps", ""),
         Column::number("Time", "s"),
         Column::number("Time in penalties", "%"),
     ];
-    let mut table = Table::new("Cells", columns);
+    let heading = capitalised(study.origin.run_noun()) + "s";
+    let mut table = Table::new(heading, columns);
     for (cell, summary) in study.cells.iter().zip(&collected.summaries) {
         let optional = |value: Option<f64>, decimals: usize| {
             value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
@@ -291,8 +371,13 @@ fn cells(study: &Study, collected: &StudyResults, command: &str) -> Markup {
         ]);
     }
     html! {
-        p { "Command: " code { (command) } ". Each cell is a run directory in " code { "cells" } "; "
-            code { "tensorboard --logdir tensorboard" } " shows a table of their settings and final metrics." }
+        p {
+            "Command: " code { (command) } ". "
+            @if study.origin == Origin::StudyFile {
+                "Each cell is a run directory in " code { "cells" } "; " code { "tensorboard --logdir tensorboard" }
+                " shows a table of their settings and final metrics."
+            }
+        }
         (table)
     }
 }

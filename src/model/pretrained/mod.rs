@@ -42,6 +42,7 @@ use self::timm_config::Hints;
 use self::weight_files::WeightFile;
 use super::network::{Network, NetworkConfig};
 use super::parameters::check_parameters;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 
 /// Model with weights from a file, and what the file states about it.
@@ -192,10 +193,14 @@ impl StoredModel<'_> {
             let n_classes_of_file = file_layout.config.n_classes();
             notes.push(if file_layout.has_head {
                 format!(
-                    "passed over: the classifier for {n_classes_of_file} classes; a new one for {n_classes} is initialised"
+                    "passed over: the classifier for {}; a new one for {n_classes} is initialised",
+                    counted(n_classes_of_file, "class")
                 )
             } else {
-                format!("the file has no classifier; a new one for {n_classes} classes is initialised")
+                format!(
+                    "the file has no classifier; a new one for {} is initialised",
+                    counted(n_classes, "class")
+                )
             });
         }
         // Once more for the overrides, which cannot change the number of layers.

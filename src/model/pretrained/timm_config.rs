@@ -11,6 +11,7 @@ use super::preprocessing::Preprocessing;
 use super::tensor_file::Tensors;
 use super::timm_architectures;
 use super::timm_transform;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::model::{Activation, BlockStyle, Distillation, NetworkConfig, Pooling, VitConfig};
 
@@ -284,7 +285,8 @@ impl TimmFile<'_> {
                 _ => "",
             };
             guesses.push(format!(
-                "{n_heads} heads (as in the published model with d_model = {d_model}{other})"
+                "{} (as in the published model with d_model = {d_model}{other})",
+                counted(n_heads, "head")
             ));
         }
         if guesses.is_empty() {

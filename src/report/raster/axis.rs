@@ -51,6 +51,19 @@ mod tests {
     }
 
     #[test]
+    fn labels_have_at_most_seven_characters() {
+        // Drawings leave room for seven.
+        for exponent in -30..30 {
+            for factor in [1.0, 1.7, 2.5, 3.0, 4.2, 6.0, 7.7, 9.99] {
+                let high = factor * 10f64.powi(exponent);
+                let labels = labels(high);
+                let longest = labels.iter().map(String::len).max();
+                assert!(longest <= Some(7), "{high}: {labels:?}");
+            }
+        }
+    }
+
+    #[test]
     fn pixels_stay_within_the_axis() {
         let axis = Axis {
             range: [0.0, 2.0],

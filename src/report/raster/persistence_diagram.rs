@@ -9,10 +9,12 @@ use crate::topology::Diagram;
 
 /// Side in pixels up to which TensorBoard shows an image without scaling it.
 pub(super) const SIDE: i32 = 344;
-const LEFT: i32 = 46;
+/// Room for labels of seven characters, the longest that ticks have.
+const LEFT: i32 = 58;
 const BOTTOM: i32 = SIDE - 48;
 const TOP: i32 = 38;
-const RIGHT: i32 = SIDE - 14;
+/// Room for half of a label below the last tick.
+const RIGHT: i32 = SIDE - 26;
 
 /// Draws bars as points above the diagonal, all homology dimensions in one image of 344 by 344 pixels.
 ///

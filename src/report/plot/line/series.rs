@@ -81,7 +81,7 @@ impl Series {
         }
     }
 
-    /// Draws the band, with gaps between points that have none.
+    /// Draws the band, with gaps between points that have none; the interval of a single point is a vertical line.
     pub(super) fn draw_band(
         &self,
         drawing: &mut Drawing,
@@ -99,8 +99,10 @@ impl Series {
             };
             let lower = part.iter().map(edge(0));
             let outline: Vec<[f64; 2]> = lower.chain(part.iter().rev().map(edge(1))).collect();
-            if part.len() > 1 {
-                drawing.path(&class, &(polyline(&outline) + "z"));
+            match part.len() {
+                0 => {}
+                1 => drawing.path(&line_class(style), &polyline(&outline)),
+                _ => drawing.path(&class, &(polyline(&outline) + "z")),
             }
         }
     }

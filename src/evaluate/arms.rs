@@ -1,12 +1,13 @@
-//! Grouping of runs into arms: runs that differ only in their seed.
+//! Grouping of runs into arms, whose runs differ only in their seed, and the settings in which arms differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::measurement::Measurement;
+use super::loaded_run::LoadedRun;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::model::Task;
 
 /// Name, seed and settings of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +18,6 @@ pub struct RunInfo {
     pub seed: u64,
     /// Values of the configuration by key, without the `[run]` table (name and seed).
     pub settings: BTreeMap<String, String>,
-}
-
-/// A run and the measurement of its model on the suite.
-#[derive(Debug, Clone)]
-pub struct RunMeasurement {
-    /// Name, seed and settings.
-    pub info: RunInfo,
-    /// Measured values of its model.
-    pub measurement: Measurement,
 }
 
 /// Runs of one configuration, one for each seed.
@@ -123,6 +115,9 @@ fn common_name(a: &str, b: &str) -> String {
         .to_owned()
 }
 
+/// Value of a setting that a run does not have.
+const MISSING: &str = "-";
+
 /// A setting that differs between two runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingDifference {
@@ -143,8 +138,11 @@ pub fn setting_differences(first: &RunInfo, second: &RunInfo) -> Vec<SettingDiff
         .collect();
     keys.sort();
     keys.dedup();
-    let value =
-        |run: &RunInfo, key: &String| run.settings.get(key).map_or("-".to_owned(), String::clone);
+    let value = |run: &RunInfo, key: &String| {
+        run.settings
+            .get(key)
+            .map_or(MISSING.to_owned(), String::clone)
+    };
     keys.into_iter()
         .filter(|key| first.settings.get(*key) != second.settings.get(*key))
         .map(|key| SettingDifference {
@@ -153,6 +151,105 @@ pub fn setting_differences(first: &RunInfo, second: &RunInfo) -> Vec<SettingDiff
             second: value(second, key),
         })
         .collect()
+}
+
+/// Shortens a list of differences for display: a table that only one of the runs has, such as a penalty, becomes one line.
+///
+/// The line has the path of the table, such as `topology.h0_layers`, the number of its settings and its weight.
+pub fn shortened_differences(differences: &[SettingDifference]) -> Vec<SettingDifference> {
+    let mut shortened: Vec<SettingDifference> = Vec::new();
+    let mut rest = differences;
+    while let Some(first) = rest.first() {
+        let table = penalty_table(&first.key);
+        let is_of_table = |difference: &&SettingDifference| {
+            table.is_some() && penalty_table(&difference.key) == table
+        };
+        let n = rest.iter().take_while(is_of_table).count().max(1);
+        let (group, others) = rest.split_at(n);
+        rest = others;
+        let is_missing = |side: fn(&SettingDifference) -> &String| {
+            group.iter().all(|difference| side(difference) == MISSING)
+        };
+        // Runs that both have the penalty differ in some of its settings, each of which is a line.
+        let [missing_in_first, missing_in_second] =
+            [is_missing(|d| &d.first), is_missing(|d| &d.second)];
+        match table {
+            Some(table) if n > 1 && missing_in_first != missing_in_second => {
+                let text = in_one_line(group, missing_in_second);
+                let [first, second] = if missing_in_first {
+                    [MISSING.to_owned(), text]
+                } else {
+                    [text, MISSING.to_owned()]
+                };
+                let key = table.to_owned();
+                shortened.push(SettingDifference { key, first, second });
+            }
+            _ => shortened.extend(group.iter().cloned()),
+        }
+    }
+    shortened
+}
+
+/// Path of the table of a penalty, which is the beginning of the path of its settings.
+fn penalty_table(key: &str) -> Option<&str> {
+    let name_and_key = key.strip_prefix("topology.")?;
+    let (name, _) = name_and_key.split_once('.')?;
+    Some(&key[.."topology.".len() + name.len()])
+}
+
+/// Number of settings of a penalty, and its weight.
+fn in_one_line(group: &[SettingDifference], is_first: bool) -> String {
+    let weight = group.iter().find_map(|difference| {
+        let ends = ["weight.share", "weight.value"];
+        let end = ends.into_iter().find(|end| difference.key.ends_with(end))?;
+        let value = if is_first {
+            &difference.first
+        } else {
+            &difference.second
+        };
+        Some(format!(", {end} = {value}"))
+    });
+    format!("{} settings{}", group.len(), weight.unwrap_or_default())
+}
+
+/// Checks that all runs have the same task, and that none is listed twice.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] with the names of the runs.
+pub fn check_same_task(runs: &[LoadedRun]) -> Result<()> {
+    let mut paths = BTreeSet::new();
+    for loaded in runs {
+        let root = loaded.run.root();
+        // One directory may be listed under two paths.
+        let path = root.canonicalize();
+        if !paths.insert(path.unwrap_or_else(|_| root.to_owned())) {
+            return Err(Error::invalid_parameter(format!(
+                "{}: run is passed twice, expected once",
+                root.display()
+            )));
+        }
+        let [first_task, task] = [&runs[0], loaded].map(LoadedRun::task);
+        if first_task != task {
+            return Err(Error::invalid_parameter(format!(
+                "{} predicts {} and {} predicts {}; pass runs of the same task",
+                loaded.name(),
+                predicted(task),
+                runs[0].name(),
+                predicted(first_task)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Prediction of a task, in words.
+fn predicted(task: Task) -> &'static str {
+    match task {
+        Task::Classify => "the class of an image or clip",
+        Task::ClassifyFrames => "the class of every frame",
+        Task::PredictNextFrame => "the next frame",
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +262,33 @@ mod tests {
             seed,
             settings: BTreeMap::from([("topology.0.weight".to_owned(), weight.to_owned())]),
         }
+    }
+
+    #[test]
+    fn a_penalty_that_only_one_run_has_is_one_line() {
+        let difference = |key: &str, first: &str, second: &str| SettingDifference {
+            key: key.to_owned(),
+            first: first.to_owned(),
+            second: second.to_owned(),
+        };
+        let differences = [
+            difference("model.d_model", "8", "16"),
+            difference("topology.h0_layers.order", "-", "2"),
+            difference("topology.h0_layers.weight.share", "-", "0.1"),
+            difference("topology.h1_layers.order", "1", "2"),
+            difference("topology.h1_layers.weight.share", "0.2", "0.1"),
+            difference("topology.h1_views.order", "2", "-"),
+            difference("topology.h1_views.weight.value", "3", "-"),
+        ];
+        let shortened = shortened_differences(&differences);
+        let expected = [
+            differences[0].clone(),
+            difference("topology.h0_layers", "-", "2 settings, weight.share = 0.1"),
+            differences[3].clone(),
+            differences[4].clone(),
+            difference("topology.h1_views", "2 settings, weight.value = 3", "-"),
+        ];
+        assert_eq!(shortened, expected);
     }
 
     #[test]
