@@ -82,7 +82,7 @@ pub(super) fn chosen_model(
         Ok(found) => found,
         Err(error) => return Err(EvaluateError::Checkpoint { error, problems }),
     };
-    if let Err(error) = check_config(run, state, &path) {
+    if let Err(error) = check_config(run, &state, &path) {
         return Err(EvaluateError::Checkpoint { error, problems });
     }
     // The initial parameters do not matter: all of them are replaced by those of the checkpoint.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::study::{Study, Variant};
 use crate::error::{Error, Result};
 use crate::evaluate::is_rate;
-use crate::input_file;
 use crate::report::csv_field;
 use crate::run::{Manifest, RunDirectory};
 use crate::statistics::{PairedComparison, PairedDifferences, holm, interval_of_mean};

@@ -37,7 +37,7 @@ pub fn check_config(run: &RunDirectory, state: &CheckpointState, checkpoint: &Pa
         .map_or(String::new(), |difference| format!(": {difference}"));
     Err(Error::invalid_format(format!(
         "{} was written with a configuration other than {}{difference}; restore the file, or start a new run with \
-         `--out DIR`",
+         `--output DIR`",
         checkpoint.display(),
         path.display()
     )))

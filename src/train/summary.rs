@@ -9,6 +9,7 @@ use super::timing::Timing;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, video_score_names};
+use crate::input_file;
 use crate::model::Task;
 use crate::run::{CheckpointState, RunDirectory};
 
@@ -129,7 +130,7 @@ impl RunSummary {
         if !path.is_file() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
+        let bytes = input_file::read(&path).map_err(|error| Error::cannot_read(&path, error))?;
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             Error::invalid_format("cannot be read")
                 .because(error)
