@@ -434,9 +434,9 @@ impl Trainer<'_> {
         };
         let (model, optimizer) = (self.validated_model(), &self.optimizer);
         let unaveraged = (self.averaged.as_ref()).map(|_| self.model.valid());
-        let config = self.job.run.config();
+        let config = self.job.config.to_toml();
         let write = |directory: &Path| {
-            std::fs::copy(&config, directory.join(CHECKPOINT_CONFIG))?;
+            std::fs::write(directory.join(CHECKPOINT_CONFIG), &config)?;
             let save = |model: Network, name: &str| {
                 let record = model.into_record();
                 record.save(directory.join(name)).map_err(io::Error::other)

@@ -44,6 +44,17 @@ fn copy(directory: &Path, from: &str, to: &str, [setting, other]: [&str; 2]) {
     let config = std::fs::read_to_string(&path).unwrap();
     assert!(config.contains(setting), "{config}");
     std::fs::write(path, config.replace(setting, other)).unwrap();
+    // A run whose configuration is not that of its checkpoints is refused, unless its manifest says that it was extended.
+    let checkpoints = directory.join(to).join("checkpoints");
+    let checkpoint = std::fs::read_dir(checkpoints).unwrap().next();
+    let state = std::fs::read(checkpoint.unwrap().unwrap().path().join("state.json")).unwrap();
+    let state: Value = serde_json::from_slice(&state).unwrap();
+    let path = directory.join(to).join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["extensions"] = serde_json::json!([
+        { "from_epochs": 1, "to_epochs": 2, "config_sha256": state["config_sha256"] }
+    ]);
+    std::fs::write(path, manifest.to_string()).unwrap();
 }
 
 /// Last line on stderr for arguments that are refused.

@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::util::TestDir;
 
 #[test]
+#[ignore = "takes more than ten minutes in a debug build; scripts/torture.sh runs it"]
 fn kills_races_and_full_disks_change_no_result_and_leave_nothing() {
     let directory = TestDir::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/torture/torture.py");
