@@ -48,7 +48,7 @@ pub(super) struct TrainArguments {
     dry_run: bool,
     /// Find a learning rate: train for up to 200 steps at a rate that grows from 1e-7 to 10, print the losses and a
     /// suggestion, and keep nothing but the page of `--output`.
-    #[arg(long, conflicts_with_all = ["resume", "dry_run", "profile", "numbered"])]
+    #[arg(long, conflicts_with_all = ["resume", "dry_run", "profile", "numbered", "json"])]
     find_lr: bool,
     /// Log the time of each phase of a step and the peak memory, and print them at the end.
     #[arg(long, conflicts_with = "dry_run")]

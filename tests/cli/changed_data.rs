@@ -164,7 +164,8 @@ fn a_run_names_its_classes_everywhere() {
         assert!(predicted.contains(&column), "{name}: {predicted}");
     }
 
-    let (described, _) = succeeds(root, &["weights", "runs/shapes", "--output", "exported"]);
+    let export = ["weights", "runs/shapes", "--output", "exported", "--json"];
+    let (described, _) = succeeds(root, &export);
     let described: Value = serde_json::from_str(&described).unwrap();
     assert_eq!(described["labels"], serde_json::json!(names));
     let config = read("exported/config.json").to_string();

@@ -224,7 +224,8 @@ fn evaluate_scores_every_class_of_a_chosen_checkpoint() {
             "classes.csv",
             "confusion.csv",
             "evaluation.json",
-            "report.html"
+            "report.html",
+            "written_by_burn_topology.json"
         ]
     );
     let written: Value =
