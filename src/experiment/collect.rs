@@ -238,7 +238,7 @@ pub(super) fn csv(study: &Study, collected: &StudyResults) -> String {
 
 impl StudyResults {
     /// Returns the means, their differences from the baselines and the statistics of these, for `summary.json`, without
-    /// times, as for [`csv`].
+    /// times, as in `results.csv`.
     pub fn to_json(&self, study: &Study) -> Value {
         summary(study, self)
     }

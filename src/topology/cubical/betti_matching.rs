@@ -20,7 +20,7 @@ use crate::topology::wasserstein::length_power;
 /// union as the same class: in dimension 0 until one edge ends both components, in dimension 1 until one pixel fills
 /// both holes. A Wasserstein distance compares births and deaths alone, and may match bars of different places.
 ///
-/// All cells enter in a total order, by value and then by position, as in [`PlanarComplex`]. With
+/// All cells enter in a total order, by value and then by position, as in the diagrams of one image. With
 /// [`Construction::Vertices`](super::Construction::Vertices) the pairs are those of the authors' program, ties included.
 ///
 /// Sources: N. Stucki et al., [Topologically faithful image segmentation via induced matching of persistence
