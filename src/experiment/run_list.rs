@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::pool::last_line;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::input_file;
 use crate::model::Task;
 use crate::run::{ERROR_START, Manifest, RunDirectory, STOPPED};
 use crate::train::RunSummary;
@@ -235,7 +236,7 @@ fn study(directory: &Path) -> ListedStudy {
         .filter_map(|cell| RunDirectory::open(cell).ok())
         .collect();
     let started = runs.iter().filter_map(|run| started(run).ok().flatten());
-    let reported = std::fs::read(directory.join("summary.json")).ok();
+    let reported = input_file::read(&directory.join("summary.json")).ok();
     let reported = reported.and_then(|bytes| {
         let summary: Value = serde_json::from_slice(&bytes).ok()?;
         usize::try_from(summary["n_cells"].as_u64()?).ok()
