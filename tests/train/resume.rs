@@ -261,7 +261,7 @@ fn runs_that_cannot_be_resumed_give_one_clear_message() {
         "reference/checkpoints/27 was written with a configuration other than reference/config.toml: its line",
     );
     assert_error(
-        "was `lr = 0.001` and is `lr = 0.002` now; restore the file, or start a new run with `--out DIR`",
+        "was `lr = 0.001` and is `lr = 0.002` now; restore the file, or start a new run with `--output DIR`",
     );
     // Commands that evaluate a run say the same.
     let evaluated = run_program(directory.path(), &["evaluate", "reference"]);
