@@ -80,6 +80,8 @@ pub fn train(job: &Job<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     let is_done = result?;
     if is_done {
         trainer.report_idle_penalties(observer);
+        // Before the best checkpoint is loaded, which is checked against the configuration, and again at the end.
+        require_first_files(job.run, &trainer.config_sha256)?;
     }
     let test = if is_done {
         evaluate_best(job, observer)?
