@@ -282,7 +282,10 @@ fn the_command_measures_every_condition_and_rejects_bad_input() {
         ),
         (&["--pgd-starts", "0"], "20 steps and 0 starts"),
         (&["--transfer-from", "nowhere"], "nowhere"),
-        (&["--out", "robust.toml/report"], "robust.toml/report: cannot be written"),
+        (
+            &["--out", "robust.toml/report"],
+            "robust.toml/report: cannot be written",
+        ),
     ] {
         let arguments = [&["robustness", "run"], arguments].concat();
         assert_refused(directory.path(), &arguments, expected);
