@@ -58,7 +58,7 @@ impl From<io::Error> for ChildError {
 #[derive(Debug)]
 pub(crate) struct RunningChild {
     child: Child,
-    /// What it writes, chunk by chunk; disconnected at the end.
+    /// Output of the child, chunk by chunk; disconnected at the end.
     output: Receiver<io::Result<Vec<u8>>>,
     /// First line that it writes to its error output, sent at the end.
     first_error: Receiver<Option<String>>,
@@ -67,7 +67,7 @@ pub(crate) struct RunningChild {
     is_reaped: bool,
 }
 
-/// How a program ended, and the first line of its error output.
+/// Description of how a program ended, with the first line of its error output.
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) status: ExitStatus,

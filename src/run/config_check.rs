@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::checkpoint::CheckpointState;
 use super::checksums::sha256_hex;
 use super::directory::RunDirectory;
+use super::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::input_file;
 
@@ -45,16 +44,9 @@ pub fn check_config(run: &RunDirectory, state: &CheckpointState, checkpoint: &Pa
 
 /// True if the manifest says that the run was extended to more epochs from the configuration with this digest.
 fn was_extended(run: &RunDirectory, config_sha256: &str) -> bool {
-    let manifest = input_file::read(&run.manifest()).ok();
-    let manifest: Option<Value> = manifest.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let extensions = manifest
-        .as_ref()
-        .and_then(|all| all.get("extensions")?.as_array());
-    extensions.is_some_and(|all| {
-        let mut digests = all
-            .iter()
-            .filter_map(|one| one.get("config_sha256")?.as_str());
-        digests.any(|digest| digest == config_sha256)
+    Manifest::read(&run.manifest()).is_ok_and(|manifest| {
+        let mut extensions = manifest.extensions.iter();
+        extensions.any(|extension| extension.config_sha256 == config_sha256)
     })
 }
 

@@ -20,7 +20,7 @@ pub struct EvaluatedRun {
     pub step: usize,
     /// Task of the run.
     pub task: Task,
-    /// What is counted in the confusion matrix, in the singular: `image`, `clip` or `frame`.
+    /// Noun for one entry that the confusion matrix counts: `image`, `clip` or `frame`.
     pub counted_noun: &'static str,
     /// Name of each class.
     pub class_names: Vec<String>,
@@ -44,7 +44,7 @@ pub struct ConfusedPair {
 }
 
 impl EvaluatedRun {
-    /// What the confusion matrix counts for a configuration, in the singular.
+    /// Returns the noun for one entry that the confusion matrix of a configuration counts.
     pub fn counted_noun(spec: &Spec, task: Task) -> &'static str {
         match (spec.samples.n_frames, task) {
             (_, Task::ClassifyFrames) => "frame",
