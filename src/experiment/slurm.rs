@@ -368,7 +368,10 @@ mod tests {
             answer(&mut command, Duration::from_millis(500))
         };
         assert_eq!(shell("echo 7; echo warning >&2").unwrap(), "7\n");
-        assert_eq!(shell("echo sbatch: Job 7 to start >&2").unwrap(), "sbatch: Job 7 to start");
+        assert_eq!(
+            shell("echo sbatch: Job 7 to start >&2").unwrap(),
+            "sbatch: Job 7 to start"
+        );
         for (script, reason) in [
             ("sleep 60", "it wrote nothing for 0.5 s"),
             ("exec cat /dev/zero", "it wrote more than 4194304 bytes"),

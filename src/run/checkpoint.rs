@@ -28,7 +28,6 @@ struct Unwritten {
     files: Vec<(&'static str, Vec<u8>)>,
 }
 
-
 impl Checkpoints {
     /// Opens the checkpoints of a run, and verifies each of them.
     ///

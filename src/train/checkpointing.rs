@@ -68,7 +68,9 @@ impl Trainer<'_> {
             std::fs::write(directory.join(CHECKPOINT_CONFIG), &config)?;
             for (name, model) in models {
                 let record = model.into_record();
-                record.save(directory.join(name)).map_err(io::Error::other)?;
+                record
+                    .save(directory.join(name))
+                    .map_err(io::Error::other)?;
             }
             optimizer
                 .save(directory.join(OPTIMIZER_FILE))
@@ -104,10 +106,7 @@ impl Trainer<'_> {
             files.push((name, encoded(bytes.map_err(io::Error::other))?));
         }
         let bytes = self.optimizer.into_bytes();
-        files.push((
-            OPTIMIZER_FILE,
-            encoded(bytes.map_err(io::Error::other))?,
-        ));
+        files.push((OPTIMIZER_FILE, encoded(bytes.map_err(io::Error::other))?));
         self.checkpoints.keep_in_memory(state, files);
         Ok(())
     }

@@ -30,8 +30,7 @@ use crate::evaluate::{
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
 use crate::run::{
-    CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore,
-    write_atomically,
+    CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore, write_atomically,
 };
 
 /// Result of a training that ended without an error.

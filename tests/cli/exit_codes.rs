@@ -92,7 +92,9 @@ fn every_command_refuses_bad_files_with_code_2_and_a_short_message_that_names_th
     for command in COMMANDS {
         for name in &names {
             let words: Vec<&str> = command.split(' ').collect();
-            let words = words.iter().map(|word| if *word == "X" { name } else { word });
+            let words = words
+                .iter()
+                .map(|word| if *word == "X" { name } else { word });
             let words: Vec<&str> = words.copied().collect();
             let started = Instant::now();
             let output = program(root, &words).output().unwrap();
