@@ -15,7 +15,10 @@ CALLS = "rename,renameat2,unlink,unlinkat,rmdir,mkdir,fsync,fdatasync,ftruncate"
 # Most starts that one case may need; a start without a kill always ends it.
 MAX_STARTS = 4
 
+# Tests with the tasks that they need: each is a task that is killed.
 TASKS = ["train images", "train clips", "ablate", "analyze", "coherence", "robustness", "persistence"]
+TESTS = {name: [name] for name in TASKS}
+QUICK = {name: [name] for name in ["train clips", "coherence", "persistence"]}
 
 # Exit code of a command that was interrupted and can be resumed.
 STOPPED = 75
@@ -121,7 +124,7 @@ def kill_case(place: Place, task: Task, point, sent: signal.Signals) -> tuple[in
     return kills, problem and f"{task.name}, {kills} kills by {sent.name}{where}: {problem}", directory
 
 
-def run(place: Place, measured: dict[str, Task], report: Report, is_over, names=TASKS):
+def run(place: Place, measured: dict[str, Task], report: Report, is_over, names: list[str]):
     """Kills all tasks in turn until the time is over."""
     traces = can_trace(place)
     if not traces:
