@@ -424,8 +424,10 @@ mod tests {
         };
         assert_eq!(save(&states[0], true), (true, None));
         assert_eq!(save(&states[1], false), (false, Some(2)));
-        // Not better than the one in memory.
-        assert_eq!(save(&states[2], false), (false, Some(2)));
+        // A file in the way stands for a disk that has no room for the one in memory; the next one is not better.
+        std::fs::write(directory.join("2.partial"), "").unwrap();
+        assert_eq!(save(&states[2], true), (false, Some(2)));
+        std::fs::remove_file(directory.join("2.partial")).unwrap();
         // With room for one, that is the best one: nobody comes to its step again.
         assert_eq!(save(&states[3], false), (false, None));
         assert_eq!(save(&states[4], true), (true, None));

@@ -45,7 +45,7 @@ fn checkpoints_with_weights_that_are_not_finite_are_refused_by_every_command() {
         "weights reference",
         "robustness reference --n-samples 4",
         "analyze reference --images a.png --output out",
-        "anomaly fit reference --split val --output fit.json",
+        "anomaly fit reference --split val --label 1 --output fit.json",
     ] {
         let words: Vec<&str> = command.split(' ').collect();
         let output = run_program(root, &words);
