@@ -124,6 +124,19 @@ fn the_length_of_an_animation_is_judged_before_it_is_resampled() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
+#[test]
+fn the_frames_of_an_animation_are_limited() {
+    let directory = TestDir::new();
+    let path = directory.path().join("large.gif");
+    write_gif(&path, 8000, 2, 4);
+    let message = refused(&path, &sampling(1, 1));
+    assert!(
+        message.starts_with("large.gif: cannot be decoded (")
+            && message.ends_with(", expected frames of at most 33554432 pixels"),
+        "{message}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn threads_that_the_system_refuses_are_one_sentence() {

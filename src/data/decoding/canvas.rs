@@ -1,6 +1,23 @@
 //! Transparent pixels over the background, and frames that are painted over earlier ones.
 
-use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
+use image::error::{LimitError, LimitErrorKind};
+use image::{DynamicImage, ImageError, ImageResult, Rgb, RgbImage, Rgba, RgbaImage};
+
+/// Largest number of pixels of a frame. Several buffers of its size, of up to 4 bytes a pixel, are in memory at a time.
+pub(super) const MAX_FRAME_PIXELS: u64 = 1 << 25;
+
+/// Refuses an animation whose frames are too large.
+///
+/// # Errors
+///
+/// [`ImageError::Limits`] of the kind `DimensionError`.
+pub(super) fn check_size((width, height): (u32, u32)) -> ImageResult<()> {
+    if u64::from(width) * u64::from(height) <= MAX_FRAME_PIXELS {
+        return Ok(());
+    }
+    let kind = LimitErrorKind::DimensionError;
+    Err(ImageError::Limits(LimitError::from_kind(kind)))
+}
 
 /// Colour under transparent pixels: white, as on a page.
 const BACKGROUND: Rgb<u8> = Rgb([255; 3]);
@@ -11,9 +28,11 @@ pub(super) fn opaque(image: DynamicImage) -> RgbImage {
         return image.into_rgb8();
     }
     let image = image.into_rgba8();
-    RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        over(*image.get_pixel(x, y), BACKGROUND)
-    })
+    let mut opaque = RgbImage::new(image.width(), image.height());
+    for (target, pixel) in opaque.pixels_mut().zip(image.pixels()) {
+        *target = over(*pixel, BACKGROUND);
+    }
+    opaque
 }
 
 /// Colour of a pixel that lies over an opaque one.

@@ -4,9 +4,9 @@
 use std::io::{Cursor, Read};
 
 use image::codecs::webp::WebPDecoder;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
 
-use super::canvas::{Canvas, Disposal, Part};
+use super::canvas::{Canvas, Disposal, Part, check_size};
 use super::frame::{Frame, damaged};
 
 /// Number of bytes before the first chunk: `RIFF`, the size of the rest, `WEBP`.
@@ -31,7 +31,7 @@ impl<R: Read> AnimatedWebp<R> {
     ///
     /// If its header cannot be read, or if its frames take too much memory.
     pub(super) fn open(mut source: R, (width, height): (u32, u32)) -> ImageResult<Self> {
-        Limits::default().reserve_buffer(width, height, ColorType::Rgba8)?;
+        check_size((width, height))?;
         let mut header = [0; FILE_HEADER];
         source.read_exact(&mut header)?;
         Ok(Self {
