@@ -137,6 +137,23 @@ fn the_frames_of_an_animation_are_limited() {
     );
 }
 
+#[test]
+fn a_frame_larger_than_its_animation_is_refused_before_it_is_decoded() {
+    let directory = TestDir::new();
+    let path = directory.path().join("large.webp");
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/images");
+    let mut bytes = std::fs::read(stored.join("animation.webp")).unwrap();
+    // The size of the first frame, 4 million by 225 pixels, which would take 3.7 GB.
+    assert_eq!(&bytes[44..48], b"ANMF");
+    (bytes[60], bytes[61]) = (63, 224);
+    std::fs::write(&path, bytes).unwrap();
+    let message = refused(&path, &sampling(1, 1));
+    assert!(
+        message.contains("a frame is larger than the image"),
+        "{message}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn threads_that_the_system_refuses_are_one_sentence() {

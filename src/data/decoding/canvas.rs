@@ -87,15 +87,18 @@ impl Canvas {
         }
     }
 
-    /// Paints a frame, and returns what is displayed then; `None` if the frame does not lie within the canvas.
-    pub(super) fn paint(&mut self, part: &Part) -> Option<&RgbImage> {
-        let (width, height) = part.pixels.dimensions();
+    /// True if a rectangle, given by its left upper corner and its size, lies within the canvas.
+    pub(super) fn contains(&self, (left, top): (u32, u32), (width, height): (u32, u32)) -> bool {
         let fits = |start: u32, extent: u32, all: u32| {
             start.checked_add(extent).is_some_and(|end| end <= all)
         };
-        if !fits(part.left, width, self.pixels.width())
-            || !fits(part.top, height, self.pixels.height())
-        {
+        fits(left, width, self.pixels.width()) && fits(top, height, self.pixels.height())
+    }
+
+    /// Paints a frame, and returns what is displayed then; `None` if the frame does not lie within the canvas.
+    pub(super) fn paint(&mut self, part: &Part) -> Option<&RgbImage> {
+        let (width, height) = part.pixels.dimensions();
+        if !self.contains((part.left, part.top), (width, height)) {
             return None;
         }
         if let Some((replacement, left, top)) = self.replacement.take() {
