@@ -19,6 +19,7 @@ use super::error::TrainError;
 use super::job::Job;
 use super::l2_sp::L2Sp;
 use super::observer::{Observer, report_problems};
+use super::optimizer::save_optimizer;
 use super::prefetch::Prefetch;
 use super::robustness;
 use super::run_files::{require_first_files, require_lock};
@@ -448,9 +449,7 @@ impl Trainer<'_> {
             if let Some(unaveraged) = unaveraged {
                 save(unaveraged, UNAVERAGED_FILE)?;
             }
-            optimizer
-                .save(directory.join("optimizer.bpk"))
-                .map_err(io::Error::other)
+            save_optimizer(optimizer, &directory.join("optimizer.bpk"))
         };
         let newest = self.newest_checkpoint("newest");
         self.checkpoints
