@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::resume::{Finished, copy, expect_success, reference, resume, stderr, summary};
+use super::resume::{Finished, expect_success, reference, resume, stderr, summary};
 use super::tiny_config;
-use crate::util::{TestDir, assert_refused, run_program};
+use crate::util::{TestDir, assert_refused, copy, run_program};
 
 /// Trains the run for more epochs.
 fn extend(directory: &TestDir, run: &str, epochs: &str) -> std::process::Output {
@@ -82,7 +82,7 @@ fn with_a_constant_learning_rate_an_extended_run_equals_a_longer_one() {
         ("short", "training.epochs=1"),
     ] {
         let arguments = [
-            "train", &config, "--out", out, "--set", schedule, "--set", epochs,
+            "train", &config, "--output", out, "--set", schedule, "--set", epochs,
         ];
         expect_success(&run_program(directory.path(), &arguments));
     }
