@@ -101,7 +101,7 @@ fn bad_data_tables_give_one_clear_message() {
     assert_start([
         (
             error_with_data("kind = \"digits\"\npath = \"x\""),
-            "tiny.toml:7:1: unknown key `path` in [data]; nothing is allowed here",
+            "tiny.toml:7:1: unknown key `path` in [data]; expected one of `mean`, `std`",
         ),
         (
             error_with_data("kind = \"mnits\""),
