@@ -89,11 +89,12 @@ fn with_a_constant_learning_rate_an_extended_run_equals_a_longer_one() {
     expect_success(&extend(&directory, "short", "2"));
     let [long, short] = ["long", "short"].map(|out| {
         let run = directory.path().join(out);
-        let weights = std::fs::read(run.join("checkpoints/18/model.bpk")).unwrap();
+        let checkpoint = ["model.bpk", "optimizer.bpk"]
+            .map(|file| std::fs::read(run.join("checkpoints/18").join(file)).unwrap());
         let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-        (weights, metrics)
+        (checkpoint, metrics)
     });
-    assert!(long.0 == short.0, "the weights differ");
+    assert!(long.0 == short.0, "the checkpoints differ");
     assert_eq!(long.1, short.1);
 }
 

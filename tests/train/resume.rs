@@ -76,7 +76,11 @@ impl Finished {
             .map(|entry| entry.unwrap())
             .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
             .filter(|(name, _)| name.parse::<usize>().is_ok())
-            .map(|(name, path)| (name, std::fs::read(path.join("model.bpk")).unwrap()))
+            .map(|(name, path)| {
+                let files = ["model.bpk", "optimizer.bpk"];
+                let bytes = files.map(|file| std::fs::read(path.join(file)).unwrap());
+                (name, bytes.concat())
+            })
             .collect();
         checkpoints.sort();
         Self {
