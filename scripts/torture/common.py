@@ -338,13 +338,13 @@ def tasks(place: Place) -> dict[str, Task]:
         return ["persistence", str(inputs / name), "--output", "out", "--force"]
 
     def anomaly(label: int) -> list[str]:
-        chosen = ["--split", "validation", "--label", str(label), "--n-samples", "120"]
+        chosen = ["--split", "val", "--label", str(label), "--n-samples", "120"]
         return ["anomaly", "fit", images_run, *chosen, "--output", "out", "--force"]
 
     made = [
         Task("train images", images, "out", again=resume(images), ignored=("tensorboard",)),
         Task("train clips", clips, "out", again=resume(clips), ignored=("tensorboard",)),
-        Task("ablate", ablate, "out", ignored=("/tensorboard", ".log", "report.", "configs/")),
+        Task("ablate", ablate, "out", ignored=("/tensorboard", "logs/", "report.", "configs/")),
         Task("analyze", analyze(1), "out", older=analyze(2)),
         Task("coherence", coherence(2), "out", older=coherence(3)),
         Task("robustness", robustness(8), "out", older=robustness(4)),

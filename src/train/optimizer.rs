@@ -1,7 +1,6 @@
-//! The optimiser of a configuration, and the file of its state.
+//! The optimiser of a configuration, and the record of its state.
 
 use std::io;
-use std::path::Path;
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
@@ -52,15 +51,15 @@ pub(super) fn optimizer(spec: &OptimizerSpec) -> ModuleOptimizer {
     }
 }
 
-/// Writes the state of an optimiser to a file that [`ModuleOptimizer::load`] reads; equal states are equal files.
+/// Record of the state of an optimiser, which [`ModuleOptimizer::load`] reads; equal states are equal bytes.
 ///
 /// Burn keeps the state by parameter in a hash map, whose order differs from process to process, and writes it in this
 /// order. Here the tensors are in the order of their names.
 ///
 /// # Errors
 ///
-/// The file cannot be written.
-pub(super) fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> io::Result<()> {
+/// The state cannot be encoded.
+pub(super) fn optimizer_record(optimizer: &ModuleOptimizer) -> io::Result<Writer> {
     let record = optimizer.into_bytes().map_err(io::Error::other)?;
     let reader = Reader::from_bytes(record).map_err(io::Error::other)?;
     let scalars = reader.scalars().clone();
@@ -74,7 +73,7 @@ pub(super) fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> io::Re
     for (name, value) in &metadata {
         writer = writer.with_metadata(name, value);
     }
-    writer.write_to_file(path).map_err(io::Error::other)
+    Ok(writer)
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -157,11 +156,15 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("optimizer-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("optimizer.bpk");
-        save_optimizer(&trained, &path).unwrap();
+        let save = |optimizer: &ModuleOptimizer| {
+            let record = optimizer_record(optimizer).unwrap();
+            record.write_to_file(&path).unwrap();
+        };
+        save(&trained);
         let written = std::fs::read(&path).unwrap();
         for _ in 0..4 {
             let loaded = optimizer(&spec).load(&path).unwrap();
-            save_optimizer(&loaded, &path).unwrap();
+            save(&loaded);
             assert!(std::fs::read(&path).unwrap() == written);
         }
         // Nothing is lost: the next step is that of the state that was never saved.

@@ -9,6 +9,7 @@ mod robustness;
 mod statistics;
 mod video;
 mod views;
+mod wrong_values;
 
 use std::path::Path;
 

@@ -8,7 +8,8 @@ use crate::config::error::ConfigError;
 use crate::config::raw::{RawConfig, RawData, RawUnreadable};
 use crate::counted::counted;
 use crate::data::{
-    ClipFolder, ClipSampling, DataSpec, MNIST_WITHOUT_PATH, MovingDigits, count_classes,
+    ClipFolder, ClipSampling, DamagedGlyphs, DataSpec, MNIST_WITHOUT_PATH, MovingDigits,
+    count_classes,
 };
 use crate::model::PixelStatistics;
 
@@ -127,6 +128,30 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             // Checked by the data set itself, whose messages begin with the name of the key.
             let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32);
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
+        }
+        &RawData::DamagedGlyphs {
+            side,
+            n_train,
+            n_test,
+            n_cuts,
+            n_lines,
+            blur,
+            noise,
+            ..
+        } => {
+            let glyphs = DamagedGlyphs {
+                side,
+                n_train,
+                n_test,
+                n_cuts,
+                n_lines,
+                blur,
+                noise,
+            };
+            glyphs
+                .check_by_name()
+                .map_err(|(key, message)| document.error_at(&format!("data.{key}"), message))?;
+            DataSpec::DamagedGlyphs(glyphs)
         }
         RawData::ClipFolder { .. } => DataSpec::ClipFolder(clip_folder(document, raw)?),
     })
@@ -278,6 +303,7 @@ pub(in crate::config) fn ambiguous_directory(document: &Document, raw: &RawData)
     let path = match raw {
         RawData::Digits { .. }
         | RawData::MovingDigits { .. }
+        | RawData::DamagedGlyphs { .. }
         | RawData::Mnist { path: None, .. } => {
             return None;
         }

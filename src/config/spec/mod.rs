@@ -301,7 +301,7 @@ impl Spec {
         });
         let model = data
             .as_ref()
-            .and_then(|data| errors.keep(model::model(document, &raw.model, data.sample_spec())))
+            .and_then(|data| errors.keep(model::model(document, &raw.model, data)))
             .map(|model| model.with_statistics(statistics.flatten()));
         let start = model
             .as_ref()
