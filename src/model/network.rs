@@ -5,6 +5,7 @@ use burn::prelude::*;
 use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
+use super::pixel_statistics::PixelStatistics;
 use super::timesformer::TimeSformer;
 use super::video::{VideoAttention, VideoConfig};
 use super::vit::{Vit, VitConfig};
@@ -85,6 +86,32 @@ impl NetworkConfig {
             Self::Video(config) => Self::Video(config.with_dropout(0.0).with_drop_path(0.0)),
             // A linear probe has neither.
             Self::LinearProbe(config) => Self::LinearProbe(config),
+        }
+    }
+
+    /// Statistics by which the first layer normalises pixels; `None` if it leaves them in [-1, 1].
+    pub fn statistics(&self) -> Option<&PixelStatistics> {
+        match self {
+            Self::Vit(config) => config.statistics.as_ref(),
+            Self::Video(config) => config.statistics.as_ref(),
+            Self::LinearProbe(config) => config.statistics.as_ref(),
+        }
+    }
+
+    /// Statistics by which the first layer normalises pixels; [-1, 1] is that of the mean 0.5 and the deviation 0.5.
+    pub(super) fn statistics_or_half(&self) -> PixelStatistics {
+        self.statistics()
+            .cloned()
+            .unwrap_or_else(|| PixelStatistics::half(self.n_channels()))
+    }
+
+    /// Returns the same configuration with these statistics of pixels.
+    #[must_use]
+    pub fn with_statistics(self, statistics: Option<PixelStatistics>) -> Self {
+        match self {
+            Self::Vit(config) => Self::Vit(config.with_statistics(statistics)),
+            Self::Video(config) => Self::Video(config.with_statistics(statistics)),
+            Self::LinearProbe(config) => Self::LinearProbe(config.with_statistics(statistics)),
         }
     }
 

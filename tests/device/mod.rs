@@ -97,7 +97,7 @@ fn every_device_trains_and_resumes() {
     };
     for name in ["flex"].iter().chain(OTHERS) {
         let settings = ["--set", "checkpoint.every_steps=4"];
-        let arguments = ["train", &config, "--out", name, "--device", name];
+        let arguments = ["train", &config, "--output", name, "--device", name];
         run(&[&arguments[..], &settings].concat());
         let path = directory.path().join(name);
         let metrics = std::fs::read(path.join("metrics.jsonl")).unwrap();

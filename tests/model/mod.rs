@@ -14,6 +14,7 @@ mod layers;
 mod preprocessing;
 mod pretrained;
 mod reference;
+mod statistics;
 mod weight_files;
 
 use layers::numbers;

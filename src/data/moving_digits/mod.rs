@@ -12,6 +12,7 @@ use rand_distr::{Distribution, Uniform};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use self::clip_generator::ClipGenerator;
 use self::scene::RenderedClip;
@@ -21,6 +22,7 @@ use super::random_stream::random_stream;
 use super::{Sample, SampleSet, SampleSpec, Samples, Splits};
 use crate::choice::word;
 use crate::error::{Error, Result};
+use crate::hexadecimal::hexadecimal;
 
 /// Kind of a generated clip: the motion of its digits, and how its frames are corrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -201,7 +203,7 @@ impl MovingDigits {
 
     /// Returns clips of the three splits of the digits; no digit occurs in two splits.
     ///
-    /// Clips are generated on access. The digest is that of the embedded digits.
+    /// Clips are generated on access. The digest is that of the embedded digits and of the version of the generator.
     ///
     /// # Cost
     ///
@@ -231,7 +233,10 @@ impl MovingDigits {
             validation: clips(1, &digits.validation),
             test: clips(2, &digits.test),
             classes: digits.classes,
-            sha256: digits.sha256,
+            sha256: hexadecimal(&Sha256::digest(format!(
+                "{} {GENERATOR_VERSION}",
+                digits.sha256
+            ))),
             notes: Vec::new(),
         }
     }
@@ -299,6 +304,9 @@ impl SampleSet for GeneratedClips {
         self.digits[index % self.digits.len()].label
     }
 }
+
+/// Version of the clips, part of their digest: larger by 1 after every change of the generator that changes clips.
+const GENERATOR_VERSION: u32 = 2;
 
 /// Seed of the motions; changing it would make results incomparable with earlier ones.
 const CLIP_SEED: u64 = 1;
