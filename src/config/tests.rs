@@ -1,5 +1,6 @@
 //! Configurations of runs: names of penalties, old names of keys, settings.
 
+mod pixels;
 mod training;
 
 use super::*;

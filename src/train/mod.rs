@@ -8,6 +8,7 @@ mod divergence;
 mod dry_run;
 mod early_stopping;
 mod error;
+mod frames;
 mod gradient_clipping;
 mod job;
 mod l2_sp;

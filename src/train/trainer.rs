@@ -491,7 +491,10 @@ impl Trainer<'_> {
     ///
     /// Attention that was valid at earlier steps and is not any more means that training has diverged.
     pub(super) fn penalty_error(&self, error: Error, lr: f64) -> TrainError {
-        if self.step == 0 || !(error.is_invalid_distribution() || error.is_invalid_distances()) {
+        let is_of_values = error.is_invalid_distribution()
+            || error.is_invalid_distances()
+            || error.is_invalid_image();
+        if self.step == 0 || !is_of_values {
             return TrainError::Topology(error);
         }
         let message = error.to_string();
