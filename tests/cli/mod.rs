@@ -2,6 +2,7 @@
 
 mod changed_data;
 mod configuration;
+mod image_persistence;
 mod looking;
 mod outputs;
 mod persistence;
