@@ -292,6 +292,8 @@ mod tests {
             curves: Vec::new(),
             guards: Vec::new(),
             encoder: None,
+            margin: None,
+            events: None,
             reported_clips: vec![ReportedClip {
                 index: 0,
                 probabilities: Vec::new(),
