@@ -2,6 +2,7 @@
 
 mod ablate;
 mod analyze;
+mod analyze_pixels;
 mod anomaly;
 mod attacked;
 mod coherence;

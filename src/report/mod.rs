@@ -17,4 +17,6 @@ pub use csv_field::csv_field;
 pub use diagram_archive::{encode_cubical_diagrams, encode_diagrams};
 pub use diagram_file::read_diagrams;
 pub use npz::{Npz, NpzNumber};
-pub use raster::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
+pub use raster::{
+    ClipPanel, EncodedImage, VinePanel, barcode, clip_animation, persistence_diagram, vine_chart,
+};

@@ -2,6 +2,7 @@
 
 mod averaged_weights;
 mod charts;
+mod clip_charts;
 mod collapse;
 mod disk_space;
 mod divergence;

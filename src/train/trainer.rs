@@ -11,6 +11,7 @@ use burn::prelude::*;
 
 use super::averaged_weights::AveragedWeights;
 use super::charts;
+use super::clip_charts;
 use super::collapse::CollapseMonitor;
 use super::disk_space::wait_for_space;
 use super::divergence::{DominantPenalty, advice};
@@ -382,7 +383,7 @@ impl Trainer<'_> {
             .map_err(|error| TrainError::Files(Error::sample(error)))?;
         let step = self.step;
         self.log
-            .write_event(|events| charts::clip(events, &clip, spec, validation, step));
+            .write_event(|events| clip_charts::clip(events, &clip, spec, validation, step));
         Ok(())
     }
 
