@@ -1,16 +1,22 @@
-//! Predicted and true frames, as penalties on pixels read them.
+//! Predicted and true frames or masks, as penalties on pixels read them.
 
 use burn::prelude::*;
+use burn::tensor::activation::sigmoid;
 
 use crate::data::SampleSpec;
 use crate::loss::PredictedFrames;
+use crate::model::Task;
 
 /// Takes predicted and true frames as grey images with pixels from 0 to 1: the mean over the channels.
 ///
+/// A predicted mask is the probability of the foreground.
+///
 /// # Shapes
 ///
-/// - `prediction`, `truth`: `[n_clips * n_frames, n_channels * height * width]`, pixels from -1 to 1, clip by clip
+/// - `prediction`: `[n_clips * n_frames, n_channels * height * width]`, clip by clip: pixels from -1 to 1, or logits of masks
+/// - `truth`: the same, pixels from -1 to 1
 pub(super) fn grey_frames(
+    task: Task,
     prediction: Tensor<2>,
     truth: Tensor<2>,
     n_frames: usize,
@@ -24,7 +30,6 @@ pub(super) fn grey_frames(
     } = spec;
     let grey = |frames: Tensor<2>| {
         let n_clips = frames.dims()[0] / n_frames;
-        let frames = frames * 0.5 + 0.5;
         let grey = match n_channels {
             1 => frames,
             _ => {
@@ -35,9 +40,14 @@ pub(super) fn grey_frames(
         };
         grey.reshape([n_clips, n_frames, height, width])
     };
+    let scaled = |frames: Tensor<2>| frames * 0.5 + 0.5;
+    let prediction = match task {
+        Task::PredictMask => sigmoid(prediction),
+        _ => scaled(prediction),
+    };
     PredictedFrames {
         prediction: grey(prediction),
-        truth: Some(grey(truth)),
+        truth: Some(grey(scaled(truth))),
     }
 }
 
@@ -62,7 +72,7 @@ mod tests {
             vec![colour.clone(), black.clone(), black.clone(), colour],
             0,
         );
-        let frames = grey_frames(clips.clone(), clips, 2, spec);
+        let frames = grey_frames(Task::PredictNextFrame, clips.clone(), clips, 2, spec);
         let expected = Tensor::<4>::from_data(
             [[[[0.5, 1.0]], [[0.0, 0.0]]], [[[0.0, 0.0]], [[0.5, 1.0]]]],
             &device,
@@ -81,8 +91,13 @@ mod tests {
             ..spec
         };
         let one = Tensor::<2>::from_data([[-1.0, 1.0], [0.0, 0.5]], &device);
-        let frames = grey_frames(one.clone(), one, 2, grey).prediction;
-        let values = frames.into_data().try_into_vec::<f32>().unwrap();
-        assert_eq!(values, [0.0, 1.0, 0.5, 0.75]);
+        let frames = |task| grey_frames(task, one.clone(), one.clone(), 2, grey);
+        let values = |frames: Tensor<4>| frames.into_data().try_into_vec::<f32>().unwrap();
+        let prediction = frames(Task::PredictNextFrame).prediction;
+        assert_eq!(values(prediction), [0.0, 1.0, 0.5, 0.75]);
+        // Masks are predicted as logits.
+        let PredictedFrames { prediction, truth } = frames(Task::PredictMask);
+        assert!((values(prediction)[1] - 0.731_058_6).abs() < 1e-6);
+        assert_eq!(values(truth.unwrap()), [0.0, 1.0, 0.5, 0.75]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod averaged_weights;
 mod charts;
+mod checkpointing;
 mod clip_charts;
 mod collapse;
 mod disk_space;

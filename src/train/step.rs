@@ -406,7 +406,8 @@ impl Trainer<'_> {
         let frames = self.regularizer.reads_frames().then(|| {
             let spec = &self.job.config.spec;
             let n_frames = spec.model.token_layout().n_frames;
-            grey_frames(clean_output, part.targets.clone(), n_frames, spec.samples)
+            let targets = part.targets.clone();
+            grey_frames(task, clean_output, targets, n_frames, spec.samples)
         });
         let activations = Activations {
             frames,

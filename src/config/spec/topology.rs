@@ -129,14 +129,14 @@ impl PenaltyContext<'_> {
         Ok(penalty)
     }
 
-    /// Checks that the model predicts frames, and that there are enough for a penalty on them, and not too many.
+    /// Checks that the model predicts frames or masks, and that there are enough for a penalty on them, and not too many.
     fn check_frames(&self, penalty: &PixelPenalty, table: &str) -> Result<(), ConfigError> {
         let refuse = |key: &str, message: String| {
             Err(self.document.error_at(&format!("{table}.{key}"), message))
         };
-        if Task::from_config(self.model) != Task::PredictNextFrame {
+        if Task::from_config(self.model).predicts_classes() {
             let message = "the penalty compares predicted frames, but the model predicts classes; set model.head = \
-                           \"next_frame\", or leave source out";
+                           \"next_frame\" or \"mask\", or leave source out";
             return refuse("source", message.to_owned());
         }
         let n_frames = self.model.token_layout().n_frames;
