@@ -109,7 +109,7 @@ impl TopologyPenalty {
             PenaltyKind::Rows(penalty) => word(penalty),
             PenaltyKind::Pixels(penalty) => {
                 let comparison = penalty.comparison.word();
-                let name = default_pixel_name(penalty.homology_dim, &comparison);
+                let name = default_pixel_name(penalty.homology_dim, comparison);
                 return PenaltyName::Default(name);
             }
         };

@@ -115,12 +115,12 @@ pub fn vines(frames: &[f64], shape: [usize; 2], min_persistence: f64) -> Result<
     }
     for (frame, pair) in images.windows(2).enumerate() {
         let matching = complex.betti_matching(&pair[0], &pair[1])?;
-        for dim in 0..2 {
+        for (dim, open) in open.iter_mut().enumerate() {
             let bars = &matching.second[dim].bars;
             let mut next: Vec<Option<usize>> = vec![None; bars.len()];
             for pair in &matching.pairs[dim] {
                 if let BarPair::Bars(first, second) = *pair
-                    && let Some(vine) = open[dim][first]
+                    && let Some(vine) = open[first]
                     && is_long(&bars[second])
                 {
                     vines[vine].bars.push(bars[second]);
@@ -132,7 +132,7 @@ pub fn vines(frames: &[f64], shape: [usize; 2], min_persistence: f64) -> Result<
                     *vine = begin(&mut vines, dim, frame + 1, *bar);
                 }
             }
-            open[dim] = next;
+            *open = next;
         }
     }
     let weight = |vine: &Vine| vine.persistences().sum::<f64>();
