@@ -2,6 +2,7 @@
 
 mod ablate;
 mod analyze;
+mod analyze_pixels;
 mod anomaly;
 mod attacked;
 mod coherence;
@@ -12,12 +13,14 @@ mod devices;
 mod diagram_distance;
 mod evaluate;
 mod find_lr;
+mod image_persistence;
 mod image_size;
 mod init;
 mod memory;
 mod message;
 mod output;
 mod persistence;
+mod persistence_output;
 mod pool_progress;
 mod predict;
 mod progress;
@@ -106,7 +109,7 @@ enum Command {
     Predict(PredictArguments),
     /// Inspect pretrained weights or a run, and export them for transformers or timm.
     Weights(WeightsArguments),
-    /// Compute the persistence diagrams of the matrices in a .npy file.
+    /// Compute the persistence diagrams of the matrices in a .npy file, or of grey images and volumes.
     Persistence(PersistenceArguments),
     /// Print the distances between the persistence diagrams in two files.
     DiagramDistance(DiagramDistanceArguments),

@@ -3,6 +3,7 @@
 mod names;
 mod old_names;
 mod penalties;
+mod pixels;
 mod training;
 
 use super::*;

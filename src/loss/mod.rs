@@ -42,7 +42,9 @@ pub use pairs::{Alignment, Between, Pairs};
 pub use penalty::{Layers, TopologyPenalty};
 pub use penalty_kind::PenaltyKind;
 #[cfg(feature = "cli")]
-pub(crate) use penalty_name::{PenaltyName, default_penalty_name, distinct_names, repeated_name};
+pub(crate) use penalty_name::{
+    PenaltyName, default_penalty_name, default_pixel_name, distinct_names, repeated_name,
+};
 pub use pixel_penalty::{FrameComparison, PixelChoice, PixelComparison, PixelPenalty};
 pub use regularizer::TopologyRegularizer;
 pub use row_penalty::RowPenalty;

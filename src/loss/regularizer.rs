@@ -160,6 +160,18 @@ impl TopologyRegularizer {
             .any(|penalty| penalty.source == Source::Hidden)
     }
 
+    /// True if a penalty uses layers: attention or hidden states.
+    pub fn reads_layers(&self) -> bool {
+        let mut penalties = self.penalties.iter();
+        penalties.any(|penalty| !matches!(penalty.kind, PenaltyKind::Pixels(_)))
+    }
+
+    /// True if a penalty uses predicted frames, [`Activations::frames`].
+    pub fn reads_frames(&self) -> bool {
+        let mut penalties = self.penalties.iter();
+        penalties.any(|penalty| matches!(penalty.kind, PenaltyKind::Pixels(_)))
+    }
+
     /// True if a penalty compares views ([`Activations::n_views`]) at this step.
     ///
     /// Its schedule is then on, and its weight is not 0, but may still be unmeasured.

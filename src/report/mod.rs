@@ -2,6 +2,7 @@
 
 mod condition;
 mod csv_field;
+mod diagram_archive;
 mod diagram_file;
 mod npz;
 pub mod page;
@@ -13,6 +14,9 @@ mod ticks;
 pub(crate) const NO_INTERVAL: &str = "no interval";
 
 pub use csv_field::csv_field;
-pub use diagram_file::{encode_diagrams, read_diagrams};
+pub use diagram_archive::{encode_cubical_diagrams, encode_diagrams};
+pub use diagram_file::read_diagrams;
 pub use npz::{Npz, NpzNumber};
-pub use raster::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
+pub use raster::{
+    ClipPanel, EncodedImage, VinePanel, barcode, clip_animation, persistence_diagram, vine_chart,
+};

@@ -9,6 +9,7 @@ use burn::prelude::*;
 
 use super::divergence::DominantPenalty;
 use super::error::TrainError;
+use super::frames::grey_frames;
 use super::gradient_clipping::clip_global_norm;
 use super::learning_rate::{group_by_learning_rate, learning_rate};
 use super::observer::{Observer, StepReport};
@@ -401,8 +402,15 @@ impl Trainer<'_> {
                 output.output.clone().slice_dim(0, 0..n_clean)
             }
         };
-        let loss = task.loss(clean_output, part.targets.clone());
+        let loss = task.loss(clean_output.clone(), part.targets.clone());
+        let frames = self.regularizer.reads_frames().then(|| {
+            let spec = &self.job.config.spec;
+            let n_frames = spec.model.token_layout().n_frames;
+            let targets = part.targets.clone();
+            grey_frames(task, clean_output, targets, n_frames, spec.samples)
+        });
         let activations = Activations {
+            frames,
             n_views,
             motion: part.motion.clone(),
             reference: part.reference.clone().map(Box::new),
@@ -415,8 +423,10 @@ impl Trainer<'_> {
     fn capture(&self) -> Capture {
         if self.regularizer.reads_hidden() {
             Capture::AttentionAndHidden
-        } else {
+        } else if self.regularizer.reads_layers() {
             Capture::Attention
+        } else {
+            Capture::Logits
         }
     }
 

@@ -3,6 +3,7 @@
 mod changed_data;
 mod configuration;
 mod exit_codes;
+mod image_persistence;
 mod looking;
 mod outputs;
 mod persistence;

@@ -15,8 +15,12 @@ fn schema() -> Value {
     serde_json::from_str(&Config::schema()).unwrap()
 }
 
-/// Reference configurations for images and for clips.
-const REFERENCES: [&str; 2] = ["reference.toml", "reference_video.toml"];
+/// Reference configurations for images, for clips, and for predicted frames.
+const REFERENCES: [&str; 3] = [
+    "reference.toml",
+    "reference_video.toml",
+    "reference_prediction.toml",
+];
 
 fn reference(name: &str) -> String {
     std::fs::read_to_string(configs().join(name)).unwrap()
@@ -219,7 +223,7 @@ fn references_have_every_key_and_every_word() {
 
 #[test]
 fn other_values_in_references_are_valid_and_current() {
-    for (name, at_least) in REFERENCES.into_iter().zip([20, 8]) {
+    for (name, at_least) in REFERENCES.into_iter().zip([20, 8, 8]) {
         let path = configs().join(name);
         let text = reference(name);
         let choices = text.lines().filter_map(|l| l.strip_prefix("# or "));

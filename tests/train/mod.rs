@@ -4,6 +4,7 @@ mod extension;
 mod files;
 mod finetune;
 mod options;
+mod pixels;
 mod resume;
 mod robustness;
 mod statistics;

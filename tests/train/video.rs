@@ -11,11 +11,11 @@ use crate::util::{TestDir, program, run_program};
 const N_FRAMES: usize = 4;
 
 /// Data set of clips in files, 8 by 8 pixels, of two classes: a bar that moves right, and one that moves down.
-const FOLDER: &str =
+pub(super) const FOLDER: &str =
     r#"{ kind = "clip_folder", path = "clips", n_frames = 4, image_size = 8, n_classes = 2 }"#;
 
 /// Writes the clips of [`FOLDER`].
-fn write_clips(directory: &Path) {
+pub(super) fn write_clips(directory: &Path) {
     for (split, n_clips) in [("train", 5), ("val", 3), ("test", 2)] {
         for (class, axis) in [("down", 1), ("right", 0)] {
             for clip in 0..n_clips {
@@ -46,7 +46,7 @@ const MODELS: [(&str, &str); 6] = [
 ];
 
 /// Configuration with a small model.
-fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
+pub(super) fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
     let shape = match kind {
         "linear_probe" => String::new(),
         _ => ", d_model = 8, n_layers = 2, n_heads = 2, patch_size = 4".to_owned(),

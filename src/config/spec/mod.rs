@@ -7,6 +7,8 @@ mod memory;
 mod missing;
 mod model;
 mod optimizer;
+mod penalty_table;
+mod pixel_table;
 mod records;
 mod simplices;
 mod start;

@@ -63,6 +63,26 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
     Ok(DynamicImage::ImageRgb8(first.pixels))
 }
 
+/// True if an image that can be decoded has pixels that are not opaque; of an animation, its first frame counts.
+///
+/// # Errors
+///
+/// Those of [`decoded`].
+pub(super) fn has_transparent_pixels(path: &Path) -> Result<bool> {
+    let image = || -> ImageResult<Option<DynamicImage>> {
+        let file = BufReader::new(input_file::open(path)?);
+        let decoder = ImageReader::new(file)
+            .with_guessed_format()?
+            .into_decoder()?;
+        if !decoder.color_type().has_alpha() {
+            return Ok(None);
+        }
+        DynamicImage::from_decoder(decoder).map(Some)
+    };
+    let image = image().map_err(|error| describe(error, None).within(path.display()))?;
+    Ok(image.is_some_and(|image| image.into_rgba8().pixels().any(|pixel| pixel[3] < 255)))
+}
+
 /// Opens an animation, or an image as an animation of one frame.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Drawings made of pixels, as PNG and GIF images: persistence diagrams, barcodes and clips.
+//! Drawings made of pixels, as PNG and GIF images: persistence diagrams, barcodes, vines and clips.
 //!
 //! TensorBoard and video players show these; report pages have SVG plots instead, see [`plot`](super::plot).
 
@@ -7,11 +7,13 @@ mod barcode;
 mod canvas;
 mod clip_animation;
 mod persistence_diagram;
+mod vine_chart;
 
 pub use barcode::barcode;
 pub use canvas::EncodedImage;
 pub use clip_animation::{ClipPanel, clip_animation};
 pub use persistence_diagram::persistence_diagram;
+pub use vine_chart::{VinePanel, vine_chart};
 
 #[cfg(test)]
 mod tests {
