@@ -110,6 +110,10 @@ fn chunk(shared_bytes: usize, n_rows: usize) -> usize {
 }
 
 /// Launches the kernels from distance matrices, `[g, n, n]` in 32 bits, to bars, `[g, width]`.
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "tests compare the kernels on given distances")
+)]
 pub(super) fn bars_of_distances(distances: CubeTensor, layout: BarLayout, mark: u32) -> CubeTensor {
     let lengths = into_contiguous(distances);
     let [g, ..] = lengths.shape().dims::<3>();

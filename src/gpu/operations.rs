@@ -28,6 +28,10 @@ pub(super) trait TopologyKernels: Backend {
     ) -> IntTensor<Self>;
 
     /// Bars of distance matrices, `[g, width]`; `distances` is `[g, n, n]` in 32 bits.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "tests compare the kernels on given distances")
+    )]
     #[fusion(meta = |distances, layout, _mark| {
         TensorSpec::new(Shape::from([distances.shape[0], layout.width()]), DType::U32)
     })]

@@ -191,23 +191,22 @@ fn a_penalised_step_waits_for_the_device_twice() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), Some("0.1"));
     for name in OTHERS {
-        let settings = ["--profile", "--set", "logging.log_every_steps=1"];
-        let arguments = ["train", &config, "--out", name, "--device", name];
-        let output = run_program(directory.path(), &[&arguments[..], &settings].concat());
-        let messages = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{messages}");
-        let metrics = directory.path().join(name).join("metrics.jsonl");
-        let metrics = std::fs::read_to_string(metrics).unwrap();
-        let reads: Vec<&str> = metrics
-            .lines()
-            .filter(|line| line.contains("reads_per_step"))
-            .collect();
-        assert!(reads.len() >= 9, "{metrics}");
-        for line in reads {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            // The loss with all that the penalties need, and the norm of the gradient.
-            assert_eq!(line["value"], 2.0, "{name}: {line}");
-        }
+        let arguments = [
+            "train",
+            &config,
+            "--out",
+            name,
+            "--device",
+            name,
+            "--profile",
+        ];
+        let output = run_program(directory.path(), &arguments);
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert!(output.status.success(), "{printed}");
+        // The loss with all that the penalties need, and the norm of the gradient; nothing where values are on the host.
+        let reads = printed.contains("; 2.0 reads of the device per step");
+        assert_eq!(reads, *name != "ndarray", "{name}: {printed}");
     }
 }
 
