@@ -5,9 +5,25 @@ use burn::tensor::activation::softmax;
 use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::data::Sample;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::fused::read_values;
 use crate::model::{Capture, Task};
+
+/// Refuses a model that predicts no classes.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if the model predicts frames or masks.
+pub(super) fn check_classifier(task: Task) -> error::Result<()> {
+    let found = match task {
+        Task::Classify | Task::ClassifyFrames => return Ok(()),
+        Task::PredictNextFrame => "frames",
+        Task::PredictMask => "masks",
+    };
+    Err(Error::invalid_parameter(format!(
+        "expected a classifier, found a model that predicts {found}"
+    )))
+}
 
 impl TaskModel {
     /// Class probabilities of every sample, in the order of `samples`, which are one batch.
@@ -16,14 +32,10 @@ impl TaskModel {
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::Files`] if the model predicts frames, or the result cannot be read from the device.
+    /// [`EvaluateError::Files`] if the model predicts frames or masks, or the result cannot be read from the device.
     pub fn predict(&self, samples: &[Sample]) -> Result<Vec<Vec<f64>>, EvaluateError> {
         let n_classes = self.samples.n_classes;
-        if self.task == Task::PredictNextFrame {
-            return Err(EvaluateError::Files(Error::invalid_parameter(
-                "expected a classifier, found a model that predicts frames",
-            )));
-        }
+        check_classifier(self.task).map_err(EvaluateError::Files)?;
         // A batch of no samples has no rows to divide by.
         if samples.is_empty() {
             return Ok(Vec::new());

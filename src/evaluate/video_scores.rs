@@ -19,7 +19,8 @@ pub(super) struct VideoScores {
 impl VideoScores {
     /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips).
     pub(super) fn new(task: Task, spec: SampleSpec) -> Option<Self> {
-        let is_by_frame = spec.n_frames > 1 && task != Task::Classify;
+        // The two frames of a sample with a mask are no clip.
+        let is_by_frame = spec.n_frames > 1 && !matches!(task, Task::Classify | Task::PredictMask);
         is_by_frame.then(|| Self {
             task,
             spec,
@@ -31,8 +32,8 @@ impl VideoScores {
     /// between -1 and 1.
     pub(super) fn add(&mut self, sample: &Sample, output: &[f32]) {
         match self.task {
-            Task::PredictNextFrame => {
-                let predicted = Task::as_pixels(output);
+            Task::PredictNextFrame | Task::PredictMask => {
+                let predicted = self.task.as_pixels(output);
                 let frames = PredictedFrames::new(sample, self.spec, &predicted);
                 self.accumulate(&frame_metrics(
                     &frames.predicted,
@@ -81,13 +82,15 @@ pub(crate) fn names(task: Task) -> impl Iterator<Item = &'static str> {
     // Feature metrics need a frozen encoder, which is not run during training.
     let is_measured = |name: &&str| !name.starts_with("feature_");
     names.filter(move |name| {
-        task != Task::Classify && is_measured(name) && !task_metrics.contains(name)
+        !matches!(task, Task::Classify | Task::PredictMask)
+            && is_measured(name)
+            && !task_metrics.contains(name)
     })
 }
 
 fn metrics(task: Task) -> &'static [ClipMetric] {
     match task {
-        Task::PredictNextFrame => &FRAME_METRICS,
+        Task::PredictNextFrame | Task::PredictMask => &FRAME_METRICS,
         Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
     }
 }

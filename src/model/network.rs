@@ -6,7 +6,7 @@ use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::timesformer::TimeSformer;
-use super::video::{VideoAttention, VideoConfig, VideoHead};
+use super::video::{VideoAttention, VideoConfig};
 use super::vit::{Vit, VitConfig};
 use super::vivit::Vivit;
 
@@ -94,15 +94,6 @@ impl NetworkConfig {
             Self::Vit(config) => config.token_layout(),
             Self::Video(config) => config.token_layout(),
             Self::LinearProbe(config) => config.token_layout(),
-        }
-    }
-
-    /// Returns what the model predicts; for images, the class.
-    pub fn head(&self) -> VideoHead {
-        match self {
-            Self::Vit(_) => VideoHead::Clip,
-            Self::Video(config) => config.head,
-            Self::LinearProbe(config) => config.head,
         }
     }
 

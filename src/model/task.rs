@@ -1,9 +1,10 @@
-//! Task of a model: classification of images, clips or frames, or prediction of frames.
+//! Task of a model: classification of images, clips or frames, or prediction of frames or masks.
 
 use burn::prelude::*;
 
 use super::network::NetworkConfig;
 use super::video::VideoHead;
+use super::vit::ImageHead;
 
 /// Task of a model: the quantity that it predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,19 +15,38 @@ pub enum Task {
     ClassifyFrames,
     /// Predicts the next frame after each frame; the model input is all frames but the last.
     PredictNextFrame,
+    /// Predicts the mask of an image: for every pixel, whether it is foreground. A sample has two frames, the image and
+    /// its mask; the model input is the image.
+    PredictMask,
 }
 
 impl Task {
     /// Returns the task of a model, which follows from its head.
     pub fn from_config(model: &NetworkConfig) -> Self {
-        match model.head() {
+        let head = match model {
+            NetworkConfig::Vit(config) => match config.head {
+                ImageHead::Class => VideoHead::Clip,
+                ImageHead::Mask => return Self::PredictMask,
+            },
+            NetworkConfig::Video(config) => config.head,
+            NetworkConfig::LinearProbe(config) => config.head,
+        };
+        match head {
             VideoHead::Clip => Self::Classify,
             VideoHead::Frames => Self::ClassifyFrames,
             VideoHead::NextFrame => Self::PredictNextFrame,
         }
     }
 
-    /// Selects the frames that are the model input: all of them, or all but the last to predict frames.
+    /// True if the model predicts classes, of which the task says whether images, clips or frames have them.
+    pub fn predicts_classes(self) -> bool {
+        match self {
+            Self::Classify | Self::ClassifyFrames => true,
+            Self::PredictNextFrame | Self::PredictMask => false,
+        }
+    }
+
+    /// Selects the frames that are the model input: all of them, or all but the last to predict frames or masks.
     ///
     /// # Shapes
     ///
@@ -35,7 +55,7 @@ impl Task {
     pub fn model_input(self, clips: Tensor<5>) -> Tensor<5> {
         match self {
             Self::Classify | Self::ClassifyFrames => clips,
-            Self::PredictNextFrame => {
+            Self::PredictNextFrame | Self::PredictMask => {
                 // The last frame is only a target: there is no next frame to predict from it.
                 let n_frames = clips.dims()[1];
                 clips.slice_dim(1, 0..n_frames - 1)
@@ -43,10 +63,14 @@ impl Task {
         }
     }
 
-    /// Converts predicted pixels from the range `[-1, 1]` of the output to `[0, 1]`, clamped.
-    pub fn as_pixels(output: &[f32]) -> Vec<f32> {
-        // Predictions may leave the range, because the output layer is linear.
-        let pixel = |value: &f32| (0.5 * value + 0.5).clamp(0.0, 1.0);
+    /// Converts an output to pixels in `[0, 1]`: frames from the range `[-1, 1]`, clamped; masks from logits to
+    /// probabilities of the foreground.
+    pub fn as_pixels(self, output: &[f32]) -> Vec<f32> {
+        let pixel = |&value: &f32| match self {
+            Self::PredictMask => 1.0 / (1.0 + (-value).exp()),
+            // Predictions may leave the range, because the output layer is linear.
+            _ => (0.5 * value + 0.5).clamp(0.0, 1.0),
+        };
         output.iter().map(pixel).collect()
     }
 }

@@ -80,6 +80,8 @@ pub enum StoppingMetric {
     Accuracy,
     /// Mean squared error of predicted frames, by which the best checkpoint of their model is chosen.
     Mse,
+    /// Dice coefficient of predicted masks, by which the best checkpoint of their model is chosen.
+    Dice,
     /// Task loss.
     Loss,
 }
@@ -90,6 +92,7 @@ impl StoppingMetric {
         match self {
             Self::Accuracy => "accuracy",
             Self::Mse => "mse",
+            Self::Dice => "dice",
             Self::Loss => "loss",
         }
     }

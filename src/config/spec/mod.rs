@@ -297,7 +297,7 @@ impl Spec {
         let data = errors.keep(data);
         let model = data
             .as_ref()
-            .and_then(|data| errors.keep(model::model(document, &raw.model, data.sample_spec())));
+            .and_then(|data| errors.keep(model::model(document, &raw.model, data)));
         let start = model
             .as_ref()
             .and_then(|model| errors.keep(start::start(document, &raw.model, model)));

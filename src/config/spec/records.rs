@@ -4,7 +4,7 @@ use super::{Condition, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawConfig, RobustnessSpec};
-use crate::model::{NetworkConfig, VideoHead};
+use crate::model::{NetworkConfig, Task};
 
 /// Checks `[robustness]`; `None` if there is no such section.
 pub(super) fn robustness(
@@ -17,10 +17,10 @@ pub(super) fn robustness(
     };
     require(
         document,
-        model.head() != VideoHead::NextFrame,
+        Task::from_config(model).predicts_classes(),
         "robustness",
         || {
-            "robustness is measured for classifiers, and the model predicts frames; leave the \
+            "robustness is measured for classifiers, and the model predicts frames or masks; leave the \
              section out"
                 .to_owned()
         },

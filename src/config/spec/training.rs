@@ -7,7 +7,7 @@ use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{LearningRate, RawEarlyStopping, RawTraining, RawView, StoppingMetric};
 use crate::data::{Attack, Augment, Corruption, Mixing, Perturbation, SampleSpec};
-use crate::model::{NetworkConfig, VideoHead};
+use crate::model::{NetworkConfig, Task};
 
 /// Checked `[training]` section.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +71,7 @@ pub(super) fn training(
     errors.keep(check_numbers(document, training));
     errors.keep(check_targets(document, training, model));
     errors.keep(check_augment(document, training.augment, samples));
+    errors.keep(check_mask_augment(document, training.augment, model));
     let perturbation = training.view.map(|raw| view(document, raw)).transpose();
     let stopping = (training.early_stopping)
         .map(|raw| early_stopping(document, raw, model))
@@ -173,13 +174,13 @@ pub(super) fn check_numbers(
     )
 }
 
-/// Checks that label smoothing, mixup and CutMix are off if the model predicts frames.
+/// Checks that label smoothing, mixup and CutMix are off if the model predicts frames or masks.
 fn check_targets(
     document: &Document,
     training: &RawTraining,
     model: &NetworkConfig,
 ) -> Result<(), ConfigError> {
-    let predicts_frames = model.head() == VideoHead::NextFrame;
+    let predicts_classes = Task::from_config(model).predicts_classes();
     let changes = [
         ("label_smoothing", training.label_smoothing),
         ("mixup_alpha", training.mixup_alpha),
@@ -191,10 +192,36 @@ fn check_targets(
             Condition::new(
                 format!("training.{key}"),
                 // Only values that have an effect are refused, so that the defaults pass.
-                !predicts_frames || value == 0.0,
+                predicts_classes || value == 0.0,
                 format!(
-                    "{key} is {value}, but a model that predicts frames has no classes; leave it out"
+                    "{key} is {value}, but a model that predicts frames or masks has no classes; leave it out"
                 ),
+            )
+        }),
+    )
+}
+
+/// Checks that the augmentation of pictures with masks moves pixels only.
+///
+/// A sample is changed as a whole, so a change of colours would change the mask that is to be predicted too.
+fn check_mask_augment(
+    document: &Document,
+    augment: Augment,
+    model: &NetworkConfig,
+) -> Result<(), ConfigError> {
+    let may_change_pixels = Task::from_config(model) != Task::PredictMask;
+    let changes = [
+        ("rand_augment", augment.rand_augment.is_some()),
+        ("color_jitter", augment.color_jitter.is_some()),
+        ("erasing_probability", augment.erasing_probability > 0.0),
+    ];
+    require_all(
+        document,
+        changes.map(|(key, is_on)| {
+            Condition::new(
+                format!("training.augment.{key}"),
+                may_change_pixels || !is_on,
+                format!("{key} would change the mask too; leave it out"),
             )
         }),
     )
@@ -206,9 +233,10 @@ fn early_stopping(
     raw: RawEarlyStopping,
     model: &NetworkConfig,
 ) -> Result<EarlyStopping, ConfigError> {
-    let selection = match model.head() {
-        VideoHead::NextFrame => StoppingMetric::Mse,
-        _ => StoppingMetric::Accuracy,
+    let selection = match Task::from_config(model) {
+        Task::PredictNextFrame => StoppingMetric::Mse,
+        Task::PredictMask => StoppingMetric::Dice,
+        Task::Classify | Task::ClassifyFrames => StoppingMetric::Accuracy,
     };
     let metric = raw.metric.unwrap_or(selection);
     let (patience, min_delta) = (raw.patience, raw.min_delta);
