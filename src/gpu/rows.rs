@@ -104,9 +104,10 @@ impl DeviceRows {
             .step_by(at_once)
             .map(|first| {
                 let items = first..batch_size.min(first + at_once);
-                let rows = match items.len() == batch_size {
-                    true => self.rows.clone(),
-                    false => self.rows.clone().slice_dim(0, items),
+                let rows = if items.len() == batch_size {
+                    self.rows.clone()
+                } else {
+                    self.rows.clone().slice_dim(0, items)
                 };
                 let (layout, mark) = (self.layout, next_mark());
                 let words = <Dispatch as TopologyKernels>::bars_of_rows(

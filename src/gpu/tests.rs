@@ -150,9 +150,12 @@ fn points_at_infinity_and_equal_points_are_as_on_the_processor() {
             symmetric(12, |_, _| 1.0),
             symmetric(12, |_, _| f32::INFINITY),
             // Two cycles that never meet: their components and classes are essential where edges are missing.
-            symmetric(12, |i, j| match i / 6 == j / 6 {
-                true => ((j - i) as f32).min(6.0 - (j - i) as f32),
-                false => f32::INFINITY,
+            symmetric(12, |i, j| {
+                if i / 6 == j / 6 {
+                    ((j - i) as f32).min(6.0 - (j - i) as f32)
+                } else {
+                    f32::INFINITY
+                }
             }),
             symmetric(12, |i, j| {
                 if j == i + 1 || j == i + 11 {

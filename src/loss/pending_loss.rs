@@ -81,9 +81,10 @@ impl<'a> PendingLoss<'a> {
                 let persistence = &persistence[request.max_homology_dim];
                 // Items of different sizes, and other distances, are for the host.
                 let is_for_host = activations.padding.is_some() || request.reads_other_distances;
-                let rows = match is_for_host {
-                    true => PendingRows::new(rows, reads),
-                    false => persistence.begin_rows(rows, selection.distance, reads),
+                let rows = if is_for_host {
+                    PendingRows::new(rows, reads)
+                } else {
+                    persistence.begin_rows(rows, selection.distance, reads)
                 };
                 Ok(PendingLayer {
                     persistence,

@@ -35,9 +35,10 @@ enum Awaited {
 impl PendingRows {
     /// Adds the values of rows to those that are read from their device.
     pub(crate) fn new(rows: Tensor<3>, reads: &mut HostReads) -> Self {
-        let awaited = match is_on_host(&rows.device()) {
-            true => Awaited::Nothing,
-            false => Awaited::Values(reads.add(rows.clone())),
+        let awaited = if is_on_host(&rows.device()) {
+            Awaited::Nothing
+        } else {
+            Awaited::Values(reads.add(rows.clone()))
         };
         Self { rows, awaited }
     }

@@ -229,9 +229,10 @@ impl Persistence {
         reads: &mut HostReads,
     ) -> PendingRows {
         // Kernels have no threshold.
-        match self.engine == Engine::Device && self.threshold == f64::INFINITY {
-            true => PendingRows::with_bars(rows, distance, self.max_homology_dim, reads),
-            false => PendingRows::new(rows, reads),
+        if self.engine == Engine::Device && self.threshold == f64::INFINITY {
+            PendingRows::with_bars(rows, distance, self.max_homology_dim, reads)
+        } else {
+            PendingRows::new(rows, reads)
         }
     }
 
