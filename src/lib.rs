@@ -143,6 +143,8 @@
 
 pub mod distance;
 pub mod fused;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod loss;
 pub mod nn;
 pub mod prelude;

@@ -5,10 +5,13 @@ use std::path::Path;
 use burn_topology::burn::module::Module;
 use burn_topology::burn::nn::loss::CrossEntropyLossConfig;
 use burn_topology::burn::prelude::*;
-use burn_topology::burn::tensor::Distribution;
-use burn_topology::loss::{Activations, Clock, TopologyPenalty, TopologyRegularizer};
+use burn_topology::burn::tensor::{Distribution, activation::softmax};
+use burn_topology::distance::{RowDistance, RowMetric};
+use burn_topology::loss::{
+    Activations, Clock, DiagramPenalty, Normalize, Source, TopologyPenalty, TopologyRegularizer,
+};
 use burn_topology::model::{Capture, Vit, VitConfig};
-use burn_topology::nn::gradient_norm;
+use burn_topology::nn::{Engine, Tokens, gradient_norm};
 use burn_topology::run::open_device;
 
 use crate::train::tiny_config;
@@ -22,6 +25,8 @@ const OTHERS: &[&str] = &[
     "wgpu",
     #[cfg(feature = "vulkan")]
     "vulkan",
+    #[cfg(feature = "metal")]
+    "metal",
     #[cfg(feature = "cuda")]
     "cuda",
 ];
@@ -81,6 +86,127 @@ fn every_device_has_the_losses_and_gradients_of_flex() {
                 "{name}: {actual}, expected {expected}"
             );
         }
+    }
+}
+
+/// Values of the penalties, and the gradient of their sum with respect to the scores of two layers or to hidden states.
+fn penalties_and_gradient(
+    device: &Device,
+    metric: RowMetric,
+    engine: Engine,
+) -> (Vec<f64>, Vec<f64>) {
+    let shape = [3, 2, 11, 11];
+    let numbers = |seed: u64| {
+        let random = crate::util::numbers(shape, seed)
+            .into_data()
+            .convert::<f32>();
+        Tensor::<4>::from_data(random, &device.clone().autodiff()).require_grad()
+    };
+    let inputs = [numbers(1), numbers(2)];
+    let is_of_vectors = matches!(metric, RowMetric::Cosine | RowMetric::Euclidean);
+    let activations = match is_of_vectors {
+        true => {
+            let states = inputs.clone().map(|input| input.reshape([3, 22, 11]));
+            Activations::from_hidden(states.to_vec(), 0)
+        }
+        false => {
+            let attention = inputs.clone().map(|scores| softmax(scores * 3.0, 3));
+            Activations::from_attention(attention.to_vec(), 1)
+        }
+    };
+    let penalties = [0, 1].map(|dim| {
+        let penalty = DiagramPenalty::new(dim).with_normalize(Normalize::SpanningTree);
+        let mut penalty = TopologyPenalty::from(penalty);
+        penalty.row_distance = RowDistance {
+            metric,
+            exponent: 1.0,
+        };
+        if is_of_vectors {
+            penalty.source = Source::Hidden;
+            penalty.tokens = Tokens::All;
+        }
+        penalty
+    });
+    let topology = TopologyRegularizer::new(penalties.to_vec())
+        .unwrap()
+        .with_engine(engine)
+        .forward(&activations, Clock::default())
+        .unwrap();
+    assert_eq!(topology.n_items_on_host, 0);
+    let values = topology.terms.iter().map(|term| term.value).collect();
+    let gradients = topology.loss.backward();
+    let gradient = inputs.iter().flat_map(|input| {
+        input
+            .grad(&gradients)
+            .unwrap()
+            .into_data()
+            .iter::<f64>()
+            .collect::<Vec<_>>()
+    });
+    (values, gradient.collect())
+}
+
+/// Compares numbers relative to the largest of them.
+fn assert_near(actual: &[f64], expected: &[f64], what: &str) {
+    let scale = expected
+        .iter()
+        .fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    assert!(scale > 0.0, "{what}: nothing to compare");
+    for (actual, expected) in actual.iter().zip(expected) {
+        assert!(
+            (actual - expected).abs() <= 2e-4 * scale,
+            "{what}: {actual}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_kernels_of_a_device_compute_what_the_host_does() {
+    let metrics = [
+        RowMetric::JensenShannon,
+        RowMetric::Hellinger,
+        RowMetric::Cosine,
+        RowMetric::Euclidean,
+        // The kernels do not know this one, so the rows go to the host.
+        RowMetric::TotalVariation,
+    ];
+    for metric in metrics {
+        let (values, gradient) = penalties_and_gradient(&Device::flex(), metric, Engine::Host);
+        for name in OTHERS {
+            let device = open_device(name).unwrap();
+            for engine in [Engine::Device, Engine::Host] {
+                let run = || penalties_and_gradient(&device, metric, engine);
+                let actual = run();
+                let what = format!("{metric:?} on {name} by {engine:?}");
+                assert_near(&actual.0, &values, &what);
+                assert_near(&actual.1, &gradient, &what);
+                assert_eq!(actual, run(), "{what}: two runs differ");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_penalised_step_waits_for_the_device_twice() {
+    let directory = TestDir::new();
+    let config = tiny_config(directory.path(), Some("0.1"));
+    for name in OTHERS {
+        let arguments = [
+            "train",
+            &config,
+            "--out",
+            name,
+            "--device",
+            name,
+            "--profile",
+        ];
+        let output = run_program(directory.path(), &arguments);
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert!(output.status.success(), "{printed}");
+        // The loss with all that the penalties need, and the norm of the gradient; nothing where values are on the host.
+        let reads = printed.contains("; 2.0 reads of the device per step");
+        assert_eq!(reads, *name != "ndarray", "{name}: {printed}");
     }
 }
 
