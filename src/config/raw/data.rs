@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{ClipKind, Crop};
+use crate::data::{ClipKind, Crop, Partners};
 
 /// `[data]`: the data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,15 @@ pub enum RawData {
         /// Standard deviation of the pixel noise in clips of the kind `noise`; pixels lie in 0 to 1.
         #[serde(default = "fifth")]
         noise: f64,
+        /// Number of clips that are made of each digit of the validation and the test split; absent: `repeats`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evaluation_repeats: Option<usize>,
+        /// Second digit of clips with two.
+        #[serde(default, skip_serializing_if = "is_default")]
+        partners: Partners,
+        /// Captions of the clips, which a generator needs; absent: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        captions: Option<RawCaptions>,
     },
     /// Clips in `<split>/<class>/`: folders of frames, animated images, or video files (needs ffmpeg).
     ClipFolder {
@@ -98,6 +107,24 @@ pub enum RawData {
         #[serde(default)]
         unreadable: RawUnreadable,
     },
+}
+
+/// `data.captions`: captions of the embedded digits in motion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCaptions {
+    /// True to hold some pairs of digit and kind of clip, and some wordings, out of the training split.
+    #[serde(default = "yes")]
+    pub hold_out: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+// Defaults are left out of resolved configurations: a new key must not change their digests.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn one() -> usize {

@@ -16,7 +16,7 @@ mod training;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use data::{RawData, RawUnreadable};
+pub use data::{RawCaptions, RawData, RawUnreadable};
 pub use model::{RawBlock, RawLinearProbe, RawModel, RawVideo};
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};

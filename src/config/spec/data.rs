@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawConfig, RawData, RawUnreadable};
+use crate::config::raw::{RawCaptions, RawConfig, RawData, RawUnreadable};
 use crate::data::{
-    ClipFolder, ClipSampling, DataSpec, MNIST_WITHOUT_PATH, MovingDigits, count_classes,
+    ClipFolder, ClipSampling, DataSpec, DigitCaptions, MNIST_WITHOUT_PATH, MovingDigits,
+    count_classes,
 };
 
 /// Largest side of the images of a folder, in pixels.
@@ -116,9 +117,23 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             side,
             repeats,
             noise,
+            evaluation_repeats,
+            partners,
+            captions,
         } => {
             // Checked by the data set itself, whose messages begin with the name of the key.
-            let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32);
+            let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32)
+                .map(|made| made.with_partners(*partners))
+                .and_then(|made| match evaluation_repeats {
+                    Some(repeats) => made.with_evaluation_repeats(*repeats),
+                    None => Ok(made),
+                })
+                .and_then(|made| match captions {
+                    Some(RawCaptions { hold_out }) => made.with_captions(DigitCaptions {
+                        hold_out: *hold_out,
+                    }),
+                    None => Ok(made),
+                });
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
         }
         RawData::ClipFolder { .. } => DataSpec::ClipFolder(clip_folder(document, raw)?),
