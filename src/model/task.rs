@@ -1,4 +1,4 @@
-//! Task of a model: classification of images, clips or frames, or prediction of frames.
+//! Task of a model: classification of images, clips or frames, prediction of frames, or generation of clips.
 
 use burn::prelude::*;
 
@@ -14,15 +14,36 @@ pub enum Task {
     ClassifyFrames,
     /// Predicts the next frame after each frame; the model input is all frames but the last.
     PredictNextFrame,
+    /// Predicts the velocity of noisy clips, from which clips are generated.
+    Generate,
 }
 
 impl Task {
     /// Returns the task of a model, which follows from its head.
     pub fn from_config(model: &NetworkConfig) -> Self {
         match model.head() {
-            VideoHead::Clip => Self::Classify,
-            VideoHead::Frames => Self::ClassifyFrames,
-            VideoHead::NextFrame => Self::PredictNextFrame,
+            Some(VideoHead::Clip) => Self::Classify,
+            Some(VideoHead::Frames) => Self::ClassifyFrames,
+            Some(VideoHead::NextFrame) => Self::PredictNextFrame,
+            None => Self::Generate,
+        }
+    }
+
+    /// Returns the model of the task in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Classify => "a classifier",
+            Self::ClassifyFrames => "a classifier of frames",
+            Self::PredictNextFrame => "a model that predicts frames",
+            Self::Generate => "a model that generates clips",
+        }
+    }
+
+    /// Returns the model of a task that predicts no classes, in words; `None` for classifiers.
+    pub fn other_than_classes(self) -> Option<&'static str> {
+        match self {
+            Self::Classify | Self::ClassifyFrames => None,
+            Self::PredictNextFrame | Self::Generate => Some(self.in_words()),
         }
     }
 
@@ -34,7 +55,7 @@ impl Task {
     /// - returns `[batch_size, n_frames or n_frames - 1, n_channels, height, width]`
     pub fn model_input(self, clips: Tensor<5>) -> Tensor<5> {
         match self {
-            Self::Classify | Self::ClassifyFrames => clips,
+            Self::Classify | Self::ClassifyFrames | Self::Generate => clips,
             Self::PredictNextFrame => {
                 // The last frame is only a target: there is no next frame to predict from it.
                 let n_frames = clips.dims()[1];

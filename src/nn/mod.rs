@@ -21,7 +21,7 @@ mod pipeline;
 mod pixel_diagram_batch;
 mod present_points;
 
-pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
+pub use attention::{AttentionOutput, QueryKeyNorm, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
 pub use cubical_persistence::CubicalPersistence;
 pub use diagram_batch::{BarTensors, DiagramBatch};
