@@ -95,7 +95,7 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     let classes = loaded.classes();
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     log(&format!("checkpoint of step {}", state.step));
-    let has_classes = model.task != Task::PredictNextFrame;
+    let has_classes = !matches!(model.task, Task::PredictNextFrame | Task::Generate);
     let names = has_classes.then_some(classes);
     Pretrained::from_network(model.network, loaded.config.spec.model, names)
         .map_err(|error| error.within(path.display()).into())
@@ -186,6 +186,7 @@ fn model_keys(config: &NetworkConfig) -> Value {
             });
             (json!(video), words)
         }
+        NetworkConfig::Generator(generator) => (json!(generator), json!({ "kind": "generator" })),
         NetworkConfig::LinearProbe(probe) => (json!(probe), json!({ "kind": "linear_probe" })),
     };
     if let (Some(keys), Value::Object(words)) = (keys.as_object_mut(), words) {

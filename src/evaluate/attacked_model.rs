@@ -85,10 +85,8 @@ impl AttackedModel {
         let mut config = config.clone();
         // On an autodiff device Burn applies dropout, which would make the gradients of attacks random.
         config.spec.model = config.spec.model.without_dropout();
-        if Task::from_config(&config.spec.model) == Task::PredictNextFrame {
-            let error = Error::invalid_parameter(
-                "expected a classifier, found a model that predicts frames",
-            );
+        if let Some(other) = Task::from_config(&config.spec.model).other_than_classes() {
+            let error = Error::invalid_parameter(format!("expected a classifier, found {other}"));
             return Err(EvaluateError::Files(error.within(run.root().display())));
         }
         let BestModel {
@@ -325,6 +323,7 @@ mod tests {
                 task: Task::Classify,
                 samples: DIGITS_SPEC,
                 device,
+                captions: None,
             },
             seed: 0,
         };

@@ -7,7 +7,7 @@ use super::task_model::TaskModel;
 use crate::data::Sample;
 use crate::error::Error;
 use crate::fused::read_values;
-use crate::model::{Capture, Task};
+use crate::model::Capture;
 
 impl TaskModel {
     /// Class probabilities of every sample, in the order of `samples`, which are one batch.
@@ -19,10 +19,10 @@ impl TaskModel {
     /// [`EvaluateError::Files`] if the model predicts frames, or the result cannot be read from the device.
     pub fn predict(&self, samples: &[Sample]) -> Result<Vec<Vec<f64>>, EvaluateError> {
         let n_classes = self.samples.n_classes;
-        if self.task == Task::PredictNextFrame {
-            return Err(EvaluateError::Files(Error::invalid_parameter(
-                "expected a classifier, found a model that predicts frames",
-            )));
+        if let Some(other) = self.task.other_than_classes() {
+            return Err(EvaluateError::Files(Error::invalid_parameter(format!(
+                "expected a classifier, found {other}"
+            ))));
         }
         // A batch of no samples has no rows to divide by.
         if samples.is_empty() {

@@ -17,9 +17,9 @@ pub(super) struct VideoScores {
 }
 
 impl VideoScores {
-    /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips).
+    /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips, velocities).
     pub(super) fn new(task: Task, spec: SampleSpec) -> Option<Self> {
-        let is_by_frame = spec.n_frames > 1 && task != Task::Classify;
+        let is_by_frame = spec.n_frames > 1 && has_frames(task);
         is_by_frame.then(|| Self {
             task,
             spec,
@@ -41,6 +41,8 @@ impl VideoScores {
                     None,
                 ));
             }
+            // Those of other tasks are not created.
+            Task::Generate => {}
             Task::Classify | Task::ClassifyFrames => {
                 let rows = output.chunks_exact(self.spec.n_classes);
                 let probabilities: Vec<f64> = rows.flat_map(softmax).collect();
@@ -80,15 +82,19 @@ pub(crate) fn names(task: Task) -> impl Iterator<Item = &'static str> {
     let names = metrics(task).iter().map(|metric| metric.name);
     // Feature metrics need a frozen encoder, which is not run during training.
     let is_measured = |name: &&str| !name.starts_with("feature_");
-    names.filter(move |name| {
-        task != Task::Classify && is_measured(name) && !task_metrics.contains(name)
-    })
+    names.filter(move |name| has_frames(task) && is_measured(name) && !task_metrics.contains(name))
+}
+
+/// True for tasks with a prediction for every frame.
+fn has_frames(task: Task) -> bool {
+    matches!(task, Task::ClassifyFrames | Task::PredictNextFrame)
 }
 
 fn metrics(task: Task) -> &'static [ClipMetric] {
     match task {
         Task::PredictNextFrame => &FRAME_METRICS,
         Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
+        Task::Generate => &[],
     }
 }
 

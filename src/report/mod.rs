@@ -14,5 +14,7 @@ pub(crate) const NO_INTERVAL: &str = "no interval";
 
 pub use csv_field::csv_field;
 pub use diagram_file::{encode_diagrams, read_diagrams};
-pub use npz::{Npz, NpzNumber};
-pub use raster::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
+pub use npz::{Npz, NpzNumber, npy_bytes};
+pub use raster::{
+    ClipPanel, EncodedImage, barcode, clip_animation, clip_grid, clip_rows, persistence_diagram,
+};

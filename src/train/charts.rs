@@ -34,6 +34,10 @@ const LAYOUT: &[(&str, &[Chart])] = &[
                 title: "error of predicted frames",
                 tags: &["validation/mse.*"],
             },
+            Chart {
+                title: "error of velocities",
+                tags: &["validation/flow_loss.*"],
+            },
         ],
     ),
     (
@@ -165,7 +169,7 @@ pub(super) fn extended(events: &mut EventWriter, config: &Config, step: usize) -
 /// Charts of the custom scalars page by category, without those that would stay empty for the task of the run.
 fn categories(config: &Config) -> Vec<(&'static str, Vec<Chart>)> {
     let spec = &config.spec;
-    let predicts_frames = Task::from_config(&spec.model) == Task::PredictNextFrame;
+    let selecting = Task::from_config(&spec.model).metrics().first().copied();
     let has_frames = spec.samples.n_frames > 1;
     // A linear probe has no tokens.
     let has_topology = spec.logging.topology_images > 0 && spec.model.token_layout().n_tokens() > 0;
@@ -173,7 +177,7 @@ fn categories(config: &Config) -> Vec<(&'static str, Vec<Chart>)> {
         Some(("frames", _)) => has_frames && has_topology,
         Some(("topology" | "attention" | "tokens", _)) => has_topology,
         Some(("penalty", _)) => !spec.penalties.is_empty(),
-        Some(("validation", metric)) => predicts_frames == metric.starts_with("mse"),
+        Some(("validation", metric)) => selecting.is_some_and(|name| metric.starts_with(name)),
         _ => true,
     };
     LAYOUT

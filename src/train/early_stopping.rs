@@ -37,7 +37,9 @@ impl StoppingMonitor {
         };
         // Higher is better.
         let score = match spec.metric {
-            StoppingMetric::Accuracy | StoppingMetric::Mse => validation.score,
+            StoppingMetric::Accuracy | StoppingMetric::Mse | StoppingMetric::FlowLoss => {
+                validation.score
+            }
             StoppingMetric::Loss => -validation.loss,
         };
         let improved = StoppingState {

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use data::{RawCaptions, RawData, RawUnreadable};
-pub use model::{RawBlock, RawLinearProbe, RawModel, RawVideo};
+pub use model::{RawBlock, RawGenerator, RawLinearProbe, RawModel, RawText, RawVideo};
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
 pub use training::{

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawCaptions, RawConfig, RawData, RawUnreadable};
+use crate::config::raw::{RawCaptions, RawConfig, RawData, RawModel, RawUnreadable};
 use crate::data::{
     ClipFolder, ClipSampling, DataSpec, DigitCaptions, MNIST_WITHOUT_PATH, MovingDigits,
     count_classes,
@@ -24,6 +24,9 @@ pub(in crate::config) fn complete(
 ) -> Result<(), ConfigError> {
     for table in &mut raw.topology {
         table.complete();
+    }
+    if matches!(raw.model, RawModel::Generator(_)) {
+        super::training::complete(&mut raw.training);
     }
     let (RawData::ImageFolder {
         path, n_classes, ..

@@ -4,7 +4,7 @@ use super::{Condition, require, require_all, require_epsilon, require_severity};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawConfig, RobustnessSpec};
-use crate::model::{NetworkConfig, VideoHead};
+use crate::model::{NetworkConfig, Task};
 
 /// Checks `[robustness]`; `None` if there is no such section.
 pub(super) fn robustness(
@@ -15,16 +15,13 @@ pub(super) fn robustness(
     let Some(raw) = raw.robustness else {
         return Ok(None);
     };
-    require(
-        document,
-        model.head() != VideoHead::NextFrame,
-        "robustness",
-        || {
-            "robustness is measured for classifiers, and the model predicts frames; leave the \
-             section out"
-                .to_owned()
-        },
-    )?;
+    let other = Task::from_config(model).other_than_classes();
+    require(document, other.is_none(), "robustness", || {
+        format!(
+            "robustness is measured for classifiers, and this is {}; leave the section out",
+            other.unwrap_or_default()
+        )
+    })?;
     require_epsilon(document, raw.epsilon, "robustness.epsilon")?;
     require_all(
         document,

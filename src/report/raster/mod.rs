@@ -6,11 +6,13 @@ mod axis;
 mod barcode;
 mod canvas;
 mod clip_animation;
+mod clip_grid;
 mod persistence_diagram;
 
 pub use barcode::barcode;
 pub use canvas::EncodedImage;
 pub use clip_animation::{ClipPanel, clip_animation};
+pub use clip_grid::{clip_grid, clip_rows};
 pub use persistence_diagram::persistence_diagram;
 
 #[cfg(test)]
