@@ -56,5 +56,5 @@ export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks -Zmiri-tree-borro
 export RUSTFLAGS="${RUSTFLAGS:-} -Ctarget-feature=+avx2,+fma"
 export CARGO_TARGET_DIR="$target"
 cd "$work"
-[ $# -gt 0 ] || set -- matmul::tests vectorized::tests
+[ $# -gt 0 ] || set -- matmul::tests node::tests vectorized::tests
 cargo +nightly miri test --lib -- "$@"

@@ -57,6 +57,15 @@ pub(crate) fn read_up_to(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a regular file of text.
+///
+/// # Errors
+///
+/// Those of [`open`] and of reading, and [`ErrorKind::InvalidData`] if it is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
 /// Refuses what is not a regular file.
 fn check(metadata: &Metadata) -> io::Result<()> {
     let kind = metadata.file_type();
@@ -114,10 +123,14 @@ mod tests {
             ErrorKind::NotFound
         );
         assert_eq!(read(&link).unwrap(), b"text");
+        assert_eq!(read_text(&link).unwrap(), "text");
         assert_eq!(read_up_to(&file, 4).unwrap(), b"text");
         let error = read_up_to(&file, 3).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FileTooLarge);
         assert!(error.to_string().contains("larger than 3 bytes"), "{error}");
+        std::fs::write(&file, [0xff]).unwrap();
+        let error = read_text(&file).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
         std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -135,6 +135,7 @@
 //! | 2 | [`nn`] | the differentiable persistence layer, and attention that returns its weights |
 //! | 1 | [`fused`] | costly operations of a transformer, each as one node of the graph on the CPU |
 //! | 0 | [`topology`], [`distance`] | persistent homology, diagrams and distances, on plain slices |
+//! | 1 | `mask_metrics` | metrics of predicted masks |
 //! | 0 | `video_metrics`, `statistics` | metrics of clips; statistics of paired experiments |
 
 #![warn(missing_docs, unreachable_pub)]
@@ -172,6 +173,8 @@ mod input_file;
 mod json_paths;
 #[cfg(feature = "train")]
 pub mod learner;
+#[cfg(feature = "cli")]
+pub mod mask_metrics;
 #[cfg(feature = "cli")]
 mod mean;
 #[cfg(feature = "cli")]

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Level of each module. Modules of the same level do not import each other.
-const LEVELS: [(&str, u8); 18] = [
+const LEVELS: [(&str, u8); 19] = [
     ("topology", 0),
     ("distance", 0),
     ("video_metrics", 0),
     ("statistics", 0),
     ("fused", 1),
+    ("mask_metrics", 1),
     ("nn", 2),
     ("loss", 3),
     ("model", 4),

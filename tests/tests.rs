@@ -41,6 +41,8 @@ mod layering;
 mod learner;
 /// Penalties: values, gradients by central differences, and invariances.
 mod loss;
+/// Masks: metrics agree with OpenCV and SciPy, and models of masks train.
+mod masks;
 /// Models: attention and outputs equal slow reference loops and files of other programs.
 mod model;
 /// Persistence layer: gradients by central differences, degenerate input, and fused operations.

@@ -308,10 +308,10 @@ def tasks(place: Place) -> dict[str, Task]:
     inputs = place.work / "inputs"
     (inputs / "tmp").mkdir(parents=True)
     configs = REPOSITORY / "configs"
-    images = ["train", str(configs / "digits_vit.toml"), "--out", "out", *overrides(TINY_IMAGES)]
+    images = ["train", str(configs / "digits_vit.toml"), "--output", "out", *overrides(TINY_IMAGES)]
     write_clips(inputs / "frames")
     (inputs / "clips.toml").write_text(CLIPS.format(path=inputs / "frames"))
-    clips = ["train", str(inputs / "clips.toml"), "--out", "out"]
+    clips = ["train", str(inputs / "clips.toml"), "--output", "out"]
     for name, arguments in [("images", images), ("clips", clips)]:
         arguments = [name if word == "out" else word for word in arguments]
         place.must_run(arguments, inputs)
@@ -321,30 +321,30 @@ def tasks(place: Place) -> dict[str, Task]:
     for name, n, scale in [("old.npy", 20, 2.0), ("new.npy", 60, 1.0)]:
         write_matrix(inputs / name, n, scale)
     images_run, clips_run = str(inputs / "images"), str(inputs / "clips")
-    ablate = ["ablate", str(study), "--out", "out", "--jobs", "2"]
+    ablate = ["ablate", str(study), "--output", "out", "--jobs", "2"]
 
     def analyze(n: int) -> list[str]:
-        return ["analyze", "--model", images_run, "--split", "test", "--n-images", str(n), "--report", "out"]
+        return ["analyze", images_run, "--split", "test", "--n-samples", str(n), "--output", "out"]
 
     def coherence(n: int) -> list[str]:
-        chosen = ["--clips", str(inputs / "frames" / "test" / "right"), "--n-clips", str(n)]
-        return ["coherence", clips_run, *chosen, "--out", "out"]
+        chosen = ["--clips", str(inputs / "frames" / "test" / "right"), "--n-samples", str(n)]
+        return ["coherence", clips_run, *chosen, "--output", "out"]
 
     def robustness(n: int) -> list[str]:
         settings = ["--pgd-steps", "1", "--pgd-starts", "1", "--epsilons", "0.1"]
-        return ["robustness", images_run, "--n-samples", str(n), *settings, "--out", "out"]
+        return ["robustness", images_run, "--n-samples", str(n), *settings, "--output", "out"]
 
     def persistence(name: str) -> list[str]:
         return ["persistence", str(inputs / name), "--output", "out", "--force"]
 
     def anomaly(label: int) -> list[str]:
-        chosen = ["--split", "validation", "--label", str(label), "--n-images", "120"]
-        return ["anomaly", "fit", "--model", images_run, *chosen, "--out", "out", "--force"]
+        chosen = ["--split", "val", "--label", str(label), "--n-samples", "120"]
+        return ["anomaly", "fit", images_run, *chosen, "--output", "out", "--force"]
 
     made = [
         Task("train images", images, "out", again=resume(images), ignored=("tensorboard",)),
         Task("train clips", clips, "out", again=resume(clips), ignored=("tensorboard",)),
-        Task("ablate", ablate, "out", ignored=("/tensorboard", ".log", "report.", "configs/")),
+        Task("ablate", ablate, "out", ignored=("/tensorboard", "logs/", "report.", "configs/")),
         Task("analyze", analyze(1), "out", older=analyze(2)),
         Task("coherence", coherence(2), "out", older=coherence(3)),
         Task("robustness", robustness(8), "out", older=robustness(4)),

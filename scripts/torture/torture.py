@@ -1,9 +1,10 @@
 """Kills, races and full disks: whatever happens to a process, its output ends as that of an undisturbed one.
 
     python3 scripts/torture/torture.py PROGRAM --minutes 10 [--kinds kills,races,disk] [--seed N] [--keep DIR]
-    python3 scripts/torture/torture.py PROGRAM --cases 3
+    python3 scripts/torture/torture.py PROGRAM --cases 3 [--quick]
 
 With `--minutes` the time is divided among the kinds; with `--cases` every kind has that many cases of each of its tests.
+`--quick` leaves out tests whose commands take long, so that one case of each kind fits into a test suite.
 Everything is written below one temporary directory; cases that fail are copied to the directory of `--keep`. Prints a table
 at the end, and exits with 1 if a case failed.
 """
@@ -24,7 +25,7 @@ import races
 from common import Place, Report, tasks
 
 # Kinds of tests, and their shares of the time.
-KINDS = {"kills": (kills.run, 0.55), "races": (races.run, 0.2), "disk": (full_disk.run, 0.25)}
+KINDS = {"kills": (kills, 0.55), "races": (races, 0.2), "disk": (full_disk, 0.25)}
 
 
 def end_of(kind: str, minutes: float | None, cases: int, chosen: list[str]):
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("program")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--cases", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="leave out tests whose commands take long")
     parser.add_argument("--kinds", default=",".join(KINDS), help="some of " + ", ".join(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", default="torture_failures", help="directory of cases that failed")
@@ -72,19 +74,15 @@ def main() -> int:
         place = Place(arguments.program, Path(work), arguments.seed)
         started = time.monotonic()
         all_tasks = tasks(place)
-        wanted = {name for kind in chosen for name in task_names(kind, all_tasks)}
+        tests = {kind: KINDS[kind][0].QUICK if arguments.quick else KINDS[kind][0].TESTS for kind in chosen}
+        wanted = {name for names in tests.values() for needed in names.values() for name in needed}
         measured = {name: place.measure(task) for name, task in all_tasks.items() if name in wanted}
         print(f"undisturbed: {time.monotonic() - started:.0f} s", flush=True)
         for kind in chosen:
-            test = KINDS[kind][0]
-            test(place, measured, report, end_of(kind, arguments.minutes, arguments.cases, chosen))
+            is_over = end_of(kind, arguments.minutes, arguments.cases, chosen)
+            KINDS[kind][0].run(place, measured, report, is_over, list(tests[kind]))
     print(report.table())
     return 1 if report.n_failures() else 0
-
-
-def task_names(kind: str, all_tasks: dict) -> list[str]:
-    """Tasks that a kind of test needs."""
-    return {"kills": kills.TASKS, "disk": full_disk.TASKS}.get(kind, list(all_tasks))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ use super::{Failure, log_each, log_problems, message, select_device};
 use crate::evaluate::{BestModel, LoadedRun};
 use crate::json_paths::flatten;
 use crate::model::pretrained::{self, ExportedFile, ModelOverrides, Pretrained, Resize};
-use crate::model::{NetworkConfig, Task, VideoAttention};
+use crate::model::{NetworkConfig, VideoAttention};
 use crate::run::OutputDirectory;
 
 /// Arguments of `weights`.
@@ -95,7 +95,7 @@ fn load(arguments: &WeightsArguments) -> Result<Pretrained, Failure> {
     let classes = loaded.classes();
     let BestModel { model, state, .. } = log_problems(loaded.best_model())?;
     log(&format!("checkpoint of step {}", state.step));
-    let has_classes = !matches!(model.task, Task::PredictNextFrame | Task::Generate);
+    let has_classes = model.task.predicts_classes();
     let names = has_classes.then_some(classes);
     Pretrained::from_network(model.network, loaded.config.spec.model, names)
         .map_err(|error| error.within(path.display()).into())

@@ -106,7 +106,7 @@ pub(super) fn cifar(kind: Cifar, directory: &Path, validation_fraction: f64) -> 
 fn class_names(kind: Cifar, directory: &Path) -> Vec<String> {
     let n_classes = kind.spec().n_classes;
     // The images are complete without this file, so it is no error if it was not copied with them.
-    let text = std::fs::read_to_string(directory.join(kind.names_file())).unwrap_or_default();
+    let text = input_file::read_text(&directory.join(kind.names_file())).unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|name| !name.is_empty());
     let names: Vec<String> = lines.map(str::to_owned).collect();
     if names.len() == n_classes {

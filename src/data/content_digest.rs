@@ -98,7 +98,7 @@ impl ContentDigests {
             .map(|(folder, root)| folder.join(key(&root)).with_extension("txt"));
         let known = file
             .as_ref()
-            .and_then(|file| std::fs::read_to_string(file).ok());
+            .and_then(|file| input_file::read_text(file).ok());
         Self {
             file,
             known: known.and_then(|text| parse(&text)).unwrap_or_default(),

@@ -117,7 +117,7 @@ pub fn add_noise(pixels: &mut [f32], deviation: f64, random: &mut impl rand::Rng
 }
 
 /// Blurs a plane with a Gaussian of this standard deviation in pixels; the border repeats.
-fn blur(plane: &mut [f32], width: usize, deviation: f64) {
+pub(super) fn blur(plane: &mut [f32], width: usize, deviation: f64) {
     // The weights beyond three standard deviations make up less than 0.3 % of the sum of all.
     let radius = (3.0 * deviation).ceil() as isize;
     let weights: Vec<f64> = (-radius..=radius)

@@ -9,8 +9,8 @@ use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
 use super::scaled::{scaled, scaled_spec};
 use super::{
-    ClipFolder, HeldOut, MovingDigits, Sample, SampleSpec, Splits, Vocabulary, read_clip,
-    read_image,
+    ClipFolder, DamagedGlyphs, HeldOut, MovingDigits, Sample, SampleSpec, Splits, Vocabulary,
+    read_clip, read_image,
 };
 use crate::error::{Error, Result};
 
@@ -56,6 +56,8 @@ pub enum DataSpec {
     },
     /// Clips of moving embedded digits, generated with ground truth.
     MovingDigits(MovingDigits),
+    /// Pictures of damaged glyphs with their masks, generated.
+    DamagedGlyphs(DamagedGlyphs),
     /// Folders of frames, animated image files and video files in `<split>/<class>/`.
     ClipFolder(ClipFolder),
     /// Images of another data set, scaled to squares of another size.
@@ -84,6 +86,7 @@ impl DataSpec {
                 ..
             } => folder_spec(image_size, n_classes),
             Self::MovingDigits(ref settings) => settings.spec(),
+            Self::DamagedGlyphs(ref settings) => settings.spec(),
             Self::ClipFolder(ref folder) => folder.spec(),
             Self::Scaled {
                 ref data,
@@ -113,7 +116,7 @@ impl DataSpec {
     /// Directory of the data set; `None` if it is part of the program, generated or downloaded.
     pub fn directory(&self) -> Option<&Path> {
         match self {
-            Self::Digits | Self::MovingDigits(_) => None,
+            Self::Digits | Self::MovingDigits(_) | Self::DamagedGlyphs(_) => None,
             Self::Mnist { path, .. } => path.as_deref(),
             Self::Cifar10 { path, .. }
             | Self::Cifar100 { path, .. }
@@ -123,10 +126,18 @@ impl DataSpec {
         }
     }
 
+    /// True if each sample is an image with its mask, as two frames.
+    pub fn has_masks(&self) -> bool {
+        matches!(self, Self::DamagedGlyphs(_))
+    }
+
     /// Changes the directory of a data set that has one.
     pub fn set_directory(&mut self, directory: PathBuf) {
         match self {
-            Self::Digits | Self::MovingDigits(_) | Self::Mnist { path: None, .. } => {}
+            Self::Digits
+            | Self::MovingDigits(_)
+            | Self::DamagedGlyphs(_)
+            | Self::Mnist { path: None, .. } => {}
             Self::Mnist {
                 path: Some(path), ..
             }
@@ -204,6 +215,7 @@ fn open(spec: &DataSpec, classes: Option<&[String]>) -> Result<Splits> {
             *skip_unreadable,
         ),
         DataSpec::MovingDigits(settings) => Ok(settings.splits()),
+        DataSpec::DamagedGlyphs(settings) => settings.splits(),
         DataSpec::ClipFolder(folder) => match classes {
             Some(classes) => folder.open_as(classes),
             None => folder.open(),
@@ -230,10 +242,12 @@ impl DataSpec {
             });
         }
         let pixels = match self {
-            Self::MovingDigits(_) => Err(Error::invalid_parameter(format!(
-                "{}: the model was trained on generated clips, which are not files; expected a split of them",
-                path.display()
-            ))),
+            Self::MovingDigits(_) | Self::DamagedGlyphs(_) => {
+                Err(Error::invalid_parameter(format!(
+                    "{}: the model was trained on generated samples, which are not files; expected a split of them",
+                    path.display()
+                )))
+            }
             Self::ClipFolder(folder) => read_clip(path, &folder.sampling),
             _ => read_image(path, self.sample_spec()),
         };

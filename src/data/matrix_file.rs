@@ -28,8 +28,10 @@ pub enum MatrixValues {
     F64(Vec<f64>),
 }
 
-/// Largest length of an axis of an array that has no numbers, since another axis has the length 0.
-const MAX_EMPTY_AXIS: usize = 1 << 20;
+/// Largest product of the axes with entries of an array that has no numbers, since another axis has the length 0.
+///
+/// Such an array still stands for matrices or points, each of which takes time and memory.
+const MAX_EMPTY: usize = 1 << 16;
 
 /// Reads a `.npy` file of one matrix `[rows, columns]` or a stack `[matrices, rows, columns]`.
 ///
@@ -93,10 +95,14 @@ fn parse(bytes: &[u8]) -> Result<Matrices> {
             describe(shape, is_stack)
         )));
     }
-    // Without numbers, the size of the file does not limit the axes.
-    if count == Some(0) && shape.iter().any(|&axis| axis > MAX_EMPTY_AXIS) {
+    // Without numbers, the size of the file does not limit the other axes.
+    let mut entries = shape.iter().filter(|&&axis| axis > 0);
+    let is_small = entries
+        .try_fold(1, |n: usize, &axis| n.checked_mul(axis))
+        .is_some_and(|n| n <= MAX_EMPTY);
+    if count == Some(0) && !is_small {
         return Err(Error::invalid_format(format!(
-            "the file holds no numbers for a {}, expected axes of at most {MAX_EMPTY_AXIS} where one is 0",
+            "the file holds no numbers for a {}, expected a product of at most {MAX_EMPTY} of the axes that are not 0",
             describe(shape, is_stack)
         )));
     }
@@ -327,10 +333,14 @@ mod tests {
             parse(&stack).unwrap().values,
             MatrixValues::F32(vec![0.0, 1.0, 2.0, 3.0])
         );
-        assert_eq!(
-            parse(&file("<f4", false, "(0, 0)", &[])).unwrap().shape,
-            [1, 0, 0]
-        );
+        for (shape, expected) in [
+            ("(0, 0)", [1, 0, 0]),
+            ("(0, 256, 256)", [0, 256, 256]),
+            ("(16384, 4, 0)", [16384, 4, 0]),
+        ] {
+            let matrices = parse(&file("<f4", true, shape, &[])).unwrap();
+            assert_eq!(matrices.shape, expected);
+        }
     }
 
     #[test]
@@ -363,7 +373,12 @@ mod tests {
         assert!(message(&file("<f4", false, &nested, &[])).contains("brackets 8 deep"));
         let huge = "(18446744073709551615, 4, 4)";
         assert!(message(&file("<f4", false, huge, &[])).contains("impossibly large"));
-        for shape in ["(1000000000000, 0, 0)", "(0, 4000000000000000000)"] {
+        for shape in [
+            "(1000000000000, 0, 0)",
+            "(0, 4000000000000000000)",
+            "(65535, 4, 0)",
+            "(65537, 0)",
+        ] {
             for fortran in [false, true] {
                 let message = message(&file("<f4", fortran, shape, &[]));
                 assert!(message.contains("holds no numbers"), "{message}");

@@ -10,6 +10,7 @@ mod clip;
 mod content_digest;
 mod corruption;
 mod cutmix;
+mod damaged_glyphs;
 mod data_spec;
 mod decoding;
 mod digits;
@@ -49,6 +50,7 @@ pub use class_folder::count_classes;
 pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_clips, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
 pub use cutmix::Mixing;
+pub use damaged_glyphs::DamagedGlyphs;
 pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data, open_data_as};
 pub use digits::{DIGITS_SPEC, digits};
 pub use find_samples::{FoundSamples, find_samples};
@@ -156,7 +158,8 @@ pub struct Splits {
     /// Digest of the data set: SHA-256 in hexadecimal.
     ///
     /// It is taken over the decompressed bytes of the files, one after the other; for the embedded digits,
-    /// over the compressed file; for folders, over the path and the content of every file.
+    /// over the compressed file; for folders, over the path and the content of every file; for pictures that are made
+    /// without any file, over the version of the code that makes them.
     pub sha256: String,
     /// One sentence for each kind of thing that was passed over or left out when the data set was opened: files
     /// that are not samples, samples that cannot be read, classes that a split lacks.

@@ -250,6 +250,7 @@ fn predicted(task: Task) -> &'static str {
         Task::ClassifyFrames => "the class of every frame",
         Task::PredictNextFrame => "the next frame",
         Task::Generate => "clips from captions",
+        Task::PredictMask => "the mask of an image",
     }
 }
 

@@ -12,10 +12,10 @@ use burn::tensor::activation::softmax;
 use super::batches::{PERTURBATION_BATCH, batch_ranges, for_each_batch, size_or, until};
 use super::best_model::{BestModel, best_model};
 use super::error::EvaluateError;
+use super::predict::check_classifier;
 use super::task_model::TaskModel;
 use crate::config::Config;
 use crate::data::{MixedLabel, Perturbation, Sample, SampleSpec, Samples, soft_targets};
-use crate::error::Error;
 use crate::fused::read_values;
 use crate::loss::AttentionTopology;
 use crate::mean::mean;
@@ -85,10 +85,8 @@ impl AttackedModel {
         let mut config = config.clone();
         // On an autodiff device Burn applies dropout, which would make the gradients of attacks random.
         config.spec.model = config.spec.model.without_dropout();
-        if let Some(other) = Task::from_config(&config.spec.model).other_than_classes() {
-            let error = Error::invalid_parameter(format!("expected a classifier, found {other}"));
-            return Err(EvaluateError::Files(error.within(run.root().display())));
-        }
+        check_classifier(Task::from_config(&config.spec.model))
+            .map_err(|error| EvaluateError::Files(error.within(run.root().display())))?;
         let BestModel {
             model,
             state,

@@ -5,9 +5,24 @@ use burn::tensor::activation::softmax;
 use super::error::EvaluateError;
 use super::task_model::TaskModel;
 use crate::data::Sample;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::fused::read_values;
-use crate::model::Capture;
+use crate::model::{Capture, Task};
+
+/// Refuses a model that predicts no classes.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_parameter`] if the model predicts frames or masks.
+pub(super) fn check_classifier(task: Task) -> error::Result<()> {
+    if task.predicts_classes() {
+        return Ok(());
+    }
+    Err(Error::invalid_parameter(format!(
+        "expected a classifier, found {}",
+        task.in_words()
+    )))
+}
 
 impl TaskModel {
     /// Class probabilities of every sample, in the order of `samples`, which are one batch.
@@ -16,14 +31,10 @@ impl TaskModel {
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::Files`] if the model predicts frames, or the result cannot be read from the device.
+    /// [`EvaluateError::Files`] if the model predicts frames or masks, or the result cannot be read from the device.
     pub fn predict(&self, samples: &[Sample]) -> Result<Vec<Vec<f64>>, EvaluateError> {
         let n_classes = self.samples.n_classes;
-        if let Some(other) = self.task.other_than_classes() {
-            return Err(EvaluateError::Files(Error::invalid_parameter(format!(
-                "expected a classifier, found {other}"
-            ))));
-        }
+        check_classifier(self.task).map_err(EvaluateError::Files)?;
         // A batch of no samples has no rows to divide by.
         if samples.is_empty() {
             return Ok(Vec::new());

@@ -7,7 +7,7 @@ use super::task_model::TaskModel;
 use crate::data::generation_noise;
 use crate::error::Error;
 use crate::fused::read_values;
-use crate::model::{Capture, Conditions, ModelInput, Task};
+use crate::model::{Capture, Conditions, ModelInput};
 
 /// Method that follows the flow of a generator over steps of equal length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl TaskModel {
                 "the model predicts numbers that are not finite; use another checkpoint, or a smaller guidance",
             )));
         }
-        Ok(Task::as_pixels(&values))
+        Ok(self.task.as_pixels(&values))
     }
 }
 

@@ -28,14 +28,14 @@ pub struct Evaluation {
     /// Metrics of the task; see [`Task::metrics`].
     pub metrics: Metrics,
     /// Number of samples, or of frames if frames are classified, by true and predicted class; `None` for models that
-    /// predict frames.
+    /// predict frames or masks.
     pub confusion: Option<ConfusionMatrix>,
     /// Temporal coherence, named `coherence/<name>` after the metrics of [`crate::video_metrics`]; empty if not
     /// requested, or if the model makes no prediction per frame.
     pub coherence: Vec<(String, f64)>,
     /// Attention topology of every layer, over as many samples as the settings say.
     pub monitor: LayerMonitor,
-    /// Frames predicted for the first sample, `[n_predicted, n_channels, height, width]`, pixels in
+    /// Frames or mask predicted for the first sample, `[n_predicted, n_channels, height, width]`, pixels in
     /// `[0, 1]`; empty for classifiers.
     pub first_prediction: Vec<f32>,
 }
@@ -168,7 +168,7 @@ impl<'a> RunningEvaluation<'a> {
                     Task::Classify | Task::ClassifyFrames => {
                         Some(ConfusionMatrix::new(model.samples.n_classes))
                     }
-                    Task::PredictNextFrame | Task::Generate => None,
+                    Task::PredictNextFrame | Task::PredictMask | Task::Generate => None,
                 },
                 coherence: Vec::new(),
                 monitor: LayerMonitor::default(),
@@ -238,9 +238,9 @@ impl<'a> RunningEvaluation<'a> {
                 coherence.add(item, rows);
             }
         }
-        if range.start == 0 && *task == Task::PredictNextFrame {
-            evaluation.first_prediction =
-                sample_outputs.take(1).flat_map(Task::as_pixels).collect();
+        if range.start == 0 && !task.predicts_classes() {
+            let first = sample_outputs.take(1);
+            evaluation.first_prediction = first.flat_map(|rows| task.as_pixels(rows)).collect();
         }
         evaluation.monitor.add(
             &output.attention,

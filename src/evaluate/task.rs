@@ -1,10 +1,13 @@
 //! Loss, targets and metrics of each task.
 
 use burn::prelude::*;
-use burn::tensor::activation::log_softmax;
+use burn::tensor::activation::{log_softmax, relu};
 
 use super::cross_entropy::soft_cross_entropy;
 use crate::data::{Sample, SampleSpec};
+use crate::mask_metrics::{
+    Mask, betti_errors, betti_matching_error, centerline_dice, dice, hausdorff_distance,
+};
 use crate::model::Task;
 use crate::video_metrics::{flip_rate, mean_squared_error, most_probable, structural_similarity};
 
@@ -60,6 +63,16 @@ impl Task {
                 "ssim_extrapolation",
             ],
             Self::Generate => &FLOW_METRICS,
+            Self::PredictMask => &[
+                "dice",
+                "centerline_dice",
+                "h0_betti_error",
+                "h1_betti_error",
+                "betti_matching_error",
+                "hausdorff_distance",
+                "dice_of_input",
+                "betti_matching_error_of_input",
+            ],
         }
     }
 
@@ -72,7 +85,7 @@ impl Task {
     /// Converts a score to the first metric, or the metric to the score: the conversion is its own inverse.
     pub(crate) fn metric_from_score(self, score: f64) -> f64 {
         match self {
-            Self::Classify | Self::ClassifyFrames => score,
+            Self::Classify | Self::ClassifyFrames | Self::PredictMask => score,
             Self::PredictNextFrame | Self::Generate => -score,
         }
     }
@@ -83,11 +96,12 @@ impl Task {
             Self::Classify | Self::ClassifyFrames => "nats",
             Self::PredictNextFrame => "squared pixel values",
             Self::Generate => "squared velocities",
+            Self::PredictMask => "nats per pixel",
         }
     }
 
     /// Targets that the model output is compared with: class probabilities (repeated for every frame if frames are
-    /// classified), or the frames that follow. Those of a generator are in its `FlowBatch`.
+    /// classified), the frames that follow, or the mask. Those of a generator are in its `FlowBatch`.
     ///
     /// # Shapes
     ///
@@ -103,14 +117,15 @@ impl Task {
                 let per_frame = classes.unsqueeze_dim::<3>(1).repeat_dim(1, n_frames);
                 per_frame.reshape([batch_size * n_frames, n_classes])
             }
-            Self::PredictNextFrame => clips
+            Self::PredictNextFrame | Self::PredictMask => clips
                 .clone()
                 .slice_dim(1, 1..n_frames)
                 .reshape([batch_size * (n_frames - 1), n_channels * height * width]),
         }
     }
 
-    /// Mean loss of a batch: cross-entropy in nats, or the mean squared error of pixels between 0 and 1 or of velocities.
+    /// Mean loss of a batch: cross-entropy in nats of classes or of the pixels of masks, or the mean squared error of
+    /// pixels between 0 and 1 or of velocities.
     pub(crate) fn loss(self, output: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Classify | Self::ClassifyFrames => soft_cross_entropy(output, targets),
@@ -118,6 +133,7 @@ impl Task {
             Self::PredictNextFrame => (output - targets).square().mean() / 4.0,
             // In the units of the flow, whose noise has the variance 1.
             Self::Generate => (output - targets).square().mean(),
+            Self::PredictMask => pixel_cross_entropy(output, targets).mean(),
         }
     }
 
@@ -134,6 +150,7 @@ impl Task {
             }
             Self::PredictNextFrame => (output - targets).square().mean_dim(1) / 4.0,
             Self::Generate => (output - targets).square().mean_dim(1),
+            Self::PredictMask => pixel_cross_entropy(output, targets).mean_dim(1),
         };
         let n_rows = row_losses.dims()[0];
         row_losses
@@ -142,6 +159,26 @@ impl Task {
             .squeeze_dim(1)
     }
 }
+
+/// Cross-entropy of each pixel of a mask, in nats.
+///
+/// ```text
+/// -p ln q - (1 - p) ln(1 - q) = max(x, 0) - p x + ln(1 + exp(-|x|)),  q = 1 / (1 + exp(-x))
+/// ```
+///
+/// # Shapes
+///
+/// - `logits`: `x`, `[n_samples, n_pixels]`
+/// - `targets`: pixels in `[-1, 1]`, from which `p = (1 + target) / 2`, of the same shape
+fn pixel_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+    let p = targets * 0.5 + 0.5;
+    // The form without overflow for logits of any size.
+    let softplus = logits.clone().abs().neg().exp().log1p();
+    relu(logits.clone()) - p * logits + softplus
+}
+
+/// Threshold above which a pixel is foreground.
+const MASK_THRESHOLD: f32 = 0.5;
 
 /// Running sums of the task metrics over samples.
 #[derive(Debug, Clone)]
@@ -163,12 +200,15 @@ impl TaskScores {
         }
     }
 
-    /// Adds the model output of one sample: class scores of the sample or of every frame, or predicted frames with
-    /// pixels between -1 and 1.
+    /// Adds the model output of one sample: class scores of the sample or of every frame, predicted frames with pixels
+    /// between -1 and 1, or the logits of a mask.
     pub(super) fn add(&mut self, sample: &Sample, output: &[f32]) {
         let values = match self.task {
             Task::Classify | Task::ClassifyFrames => self.class_metrics(sample.label, output),
-            Task::PredictNextFrame => self.frame_metrics(&sample.pixels, &Task::as_pixels(output)),
+            Task::PredictNextFrame => {
+                self.frame_metrics(&sample.pixels, &self.task.as_pixels(output))
+            }
+            Task::PredictMask => self.mask_metrics(&sample.pixels, &self.task.as_pixels(output)),
             // `FlowScores` has the metrics of a generator.
             Task::Generate => Vec::new(),
         };
@@ -199,6 +239,25 @@ impl TaskScores {
         vec![
             n_correct as f64 / classes.len().max(1) as f64,
             flip_rate(&classes).unwrap_or_default(),
+        ]
+    }
+
+    /// Metrics of the predicted mask of one sample, and two of them for the image itself as a mask.
+    fn mask_metrics(&self, pixels: &[f32], predicted: &[f32]) -> Vec<f64> {
+        let shape = [self.spec.n_channels * self.spec.height, self.spec.width];
+        let mask = |pixels: &[f32]| Mask::above(pixels, shape, MASK_THRESHOLD);
+        let (image, truth) = pixels.split_at(self.spec.frame_len());
+        let [image, truth, predicted] = [image, truth, predicted].map(mask);
+        let [h0_error, h1_error] = betti_errors(&predicted, &truth).map(|error| error as f64);
+        vec![
+            dice(&predicted, &truth),
+            centerline_dice(&predicted, &truth),
+            h0_error,
+            h1_error,
+            betti_matching_error(&predicted, &truth) as f64,
+            hausdorff_distance(&predicted, &truth),
+            dice(&image, &truth),
+            betti_matching_error(&image, &truth) as f64,
         ]
     }
 

@@ -19,6 +19,7 @@ pub(super) struct VideoScores {
 impl VideoScores {
     /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips, velocities).
     pub(super) fn new(task: Task, spec: SampleSpec) -> Option<Self> {
+        // The two frames of a sample with a mask are no clip.
         let is_by_frame = spec.n_frames > 1 && has_frames(task);
         is_by_frame.then(|| Self {
             task,
@@ -31,8 +32,8 @@ impl VideoScores {
     /// between -1 and 1.
     pub(super) fn add(&mut self, sample: &Sample, output: &[f32]) {
         match self.task {
-            Task::PredictNextFrame => {
-                let predicted = Task::as_pixels(output);
+            Task::PredictNextFrame | Task::PredictMask => {
+                let predicted = self.task.as_pixels(output);
                 let frames = PredictedFrames::new(sample, self.spec, &predicted);
                 self.accumulate(&frame_metrics(
                     &frames.predicted,
@@ -92,7 +93,7 @@ fn has_frames(task: Task) -> bool {
 
 fn metrics(task: Task) -> &'static [ClipMetric] {
     match task {
-        Task::PredictNextFrame => &FRAME_METRICS,
+        Task::PredictNextFrame | Task::PredictMask => &FRAME_METRICS,
         Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
         Task::Generate => &[],
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::study::{Cell, Study};
 use crate::error::{Error, Result};
+use crate::input_file;
 use crate::run::{RunDirectory, write_atomically};
 
 /// Progress of one cell, as far as its run directory shows it.
@@ -383,7 +384,7 @@ fn ask_to_stop(process: &Child) {
 /// Returns the last line of a log; `None` if the log is empty or cannot be read.
 pub(crate) fn last_line(log: &Path) -> Option<String> {
     let read_tail = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(log)?;
+        let mut file = input_file::open(log)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
         let mut bytes = Vec::new();

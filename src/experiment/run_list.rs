@@ -1,6 +1,5 @@
 //! Lists the runs and studies below a directory, with their states and metrics.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -369,7 +368,7 @@ impl ValidationLog {
     /// skipped: the last one may be half written.
     fn read(run: &RunDirectory, task: Task, is_finished: bool) -> Self {
         let mut log = Self::default();
-        let Ok(mut file) = File::open(run.metrics()) else {
+        let Ok(mut file) = input_file::open(&run.metrics()) else {
             return log;
         };
         let length = file.metadata().map_or(0, |metadata| metadata.len());

@@ -2,11 +2,20 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use super::pool::{CellState, cell_state};
 use super::study::{Cell, Study};
+use crate::child_process::{ChildError, run_to_end};
 use crate::error::{Error, Result};
+use crate::input_file;
 use crate::run::write_atomically;
+
+/// Longest time for which a command of Slurm may print nothing. A busy controller takes up to a minute to answer.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// Largest size of what a command of Slurm prints, in bytes; the configuration of a large cluster has some tens of KiB.
+const MAX_ANSWER: usize = 1 << 22;
 
 /// Settings of the jobs that run the cells of a study on a Slurm cluster.
 #[derive(Debug, Clone)]
@@ -54,7 +63,7 @@ impl Slurm {
         let jobs = directory.join("jobs.txt");
         // A second submission would run every cell twice: `cells.txt`, which the queued tasks read when they start,
         // would be replaced too.
-        let queued = queued_jobs(&std::fs::read_to_string(&jobs).unwrap_or_default());
+        let queued = queued_jobs(&input_file::read_text(&jobs).unwrap_or_default());
         if !queued.is_empty() {
             return Err(Error::file(format!(
                 "jobs {0} of this study are still in the queue; wait for them, or cancel them with `scancel {0}`",
@@ -287,26 +296,33 @@ fn run_command<'a>(
     options: impl IntoIterator<Item = &'a str>,
     script_and_arguments: &[&Path],
 ) -> Result<String> {
-    let output = Command::new(name)
-        .args(options)
-        .args(script_and_arguments)
-        .output()
-        .map_err(|error| {
-            Error::file(format!(
+    let mut command = Command::new(name);
+    command.args(options).args(script_and_arguments);
+    answer(&mut command, SILENCE)
+}
+
+/// Output of a command that may print nothing for some time; if it prints nothing at all, what it says as an error.
+fn answer(command: &mut Command, silence: Duration) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let (printed, ending) =
+        run_to_end(command, silence, MAX_ANSWER).map_err(|error| match error {
+            ChildError::Io(error) => Error::file(format!(
                 "`{name}` cannot be run ({error}); --launcher slurm needs a machine from which jobs can be submitted"
             ))
-            .caused_by(error)
+            .caused_by(error),
+            error => Error::file(format!(
+                "`{name}` was ended: {error}; try again when Slurm answers, which `sinfo` tells"
+            )),
         })?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if !output.status.success() {
-        let message = text(&output.stderr).trim().replace('\n', "; ");
-        return Err(Error::file(format!("`{name}` failed: {message}")));
+    let error = ending.first_error.unwrap_or_default();
+    if !ending.status.success() {
+        return Err(Error::file(format!("`{name}` failed: {error}")));
     }
     // `sbatch --test-only` prints its answer to stderr.
-    if output.stdout.is_empty() {
-        Ok(text(&output.stderr))
+    if printed.is_empty() {
+        Ok(error)
     } else {
-        Ok(text(&output.stdout))
+        Ok(String::from_utf8_lossy(&printed).into_owned())
     }
 }
 
@@ -341,6 +357,33 @@ mod tests {
         let error = run_command("false", [], &[]).unwrap_err();
         assert!(error.is_file_error());
         assert_eq!(error.to_string(), "`false` failed: ");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_that_hangs_or_floods_is_ended_with_one_sentence() {
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            answer(&mut command, Duration::from_millis(500))
+        };
+        assert_eq!(shell("echo 7; echo warning >&2").unwrap(), "7\n");
+        assert_eq!(
+            shell("echo sbatch: Job 7 to start >&2").unwrap(),
+            "sbatch: Job 7 to start"
+        );
+        for (script, reason) in [
+            ("sleep 60", "it wrote nothing for 0.5 s"),
+            ("exec cat /dev/zero", "it wrote more than 4194304 bytes"),
+            ("sleep 60 & echo 7; sleep 60", "it wrote nothing for 0.5 s"),
+        ] {
+            let error = shell(script).unwrap_err();
+            assert!(error.is_file_error());
+            let expected = format!("`sh` was ended: {reason}; try again");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        let error = shell("echo no partition >&2; exit 1").unwrap_err();
+        assert_eq!(error.to_string(), "`sh` failed: no partition");
     }
 
     /// Runs the script of an array for a cell that consists of shell commands, and sends a signal to the script once

@@ -228,3 +228,47 @@ pub(super) fn in_blocks(
     unsafe { numbers.set_len(length) };
     numbers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_every_size_are_written_in_their_place() {
+        for length in [0, 1, 7, 8, 9, 100] {
+            for block in [0, 1, 3, 8, 200] {
+                let numbers = in_blocks(length, block, |index, memory| {
+                    let written = memory.zeroed();
+                    for (offset, number) in written.iter_mut().enumerate() {
+                        *number += (index * block + offset) as f32;
+                    }
+                    written
+                });
+                // Blocks of 0 values have 1.
+                let expected = |at: usize| if block == 0 { 0.0 } else { at as f32 };
+                let expected: Vec<f32> = (0..length).map(expected).collect();
+                assert_eq!(numbers, expected, "{length} values in blocks of {block}");
+            }
+        }
+        let rows = in_blocks(8, 4, |index, memory| memory.rows_of(&[index as f32, 7.0]));
+        assert_eq!(rows, [0.0, 7.0, 0.0, 7.0, 1.0, 7.0, 1.0, 7.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the memory of a block was not returned")]
+    fn other_memory_is_refused() {
+        in_blocks(4, 2, |_, _| Box::leak(vec![0.0; 2].into_boxed_slice()));
+    }
+
+    #[test]
+    #[should_panic(expected = "the memory of a block was not returned")]
+    fn part_of_the_memory_is_refused() {
+        in_blocks(4, 2, |_, memory| &mut memory.zeroed()[..1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "an incomplete row")]
+    fn incomplete_rows_are_refused() {
+        in_blocks(3, 3, |_, memory| memory.rows_of(&[1.0, 2.0]));
+    }
+}

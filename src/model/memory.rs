@@ -5,7 +5,7 @@ use super::generator::{GeneratorConfig, N_LEVEL_SINES, N_MODULATIONS};
 use super::linear_probe::LinearProbeConfig;
 use super::network::NetworkConfig;
 use super::video::{VideoAttention, VideoConfig, VideoHead, VideoPositions};
-use super::vit::{Distillation, Pooling, VitConfig};
+use super::vit::{Distillation, ImageHead, Pooling, VitConfig};
 
 /// Size of a model and of its activations, computed from the configuration alone.
 ///
@@ -129,12 +129,16 @@ fn vit(config: &VitConfig) -> ModelSize {
     } else {
         0.0
     };
+    let head = match config.head {
+        ImageHead::Class => linear(config.pooling.n_pooled() as f64 * d_model, n_classes),
+        ImageHead::Mask => linear(d_model, patch_values),
+    };
     ModelSize {
         n_parameters: linear(patch_values, d_model)
             + (n_extra as f64 + n_tokens) * d_model
             + n_layers * encoder.block()
             + encoder.norm()
-            + linear(config.pooling.n_pooled() as f64 * d_model, n_classes)
+            + head
             + distillation_head,
         n_attention_weights: n_layers * encoder.attention_weights(n_tokens),
         n_activations: n_layers * n_tokens * encoder.activations(),
@@ -293,6 +297,7 @@ mod tests {
             vit.clone().with_style(gated),
             vit.clone().with_pooling(Pooling::ClsAndMean),
             vit.clone().with_pooling(Pooling::MeanBeforeNorm),
+            vit.clone().with_head(ImageHead::Mask),
             vit.clone().with_distillation(Distillation::Token),
             vit.with_distillation(Distillation::Head),
         ]

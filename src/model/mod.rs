@@ -38,5 +38,5 @@ pub use size::VitSize;
 pub use task::Task;
 pub use timesformer::{DividedBlock, TimeSformer};
 pub use video::{VideoAttention, VideoConfig, VideoHead, VideoPositions};
-pub use vit::{Distillation, Pooling, Vit, VitConfig};
+pub use vit::{Distillation, ImageHead, Pooling, Vit, VitConfig};
 pub use vivit::Vivit;

@@ -7,7 +7,7 @@ use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::timesformer::TimeSformer;
-use super::video::{VideoAttention, VideoConfig, VideoHead};
+use super::video::{VideoAttention, VideoConfig};
 use super::vit::{Vit, VitConfig};
 use super::vivit::Vivit;
 
@@ -102,16 +102,6 @@ impl NetworkConfig {
             Self::Video(config) => config.token_layout(),
             Self::Generator(config) => config.token_layout(),
             Self::LinearProbe(config) => config.token_layout(),
-        }
-    }
-
-    /// Returns what the model predicts; for images, the class. A generator predicts none of these.
-    pub fn head(&self) -> Option<VideoHead> {
-        match self {
-            Self::Vit(_) => Some(VideoHead::Clip),
-            Self::Video(config) => Some(config.head),
-            Self::Generator(_) => None,
-            Self::LinearProbe(config) => Some(config.head),
         }
     }
 

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockConfig, BlockStyle, Encoded, encode, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
-use super::patch_embed::PatchEmbed;
+use super::patch_embed::{PatchEmbed, assemble};
 use super::size::VitSize;
 use crate::choice::word;
+use crate::fused::linear;
 
 /// Pooling: from the tokens after the last block to the input of the classifier.
 ///
@@ -57,6 +58,17 @@ impl Pooling {
     }
 }
 
+/// Quantity that a [`Vit`] predicts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageHead {
+    /// Predicts the class of the image.
+    #[default]
+    Class,
+    /// Predicts a mask: for every pixel, whether it is foreground.
+    Mask,
+}
+
 /// Configuration of a [`Vit`].
 #[derive(Config, Debug)]
 pub struct VitConfig {
@@ -97,6 +109,9 @@ pub struct VitConfig {
     /// Further options of the blocks.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
+    /// Quantity that the model predicts.
+    #[config(default = "ImageHead::Class")]
+    pub head: ImageHead,
 }
 
 /// Distillation token, which is trained on the predictions of a teacher.
@@ -157,15 +172,18 @@ pub struct Vit {
     pub blocks: Vec<Block>,
     /// Norm before the classifier.
     pub norm: LayerNorm,
-    /// Classifier.
+    /// Classifier, or the projection of each patch token to the pixels of its patch.
     pub head: Linear,
     /// Classifier of the distillation token; `None` if it has none.
     pub head_dist: Option<Linear>,
     n_prefix_tokens: usize,
+    n_channels: usize,
     grid: [usize; 2],
     norm_epsilon: f64,
     #[module(skip)]
     pooling: Pooling,
+    #[module(skip)]
+    predicts: ImageHead,
 }
 
 impl VitConfig {
@@ -208,7 +226,8 @@ impl VitConfig {
     /// # Panics
     ///
     /// If `patch_size` does not divide height and width of the images, if one of them is 0, if `n_heads` does not
-    /// divide `d_model`, or if there is a distillation token and the pooling is not [`Pooling::Cls`].
+    /// divide `d_model`, or if there is a distillation token and the pooling is not [`Pooling::Cls`], or the model predicts
+    /// masks.
     pub fn init(&self, device: &Device) -> Vit {
         for side in self.image_size {
             assert!(
@@ -222,6 +241,10 @@ impl VitConfig {
             self.distillation == Distillation::None || self.pooling == Pooling::Cls,
             "pooling is `{}`, expected `cls`, since there is a distillation token",
             word(&self.pooling)
+        );
+        assert!(
+            self.distillation == Distillation::None || self.head == ImageHead::Class,
+            "a model that predicts masks has no distillation token"
         );
         let layout = self.token_layout();
         // Tokens and embeddings start with the standard deviation of DeiT's code.
@@ -242,14 +265,27 @@ impl VitConfig {
                 .map(|layer| self.block(layer).init(device))
                 .collect(),
             norm: norm(self.d_model, self.style.head_epsilon(), device),
-            head: LinearConfig::new(self.pooling.n_pooled() * self.d_model, self.n_classes)
-                .init(device),
+            head: self.head_shape().init(device),
             head_dist: (self.distillation == Distillation::Head)
                 .then(|| LinearConfig::new(self.d_model, self.n_classes).init(device)),
             n_prefix_tokens: layout.n_prefix_tokens,
+            n_channels: self.n_channels,
             grid: layout.grid,
             norm_epsilon: self.style.head_epsilon(),
             pooling: self.pooling,
+            predicts: self.head,
+        }
+    }
+
+    /// Shape of the linear layer after the last norm.
+    fn head_shape(&self) -> LinearConfig {
+        match self.head {
+            ImageHead::Class => {
+                LinearConfig::new(self.pooling.n_pooled() * self.d_model, self.n_classes)
+            }
+            ImageHead::Mask => {
+                LinearConfig::new(self.d_model, self.n_channels * self.patch_size.pow(2))
+            }
         }
     }
 
@@ -265,7 +301,7 @@ impl VitConfig {
 }
 
 impl Vit {
-    /// Classifies images, and returns what `capture` selects.
+    /// Classifies images or predicts their masks, and returns what `capture` selects.
     ///
     /// # Shapes
     ///
@@ -277,7 +313,10 @@ impl Vit {
             hidden,
         } = encode(&self.blocks, self.embed(images), capture);
         ModelOutput {
-            output: self.classify(tokens),
+            output: match self.predicts {
+                ImageHead::Class => self.classify(tokens),
+                ImageHead::Mask => self.mask(tokens),
+            },
             tokens: self.token_layout(),
             attention,
             within_frame_attention: Vec::new(),
@@ -326,6 +365,17 @@ impl Vit {
             }
             None => scores,
         }
+    }
+
+    /// Computes the logits of all pixels from the tokens after the last block.
+    ///
+    /// # Shapes
+    ///
+    /// - `tokens`: `[batch_size, n_tokens, d_model]`
+    /// - returns `[batch_size, n_channels * height * width]`
+    fn mask(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let patches = self.normalized(tokens).slice_dim(1, self.n_prefix_tokens..);
+        assemble(linear(patches, &self.head), self.grid, self.n_channels)
     }
 
     /// Computes the input of the classifier from the tokens after the last block.
@@ -407,6 +457,24 @@ mod tests {
             let expected = vit.reg_token.as_ref().unwrap().val().expand([2, 4, 8]);
             let difference = (registers - expected).abs().max().into_scalar::<f32>();
             assert!(difference < 1e-6, "{difference}");
+        }
+    }
+
+    #[test]
+    fn every_patch_token_gives_the_pixels_of_its_patch() {
+        let device = Device::flex();
+        let config = config(Pooling::Cls, 0).with_head(ImageHead::Mask);
+        let vit = config.init(&device);
+        let images = Tensor::<4>::random([2, 1, 4, 6], Distribution::Default, &device);
+        let before = vit.forward(images.clone(), Capture::Logits).output;
+        assert_eq!(before.dims(), [2, 24]);
+        // Without blocks, tokens do not see each other: a change of the last patch changes its own pixels alone.
+        let brighter = images.slice_fill([0..2, 0..1, 2..4, 4..6], 3.0);
+        let after = vit.forward(brighter, Capture::Logits).output;
+        let changes = (after - before).abs().into_data();
+        for (index, change) in changes.iter::<f32>().enumerate() {
+            let [row, column] = [index % 24 / 6, index % 6];
+            assert_eq!(change > 0.0, row >= 2 && column >= 4, "{row} {column}");
         }
     }
 

@@ -4,60 +4,10 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use super::checkpoint_state::{CheckpointState, STATE, ValidationScore, best_of, read};
 use super::checksums;
 use super::directory::RunDirectory;
 use crate::counted::counted;
-use crate::error::{Error, Result};
-use crate::input_file;
-
-/// State of training at a checkpoint, apart from model and optimiser.
-///
-/// Order of samples, augmentation and dropout are functions of seed, epoch, index and step, so a run
-/// resumes with the same random numbers if it knows the step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CheckpointState {
-    /// Number of optimiser steps done.
-    pub step: usize,
-    /// Score on the validation split; `None` within an epoch.
-    pub validation: Option<ValidationScore>,
-    /// Full weight of each penalty; `None` until its gradient share is measured.
-    pub penalty_weights: Vec<Option<f64>>,
-    /// Largest mean distance between attention rows that each layer has had at a validation.
-    pub peak_distances: Vec<f64>,
-    /// State of early stopping; `None` without it, and before the first validation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub early_stopping: Option<StoppingState>,
-    /// Wall-clock seconds of training so far.
-    pub seconds: f64,
-    /// Seconds within training steps, a part of `seconds`.
-    pub seconds_in_steps: f64,
-    /// Seconds in penalties, a part of `seconds_in_steps`.
-    pub seconds_in_topology: f64,
-    /// Length of `metrics.jsonl` in bytes; later records lie beyond.
-    pub metrics_bytes: u64,
-    /// SHA-256 of the run's `config.toml`.
-    pub config_sha256: String,
-}
-
-/// Score of a checkpoint on the validation split.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ValidationScore {
-    /// Score that is higher for better models: accuracy, or the negative of an error.
-    pub score: f64,
-    /// Task loss.
-    pub loss: f64,
-}
-
-/// State of early stopping at a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct StoppingState {
-    /// Best value of the watched metric so far, with the sign that makes higher values better.
-    pub best: f64,
-    /// Number of epochs since then.
-    pub epochs_without_improvement: usize,
-}
 
 /// Usable checkpoints of a run; the newest ones and the best one are kept.
 #[derive(Debug)]
@@ -66,13 +16,17 @@ pub struct Checkpoints {
     keep_last: usize,
     /// Checkpoints that passed verification, in ascending order of their steps.
     usable: Vec<CheckpointState>,
+    /// Best checkpoint so far, if it could not be written.
+    unwritten: Option<Unwritten>,
 }
 
-/// Name of the file with the [`CheckpointState`].
-const STATE: &str = "state.json";
-
-/// Largest time of a run in seconds, 30,000 years.
-const MAX_SECONDS: f64 = 1e12;
+/// Checkpoint whose files are in memory.
+#[derive(Debug)]
+struct Unwritten {
+    state: CheckpointState,
+    /// Name and content of each file.
+    files: Vec<(&'static str, Vec<u8>)>,
+}
 
 impl Checkpoints {
     /// Opens the checkpoints of a run, and verifies each of them.
@@ -101,6 +55,7 @@ impl Checkpoints {
             directory,
             keep_last,
             usable,
+            unwritten: None,
         };
         Ok((checkpoints, complaints))
     }
@@ -128,8 +83,9 @@ impl Checkpoints {
 
     /// Saves a checkpoint, whose files `write` writes into a given directory.
     ///
-    /// The directory gets its name once it is complete and on the disk. Checkpoints that are neither
-    /// among the newest nor the best are removed afterwards.
+    /// The directory gets its name once it is complete and on the disk. A better checkpoint in memory
+    /// ([`keep_in_memory`](Self::keep_in_memory)) is written first. Checkpoints that are neither among the newest nor the
+    /// best are removed afterwards.
     ///
     /// # Errors
     ///
@@ -140,38 +96,37 @@ impl Checkpoints {
         state: &CheckpointState,
         write: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<PathBuf> {
-        let path = self.path(state.step);
-        // In the same directory, because a rename is atomic only within one file system.
-        let partial = path.with_extension("partial");
-        remove(&partial)?;
-        let written = fill(&partial, state, write).and_then(|()| self.publish(&partial, &path));
-        if let Err(error) = written {
-            // The error of writing matters more than one of cleaning up.
-            let _ = remove(&partial);
-            return Err(error);
+        if let Some(earlier) = self.unwritten.take_if(|kept| kept.state.step != state.step) {
+            // First, because whoever resumes from a later checkpoint does not come to this step again.
+            let written = self.write(&earlier.state, |directory| earlier.write(directory));
+            if let Err(error) = written {
+                self.unwritten = Some(earlier);
+                return Err(error);
+            }
         }
-        self.usable.retain(|known| known.step != state.step);
-        // Steps only grow, because `set_aside_after` removes later ones: the list stays sorted.
-        self.usable.push(state.clone());
+        self.write(state, write)?;
+        self.unwritten = None;
         self.prune()?;
-        Ok(path)
+        Ok(self.path(state.step))
+    }
+
+    /// True if a checkpoint would be the best one of those on the disk and in memory.
+    pub fn would_be_best(&self, state: &CheckpointState) -> bool {
+        let kept = self.unwritten.iter().map(|kept| &kept.state);
+        let others = self.usable.iter().chain(kept);
+        let others = others.filter(|other| other.step != state.step);
+        best_of(others.chain([state])).is_some_and(|(best, _)| best.step == state.step)
+    }
+
+    /// Keeps the best checkpoint so far in memory, because it could not be written. [`save`](Self::save) writes it later.
+    pub fn keep_in_memory(&mut self, state: CheckpointState, files: Vec<(&'static str, Vec<u8>)>) {
+        self.unwritten = Some(Unwritten { state, files });
     }
 
     /// Best checkpoint on the validation split: that with the highest score; at ties the lowest loss, then the
     /// earliest step. A score or loss that is not a number is never the best.
     pub fn best(&self) -> Option<(&CheckpointState, ValidationScore, PathBuf)> {
-        let scored = self
-            .usable
-            .iter()
-            .filter_map(|state| Some((state, state.validation?)))
-            // The order below would place it above or below all numbers, depending on its sign.
-            .filter(|(_, score)| !score.score.is_nan() && !score.loss.is_nan());
-        let (state, score) = scored.max_by(|(a, a_score), (b, b_score)| {
-            // A total order, so that the choice never depends on the order of the list.
-            let by_score = a_score.score.total_cmp(&b_score.score);
-            let by_loss = b_score.loss.total_cmp(&a_score.loss);
-            by_score.then(by_loss).then(b.step.cmp(&a.step))
-        })?;
+        let (state, score) = best_of(self.usable.iter())?;
         Some((state, score, self.path(state.step)))
     }
 
@@ -237,6 +192,29 @@ impl Checkpoints {
         self.prune()
     }
 
+    /// Writes a checkpoint, which is usable then.
+    fn write(
+        &mut self,
+        state: &CheckpointState,
+        write: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let path = self.path(state.step);
+        // In the same directory, because a rename is atomic only within one file system.
+        let partial = path.with_extension("partial");
+        remove(&partial)?;
+        let written = fill(&partial, state, write).and_then(|()| self.publish(&partial, &path));
+        if let Err(error) = written {
+            // The error of writing matters more than one of cleaning up.
+            let _ = remove(&partial);
+            return Err(error);
+        }
+        self.usable.retain(|known| known.step != state.step);
+        self.usable.push(state.clone());
+        // One that waited in memory can be older than others.
+        self.usable.sort_by_key(|state| state.step);
+        Ok(())
+    }
+
     fn path(&self, step: usize) -> PathBuf {
         self.directory.join(step.to_string())
     }
@@ -276,42 +254,17 @@ impl Checkpoints {
     }
 }
 
+impl Unwritten {
+    fn write(&self, directory: &Path) -> io::Result<()> {
+        self.files
+            .iter()
+            .try_for_each(|(name, content)| std::fs::write(directory.join(name), content))
+    }
+}
+
 /// Step of a checkpoint's directory; `None` for other paths.
 fn step_of(path: &Path) -> Option<usize> {
     path.file_name()?.to_str()?.parse().ok()
-}
-
-/// Reads and verifies the checkpoint of a step.
-fn read(path: &Path, step: usize) -> Result<CheckpointState> {
-    // First: a damaged file might still parse, with wrong numbers.
-    checksums::verify(path)?;
-    let file = path.join(STATE);
-    let bytes = input_file::read(&file)
-        .map_err(|error| Error::file(file.display().to_string()).because(error))?;
-    let state: CheckpointState = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::invalid_format(file.display().to_string()).because(error))?;
-    if state.step != step {
-        return Err(Error::invalid_format(format!(
-            "{} holds step {}, expected step {step}",
-            path.display(),
-            state.step
-        )));
-    }
-    let times = [
-        state.seconds,
-        state.seconds_in_steps,
-        state.seconds_in_topology,
-    ];
-    if let Some(time) = times
-        .iter()
-        .find(|time| !(0.0..=MAX_SECONDS).contains(*time))
-    {
-        return Err(Error::invalid_format(format!(
-            "{} holds a time of {time} s, expected 0 to {MAX_SECONDS}",
-            file.display()
-        )));
-    }
-    Ok(state)
 }
 
 /// Writes a checkpoint with its state and checksums into a new directory.
@@ -343,6 +296,7 @@ fn remove(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     /// Checkpoints in a directory, one for each score, with the steps 1, 2 and so on.
     fn checkpoints(directory: &Path, keep_last: usize, scores: &[[f64; 2]]) -> Checkpoints {
@@ -362,6 +316,7 @@ mod tests {
             directory: directory.to_owned(),
             keep_last,
             usable: scores.iter().enumerate().map(state).collect(),
+            unwritten: None,
         }
     }
 
@@ -439,6 +394,53 @@ mod tests {
         let steps: Vec<usize> = checkpoints.usable.iter().map(|state| state.step).collect();
         assert_eq!(steps, [2]);
         assert!(checkpoints.prune().is_ok());
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn the_best_checkpoint_waits_in_memory_for_room_on_the_disk() {
+        let name = format!("burn-topology-unwritten-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let scores = [[0.2, 1.0], [0.5, 1.0], [0.4, 1.0], [0.1, 1.0], [0.3, 1.0]];
+        let states = checkpoints(&directory, 1, &scores).usable;
+        let mut checkpoints = checkpoints(&directory, 1, &[]);
+        let weights =
+            |state: &CheckpointState| vec![("weights", state.step.to_string().into_bytes())];
+        let mut save = |state: &CheckpointState, has_room: bool| {
+            let saved = checkpoints.save(state, |partial| {
+                std::fs::write(partial.join("weights"), state.step.to_string())?;
+                if has_room {
+                    Ok(())
+                } else {
+                    Err(io::ErrorKind::StorageFull.into())
+                }
+            });
+            if saved.is_err() && checkpoints.would_be_best(state) {
+                checkpoints.keep_in_memory(state.clone(), weights(state));
+            }
+            let kept = checkpoints.unwritten.as_ref().map(|kept| kept.state.step);
+            (saved.is_ok(), kept)
+        };
+        assert_eq!(save(&states[0], true), (true, None));
+        assert_eq!(save(&states[1], false), (false, Some(2)));
+        // A file in the way stands for a disk that has no room for the one in memory; the next one is not better.
+        std::fs::write(directory.join("2.partial"), "").unwrap();
+        assert_eq!(save(&states[2], true), (false, Some(2)));
+        std::fs::remove_file(directory.join("2.partial")).unwrap();
+        // With room for one, that is the best one: nobody comes to its step again.
+        assert_eq!(save(&states[3], false), (false, None));
+        assert_eq!(save(&states[4], true), (true, None));
+        let (_, _, best) = checkpoints.best().unwrap();
+        assert_eq!(best, directory.join("2"));
+        assert_eq!(std::fs::read(best.join("weights")).unwrap(), b"2");
+        assert_eq!(read(&best, 2).unwrap(), states[1]);
+        let mut names: Vec<_> = std::fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["2", "5"]);
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

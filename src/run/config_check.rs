@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::checkpoint::CheckpointState;
+use super::checkpoint_state::CheckpointState;
 use super::checksums::sha256_hex;
 use super::directory::RunDirectory;
 use super::manifest::Manifest;

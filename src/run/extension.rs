@@ -6,6 +6,7 @@ use super::atomic_file::write_atomically;
 use super::checksums::sha256_hex;
 use super::directory::RunDirectory;
 use super::manifest::{Extension, Manifest};
+use crate::input_file;
 
 /// Extends a run to more epochs: records it in the manifest, and replaces the configuration by `config`.
 ///
@@ -25,7 +26,7 @@ pub fn extend_run(
     let extension = Extension {
         from_epochs,
         to_epochs,
-        config_sha256: sha256_hex(&std::fs::read(run.config())?),
+        config_sha256: sha256_hex(&input_file::read(&run.config())?),
     };
     // An extension that was killed after this step is recorded already.
     if manifest.extensions.last() != Some(&extension) {

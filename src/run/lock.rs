@@ -123,7 +123,7 @@ impl RunLock {
             return true;
         }
         // Only opens the file, because the directory may be read-only for this process.
-        let file = File::open(root.join("lock"));
+        let file = input_file::open(&root.join("lock"));
         // A shared lock fails only against a training process, not against another such test.
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
@@ -131,7 +131,7 @@ impl RunLock {
     /// True if a process of this machine holds the lock of a directory.
     pub(super) fn is_taken_here(root: &Path) -> bool {
         // Some network disks share the locks of the operating system among machines.
-        let holder = std::fs::read_to_string(root.join("lock"));
+        let holder = input_file::read_text(&root.join("lock"));
         holder.is_ok_and(|holder| holder == host()) && Self::is_taken(root)
     }
 }

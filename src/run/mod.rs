@@ -8,6 +8,8 @@ mod atomic_file;
 #[cfg(feature = "cli")]
 mod checkpoint;
 #[cfg(feature = "cli")]
+mod checkpoint_state;
+#[cfg(feature = "cli")]
 mod checksums;
 #[cfg(feature = "cli")]
 mod config_check;
@@ -48,7 +50,8 @@ pub use tensorboard_values::{Chart, HparamValue};
 #[cfg(feature = "cli")]
 pub use self::{
     atomic_file::{AtomicFile, write_atomically},
-    checkpoint::{CheckpointState, Checkpoints, StoppingState, ValidationScore},
+    checkpoint::Checkpoints,
+    checkpoint_state::{CheckpointState, StoppingState, ValidationScore},
     checksums::sha256_hex,
     config_check::{CHECKPOINT_CONFIG, check_config},
     device::{DEVICES, DeviceReport, check_device, device_reports, open_device, open_devices},

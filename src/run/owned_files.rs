@@ -11,6 +11,7 @@ use super::directory::check_not_a_run;
 use super::files_below::files_below;
 use super::partial::is_partial;
 use crate::error::{Error, Result};
+use crate::input_file;
 
 /// Name of the file with the list.
 const NAME: &str = "written_by_burn_topology.json";
@@ -52,7 +53,7 @@ impl OwnedFiles {
 
     /// Reads the list of a directory; `None` if there is none that can be read.
     fn read(directory: &Path) -> Option<Self> {
-        let bytes = std::fs::read(Self::path(directory)).ok()?;
+        let bytes = input_file::read(&Self::path(directory)).ok()?;
         let mut list: Self = serde_json::from_slice(&bytes).ok()?;
         // Whoever edits the list must not lead a command out of the directory.
         list.files.retain(|file| {

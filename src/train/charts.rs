@@ -38,6 +38,17 @@ const LAYOUT: &[(&str, &[Chart])] = &[
                 title: "error of velocities",
                 tags: &["validation/flow_loss.*"],
             },
+            Chart {
+                title: "overlap of predicted masks",
+                tags: &["validation/dice.*", "validation/centerline_dice"],
+            },
+            Chart {
+                title: "topological errors of predicted masks",
+                tags: &[
+                    "validation/h\\d_betti_error",
+                    "validation/betti_matching_error.*",
+                ],
+            },
         ],
     ),
     (
@@ -169,15 +180,16 @@ pub(super) fn extended(events: &mut EventWriter, config: &Config, step: usize) -
 /// Charts of the custom scalars page by category, without those that would stay empty for the task of the run.
 fn categories(config: &Config) -> Vec<(&'static str, Vec<Chart>)> {
     let spec = &config.spec;
-    let selecting = Task::from_config(&spec.model).metrics().first().copied();
-    let has_frames = spec.samples.n_frames > 1;
+    let task = Task::from_config(&spec.model);
+    let has_frames = spec.model.n_frames() > 1;
     // A linear probe has no tokens.
     let has_topology = spec.logging.topology_images > 0 && spec.model.token_layout().n_tokens() > 0;
     let is_filled = |chart: &Chart| match chart.tags.first().and_then(|tag| tag.split_once('/')) {
         Some(("frames", _)) => has_frames && has_topology,
         Some(("topology" | "attention" | "tokens", _)) => has_topology,
         Some(("penalty", _)) => !spec.penalties.is_empty(),
-        Some(("validation", metric)) => selecting.is_some_and(|name| metric.starts_with(name)),
+        // The pattern of a chart begins with the name of the first of its metrics.
+        Some(("validation", metric)) => metric.starts_with(task.metrics()[0]),
         _ => true,
     };
     LAYOUT

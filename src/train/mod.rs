@@ -2,6 +2,7 @@
 
 mod averaged_weights;
 mod charts;
+mod checkpointing;
 mod collapse;
 mod disk_space;
 mod divergence;

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 
 use super::averaged_weights::AveragedWeights;
 use super::charts;
+use super::checkpointing::{MODEL_FILE, OPTIMIZER_FILE, UNAVERAGED_FILE};
 use super::collapse::CollapseMonitor;
 use super::early_stopping::StoppingMonitor;
 use super::error::TrainError;
@@ -19,7 +20,7 @@ use super::parameters::{freeze, number_parameters};
 use super::prefetch::{Prefetch, SampleOrder};
 use super::reference::{is_compared, open_reference};
 use super::timing::{Profile, Timing};
-use super::trainer::{MODEL_FILE, Trainer, UNAVERAGED_FILE};
+use super::trainer::Trainer;
 use crate::error::Error;
 use crate::evaluate::{CaptionEncoder, starting_weights};
 use crate::input_file;
@@ -229,8 +230,8 @@ impl<'a> Trainer<'a> {
         self.optimizer = self
             .optimizer
             .clone()
-            .load(path.join("optimizer.bpk"))
-            .map_err(|error| TrainError::Files(in_file("optimizer.bpk").because(error)))?;
+            .load(path.join(OPTIMIZER_FILE))
+            .map_err(|error| TrainError::Files(in_file(OPTIMIZER_FILE).because(error)))?;
         self.regularizer
             .set_weights(state.penalty_weights)
             .map_err(|error| TrainError::Files(in_file("state.json").because(error)))?;

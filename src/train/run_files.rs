@@ -3,6 +3,7 @@
 use super::error::TrainError;
 use super::job::Job;
 use crate::error::Error;
+use crate::input_file;
 use crate::run::{RunDirectory, sha256_hex};
 
 /// Returns an error if the lock of the run directory is lost, so that another process may train there.
@@ -24,7 +25,7 @@ pub(super) fn require_first_files(
     run: &RunDirectory,
     config_sha256: &str,
 ) -> Result<(), TrainError> {
-    let config = std::fs::read(run.config()).map(|bytes| sha256_hex(&bytes));
+    let config = input_file::read(&run.config()).map(|bytes| sha256_hex(&bytes));
     let is_same = config.is_ok_and(|sha256| sha256 == config_sha256);
     for (file, is_there) in [
         (run.config(), is_same),

@@ -1,7 +1,5 @@
 //! The training loop: steps, validations and checkpoints, in this order.
 
-use std::io;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -32,8 +30,7 @@ use crate::evaluate::{
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
 use crate::run::{
-    CHECKPOINT_CONFIG, CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore,
-    write_atomically,
+    CheckpointState, Checkpoints, MetricsLog, Record, ValidationScore, write_atomically,
 };
 
 /// Result of a training that ended without an error.
@@ -134,12 +131,6 @@ fn evaluate_best(
     let evaluation = model.evaluate_unless(&job.data.test, settings, job.stop)?;
     Ok(evaluation.map(|evaluation| (evaluation, state)))
 }
-
-/// Weights of a checkpoint that are validated and evaluated: the moving average if there is one.
-pub(super) const MODEL_FILE: &str = "model.bpk";
-
-/// Weights of a checkpoint that training goes on from, if they are not those that are evaluated.
-pub(super) const UNAVERAGED_FILE: &str = "unaveraged.bpk";
 
 /// Gradients that are zero, so that a gradient share cannot be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +260,7 @@ impl Trainer<'_> {
     }
 
     /// Model that is validated: the moving average of the weights if there is one.
-    fn validated_model(&self) -> Network {
+    pub(super) fn validated_model(&self) -> Network {
         match &self.averaged {
             Some(averaged) => averaged.model.clone(),
             None => self.model.valid(),
@@ -386,99 +377,6 @@ impl Trainer<'_> {
         self.log
             .write_event(|events| charts::clip(events, &clip, spec, validation, step));
         Ok(())
-    }
-
-    /// Writes a checkpoint. A failed write is reported once, and training continues.
-    fn save(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let result = self.write_checkpoint();
-        self.log_warnings(observer);
-        match result {
-            // A full disk may have room again later; a deleted run directory is final.
-            Err(TrainError::Files(error))
-                if self.job.run.root().is_dir() && self.job.lock.is_held() =>
-            {
-                if !self.is_failing {
-                    observer.message(&format!(
-                        "{error}; training continues, and tries again at the next checkpoint"
-                    ));
-                }
-                self.is_failing = true;
-                Ok(())
-            }
-            result => {
-                self.is_failing = false;
-                result
-            }
-        }
-    }
-
-    /// Writes a checkpoint of the current step.
-    fn write_checkpoint(&mut self) -> Result<(), TrainError> {
-        let root = self.job.run.root();
-        if !root.is_dir() {
-            return Err(TrainError::Files(Error::file(format!(
-                "{}: the run directory no longer exists, so nothing more can be saved; stopped at step {}",
-                root.display(),
-                self.step
-            ))));
-        }
-        require_lock(self.job, self.step)?;
-        let state = CheckpointState {
-            step: self.step,
-            validation: self.validation,
-            penalty_weights: self.regularizer.weights().to_vec(),
-            peak_distances: self.collapse.peaks().to_vec(),
-            early_stopping: self.stopping.state(),
-            seconds: self.timing.seconds(),
-            seconds_in_steps: self.timing.in_steps,
-            seconds_in_topology: self.timing.in_topology,
-            // The log is on disk before the checkpoint, so that a usable checkpoint never points beyond its end.
-            metrics_bytes: self.sync_metrics()?,
-            config_sha256: self.config_sha256.clone(),
-        };
-        let (model, optimizer) = (self.validated_model(), &self.optimizer);
-        let unaveraged = (self.averaged.as_ref()).map(|_| self.model.valid());
-        let config = self.job.config.to_toml();
-        let write = |directory: &Path| {
-            std::fs::write(directory.join(CHECKPOINT_CONFIG), &config)?;
-            let save = |model: Network, name: &str| {
-                let record = model.into_record();
-                record.save(directory.join(name)).map_err(io::Error::other)
-            };
-            // The weights that are evaluated have the same name with and without an average.
-            save(model, MODEL_FILE)?;
-            if let Some(unaveraged) = unaveraged {
-                save(unaveraged, UNAVERAGED_FILE)?;
-            }
-            optimizer
-                .save(directory.join("optimizer.bpk"))
-                .map_err(io::Error::other)
-        };
-        let newest = self.newest_checkpoint("newest");
-        self.checkpoints
-            .save(&state, write)
-            .map_err(TrainError::files(format_args!(
-                "write the checkpoint of step {} ({newest})",
-                self.step
-            )))?;
-        self.is_saved = true;
-        Ok(())
-    }
-
-    /// Path of the newest checkpoint after `label`, for messages.
-    pub(super) fn newest_checkpoint(&self, label: &str) -> String {
-        match self.checkpoints.newest() {
-            Some((_, path)) => format!("{label}: {}", path.display()),
-            None => "no checkpoint yet".to_owned(),
-        }
-    }
-
-    /// Writes the log to disk; returns its length in bytes.
-    fn sync_metrics(&mut self) -> Result<u64, TrainError> {
-        let path = self.job.run.metrics();
-        self.log
-            .sync()
-            .map_err(TrainError::files(format_args!("write {}", path.display())))
     }
 
     /// Returns [`TrainError::Diverged`] if a value is NaN or infinite. `lr` is NaN outside of a step.

@@ -2,6 +2,7 @@
 
 mod changed_data;
 mod configuration;
+mod exit_codes;
 mod looking;
 mod outputs;
 mod persistence;

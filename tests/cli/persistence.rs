@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use crate::util::{TestDir, run_program};
+use burn_topology::report::encode_diagrams;
+use burn_topology::topology::{Bar, Diagram};
 use serde_json::Value;
+
+use crate::util::{TestDir, run_program};
 
 /// Writes an .npy file of little-endian float32 numbers, as `numpy.save` does.
 fn save(path: &Path, shape: &str, values: &[f32]) {
@@ -142,6 +145,21 @@ fn bad_matrices_and_outputs_give_one_clear_message() {
     save(&path("stack.npy"), "(2, 4, 4)", &[SQUARE, nan].concat());
     std::fs::write(path("text.npy"), "0 1\n1 0\n").unwrap();
     std::fs::write(path("kept.npz"), "mine").unwrap();
+    let diagrams = |birth: f64, death: f64| {
+        let bar = Bar {
+            birth,
+            death,
+            birth_edge: None,
+            death_edge: None,
+        };
+        let diagram = Diagram {
+            homology_dim: 0,
+            bars: vec![bar],
+        };
+        encode_diagrams(&[vec![diagram]], "{}").unwrap()
+    };
+    std::fs::write(path("one.npz"), diagrams(1.0, 2.0)).unwrap();
+    std::fs::write(path("reversed.npz"), diagrams(2.0, 1.0)).unwrap();
     let error =
         |input, output| error_message(&directory, &["persistence", input, "--output", output]);
     for (message, expected) in [
@@ -204,6 +222,10 @@ fn bad_matrices_and_outputs_give_one_clear_message() {
         (
             error_message(&directory, &["diagram-distance", "kept.npz", "kept.npz"]),
             "kept.npz: this is not an .npz archive",
+        ),
+        (
+            error_message(&directory, &["diagram-distance", "one.npz", "reversed.npz"]),
+            "reversed.npz: ",
         ),
     ] {
         assert!(

@@ -1,13 +1,17 @@
 //! Hostile files: pipes, devices, and files that would take all memory or time are refused in one sentence.
 
+use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use burn_topology::data::read_clip;
+use burn_topology::data::{SampleSpec, read_clip, read_image};
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 
 use super::clip_folder::{at_rate, refused, sampling};
-use crate::util::{TestDir, program};
+use crate::train::tiny_config;
+use crate::util::{TestDir, program, run_program};
 
 /// Runs the program, which must end within some seconds; returns its exit code and its message.
 fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
@@ -161,4 +165,106 @@ fn a_file_in_the_way_of_a_run_is_no_run() {
         "{message}"
     );
     assert!(!message.contains("already exists"), "{message}");
+}
+
+/// PNG file of 8 by 8 black pixels with another chunk of this kind.
+fn png_with(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let image = image::RgbImage::new(8, 8);
+    let mut png = Cursor::new(Vec::new());
+    image.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    let mut crc = Crc::new();
+    crc.update(kind);
+    crc.update(content);
+    // After the signature and the header of the image.
+    let (start, rest) = png.split_at(8 + 25);
+    let length = (content.len() as u32).to_be_bytes();
+    [
+        start,
+        &length,
+        kind,
+        content,
+        &crc.sum().to_be_bytes(),
+        rest,
+    ]
+    .concat()
+}
+
+/// Zlib stream of this many MiB of zeros, in a thousandth of the size.
+fn packed_zeros(n_mib: u32) -> Vec<u8> {
+    let mut mib = DeflateEncoder::new(Vec::new(), Compression::best());
+    mib.write_all(&vec![0; 1 << 20]).unwrap();
+    // Ends at a whole byte, so that copies of it can follow one another.
+    mib.flush().unwrap();
+    let mib = mib.get_ref().clone();
+    let mut stream = vec![0x78, 0xda];
+    for _ in 0..n_mib {
+        stream.extend(&mib);
+    }
+    // An empty last block, and the checksum of zeros.
+    stream.extend([3, 0]);
+    let sum = (u64::from(n_mib) * (1 << 20) % 65521) as u32;
+    stream.extend((sum << 16 | 1).to_be_bytes());
+    stream
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn texts_and_profiles_of_images_do_not_unpack_without_a_limit() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    let zeros = packed_zeros(4096);
+    for (name, kind, start) in [
+        ("text.png", b"zTXt", &b"a\0\0"[..]),
+        ("international.png", b"iTXt", b"a\0\x01\0\0\0"),
+        ("profile.png", b"iCCP", b"a\0\0"),
+    ] {
+        let png = png_with(kind, &[start, &zeros].concat());
+        std::fs::write(root.join(name), png).unwrap();
+    }
+    let config = tiny_config(root, None);
+    let trained = run_program(root, &["train", &config, "--output", "run"]);
+    assert!(trained.status.success());
+    for name in ["text.png", "international.png", "profile.png"] {
+        // Less than the 4 GiB to which the chunks unpack.
+        let script = "ulimit -v 3000000; exec \"$0\" predict run \"$1\" --threads 1";
+        let output = Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_burn-topology"), name])
+            .current_dir(root)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{name}: {output:?}");
+    }
+}
+
+#[test]
+fn a_jpeg_that_is_cut_anywhere_is_refused() {
+    let directory = TestDir::new();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/images");
+    let spec = SampleSpec {
+        n_frames: 1,
+        n_channels: 3,
+        height: 8,
+        width: 8,
+        n_classes: 2,
+    };
+    let mut grey = Cursor::new(Vec::new());
+    let pixels = image::GrayImage::from_fn(40, 30, |x, y| image::Luma([(5 * x + y) as u8]));
+    pixels
+        .write_to(&mut grey, image::ImageFormat::Jpeg)
+        .unwrap();
+    let mut files = vec![("grey.jpg", grey.into_inner())];
+    for name in ["progressive.jpg", "subsampled.jpg", "cmyk.jpg"] {
+        files.push((name, std::fs::read(stored.join(name)).unwrap()));
+    }
+    for (name, bytes) in files {
+        let path = directory.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(read_image(&path, spec).is_ok(), "{name}");
+        for part in 0..40 {
+            std::fs::write(&path, &bytes[..bytes.len() * part / 40]).unwrap();
+            let error = read_image(&path, spec).unwrap_err().to_string();
+            assert!(error.contains(name), "{part}: {error}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod resume;
 mod robustness;
 mod video;
 mod views;
+mod wrong_values;
 
 use std::path::Path;
 

@@ -5,8 +5,8 @@
 //! cargo run --release --example fuzz_readers -- --input TARGET DIR
 //! ```
 //!
-//! Each reader runs in a process of its own, whose address space is limited to 1 GiB. An input that it takes more than
-//! five seconds for counts as a hang. The files of an input that makes a reader fail are kept in the directory of the
+//! Each reader runs in a process of its own, whose address space is limited to 1 GiB. An input for which it takes more than
+//! five seconds of processor time, or ten minutes in which it does nothing, counts as a hang. The files of an input that makes a reader fail are kept in the directory of the
 //! findings; `--input` reads them once more. Exit code 1 if anything failed.
 
 mod case;
@@ -27,8 +27,11 @@ use targets::{TARGETS, Target};
 /// Largest address space of a process that reads, in KiB.
 const MEMORY_LIMIT: u64 = 1 << 20;
 
-/// Time after which an input counts as one that makes a reader hang.
+/// Processor time after which an input counts as one that makes a reader hang; a busy machine does not change it.
 const HANG: Duration = Duration::from_secs(5);
+
+/// Time after which an input counts as one that makes a reader wait for ever.
+const WAIT: Duration = Duration::from_secs(600);
 
 /// Exit code of a process whose reader hangs.
 const HANG_CODE: i32 = 42;
@@ -214,8 +217,8 @@ fn child(target: &'static Target, seed: u64, seconds: f64, work: &Path, findings
     let started = Instant::now();
     let corpus = (target.corpus)();
     let input = work.join("input");
-    let clock = Arc::new(AtomicU64::new(0));
-    watch(&clock, started);
+    let current = Arc::new(AtomicU64::new(0));
+    watch(&current);
     let mut row = Row::default();
     let mut kept: Vec<String> = Vec::new();
     let mut reported = 0.0;
@@ -230,9 +233,9 @@ fn child(target: &'static Target, seed: u64, seconds: f64, work: &Path, findings
             print_row(&row);
         }
         let case = fuzz::case(&corpus, seed, index);
-        clock.store(started.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
+        current.store(index as u64 + 1, Ordering::Relaxed);
         let outcome = fuzz::read(target, &case, &input);
-        clock.store(0, Ordering::Relaxed);
+        current.store(0, Ordering::Relaxed);
         row.inputs += 1;
         match outcome {
             Ok(time) => row.slowest_ms = row.slowest_ms.max(1000.0 * time.as_secs_f64()),
@@ -249,19 +252,36 @@ fn child(target: &'static Target, seed: u64, seconds: f64, work: &Path, findings
     print_row(&row);
 }
 
-/// Ends this process if an input takes too long. `clock` holds the start of the current one, 0 between inputs.
-fn watch(clock: &Arc<AtomicU64>, started: Instant) {
-    let clock = Arc::clone(clock);
+/// Ends this process if an input takes too long. `current` holds the number of the input, 0 between inputs.
+fn watch(current: &Arc<AtomicU64>) {
+    let current = Arc::clone(current);
     std::thread::spawn(move || {
+        let (mut input, mut used, mut since) = (0, Duration::ZERO, Instant::now());
         loop {
-            std::thread::sleep(Duration::from_millis(200));
-            let now = started.elapsed().as_millis() as u64;
-            let since = clock.load(Ordering::Relaxed);
-            if since != 0 && now > since + HANG.as_millis() as u64 {
+            std::thread::sleep(Duration::from_millis(100));
+            let now = current.load(Ordering::Relaxed);
+            if now == 0 || now != input {
+                (input, used, since) = (now, processor_time(), Instant::now());
+            } else if processor_time() > used + HANG || since.elapsed() > WAIT {
                 std::process::exit(HANG_CODE);
             }
         }
     });
+}
+
+/// Processor time that this process has used.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, in brackets, may have spaces; 11 fields later come the times of program and system.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    // Linux has 100 ticks per second, on every architecture that this program runs on.
+    Duration::from_millis(10 * ticks)
 }
 
 fn print_row(row: &Row) {

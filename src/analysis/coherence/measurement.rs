@@ -107,7 +107,7 @@ pub fn measure(
         let output = model.forward(model.clips(&samples), Capture::Attention);
         let topology = frame_topology(&output, clips.len())?;
         let rows = match task {
-            Task::PredictNextFrame | Task::Generate => output.output,
+            Task::PredictNextFrame | Task::PredictMask | Task::Generate => output.output,
             Task::Classify | Task::ClassifyFrames => softmax(output.output, 1),
         };
         let rows: Vec<f32> =
@@ -117,7 +117,7 @@ pub fn measure(
             .chunks_exact(rows.len() / clips.len())
             .zip(range.clone())
             .map(|(rows, index)| match task {
-                Task::PredictNextFrame | Task::Generate => {
+                Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
                     predicted_clip(suite, features, rows, index)
                 }
                 Task::Classify | Task::ClassifyFrames => Ok(ClipOutput::Classes(rows)),
@@ -154,7 +154,7 @@ fn predicted_clip<'a>(
     rows: &[f32],
     index: usize,
 ) -> Result<ClipOutput<'a>> {
-    let pixels = Task::as_pixels(rows);
+    let pixels = Task::PredictNextFrame.as_pixels(rows);
     let features = features.map(|features| {
         Ok(ClipFeatures {
             predicted: features.of_predicted(suite, &pixels)?,
@@ -175,7 +175,7 @@ fn summarize(
     reported: &[usize],
 ) -> Measurement {
     let task_metrics: &[ClipMetric] = match task {
-        Task::PredictNextFrame | Task::Generate => &FRAME_METRICS,
+        Task::PredictNextFrame | Task::PredictMask | Task::Generate => &FRAME_METRICS,
         // With one class for a whole clip only accuracy is defined.
         Task::Classify if clips.iter().all(ClipMeasurement::is_one_row) => &CLASS_METRICS[..1],
         Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
@@ -212,7 +212,9 @@ fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
     let mut curves = [
         curve(
             match task {
-                Task::PredictNextFrame | Task::Generate => "similarity of frozen features",
+                Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
+                    "similarity of frozen features"
+                }
                 Task::Classify | Task::ClassifyFrames => "distance of predictions",
             },
             |clip| &clip.output_gaps,
@@ -232,7 +234,7 @@ fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
 /// Returns the guards of the task.
 fn guards(task: Task, suite: &Suite, clips: &[ClipMeasurement]) -> Vec<Guard> {
     match task {
-        Task::PredictNextFrame | Task::Generate => {
+        Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
             let values: Vec<&[Option<f64>]> = clips.iter().map(|clip| &clip.values[..]).collect();
             predictor_guards(suite, &values)
         }

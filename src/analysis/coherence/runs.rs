@@ -135,6 +135,12 @@ fn check_alike(runs: &[LoadedRun]) -> Result<()> {
     let Some(first) = runs.first() else {
         return Ok(());
     };
+    if first.task() == Task::PredictMask {
+        return Err(Error::invalid_parameter(format!(
+            "{} predicts masks of single images; expected runs of models of clips",
+            first.name()
+        )));
+    }
     for loaded in runs {
         let shapes = [first, loaded].map(|run| run.config.spec.samples);
         if shapes[0] != shapes[1] {

@@ -111,9 +111,9 @@ impl ForwardPass {
             }
             _ => vec![String::new(); n_clips * n_steps],
         };
-        // A frame predictor is not given the last frame, which it has to predict.
+        // A predictor of frames or masks is not given the last frame, which it has to predict.
         let n_input_frames = match task {
-            Task::PredictNextFrame => spec.n_frames - 1,
+            Task::PredictNextFrame | Task::PredictMask => spec.n_frames - 1,
             Task::Classify | Task::ClassifyFrames | Task::Generate => spec.n_frames,
         };
         let image = |index: usize| {

@@ -79,6 +79,29 @@ pub enum RawData {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         captions: Option<RawCaptions>,
     },
+    /// Pictures of glyphs that are cut, crossed by stray lines, blurred and noisy, with the masks of the whole glyphs.
+    DamagedGlyphs {
+        /// Height and width of a picture, in pixels.
+        side: usize,
+        /// Number of samples of the training split.
+        #[serde(default = "thousand")]
+        n_train: usize,
+        /// Number of samples of the validation split, and of the test split.
+        #[serde(default = "quarter_thousand")]
+        n_test: usize,
+        /// Number of cuts through strokes.
+        #[serde(default = "two")]
+        n_cuts: usize,
+        /// Number of stray lines.
+        #[serde(default = "two")]
+        n_lines: usize,
+        /// Standard deviation of the blur, in pixels; 0 is off.
+        #[serde(default = "half_pixel")]
+        blur: f64,
+        /// Standard deviation of the noise; pixels lie in 0 to 1.
+        #[serde(default = "fifth")]
+        noise: f64,
+    },
     /// Clips in `<split>/<class>/`: folders of frames, animated images, or video files (needs ffmpeg).
     ClipFolder {
         /// Directory with the folders `train` and `test`, and `val` or `validation` if there is one.
@@ -129,6 +152,22 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 fn one() -> usize {
     1
+}
+
+fn two() -> usize {
+    2
+}
+
+fn thousand() -> usize {
+    1000
+}
+
+fn quarter_thousand() -> usize {
+    250
+}
+
+fn half_pixel() -> f64 {
+    0.5
 }
 
 fn tenth() -> f64 {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Activation, Distillation, Pooling, Predict, VideoHead, VideoPositions, VitSize,
+    Activation, Distillation, ImageHead, Pooling, Predict, VideoHead, VideoPositions, VitSize,
 };
 
 /// `[model]`: architecture, and pretrained weights to start from.
@@ -13,6 +13,9 @@ use crate::model::{
 pub enum RawModel {
     /// Vision transformer, for images.
     Vit {
+        /// Quantity that the model predicts: the class of an image, or its mask.
+        #[serde(default, skip_serializing_if = "is_default")]
+        head: ImageHead,
         /// Standard size, in place of `d_model`, `n_layers` and `n_heads`.
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<VitSize>,

@@ -88,6 +88,8 @@ pub enum StoppingMetric {
     Mse,
     /// Mean squared error of the velocities of a generator, by which its best checkpoint is chosen.
     FlowLoss,
+    /// Dice coefficient of predicted masks, by which the best checkpoint of their model is chosen.
+    Dice,
     /// Task loss.
     Loss,
 }
@@ -99,6 +101,7 @@ impl StoppingMetric {
             Self::Accuracy => "accuracy",
             Self::Mse => "mse",
             Self::FlowLoss => "flow_loss",
+            Self::Dice => "dice",
             Self::Loss => "loss",
         }
     }

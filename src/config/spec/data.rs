@@ -7,8 +7,8 @@ use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawCaptions, RawConfig, RawData, RawModel, RawUnreadable};
 use crate::data::{
-    ClipFolder, ClipSampling, DataSpec, DigitCaptions, MNIST_WITHOUT_PATH, MovingDigits,
-    count_classes,
+    ClipFolder, ClipSampling, DamagedGlyphs, DataSpec, DigitCaptions, MNIST_WITHOUT_PATH,
+    MovingDigits, count_classes,
 };
 
 /// Largest side of the images of a folder, in pixels.
@@ -139,6 +139,29 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
                 });
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
         }
+        &RawData::DamagedGlyphs {
+            side,
+            n_train,
+            n_test,
+            n_cuts,
+            n_lines,
+            blur,
+            noise,
+        } => {
+            let glyphs = DamagedGlyphs {
+                side,
+                n_train,
+                n_test,
+                n_cuts,
+                n_lines,
+                blur,
+                noise,
+            };
+            glyphs
+                .check_by_name()
+                .map_err(|(key, message)| document.error_at(&format!("data.{key}"), message))?;
+            DataSpec::DamagedGlyphs(glyphs)
+        }
         RawData::ClipFolder { .. } => DataSpec::ClipFolder(clip_folder(document, raw)?),
     })
 }
@@ -233,7 +256,10 @@ fn beside(document: &Document, key: &str, path: &str) -> Option<PathBuf> {
 /// Warning about a relative path that names another directory beside the configuration than in the working directory.
 pub(in crate::config) fn ambiguous_directory(document: &Document, raw: &RawData) -> Option<String> {
     let path = match raw {
-        RawData::Digits {} | RawData::MovingDigits { .. } | RawData::Mnist { path: None, .. } => {
+        RawData::Digits {}
+        | RawData::MovingDigits { .. }
+        | RawData::DamagedGlyphs { .. }
+        | RawData::Mnist { path: None, .. } => {
             return None;
         }
         RawData::Mnist {

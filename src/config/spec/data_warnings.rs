@@ -72,7 +72,7 @@ impl Spec {
             data => data,
         };
         match data {
-            DataSpec::Digits | DataSpec::MovingDigits(_) => self
+            DataSpec::Digits | DataSpec::MovingDigits(_) | DataSpec::DamagedGlyphs(_) => self
                 .open_data()
                 .map(|data| self.data_warnings(&data))
                 .unwrap_or_default(),

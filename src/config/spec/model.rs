@@ -6,8 +6,8 @@ use crate::config::error::ConfigError;
 use crate::config::raw::{RawBlock, RawGenerator, RawModel, RawText, RawVideo};
 use crate::data::{DataSpec, SampleSpec};
 use crate::model::{
-    BlockStyle, Distillation, GeneratorConfig, LinearProbeConfig, NetworkConfig, Pooling,
-    VideoAttention, VideoConfig, VideoHead, VitConfig, VitSize,
+    BlockStyle, Distillation, GeneratorConfig, ImageHead, LinearProbeConfig, NetworkConfig,
+    Pooling, VideoAttention, VideoConfig, VideoHead, VitConfig, VitSize,
 };
 
 /// Number of layers over frames of a factorised encoder, if the file does not give it.
@@ -32,11 +32,12 @@ pub(super) fn model(
     data: &DataSpec,
 ) -> Result<NetworkConfig, ConfigError> {
     let samples = data.sample_spec();
-    // The linear probe counts as a model of clips: it classifies their frames.
+    check_masks(document, raw, data)?;
+    // The linear probe counts as a model of clips: it classifies their frames. A picture with its mask is no clip.
     let is_video = !matches!(raw, RawModel::Vit { .. });
     require(
         document,
-        is_video == (samples.n_frames > 1),
+        is_video == (samples.n_frames > 1 && !data.has_masks()),
         "model.kind",
         || {
             if is_video {
@@ -70,6 +71,50 @@ pub(super) fn model(
             Ok(NetworkConfig::LinearProbe(config.with_head(head)))
         }
     }
+}
+
+/// Checks that a model predicts masks if, and only if, the data have them.
+fn check_masks(document: &Document, raw: &RawModel, data: &DataSpec) -> Result<(), ConfigError> {
+    let &RawModel::Vit {
+        head,
+        ref init_from,
+        distillation,
+        ..
+    } = raw
+    else {
+        return require(document, !data.has_masks(), "model.kind", || {
+            "the data are pictures with masks, expected the model `vit` with the head `mask`".into()
+        });
+    };
+    let predicts_masks = head == ImageHead::Mask;
+    require(
+        document,
+        predicts_masks == data.has_masks(),
+        "model.head",
+        || {
+            if predicts_masks {
+                "the data have no masks, expected the head `class`, or the data `damaged_glyphs`"
+                    .into()
+            } else {
+                "the data are pictures with masks, expected the head `mask`".into()
+            }
+        },
+    )?;
+    require_all(
+        document,
+        [
+            Condition::new(
+                "model.init_from",
+                !predicts_masks || init_from.is_none(),
+                "pretrained weights are those of classifiers, and the model predicts masks; leave init_from out",
+            ),
+            Condition::new(
+                "model.distillation",
+                !predicts_masks || distillation == Distillation::None,
+                "a distillation token is one of classifiers, and the model predicts masks; leave distillation out",
+            ),
+        ],
+    )
 }
 
 /// Size of a transformer, as the file gives it.
@@ -198,6 +243,7 @@ fn vit(
         d_model,
         n_layers,
         n_heads,
+        head,
         patch_size,
         mlp_ratio,
         pooling,
@@ -245,6 +291,7 @@ fn vit(
     .with_n_registers(n_registers)
     .with_dropout(dropout)
     .with_drop_path(drop_path)
+    .with_head(head)
     .with_pooling(pooling)
     .with_distillation(distillation)
     .with_style(style(document, block)?);

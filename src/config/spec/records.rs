@@ -15,11 +15,11 @@ pub(super) fn robustness(
     let Some(raw) = raw.robustness else {
         return Ok(None);
     };
-    let other = Task::from_config(model).other_than_classes();
-    require(document, other.is_none(), "robustness", || {
+    let task = Task::from_config(model);
+    require(document, task.predicts_classes(), "robustness", || {
         format!(
             "robustness is measured for classifiers, and this is {}; leave the section out",
-            other.unwrap_or_default()
+            task.in_words()
         )
     })?;
     require_epsilon(document, raw.epsilon, "robustness.epsilon")?;

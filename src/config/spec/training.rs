@@ -76,6 +76,7 @@ pub(super) fn training(
     errors.keep(check_targets(document, training, model));
     errors.keep(check_flow(document, training, model));
     errors.keep(check_augment(document, training.augment, samples));
+    errors.keep(check_mask_augment(document, training.augment, model));
     let perturbation = training.view.map(|raw| view(document, raw)).transpose();
     let stopping = (training.early_stopping)
         .map(|raw| early_stopping(document, raw, model))
@@ -255,7 +256,7 @@ fn check_targets(
     training: &RawTraining,
     model: &NetworkConfig,
 ) -> Result<(), ConfigError> {
-    let other = Task::from_config(model).other_than_classes();
+    let task = Task::from_config(model);
     let changes = [
         ("label_smoothing", training.label_smoothing),
         ("mixup_alpha", training.mixup_alpha),
@@ -267,11 +268,37 @@ fn check_targets(
             Condition::new(
                 format!("training.{key}"),
                 // Only values that have an effect are refused, so that the defaults pass.
-                other.is_none() || value == 0.0,
+                task.predicts_classes() || value == 0.0,
                 format!(
                     "{key} is {value}, but {} has no classes; leave it out",
-                    other.unwrap_or_default()
+                    task.in_words()
                 ),
+            )
+        }),
+    )
+}
+
+/// Checks that the augmentation of pictures with masks moves pixels only.
+///
+/// A sample is changed as a whole, so a change of colours would change the mask that is to be predicted too.
+fn check_mask_augment(
+    document: &Document,
+    augment: Augment,
+    model: &NetworkConfig,
+) -> Result<(), ConfigError> {
+    let may_change_pixels = Task::from_config(model) != Task::PredictMask;
+    let changes = [
+        ("rand_augment", augment.rand_augment.is_some()),
+        ("color_jitter", augment.color_jitter.is_some()),
+        ("erasing_probability", augment.erasing_probability > 0.0),
+    ];
+    require_all(
+        document,
+        changes.map(|(key, is_on)| {
+            Condition::new(
+                format!("training.augment.{key}"),
+                may_change_pixels || !is_on,
+                format!("{key} would change the mask too; leave it out"),
             )
         }),
     )
@@ -286,6 +313,7 @@ fn early_stopping(
     let selection = match Task::from_config(model) {
         Task::PredictNextFrame => StoppingMetric::Mse,
         Task::Generate => StoppingMetric::FlowLoss,
+        Task::PredictMask => StoppingMetric::Dice,
         Task::Classify | Task::ClassifyFrames => StoppingMetric::Accuracy,
     };
     let metric = raw.metric.unwrap_or(selection);

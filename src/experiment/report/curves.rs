@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::experiment::study::Study;
+use crate::input_file;
 use crate::mean::mean;
 use crate::run::RunDirectory;
 
@@ -39,7 +40,7 @@ pub(super) fn read_curves(study: &Study, directories: &[PathBuf]) -> Vec<Curves>
         let Ok(run) = RunDirectory::open(directory) else {
             continue;
         };
-        let text = std::fs::read_to_string(run.metrics()).unwrap_or_default();
+        let text = input_file::read_text(&run.metrics()).unwrap_or_default();
         // The metrics of this cell by name and epoch, each with one value or, if logged by layer, several.
         let mut values: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
         for record in text

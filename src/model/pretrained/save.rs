@@ -10,8 +10,9 @@ use super::tensor_file::{self, Tensors};
 use super::{
     ExportedFile, Pretrained, hugging_face_config, hugging_face_processor, parameters, timm_config,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::network::{Network, NetworkConfig};
+use crate::model::task::Task;
 
 impl Pretrained {
     /// Wraps a model of this crate, to be exported in the format of the library that has its architecture.
@@ -24,6 +25,11 @@ impl Pretrained {
         config: NetworkConfig,
         class_names: Option<Vec<String>>,
     ) -> Result<Self> {
+        if Task::from_config(&config) == Task::PredictMask {
+            return Err(Error::invalid_parameter(
+                "the model predicts masks; neither transformers nor timm has such a vision transformer",
+            ));
+        }
         let layout = Layout::from_config(&config)?;
         let (image_size, n_channels) = (config.image_size(), config.n_channels());
         let half = vec![0.5; n_channels];
