@@ -186,6 +186,7 @@ fn model_keys(config: &NetworkConfig) -> Value {
             });
             (json!(video), words)
         }
+        NetworkConfig::Generator(generator) => (json!(generator), json!({ "kind": "generator" })),
         NetworkConfig::LinearProbe(probe) => (json!(probe), json!({ "kind": "linear_probe" })),
     };
     if let (Some(keys), Value::Object(words)) = (keys.as_object_mut(), words) {

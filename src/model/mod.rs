@@ -4,6 +4,7 @@
 
 mod block;
 mod clip_tokens;
+mod generator;
 mod joint;
 mod linear_probe;
 mod memory;
@@ -23,6 +24,10 @@ mod vit;
 mod vivit;
 
 pub use block::{Activation, Block, BlockConfig, BlockStyle, DropPath, LayerScale, Mlp};
+pub use generator::{
+    CaptionAttention, Conditions, Generator, GeneratorBlock, GeneratorConfig, ModelInput, Predict,
+    TextEncoder,
+};
 pub use joint::JointVideoTransformer;
 pub use linear_probe::{LinearProbe, LinearProbeConfig};
 pub use memory::ModelSize;

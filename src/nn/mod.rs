@@ -24,7 +24,7 @@ mod pixel_diagram_batch;
 mod present_points;
 mod row_values;
 
-pub use attention::{AttentionOutput, SelfAttention, SelfAttentionConfig};
+pub use attention::{AttentionOutput, QueryKeyNorm, SelfAttention, SelfAttentionConfig};
 pub use attention_rows::{AttentionRows, Heads, Tokens};
 pub use cubical_persistence::CubicalPersistence;
 pub use diagram_batch::{BarTensors, DiagramBatch};

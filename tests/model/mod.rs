@@ -9,6 +9,7 @@ use burn_topology::model::{
 
 use crate::util::{TestDir, values};
 
+mod generator;
 mod gradients;
 mod layers;
 mod preprocessing;

@@ -3,6 +3,7 @@
 mod extension;
 mod files;
 mod finetune;
+mod generator;
 mod options;
 mod pixels;
 mod resume;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{ClipKind, Crop};
+use crate::data::{ClipKind, Crop, Partners};
 
 /// `[data]`: the data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,6 +105,15 @@ pub enum RawData {
         /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         std: Option<Vec<f64>>,
+        /// Number of clips that are made of each digit of the validation and the test split; absent: `repeats`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evaluation_repeats: Option<usize>,
+        /// Second digit of clips with two.
+        #[serde(default, skip_serializing_if = "is_default")]
+        partners: Partners,
+        /// Captions of the clips, which a generator needs; absent: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        captions: Option<RawCaptions>,
     },
     /// Pictures of glyphs that are cut, crossed by stray lines, blurred and noisy, with the masks of the whole glyphs.
     DamagedGlyphs {
@@ -184,6 +193,24 @@ impl RawData {
         | Self::ClipFolder { mean, std, .. }) = self;
         [mean.as_deref(), std.as_deref()]
     }
+}
+
+/// `data.captions`: captions of the embedded digits in motion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCaptions {
+    /// True to hold some pairs of digit and kind of clip, and some wordings, out of the training split.
+    #[serde(default = "yes")]
+    pub hold_out: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+// Defaults are left out of resolved configurations: a new key must not change their digests.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn one() -> usize {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawConfig, RawData, RawUnreadable};
+use crate::config::raw::{RawCaptions, RawConfig, RawData, RawModel, RawUnreadable};
 use crate::counted::counted;
 use crate::data::{
-    ClipFolder, ClipSampling, DamagedGlyphs, DataSpec, MNIST_WITHOUT_PATH, MovingDigits,
-    count_classes,
+    ClipFolder, ClipSampling, DamagedGlyphs, DataSpec, DigitCaptions, MNIST_WITHOUT_PATH,
+    MovingDigits, count_classes,
 };
 use crate::model::PixelStatistics;
 
@@ -26,6 +26,9 @@ pub(in crate::config) fn complete(
 ) -> Result<(), ConfigError> {
     for table in &mut raw.topology {
         table.complete();
+    }
+    if matches!(raw.model, RawModel::Generator(_)) {
+        super::training::complete(&mut raw.training);
     }
     let (RawData::ImageFolder {
         path, n_classes, ..
@@ -123,10 +126,24 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             side,
             repeats,
             noise,
+            evaluation_repeats,
+            partners,
+            captions,
             ..
         } => {
             // Checked by the data set itself, whose messages begin with the name of the key.
-            let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32);
+            let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32)
+                .map(|made| made.with_partners(*partners))
+                .and_then(|made| match evaluation_repeats {
+                    Some(repeats) => made.with_evaluation_repeats(*repeats),
+                    None => Ok(made),
+                })
+                .and_then(|made| match captions {
+                    Some(RawCaptions { hold_out }) => made.with_captions(DigitCaptions {
+                        hold_out: *hold_out,
+                    }),
+                    None => Ok(made),
+                });
             DataSpec::MovingDigits(made.map_err(|message| document.error_at("data", message))?)
         }
         &RawData::DamagedGlyphs {
@@ -160,10 +177,19 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
 /// Checks `data.mean` and `data.std` against the number of channels; `None` if the file has neither.
 pub(super) fn statistics(
     document: &Document,
-    raw: &RawData,
+    raw: &RawConfig,
     n_channels: usize,
 ) -> Result<Option<PixelStatistics>, ConfigError> {
-    let [mean, std] = raw.statistics();
+    let [mean, std] = raw.data.statistics();
+    if let (RawModel::Generator(_), Some(given)) =
+        (&raw.model, mean.map(|_| "mean").or(std.map(|_| "std")))
+    {
+        let message = format!(
+            "{given} is set, but a generator makes clips of the noise that it is given, with pixels in [-1, 1]; leave mean \
+             and std out"
+        );
+        return Err(document.error_at(&format!("data.{given}"), message));
+    }
     let (mean, std) = match (mean, std) {
         (None, None) => return Ok(None),
         (Some(mean), Some(std)) => (mean, std),

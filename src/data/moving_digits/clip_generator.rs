@@ -3,10 +3,15 @@
 use rand::{Rng, RngExt};
 
 use super::ClipKind;
+use super::factors::Action;
 use super::scene::{Actor, Bar, DIGIT_SIDE, Pose, RenderedClip, Scene};
 
 /// Number of random scenes that are tried before the fallback.
 const ATTEMPTS: usize = 24;
+
+/// Number of random scenes that are tried before the fallback if the clip has a caption, all of whose words must be
+/// certain.
+const CAPTIONED_ATTEMPTS: usize = 400;
 
 /// Scale of the digits of the fallback scene: small enough for two of them to fit into a frame side by
 /// side.
@@ -14,6 +19,14 @@ const SMALL: f32 = 0.75;
 
 /// Range of a coordinate, in pixels: smallest and largest value.
 type CoordinateRange = [f32; 2];
+
+/// Clip with a description of what it shows.
+pub(super) struct DescribedClip {
+    pub(super) clip: RenderedClip,
+    pub(super) action: Action,
+    /// True if no random scene fitted; the second of two digits is a copy of the first then.
+    pub(super) is_fallback: bool,
+}
 
 /// Generator of a clip of one kind.
 pub(super) struct ClipGenerator<'a> {
@@ -23,18 +36,43 @@ pub(super) struct ClipGenerator<'a> {
     pub(super) side: usize,
     /// Pixels of the digit: `[DIGIT_SIDE, DIGIT_SIDE]`.
     pub(super) digit: &'a [f32],
-    /// Pixels of another digit of the same class, for kinds with two digits.
+    /// Pixels of another digit, for kinds with two digits.
     pub(super) partner: &'a [f32],
 }
 
 impl ClipGenerator<'_> {
+    /// Generates a clip whose topology behaves as its kind requires, and whose motion can be described with certainty.
+    pub(super) fn generate_described(&self, random: &mut impl Rng) -> DescribedClip {
+        let n_separate = self.n_separate();
+        for _ in 0..CAPTIONED_ATTEMPTS {
+            let scene = self.random_scene(random);
+            // The description is checked first, because the topology needs rendered frames.
+            if let Some(action) = Action::of(self.kind, &scene)
+                && self.fits_kind(&scene, n_separate)
+            {
+                return DescribedClip {
+                    clip: scene.render(),
+                    action,
+                    is_fallback: false,
+                };
+            }
+        }
+        loop {
+            let scene = self.fallback_scene(random);
+            // Fallback scenes move by whole pixels, or along one axis, so that their direction is certain.
+            if let Some(action) = Action::of_fallback(self.kind, &scene) {
+                return DescribedClip {
+                    clip: scene.render(),
+                    action,
+                    is_fallback: true,
+                };
+            }
+        }
+    }
+
     /// Generates a clip whose topology behaves as its kind requires.
     pub(super) fn generate(&self, random: &mut impl Rng) -> RenderedClip {
-        let n_separate = if self.kind.has_two() {
-            self.n_separate_components()
-        } else {
-            0
-        };
+        let n_separate = self.n_separate();
         // Bounded, because no random scene is certain to fit; the fallback always does.
         for _ in 0..ATTEMPTS {
             let scene = self.random_scene(random);
@@ -43,6 +81,15 @@ impl ClipGenerator<'_> {
             }
         }
         self.fallback_scene(random).render()
+    }
+
+    /// Number of components of both digits while they do not touch; 0 for kinds with one digit.
+    fn n_separate(&self) -> usize {
+        if self.kind.has_two() {
+            self.n_separate_components()
+        } else {
+            0
+        }
     }
 
     /// True if the topology of a scene behaves as its kind requires.
@@ -57,7 +104,7 @@ impl ClipGenerator<'_> {
             (1..=last).all(|frame| scene.betti(frame) == first)
         };
         match self.kind {
-            ClipKind::Occlusion => true,
+            ClipKind::Still | ClipKind::Occlusion => true,
             ClipKind::TwoDigits => components(0) == n_separate && is_constant(),
             ClipKind::Merge => components(0) == n_separate && components(last) < n_separate,
             ClipKind::Split | ClipKind::Appear => {
@@ -88,6 +135,7 @@ impl ClipGenerator<'_> {
         let room = (self.side - DIGIT_SIDE) as f32;
         let digit = |poses| actor(self.digit, poses);
         match self.kind {
+            ClipKind::Still => self.scene(vec![digit(self.still_path(room, random))]),
             ClipKind::Constant | ClipKind::Noise | ClipKind::Blur => {
                 self.scene(vec![digit(self.straight_path(room, random))])
             }
@@ -138,6 +186,12 @@ impl ClipGenerator<'_> {
         (0..self.n_frames)
             .map(|frame| Some(pose(frame as f32)))
             .collect()
+    }
+
+    /// Path of a digit that stays at a random place.
+    fn still_path(&self, room: f32, random: &mut impl Rng) -> Vec<Option<Pose>> {
+        let corner = [0; 2].map(|_| random.random_range(0.0..=room));
+        self.poses(|_| Pose::upright(corner))
     }
 
     /// Path at constant velocity between two random corners at least a third of `room` apart.

@@ -393,9 +393,9 @@ fn overrides_of(path: &Path, config: &NetworkConfig) -> Result<ModelOverrides> {
     let (n_heads, dropout, drop_path) = match config {
         NetworkConfig::Vit(config) => (config.n_heads, config.dropout, config.drop_path),
         NetworkConfig::Video(config) => (config.n_heads, config.dropout, config.drop_path),
-        NetworkConfig::LinearProbe(_) => {
+        NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => {
             return Err(Error::invalid_parameter(
-                "a linear probe has no pretrained weights, expected a transformer",
+                "a generator or linear probe has no pretrained weights, expected another transformer",
             )
             .within(path.display()));
         }
