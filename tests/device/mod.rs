@@ -104,15 +104,12 @@ fn penalties_and_gradient(
     };
     let inputs = [numbers(1), numbers(2)];
     let is_of_vectors = matches!(metric, RowMetric::Cosine | RowMetric::Euclidean);
-    let activations = match is_of_vectors {
-        true => {
-            let states = inputs.clone().map(|input| input.reshape([3, 22, 11]));
-            Activations::from_hidden(states.to_vec(), 0)
-        }
-        false => {
-            let attention = inputs.clone().map(|scores| softmax(scores * 3.0, 3));
-            Activations::from_attention(attention.to_vec(), 1)
-        }
+    let activations = if is_of_vectors {
+        let states = inputs.clone().map(|input| input.reshape([3, 22, 11]));
+        Activations::from_hidden(states.to_vec(), 0)
+    } else {
+        let attention = inputs.clone().map(|scores| softmax(scores * 3.0, 3));
+        Activations::from_attention(attention.to_vec(), 1)
     };
     let penalties = [0, 1].map(|dim| {
         let penalty = DiagramPenalty::new(dim).with_normalize(Normalize::SpanningTree);
@@ -183,6 +180,80 @@ fn the_kernels_of_a_device_compute_what_the_host_does() {
                 assert_eq!(actual, run(), "{what}: two runs differ");
             }
         }
+    }
+}
+
+/// Points of two regular simplices in spaces of their own, whose nearest points are those of the other simplex.
+///
+/// Their edges begin as a complete bipartite graph, which has more cycles than a graphics card has room for.
+fn two_simplices(n_points: usize, scale: f64) -> Vec<f64> {
+    let half = n_points / 2;
+    let mut points = vec![0.0; n_points * n_points];
+    for i in 0..n_points {
+        for j in 0..n_points {
+            if i / half == j / half {
+                let at_vertex = f64::from(u8::from(i == j));
+                // Slightly different lengths, so that no two edges are equally long.
+                let stretch = scale * (1.0 + 1e-3 * i as f64 / n_points as f64);
+                points[i * n_points + j] = stretch * (at_vertex - 1.0 / half as f64);
+            }
+        }
+    }
+    points
+}
+
+#[test]
+fn items_that_a_device_has_no_room_for_are_left_to_the_host() {
+    let n_points = 32;
+    let evaluate = |device: &Device, engine| {
+        let layer = |scale: f64, seed| {
+            let usual = crate::util::numbers([1, n_points, n_points], seed);
+            let usual = usual.into_data().iter::<f64>().collect::<Vec<_>>();
+            let values: Vec<f32> = [two_simplices(n_points, scale), usual]
+                .concat()
+                .into_iter()
+                .map(|x| x as f32)
+                .collect();
+            let data = TensorData::new(values, [2, n_points, n_points]);
+            Tensor::<3>::from_data(data, &device.clone().autodiff()).require_grad()
+        };
+        let layers = [layer(1.0, 1), layer(1.5, 2)];
+        let mut penalty = TopologyPenalty::from(DiagramPenalty::new(1));
+        penalty.row_distance = RowDistance {
+            metric: RowMetric::Euclidean,
+            exponent: 1.0,
+        };
+        penalty.source = Source::Hidden;
+        penalty.tokens = Tokens::All;
+        let topology = TopologyRegularizer::new(vec![penalty])
+            .unwrap()
+            .with_engine(engine)
+            .forward(
+                &Activations::from_hidden(layers.to_vec(), 0),
+                Clock::default(),
+            )
+            .unwrap();
+        let gradients = topology.loss.backward();
+        let gradient: Vec<f64> = layers
+            .iter()
+            .flat_map(|layer| {
+                layer
+                    .grad(&gradients)
+                    .unwrap()
+                    .into_data()
+                    .iter::<f64>()
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        (topology.n_items_on_host, topology.terms[0].value, gradient)
+    };
+    let (_, value, gradient) = evaluate(&Device::flex(), Engine::Host);
+    for name in OTHERS {
+        let actual = evaluate(&open_device(name).unwrap(), Engine::Device);
+        let n_left = if *name == "ndarray" { 0 } else { 2 };
+        assert_eq!(actual.0, n_left, "{name}");
+        assert_near(&[actual.1], &[value], name);
+        assert_near(&actual.2, &gradient, name);
     }
 }
 

@@ -3,7 +3,7 @@
 use burn_topology::burn::prelude::*;
 use burn_topology::distance::{RowDistance, RowMetric};
 use burn_topology::nn::{DiagramBatch, Engine, Persistence};
-use burn_topology::topology::EdgeGradient;
+use burn_topology::topology::{Bar, EdgeGradient};
 
 use crate::Outcome;
 use crate::attention::Kind;
@@ -97,10 +97,9 @@ fn compare(
             for (n, bars) in n_bars.iter_mut().zip(&bars) {
                 *n += bars.len();
             }
-            for ends in [
-                |bar: &burn_topology::topology::Bar<f64>| bar.birth,
-                |bar| bar.death,
-            ] {
+            let birth: fn(&Bar<f64>) -> f64 = |bar| bar.birth;
+            let death: fn(&Bar<f64>) -> f64 = |bar| bar.death;
+            for ends in [birth, death] {
                 let sorted = bars.each_ref().map(|bars| {
                     let mut lengths: Vec<f64> = bars.iter().map(ends).collect();
                     lengths.sort_by(f64::total_cmp);
