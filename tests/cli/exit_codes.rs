@@ -18,7 +18,7 @@ const LONGEST_MESSAGE: (usize, usize) = (3, 2000);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Commands with files or directories to read, one of which is `X`. `run`, `a.png` and `d.npz` are valid.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "train X",
     "train --resume X",
     "evaluate X",
@@ -38,6 +38,7 @@ const COMMANDS: [&str; 24] = [
     "anomaly score X --images a.png",
     "predict X a.png",
     "predict run X",
+    "generate X caption --output out.gif",
     "weights X",
     "persistence X --output out",
     "diagram-distance X d.npz",
