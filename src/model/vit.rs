@@ -58,7 +58,7 @@ impl Pooling {
     }
 }
 
-/// Quantity that a [`Vit`] predicts.
+/// Quantity that a vision transformer predicts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageHead {
