@@ -13,6 +13,7 @@ mod devices;
 mod diagram_distance;
 mod evaluate;
 mod find_lr;
+mod generate;
 mod image_persistence;
 mod image_size;
 mod init;
@@ -50,6 +51,7 @@ use self::configuration::{ConfigCommand, read_config};
 use self::devices::DevicesArguments;
 use self::diagram_distance::DiagramDistanceArguments;
 use self::evaluate::EvaluateArguments;
+use self::generate::GenerateArguments;
 use self::output::{log, print};
 use self::persistence::PersistenceArguments;
 use self::predict::PredictArguments;
@@ -107,6 +109,8 @@ enum Command {
     Anomaly(AnomalyCommand),
     /// Print the most probable classes of images.
     Predict(PredictArguments),
+    /// Generate clips from captions.
+    Generate(GenerateArguments),
     /// Inspect pretrained weights or a run, and export them for transformers or timm.
     Weights(WeightsArguments),
     /// Compute the persistence diagrams of the matrices in a .npy file, or of grey images and volumes.
@@ -239,6 +243,7 @@ fn run(Arguments { threads, command }: Arguments) -> Result<(), Failure> {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Anomaly(command) => anomaly::run(&command),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Persistence(arguments) => persistence::run(&arguments),
         Command::DiagramDistance(arguments) => diagram_distance::run(&arguments),

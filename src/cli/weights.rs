@@ -186,12 +186,15 @@ fn model_keys(config: &NetworkConfig) -> Value {
             });
             (json!(video), words)
         }
+        NetworkConfig::Generator(generator) => (json!(generator), json!({ "kind": "generator" })),
         NetworkConfig::LinearProbe(probe) => (json!(probe), json!({ "kind": "linear_probe" })),
     };
     if let (Some(keys), Value::Object(words)) = (keys.as_object_mut(), words) {
         // `block` and `kind` stand for these two.
         keys.remove("style");
         keys.remove("attention");
+        // Part of the preprocessing.
+        keys.remove("statistics");
         keys.extend(words);
     }
     keys

@@ -20,6 +20,7 @@ const USUAL: &[(&str, &str)] = &[
     ("model.n_layers", "4"),
     ("model.n_heads", "4"),
     ("model.head", "\"clip\""),
+    ("model.text.kind", "\"learned\""),
     (
         "model",
         "{ kind = \"vit\", size = \"tiny\", patch_size = 16 }",
@@ -37,6 +38,7 @@ const USUAL: &[(&str, &str)] = &[
     ("training.early_stopping.patience", "10"),
     ("training.augment.rand_augment.n_operations", "2"),
     ("training.augment.rand_augment.magnitude", "9"),
+    ("training.levels.kind", "\"logit_normal\""),
     ("training.schedule.kind", "\"cosine\""),
     ("training.schedule.every_epochs", "30"),
     ("training.schedule.factor", "0.1"),

@@ -9,7 +9,8 @@ use super::idx::{MNIST_SPEC, mnist};
 use super::image_folder::{folder_spec, image_folder};
 use super::scaled::{scaled, scaled_spec};
 use super::{
-    ClipFolder, DamagedGlyphs, MovingDigits, Sample, SampleSpec, Splits, read_clip, read_image,
+    ClipFolder, DamagedGlyphs, HeldOut, MovingDigits, Sample, SampleSpec, Splits, Vocabulary,
+    read_clip, read_image,
 };
 use crate::error::{Error, Result};
 
@@ -96,6 +97,22 @@ impl DataSpec {
 }
 
 impl DataSpec {
+    /// Words of the captions; `None` if the samples have none.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        match self {
+            Self::MovingDigits(settings) => settings.vocabulary(),
+            _ => None,
+        }
+    }
+
+    /// Tells what a caption has that was held out of the training split.
+    pub fn held_out(&self, caption: &str) -> HeldOut {
+        match self {
+            Self::MovingDigits(settings) => settings.held_out(caption),
+            _ => HeldOut::Nothing,
+        }
+    }
+
     /// Directory of the data set; `None` if it is part of the program, generated or downloaded.
     pub fn directory(&self) -> Option<&Path> {
         match self {

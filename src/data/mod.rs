@@ -3,6 +3,7 @@
 mod attack;
 mod augment;
 mod batch;
+mod caption;
 mod cifar;
 mod class_folder;
 mod clip;
@@ -22,6 +23,7 @@ mod image_folder;
 mod matrix_file;
 mod mixup;
 mod moving_digits;
+mod noising;
 mod packed;
 mod passed_over;
 mod perturbation;
@@ -43,6 +45,7 @@ use std::sync::Arc;
 pub use attack::Attack;
 pub use augment::{Augment, ColorJitter, RandAugment};
 pub use batch::{Batch, SampleBatcher, epoch_order};
+pub use caption::{Caption, HeldOut, Vocabulary};
 pub use class_folder::count_classes;
 pub use clip::{ClipFolder, ClipSampling, Crop, ListedClip, ListedClips, list_clips, read_clip};
 pub use corruption::{Corruption, N_SEVERITIES, add_noise};
@@ -54,7 +57,10 @@ pub use find_samples::{FoundSamples, find_samples};
 pub use image_file::{read_grey_image, read_image};
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
 pub(crate) use matrix_file::{check_header, shape_of_array};
-pub use moving_digits::{ClipKind, MovingDigits};
+pub use moving_digits::{ClipKind, DigitCaptions, MovingDigits, Partners};
+pub use noising::{
+    EVALUATION_LEVELS, Levels, Noising, evaluation_noise, generation_noise, training_noise,
+};
 pub use perturbation::Perturbation;
 pub use predicted_frames::PredictedFrames;
 pub use prepared_image::{Preparation, Scaling, prepared_image, read_prepared_image};
@@ -74,15 +80,18 @@ pub struct Sample {
     pub label: usize,
     /// Masks, motion and topology of a generated clip; `None` for images and filmed clips.
     pub truth: Option<Arc<ClipTruth>>,
+    /// What a clip shows, in words; `None` for samples without a caption.
+    pub caption: Option<Arc<Caption>>,
 }
 
 impl Sample {
-    /// Creates a sample whose only ground truth is its label.
+    /// Creates a sample whose only ground truth is its label, without a caption.
     pub fn new(pixels: Vec<f32>, label: usize) -> Self {
         Self {
             pixels,
             label,
             truth: None,
+            caption: None,
         }
     }
 }

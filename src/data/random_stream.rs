@@ -22,6 +22,24 @@ pub(super) enum Stream {
     Mixup(usize),
     /// Rectangle of CutMix at a step, and the choice between it and mixup.
     CutMix(usize),
+    /// Order of the noise levels among the samples of a step.
+    Levels(usize),
+    /// Noise, noise level and dropped caption of a sample of a step.
+    Noise {
+        /// Optimiser step.
+        step: usize,
+        /// Place of the sample in the batch.
+        place: usize,
+    },
+    /// Noise of a sample of an evaluation.
+    EvaluationNoise(usize),
+    /// Noise that a clip is generated from.
+    GenerationNoise {
+        /// Digest of the caption.
+        caption: u64,
+        /// Number of the clip among those of the caption.
+        index: usize,
+    },
     /// Choice of a subset of the training split.
     Subset,
     /// Start of an attack.
@@ -52,6 +70,10 @@ impl Stream {
             Self::Order(epoch) => [epoch as u64, u64::MAX, 0],
             Self::Mixup(step) => [step as u64, u64::MAX - 1, 0],
             Self::CutMix(step) => [step as u64, u64::MAX - 2, 0],
+            Self::Levels(step) => [step as u64, u64::MAX - 3, 0],
+            Self::Noise { step, place } => [step as u64, place as u64, 3],
+            Self::EvaluationNoise(index) => [index as u64, 0, 4],
+            Self::GenerationNoise { caption, index } => [caption, index as u64, 5],
             Self::Subset => [u64::MAX - 7, 0, 0],
             Self::Attack { index, start } => [index as u64, start as u64, 1],
             Self::Corruption { index, kind } => [index as u64, kind as u64, 2],
@@ -90,11 +112,17 @@ mod tests {
         // Sizes far beyond any data set and any training.
         for a in [0, 1, 2, 3, 1000, 1 << 40] {
             streams.extend([Stream::Order(a), Stream::Mixup(a), Stream::CutMix(a)]);
+            streams.extend([Stream::Levels(a), Stream::EvaluationNoise(a)]);
             for b in [0, 1, 2, 3, 1000, 1 << 40] {
                 streams.extend([
                     Stream::Augmentation { epoch: a, index: b },
                     Stream::Attack { index: a, start: b },
                     Stream::Corruption { index: a, kind: b },
+                    Stream::Noise { step: a, place: b },
+                    Stream::GenerationNoise {
+                        caption: a as u64,
+                        index: b,
+                    },
                 ]);
             }
         }

@@ -249,6 +249,7 @@ fn predicted(task: Task) -> &'static str {
         Task::Classify => "the class of an image or clip",
         Task::ClassifyFrames => "the class of every frame",
         Task::PredictNextFrame => "the next frame",
+        Task::Generate => "clips from captions",
         Task::PredictMask => "the mask of an image",
     }
 }

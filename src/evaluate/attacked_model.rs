@@ -321,6 +321,7 @@ mod tests {
                 task: Task::Classify,
                 samples: DIGITS_SPEC,
                 device,
+                captions: None,
             },
             seed: 0,
         };

@@ -15,13 +15,12 @@ use crate::model::{Capture, Task};
 ///
 /// [`Error::is_invalid_parameter`] if the model predicts frames or masks.
 pub(super) fn check_classifier(task: Task) -> error::Result<()> {
-    let found = match task {
-        Task::Classify | Task::ClassifyFrames => return Ok(()),
-        Task::PredictNextFrame => "frames",
-        Task::PredictMask => "masks",
-    };
+    if task.predicts_classes() {
+        return Ok(());
+    }
     Err(Error::invalid_parameter(format!(
-        "expected a classifier, found a model that predicts {found}"
+        "expected a classifier, found {}",
+        task.in_words()
     )))
 }
 

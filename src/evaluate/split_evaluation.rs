@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::batches::{EVALUATION_FRAMES, batch_ranges, for_each_batch, size_or, until};
 use super::error::EvaluateError;
+use super::flow::{FlowScores, noise_of_evaluation};
 use super::layer_monitor::LayerMonitor;
 use super::task::{Metrics, TaskScores};
 use super::task_model::TaskModel;
@@ -144,6 +145,7 @@ impl TaskModel {
 struct RunningEvaluation<'a> {
     model: &'a TaskModel,
     scores: TaskScores,
+    flow: FlowScores,
     coherence: Option<VideoScores>,
     evaluation: Evaluation,
 }
@@ -153,6 +155,7 @@ impl<'a> RunningEvaluation<'a> {
         Self {
             model,
             scores: TaskScores::new(model.task, model.samples),
+            flow: FlowScores::default(),
             coherence: match coherence {
                 Coherence::Measured => VideoScores::new(model.task, model.samples),
                 Coherence::Skipped => None,
@@ -165,7 +168,7 @@ impl<'a> RunningEvaluation<'a> {
                     Task::Classify | Task::ClassifyFrames => {
                         Some(ConfusionMatrix::new(model.samples.n_classes))
                     }
-                    Task::PredictNextFrame | Task::PredictMask => None,
+                    Task::PredictNextFrame | Task::PredictMask | Task::Generate => None,
                 },
                 coherence: Vec::new(),
                 monitor: LayerMonitor::default(),
@@ -190,6 +193,27 @@ impl<'a> RunningEvaluation<'a> {
         let evaluation = &mut self.evaluation;
         // The last batch may be smaller, so batch means are weighted by their size.
         let weight = items.len() as f64 / evaluation.n_samples as f64;
+        if let Some(captions) = &self.model.captions {
+            let noise = noise_of_evaluation(range.start, items.len(), *spec);
+            let batch = captions
+                .flow_batch(items, &noise, *spec, device)
+                .map_err(EvaluateError::Files)?;
+            let output = self.model.network.forward(batch.input, capture);
+            let losses = task.sample_losses(output.output, batch.velocities, items.len());
+            let losses: Vec<f64> = read_values(losses)
+                .map_err(|error| EvaluateError::Files(error.within("the losses cannot be read")))?;
+            for ((item, noising), loss) in items.iter().zip(&noise).zip(losses) {
+                self.flow.add(item, noising.level, loss);
+                evaluation.loss += loss / evaluation.n_samples as f64;
+            }
+            evaluation.monitor.add(
+                &output.attention,
+                &output.within_frame_attention,
+                &output.hidden,
+                output.tokens,
+            )?;
+            return Ok(());
+        }
         let clips = self.model.clips(items);
         let labels: Vec<MixedLabel> = items
             .iter()
@@ -230,7 +254,10 @@ impl<'a> RunningEvaluation<'a> {
     /// Completes the results after the last batch.
     fn finish(self) -> Evaluation {
         Evaluation {
-            metrics: self.scores.metrics(),
+            metrics: match self.model.task {
+                Task::Generate => self.flow.metrics(),
+                _ => self.scores.metrics(),
+            },
             coherence: self
                 .coherence
                 .map_or_else(Vec::new, |coherence| coherence.means()),

@@ -14,6 +14,19 @@ use crate::video_metrics::{flip_rate, mean_squared_error, most_probable, structu
 /// Names and values of metrics; the best checkpoint is chosen by the first one.
 pub type Metrics = Vec<(&'static str, f64)>;
 
+/// Metrics of a generator: the first over all samples whose caption could be in training, then those by fifth of the range
+/// of noise levels, then those of held-out captions.
+pub(super) const FLOW_METRICS: [&str; 8] = [
+    "flow_loss",
+    "flow_loss_level1",
+    "flow_loss_level2",
+    "flow_loss_level3",
+    "flow_loss_level4",
+    "flow_loss_level5",
+    "flow_loss_combinations",
+    "flow_loss_paraphrases",
+];
+
 /// True for metrics that are fractions of samples or frames, from 0 to 1, by the end of their names.
 ///
 /// # Example
@@ -49,6 +62,7 @@ impl Task {
                 "mse_extrapolation",
                 "ssim_extrapolation",
             ],
+            Self::Generate => &FLOW_METRICS,
             Self::PredictMask => &[
                 "dice",
                 "centerline_dice",
@@ -72,7 +86,7 @@ impl Task {
     pub(crate) fn metric_from_score(self, score: f64) -> f64 {
         match self {
             Self::Classify | Self::ClassifyFrames | Self::PredictMask => score,
-            Self::PredictNextFrame => -score,
+            Self::PredictNextFrame | Self::Generate => -score,
         }
     }
 
@@ -81,12 +95,13 @@ impl Task {
         match self {
             Self::Classify | Self::ClassifyFrames => "nats",
             Self::PredictNextFrame => "squared pixel values",
+            Self::Generate => "squared velocities",
             Self::PredictMask => "nats per pixel",
         }
     }
 
     /// Targets that the model output is compared with: class probabilities (repeated for every frame if frames are
-    /// classified), the frames that follow, or the mask.
+    /// classified), the frames that follow, or the mask. Those of a generator are in its `FlowBatch`.
     ///
     /// # Shapes
     ///
@@ -96,7 +111,7 @@ impl Task {
     pub(crate) fn targets(self, clips: &Tensor<5>, classes: Tensor<2>) -> Tensor<2> {
         let [batch_size, n_frames, n_channels, height, width] = clips.dims();
         match self {
-            Self::Classify => classes,
+            Self::Classify | Self::Generate => classes,
             Self::ClassifyFrames => {
                 let n_classes = classes.dims()[1];
                 let per_frame = classes.unsqueeze_dim::<3>(1).repeat_dim(1, n_frames);
@@ -110,12 +125,14 @@ impl Task {
     }
 
     /// Mean loss of a batch: cross-entropy in nats of classes or of the pixels of masks, or the mean squared error of
-    /// pixels between 0 and 1.
+    /// pixels between 0 and 1 or of velocities.
     pub(crate) fn loss(self, output: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Classify | Self::ClassifyFrames => soft_cross_entropy(output, targets),
             // The model's pixels range over [-1, 1], not [0, 1], so squared errors are four times as large.
             Self::PredictNextFrame => (output - targets).square().mean() / 4.0,
+            // In the units of the flow, whose noise has the variance 1.
+            Self::Generate => (output - targets).square().mean(),
             Self::PredictMask => pixel_cross_entropy(output, targets).mean(),
         }
     }
@@ -132,6 +149,7 @@ impl Task {
                 (log_softmax(output, 1) * targets).sum_dim(1).neg()
             }
             Self::PredictNextFrame => (output - targets).square().mean_dim(1) / 4.0,
+            Self::Generate => (output - targets).square().mean_dim(1),
             Self::PredictMask => pixel_cross_entropy(output, targets).mean_dim(1),
         };
         let n_rows = row_losses.dims()[0];
@@ -191,6 +209,8 @@ impl TaskScores {
                 self.frame_metrics(&sample.pixels, &self.task.as_pixels(output))
             }
             Task::PredictMask => self.mask_metrics(&sample.pixels, &self.task.as_pixels(output)),
+            // `FlowScores` has the metrics of a generator.
+            Task::Generate => Vec::new(),
         };
         self.n_samples += 1;
         for (sum, value) in self.sums.iter_mut().zip(values) {

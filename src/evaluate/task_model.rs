@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 
+use super::flow::CaptionEncoder;
 use crate::config::Spec;
 use crate::data::{Sample, SampleBatcher, SampleSpec};
 use crate::model::{Capture, ModelOutput, Network, Task};
@@ -17,6 +18,8 @@ pub struct TaskModel {
     pub samples: SampleSpec,
     /// Device of the model.
     pub device: Device,
+    /// Encoder of captions; `None` unless the model is a generator.
+    pub captions: Option<CaptionEncoder>,
 }
 
 impl TaskModel {
@@ -27,6 +30,7 @@ impl TaskModel {
             task: Task::from_config(&spec.model),
             samples: spec.samples,
             device,
+            captions: CaptionEncoder::from_spec(spec),
         }
     }
 

@@ -17,10 +17,10 @@ pub(super) struct VideoScores {
 }
 
 impl VideoScores {
-    /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips).
+    /// Creates an empty score; `None` for tasks without a prediction per frame (images, classes of clips, velocities).
     pub(super) fn new(task: Task, spec: SampleSpec) -> Option<Self> {
         // The two frames of a sample with a mask are no clip.
-        let is_by_frame = spec.n_frames > 1 && !matches!(task, Task::Classify | Task::PredictMask);
+        let is_by_frame = spec.n_frames > 1 && has_frames(task);
         is_by_frame.then(|| Self {
             task,
             spec,
@@ -42,6 +42,8 @@ impl VideoScores {
                     None,
                 ));
             }
+            // Those of other tasks are not created.
+            Task::Generate => {}
             Task::Classify | Task::ClassifyFrames => {
                 let rows = output.chunks_exact(self.spec.n_classes);
                 let probabilities: Vec<f64> = rows.flat_map(softmax).collect();
@@ -81,17 +83,19 @@ pub(crate) fn names(task: Task) -> impl Iterator<Item = &'static str> {
     let names = metrics(task).iter().map(|metric| metric.name);
     // Feature metrics need a frozen encoder, which is not run during training.
     let is_measured = |name: &&str| !name.starts_with("feature_");
-    names.filter(move |name| {
-        !matches!(task, Task::Classify | Task::PredictMask)
-            && is_measured(name)
-            && !task_metrics.contains(name)
-    })
+    names.filter(move |name| has_frames(task) && is_measured(name) && !task_metrics.contains(name))
+}
+
+/// True for tasks with a prediction for every frame.
+fn has_frames(task: Task) -> bool {
+    matches!(task, Task::ClassifyFrames | Task::PredictNextFrame)
 }
 
 fn metrics(task: Task) -> &'static [ClipMetric] {
     match task {
         Task::PredictNextFrame | Task::PredictMask => &FRAME_METRICS,
         Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
+        Task::Generate => &[],
     }
 }
 

@@ -6,6 +6,7 @@
 //! loss. [`AttentionTopology`] measures the same topology without gradients, for monitoring.
 
 mod activations;
+mod active_penalty;
 mod attention_topology;
 mod batch_pairs;
 mod controls;
@@ -19,8 +20,10 @@ mod pairs;
 mod penalty;
 mod penalty_kind;
 mod penalty_name;
+mod pending_loss;
 mod pixel_evaluation;
 mod pixel_penalty;
+mod pixel_sum;
 mod regularizer;
 mod row_penalty;
 mod row_selection;

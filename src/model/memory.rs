@@ -1,6 +1,7 @@
 //! Size of a model and of its activations, computed from the configuration alone.
 
 use super::block::{Activation, BlockStyle};
+use super::generator::{GeneratorConfig, N_LEVEL_SINES, N_MODULATIONS};
 use super::linear_probe::LinearProbeConfig;
 use super::network::NetworkConfig;
 use super::video::{VideoAttention, VideoConfig, VideoHead, VideoPositions};
@@ -45,6 +46,7 @@ impl NetworkConfig {
         match self {
             Self::Vit(config) => vit(config),
             Self::Video(config) => video(config),
+            Self::Generator(config) => generator(config),
             Self::LinearProbe(config) => linear_probe(config),
         }
     }
@@ -205,6 +207,46 @@ fn video(config: &VideoConfig) -> ModelSize {
     }
 }
 
+fn generator(config: &GeneratorConfig) -> ModelSize {
+    let style = BlockStyle::new();
+    let encoder = Encoder::new(config.d_model, config.n_heads, config.mlp_ratio, style);
+    let (d_model, n_layers) = (encoder.d_model, config.n_layers as f64);
+    let (n_frames, max_words) = (config.n_frames as f64, config.max_words as f64);
+    let n_patches = n_patches(config.image_size, config.patch_size);
+    let n_pixels = (config.patch_size as f64).powi(2) * config.n_channels as f64;
+    let n_text_layers = config.n_text_layers as f64;
+    let text = (config.n_words as f64 + max_words) * d_model
+        + n_text_layers * encoder.block()
+        + encoder.norm();
+    let qk_norms = 4.0 * d_model / encoder.n_heads;
+    // Attention over time and to the caption, two norms and the table of the modulation, beside an ordinary block.
+    let block = encoder.block()
+        + 2.0 * encoder.attention()
+        + 2.0 * encoder.norm()
+        + qk_norms
+        + N_MODULATIONS as f64 * d_model;
+    let n_tokens = n_frames * n_patches;
+    let over_time = n_patches * encoder.attention_weights(n_frames);
+    let over_space = n_frames * encoder.attention_weights(n_patches);
+    let over_words = encoder.n_heads * n_tokens * max_words;
+    ModelSize {
+        n_parameters: linear(n_pixels, d_model)
+            + n_patches * d_model
+            + text
+            + linear(N_LEVEL_SINES as f64, d_model)
+            + 2.0 * linear(d_model, d_model)
+            + linear(d_model, N_MODULATIONS as f64 * d_model)
+            + n_layers * block
+            + encoder.norm()
+            + linear(d_model, 2.0 * d_model)
+            + linear(d_model, n_pixels),
+        n_attention_weights: n_layers * (over_time + over_space + over_words)
+            + n_text_layers * encoder.attention_weights(max_words),
+        // Four more linear layers act on every token: two over time, two to the caption.
+        n_activations: n_layers * n_tokens * (encoder.activations() + 4.0 * d_model),
+    }
+}
+
 fn linear_probe(config: &LinearProbeConfig) -> ModelSize {
     let [height, width] = config.image_size.map(|side| side as f64);
     let n_pixels = config.n_channels as f64 * height * width;
@@ -262,12 +304,12 @@ mod tests {
         .into_iter()
         .map(NetworkConfig::Vit)
         .chain(videos.into_iter().map(NetworkConfig::Video))
-        .chain([NetworkConfig::LinearProbe(LinearProbeConfig::new(
-            4,
-            [4, 6],
-            2,
-            3,
-        ))])
+        .chain([
+            NetworkConfig::Generator(
+                GeneratorConfig::new(4, [4, 6], 2, 2, 8, 2, 2, 9).with_max_words(5),
+            ),
+            NetworkConfig::LinearProbe(LinearProbeConfig::new(4, [4, 6], 2, 3)),
+        ])
         .collect()
     }
 

@@ -4,6 +4,7 @@
 
 mod block;
 mod clip_tokens;
+mod generator;
 mod joint;
 mod linear_probe;
 mod memory;
@@ -12,6 +13,7 @@ mod output;
 mod output_head;
 mod parameters;
 mod patch_embed;
+mod pixel_statistics;
 mod position;
 pub mod pretrained;
 mod size;
@@ -22,6 +24,10 @@ mod vit;
 mod vivit;
 
 pub use block::{Activation, Block, BlockConfig, BlockStyle, DropPath, LayerScale, Mlp};
+pub use generator::{
+    CaptionAttention, Conditions, Generator, GeneratorBlock, GeneratorConfig, ModelInput, Predict,
+    TextEncoder,
+};
 pub use joint::JointVideoTransformer;
 pub use linear_probe::{LinearProbe, LinearProbeConfig};
 pub use memory::ModelSize;
@@ -29,6 +35,7 @@ pub use network::{Network, NetworkConfig};
 pub use output::{Capture, ModelOutput, TokenLayout};
 pub use parameters::{ParameterCount, check_parameters, count_parameters};
 pub use patch_embed::PatchEmbed;
+pub use pixel_statistics::PixelStatistics;
 pub use size::VitSize;
 pub use task::Task;
 pub use timesformer::{DividedBlock, TimeSformer};

@@ -49,10 +49,10 @@ impl TokenLayout {
 /// those of the second clip, and so on. `n_frames` is that of [`TokenLayout`], and 1 for images.
 #[derive(Debug, Clone)]
 pub struct ModelOutput {
-    /// Predictions: class scores (logits), or pixels of the next frame after each frame.
+    /// Predictions: class scores (logits), pixels of the next frame after each frame, or the velocity of a generator.
     ///
     /// - class scores: `[n_items, n_classes]`, where the items are images, clips, or frames clip by clip
-    /// - pixels: `[batch_size * n_frames, n_channels * height * width]`, in the range of the model input
+    /// - pixels and velocities: `[batch_size * n_frames, n_channels * height * width]`, in the range of the model input
     pub output: Tensor<2>,
     /// Arrangement of the tokens in the axes `n_tokens` of attention and hidden states.
     pub tokens: TokenLayout,

@@ -27,9 +27,17 @@ pub(super) enum Resampling {
 ///
 /// Vaswani et al., "Attention Is All You Need", 2017, section 3.5.
 pub(super) fn sinusoidal(n_tokens: usize, d_model: usize, device: &Device) -> Param<Tensor<3>> {
+    let table = sines(n_tokens, d_model, 10_000.0, device);
+    // A `Param` because the field may also hold a learned embedding; this one stays constant.
+    Param::from_tensor(table).set_require_grad(false)
+}
+
+/// Sines and cosines of the index of a token, as in [`sinusoidal`] with another longest period (over 2 pi):
+/// `[1, n_tokens, d_model]`.
+pub(super) fn sines(n_tokens: usize, d_model: usize, period: f64, device: &Device) -> Tensor<3> {
     let value = |token: usize, channel: usize| {
         let exponent = (2 * (channel / 2)) as f64 / d_model as f64;
-        let angle = token as f64 / 10000_f64.powf(exponent);
+        let angle = token as f64 / period.powf(exponent);
         match channel % 2 {
             0 => angle.sin() as f32,
             _ => angle.cos() as f32,
@@ -38,9 +46,7 @@ pub(super) fn sinusoidal(n_tokens: usize, d_model: usize, device: &Device) -> Pa
     let values: Vec<f32> = (0..n_tokens)
         .flat_map(|token| (0..d_model).map(move |channel| value(token, channel)))
         .collect();
-    let table = Tensor::from_data(TensorData::new(values, [1, n_tokens, d_model]), device);
-    // A `Param` because the field may also hold a learned embedding; this one stays constant.
-    Param::from_tensor(table).set_require_grad(false)
+    Tensor::from_data(TensorData::new(values, [1, n_tokens, d_model]), device)
 }
 
 /// Interpolates embeddings from one grid of patches to another, separably over columns and rows.

@@ -1,4 +1,4 @@
-//! Task of a model: classification of images, clips or frames, or prediction of frames or masks.
+//! Task of a model: classification of images, clips or frames, prediction of frames or masks, or generation of clips.
 
 use burn::prelude::*;
 
@@ -15,6 +15,8 @@ pub enum Task {
     ClassifyFrames,
     /// Predicts the next frame after each frame; the model input is all frames but the last.
     PredictNextFrame,
+    /// Predicts the velocity of noisy clips, from which clips are generated.
+    Generate,
     /// Predicts the mask of an image: for every pixel, whether it is foreground. A sample has two frames, the image and
     /// its mask; the model input is the image.
     PredictMask,
@@ -29,6 +31,7 @@ impl Task {
                 ImageHead::Mask => return Self::PredictMask,
             },
             NetworkConfig::Video(config) => config.head,
+            NetworkConfig::Generator(_) => return Self::Generate,
             NetworkConfig::LinearProbe(config) => config.head,
         };
         match head {
@@ -38,11 +41,22 @@ impl Task {
         }
     }
 
+    /// Returns the model of the task in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Classify => "a classifier",
+            Self::ClassifyFrames => "a classifier of frames",
+            Self::PredictNextFrame => "a model that predicts frames",
+            Self::PredictMask => "a model that predicts masks",
+            Self::Generate => "a model that generates clips",
+        }
+    }
+
     /// True if the model predicts classes, of which the task says whether images, clips or frames have them.
     pub fn predicts_classes(self) -> bool {
         match self {
             Self::Classify | Self::ClassifyFrames => true,
-            Self::PredictNextFrame | Self::PredictMask => false,
+            Self::PredictNextFrame | Self::PredictMask | Self::Generate => false,
         }
     }
 
@@ -54,7 +68,7 @@ impl Task {
     /// - returns `[batch_size, n_frames or n_frames - 1, n_channels, height, width]`
     pub fn model_input(self, clips: Tensor<5>) -> Tensor<5> {
         match self {
-            Self::Classify | Self::ClassifyFrames => clips,
+            Self::Classify | Self::ClassifyFrames | Self::Generate => clips,
             Self::PredictNextFrame | Self::PredictMask => {
                 // The last frame is only a target: there is no next frame to predict from it.
                 let n_frames = clips.dims()[1];

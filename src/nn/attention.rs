@@ -1,5 +1,6 @@
 //! Self-attention that returns its weights.
 
+use burn::module::{Initializer, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::prelude::*;
 
@@ -27,6 +28,9 @@ pub struct SelfAttentionConfig {
     /// Dropout probability on the weights that mix the values.
     #[config(default = 0.0)]
     pub dropout: f64,
+    /// True to normalise queries and keys, see [`QueryKeyNorm`].
+    #[config(default = false)]
+    pub qk_norm: bool,
 }
 
 /// Multi-head self-attention that returns its attention weights from before dropout.
@@ -58,7 +62,48 @@ pub struct SelfAttention {
     pub proj: Linear,
     /// Dropout on the weights that mix the values.
     pub dropout: Dropout,
+    /// Norm of queries and keys; `None` without one.
+    pub qk_norm: Option<QueryKeyNorm>,
     n_heads: usize,
+}
+
+/// Root-mean-square norm of the queries and of the keys of every head, which bounds the scores of attention.
+///
+/// ```text
+/// norm(u) = gamma u / sqrt(mean(u^2) + 1e-6)          over the channels of a head
+/// ```
+///
+/// # Source
+///
+/// Henry et al., "Query-Key Normalization for Transformers", 2020; with the norm of Zhang and Sennrich, "Root Mean Square
+/// Layer Normalization", 2019.
+#[derive(Module, Debug)]
+pub struct QueryKeyNorm {
+    /// Factors of the channels of queries: `[d_head]`.
+    pub query: Param<Tensor<1>>,
+    /// Factors of the channels of keys: `[d_head]`.
+    pub key: Param<Tensor<1>>,
+}
+
+impl QueryKeyNorm {
+    /// Normalises the queries and the keys of `[queries, keys, values]`: `[batch_size, n_tokens, 3 * d_model]`.
+    fn forward(&self, qkv: Tensor<3>) -> Tensor<3> {
+        let [batch_size, n_tokens, width] = qkv.dims();
+        let d_model = width / 3;
+        let d_head = self.query.dims()[0];
+        let normalized = |index: usize, gamma: &Param<Tensor<1>>| {
+            let part = qkv
+                .clone()
+                .slice_dim(2, index * d_model..(index + 1) * d_model);
+            let part = part.reshape([batch_size, n_tokens, d_model / d_head, d_head]);
+            let size = (part.clone().square().mean_dim(3) + 1e-6).sqrt();
+            let part = part / size * gamma.val().unsqueeze();
+            part.reshape([batch_size, n_tokens, d_model])
+        };
+        let values = qkv.clone().slice_dim(2, 2 * d_model..);
+        let (queries, keys) = (normalized(0, &self.query), normalized(1, &self.key));
+        Tensor::cat(vec![queries, keys, values], 2)
+    }
 }
 
 /// Output of [`SelfAttention`]: the new tokens and the attention weights.
@@ -103,6 +148,13 @@ impl SelfAttentionConfig {
             qkv: LinearConfig::new(self.d_model, 3 * self.d_model).init(device),
             proj: LinearConfig::new(self.d_model, self.d_model).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
+            qk_norm: self.qk_norm.then(|| {
+                let ones = || Initializer::Ones.init([self.d_model / self.n_heads], device);
+                QueryKeyNorm {
+                    query: ones(),
+                    key: ones(),
+                }
+            }),
             n_heads: self.n_heads,
         }
     }
@@ -132,6 +184,10 @@ impl SelfAttention {
         mask: Option<Tensor<4, Bool>>,
     ) -> AttentionOutput {
         let qkv = linear(tokens, &self.qkv);
+        let qkv = match &self.qk_norm {
+            Some(norm) => norm.forward(qkv),
+            None => qkv,
+        };
         // Dropout acts on a copy of the weights, inside `attention`; those that come back are before it.
         let drop = |weights| self.dropout.forward(weights);
         let MixedTokens { mixed, weights } = attention(qkv, self.n_heads, mask, drop);

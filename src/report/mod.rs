@@ -16,7 +16,8 @@ pub(crate) const NO_INTERVAL: &str = "no interval";
 pub use csv_field::csv_field;
 pub use diagram_archive::{encode_cubical_diagrams, encode_diagrams};
 pub use diagram_file::read_diagrams;
-pub use npz::{Npz, NpzNumber};
+pub use npz::{Npz, NpzNumber, npy_bytes};
 pub use raster::{
-    ClipPanel, EncodedImage, VinePanel, barcode, clip_animation, persistence_diagram, vine_chart,
+    ClipPanel, EncodedImage, VinePanel, barcode, clip_animation, clip_grid, clip_rows,
+    persistence_diagram, vine_chart,
 };

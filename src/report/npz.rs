@@ -112,6 +112,31 @@ impl<W: Write + Seek> Npz<W> {
     }
 }
 
+/// Content of an `.npy` file with an array, whose values are given in C order.
+///
+/// # Errors
+///
+/// [`Error::is_invalid_format`] if the number of values does not match the shape.
+pub fn npy_bytes<T: NpzNumber>(
+    shape: &[usize],
+    values: impl IntoIterator<Item = T>,
+) -> Result<Vec<u8>> {
+    encode(shape, values).map_err(|e| Error::invalid_format("array").because(e))
+}
+
+fn encode<T: NpzNumber>(
+    shape: &[usize],
+    values: impl IntoIterator<Item = T>,
+) -> io::Result<Vec<u8>> {
+    let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+    let mut bytes = Vec::new();
+    let writer = npyz::WriteOptions::new().default_dtype().shape(&shape);
+    let mut array = writer.writer(&mut bytes).begin_nd()?;
+    array.extend(values)?;
+    array.finish()?;
+    Ok(bytes)
+}
+
 impl Npz {
     /// Appends an array, whose values are given in C order (the last axis varies fastest).
     ///
@@ -125,19 +150,15 @@ impl Npz {
         shape: &[usize],
         values: impl IntoIterator<Item = T>,
     ) -> Result<()> {
-        let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
         // Encoded before the archive is touched, so that a wrong number of values leaves it intact.
-        let mut bytes = Vec::new();
-        let writer = npyz::WriteOptions::new().default_dtype().shape(&shape);
-        let written = writer.writer(&mut bytes).begin_nd().and_then(|mut array| {
-            array.extend(values)?;
-            array.finish()
-        });
+        let encoded = encode(shape, values);
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        written
+        encoded
             .map_err(zip::result::ZipError::from)
-            .and_then(|()| self.0.start_file(format!("{name}.npy"), options))
-            .and_then(|()| Ok(self.0.write_all(&bytes)?))
+            .and_then(|bytes| {
+                self.0.start_file(format!("{name}.npy"), options)?;
+                Ok(self.0.write_all(&bytes)?)
+            })
             .map_err(|e| Error::invalid_format(name).because(e))
     }
 

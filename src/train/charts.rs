@@ -34,6 +34,10 @@ const LAYOUT: &[(&str, &[Chart])] = &[
                 tags: &["validation/mse.*"],
             },
             Chart {
+                title: "error of velocities",
+                tags: &["validation/flow_loss.*"],
+            },
+            Chart {
                 title: "overlap of predicted masks",
                 tags: &["validation/dice.*", "validation/centerline_dice"],
             },

@@ -37,9 +37,10 @@ impl StoppingMonitor {
         };
         // Higher is better.
         let score = match spec.metric {
-            StoppingMetric::Accuracy | StoppingMetric::Mse | StoppingMetric::Dice => {
-                validation.score
-            }
+            StoppingMetric::Accuracy
+            | StoppingMetric::Mse
+            | StoppingMetric::Dice
+            | StoppingMetric::FlowLoss => validation.score,
             StoppingMetric::Loss => -validation.loss,
         };
         let improved = StoppingState {

@@ -22,7 +22,7 @@ use super::reference::{is_compared, open_reference};
 use super::timing::{Profile, Timing};
 use super::trainer::Trainer;
 use crate::error::Error;
-use crate::evaluate::starting_weights;
+use crate::evaluate::{CaptionEncoder, starting_weights};
 use crate::input_file;
 use crate::loss::TopologyRegularizer;
 use crate::run::{
@@ -183,6 +183,7 @@ impl<'a> Trainer<'a> {
                 n_steps: spec.training.epochs * steps_per_epoch,
             })
             .map_err(TrainError::Files)?,
+            captions: CaptionEncoder::from_spec(spec),
             collapse: CollapseMonitor::new(spec.collapse, Vec::new()),
             stopping: StoppingMonitor::new(spec.training.early_stopping, None),
             dominant: None,

@@ -94,6 +94,6 @@ pub(super) fn names(task: Task) -> Vec<String> {
     match task {
         Task::Classify => accuracies.collect(),
         Task::ClassifyFrames => accuracies.chain(flip_rates).collect(),
-        Task::PredictNextFrame | Task::PredictMask => Vec::new(),
+        Task::PredictNextFrame | Task::PredictMask | Task::Generate => Vec::new(),
     }
 }

@@ -16,10 +16,13 @@ use super::observer::{Observer, StepReport};
 use super::reference::{activations_of, reference_activations};
 use super::timing::{Phase, Profile, peak_bytes};
 use super::trainer::{Trainer, ZeroGradients};
-use crate::data::{MixedLabel, Perturbation, Sample, SampleBatcher, soft_targets};
+use crate::data::{
+    MixedLabel, Noising, Perturbation, Sample, SampleBatcher, soft_targets, training_noise,
+};
 use crate::error::Error;
+use crate::fused::{HostReads, ReadCount};
 use crate::loss::{Activations, Clock, PatchMotion, Weight};
-use crate::model::{Capture, Network, Task};
+use crate::model::{Capture, Conditions, ModelInput, Network, Task};
 
 /// Copy of the model on one device, which computes some parts of every batch.
 struct Replica {
@@ -36,6 +39,8 @@ struct Part {
     index: usize,
     /// Model input.
     clips: Tensor<5>,
+    /// Conditions of a generator; `None` for other models.
+    conditions: Option<Conditions>,
     /// Perturbed model input; `None` unless a penalty compares views.
     view: Option<Tensor<5>>,
     targets: Tensor<2>,
@@ -80,6 +85,41 @@ impl StepLosses {
 struct HostBatch {
     samples: Vec<Sample>,
     labels: Vec<MixedLabel>,
+    /// Noise of each sample; empty unless the model is a generator.
+    noise: Vec<Noising>,
+}
+
+/// Part of a batch on the host.
+#[derive(Clone, Copy)]
+struct HostPart<'a> {
+    /// Index of the part within the batch.
+    index: usize,
+    samples: &'a [Sample],
+    labels: &'a [MixedLabel],
+    noise: &'a [Noising],
+}
+
+impl HostBatch {
+    /// Divides the batch into parts of so many samples, the last of which may be smaller.
+    fn parts(&self, part_size: usize) -> Vec<HostPart<'_>> {
+        let samples = self.samples.chunks(part_size);
+        let labels = self.labels.chunks(part_size);
+        let noise = self
+            .noise
+            .chunks(part_size)
+            .chain(std::iter::repeat(&[][..]));
+        samples
+            .zip(labels)
+            .zip(noise)
+            .enumerate()
+            .map(|(index, ((samples, labels), noise))| HostPart {
+                index,
+                samples,
+                labels,
+                noise,
+            })
+            .collect()
+    }
 }
 
 impl Trainer<'_> {
@@ -92,6 +132,7 @@ impl Trainer<'_> {
         observer: &mut dyn Observer,
     ) -> Result<StepReport, TrainError> {
         let started = Instant::now();
+        let reads_before = ReadCount::now();
         let mut profile = Profile::default();
         let training = &self.job.config.spec.training;
         let epoch = self.step / self.steps_per_epoch();
@@ -124,6 +165,7 @@ impl Trainer<'_> {
         }
         profile.n_steps = 1;
         profile.in_steps = started.elapsed();
+        profile.reads = ReadCount::now().since(reads_before);
         self.profile.add_step(&profile);
         self.recent.add_step(&profile);
         if report.is_logged && self.job.profiles {
@@ -140,7 +182,29 @@ impl Trainer<'_> {
             let mixing = spec.training.mixing;
             mixing.apply(&mut samples, spec.samples, spec.seed, self.step)
         });
-        Ok(HostBatch { samples, labels })
+        let noise = profile.measure(Phase::Data, || self.noise(samples.len()));
+        Ok(HostBatch {
+            samples,
+            labels,
+            noise,
+        })
+    }
+
+    /// Noise of the samples of the current step; none unless the model is a generator.
+    fn noise(&self, n_samples: usize) -> Vec<Noising> {
+        let spec = &self.job.config.spec;
+        if self.captions.is_none() {
+            return Vec::new();
+        }
+        let n_values = spec.samples.n_frames * spec.samples.frame_len();
+        let training = &spec.training;
+        training_noise(
+            spec.seed,
+            self.step,
+            [n_samples, n_values],
+            training.levels,
+            training.caption_dropout,
+        )
     }
 
     /// Gradient and losses of a batch, accumulated over its parts in their order.
@@ -158,18 +222,15 @@ impl Trainer<'_> {
         let replicas = self.replicas();
         let n_parts = self.job.config.spec.training.gradient_accumulation * replicas.len();
         let part_size = batch_size.div_ceil(n_parts);
-        let samples: Vec<&[Sample]> = batch.samples.chunks(part_size).collect();
-        let labels: Vec<&[MixedLabel]> = batch.labels.chunks(part_size).collect();
+        let parts = batch.parts(part_size);
         let mut losses = StepLosses::default();
         let mut accumulator = GradientsAccumulator::new();
-        for first in (0..samples.len()).step_by(replicas.len()) {
-            let round = (first..samples.len()).zip(&replicas);
+        for first in (0..parts.len()).step_by(replicas.len()) {
+            let round = (first..parts.len()).zip(&replicas);
             let mut passes = Vec::new();
             // Graphics cards work in the background: all have begun before the result of the first is read.
             for (index, replica) in round.clone() {
-                let mut part = profile.measure(Phase::Data, || {
-                    self.part(replica, index, samples[index], labels[index])
-                })?;
+                let mut part = profile.measure(Phase::Data, || self.part(replica, parts[index]))?;
                 if let Some(reference) = &replica.reference
                     && self.regularizer.reads_reference(self.clock())
                 {
@@ -188,7 +249,7 @@ impl Trainer<'_> {
             let mut weighted_losses = Vec::new();
             for ((index, _), (task, activations)) in round.clone().zip(passes) {
                 // Losses are means over a part; the last part may be smaller.
-                let share = samples[index].len() as f64 / batch_size as f64;
+                let share = parts[index].samples.len() as f64 / batch_size as f64;
                 let (loss, part_losses) = self.losses(task, &activations, lr, profile)?;
                 losses.add(part_losses, share);
                 self.dominant.clone_from(&losses.dominant);
@@ -278,41 +339,61 @@ impl Trainer<'_> {
         self.record_timing("topology_share", report.topology_share);
     }
 
-    /// Logs the mean time of each phase since the last logged step, in milliseconds, and the peak memory.
+    /// Logs the mean time of each phase since the last logged step, in milliseconds, the reads from the device, and
+    /// the peak memory.
     fn record_profile(&mut self) {
         let recent = std::mem::take(&mut self.recent);
         for phase in Phase::ALL {
             let milliseconds = 1e3 * recent.time(phase).as_secs_f64() / recent.n_steps as f64;
             self.record_timing(&format!("{}_ms", phase.name()), milliseconds);
         }
+        let per_step = |n: usize| n as f64 / recent.n_steps as f64;
+        let mebibytes = per_step(recent.reads.n_bytes) / f64::from(1 << 20);
+        self.record_timing("reads_per_step", per_step(recent.reads.n_reads));
+        self.record_timing("read_mebibytes_per_step", mebibytes);
         if let Some(bytes) = peak_bytes() {
             self.record_timing("peak_mebibytes", bytes as f64 / f64::from(1 << 20));
         }
     }
 
     /// Moves a part of a batch to the device of a replica.
-    fn part(
-        &self,
-        replica: &Replica,
-        index: usize,
-        samples: &[Sample],
-        labels: &[MixedLabel],
-    ) -> Result<Part, TrainError> {
+    fn part(&self, replica: &Replica, part: HostPart<'_>) -> Result<Part, TrainError> {
+        let HostPart {
+            index,
+            samples,
+            labels,
+            noise,
+        } = part;
         let spec = &self.job.config.spec;
         let task = Task::from_config(&spec.model);
         let smoothing = spec.training.label_smoothing;
         let device = &replica.device;
-        let clips = SampleBatcher { spec: spec.samples }.clips(samples, device);
-        let classes = soft_targets(labels, spec.samples.n_classes, smoothing, device);
         let motion = if self.regularizer.reads_motion() {
             Some(Arc::new(self.motion(samples)?))
         } else {
             None
         };
+        if let Some(captions) = &self.captions {
+            let batch = captions
+                .flow_batch(samples, noise, spec.samples, device)
+                .map_err(TrainError::Files)?;
+            return Ok(Part {
+                index,
+                targets: batch.velocities,
+                clips: batch.input.clips,
+                conditions: batch.input.conditions,
+                view: None,
+                motion,
+                reference: None,
+            });
+        }
+        let clips = SampleBatcher { spec: spec.samples }.clips(samples, device);
+        let classes = soft_targets(labels, spec.samples.n_classes, smoothing, device);
         let mut part = Part {
             index,
             targets: task.targets(&clips, classes),
             clips: task.model_input(clips),
+            conditions: None,
             view: None,
             motion,
             reference: None,
@@ -391,6 +472,10 @@ impl Trainer<'_> {
         let (input, n_views) = match view {
             None => (part.clips.clone(), 1),
             Some(view) => (Tensor::cat(vec![part.clips.clone(), view.clone()], 0), 2),
+        };
+        let input = ModelInput {
+            clips: input,
+            conditions: part.conditions.clone(),
         };
         let output = replica.model.forward(input, capture);
         let task = Task::from_config(&self.job.config.spec.model);
@@ -543,24 +628,31 @@ impl Trainer<'_> {
     ) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
         let mut losses = StepLosses::default();
-        // Reading the loss waits for the device, so that the forward pass is timed here and not later.
-        profile.measure(Phase::Forward, || {
-            losses.task = task.clone().into_scalar();
-        });
-        if !self.regularizer.is_active(clock) {
+        // The penalties' values are read with that of the task: each read waits for the device.
+        let mut reads = HostReads::default();
+        let task_value = reads.add(task.clone());
+        let is_active = self.regularizer.is_active(clock);
+        let pending = is_active.then(|| self.regularizer.begin(activations, clock, &mut reads));
+        // Reading waits for the device, so that the forward pass is timed here and not later.
+        let mut values = profile.measure(Phase::Forward, || reads.execute())?;
+        losses.task = values.take(task_value)?[0];
+        let Some(pending) = pending else {
             return Ok((task, losses));
-        }
+        };
         // A penalty would refuse attention that is not finite, without the step and the advice of this message.
         self.require_finite("training loss", losses.task, lr)?;
-        let topology = self
-            .regularizer
-            .forward(activations, clock)
+        let topology = pending
+            .and_then(|pending| pending.finish(&mut values))
             .map_err(|error| self.penalty_error(error, lr))?;
         let terms = topology
             .terms
             .iter()
             .map(|term| (&*term.name, term.value, term.weight));
         losses.dominant = DominantPenalty::among(terms, losses.task);
+        if topology.n_items_on_host > 0 {
+            let n_items = topology.n_items_on_host as f64;
+            losses.terms.push(("items_on_host".to_owned(), n_items));
+        }
         let timing = topology.timing;
         profile.add(Phase::Distances, timing.distances);
         profile.add(Phase::Persistence, timing.persistence);

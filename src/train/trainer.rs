@@ -26,7 +26,7 @@ use super::timing::{Profile, Timing};
 use crate::config::CollapseAction;
 use crate::error::Error;
 use crate::evaluate::{
-    BestModel, Coherence, Evaluation, EvaluationSettings, TaskModel, best_model,
+    BestModel, CaptionEncoder, Coherence, Evaluation, EvaluationSettings, TaskModel, best_model,
 };
 use crate::loss::{Clock, TopologyRegularizer};
 use crate::model::{Network, Task};
@@ -164,6 +164,8 @@ pub(super) struct Trainer<'a> {
     /// Time of the steps since the last logged one.
     pub(super) recent: Profile,
     pub(super) samples: Prefetch,
+    /// Encoder of captions; `None` unless the model is a generator.
+    pub(super) captions: Option<CaptionEncoder>,
     pub(super) collapse: CollapseMonitor,
     pub(super) stopping: StoppingMonitor,
     /// Penalty that dominated the loss of the last step; `None` if none did.

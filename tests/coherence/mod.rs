@@ -209,6 +209,7 @@ fn measure_with(
         task: Task::from_config(config),
         samples: spec,
         device,
+        captions: None,
     };
     let mut n_encoded = 0;
     let features = SuiteFeatures::new(encoder, suite, &mut |n| n_encoded = n).unwrap();

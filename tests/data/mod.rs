@@ -1,5 +1,6 @@
 //! Data sets: reading of every file format, error messages for damaged files, and generated clips.
 
+mod captions;
 mod cifar;
 mod clip_folder;
 mod clip_video;

@@ -37,6 +37,18 @@ impl ModuleVisitor for Unreached<'_> {
     }
 }
 
+/// Names of the parameters of a model without a finite, nonzero gradient, and the number of all parameters.
+pub fn unreached<M: Module>(model: &M, gradients: &Gradients) -> (Vec<String>, usize) {
+    let mut visitor = Unreached {
+        gradients,
+        path: Vec::new(),
+        names: Vec::new(),
+        n_visited: 0,
+    };
+    model.visit(&mut visitor);
+    (visitor.names, visitor.n_visited)
+}
+
 #[test]
 fn gradients_reach_every_parameter() {
     let device = Device::flex().autodiff();
@@ -54,15 +66,8 @@ fn gradients_reach_every_parameter() {
         for fraction in output.within_frame_attention {
             loss = loss + weighted(fraction.flatten(0, 1));
         }
-        let gradients = loss.backward();
-        let mut visitor = Unreached {
-            gradients: &gradients,
-            path: Vec::new(),
-            names: Vec::new(),
-            n_visited: 0,
-        };
-        network.visit(&mut visitor);
-        assert_eq!(visitor.names, Vec::<String>::new(), "{config}");
-        assert!(visitor.n_visited > 20, "{config}");
+        let (names, n_visited) = unreached(&network, &loss.backward());
+        assert_eq!(names, Vec::<String>::new(), "{config}");
+        assert!(n_visited > 20, "{config}");
     }
 }

@@ -9,11 +9,13 @@ use burn_topology::model::{
 
 use crate::util::{TestDir, values};
 
+mod generator;
 mod gradients;
 mod layers;
 mod preprocessing;
 mod pretrained;
 mod reference;
+mod statistics;
 mod weight_files;
 
 use layers::numbers;

@@ -31,7 +31,9 @@ pub fn expected(network: &Network, config: &VideoConfig, pixels: &[f64]) -> Expe
         Network::TimeSformer(model) => timesformer(model, &clip),
         Network::Vivit(model) => vivit(model, &clip),
         Network::Joint(model) => joint(model, &clip),
-        Network::Vit(_) | Network::LinearProbe(_) => panic!("not a video transformer"),
+        Network::Vit(_) | Network::Generator(_) | Network::LinearProbe(_) => {
+            panic!("not a video transformer")
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::frame_events::EventComparison;
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
 use super::suite::Suite;
 use crate::data::Sample;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{ATTENTION_BATCH, TaskModel, batch_ranges, size_or};
 use crate::fused::read_values;
 use crate::mean::mean;
@@ -76,6 +76,7 @@ impl GapCurve {
 ///
 /// # Errors
 ///
+/// - [`Error::is_invalid_parameter`](crate::Error::is_invalid_parameter) for a model that generates clips.
 /// - [`Error::is_invalid_distribution`](crate::Error::is_invalid_distribution) if attention is not finite.
 /// - [`Error::is_device_error`](crate::Error::is_device_error) if results cannot be read from their device.
 ///
@@ -98,11 +99,16 @@ pub fn measure(
         ..model.clone()
     };
     let task = model.task;
+    if task == Task::Generate {
+        return Err(Error::invalid_parameter(
+            "the model generates clips from captions, expected one that predicts classes or frames of given clips",
+        ));
+    }
     // Features are computed from pixels, which only frame predictors return.
     let features = features.filter(|_| task == Task::PredictNextFrame);
     let margin = match task {
         Task::PredictNextFrame => BarMargin::calibrated(suite),
-        Task::Classify | Task::ClassifyFrames | Task::PredictMask => None,
+        Task::Classify | Task::ClassifyFrames | Task::PredictMask | Task::Generate => None,
     };
     let mut measurements = Vec::with_capacity(suite.clips.len());
     for range in batch_ranges(suite.clips.len(), size_or(batch_size, ATTENTION_BATCH)) {
@@ -111,7 +117,7 @@ pub fn measure(
         let output = model.forward(model.clips(&samples), Capture::Attention);
         let topology = frame_topology(&output, clips.len())?;
         let rows = match task {
-            Task::PredictNextFrame | Task::PredictMask => output.output,
+            Task::PredictNextFrame | Task::PredictMask | Task::Generate => output.output,
             Task::Classify | Task::ClassifyFrames => softmax(output.output, 1),
         };
         let rows: Vec<f32> =
@@ -121,7 +127,7 @@ pub fn measure(
             .chunks_exact(rows.len() / clips.len())
             .zip(range.clone())
             .map(|(rows, index)| match task {
-                Task::PredictNextFrame | Task::PredictMask => {
+                Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
                     predicted_clip(suite, features, rows, index)
                 }
                 Task::Classify | Task::ClassifyFrames => Ok(ClipOutput::Classes(rows)),
@@ -183,7 +189,9 @@ fn summarize(
     reported: &[usize],
 ) -> Measurement {
     let (task_metrics, bar_metrics): (&[ClipMetric], &[ClipMetric]) = match task {
-        Task::PredictNextFrame | Task::PredictMask => (&FRAME_METRICS, &FRAME_BAR_METRICS),
+        Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
+            (&FRAME_METRICS, &FRAME_BAR_METRICS)
+        }
         // With one class for a whole clip only accuracy is defined.
         Task::Classify if clips.iter().all(ClipMeasurement::is_one_row) => {
             (&CLASS_METRICS[..1], &[])
@@ -230,7 +238,9 @@ fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
     let mut curves = [
         curve(
             match task {
-                Task::PredictNextFrame | Task::PredictMask => "similarity of frozen features",
+                Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
+                    "similarity of frozen features"
+                }
                 Task::Classify | Task::ClassifyFrames => "distance of predictions",
             },
             |clip| &clip.output_gaps,
@@ -250,7 +260,7 @@ fn gap_curves(task: Task, clips: &[ClipMeasurement]) -> Vec<GapCurve> {
 /// Returns the guards of the task.
 fn guards(task: Task, suite: &Suite, clips: &[ClipMeasurement]) -> Vec<Guard> {
     match task {
-        Task::PredictNextFrame | Task::PredictMask => {
+        Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
             let values: Vec<&[Option<f64>]> = clips.iter().map(|clip| &clip.values[..]).collect();
             predictor_guards(suite, &values)
         }

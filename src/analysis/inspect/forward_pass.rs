@@ -114,7 +114,7 @@ impl ForwardPass {
         // A predictor of frames or masks is not given the last frame, which it has to predict.
         let n_input_frames = match task {
             Task::PredictNextFrame | Task::PredictMask => spec.n_frames - 1,
-            Task::Classify | Task::ClassifyFrames => spec.n_frames,
+            Task::Classify | Task::ClassifyFrames | Task::Generate => spec.n_frames,
         };
         let image = |index: usize| {
             let (clip, step) = (index / n_steps, index % n_steps);

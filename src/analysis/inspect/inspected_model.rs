@@ -110,6 +110,7 @@ impl InspectedModel {
                 },
                 network: pretrained.network,
                 device: device.clone(),
+                captions: None,
             },
             reader: ImageReader::Pretrained(preparation(&pretrained.preprocessing)),
             classes: pretrained.has_trained_head.then_some(labels),
@@ -181,6 +182,7 @@ impl InspectedModel {
             task,
             samples: spec,
             device,
+            ..
         } = &self.model;
         ForwardPass::run(network, *task, *spec, input, device)
     }

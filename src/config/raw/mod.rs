@@ -17,8 +17,8 @@ mod training;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use data::{RawData, RawUnreadable};
-pub use model::{RawBlock, RawLinearProbe, RawModel, RawVideo};
+pub use data::{RawCaptions, RawData, RawUnreadable};
+pub use model::{RawBlock, RawGenerator, RawLinearProbe, RawModel, RawText, RawVideo};
 pub use penalty_source::{RawBetween, RawPixels, RawSource};
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};

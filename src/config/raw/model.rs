@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Activation, Distillation, ImageHead, Pooling, VideoHead, VideoPositions, VitSize,
+    Activation, Distillation, ImageHead, Pooling, Predict, VideoHead, VideoPositions, VitSize,
 };
 
 /// `[model]`: architecture, and pretrained weights to start from.
@@ -72,6 +72,8 @@ pub enum RawModel {
     Joint(RawVideo),
     /// Linear classifier of single frames, a simple model to compare with.
     LinearProbe(RawLinearProbe),
+    /// Generator of clips from captions: a rectified flow, whose blocks attend over time, over space and to the caption.
+    Generator(RawGenerator),
 }
 
 /// Video transformer.
@@ -178,6 +180,61 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub struct RawLinearProbe {
     /// Quantity that the model predicts: `clip` or `frames`.
     pub head: VideoHead,
+}
+
+/// Generator of clips from captions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawGenerator {
+    /// Width of the tokens, an even number.
+    pub d_model: usize,
+    /// Number of layers.
+    pub n_layers: usize,
+    /// Number of attention heads of a layer, a divisor of `d_model`.
+    pub n_heads: usize,
+    /// Height and width of a patch, in pixels; a divisor of height and width of the frames.
+    pub patch_size: usize,
+    /// Width of the hidden layer of the MLP, as a multiple of `d_model`.
+    #[serde(default = "four")]
+    pub mlp_ratio: usize,
+    /// Quantity that the last layer predicts.
+    #[serde(default)]
+    pub predict: Predict,
+    /// Encoder of the captions.
+    #[serde(default)]
+    pub text: RawText,
+}
+
+/// `model.text`: the encoder of captions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawText {
+    /// Embeddings of words and layers that are trained with the generator.
+    Learned {
+        /// Number of layers.
+        #[serde(default = "one")]
+        n_layers: usize,
+        /// Largest number of words of a caption.
+        #[serde(default = "sixteen")]
+        max_words: usize,
+    },
+}
+
+impl Default for RawText {
+    fn default() -> Self {
+        Self::Learned {
+            n_layers: one(),
+            max_words: sixteen(),
+        }
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn sixteen() -> usize {
+    16
 }
 
 // The ratio of the original transformer and of most since.

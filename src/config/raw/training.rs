@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::Augment;
+use crate::data::{Augment, Levels};
 
 /// `[training]`: epochs, batches, optimiser, learning-rate schedule and augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,12 @@ pub struct RawTraining {
     /// evaluation and prediction; absent: no average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
+    /// Distribution of the noise levels of a generator; of generators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<Levels>,
+    /// Probability that a generator is not told the caption of a clip, which guidance needs; of generators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption_dropout: Option<f64>,
     /// Ends training once validation no longer improves; absent: all epochs are trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<RawEarlyStopping>,
@@ -80,6 +86,8 @@ pub enum StoppingMetric {
     Accuracy,
     /// Mean squared error of predicted frames, by which the best checkpoint of their model is chosen.
     Mse,
+    /// Mean squared error of the velocities of a generator, by which its best checkpoint is chosen.
+    FlowLoss,
     /// Dice coefficient of predicted masks, by which the best checkpoint of their model is chosen.
     Dice,
     /// Task loss.
@@ -92,6 +100,7 @@ impl StoppingMetric {
         match self {
             Self::Accuracy => "accuracy",
             Self::Mse => "mse",
+            Self::FlowLoss => "flow_loss",
             Self::Dice => "dice",
             Self::Loss => "loss",
         }

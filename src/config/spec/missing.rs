@@ -21,7 +21,7 @@ pub(in crate::config) fn missing_keys(raw: &RawConfig) -> Vec<(String, &'static 
         RawModel::Timesformer(video) | RawModel::Vivit(video) | RawModel::Joint(video) => {
             Some((&video.size, &video.d_model, &video.n_layers, &video.n_heads))
         }
-        RawModel::LinearProbe(_) => None,
+        RawModel::LinearProbe(_) | RawModel::Generator(_) => None,
     };
     if let Some((None, d_model, n_layers, n_heads)) = dimensions {
         require(d_model.is_some(), "model", "d_model");

@@ -24,7 +24,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::loss::{Alignment, Between, TopologyPenalty, Weight, distinct_names};
-use crate::model::NetworkConfig;
+use crate::model::{NetworkConfig, Task};
 
 pub(in crate::config) use data::ambiguous_directory;
 pub(super) use data::complete;
@@ -297,9 +297,14 @@ impl Spec {
         let data = data::data(document, &raw.data)
             .and_then(|data| start::scaled_data(document, &raw.model, data));
         let data = errors.keep(data);
+        let statistics = data.as_ref().and_then(|data| {
+            let n_channels = data.sample_spec().n_channels;
+            errors.keep(data::statistics(document, raw, n_channels))
+        });
         let model = data
             .as_ref()
-            .and_then(|data| errors.keep(model::model(document, &raw.model, data)));
+            .and_then(|data| errors.keep(model::model(document, &raw.model, data)))
+            .map(|model| model.with_statistics(statistics.flatten()));
         let start = model
             .as_ref()
             .and_then(|model| errors.keep(start::start(document, &raw.model, model)));
@@ -323,6 +328,7 @@ impl Spec {
         let penalties = errors.keep(context.penalties(&raw.topology));
         if let (Some(training), Some(penalties)) = (&training, &penalties) {
             errors.keep(check_flow(document, training, penalties));
+            errors.keep(check_shares(document, &model, penalties));
         }
         let (Some(robustness), Some(training), Some(penalties), true) =
             (robustness, training, penalties, errors.0.is_empty())
@@ -360,6 +366,25 @@ fn check_name(document: &Document, name: &str) -> Result<(), ConfigError> {
             )
         },
     )
+}
+
+/// Checks that no gradient share of a generator is measured before its attention acts.
+fn check_shares(
+    document: &Document,
+    model: &NetworkConfig,
+    penalties: &[TopologyPenalty],
+) -> Result<(), ConfigError> {
+    let is_generator = Task::from_config(model) == Task::Generate;
+    let conditions = penalties.iter().enumerate().map(|(index, penalty)| {
+        let is_share = matches!(penalty.weight, Weight::GradientShare(_));
+        Condition::new(
+            format!("topology.{index}.weight"),
+            !(is_generator && is_share) || penalty.schedule.start_epoch > 0,
+            "a gradient share is measured when the penalty starts, and the attention of a new generator does not act yet, \
+             since its gates are 0; set schedule.start_epoch to at least 1, or a fixed weight",
+        )
+    });
+    require_all(document, conditions)
 }
 
 /// Checks that the known flow, if a penalty uses it, holds for the training samples.

@@ -3,11 +3,11 @@
 use super::{Condition, Errors, all_or, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawBlock, RawModel, RawVideo};
+use crate::config::raw::{RawBlock, RawGenerator, RawModel, RawText, RawVideo};
 use crate::data::{DataSpec, SampleSpec};
 use crate::model::{
-    BlockStyle, Distillation, ImageHead, LinearProbeConfig, NetworkConfig, Pooling, VideoAttention,
-    VideoConfig, VideoHead, VitConfig, VitSize,
+    BlockStyle, Distillation, GeneratorConfig, ImageHead, LinearProbeConfig, NetworkConfig,
+    Pooling, VideoAttention, VideoConfig, VideoHead, VitConfig, VitSize,
 };
 
 /// Number of layers over frames of a factorised encoder, if the file does not give it.
@@ -22,7 +22,10 @@ const MAX_WIDTH: usize = 1_000_000;
 /// Largest width of the MLP in multiples of the width of tokens.
 const MAX_MLP_RATIO: usize = 1_000;
 
-/// Checks `[model]` against the shape of the samples.
+/// Largest number of words of a caption.
+const MAX_WORDS: usize = 1_000;
+
+/// Checks `[model]` against the shape of the samples and their captions.
 pub(super) fn model(
     document: &Document,
     raw: &RawModel,
@@ -42,7 +45,7 @@ pub(super) fn model(
             } else {
                 format!(
                     "the data are clips of {} frames, expected one of the models `timesformer`, `vivit`, \
-                     `joint` and `linear_probe`",
+                     `joint`, `generator` and `linear_probe`",
                     samples.n_frames
                 )
             }
@@ -53,6 +56,7 @@ pub(super) fn model(
         RawModel::Timesformer(video_raw)
         | RawModel::Vivit(video_raw)
         | RawModel::Joint(video_raw) => video(document, raw, video_raw, samples),
+        RawModel::Generator(raw) => generator(document, raw, data),
         RawModel::LinearProbe(probe) => {
             let head = probe.head;
             require(document, head != VideoHead::NextFrame, "model.head", || {
@@ -353,6 +357,73 @@ fn video(
         .check()
         .map_err(|message| document.error_at("model", message))?;
     Ok(NetworkConfig::Video(config))
+}
+
+fn generator(
+    document: &Document,
+    raw: &RawGenerator,
+    data: &DataSpec,
+) -> Result<NetworkConfig, ConfigError> {
+    let samples = data.sample_spec();
+    let Some(vocabulary) = data.vocabulary() else {
+        return Err(document.error_at(
+            "model.kind",
+            "a generator needs captions, expected data of the kind `moving_digits` with the key captions = {}",
+        ));
+    };
+    let dimensions = RawDimensions {
+        size: None,
+        d_model: Some(raw.d_model),
+        n_layers: Some(raw.n_layers),
+        n_heads: Some(raw.n_heads),
+    }
+    .check(document);
+    let common = CommonKeys {
+        patch_size: raw.patch_size,
+        mlp_ratio: raw.mlp_ratio,
+        dropout: 0.0,
+        drop_path: 0.0,
+    }
+    .check(document, samples);
+    let dimensions = both(document, dimensions, common)?;
+    let RawText::Learned {
+        n_layers,
+        max_words,
+    } = raw.text;
+    require_all(
+        document,
+        [
+            Condition::new(
+                "model.d_model",
+                raw.d_model.is_multiple_of(2),
+                format!("d_model is {}, expected an even number", raw.d_model),
+            ),
+            Condition::new(
+                "model.text.n_layers",
+                n_layers <= MAX_LAYERS,
+                format!("n_layers is {n_layers}, expected at most {MAX_LAYERS}"),
+            ),
+            Condition::count("model.text.max_words", max_words, MAX_WORDS),
+        ],
+    )?;
+    let config = GeneratorConfig::new(
+        samples.n_frames,
+        [samples.height, samples.width],
+        samples.n_channels,
+        raw.patch_size,
+        dimensions.d_model,
+        dimensions.n_layers,
+        dimensions.n_heads,
+        vocabulary.n_numbers(),
+    )
+    .with_mlp_ratio(raw.mlp_ratio)
+    .with_max_words(max_words)
+    .with_n_text_layers(n_layers)
+    .with_predict(raw.predict);
+    config
+        .check()
+        .map_err(|message| document.error_at("model", message))?;
+    Ok(NetworkConfig::Generator(config))
 }
 
 /// Checks the keys of a video transformer that depend on its kind or on the number of frames.

@@ -15,16 +15,13 @@ pub(super) fn robustness(
     let Some(raw) = raw.robustness else {
         return Ok(None);
     };
-    require(
-        document,
-        Task::from_config(model).predicts_classes(),
-        "robustness",
-        || {
-            "robustness is measured for classifiers, and the model predicts frames or masks; leave the \
-             section out"
-                .to_owned()
-        },
-    )?;
+    let task = Task::from_config(model);
+    require(document, task.predicts_classes(), "robustness", || {
+        format!(
+            "robustness is measured for classifiers, and this is {}; leave the section out",
+            task.in_words()
+        )
+    })?;
     require_epsilon(document, raw.epsilon, "robustness.epsilon")?;
     require_all(
         document,

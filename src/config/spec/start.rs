@@ -33,7 +33,7 @@ pub(super) fn start(
         RawModel::Timesformer(video) | RawModel::Vivit(video) | RawModel::Joint(video) => {
             (&video.init_from, video.freeze)
         }
-        RawModel::LinearProbe(_) => return Ok(Start::default()),
+        RawModel::LinearProbe(_) | RawModel::Generator(_) => return Ok(Start::default()),
     };
     require(
         document,

@@ -6,7 +6,7 @@ use super::{Condition, Errors, Start, require, require_all, require_epsilon, req
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{LearningRate, RawEarlyStopping, RawTraining, RawView, StoppingMetric};
-use crate::data::{Attack, Augment, Corruption, Mixing, Perturbation, SampleSpec};
+use crate::data::{Attack, Augment, Corruption, Levels, Mixing, Perturbation, SampleSpec};
 use crate::model::{NetworkConfig, Task};
 
 /// Checked `[training]` section.
@@ -32,6 +32,10 @@ pub struct TrainingSpec {
     pub view: Option<Perturbation>,
     /// Decay per step of the moving average of the weights, above 0 and below 1; `None` for no average.
     pub ema_decay: Option<f64>,
+    /// Distribution of the noise levels of a generator.
+    pub levels: Levels,
+    /// Probability that a generator is not told the caption of a clip, at least 0 and below 1.
+    pub caption_dropout: f64,
     /// Condition on which training ends before its last epoch; `None` if it never does.
     pub early_stopping: Option<EarlyStopping>,
     /// Optimiser.
@@ -70,6 +74,7 @@ pub(super) fn training(
     let mut errors = Errors::default();
     errors.keep(check_numbers(document, training));
     errors.keep(check_targets(document, training, model));
+    errors.keep(check_flow(document, training, model));
     errors.keep(check_augment(document, training.augment, samples));
     errors.keep(check_mask_augment(document, training.augment, model));
     let perturbation = training.view.map(|raw| view(document, raw)).transpose();
@@ -99,10 +104,21 @@ pub(super) fn training(
         augment: training.augment,
         view,
         ema_decay: training.ema_decay,
+        levels: training.levels.unwrap_or_default(),
+        caption_dropout: training.caption_dropout.unwrap_or(CAPTION_DROPOUT),
         early_stopping,
         optimizer,
         schedule,
     })
+}
+
+/// Probability that a generator is not told the caption of a clip, if the file does not give it.
+const CAPTION_DROPOUT: f64 = 0.1;
+
+/// Fills in the defaults of the keys of generators, so that a run stores them.
+pub(super) fn complete(training: &mut RawTraining) {
+    training.levels.get_or_insert_default();
+    training.caption_dropout.get_or_insert(CAPTION_DROPOUT);
 }
 
 /// Largest number of epochs.
@@ -174,13 +190,73 @@ pub(super) fn check_numbers(
     )
 }
 
-/// Checks that label smoothing, mixup and CutMix are off if the model predicts frames or masks.
+/// Checks the keys of generators, and that clips keep what their captions say.
+fn check_flow(
+    document: &Document,
+    training: &RawTraining,
+    model: &NetworkConfig,
+) -> Result<(), ConfigError> {
+    let is_generator = Task::from_config(model) == Task::Generate;
+    let dropout = training.caption_dropout.unwrap_or(CAPTION_DROPOUT);
+    let of_generators = |key: &str, is_set: bool| {
+        Condition::new(
+            format!("training.{key}"),
+            is_generator || !is_set,
+            format!("{key} is a key of generators, and this model is none; leave it out"),
+        )
+    };
+    let has_valid_levels = match training.levels.unwrap_or_default() {
+        Levels::Uniform {} => true,
+        Levels::LogitNormal {
+            mean,
+            deviation,
+            uniform_share,
+        } => {
+            mean.is_finite()
+                && deviation > 0.0
+                && deviation.is_finite()
+                && (0.0..1.0).contains(&uniform_share)
+        }
+    };
+    require_all(
+        document,
+        [
+            of_generators("levels", training.levels.is_some()),
+            of_generators("caption_dropout", training.caption_dropout.is_some()),
+            Condition::new(
+                "training.levels",
+                has_valid_levels,
+                "levels are not valid, expected a finite mean, a finite deviation above 0 and a uniform_share of at \
+                 least 0 and below 1",
+            ),
+            Condition::new(
+                "training.caption_dropout",
+                (0.0..1.0).contains(&dropout),
+                format!(
+                    "caption_dropout is {dropout}, expected a probability of at least 0 and below 1"
+                ),
+            ),
+            Condition::new(
+                "training.augment",
+                !is_generator || training.augment == Augment::default(),
+                "an augmented clip is not what its caption says; leave augment out for a generator",
+            ),
+            Condition::new(
+                "training.view",
+                !is_generator || training.view.is_none(),
+                "a generator has no second view of its clips; leave view out",
+            ),
+        ],
+    )
+}
+
+/// Checks that label smoothing, mixup and CutMix are off if the model predicts no classes.
 fn check_targets(
     document: &Document,
     training: &RawTraining,
     model: &NetworkConfig,
 ) -> Result<(), ConfigError> {
-    let predicts_classes = Task::from_config(model).predicts_classes();
+    let task = Task::from_config(model);
     let changes = [
         ("label_smoothing", training.label_smoothing),
         ("mixup_alpha", training.mixup_alpha),
@@ -192,9 +268,10 @@ fn check_targets(
             Condition::new(
                 format!("training.{key}"),
                 // Only values that have an effect are refused, so that the defaults pass.
-                predicts_classes || value == 0.0,
+                task.predicts_classes() || value == 0.0,
                 format!(
-                    "{key} is {value}, but a model that predicts frames or masks has no classes; leave it out"
+                    "{key} is {value}, but {} has no classes; leave it out",
+                    task.in_words()
                 ),
             )
         }),
@@ -235,6 +312,7 @@ fn early_stopping(
 ) -> Result<EarlyStopping, ConfigError> {
     let selection = match Task::from_config(model) {
         Task::PredictNextFrame => StoppingMetric::Mse,
+        Task::Generate => StoppingMetric::FlowLoss,
         Task::PredictMask => StoppingMetric::Dice,
         Task::Classify | Task::ClassifyFrames => StoppingMetric::Accuracy,
     };

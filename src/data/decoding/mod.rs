@@ -23,7 +23,7 @@ use std::path::Path;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::error::UnsupportedErrorKind;
+use image::error::{LimitErrorKind, UnsupportedErrorKind};
 use image::metadata::Orientation;
 use image::{
     AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader,
@@ -31,7 +31,7 @@ use image::{
 };
 
 use self::apng::Apng;
-use self::canvas::opaque;
+use self::canvas::{MAX_FRAME_PIXELS, check_size, opaque};
 use self::frame::damaged;
 use self::webp::AnimatedWebp;
 use crate::error::{Error, Result};
@@ -157,6 +157,7 @@ fn image_frames(
     match format {
         ImageFormat::Gif => {
             let mut decoder = GifDecoder::new(file)?;
+            check_size(decoder.dimensions())?;
             // A decoder that is opened directly has no limits, unlike `ImageReader`.
             decoder.set_limits(Limits::default())?;
             let frames = decoder.into_frames().map(|frame| {
@@ -260,6 +261,11 @@ fn describe(error: ImageError, format: Option<ImageFormat>) -> Error {
         }
         _ => {
             let expected = match (&error, format) {
+                (ImageError::Limits(limit), _)
+                    if matches!(limit.kind(), LimitErrorKind::DimensionError) =>
+                {
+                    format!("frames of at most {MAX_FRAME_PIXELS} pixels")
+                }
                 (ImageError::Limits(_), _) => "one that takes at most 512 MiB in memory".to_owned(),
                 (_, Some(format)) => format!("a complete {} file", name(format)),
                 (_, None) => "a complete image file".to_owned(),

@@ -1,6 +1,9 @@
 //! Generated clips of moving handwritten digits with complete ground truth: label, masks, flow, topology.
 
+mod captions;
 mod clip_generator;
+mod factors;
+mod grammar;
 mod scene;
 
 use std::sync::Arc;
@@ -12,8 +15,11 @@ use rand_distr::{Distribution, Uniform};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use self::clip_generator::ClipGenerator;
+pub use self::captions::DigitCaptions;
+use self::clip_generator::{ClipGenerator, DescribedClip};
+use self::factors::Factors;
 use self::scene::RenderedClip;
 use super::add_noise;
 use super::digits::{DIGITS_SPEC, digits};
@@ -21,6 +27,7 @@ use super::random_stream::random_stream;
 use super::{Sample, SampleSet, SampleSpec, Samples, Splits};
 use crate::choice::word;
 use crate::error::{Error, Result};
+use crate::hexadecimal::hexadecimal;
 
 /// Kind of a generated clip: the motion of its digits, and how its frames are corrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,11 +53,24 @@ pub enum ClipKind {
     Split,
     /// One digit, joined at some frame by a second one of its class, which changes the topology.
     Appear,
+    /// One digit that does not move.
+    Still,
+}
+
+/// Second digit of clips with two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partners {
+    /// Another digit of the same class.
+    #[default]
+    SameDigit,
+    /// A digit of any class.
+    AnyDigit,
 }
 
 impl ClipKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Constant,
         Self::Bounce,
         Self::RotateScale,
@@ -61,6 +81,7 @@ impl ClipKind {
         Self::Merge,
         Self::Split,
         Self::Appear,
+        Self::Still,
     ];
 
     /// Name in configurations and tables.
@@ -95,8 +116,9 @@ impl ClipKind {
 
 /// Settings of a data set of generated clips of moving digits.
 ///
-/// Clip `k` of a split has the kind `kinds[k % kinds.len()]` and shows digit `k % n_digits` of that split
-/// of [`digits`]. Its motion depends only on the split and on `k`, not on the seed of a run.
+/// Without captions, clip `k` of a split has the kind `kinds[k % kinds.len()]` and shows digit `k % n_digits` of that split
+/// of [`digits`]. With captions, some of these clips are held out of the training split, see [`DigitCaptions`]. The motion
+/// of a clip depends only on the split and on `k`, not on the seed of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovingDigits {
     kinds: Vec<ClipKind>,
@@ -105,8 +127,13 @@ pub struct MovingDigits {
     side: usize,
     /// Number of clips of each digit.
     repeats: usize,
+    /// Number of clips of each digit outside of the training split; `None` for `repeats`.
+    evaluation_repeats: Option<usize>,
     /// Standard deviation of the noise in clips of kind `Noise`.
     noise: f32,
+    partners: Partners,
+    /// `None` for clips without captions.
+    captions: Option<DigitCaptions>,
 }
 
 /// Smallest side of a frame, in pixels: a digit of 8 pixels needs room to move.
@@ -180,8 +207,49 @@ impl MovingDigits {
             n_frames,
             side,
             repeats,
+            evaluation_repeats: None,
             noise,
+            partners: Partners::default(),
+            captions: None,
         })
+    }
+
+    /// Gives every clip a caption, whose words are all certain: motions that would be doubtful are drawn again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if combinations of digit and kind are held out and there is only one kind.
+    pub fn with_captions(mut self, captions: DigitCaptions) -> Result<Self> {
+        if captions.hold_out && self.kinds.iter().all(|kind| *kind == self.kinds[0]) {
+            return Err(Error::invalid_parameter(
+                "clips has a single kind, so no combination of digit and kind can be held out; list more kinds, or set \
+                 captions.hold_out = false",
+            ));
+        }
+        self.captions = Some(captions);
+        Ok(self)
+    }
+
+    /// Chooses the second digits of clips with two.
+    #[must_use]
+    pub fn with_partners(mut self, partners: Partners) -> Self {
+        self.partners = partners;
+        self
+    }
+
+    /// Sets the number of clips of each digit in the validation and the test split.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_parameter`] if it is 0 or more than anyone needs.
+    pub fn with_evaluation_repeats(mut self, repeats: usize) -> Result<Self> {
+        if !(1..=MAX_REPEATS).contains(&repeats) {
+            return Err(Error::invalid_parameter(format!(
+                "evaluation_repeats is {repeats}, expected 1 to {MAX_REPEATS}"
+            )));
+        }
+        self.evaluation_repeats = Some(repeats);
+        Ok(self)
     }
 
     /// Shape of the clips.
@@ -201,7 +269,7 @@ impl MovingDigits {
 
     /// Returns clips of the three splits of the digits; no digit occurs in two splits.
     ///
-    /// Clips are generated on access. The digest is that of the embedded digits.
+    /// Clips are generated on access. The digest is that of the embedded digits and of the version of the generator.
     ///
     /// # Cost
     ///
@@ -217,21 +285,26 @@ impl MovingDigits {
             for (index, digit) in digits.iter().enumerate() {
                 indices_by_class[digit.label].push(index);
             }
+            let kept = self.kept(split, &digits);
             Arc::new(GeneratedClips {
                 settings: self.clone(),
                 split,
                 digits,
                 indices_by_class,
+                kept,
             })
         };
         Splits {
             spec: self.spec(),
             // The numbers select random streams; changing them would change every clip.
-            train: clips(0, &digits.train),
+            train: clips(TRAINING, &digits.train),
             validation: clips(1, &digits.validation),
             test: clips(2, &digits.test),
             classes: digits.classes,
-            sha256: digits.sha256,
+            sha256: hexadecimal(&Sha256::digest(format!(
+                "{} {GENERATOR_VERSION}",
+                digits.sha256
+            ))),
             notes: Vec::new(),
         }
     }
@@ -245,6 +318,70 @@ struct GeneratedClips {
     digits: Vec<Sample>,
     /// Indices of the digits of each class within `digits`.
     indices_by_class: Vec<Vec<usize>>,
+    /// Clips that are not held out.
+    kept: KeptClips,
+}
+
+/// Numbers of the clips of a split that are not held out of it, in a pattern that repeats.
+struct KeptClips {
+    /// Numbers of the clips in one period that are kept, ascending.
+    in_period: Vec<usize>,
+    period: usize,
+    /// Number of clips that are kept.
+    len: usize,
+}
+
+impl KeptClips {
+    /// Number, among all clips, of a clip that is kept.
+    fn number(&self, index: usize) -> usize {
+        let n = self.in_period.len();
+        index / n * self.period + self.in_period[index % n]
+    }
+}
+
+impl MovingDigits {
+    /// Clips of a split that are not held out of it.
+    fn kept(&self, split: u64, digits: &[Sample]) -> KeptClips {
+        let repeats = match split {
+            TRAINING => self.repeats,
+            _ => self.evaluation_repeats.unwrap_or(self.repeats),
+        };
+        let n_clips = repeats * digits.len();
+        // Kinds and digits repeat together, so that no list of all clips is needed, of which there may be millions.
+        let period = self.kinds.len() * digits.len();
+        let in_period: Vec<usize> = (0..period)
+            .filter(|&number| {
+                let (label, kind) = (digits[number % digits.len()].label, self.clip_kind(number));
+                split != TRAINING || !self.is_held_out(label, kind)
+            })
+            .collect();
+        let rest = in_period.partition_point(|&number| number < n_clips % period);
+        KeptClips {
+            len: n_clips / period * in_period.len() + rest,
+            in_period,
+            period,
+        }
+    }
+}
+
+impl GeneratedClips {
+    /// Chooses a second digit: its index within `digits`.
+    fn partner(&self, kind: ClipKind, digit: &Sample, random: &mut impl Rng) -> Option<usize> {
+        match self.settings.partners {
+            Partners::SameDigit => self.indices_by_class[digit.label].choose(random).copied(),
+            Partners::AnyDigit => {
+                // A held-out combination must not occur as a second digit either.
+                let is_allowed = |class: &usize| {
+                    !self.settings.is_held_out(*class, kind) || *class == digit.label
+                };
+                let classes: Vec<usize> = (0..self.indices_by_class.len())
+                    .filter(is_allowed)
+                    .collect();
+                let class = *classes.choose(random)?;
+                self.indices_by_class[class].choose(random).copied()
+            }
+        }
+    }
 }
 
 impl Dataset<Sample> for GeneratedClips {
@@ -255,19 +392,50 @@ impl Dataset<Sample> for GeneratedClips {
             noise,
             ..
         } = self.settings;
+        let index = self.kept.number(index);
         let kind = self.settings.clip_kind(index);
         let digit = &self.digits[index % self.digits.len()];
         let mut random = random_stream(CLIP_SEED, &[self.split, index as u64]);
         // Drawn for every kind, so that the motion of a clip does not depend on whether it has a partner.
-        let partner = self.indices_by_class[digit.label].choose(&mut random);
+        let partner = self.partner(kind, digit, &mut random);
         let generator = ClipGenerator {
             kind,
             n_frames,
             side,
             digit: &digit.pixels,
-            partner: partner.map_or(&digit.pixels, |&partner| &self.digits[partner].pixels),
+            partner: partner.map_or(&digit.pixels, |partner| &self.digits[partner].pixels),
         };
-        let RenderedClip { mut pixels, truth } = generator.generate(&mut random);
+        let (clip, caption) = match self.settings.captions {
+            None => (generator.generate(&mut random), None),
+            Some(captions) => {
+                let DescribedClip {
+                    clip,
+                    action,
+                    is_fallback,
+                } = generator.generate_described(&mut random);
+                let partner = partner.filter(|_| kind.has_two()).map(|partner| {
+                    // The second digit of a fallback scene is a copy.
+                    if is_fallback {
+                        digit
+                    } else {
+                        &self.digits[partner]
+                    }
+                    .label
+                });
+                let factors = Factors {
+                    digit: digit.label,
+                    partner,
+                    action,
+                };
+                // A stream of its own, so that wordings do not change the clips.
+                let mut random = random_stream(CLIP_SEED, &[self.split, index as u64, WORDING]);
+                let is_held_out = self.settings.is_held_out(digit.label, kind);
+                let is_training = self.split == TRAINING;
+                let caption = captions.caption(&factors, is_training, is_held_out, &mut random);
+                (clip, Some(Arc::new(caption)))
+            }
+        };
+        let RenderedClip { mut pixels, truth } = clip;
         // After rendering: the ground truth is that of the clip before its corruption.
         match kind {
             ClipKind::Noise => add_noise(&mut pixels, f64::from(noise), &mut random),
@@ -278,6 +446,7 @@ impl Dataset<Sample> for GeneratedClips {
             pixels,
             label: digit.label,
             truth: Some(Arc::new(truth)),
+            caption,
         })
     }
 
@@ -290,15 +459,23 @@ impl Dataset<Sample> for GeneratedClips {
     }
 
     fn len(&self) -> usize {
-        self.settings.repeats * self.digits.len()
+        self.kept.len
     }
 }
 
 impl SampleSet for GeneratedClips {
     fn label(&self, index: usize) -> usize {
-        self.digits[index % self.digits.len()].label
+        self.digits[self.kept.number(index) % self.digits.len()].label
     }
 }
+
+/// Version of the clips, part of their digest: larger by 1 after every change of the generator that changes clips.
+const GENERATOR_VERSION: u32 = 2;
+/// Number of the training split within the keys of random streams.
+const TRAINING: u64 = 0;
+
+/// Third word of the key of the stream that chooses the wording of a caption.
+const WORDING: u64 = 1;
 
 /// Seed of the motions; changing it would make results incomparable with earlier ones.
 const CLIP_SEED: u64 = 1;

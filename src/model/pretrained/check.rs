@@ -45,7 +45,7 @@ pub(super) fn check_config(config: &NetworkConfig, file: Option<[usize; 2]>) -> 
             config.image_size,
             config.patch_size,
         ),
-        NetworkConfig::LinearProbe(_) => return Ok(()),
+        NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => return Ok(()),
     };
     if d_model == 0 || n_heads == 0 || !d_model.is_multiple_of(n_heads) {
         return Err(Error::invalid_parameter(format!(
@@ -72,7 +72,7 @@ pub(super) fn check_config(config: &NetworkConfig, file: Option<[usize; 2]>) -> 
     let style = match config {
         NetworkConfig::Vit(config) => config.style,
         NetworkConfig::Video(config) => config.style,
-        NetworkConfig::LinearProbe(_) => return Ok(()),
+        NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => return Ok(()),
     };
     if !(style.norm_epsilon >= 0.0 && style.norm_epsilon.is_finite()) {
         return Err(Error::invalid_parameter(format!(
@@ -248,6 +248,7 @@ fn kind_word(config: &NetworkConfig) -> &'static str {
             VideoAttention::Factorised { .. } => "vivit",
             VideoAttention::Joint => "joint",
         },
+        NetworkConfig::Generator(_) => "generator",
         NetworkConfig::LinearProbe(_) => "linear_probe",
     }
 }

@@ -359,7 +359,9 @@ pub(super) fn config_json(
             set_common_keys(&mut object, family, &sizes);
             set_video_keys(&mut object, family, config);
         }
-        NetworkConfig::LinearProbe(_) => unreachable!("transformers has no linear probe"),
+        NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => {
+            unreachable!("transformers has no such model")
+        }
     }
     if let Some(names) = class_names {
         set_class_names(&mut object, names);

@@ -40,7 +40,7 @@ impl Layout {
         let family = match &mut config {
             NetworkConfig::Vit(config) => Family::for_image_model(config),
             NetworkConfig::Video(config) => Family::for_video_model(config),
-            NetworkConfig::LinearProbe(_) => None,
+            NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => None,
         }
         .ok_or_else(|| {
             Error::invalid_parameter(
@@ -93,7 +93,7 @@ impl Layout {
             NetworkConfig::Vit(config) => config.token_layout().n_prefix_tokens,
             // The layout of the configuration counts prefix tokens of each frame.
             NetworkConfig::Video(config) => config.n_clip_tokens(),
-            NetworkConfig::LinearProbe(_) => 0,
+            NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => 0,
         }
     }
 
@@ -123,7 +123,7 @@ impl Layout {
             NetworkConfig::Video(config) => {
                 (config.d_model, &mut config.mlp_ratio, &mut config.style)
             }
-            NetworkConfig::LinearProbe(_) => return,
+            NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => return,
         };
         // This runs before the configuration is checked, so any number may be 0.
         let is_whole = |d_mlp: &usize| d_model > 0 && *d_mlp > 0 && d_mlp.is_multiple_of(d_model);
@@ -146,6 +146,10 @@ impl Layout {
         if overrides.n_classes.is_some() && !self.has_head {
             self.add_head();
         }
+        self.config = self
+            .config
+            .clone()
+            .with_statistics(overrides.statistics.clone());
         match &mut self.config {
             NetworkConfig::Vit(config) => {
                 config.image_size = overrides.image_size.unwrap_or(config.image_size);
@@ -175,7 +179,7 @@ impl Layout {
                     )));
                 }
             }
-            NetworkConfig::LinearProbe(_) => {}
+            NetworkConfig::Generator(_) | NetworkConfig::LinearProbe(_) => {}
         }
         Ok(keeps_head)
     }

@@ -6,12 +6,14 @@ mod axis;
 mod barcode;
 mod canvas;
 mod clip_animation;
+mod clip_grid;
 mod persistence_diagram;
 mod vine_chart;
 
 pub use barcode::barcode;
 pub use canvas::EncodedImage;
 pub use clip_animation::{ClipPanel, clip_animation};
+pub use clip_grid::{clip_grid, clip_rows};
 pub use persistence_diagram::persistence_diagram;
 pub use vine_chart::{VinePanel, vine_chart};
 
