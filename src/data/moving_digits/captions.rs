@@ -71,7 +71,7 @@ impl MovingDigits {
         self.captions?;
         let sentences: Vec<String> = ClipKind::ALL
             .into_iter()
-            .flat_map(|kind| sentences(kind))
+            .flat_map(sentences)
             .map(|(_, sentence, _)| sentence)
             .collect();
         Some(Vocabulary::of(sentences.iter().map(String::as_str)))
