@@ -134,8 +134,12 @@ impl PenaltyContext<'_> {
         let refuse = |key: &str, message: String| {
             Err(self.document.error_at(&format!("{table}.{key}"), message))
         };
-        if Task::from_config(self.model).predicts_classes() {
-            let message = "the penalty compares predicted frames, but the model predicts classes; set model.head = \
+        let predicts_frames = matches!(
+            Task::from_config(self.model),
+            Task::PredictNextFrame | Task::PredictMask
+        );
+        if !predicts_frames {
+            let message = "the penalty compares predicted frames, and the model predicts none; set model.head = \
                            \"next_frame\" or \"mask\", or leave source out";
             return refuse("source", message.to_owned());
         }
