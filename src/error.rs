@@ -183,11 +183,18 @@ impl Error {
             .within(path.display())
     }
 
-    /// Error of a path that the operating system cannot write.
+    /// Error of a path that the operating system cannot write; names a file in the path that should be a directory.
     pub(crate) fn cannot_write(path: &Path, cause: io::Error) -> Self {
-        Self::file("cannot be written")
-            .because(cause)
-            .within(path.display())
+        // The system only says that a file exists, or that something is not a directory.
+        match file_above(path) {
+            Some(above) => Self::file(format!(
+                "cannot be written, since {} is a file, expected a directory",
+                above.display()
+            ))
+            .caused_by(cause),
+            None => Self::file("cannot be written").because(cause),
+        }
+        .within(path.display())
     }
 
     /// Error of a sample that a data set does not return; one of this library comes back unchanged.
@@ -206,6 +213,19 @@ impl Error {
         self.message = format!("{}: {cause}", self.message);
         self.caused_by(cause)
     }
+}
+
+/// First directory in a path that is a file instead; `None` if there is none.
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "the library alone writes no files")
+)]
+pub(crate) fn file_above(path: &Path) -> Option<&Path> {
+    let above = path.ancestors().skip(1);
+    // From the outermost one, since what lies in a file does not exist.
+    let mut above: Vec<&Path> = above.filter(|part| part.exists()).collect();
+    above.reverse();
+    above.into_iter().find(|part| !part.is_dir())
 }
 
 #[cfg(test)]
@@ -262,6 +282,21 @@ mod tests {
         let quoted = Error::device("broken (out of paper)").caused_by(cause());
         assert_eq!(quoted.to_string(), "broken (out of paper)");
         assert_eq!(quoted.io_kind(), Some(io::ErrorKind::Other));
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = Error::cannot_write(&file.join("a/b"), io::ErrorKind::AlreadyExists.into());
+        let shown = file.display();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{shown}/a/b: cannot be written, since {shown} is a file, expected a directory"
+            )
+        );
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::AlreadyExists));
+        assert_eq!(file_above(&file), None);
     }
 
     #[cfg(feature = "cli")]

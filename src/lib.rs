@@ -133,6 +133,7 @@
 //! | 4 | `model`, `data` | transformers; images and clips |
 //! | 3 | [`loss`] | penalties and the regulariser |
 //! | 2 | [`nn`] | the differentiable persistence layer, and attention that returns its weights |
+//! | 1 | `gpu` | kernels for distances, persistence and gradients on a graphics card |
 //! | 1 | [`fused`] | costly operations of a transformer, each as one node of the graph on the CPU |
 //! | 0 | [`topology`], [`distance`] | persistent homology, diagrams and distances, on plain slices |
 //! | 1 | `mask_metrics` | metrics of predicted masks |
@@ -141,8 +142,24 @@
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(
+    feature = "gpu",
+    not(any(
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "cuda",
+        feature = "cubecl-cpu"
+    ))
+))]
+compile_error!(
+    "the feature `gpu` is part of `wgpu`, `vulkan`, `metal` and `cuda`; name one of these instead"
+);
+
 pub mod distance;
 pub mod fused;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod loss;
 pub mod nn;
 pub mod prelude;

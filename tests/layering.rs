@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Level of each module. Modules of the same level do not import each other.
-const LEVELS: [(&str, u8); 19] = [
+const LEVELS: [(&str, u8); 20] = [
     ("topology", 0),
     ("distance", 0),
     ("video_metrics", 0),
     ("statistics", 0),
     ("fused", 1),
+    ("gpu", 1),
     ("mask_metrics", 1),
     ("nn", 2),
     ("loss", 3),
@@ -96,6 +97,50 @@ fn nothing_below_the_command_line_prints() {
             }
         }
     }
+}
+
+/// Files that open directories and files of their own, to wait until they are on the disk, or files of the system.
+const OPEN_OTHERS: [&str; 8] = [
+    "run/atomic_file.rs",
+    "run/checkpoint.rs",
+    "run/checksums.rs",
+    "run/host.rs",
+    "run/machine_memory.rs",
+    "run/output_directory.rs",
+    "run/reference.rs",
+    "train/timing.rs",
+];
+
+#[test]
+fn input_files_are_opened_in_one_place() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for file in files_under(&source) {
+        let name = file.strip_prefix(&source).expect("a file of `src`");
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = code.split("#[cfg(all(test").next().unwrap_or_default();
+        let opens = code.lines().any(|line| {
+            let is_comment = line.trim_start().starts_with("//");
+            let calls = [
+                "fs::read(",
+                "fs::read_to_string(",
+                " read_to_string(",
+                " File::open(",
+                "(File::open(",
+            ];
+            !is_comment && calls.iter().any(|call| line.contains(call))
+        });
+        let name = name.to_string_lossy().replace('\\', "/");
+        if opens && name != "input_file.rs" && !name.ends_with("tests.rs") {
+            found.push(name);
+        }
+    }
+    found.sort();
+    assert_eq!(
+        found, OPEN_OTHERS,
+        "others use `input_file`, which refuses pipes and devices"
+    );
 }
 
 fn files_under(directory: &Path) -> Vec<PathBuf> {

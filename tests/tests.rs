@@ -19,12 +19,7 @@ mod coherence;
 /// Data sets: every file format is read correctly, and damaged files give clear errors.
 mod data;
 /// Other devices: the losses and gradients equal those of `flex` up to rounding.
-#[cfg(any(
-    feature = "ndarray",
-    feature = "wgpu",
-    feature = "vulkan",
-    feature = "cuda"
-))]
+#[cfg(any(feature = "ndarray", feature = "gpu"))]
 mod device;
 /// The README and the guides: links, commands, overrides and files in them are valid.
 mod docs;

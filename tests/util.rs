@@ -127,6 +127,36 @@ pub fn run_program(directory: &Path, arguments: &[&str]) -> Output {
         .expect("the program runs")
 }
 
+/// Runs the program, which must succeed; returns its stdout and its stderr.
+pub fn succeeds(directory: &Path, arguments: &[&str]) -> (String, String) {
+    let output = run_program(directory, arguments);
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr))
+}
+
+/// Runs the program, which must end with exit code 2; returns its stderr.
+pub fn refusal(directory: &Path, arguments: &[&str]) -> String {
+    let output = run_program(directory, arguments);
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+/// Copies a file, or a directory with everything in it.
+pub fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        std::fs::copy(from, to).expect("a copy");
+        return;
+    }
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory of the test") {
+        let entry = entry.expect("an entry");
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
 /// Asserts that the program fails with exit code 2 and a one-line message that contains `expected`.
 pub fn assert_refused(directory: &Path, arguments: &[&str], expected: &str) {
     let output = run_program(directory, arguments);

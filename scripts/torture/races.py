@@ -35,7 +35,7 @@ def check(ends, allowed: set, needed: int, outputs: list[dict], task: Task, dire
 
 
 def two_trains(place: Place, measured: dict[str, Task]):
-    """Two `train` with one `--out`: one trains, the other is refused."""
+    """Two `train` with one `--output`: one trains, the other is refused."""
     task, directory = measured["train images"], place.directory()
     ends = together(place, [task.start] * 2, directory, 0.05)
     return check(ends, {0, 2}, 1, [task.expected], task, directory), directory

@@ -88,8 +88,11 @@ struct RunArguments {
     /// Launcher that starts the cells.
     #[arg(long, value_enum, default_value_t)]
     launcher: Launcher,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
     /// Run only the cell with this number or id, in this process, or resume it; meant for schedulers.
-    #[arg(long, value_name = "CELL", conflicts_with_all = ["dry_run", "jobs", "launcher"])]
+    #[arg(long, value_name = "CELL", conflicts_with_all = ["dry_run", "jobs", "launcher", "json"])]
     cell: Option<String>,
     /// Options for sbatch, as in `-- --partition=gpu --time=4:00:00`.
     #[arg(last = true, value_name = "OPTIONS")]
@@ -262,6 +265,9 @@ fn plan(study: &Study, arguments: &RunArguments) -> Result<(), Failure> {
     }
     bar.finish();
     let total: f64 = study.cells.iter().map(|cell| seconds[cell.variant]).sum();
+    if arguments.json {
+        return print_json(&plan_json(study, &seconds, total));
+    }
     print(&format!(
         "{}\n{}{}{}: {}\n",
         study.question,
@@ -272,6 +278,20 @@ fn plan(study: &Study, arguments: &RunArguments) -> Result<(), Failure> {
         tables::counted(study.cells.len(), "cell"),
         total_time(total, study.cells.len(), n_jobs)
     ))
+}
+
+/// Cells of a study and the time that they will take, in seconds, as JSON.
+fn plan_json(study: &Study, seconds: &[f64], total: f64) -> Value {
+    let cells = study.cells.iter().map(|cell| {
+        json!({
+            "id": cell.id,
+            "variant": study.variants[cell.variant].name,
+            "seed": cell.seed,
+            "seconds": seconds[cell.variant],
+        })
+    });
+    let cells: Value = cells.collect();
+    json!({ "question": study.question, "cells": cells, "seconds": total })
 }
 
 /// Runs or resumes one cell in this process.
@@ -357,7 +377,7 @@ fn run_all(
     // The finished cells are reported even if others failed or the study was stopped.
     let collected = collect(study, out)?;
     if collected.n_finished() > 0 {
-        report(study, &collected, out, arguments.force, false)?;
+        report(study, &collected, out, arguments.force, arguments.json)?;
     }
     match (&progress.failures[..], is_complete) {
         ([first, ..], _) => Err(Failure::NegativeResult(format!(
@@ -397,10 +417,27 @@ fn submit(
     if arguments.dry_run {
         plan(study, arguments)?;
         let test_report = slurm.test_submission(file, study, out)?;
+        if arguments.json {
+            // The output is a single JSON value.
+            log(&test_report);
+            return Ok(());
+        }
         return print(&format!("{test_report}\n"));
     }
     match slurm.submit(file, study, out)? {
-        None => report(study, &collect(study, out)?, out, arguments.force, false),
+        None => report(
+            study,
+            &collect(study, out)?,
+            out,
+            arguments.force,
+            arguments.json,
+        ),
+        Some(submitted) if arguments.json => print_json(&json!({
+            "n_cells": submitted.n_cells,
+            "array_jobs": submitted.array_jobs,
+            "collect_job": submitted.collect_job,
+            "directory": out,
+        })),
         Some(submitted) => print(&format!(
             "submitted {} in array {}; job {} will collect the results in {}; `ablate status` shows the status of \
              every cell\n",

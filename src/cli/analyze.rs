@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::analyze_pixels;
 use super::attacked::AttackArguments;
 use super::evaluate::Split;
 use super::image_size::ImageSizeArgument;
@@ -25,7 +26,7 @@ use crate::run::OutputDirectory;
 #[derive(Debug, Args)]
 pub(super) struct AnalyzeArguments {
     /// Run directory of the model, whose best checkpoint is inspected.
-    #[arg(required_unless_present_any = ["weights", "model"], conflicts_with = "weights")]
+    #[arg(required_unless_present_any = ["weights", "model", "pixels"], conflicts_with = "weights")]
     run: Option<PathBuf>,
     /// Older form of RUN.
     #[arg(long, hide = true, conflicts_with_all = ["weights", "run"])]
@@ -36,8 +37,23 @@ pub(super) struct AnalyzeArguments {
     #[command(flatten)]
     image_size: ImageSizeArgument,
     /// Image files, or clips for a run of a model for clips; they are cropped and scaled to the size of the model's input.
-    #[arg(long, num_args = 1.., required_unless_present = "split", conflicts_with = "split")]
+    #[arg(long, num_args = 1.., required_unless_present_any = ["split", "pixels"], conflicts_with = "split")]
     images: Vec<PathBuf>,
+    /// Instead of a model, show the components and holes of pictures themselves: files of images, or .npy arrays of an image
+    /// or a clip [frames, rows, columns] with grey values from 0 to 1.
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = [
+        "run", "model", "weights", "ImageSizeArgument", "images", "split", "heads", "precision", "SelectionArguments",
+        "AttackArguments", "BatchArguments", "device",
+    ])]
+    pixels: Vec<PathBuf>,
+    /// With --pixels: least persistence of the bars that are shown [default: 0.05].
+    #[arg(
+        long,
+        value_name = "PERSISTENCE",
+        requires = "pixels",
+        allow_negative_numbers = true
+    )]
+    min_persistence: Option<f64>,
     /// Use samples of a split of the run's data and their labels instead of files.
     #[arg(long, value_enum)]
     split: Option<Split>,
@@ -97,6 +113,14 @@ impl std::str::FromStr for HeadsArgument {
 
 /// Inspects the model, and writes the report.
 pub(super) fn run(arguments: &AnalyzeArguments) -> Result<(), Failure> {
+    if !arguments.pixels.is_empty() {
+        return analyze_pixels::run(
+            &arguments.pixels,
+            arguments.min_persistence,
+            &arguments.report,
+            arguments.force,
+        );
+    }
     let spec = InspectSpec {
         precision: arguments.precision,
         ..arguments.selection.spec(arguments.heads.0.clone())?

@@ -101,6 +101,10 @@ pub(super) fn run(arguments: &CoherenceArguments) -> Result<(), Failure> {
         &mut log,
     )?;
     bar.finish();
+    // All runs share the margin, which depends on the clips alone.
+    if let Some(margin) = measurements.first().and_then(|run| run.measurement.margin) {
+        log(&margin.description());
+    }
     let comparisons = ArmComparisons::new(&measurements, runs.arms(), &suite)?;
     let command: Vec<String> = std::env::args().collect();
     let command = command.join(" ");

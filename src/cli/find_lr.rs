@@ -4,9 +4,10 @@ use std::path::Path;
 
 use maud::html;
 
-use super::output::{log, print};
+use super::output::{check_directory_of, log, print};
 use super::progress::Bar;
 use super::{Failure, tables};
+use crate::error::Error;
 use crate::report::page::{Page, Section, figure};
 use crate::report::plot::{LinePlot, PlotPoint, Series};
 use crate::run::write_atomically;
@@ -34,9 +35,8 @@ pub(super) fn find_lr(job: &Job<'_>, output: Option<&Path>) -> Result<(), Failur
     ))?;
     if let Some(path) = output {
         let page = page(&job.config.spec.name, &test, configured).to_html();
-        write_atomically(path, page.as_bytes()).map_err(|error| {
-            Failure::Error(format!("{}: cannot be written: {error}", path.display()))
-        })?;
+        write_atomically(path, page.as_bytes())
+            .map_err(|error| Error::cannot_write(path, error))?;
         log(&format!("the plot is in {}", path.display()));
     }
     Ok(())
@@ -50,7 +50,7 @@ pub(super) fn check_output(output: &Path) -> Result<(), Failure> {
             output.display()
         )));
     }
-    Ok(())
+    check_directory_of(output)
 }
 
 /// Table of some of the steps.

@@ -2,6 +2,7 @@
 
 mod ablate;
 mod analyze;
+mod analyze_pixels;
 mod anomaly;
 mod attacked;
 mod coherence;
@@ -13,12 +14,14 @@ mod diagram_distance;
 mod evaluate;
 mod find_lr;
 mod generate;
+mod image_persistence;
 mod image_size;
 mod init;
 mod memory;
 mod message;
 mod output;
 mod persistence;
+mod persistence_output;
 mod pool_progress;
 mod predict;
 mod progress;
@@ -110,7 +113,7 @@ enum Command {
     Generate(GenerateArguments),
     /// Inspect pretrained weights or a run, and export them for transformers or timm.
     Weights(WeightsArguments),
-    /// Compute the persistence diagrams of the matrices in a .npy file.
+    /// Compute the persistence diagrams of the matrices in a .npy file, or of grey images and volumes.
     Persistence(PersistenceArguments),
     /// Print the distances between the persistence diagrams in two files.
     DiagramDistance(DiagramDistanceArguments),

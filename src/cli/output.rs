@@ -8,6 +8,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde_json::Value;
 
 use super::Failure;
+use crate::error::Error;
 
 /// Writes results to stdout.
 ///
@@ -108,7 +109,16 @@ pub(super) fn check_output_file(path: &Path, force: bool) -> Result<(), Failure>
             "{shown}: is not a file, expected a path to write a file to"
         )));
     }
-    Ok(())
+    check_directory_of(path)
+}
+
+/// Refuses a path in a directory that does not exist, before anything is computed.
+pub(super) fn check_directory_of(path: &Path) -> Result<(), Failure> {
+    let directory = path.parent().unwrap_or(path);
+    if directory.as_os_str().is_empty() || directory.is_dir() {
+        return Ok(());
+    }
+    Err(Error::cannot_write(path, ErrorKind::NotFound.into()).into())
 }
 
 #[cfg(test)]

@@ -152,13 +152,21 @@ pub(super) fn profile(profile: &Profile, peak_bytes: Option<u64>) -> String {
     }
     row("rest".to_owned(), profile.rest());
     row("step".to_owned(), profile.in_steps);
+    let reads = match profile.reads.n_reads {
+        0 => String::new(),
+        n_reads => format!(
+            "; {:.1} reads of the device per step, {} in all",
+            n_reads as f64 / n_steps,
+            mebibytes(profile.reads.n_bytes as u64)
+        ),
+    };
     let n_steps = counted(profile.n_steps, "step");
     let memory = match peak_bytes {
         Some(bytes) => format!("; peak memory: {}", mebibytes(bytes)),
         None => String::new(),
     };
     let total = duration(in_steps);
-    format!("{table}\n{n_steps} of this process in {total}, without validation{memory}")
+    format!("{table}\n{n_steps} of this process in {total}, without validation{memory}{reads}")
 }
 
 /// Table of the expected time and memory of a run.

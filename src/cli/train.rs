@@ -15,6 +15,7 @@ use super::stop::stop_flag;
 use super::{DEFAULT_DEVICE, Failure, log_each, log_notes, read_config, tables};
 use crate::config::Config;
 use crate::data::Splits;
+use crate::error::Error;
 use crate::evaluate::{read_run, starting_weights};
 use crate::input_file;
 use crate::model::count_parameters;
@@ -180,14 +181,14 @@ fn create(
         created = create(root);
     }
     created.map_err(|error| {
-        Failure::Error(if exists(&error) {
-            format!(
+        if exists(&error) {
+            Failure::Error(format!(
                 "run directory {0} already exists; resume it with `--resume {0}` or choose another with `--output`",
                 root.display()
-            )
+            ))
         } else {
-            format!("cannot create the run directory {}: {error}", root.display())
-        })
+            Error::cannot_write(root, error).into()
+        }
     })
 }
 

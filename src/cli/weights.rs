@@ -193,6 +193,8 @@ fn model_keys(config: &NetworkConfig) -> Value {
         // `block` and `kind` stand for these two.
         keys.remove("style");
         keys.remove("attention");
+        // Part of the preprocessing.
+        keys.remove("statistics");
         keys.extend(words);
     }
     keys

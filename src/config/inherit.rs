@@ -15,10 +15,10 @@ use super::penalty_names::PenaltyNames;
 use super::source::Source;
 
 /// Key that names the file to inherit from.
-const BASE: &str = "base";
+pub(super) const BASE: &str = "base";
 
 /// Key of the penalties, which a table can address by their names.
-const TOPOLOGY: &str = "topology";
+pub(super) const TOPOLOGY: &str = "topology";
 
 /// Merges a file into those that it inherits from; old names of keys are replaced in each of them.
 ///

@@ -17,15 +17,13 @@ mod positions;
 mod raw;
 mod renamed_keys;
 mod repair;
+mod schema;
 mod source;
 mod spec;
 mod usual;
 
 use std::path::Path;
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::json_paths::flatten;
@@ -33,6 +31,7 @@ use crate::json_paths::flatten;
 pub use document::Document;
 pub use error::ConfigError;
 pub use raw::*;
+pub(crate) use schema::schema_of;
 pub use spec::{EarlyStopping, LeastMemory, OptimizerSpec, Spec, Start, TrainingSpec, UpdateRule};
 
 /// Configuration of a run, as written and as checked.
@@ -90,8 +89,10 @@ impl Config {
 
     /// JSON schema of configuration files, for editors; descriptions are the first paragraphs of the
     /// documentation of [`RawConfig`].
+    ///
+    /// A file with `base` has no required keys, and its penalties can be a table of changes.
     pub fn schema() -> String {
-        schema_of::<RawConfig>()
+        schema::with_base::<RawConfig>()
     }
 
     /// Usual value of a required key, as it is written in a file; `None` for other keys.
@@ -127,26 +128,6 @@ impl Config {
     /// does not change a digest of this text.
     pub fn identity(&self) -> String {
         renamed_keys::with_old_names(&self.to_toml())
-    }
-}
-
-/// JSON schema of a type that a file is read into; descriptions are the first paragraphs of its documentation.
-pub(crate) fn schema_of<T: JsonSchema>() -> String {
-    let settings = SchemaSettings::default();
-    let settings = settings.with_transform(RecursiveTransform(keep_first_paragraph));
-    let schema = settings.into_generator().into_root_schema_for::<T>();
-    let text = serde_json::to_string_pretty(&schema).expect("a schema can be written");
-    text + "\n"
-}
-
-/// Shortens the description of a schema to its first paragraph.
-///
-/// The later paragraphs in the documentation of a type of the library are about Rust.
-fn keep_first_paragraph(schema: &mut Schema) {
-    if let Some(Value::String(description)) = schema.get_mut("description")
-        && let Some(end) = description.find("\n\n")
-    {
-        description.truncate(end);
     }
 }
 

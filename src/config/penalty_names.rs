@@ -5,7 +5,7 @@ use toml::Value;
 use super::error::ConfigError;
 use super::key_path::{KeyPath, Segment};
 use super::nearest::nearest;
-use crate::loss::{PenaltyName, default_penalty_name, distinct_names};
+use crate::loss::{PenaltyName, default_penalty_name, default_pixel_name, distinct_names};
 
 /// Key of the array of tables whose entries have names.
 const ARRAY: &str = "topology";
@@ -122,8 +122,13 @@ fn name_of_table(table: &Value) -> Option<PenaltyName> {
             .map(|name| PenaltyName::Given(name.to_owned()));
     }
     // Without these keys they have their defaults.
+    let is_of_pixels = match table.get("source") {
+        Some(source) => source.as_str()? == "prediction",
+        None => false,
+    };
     let between = match table.get("between") {
         Some(between) => between.as_str()?,
+        None if is_of_pixels => "truth",
         None => "layers",
     };
     let kind = match table.get("penalty") {
@@ -133,5 +138,15 @@ fn name_of_table(table: &Value) -> Option<PenaltyName> {
     let homology_dim = table.get("homology_dim").and_then(Value::as_integer);
     // A negative number is refused later, with a message about the key.
     let homology_dim = homology_dim.and_then(|dim| usize::try_from(dim).ok());
-    default_penalty_name(kind, homology_dim, between).map(PenaltyName::Default)
+    let name = if is_of_pixels {
+        let comparison = match kind {
+            "total_persistence" | "persistent_entropy" => "summary",
+            "betti_number" => kind,
+            _ => between,
+        };
+        Some(default_pixel_name(homology_dim?, comparison))
+    } else {
+        default_penalty_name(kind, homology_dim, between)
+    };
+    name.map(PenaltyName::Default)
 }

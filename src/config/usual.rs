@@ -53,6 +53,7 @@ const USUAL: &[(&str, &str)] = &[
     ("topology.homology_dim", "1"),
     ("topology.penalty.kind", "\"wasserstein\""),
     ("topology.penalty.n_directions", "20"),
+    ("topology.penalty.number", "1"),
     ("topology.penalty.low", "0.5"),
     ("topology.penalty.high", "0.9"),
     ("topology.weight.kind", "\"gradient_share\""),

@@ -6,8 +6,9 @@ use image::DynamicImage;
 use image::imageops::{FilterType, crop_imm, resize};
 
 use super::SampleSpec;
-use super::decoding::decoded;
-use crate::error::Result;
+use super::decoding::{decoded, has_transparent_pixels};
+use crate::error::{Error, Result};
+use crate::topology::MAX_PIXELS;
 
 /// Reads an image file, cropped to its largest centred square and scaled to the shape of a data
 /// set: `[n_channels, height, width]`, pixels in `[0, 1]`.
@@ -41,6 +42,36 @@ pub fn read_image(path: &Path, spec: SampleSpec) -> Result<Vec<f32>> {
             planes(&scaled.into_raw(), 3)
         }
     })
+}
+
+/// Reads an image file as grey values at its own size: pixels in `[0, 1]` row by row, and `[height, width]`.
+///
+/// The grey value of a colour is its luminance. The rules are those of [`read_image`], except that transparent pixels are
+/// refused: a background of any colour would become the brightest or the darkest thing of the image.
+///
+/// # Errors
+///
+/// Those of [`read_image`], and [`Error::is_invalid_image`] if the image has transparent pixels or more than
+/// [`MAX_PIXELS`] pixels.
+pub fn read_grey_image(path: &Path) -> Result<(Vec<f32>, [usize; 2])> {
+    let image = decoded(path)?;
+    let shape = [image.height(), image.width()].map(|side| side as usize);
+    let [height, width] = shape;
+    if height * width > MAX_PIXELS {
+        return Err(Error::invalid_image(format!(
+            "{}: image of {height} x {width} pixels is too large, expected at most {MAX_PIXELS}; make it smaller or cut \
+             it into parts",
+            path.display()
+        )));
+    }
+    if has_transparent_pixels(path)? {
+        return Err(Error::invalid_image(format!(
+            "{}: the image has transparent pixels, which have no grey value, expected an opaque image; draw it over a \
+             background first",
+            path.display()
+        )));
+    }
+    Ok((planes(&image.into_luma8().into_raw(), 1), shape))
 }
 
 /// Square within an image, in pixels.

@@ -1,5 +1,6 @@
 //! Matrices from NumPy's `.npy` files.
 
+use std::io::Read;
 use std::path::Path;
 
 use npyz::{DType, NpyHeader, Order, TypeChar};
@@ -46,6 +47,22 @@ pub fn read_matrices(path: &Path) -> Result<Matrices> {
     let bytes =
         input_file::read(path).map_err(|e| Error::file(path.display().to_string()).because(e))?;
     parse(&bytes).map_err(|error| error.within(path.display()))
+}
+
+/// Largest length of a header that [`shape_of_array`] reads, in bytes; headers of plain arrays are far shorter.
+const MAX_PEEKED: u64 = 4096;
+
+/// Shape that the header of a `.npy` file states, without reading the numbers; `None` if it is no such file.
+pub(crate) fn shape_of_array(path: &Path) -> Option<Vec<u64>> {
+    let mut start = Vec::new();
+    let file = input_file::open(path).ok()?;
+    file.take(MAX_PEEKED).read_to_end(&mut start).ok()?;
+    if !start.starts_with(b"\x93NUMPY") {
+        return None;
+    }
+    check_header(&start).ok()?;
+    let header = NpyHeader::from_reader(&mut &start[..]).ok()?;
+    Some(header.shape().to_vec())
 }
 
 /// Parses the bytes of a `.npy` file.

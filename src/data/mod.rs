@@ -54,9 +54,9 @@ pub use damaged_glyphs::DamagedGlyphs;
 pub use data_spec::{DataSpec, MNIST_WITHOUT_PATH, open_data, open_data_as};
 pub use digits::{DIGITS_SPEC, digits};
 pub use find_samples::{FoundSamples, find_samples};
-pub use image_file::read_image;
-pub(crate) use matrix_file::check_header;
+pub use image_file::{read_grey_image, read_image};
 pub use matrix_file::{Matrices, MatrixValues, read_matrices};
+pub(crate) use matrix_file::{check_header, shape_of_array};
 pub use moving_digits::{ClipKind, DigitCaptions, MovingDigits, Partners};
 pub use noising::{
     EVALUATION_LEVELS, Levels, Noising, evaluation_noise, generation_noise, training_noise,

@@ -27,5 +27,8 @@ pub use gelu::{Gelu, gelu};
 pub(crate) use given_gradient::{linearised, with_gradient};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub(crate) use read_values::read_values;
+pub use read_values::ReadCount;
+pub(crate) use read_values::{
+    HostReads, ReadPlace, ReadValues, is_on_host, read_value, read_values,
+};
 pub(crate) use selected_rows::{SelectedRows, as_one_node, copy_to_host, select_on_host};

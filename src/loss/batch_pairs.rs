@@ -9,7 +9,7 @@ use super::row_selection::RowSelection;
 use super::row_source::Source;
 use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::fused::read_values;
+use crate::fused::{HostReads, ReadPlace, ReadValues};
 use crate::nn::{DiagramBatch, Heads, Tokens};
 use crate::topology::EdgeGradient;
 
@@ -242,30 +242,42 @@ fn required_motion(activations: &Activations, n_clips: usize) -> Result<&PatchMo
     Ok(motion)
 }
 
-/// Returns the within-frame attention of each item of a layer.
-///
-/// `None` if all attention is within the frame, and for hidden states, to which it does not apply.
-pub(super) fn within_frame_attention(
-    selection: RowSelection,
-    activations: &Activations,
-    layer: LayerOf,
-) -> Result<Option<Vec<f64>>> {
-    let (activations, layer) = activations.owner(layer);
-    let Some(fractions) = activations.within_frame_attention.get(layer) else {
-        return Ok(None);
-    };
-    if selection.source == Source::Hidden {
-        return Ok(None);
+/// Within-frame attention of a layer that is on its way to the host.
+pub(super) struct PendingFractions {
+    heads: Heads,
+    n_heads: usize,
+    place: ReadPlace,
+}
+
+impl PendingFractions {
+    /// Adds the within-frame attention of a layer to the values that are read from their device.
+    ///
+    /// `None` if all attention is within the frame, and for hidden states, to which it does not apply.
+    pub(super) fn new(
+        selection: RowSelection,
+        activations: &Activations,
+        layer: LayerOf,
+        reads: &mut HostReads,
+    ) -> Option<Self> {
+        let (activations, layer) = activations.owner(layer);
+        let fractions = activations.within_frame_attention.get(layer)?;
+        (selection.source != Source::Hidden).then(|| Self {
+            heads: selection.heads,
+            n_heads: fractions.dims()[1],
+            // Read without the graph: gating is a decision, and no gradient flows through it.
+            place: reads.add(fractions.clone()),
+        })
     }
-    let [_, n_heads] = fractions.dims();
-    // Read without the graph: gating is a decision, and no gradient flows through it.
-    let by_head: Vec<f64> = read_values(fractions.clone().without_autodiff())
-        .map_err(|error| error.within("attention cannot be read"))?;
-    Ok(Some(match selection.heads {
-        Heads::Each => by_head,
-        Heads::Mean => by_head
-            .chunks_exact(n_heads)
-            .map(|heads| heads.iter().sum::<f64>() / n_heads as f64)
-            .collect(),
-    }))
+
+    /// Takes the fraction of each item from the values that were read.
+    pub(super) fn arrived(self, values: &mut ReadValues) -> Result<Vec<f64>> {
+        let by_head: Vec<f64> = values.take(self.place)?;
+        Ok(match self.heads {
+            Heads::Each => by_head,
+            Heads::Mean => by_head
+                .chunks_exact(self.n_heads)
+                .map(|heads| heads.iter().sum::<f64>() / self.n_heads as f64)
+                .collect(),
+        })
+    }
 }

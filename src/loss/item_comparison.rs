@@ -20,6 +20,11 @@ pub(super) trait ItemComparison: Sync {
     /// Edges whose lengths serve as births and deaths.
     fn edges(&self) -> EdgeChoice;
 
+    /// True if lengths of edges are needed that are not births or deaths.
+    fn reads_other_distances(&self) -> bool {
+        self.edges() != EdgeChoice::Critical
+    }
+
     /// Computes the value, and its derivatives with respect to the scaled distances of both items.
     fn compare(&self, items: [&ScaledItem<'_>; 2]) -> Result<ScaledPenalty>;
 }

@@ -6,6 +6,7 @@
 //! loss. [`AttentionTopology`] measures the same topology without gradients, for monitoring.
 
 mod activations;
+mod active_penalty;
 mod attention_topology;
 mod batch_pairs;
 mod controls;
@@ -19,8 +20,10 @@ mod pairs;
 mod penalty;
 mod penalty_kind;
 mod penalty_name;
+mod pending_loss;
 mod pixel_evaluation;
 mod pixel_penalty;
+mod pixel_sum;
 mod regularizer;
 mod row_penalty;
 mod row_selection;
@@ -42,7 +45,9 @@ pub use pairs::{Alignment, Between, Pairs};
 pub use penalty::{Layers, TopologyPenalty};
 pub use penalty_kind::PenaltyKind;
 #[cfg(feature = "cli")]
-pub(crate) use penalty_name::{PenaltyName, default_penalty_name, distinct_names, repeated_name};
+pub(crate) use penalty_name::{
+    PenaltyName, default_penalty_name, default_pixel_name, distinct_names, repeated_name,
+};
 pub use pixel_penalty::{FrameComparison, PixelChoice, PixelComparison, PixelPenalty};
 pub use regularizer::TopologyRegularizer;
 pub use row_penalty::RowPenalty;

@@ -23,6 +23,11 @@ pub(crate) fn default_penalty_name(
     })
 }
 
+/// Default name of a penalty on pixels, from its homology dimension and a word for what is compared.
+pub(crate) fn default_pixel_name(homology_dim: usize, comparison: &str) -> String {
+    format!("h{homology_dim}_pixels_{comparison}")
+}
+
 /// Name of one penalty, as given or by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PenaltyName {
@@ -104,10 +109,8 @@ impl TopologyPenalty {
             PenaltyKind::Rows(penalty) => word(penalty),
             PenaltyKind::Pixels(penalty) => {
                 let comparison = penalty.comparison.word();
-                return PenaltyName::Default(format!(
-                    "h{}_pixels_{comparison}",
-                    penalty.homology_dim
-                ));
+                let name = default_pixel_name(penalty.homology_dim, comparison);
+                return PenaltyName::Default(name);
             }
         };
         let between = match self.kind.pairs() {

@@ -69,7 +69,7 @@ impl RowPenalty {
         &self,
         activations: &Activations,
         item_pairs: &[ItemPair],
-        rows: impl Fn(LayerOf) -> Result<ItemRows>,
+        mut rows: impl FnMut(LayerOf) -> Result<ItemRows>,
     ) -> Result<Tensor<1>> {
         let mut mean: Option<Tensor<1>> = None;
         // Pairs of the same two layers follow each other, so each pair of layers takes one tensor operation.
@@ -87,7 +87,7 @@ impl RowPenalty {
                 }
                 Self::CosineConsistency { pairs } => {
                     let [first, second] =
-                        [0, 1].map(|side| selected_rows(same_layers, side, &rows));
+                        [0, 1].map(|side| selected_rows(same_layers, side, &mut rows));
                     let (first, second) = match pairs.direction {
                         Direction::Symmetric => (first?, second?),
                         Direction::TowardsFirst => (first?.detach(), second?),
@@ -141,7 +141,7 @@ impl ItemRows {
 fn selected_rows(
     same_layers: &[ItemPair],
     side: usize,
-    rows: impl Fn(LayerOf) -> Result<ItemRows>,
+    mut rows: impl FnMut(LayerOf) -> Result<ItemRows>,
 ) -> Result<ItemRows> {
     let items: Vec<i64> = same_layers
         .iter()

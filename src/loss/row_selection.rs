@@ -8,6 +8,7 @@ use super::row_source::Source;
 use crate::counted::counted;
 use crate::distance::RowDistance;
 use crate::error::{Error, Result};
+use crate::fused::HostReads;
 use crate::nn::{AttentionRows, Heads, PresentPoints, Tokens};
 
 /// Selection of rows of a layer, and the distance between them.
@@ -40,26 +41,31 @@ impl RowSelection {
     /// Selects the rows of one layer: `[n_items, n_points, n_columns]`, heads varying faster than images.
     ///
     /// Attention rows are 0 in the columns of padding, and distributions over the other points. Those of the reference
-    /// are constants. Errors name the layer.
-    pub(super) fn rows(self, activations: &Activations, layer: LayerOf) -> Result<Tensor<3>> {
+    /// are constants. Errors name the layer. Checks that need values of a device wait until `reads` are executed.
+    pub(super) fn rows(
+        self,
+        activations: &Activations,
+        layer: LayerOf,
+        reads: &mut HostReads,
+    ) -> Result<Tensor<3>> {
         // The reference has the same padding, because it has the same tokens.
         let padding = activations.padding.as_ref();
         let (activations, index) = activations.owner(layer);
-        let rows = match self.source {
+        let rows = reads.within(layer, |reads| match self.source {
             Source::Hidden => self.hidden_rows(activations, index, padding),
-            Source::Attention => self.attention_rows(activations, index, padding),
-            Source::DoubleSoftmax => self
-                .attention_rows(activations, index, padding)
-                .map(|rows| match padding {
-                    None => softmax(rows, 2),
-                    Some(padding) => {
-                        let columns = self.point_padding(padding, &rows).unsqueeze_dim::<3>(1);
-                        // The exponential of -1e4 is 0, and finite numbers keep the gradient finite.
-                        softmax(rows.clone().mask_fill(columns.expand(rows.dims()), -1e4), 2)
-                    }
-                }),
-        };
-        let rows = rows.map_err(|e| e.within(layer))?;
+            Source::Attention => self.attention_rows(activations, index, padding, reads),
+            Source::DoubleSoftmax => {
+                self.attention_rows(activations, index, padding, reads)
+                    .map(|rows| match padding {
+                        None => softmax(rows, 2),
+                        Some(padding) => {
+                            let columns = self.point_padding(padding, &rows).unsqueeze_dim::<3>(1);
+                            // The exponential of -1e4 is 0, and finite numbers keep the gradient finite.
+                            softmax(rows.clone().mask_fill(columns.expand(rows.dims()), -1e4), 2)
+                        }
+                    })
+            }
+        })?;
         Ok(match layer {
             LayerOf::Model(_) => rows,
             LayerOf::Reference(_) => rows.without_autodiff(),
@@ -72,6 +78,7 @@ impl RowSelection {
         activations: &Activations,
         layer: usize,
         padding: Option<&Tensor<2, Bool>>,
+        reads: &mut HostReads,
     ) -> Result<Tensor<3>> {
         let rows = AttentionRows {
             heads: self.heads,
@@ -80,14 +87,15 @@ impl RowSelection {
         };
         let weights = activations.attention[layer].clone();
         let Some(padding) = padding else {
-            return rows.select(weights);
+            return rows.select_later(weights, reads);
         };
         let [batch_size, n_heads, n_tokens, n_columns] = weights.dims();
         self.check_padding(padding, [batch_size, n_tokens])?;
         // Rows of padding may hold anything, and are not checked: a uniform row passes every check.
         let queries: Tensor<4, Bool> = padding.clone().reshape([batch_size, 1, n_tokens, 1]);
         let queries = queries.expand([batch_size, n_heads, n_tokens, n_columns]);
-        let rows = rows.select(weights.mask_fill(queries, 1.0 / n_columns as f64))?;
+        let weights = weights.mask_fill(queries, 1.0 / n_columns as f64);
+        let rows = rows.select_later(weights, reads)?;
         let points = self.point_padding(padding, &rows);
         let columns = points.clone().unsqueeze_dim::<3>(1).expand(rows.dims());
         let rows = rows.mask_fill(columns, 0.0);
@@ -98,11 +106,14 @@ impl RowSelection {
             .clone()
             .squeeze_dim::<2>(2)
             .bool_and(points.bool_not());
-        if is_bad.any().into_scalar::<bool>() {
-            return Err(Error::invalid_distribution(
+        reads.add_check(is_bad.any().float(), |is_bad| {
+            if is_bad[0] == 0.0 {
+                return Ok(());
+            }
+            Err(Error::invalid_distribution(
                 "an attention row has no weight on tokens other than padding, expected some",
-            ));
-        }
+            ))
+        });
         Ok(rows / sums.mask_fill(is_empty, 1.0))
     }
 

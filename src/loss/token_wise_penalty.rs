@@ -172,6 +172,10 @@ impl ItemComparison for TokenWisePenalty {
         }
     }
 
+    fn reads_other_distances(&self) -> bool {
+        true
+    }
+
     fn normalize(&self) -> Normalize {
         self.normalize
     }

@@ -38,6 +38,9 @@ pub struct TopologyLoss {
     pub terms: Vec<TopologyTerm>,
     /// Wall-clock time of the parts of the evaluation.
     pub timing: TopologyTiming,
+    /// Number of items whose diagrams the host computed because a graphics card could not: it had too little room for them,
+    /// or could not compute their distances in 32 bits.
+    pub n_items_on_host: usize,
 }
 
 impl TopologyLoss {

@@ -4,6 +4,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 
 use super::output::{ModelOutput, TokenLayout};
+use super::pixel_statistics::PixelStatistics;
 use super::video::VideoHead;
 use crate::fused::linear;
 
@@ -21,6 +22,9 @@ pub struct LinearProbeConfig {
     /// Output of the model: classes of clips or of frames.
     #[config(default = "VideoHead::Clip")]
     pub head: VideoHead,
+    /// Statistics by which the first layer normalises pixels; `None` to leave them in [-1, 1].
+    #[config(default = "None")]
+    pub statistics: Option<PixelStatistics>,
 }
 
 /// Linear classifier of the pixels of single frames.
@@ -38,6 +42,8 @@ pub struct LinearProbe {
     n_frames: usize,
     #[module(skip)]
     kind: VideoHead,
+    #[module(skip)]
+    statistics: Option<PixelStatistics>,
 }
 
 impl LinearProbeConfig {
@@ -62,6 +68,7 @@ impl LinearProbeConfig {
             head: LinearConfig::new(self.n_channels * height * width, self.n_classes).init(device),
             n_frames: self.n_frames,
             kind: self.head,
+            statistics: self.statistics.clone(),
         }
     }
 }
@@ -71,8 +78,12 @@ impl LinearProbe {
     ///
     /// # Shapes
     ///
-    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`
+    /// - `clips`: `[batch_size, n_frames, n_channels, height, width]`, pixels in [-1, 1]
     pub fn forward(&self, clips: Tensor<5>) -> ModelOutput {
+        let clips = match &self.statistics {
+            Some(statistics) => statistics.normalize(clips),
+            None => clips,
+        };
         let scores = linear(clips.flatten::<3>(2, 4), &self.head); // [batch, frame, class]
         let output = match self.kind {
             VideoHead::Frames => scores.flatten(0, 1),

@@ -6,6 +6,7 @@ use super::generator::{Generator, GeneratorConfig, ModelInput};
 use super::joint::JointVideoTransformer;
 use super::linear_probe::{LinearProbe, LinearProbeConfig};
 use super::output::{Capture, ModelOutput, TokenLayout};
+use super::pixel_statistics::PixelStatistics;
 use super::timesformer::TimeSformer;
 use super::video::{VideoAttention, VideoConfig};
 use super::vit::{Vit, VitConfig};
@@ -92,6 +93,34 @@ impl NetworkConfig {
             // These have neither.
             Self::Generator(config) => Self::Generator(config),
             Self::LinearProbe(config) => Self::LinearProbe(config),
+        }
+    }
+
+    /// Statistics by which the first layer normalises pixels; `None` if it leaves them in [-1, 1].
+    pub fn statistics(&self) -> Option<&PixelStatistics> {
+        match self {
+            Self::Vit(config) => config.statistics.as_ref(),
+            Self::Video(config) => config.statistics.as_ref(),
+            Self::LinearProbe(config) => config.statistics.as_ref(),
+            Self::Generator(_) => None,
+        }
+    }
+
+    /// Statistics by which the first layer normalises pixels; [-1, 1] is that of the mean 0.5 and the deviation 0.5.
+    pub(super) fn statistics_or_half(&self) -> PixelStatistics {
+        self.statistics()
+            .cloned()
+            .unwrap_or_else(|| PixelStatistics::half(self.n_channels()))
+    }
+
+    /// Returns the same configuration with these statistics of pixels; a generator has none.
+    #[must_use]
+    pub fn with_statistics(self, statistics: Option<PixelStatistics>) -> Self {
+        match self {
+            Self::Vit(config) => Self::Vit(config.with_statistics(statistics)),
+            Self::Video(config) => Self::Video(config.with_statistics(statistics)),
+            Self::LinearProbe(config) => Self::LinearProbe(config.with_statistics(statistics)),
+            Self::Generator(config) => Self::Generator(config),
         }
     }
 

@@ -3,11 +3,16 @@
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::prelude::*;
 
-/// Cuts an image into square patches and projects each of them to a token.
+use super::pixel_statistics::PixelStatistics;
+
+/// Normalises the pixels of an image, cuts it into square patches and projects each of them to a token.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
     /// Convolution with a stride equal to its kernel size, so that patches do not overlap.
     pub proj: Conv2d,
+    /// Statistics by which pixels are normalised; `None` to leave them in [-1, 1].
+    #[module(skip)]
+    statistics: Option<PixelStatistics>,
 }
 
 impl PatchEmbed {
@@ -16,6 +21,7 @@ impl PatchEmbed {
         n_channels: usize,
         patch_size: usize,
         d_model: usize,
+        statistics: Option<PixelStatistics>,
         device: &Device,
     ) -> Self {
         let patch = [patch_size; 2];
@@ -23,6 +29,7 @@ impl PatchEmbed {
             proj: Conv2dConfig::new([n_channels, d_model], patch)
                 .with_stride(patch)
                 .init(device),
+            statistics,
         }
     }
 
@@ -30,9 +37,13 @@ impl PatchEmbed {
     ///
     /// # Shapes
     ///
-    /// - `images`: `[batch_size, n_channels, height, width]`
+    /// - `images`: `[batch_size, n_channels, height, width]`, pixels in [-1, 1]
     /// - returns `[batch_size, n_patches, d_model]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        let images = match &self.statistics {
+            Some(statistics) => statistics.normalize(images),
+            None => images,
+        };
         let patches = self.proj.forward(images); // [batch, d_model, row, column]
         let patches: Tensor<3> = patches.flatten(2, 3);
         patches.swap_dims(1, 2) // [batch, patch, d_model]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::block::{BlockConfig, BlockStyle};
 use super::output::TokenLayout;
 use super::patch_embed::PatchEmbed;
+use super::pixel_statistics::PixelStatistics;
 use super::vit::Pooling;
 use crate::choice::word;
 use crate::error::{Error, Result};
@@ -106,6 +107,9 @@ pub struct VideoConfig {
     /// Further options of the blocks; divided attention does not support layer scale.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
+    /// Statistics by which the first layer normalises pixels; `None` to leave them in [-1, 1].
+    #[config(default = "None")]
+    pub statistics: Option<PixelStatistics>,
 }
 
 /// Position embedding in space and time of a video transformer with joint attention.
@@ -234,7 +238,13 @@ impl VideoConfig {
     /// Initialises the projection of tubelets, as images with the channels of all their frames, frame by frame.
     pub(super) fn patch_embed(&self, device: &Device) -> PatchEmbed {
         let n_channels = self.tubelet_size * self.n_channels;
-        PatchEmbed::new(n_channels, self.patch_size, self.d_model, device)
+        PatchEmbed::new(
+            n_channels,
+            self.patch_size,
+            self.d_model,
+            self.statistics.clone(),
+            device,
+        )
     }
 
     /// Initialises learned tokens or embeddings: `[1, n_tokens, d_model]`.

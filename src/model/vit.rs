@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::block::{Block, BlockConfig, BlockStyle, Encoded, encode, norm, normalize};
 use super::output::{Capture, ModelOutput, TokenLayout};
 use super::patch_embed::{PatchEmbed, assemble};
+use super::pixel_statistics::PixelStatistics;
 use super::size::VitSize;
 use crate::choice::word;
 use crate::fused::linear;
@@ -58,7 +59,7 @@ impl Pooling {
     }
 }
 
-/// Quantity that a [`Vit`] predicts.
+/// Quantity that a vision transformer predicts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageHead {
@@ -109,6 +110,9 @@ pub struct VitConfig {
     /// Further options of the blocks.
     #[config(default = "BlockStyle::new()")]
     pub style: BlockStyle,
+    /// Statistics by which the first layer normalises pixels; `None` to leave them in [-1, 1].
+    #[config(default = "None")]
+    pub statistics: Option<PixelStatistics>,
     /// Quantity that the model predicts.
     #[config(default = "ImageHead::Class")]
     pub head: ImageHead,
@@ -250,7 +254,13 @@ impl VitConfig {
         // Tokens and embeddings start with the standard deviation of DeiT's code.
         let normal = |std| Initializer::Normal { mean: 0.0, std };
         Vit {
-            patch_embed: PatchEmbed::new(self.n_channels, self.patch_size, self.d_model, device),
+            patch_embed: PatchEmbed::new(
+                self.n_channels,
+                self.patch_size,
+                self.d_model,
+                self.statistics.clone(),
+                device,
+            ),
             cls_token: self
                 .pooling
                 .has_class_token()

@@ -5,7 +5,7 @@ use burn::tensor::DType;
 
 use crate::counted::counted;
 use crate::error::{Error, Result};
-use crate::fused::{SelectedRows, as_one_node, read_values, select_on_host};
+use crate::fused::{HostReads, SelectedRows, as_one_node, is_on_host, select_on_host};
 
 /// Heads of which distance matrices are computed: their mean, or each on its own.
 ///
@@ -129,8 +129,20 @@ impl AttentionRows {
     ///
     /// # Cost
     ///
-    /// A few passes over the weights; one number per row is copied to the host.
+    /// A few passes over the weights; one or two numbers per row are copied to the host, in one read.
     pub fn select(&self, weights: Tensor<4>) -> Result<Tensor<3>> {
+        let mut reads = HostReads::default();
+        let rows = self.select_later(weights, &mut reads)?;
+        reads.execute()?.check()?;
+        Ok(rows)
+    }
+
+    /// Does the same, but leaves checks that need values of another device to a later read.
+    pub(crate) fn select_later(
+        &self,
+        weights: Tensor<4>,
+        reads: &mut HostReads,
+    ) -> Result<Tensor<3>> {
         let [_, _, n_tokens, n_columns] = weights.dims();
         if n_tokens != n_columns {
             return Err(Error::invalid_distribution(format!(
@@ -150,66 +162,95 @@ impl AttentionRows {
             DType::F64 | DType::F32 => weights,
             _ => weights.cast(DType::F32),
         };
-        let select = |weights| self.renormalised(weights, tolerance);
+        let mut select = |weights| self.renormalised(weights, tolerance, reads);
         // One node of the graph instead of one per operation, where the backend is known.
-        match as_one_node(&weights, select) {
+        match as_one_node(&weights, &mut select) {
             Some(rows) => rows,
             None => Ok(select(weights)?.rows),
         }
     }
 
-    /// Selects and renormalises rows, and checks their sums.
-    fn renormalised(&self, weights: Tensor<4>, tolerance: f64) -> Result<SelectedRows> {
+    /// Selects and renormalises rows, and checks their sums, or adds them to those that are read and checked later.
+    fn renormalised(
+        &self,
+        weights: Tensor<4>,
+        tolerance: f64,
+        reads: &mut HostReads,
+    ) -> Result<SelectedRows> {
         let [_, n_heads, n_tokens, _] = weights.dims();
         let takes_mean = self.heads == Heads::Mean;
         let first = match self.tokens {
             Tokens::All => 0,
             Tokens::Patches => self.n_prefix_tokens,
         };
-        let (selected, totals) = match select_on_host(&weights, takes_mean, first) {
-            Some(on_host) => on_host,
-            None => select(weights, takes_mean, first)?,
-        };
         let n_heads = (!takes_mean).then_some(n_heads);
-        // All rows are checked, also those of prefix tokens: a wrong one shows that the weights are wrong.
-        check_totals(&totals, n_tokens, n_heads, tolerance)?;
-        // A row without weight on the patches was divided by 0 and is NaN. Rows over all tokens sum to 1.
-        if first > 0 {
-            self.check_patches(selected.sums.clone(), n_heads)?;
-        }
+        let mut own_reads = HostReads::default();
+        let selected = match select_on_host(&weights, takes_mean, first) {
+            Some((selected, totals)) => {
+                // All rows are checked, also those of prefix tokens: a wrong one shows that the weights are wrong.
+                check_totals(&totals, n_tokens, n_heads, tolerance)?;
+                self.check_patches(&selected, n_heads, &mut own_reads);
+                own_reads.execute()?.check()?;
+                selected
+            }
+            None => {
+                let is_on_host = is_on_host(&weights.device());
+                let reads = if is_on_host { &mut own_reads } else { reads };
+                let (selected, totals) = select(weights, takes_mean, first);
+                reads.add_check(totals, move |totals| {
+                    check_totals(&totals, n_tokens, n_heads, tolerance)
+                });
+                self.check_patches(&selected, n_heads, reads);
+                // On a backend of the processor nothing is won by waiting.
+                own_reads.execute()?.check()?;
+                selected
+            }
+        };
         Ok(selected)
     }
 
     /// Checks that every row has some weight on the patches.
     ///
-    /// A class token can attract so much of a row that the weights on all patches underflow to 0.
-    fn check_patches(&self, sums: Tensor<3>, n_heads: Option<usize>) -> Result<()> {
-        let n_patches = sums.dims()[1];
-        let Some(bad) = to_host(sums)?.iter().position(|&sum| sum <= 0.0) else {
-            return Ok(());
-        };
-        let token = self.n_prefix_tokens + bad % n_patches;
-        Err(Error::invalid_distribution(format!(
-            "attention row ({}) has no weight on the patches, expected some; compare all tokens instead",
-            describe_row(bad / n_patches, n_heads, token)
-        )))
+    /// A class token can attract so much of a row that the weights on all patches underflow to 0. Such a row was
+    /// divided by 0 and is NaN. Rows over all tokens sum to 1.
+    fn check_patches(
+        &self,
+        selected: &SelectedRows,
+        n_heads: Option<usize>,
+        reads: &mut HostReads,
+    ) {
+        let n_prefix_tokens = self.n_prefix_tokens;
+        if self.tokens == Tokens::All || n_prefix_tokens == 0 {
+            return;
+        }
+        let n_patches = selected.sums.dims()[1];
+        reads.add_check(selected.sums.clone(), move |sums| {
+            let Some(bad) = sums.iter().position(|&sum| sum <= 0.0) else {
+                return Ok(());
+            };
+            let token = n_prefix_tokens + bad % n_patches;
+            Err(Error::invalid_distribution(format!(
+                "attention row ({}) has no weight on the patches, expected some; compare all tokens instead",
+                describe_row(bad / n_patches, n_heads, token)
+            )))
+        });
     }
 }
 
-/// Selects rows with Burn's operations; also returns the sums of all rows, `[n_items, n_tokens]`.
-fn select(weights: Tensor<4>, takes_mean: bool, first: usize) -> Result<(SelectedRows, Vec<f64>)> {
+/// Selects rows with Burn's operations; also returns the sums of all rows, `[n_items, n_tokens, 1]`.
+fn select(weights: Tensor<4>, takes_mean: bool, first: usize) -> (SelectedRows, Tensor<3>) {
     let [batch_size, n_heads, n_tokens, _] = weights.dims();
     let rows: Tensor<3> = if takes_mean {
         weights.mean_dim(1).squeeze_dim(1)
     } else {
         weights.reshape([batch_size * n_heads, n_tokens, n_tokens])
     };
-    let totals = to_host(rows.clone().sum_dim(2))?;
+    let totals = rows.clone().sum_dim(2);
     let n_items = rows.dims()[0];
     let rows = rows.slice([0..n_items, first..n_tokens, first..n_tokens]);
     let sums = rows.clone().sum_dim(2); // [item, token, 1]
     let rows = rows / sums.clone();
-    Ok((SelectedRows { rows, sums }, totals))
+    (SelectedRows { rows, sums }, totals)
 }
 
 /// Largest deviation of a row's sum from 1 that rounding alone can cause.
@@ -243,11 +284,6 @@ fn check_totals(
         describe_row(bad / n_tokens, n_heads, bad % n_tokens),
         totals[bad]
     )))
-}
-
-/// Copies sums of rows to the host.
-fn to_host(sums: Tensor<3>) -> Result<Vec<f64>> {
-    read_values(sums.without_autodiff()).map_err(|error| error.within("attention cannot be read"))
 }
 
 /// Describes a row in an error message by its image, head and token; `n_heads` is `None` for their mean.

@@ -8,10 +8,13 @@ use std::sync::OnceLock;
 
 use burn::prelude::*;
 
+#[cfg(feature = "gpu")]
+use super::edge_gradients::sum_by_edge;
 use super::edge_gradients::{edge_jacobian, input_gradient};
 use super::host_values::HostValues;
 use super::item::{BarEnd, Item, KnownLengths, PersistenceTiming};
 use super::present_points::rows_of_points;
+use super::row_values::RowValues;
 use crate::distance::{DistanceElement, PairwiseDistances, RowDistance, RowMetric};
 use crate::fused::{linearised, with_gradient};
 use crate::topology::{Bar, Diagram, DistanceMatrix, Edge, EdgeGradient};
@@ -85,7 +88,7 @@ pub(super) enum InputKind {
     Rows {
         distance: RowDistance,
         /// Values of the rows, `[batch_size, n_points, n_columns]`.
-        values: HostValues,
+        values: RowValues,
         /// Distances between all points of each item, row-major; empty until they are needed if the diagrams did not
         /// need all of them.
         distances: Vec<OnceLock<HostValues>>,
@@ -158,12 +161,14 @@ impl DiagramBatch {
                     start..start + n_columns
                 };
                 let rows = self.items[item].in_input(edge).map(row);
-                lengths.get(edge).unwrap_or_else(|| match values {
-                    HostValues::F32(values) => {
-                        f64::from(distance.between(rows.map(|row| &values[row])))
-                    }
-                    HostValues::F64(values) => distance.between(rows.map(|row| &values[row])),
-                })
+                lengths
+                    .get(edge)
+                    .unwrap_or_else(|| match values.on_host(&self.input) {
+                        HostValues::F32(values) => {
+                            f64::from(distance.between(rows.map(|row| &values[row])))
+                        }
+                        HostValues::F64(values) => distance.between(rows.map(|row| &values[row])),
+                    })
             }
         }
     }
@@ -192,7 +197,7 @@ impl DiagramBatch {
                 distance,
                 values,
                 distances,
-            } => distances[item].get_or_init(|| match values {
+            } => distances[item].get_or_init(|| match values.on_host(&self.input) {
                 HostValues::F32(values) => self.all_distances(item, values, *distance).into(),
                 HostValues::F64(values) => self.all_distances(item, values, *distance).into(),
             }),
@@ -217,6 +222,14 @@ impl DiagramBatch {
                 let rows = rows_of_points(rows, self.input.dims()[2], points, is_square);
                 all_distances(distance, &rows, n_columns)
             }
+        }
+    }
+
+    /// Number of items that a device could not compute, and the host did.
+    pub(crate) fn n_items_left(&self) -> usize {
+        match &self.kind {
+            InputKind::Rows { values, .. } => values.n_items_left(),
+            InputKind::Distances(_) => 0,
         }
     }
 
@@ -348,7 +361,7 @@ impl DiagramBatch {
             .input
             .clone()
             .reshape([batch_size * n_points, n_columns]);
-        let [first, second] = match values {
+        let [first, second] = match values.on_host(&self.input) {
             HostValues::F32(values) => edge_jacobian(self.input.dims(), values, *distance, ends),
             HostValues::F64(values) => edge_jacobian(self.input.dims(), values, *distance, ends),
         };
@@ -419,7 +432,20 @@ impl DiagramBatch {
             return linearised(self.weighted_entries(gradient), value);
         };
         let (dims, items) = (self.input.dims(), &self.items);
-        let data = match values {
+        #[cfg(feature = "gpu")]
+        if let RowValues::Device(values) = values {
+            let edges = gradient.iter().map(sum_by_edge).collect();
+            let [_, n_points, n_columns] = dims;
+            let lengths: Vec<KnownLengths<'_>> = (items.iter().zip(distances))
+                .map(|(item, distances)| KnownLengths::new(item, distances, n_points))
+                .collect();
+            let length = |item: usize, edge: Edge| lengths[item].get(edge);
+            if let Some(zero) = values.surrogate([n_points, n_columns], edges, length) {
+                // Adding 0 would be another operation on the device.
+                return if value == 0.0 { zero } else { zero + value };
+            }
+        }
+        let data = match values.on_host(&self.input) {
             HostValues::F32(values) => {
                 input_gradient(dims, items, distances, values, *distance, gradient)
             }

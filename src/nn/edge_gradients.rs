@@ -84,7 +84,7 @@ pub(super) fn input_gradient<T: DistanceElement + Element>(
 }
 
 /// Sums the derivatives of equal edges; the result is sorted by edge and without zeros.
-fn sum_by_edge(gradient: &EdgeGradient) -> EdgeGradient {
+pub(super) fn sum_by_edge(gradient: &EdgeGradient) -> EdgeGradient {
     let mut sorted = gradient.clone();
     // Both vertices in one number make comparisons cheap. The sort is stable, so that derivatives of one
     // edge are added in the order in which they were given.

@@ -11,12 +11,21 @@ use burn::tensor::{DType, Element};
 use rayon::prelude::*;
 
 use super::diagram_batch::{DiagramBatch, InputKind};
+use super::engine::Engine;
 use super::host_values::{HostValues, read_parts};
 use super::item::{Item, PersistenceTiming};
+#[cfg(feature = "gpu")]
+use super::pending_rows::ArrivedBars;
+use super::pending_rows::{ArrivedRows, PendingRows, RowSource};
 use super::pipeline::{Pipeline, RowDiagrams};
 use super::present_points::{PresentPoints, rows_of_points};
+#[cfg(feature = "gpu")]
+use super::row_values::RowValues;
 use crate::distance::{DistanceElement, RowDistance, RowMetric};
 use crate::error::{Error, Result};
+use crate::fused::HostReads;
+#[cfg(feature = "gpu")]
+use crate::gpu::DeviceItem;
 use crate::topology::{DistanceMatrix, VietorisRips};
 
 /// Vietoris-Rips persistence layer: computes diagrams of a batch of rows or distance matrices.
@@ -55,6 +64,7 @@ use crate::topology::{DistanceMatrix, VietorisRips};
 pub struct Persistence {
     max_homology_dim: usize,
     threshold: f64,
+    engine: Engine,
     /// Shared with clones.
     idle: Arc<IdlePipelines>,
 }
@@ -81,6 +91,7 @@ impl Persistence {
         Ok(Self {
             max_homology_dim,
             threshold: f64::INFINITY,
+            engine: Engine::default(),
             idle: Arc::default(),
         })
     }
@@ -101,6 +112,11 @@ impl Persistence {
             idle: Arc::default(),
             ..self
         })
+    }
+
+    /// Chooses where distances and diagrams of rows are computed; by default where the rows are.
+    pub fn with_engine(self, engine: Engine) -> Self {
+        Self { engine, ..self }
     }
 
     /// Computes the diagrams of the distances between the rows of each item.
@@ -130,7 +146,8 @@ impl Persistence {
     /// # Cost
     ///
     /// One copy of `rows` to the host, and O(n_points^2 * n_columns) for the distances of an item. Items run
-    /// in parallel, in the precision of `rows` (half precision in 32 bits).
+    /// in parallel, in the precision of `rows` (half precision in 32 bits). On a graphics card its kernels run instead,
+    /// and only bars are copied, see [`Engine`]; [`DiagramBatch::bars`] and other lengths then copy the rows after all.
     pub fn rows(&self, rows: Tensor<3>, distance: RowDistance) -> Result<DiagramBatch> {
         self.rows_of_points(rows, distance, None)
     }
@@ -187,9 +204,42 @@ impl Persistence {
     }
 
     /// Computes the diagrams of the rows of some points; of all if `points` is `None`.
-    pub(crate) fn rows_of_points(
+    fn rows_of_points(
         &self,
         rows: Tensor<3>,
+        distance: RowDistance,
+        points: Option<&PresentPoints>,
+    ) -> Result<DiagramBatch> {
+        distance.validate()?;
+        let (mut reads, mut again) = (HostReads::default(), HostReads::default());
+        let pending = match points {
+            None => self.begin_rows(rows, distance, &mut reads),
+            Some(_) => PendingRows::new(rows, &mut reads),
+        };
+        let mut arrived = pending.arrived(&mut reads.execute()?, &mut again)?;
+        arrived.complete(&mut again.execute()?)?;
+        self.arrived_rows(arrived, distance, points)
+    }
+
+    /// Begins with rows: their device computes the bars if it can, and otherwise the rows are read.
+    pub(crate) fn begin_rows(
+        &self,
+        rows: Tensor<3>,
+        distance: RowDistance,
+        reads: &mut HostReads,
+    ) -> PendingRows {
+        // Kernels have no threshold.
+        if self.engine == Engine::Device && self.threshold == f64::INFINITY {
+            PendingRows::with_bars(rows, distance, self.max_homology_dim, reads)
+        } else {
+            PendingRows::new(rows, reads)
+        }
+    }
+
+    /// Computes the diagrams of the rows of some points, whose values were read; of all if `points` is `None`.
+    pub(crate) fn arrived_rows(
+        &self,
+        ArrivedRows { rows, source }: ArrivedRows,
         distance: RowDistance,
         points: Option<&PresentPoints>,
     ) -> Result<DiagramBatch> {
@@ -199,7 +249,12 @@ impl Persistence {
             points.check(batch_size, n_points)?;
         }
         // The batch keeps the values, because the gradient of a distance is computed from its two rows.
-        let host = HostValues::read(&rows)?;
+        let host = match source {
+            RowSource::Rows(Some(values)) => values,
+            RowSource::Rows(None) => HostValues::read(&rows)?,
+            #[cfg(feature = "gpu")]
+            RowSource::Bars(bars) => return self.arrived_bars(rows, bars, distance),
+        };
         let (items, distances) = match &host {
             HostValues::F32(values) => {
                 self.items_of_rows(values, rows.dims(), distance, points, &self.idle.f32)?
@@ -210,8 +265,52 @@ impl Persistence {
         };
         let kind = InputKind::Rows {
             distance,
-            values: host,
+            values: host.into(),
             distances,
+        };
+        Ok(batch(rows, kind, items))
+    }
+
+    /// Takes the bars that the device computed, and computes the diagrams of the other items.
+    #[cfg(feature = "gpu")]
+    fn arrived_bars(
+        &self,
+        rows: Tensor<3>,
+        bars: ArrivedBars,
+        distance: RowDistance,
+    ) -> Result<DiagramBatch> {
+        let [batch_size, n_points, n_columns] = rows.dims();
+        let left: Vec<usize> = (0..batch_size)
+            .filter(|&item| !matches!(bars.items[item], DeviceItem::Diagrams(_)))
+            .collect();
+        let dims = [left.len(), n_points, n_columns];
+        let mut computed = ItemCollector::new(self, dims, &self.idle.f32)?;
+        computed
+            .extend(&bars.others, |pipeline, _, values| {
+                item_of_rows(pipeline, values, [n_points, n_columns], distance)
+            })
+            // A place among the items that are left is not that in the batch.
+            .map_err(|error| error.within("an item that the device could not compute"))?;
+        let mut computed = computed.items.into_iter();
+        let items = bars.items.into_iter().map(|item| match item {
+            DeviceItem::Diagrams(diagrams) => Item {
+                diagrams,
+                timing: PersistenceTiming::default(),
+                points: None,
+            },
+            _ => {
+                computed
+                    .next()
+                    .expect("every item that is left was computed")
+                    .0
+            }
+        });
+        let items: Vec<Item> = items.collect();
+        let kind = InputKind::Rows {
+            distance,
+            values: RowValues::on_device(bars.device, left, bars.others),
+            // Those of items that are left are not kept: only births and deaths have gradients here.
+            distances: items.iter().map(|_| OnceLock::new()).collect(),
         };
         Ok(batch(rows, kind, items))
     }

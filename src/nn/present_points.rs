@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::fused::read_values;
+use crate::fused::{HostReads, ReadPlace, ReadValues};
 
 /// Points of each item that are not padding, in ascending order.
 ///
@@ -22,20 +22,23 @@ impl PresentPoints {
     ///
     /// [`Error::is_device_error`] if the mask cannot be read.
     pub(crate) fn read(padding: &Tensor<2, Bool>) -> Result<Self> {
-        let [batch_size, n_points] = padding.dims();
-        // A float tensor, because it can be read in the same way on every backend.
-        let is_padding: Vec<f32> = read_values(padding.clone().float())
-            .map_err(|error| error.within("padding cannot be read from its device"))?;
+        let mut reads = HostReads::default();
+        let pending = PendingPoints::new(padding, &mut reads);
+        pending.arrived(&mut reads.execute()?)
+    }
+
+    /// Lists the points of a mask on the host.
+    fn of_mask(is_padding: &[f32], [batch_size, n_points]: [usize; 2]) -> Self {
         let items = (0..batch_size).map(|item| {
             let mask = &is_padding[item * n_points..][..n_points];
             (0..n_points as u32)
                 .filter(|&point| mask[point as usize] == 0.0)
                 .collect()
         });
-        Ok(Self {
+        Self {
             items: items.collect(),
             n_points,
-        })
+        }
     }
 
     /// Leaves out the points before `first`, from which on points are numbered.
@@ -74,6 +77,34 @@ impl PresentPoints {
     /// Points of one item.
     pub(super) fn of_item(&self, item: usize) -> &[u32] {
         &self.items[item]
+    }
+}
+
+/// Mask of padding that is on its way to the host.
+#[derive(Debug)]
+pub(crate) struct PendingPoints {
+    shape: [usize; 2],
+    place: ReadPlace,
+}
+
+impl PendingPoints {
+    /// Adds a mask, `[batch_size, n_points]`, true for padding, to the values that are read from their device.
+    pub(crate) fn new(padding: &Tensor<2, Bool>, reads: &mut HostReads) -> Self {
+        Self {
+            shape: padding.dims(),
+            // A float tensor, because it can be read in the same way on every backend.
+            place: reads.add(padding.clone().float()),
+        }
+    }
+
+    /// Takes the points from the values that were read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_device_error`] if the values cannot be converted.
+    pub(crate) fn arrived(self, values: &mut ReadValues) -> Result<PresentPoints> {
+        let is_padding: Vec<f32> = values.take(self.place)?;
+        Ok(PresentPoints::of_mask(&is_padding, self.shape))
     }
 }
 

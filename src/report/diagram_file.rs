@@ -1,15 +1,4 @@
-//! Reads and writes persistence diagrams as NumPy's `.npz` archives.
-//!
-//! Arrays of an archive, those with `<d>` for every homology dimension `d`:
-//!
-//! | array | shape | type | content |
-//! |---|---|---|---|
-//! | `dgm<d>` | `[n_bars, 2]` | `float64` | births and deaths of all items, one item after the other; `inf` for essential bars |
-//! | `offsets<d>` | `[n_items + 1]` | `int64` | item `k` has the bars `offsets[k]..offsets[k + 1]` |
-//! | `birth_simplex<d>` | `[n_bars, 2]` | `int64` | vertices of the birth edges; -1 where there is none |
-//! | `death_simplex<d>` | `[n_bars, 2]` | `int64` | vertices of the death edges; -1 where there is none |
-//! | `diagrams` | `[n_bars, 3]` | `float64` | births, deaths and dimensions of all bars |
-//! | `meta_json` | `[n_bytes]` | `uint8` | JSON text in UTF-8 |
+//! Reads persistence diagrams from NumPy's `.npz` archives, whose arrays [`diagram_archive`](super::diagram_archive) lists.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -17,45 +6,11 @@ use std::path::Path;
 use npyz::{NpyFile, NpyHeader};
 use zip::ZipArchive;
 
-use super::npz::Npz;
 use crate::counted::counted;
 use crate::data::check_header;
 use crate::error::{Error, Result};
 use crate::input_file;
-use crate::topology::{Diagram, Edge, Point};
-
-/// Encodes diagrams, by item and homology dimension, as an archive with the arrays listed above.
-///
-/// # Errors
-///
-/// [`Error::is_invalid_format`] if the archive is larger than the format allows.
-pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<Vec<u8>> {
-    let mut archive = Npz::default();
-    let n_dims = items.first().map_or(0, Vec::len);
-    let mut all_dims = Vec::new();
-    for dim in 0..n_dims {
-        let diagrams = || items.iter().map(move |diagrams| &diagrams[dim]);
-        let bars = || diagrams().flat_map(|diagram| &diagram.bars);
-        let n_bars = bars().count();
-        let points = bars().flat_map(|bar| [bar.birth, bar.death]);
-        all_dims.extend(bars().flat_map(|bar| [bar.birth, bar.death, dim as f64]));
-        let mut offsets = vec![0_i64];
-        for diagram in diagrams() {
-            offsets.push(offsets[offsets.len() - 1] + diagram.bars.len() as i64);
-        }
-        let vertices = |edge: Option<Edge>| edge.map_or([-1; 2], |edge| edge.map(i64::from));
-        let births = bars().flat_map(|bar| vertices(bar.birth_edge));
-        let deaths = bars().flat_map(|bar| vertices(bar.death_edge));
-        archive.add(&format!("dgm{dim}"), &[n_bars, 2], points)?;
-        archive.add(&format!("offsets{dim}"), &[offsets.len()], offsets.clone())?;
-        archive.add(&format!("birth_simplex{dim}"), &[n_bars, 2], births)?;
-        archive.add(&format!("death_simplex{dim}"), &[n_bars, 2], deaths)?;
-    }
-    let n_bars = all_dims.len() / 3;
-    archive.add("diagrams", &[n_bars, 3], all_dims)?;
-    archive.add("meta_json", &[meta_json.len()], meta_json.bytes())?;
-    archive.finish()
-}
+use crate::topology::Point;
 
 /// Largest size of an array that is stored compressed, in bytes: 67 million bars.
 ///
@@ -237,8 +192,9 @@ fn offsets(array: &[u8], n_bars: usize) -> Result<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::diagram_archive::{encode_cubical_diagrams, encode_diagrams};
     use super::*;
-    use crate::topology::Bar;
+    use crate::topology::{Bar, CubicalComplex, Diagram, GreyImage, Volume};
 
     fn item(deaths: &[f64]) -> Vec<Diagram<f64>> {
         let bar = |&death: &f64| Bar {
@@ -271,6 +227,37 @@ mod tests {
         assert_eq!(actual, expected);
         // The same diagrams give the same bytes.
         assert_eq!(encode_diagrams(&items, "{}").unwrap(), bytes);
+    }
+
+    #[test]
+    fn diagrams_of_images_have_ascending_bars_and_the_places_of_their_pixels() {
+        // Two peaks, of which the lower one ends at the pixel between them.
+        let pixels = [0.9_f64, 0.2, 0.8, 0.0, 0.0, 0.0];
+        let image = GreyImage::new(&pixels, [2, 3]).unwrap();
+        let diagrams = CubicalComplex::default().image_diagrams(&image).to_vec();
+        let bytes = encode_cubical_diagrams(&[diagrams], [2, 3], "{}").unwrap();
+        let actual = decode(&bytes, MAX_UNPACKED).unwrap();
+        let points = vec![[-0.8, -0.2], [-0.9, f64::INFINITY]];
+        assert_eq!(actual, [vec![points, vec![]]]);
+        let mut archive = ZipArchive::new(Cursor::new(&*bytes)).unwrap();
+        let mut places = |name: &str| -> Vec<i64> {
+            let array = member(&mut archive, name, MAX_UNPACKED).unwrap().unwrap();
+            NpyFile::new(&*array).unwrap().into_vec().unwrap()
+        };
+        assert_eq!(places("birth_pixel0"), [0, 2, 0, 0]);
+        assert_eq!(places("death_pixel0"), [0, 1, -1, -1]);
+        // A volume has three axes.
+        let volume = Volume::new(&pixels, [3, 1, 2]).unwrap();
+        let diagrams = CubicalComplex::default()
+            .volume_diagrams(&volume, 0)
+            .unwrap();
+        let bytes = encode_cubical_diagrams(&[diagrams], [3, 1, 2], "{}").unwrap();
+        let mut archive = ZipArchive::new(Cursor::new(&*bytes)).unwrap();
+        let array = member(&mut archive, "birth_pixel0", MAX_UNPACKED)
+            .unwrap()
+            .unwrap();
+        let places: Vec<i64> = NpyFile::new(&*array).unwrap().into_vec().unwrap();
+        assert_eq!(places, [0, 0, 0]);
     }
 
     /// Archive with one array of bars, whose header states `n_bars`.

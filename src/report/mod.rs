@@ -2,6 +2,7 @@
 
 mod condition;
 mod csv_field;
+mod diagram_archive;
 mod diagram_file;
 mod npz;
 pub mod page;
@@ -13,8 +14,10 @@ mod ticks;
 pub(crate) const NO_INTERVAL: &str = "no interval";
 
 pub use csv_field::csv_field;
-pub use diagram_file::{encode_diagrams, read_diagrams};
+pub use diagram_archive::{encode_cubical_diagrams, encode_diagrams};
+pub use diagram_file::read_diagrams;
 pub use npz::{Npz, NpzNumber, npy_bytes};
 pub use raster::{
-    ClipPanel, EncodedImage, barcode, clip_animation, clip_grid, clip_rows, persistence_diagram,
+    ClipPanel, EncodedImage, VinePanel, barcode, clip_animation, clip_grid, clip_rows,
+    persistence_diagram, vine_chart,
 };

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::error::{Error, Result};
 
 /// Names of all devices; each is also the name of the cargo feature that it needs.
-pub const DEVICES: [&str; 5] = ["flex", "ndarray", "wgpu", "vulkan", "cuda"];
+pub const DEVICES: [&str; 6] = ["flex", "ndarray", "wgpu", "vulkan", "metal", "cuda"];
 
 /// Device with its description, or the error of opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub fn device_reports() -> Vec<DeviceReport> {
 
 /// Opens the device with this name, without autodiff, and tries it with a small sum.
 ///
-/// Graphics cards are numbered from 0: `cuda:1` is the second, and `cuda` the first. For `wgpu` and `vulkan`
-/// the number is that among the discrete cards, and without it the most powerful adapter is chosen.
+/// Graphics cards are numbered from 0: `cuda:1` is the second, and `cuda` the first. For `wgpu`, `vulkan` and
+/// `metal` the number is that among the discrete cards, and without it the most powerful adapter is chosen.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ pub fn open_devices(names: &str) -> Result<Vec<Device>> {
 struct DeviceName<'a> {
     backend: &'a str,
     #[cfg_attr(
-        not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")),
+        not(feature = "gpu"),
         allow(dead_code, reason = "a processor has no number")
     )]
     index: Option<usize>,
@@ -173,6 +173,8 @@ impl<'a> DeviceName<'a> {
             "wgpu" => Some(Device::wgpu(self.adapter())),
             #[cfg(feature = "vulkan")]
             "vulkan" => Some(Device::vulkan(self.adapter())),
+            #[cfg(feature = "metal")]
+            "metal" => Some(Device::metal(self.adapter())),
             #[cfg(feature = "cuda")]
             "cuda" => Some(Device::cuda(self.index.unwrap_or_default())),
             _ => None,
@@ -180,7 +182,7 @@ impl<'a> DeviceName<'a> {
     }
 
     /// Returns the adapter of a graphics interface.
-    #[cfg(any(feature = "wgpu", feature = "vulkan"))]
+    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
     fn adapter(self) -> burn::tensor::DeviceKind {
         self.index
             .map_or_else(Default::default, burn::tensor::DeviceKind::DiscreteGpu)
@@ -233,6 +235,7 @@ fn is_built_in(name: &str) -> bool {
         "ndarray" => cfg!(feature = "ndarray"),
         "wgpu" => cfg!(feature = "wgpu"),
         "vulkan" => cfg!(feature = "vulkan"),
+        "metal" => cfg!(feature = "metal"),
         "cuda" => cfg!(feature = "cuda"),
         _ => false,
     }
@@ -247,7 +250,7 @@ fn describe(name: &str, device: &Device) -> String {
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+#[cfg(feature = "gpu")]
 fn adapter(device: &Device) -> String {
     match device.identity() {
         Some(identity) => identity.name,
@@ -255,7 +258,7 @@ fn adapter(device: &Device) -> String {
     }
 }
 
-#[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")))]
+#[cfg(not(feature = "gpu"))]
 fn adapter(device: &Device) -> String {
     format!("{device:?}")
 }

@@ -35,9 +35,12 @@ mod vietoris_rips;
 mod wasserstein;
 
 pub use bottleneck::bottleneck;
+#[cfg(feature = "cli")]
+pub(crate) use cubical::persistence_above_black;
 pub use cubical::{
     BettiMatching, Construction, CubicalBar, CubicalComplex, CubicalDiagram, Filtration, GreyImage,
-    MAX_PIXELS, MAX_REDUCED_VOXELS, PixelGradient, Volume,
+    MAX_PIXELS, MAX_REDUCED_VOXELS, PersistentComponents, PixelGradient, Vine, Volume,
+    persistent_components, vines,
 };
 pub use diagram::{Bar, Diagram};
 pub use diagram_distance::{DiagramDistance, PairGradient, pair_gradient};

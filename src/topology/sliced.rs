@@ -84,6 +84,9 @@ pub fn sorted_wasserstein(
     Ok(sum.finish(power))
 }
 
+/// Largest number of directions: the mean over so many is the integral up to rounding.
+const MAX_DIRECTIONS: usize = 100_000;
+
 /// Computes the sliced Wasserstein distance: the mean over directions of distances between projections.
 ///
 /// ```text
@@ -102,7 +105,7 @@ pub fn sorted_wasserstein(
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_parameter`] unless `order` is finite and at least 1 and `n_directions` is above 0.
+/// [`Error::is_invalid_parameter`] unless `order` is finite and at least 1 and `n_directions` is 1 to 100,000.
 /// [`Error::is_invalid_diagram`] for the bars that [`super::wasserstein()`] rejects.
 ///
 /// # Cost
@@ -131,10 +134,10 @@ pub fn sliced_wasserstein(
     power: Power,
 ) -> Result<MatchedCost> {
     check_order(order)?;
-    if n_directions == 0 {
-        return Err(Error::invalid_parameter(
-            "n_directions is 0, expected at least one direction to project onto",
-        ));
+    if n_directions == 0 || n_directions > MAX_DIRECTIONS {
+        return Err(Error::invalid_parameter(format!(
+            "n_directions is {n_directions}, expected 1 to {MAX_DIRECTIONS} directions to project onto"
+        )));
     }
     let Some(diagrams) = DiagramPair::new(first, second)? else {
         return Ok(MatchedCost::infinite(first, second));
@@ -404,5 +407,16 @@ mod tests {
         }
         let alone = sliced_wasserstein(&first, &[], 1.0, 3, Power::One).unwrap();
         assert_eq!((alone.value, alone.first), (inf, vec![[0.0; 2]; 2]));
+    }
+
+    #[test]
+    fn the_number_of_directions_is_limited() {
+        for n_directions in [0, MAX_DIRECTIONS + 1, usize::MAX] {
+            let distance = sliced_wasserstein(&[], &[], 1.0, n_directions, Power::P);
+            let error = distance.unwrap_err();
+            assert!(error.is_invalid_parameter());
+            let expected = format!("n_directions is {n_directions}, expected 1 to 100000");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
     }
 }

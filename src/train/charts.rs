@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use super::summary::RunSummary;
 use crate::config::Config;
-use crate::data::{Sample, SampleSpec};
-use crate::evaluate::{Evaluation, LayerMonitor};
+use crate::evaluate::LayerMonitor;
 use crate::model::Task;
-use crate::report::{ClipPanel, EncodedImage, barcode, clip_animation, persistence_diagram};
+use crate::report::{EncodedImage, barcode, persistence_diagram};
 use crate::run::{Chart, EventWriter, HparamValue, RunDirectory, sha256_hex};
 
 /// Layout of the custom scalars page: groups of charts that are best read side by side.
@@ -250,46 +249,7 @@ pub(super) fn persistence_histograms(
 }
 
 /// Unit of the diagrams' axes.
-const UNIT: &str = "Jensen-Shannon distance";
-
-/// Logs animations of the first clip, one per layer: its frames, the predicted frames if there are any, and the
-/// diagram of each frame.
-pub(super) fn clip(
-    events: &mut EventWriter,
-    clip: &Sample,
-    spec: SampleSpec,
-    validation: &Evaluation,
-    step: usize,
-) -> io::Result<()> {
-    let shape = [spec.n_channels, spec.height, spec.width];
-    let mut panels = vec![ClipPanel {
-        title: "clip",
-        pixels: &clip.pixels,
-        first_frame: 0,
-        captions: &[],
-    }];
-    if !validation.first_prediction.is_empty() {
-        panels.push(ClipPanel {
-            title: "predicted",
-            pixels: &validation.first_prediction,
-            // The first frame has no prediction.
-            first_frame: 1,
-            captions: &[],
-        });
-    }
-    for (layer, snapshot) in validation.monitor.snapshots().iter().enumerate() {
-        let title = format!("layer {layer}, step {step}");
-        let animation = clip_animation(&panels, shape, &snapshot.first_diagrams, &title, UNIT);
-        let tag = format!("clip/layer{layer:02}");
-        events.image(
-            &tag,
-            [animation.width, animation.height],
-            &animation.bytes,
-            step,
-        )?;
-    }
-    Ok(())
-}
+pub(super) const UNIT: &str = "Jensen-Shannon distance";
 
 /// Logs plots of the diagrams and barcodes of the first image, one per layer.
 pub(super) fn diagram_plots(

@@ -8,6 +8,7 @@ use burn::tensor::Bytes;
 
 use super::error::TrainError;
 use super::observer::Observer;
+use super::optimizer::optimizer_record;
 use super::run_files::require_lock;
 use super::trainer::Trainer;
 use crate::error::Error;
@@ -72,8 +73,8 @@ impl Trainer<'_> {
                     .save(directory.join(name))
                     .map_err(io::Error::other)?;
             }
-            optimizer
-                .save(directory.join(OPTIMIZER_FILE))
+            optimizer_record(optimizer)?
+                .write_to_file(directory.join(OPTIMIZER_FILE))
                 .map_err(io::Error::other)
         };
         let newest = self.newest_checkpoint("newest");
@@ -105,8 +106,9 @@ impl Trainer<'_> {
             let bytes = model.into_record().into_bytes();
             files.push((name, encoded(bytes.map_err(io::Error::other))?));
         }
-        let bytes = self.optimizer.into_bytes();
-        files.push((OPTIMIZER_FILE, encoded(bytes.map_err(io::Error::other))?));
+        let bytes = optimizer_record(&self.optimizer)
+            .and_then(|record| record.into_bytes().map_err(io::Error::other));
+        files.push((OPTIMIZER_FILE, encoded(bytes)?));
         self.checkpoints.keep_in_memory(state, files);
         Ok(())
     }

@@ -4,6 +4,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::fused::read_value;
+
 /// Scales the whole gradient down to a norm of at most `limit`; returns it with its norm before scaling.
 ///
 /// Burn's own clipping scales each parameter separately, which changes the direction of the gradient.
@@ -21,9 +23,8 @@ pub fn clip_global_norm<M: Module>(
         0.0
     } else {
         // One transfer from the device for all parameters together.
-        Tensor::cat(squares.sums, 0)
-            .sum()
-            .into_scalar::<f64>()
+        read_value(Tensor::cat(squares.sums, 0).sum())
+            .expect("a device that computed the gradient can be read")
             .sqrt()
     };
     // A NaN is not above the limit: such a gradient is returned as it is, and the caller reports its norm.

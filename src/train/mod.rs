@@ -3,12 +3,14 @@
 mod averaged_weights;
 mod charts;
 mod checkpointing;
+mod clip_charts;
 mod collapse;
 mod disk_space;
 mod divergence;
 mod dry_run;
 mod early_stopping;
 mod error;
+mod frames;
 mod gradient_clipping;
 mod job;
 mod l2_sp;

@@ -1,8 +1,11 @@
-//! The optimiser of a configuration.
+//! The optimiser of a configuration, and the record of its state.
+
+use std::io;
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{LionConfig, ModuleOptimizer, SgdConfig};
+use burn_pack::{Reader, Writer};
 
 use crate::config::{OptimizerSpec, UpdateRule};
 use crate::fused::AdamW;
@@ -46,6 +49,31 @@ pub(super) fn optimizer(spec: &OptimizerSpec) -> ModuleOptimizer {
         }
         UpdateRule::Lion => LionConfig::new().with_weight_decay(weight_decay).init(),
     }
+}
+
+/// Record of the state of an optimiser, which [`ModuleOptimizer::load`] reads; equal states are equal bytes.
+///
+/// Burn keeps the state by parameter in a hash map, whose order differs from process to process, and writes it in this
+/// order. Here the tensors are in the order of their names.
+///
+/// # Errors
+///
+/// The state cannot be encoded.
+pub(super) fn optimizer_record(optimizer: &ModuleOptimizer) -> io::Result<Writer> {
+    let record = optimizer.into_bytes().map_err(io::Error::other)?;
+    let reader = Reader::from_bytes(record).map_err(io::Error::other)?;
+    let scalars = reader.scalars().clone();
+    let metadata = reader.metadata().clone();
+    let mut tensors = reader.into_tensors().map_err(io::Error::other)?;
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut writer = Writer::new(tensors);
+    for (name, value) in &scalars {
+        writer = writer.with_scalar(name, *value);
+    }
+    for (name, value) in &metadata {
+        writer = writer.with_metadata(name, value);
+    }
+    Ok(writer)
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -106,5 +134,54 @@ mod tests {
     fn adamw_moves_by_the_learning_rate_and_decays() {
         let expected = [1.8, 1.61, 1.4295];
         assert_close(trajectory(UpdateRule::AdamW, 0.5), expected);
+    }
+
+    #[test]
+    fn equal_states_are_equal_files() {
+        let device = Device::flex().autodiff();
+        // More parameters than would be in the same order by chance.
+        let mut layers = [0; 8].map(|_| -> Linear { LinearConfig::new(2, 2).init(&device) });
+        let spec = OptimizerSpec {
+            rule: UpdateRule::AdamW,
+            lr: 0.1,
+            weight_decay: 0.0,
+            l2_sp: None,
+            layer_decay: 1.0,
+        };
+        let mut trained = optimizer(&spec);
+        let input = Tensor::<2>::ones([1, 2], &device);
+        let output = layers.iter().fold(input, |x, layer| layer.forward(x));
+        let gradients = GradientsParams::from_grads(output.sum().backward(), &layers);
+        layers = trained.step(0.1, layers, gradients);
+        let directory = std::env::temp_dir().join(format!("optimizer-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("optimizer.bpk");
+        let save = |optimizer: &ModuleOptimizer| {
+            let record = optimizer_record(optimizer).unwrap();
+            record.write_to_file(&path).unwrap();
+        };
+        save(&trained);
+        let written = std::fs::read(&path).unwrap();
+        for _ in 0..4 {
+            let loaded = optimizer(&spec).load(&path).unwrap();
+            save(&loaded);
+            assert!(std::fs::read(&path).unwrap() == written);
+        }
+        // Nothing is lost: the next step is that of the state that was never saved.
+        let mut loaded = optimizer(&spec).load(&path).unwrap();
+        let next = |optimizer: &mut ModuleOptimizer| {
+            let input = Tensor::<2>::ones([1, 2], &device);
+            let output = layers.iter().fold(input, |x, layer| layer.forward(x));
+            let gradients = GradientsParams::from_grads(output.sum().backward(), &layers);
+            let layers = optimizer.step(0.1, layers.clone(), gradients);
+            layers[3]
+                .weight
+                .val()
+                .into_data()
+                .try_into_vec::<f32>()
+                .unwrap()
+        };
+        assert_eq!(next(&mut loaded), next(&mut trained));
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

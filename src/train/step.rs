@@ -9,6 +9,7 @@ use burn::prelude::*;
 
 use super::divergence::DominantPenalty;
 use super::error::TrainError;
+use super::frames::grey_frames;
 use super::gradient_clipping::clip_global_norm;
 use super::learning_rate::{group_by_learning_rate, learning_rate};
 use super::observer::{Observer, StepReport};
@@ -19,6 +20,7 @@ use crate::data::{
     MixedLabel, Noising, Perturbation, Sample, SampleBatcher, soft_targets, training_noise,
 };
 use crate::error::Error;
+use crate::fused::{HostReads, ReadCount};
 use crate::loss::{Activations, Clock, PatchMotion, Weight};
 use crate::model::{Capture, Conditions, ModelInput, Network, Task};
 
@@ -130,6 +132,7 @@ impl Trainer<'_> {
         observer: &mut dyn Observer,
     ) -> Result<StepReport, TrainError> {
         let started = Instant::now();
+        let reads_before = ReadCount::now();
         let mut profile = Profile::default();
         let training = &self.job.config.spec.training;
         let epoch = self.step / self.steps_per_epoch();
@@ -162,6 +165,7 @@ impl Trainer<'_> {
         }
         profile.n_steps = 1;
         profile.in_steps = started.elapsed();
+        profile.reads = ReadCount::now().since(reads_before);
         self.profile.add_step(&profile);
         self.recent.add_step(&profile);
         if report.is_logged && self.job.profiles {
@@ -335,13 +339,18 @@ impl Trainer<'_> {
         self.record_timing("topology_share", report.topology_share);
     }
 
-    /// Logs the mean time of each phase since the last logged step, in milliseconds, and the peak memory.
+    /// Logs the mean time of each phase since the last logged step, in milliseconds, the reads from the device, and
+    /// the peak memory.
     fn record_profile(&mut self) {
         let recent = std::mem::take(&mut self.recent);
         for phase in Phase::ALL {
             let milliseconds = 1e3 * recent.time(phase).as_secs_f64() / recent.n_steps as f64;
             self.record_timing(&format!("{}_ms", phase.name()), milliseconds);
         }
+        let per_step = |n: usize| n as f64 / recent.n_steps as f64;
+        let mebibytes = per_step(recent.reads.n_bytes) / f64::from(1 << 20);
+        self.record_timing("reads_per_step", per_step(recent.reads.n_reads));
+        self.record_timing("read_mebibytes_per_step", mebibytes);
         if let Some(bytes) = peak_bytes() {
             self.record_timing("peak_mebibytes", bytes as f64 / f64::from(1 << 20));
         }
@@ -478,8 +487,15 @@ impl Trainer<'_> {
                 output.output.clone().slice_dim(0, 0..n_clean)
             }
         };
-        let loss = task.loss(clean_output, part.targets.clone());
+        let loss = task.loss(clean_output.clone(), part.targets.clone());
+        let frames = self.regularizer.reads_frames().then(|| {
+            let spec = &self.job.config.spec;
+            let n_frames = spec.model.token_layout().n_frames;
+            let targets = part.targets.clone();
+            grey_frames(task, clean_output, targets, n_frames, spec.samples)
+        });
         let activations = Activations {
+            frames,
             n_views,
             motion: part.motion.clone(),
             reference: part.reference.clone().map(Box::new),
@@ -492,8 +508,10 @@ impl Trainer<'_> {
     fn capture(&self) -> Capture {
         if self.regularizer.reads_hidden() {
             Capture::AttentionAndHidden
-        } else {
+        } else if self.regularizer.reads_layers() {
             Capture::Attention
+        } else {
+            Capture::Logits
         }
     }
 
@@ -610,24 +628,31 @@ impl Trainer<'_> {
     ) -> Result<(Tensor<1>, StepLosses), TrainError> {
         let clock = self.clock();
         let mut losses = StepLosses::default();
-        // Reading the loss waits for the device, so that the forward pass is timed here and not later.
-        profile.measure(Phase::Forward, || {
-            losses.task = task.clone().into_scalar();
-        });
-        if !self.regularizer.is_active(clock) {
+        // The penalties' values are read with that of the task: each read waits for the device.
+        let mut reads = HostReads::default();
+        let task_value = reads.add(task.clone());
+        let is_active = self.regularizer.is_active(clock);
+        let pending = is_active.then(|| self.regularizer.begin(activations, clock, &mut reads));
+        // Reading waits for the device, so that the forward pass is timed here and not later.
+        let mut values = profile.measure(Phase::Forward, || reads.execute())?;
+        losses.task = values.take(task_value)?[0];
+        let Some(pending) = pending else {
             return Ok((task, losses));
-        }
+        };
         // A penalty would refuse attention that is not finite, without the step and the advice of this message.
         self.require_finite("training loss", losses.task, lr)?;
-        let topology = self
-            .regularizer
-            .forward(activations, clock)
+        let topology = pending
+            .and_then(|pending| pending.finish(&mut values))
             .map_err(|error| self.penalty_error(error, lr))?;
         let terms = topology
             .terms
             .iter()
             .map(|term| (&*term.name, term.value, term.weight));
         losses.dominant = DominantPenalty::among(terms, losses.task);
+        if topology.n_items_on_host > 0 {
+            let n_items = topology.n_items_on_host as f64;
+            losses.terms.push(("items_on_host".to_owned(), n_items));
+        }
         let timing = topology.timing;
         profile.add(Phase::Distances, timing.distances);
         profile.add(Phase::Persistence, timing.persistence);

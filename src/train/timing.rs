@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fused::ReadCount;
+
 /// Wall-clock time of a run, including that of earlier processes.
 pub(super) struct Timing {
     /// Seconds of earlier processes.
@@ -109,6 +111,8 @@ pub struct Profile {
     pub n_steps: usize,
     /// Wall-clock time of all steps.
     pub in_steps: Duration,
+    /// Reads of all steps from the devices, each of which waits for a device.
+    pub reads: ReadCount,
     in_phases: [Duration; Phase::ALL.len()],
 }
 
@@ -154,6 +158,7 @@ impl Profile {
     pub(super) fn add_step(&mut self, step: &Self) {
         self.n_steps += step.n_steps;
         self.in_steps += step.in_steps;
+        self.reads += step.reads;
         for (sum, time) in self.in_phases.iter_mut().zip(step.in_phases) {
             *sum += time;
         }

@@ -9,6 +9,7 @@ use burn::prelude::*;
 
 use super::averaged_weights::AveragedWeights;
 use super::charts;
+use super::clip_charts;
 use super::collapse::CollapseMonitor;
 use super::disk_space::wait_for_space;
 use super::divergence::{DominantPenalty, advice};
@@ -375,7 +376,7 @@ impl Trainer<'_> {
             .map_err(|error| TrainError::Files(Error::sample(error)))?;
         let step = self.step;
         self.log
-            .write_event(|events| charts::clip(events, &clip, spec, validation, step));
+            .write_event(|events| clip_charts::clip(events, &clip, spec, validation, step));
         Ok(())
     }
 
@@ -391,7 +392,10 @@ impl Trainer<'_> {
     ///
     /// Attention that was valid at earlier steps and is not any more means that training has diverged.
     pub(super) fn penalty_error(&self, error: Error, lr: f64) -> TrainError {
-        if self.step == 0 || !(error.is_invalid_distribution() || error.is_invalid_distances()) {
+        let is_of_values = error.is_invalid_distribution()
+            || error.is_invalid_distances()
+            || error.is_invalid_image();
+        if self.step == 0 || !is_of_values {
             return TrainError::Topology(error);
         }
         let message = error.to_string();

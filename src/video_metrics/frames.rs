@@ -84,6 +84,19 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// Returns the grey values of each frame: the mean over its channels, `[height, width]`.
+    pub fn grey(&self) -> Vec<Vec<f64>> {
+        let [n_channels, height, width] = self.shape;
+        let size = height * width;
+        let grey = |frame: &[f32], pixel: usize| {
+            let channels = (0..n_channels).map(|channel| f64::from(frame[channel * size + pixel]));
+            channels.sum::<f64>() / n_channels as f64
+        };
+        self.iter()
+            .map(|frame| (0..size).map(|pixel| grey(frame, pixel)).collect())
+            .collect()
+    }
+
     /// Number of values in one frame.
     fn size(&self) -> usize {
         self.shape.iter().product()
@@ -233,6 +246,12 @@ mod tests {
             let actual = [frames.flicker(), frames.second_difference()];
             assert_eq!(actual.map(|value| value.is_some()), expected, "{n_frames}");
         }
+    }
+
+    #[test]
+    fn grey_values_are_means_over_channels() {
+        let frames = Frames::new(&[0.0, 1.0, 1.0, 0.5, 0.25, 0.5, 0.75, 1.0], [2, 1, 2]);
+        assert_eq!(frames.grey(), [[0.5, 0.75], [0.5, 0.75]]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::Output;
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::util::{TestDir, run_program};
+use crate::util::{TestDir, run_program, succeeds};
 
 /// Classes of the test data, in the order of their labels, and their colours.
 const CLASSES: [(&str, [u8; 3]); 3] = [
@@ -66,13 +66,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Output of a command that succeeds: stdout and stderr.
-fn succeeds(directory: &Path, arguments: &[&str]) -> (String, String) {
-    let output = run_program(directory, arguments);
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    (text(&output.stdout), text(&output.stderr))
-}
-
 /// Accuracy that `evaluate` prints first.
 fn accuracy(stdout: &str) -> f64 {
     let start = "accuracy ";
@@ -88,7 +81,7 @@ fn accuracy(stdout: &str) -> f64 {
 
 /// Output of every command that shows the samples of a split to the model.
 fn on_the_split(root: &Path) -> Vec<(String, Output)> {
-    let report = ["--report", "report"];
+    let report = ["--output", "report"];
     let commands = [
         vec!["evaluate", "runs/shapes"],
         vec!["predict", "runs/shapes", "--split", "test"],
@@ -99,24 +92,23 @@ fn on_the_split(root: &Path) -> Vec<(String, Output)> {
             "1",
             "--epsilons",
             "0.1",
-            "--out",
+            "--output",
             "robust",
         ],
         [
-            &["analyze", "--model", "runs/shapes", "--split", "test"][..],
+            &["analyze", "runs/shapes", "--split", "test"][..],
             &report[..],
         ]
         .concat(),
         vec![
             "anomaly",
             "fit",
-            "--model",
             "runs/shapes",
             "--split",
             "train",
             "--label",
             "square",
-            "--out",
+            "--output",
             "fit.json",
             "--force",
         ],
@@ -176,14 +168,13 @@ fn a_run_names_its_classes_everywhere() {
 
     let arguments = [
         "analyze",
-        "--model",
         "runs/shapes",
         "--split",
         "test",
-        "--n-images",
+        "--n-samples",
         "3",
     ];
-    succeeds(root, &[&arguments[..], &["--report", "report"]].concat());
+    succeeds(root, &[&arguments[..], &["--output", "report"]].concat());
     let analysis = read("report/analysis.json");
     let images: Vec<&str> = analysis["images"]
         .as_array()
@@ -196,26 +187,25 @@ fn a_run_names_its_classes_everywhere() {
     let page = std::fs::read_to_string(root.join("report/report.html")).unwrap();
     assert!(page.contains("test/cercle é/img "), "files are not named");
 
-    // A class is chosen by its name, or its number; `--n-images` counts images of this class.
+    // A class is chosen by its name, or its number; `--n-samples` counts images of this class.
     let fit = [
         "anomaly",
         "fit",
-        "--model",
         "runs/shapes",
         "--split",
         "train",
-        "--n-images",
+        "--n-samples",
         "8",
     ];
     for label in ["two, rings", "2"] {
-        let out = ["--label", label, "--out", "fit.json", "--force"];
+        let out = ["--label", label, "--output", "fit.json", "--force"];
         let (_, message) = succeeds(root, &[&fit[..], &out].concat());
         assert!(
             message.contains("Fréchet means of 4 images, thresholds from 4 images"),
             "{message}"
         );
     }
-    let out = ["--label", "ring", "--out", "fit.json", "--force"];
+    let out = ["--label", "ring", "--output", "fit.json", "--force"];
     let refused = run_program(root, &[&fit[..], &out].concat());
     let message = text(&refused.stderr);
     let expected = "there is no class `ring`, expected one of `cercle é`, `square`, `two, rings`, or a number from 0 to 2";
@@ -389,7 +379,7 @@ fn data_lies_beside_the_configuration_or_in_the_working_directory() {
     let config = "../project/configs/a.toml";
     let short = ["--set", "training.epochs=1"];
     let train = |out: &str| {
-        let arguments = ["train", config, "--out", out];
+        let arguments = ["train", config, "--output", out];
         run_program(&root.join("work"), &[&arguments[..], &short].concat())
     };
     // Beside the configuration, from another working directory.
@@ -405,11 +395,11 @@ fn data_lies_beside_the_configuration_or_in_the_working_directory() {
         "{message}"
     );
     // The record of the run repeats it, although its folder has no data beside it.
-    let again = ["train", "first/config.toml", "--out", "again"];
+    let again = ["train", "first/config.toml", "--output", "again"];
     let output = run_program(&root.join("work"), &again);
     assert!(output.status.success(), "{output:?}");
     // Nowhere: both places are named.
-    let nowhere = ["--set", "data.path=nowhere", "--out", "nowhere"];
+    let nowhere = ["--set", "data.path=nowhere", "--output", "nowhere"];
     let output = run_program(
         &root.join("work"),
         &[&["train", config][..], &nowhere].concat(),
@@ -438,7 +428,7 @@ fn data_lies_beside_the_configuration_or_in_the_working_directory() {
     assert!(message.contains(&told("work/my images")), "{message}");
     assert!(message.contains("11 test"), "{message}");
     // A path of the command line starts at the working directory.
-    let set = ["--set", "data.path=../work/my images", "--out", "fourth"];
+    let set = ["--set", "data.path=../work/my images", "--output", "fourth"];
     let output = run_program(
         &root.join("work"),
         &[&["train", config][..], &short, &set].concat(),
@@ -461,7 +451,7 @@ fn training_starts_from_a_run() {
     ];
     // The learning rate is so small that nothing changes.
     let keep = ["--set", "training.optimizer.lr=1e-12"];
-    let (_, message) = succeeds(root, &[&start[..], &keep, &["--out", "again"]].concat());
+    let (_, message) = succeeds(root, &[&start[..], &keep, &["--output", "again"]].concat());
     assert!(
         message.contains("runs/shapes: the checkpoint of step "),
         "{message}"
@@ -475,7 +465,7 @@ fn training_starts_from_a_run() {
     for split in ["train", "val", "test"] {
         std::fs::remove_dir_all(root.join("my images").join(split).join("square")).unwrap();
     }
-    let fewer = ["--set", "data.n_classes=2", "--out", "fewer"];
+    let fewer = ["--set", "data.n_classes=2", "--output", "fewer"];
     let (_, message) = succeeds(root, &[&start[..], &fewer].concat());
     assert!(
         message.contains("passed over: the classifier for 3 classes"),
@@ -486,7 +476,7 @@ fn training_starts_from_a_run() {
         "data.n_classes=2",
         "--set",
         "model.n_layers=2",
-        "--out",
+        "--output",
         "deeper",
     ];
     let refused = run_program(root, &[&start[..], &deeper].concat());

@@ -5,22 +5,16 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Instant;
 
-use crate::util::{TestDir, program, run_program};
+use crate::util::{TestDir, program, refusal, succeeds};
 
 /// Standard error of a command that must fail with exit code 2.
 fn refused(directory: &TestDir, arguments: &[&str]) -> String {
-    let output = run_program(directory.path(), arguments);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-    message
+    refusal(directory.path(), arguments)
 }
 
 /// Standard output of a command that must succeed.
 fn printed(directory: &TestDir, arguments: &[&str]) -> String {
-    let output = run_program(directory.path(), arguments);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
+    succeeds(directory.path(), arguments).0
 }
 
 /// Runs a command with a text on its standard input.

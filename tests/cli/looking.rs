@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::train::tiny_config;
-use crate::util::{TestDir, assert_refused, run_program};
+use crate::util::{TestDir, assert_refused, copy, run_program, succeeds};
 
 /// Trains the tiny configuration into a directory, with overrides.
 fn train(directory: &Path, out: &str, overrides: &[&str]) {
@@ -20,28 +20,12 @@ fn train(directory: &Path, out: &str, overrides: &[&str]) {
 
 /// Output of a command that must succeed.
 fn stdout(directory: &Path, arguments: &[&str]) -> String {
-    let output = run_program(directory, arguments);
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    succeeds(directory, arguments).0
 }
 
 /// JSON that a command prints.
 fn json(directory: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&stdout(directory, arguments)).unwrap()
-}
-
-/// Copies a directory with everything in it.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 #[test]

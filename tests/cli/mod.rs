@@ -3,6 +3,7 @@
 mod changed_data;
 mod configuration;
 mod exit_codes;
+mod image_persistence;
 mod looking;
 mod outputs;
 mod persistence;
@@ -102,7 +103,7 @@ fn bad_data_tables_give_one_clear_message() {
     assert_start([
         (
             error_with_data("kind = \"digits\"\npath = \"x\""),
-            "tiny.toml:7:1: unknown key `path` in [data]; nothing is allowed here",
+            "tiny.toml:7:1: unknown key `path` in [data]; expected one of `mean`, `std`",
         ),
         (
             error_with_data("kind = \"mnits\""),
@@ -305,7 +306,7 @@ fn existing_run_directories_are_not_overwritten() {
 fn output_directories_may_end_with_a_slash() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
-    let arguments = ["train", &config, "--out", "new/run/"];
+    let arguments = ["train", &config, "--output", "new/run/"];
     let output = run_program(directory.path(), &arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
@@ -323,7 +324,7 @@ fn old_names_of_keys_are_accepted_with_one_warning() {
     let warning = format!(
         "{config}:{line}:1: `logging.pictures_every_epochs` is now called `logging.images_every_epochs`"
     );
-    let output = run_program(directory.path(), &["train", &config, "--out", "run"]);
+    let output = run_program(directory.path(), &["train", &config, "--output", "run"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     assert_eq!(stderr.matches(&warning).count(), 1, "{stderr}");
@@ -398,7 +399,7 @@ fn predictions_agree_with_the_evaluation() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     assert!(
-        run_program(directory.path(), &["train", &config, "--out", "run"])
+        run_program(directory.path(), &["train", &config, "--output", "run"])
             .status
             .success()
     );

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::train::tiny_config;
-use crate::util::{TestDir, in_own_mounts, run_program};
+use crate::util::{TestDir, in_own_mounts, refusal, run_program, succeeds};
 
 /// Contents of all files under a directory, by path.
 fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -21,16 +21,11 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn succeeds(directory: &Path, arguments: &[&str]) {
-    let output = run_program(directory, arguments);
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-}
-
 /// Trains a tiny model, and returns the commands that write a directory, each without its last argument, the directory.
 fn commands(directory: &TestDir) -> Vec<(&'static str, Vec<&'static str>)> {
     let root = directory.path();
     let config = tiny_config(root, None);
-    succeeds(root, &["train", &config, "--out", "run"]);
+    succeeds(root, &["train", &config, "--output", "run"]);
     let study = r#"
         question = "Does it matter?"
         base = "tiny.toml"
@@ -41,14 +36,14 @@ fn commands(directory: &TestDir) -> Vec<(&'static str, Vec<&'static str>)> {
         name = "plain"
     "#;
     std::fs::write(root.join("study.toml"), study).unwrap();
-    let analyze = ["analyze", "--model", "run", "--split", "test", "--n-images"];
+    let analyze = ["analyze", "run", "--split", "test", "--n-samples"];
     let robustness = ["robustness", "run", "--n-samples", "4", "--epsilons", "0.1"];
-    let steps = ["--pgd-steps", "1", "--pgd-starts", "1", "--out"];
+    let steps = ["--pgd-steps", "1", "--pgd-starts", "1", "--output"];
     vec![
-        ("analyze", [&analyze[..], &["1", "--report"]].concat()),
+        ("analyze", [&analyze[..], &["1", "--output"]].concat()),
         ("robustness", [&robustness[..], &steps].concat()),
         ("weights", vec!["weights", "run", "--output"]),
-        ("ablate", vec!["ablate", "study.toml", "--out"]),
+        ("ablate", vec!["ablate", "study.toml", "--output"]),
     ]
 }
 
@@ -91,9 +86,7 @@ fn folders_of_the_user_are_refused_and_their_files_stay() {
 
 /// Asserts that a command ends with exit code 2, and that its last line on stderr is `expected`.
 fn assert_refused_at_the_end(directory: &Path, arguments: &[&str], expected: &str) {
-    let output = run_program(directory, arguments);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let stderr = refusal(directory, arguments);
     assert_eq!(stderr.lines().last(), Some(expected));
 }
 
@@ -126,7 +119,7 @@ fn a_report_leaves_nothing_of_an_earlier_one_and_nobody_elses_is_replaced() {
         assert_refused_at_the_end(root, &[&command[..], &["report"]].concat(), &expected);
         assert_eq!(contents(root), before, "{name}");
     }
-    succeeds(root, &["ablate", "study.toml", "--out", "study"]);
+    succeeds(root, &["ablate", "study.toml", "--output", "study"]);
     let before = contents(root);
     for (_, command) in &commands[..3] {
         let expected = "burn-topology: study: this is the directory of a study; pass another directory, or a new one in it, \
@@ -193,17 +186,15 @@ fn files_are_not_written_to_stdout() {
     for arguments in [
         &["persistence", "a.npy", "--output", "-"][..],
         &[
-            "anomaly", "fit", "--model", "run", "--images", "a.png", "--out", "-",
+            "anomaly", "fit", "run", "--images", "a.png", "--output", "-",
         ],
-        &["coherence", "run", "--out", "-"],
-        &["robustness", "run", "--out", "-"],
-        &[
-            "analyze", "--model", "run", "--split", "test", "--report", "-",
-        ],
+        &["coherence", "run", "--output", "-"],
+        &["robustness", "run", "--output", "-"],
+        &["analyze", "run", "--split", "test", "--output", "-"],
         &["weights", "run", "--output", "-"],
-        &["ablate", "study.toml", "--out", "-"],
-        &["ablate", "collect", "study.toml", "--out", "-"],
-        &["train", "a.toml", "--out", "-"],
+        &["ablate", "study.toml", "--output", "-"],
+        &["ablate", "collect", "study.toml", "--output", "-"],
+        &["train", "a.toml", "--output", "-"],
     ] {
         let output = run_program(root, arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -214,4 +205,37 @@ fn files_are_not_written_to_stdout() {
         );
     }
     assert!(directory.names().is_empty());
+}
+
+#[test]
+fn a_file_in_the_way_of_an_output_is_named() {
+    let directory = TestDir::new();
+    let root = directory.path();
+    // Trains `run` and writes `study.toml`.
+    commands(&directory);
+    let other = ["--set", "run.seed=4", "--output", "other"];
+    succeeds(root, &[&["train", "tiny.toml"], &other[..]].concat());
+    std::fs::write(root.join("file"), "").unwrap();
+    let expected = "file/x: cannot be written, since file is a file, expected a directory";
+    for command in [
+        "train tiny.toml",
+        "train tiny.toml --find-lr",
+        "evaluate run",
+        "compare run other",
+        "robustness run",
+        "analyze run --split test",
+        "anomaly fit run --split test --label 3",
+        "weights run",
+        "ablate study.toml",
+        "ablate study.toml --launcher slurm",
+        "config init digits",
+        "persistence points.npy --input points --max-homology-dim 1",
+        "coherence run --clips builtin",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["--output", "file/x"]).collect();
+        let before = directory.names();
+        let stderr = refusal(root, &words);
+        assert!(stderr.contains(expected), "{command}: {stderr}");
+        assert_eq!(directory.names(), before, "{command}");
+    }
 }

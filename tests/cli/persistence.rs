@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::util::{TestDir, run_program};
 
 /// Writes an .npy file of little-endian float32 numbers, as `numpy.save` does.
-fn save(path: &Path, shape: &str, values: &[f32]) {
+pub(super) fn save(path: &Path, shape: &str, values: &[f32]) {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
     header.push('\n');
@@ -26,7 +26,7 @@ const SQUARE: [f32; 16] = [
 ];
 
 /// Runs the program, and parses its output.
-fn json(directory: &TestDir, arguments: &[&str]) -> Value {
+pub(super) fn json(directory: &TestDir, arguments: &[&str]) -> Value {
     let output = run_program(directory.path(), arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
@@ -35,7 +35,7 @@ fn json(directory: &TestDir, arguments: &[&str]) -> Value {
 }
 
 /// Error message of a failing command; asserts exit code 2, a single line, and that no file was written.
-fn error_message(directory: &TestDir, arguments: &[&str]) -> String {
+pub(super) fn error_message(directory: &TestDir, arguments: &[&str]) -> String {
     let before = directory.names();
     let output = run_program(directory.path(), arguments);
     assert_eq!(output.status.code(), Some(2));

@@ -15,8 +15,12 @@ fn schema() -> Value {
     serde_json::from_str(&Config::schema()).unwrap()
 }
 
-/// Reference configurations for images and for clips.
-const REFERENCES: [&str; 2] = ["reference.toml", "reference_video.toml"];
+/// Reference configurations for images, for clips, and for predicted frames.
+const REFERENCES: [&str; 3] = [
+    "reference.toml",
+    "reference_video.toml",
+    "reference_prediction.toml",
+];
 
 fn reference(name: &str) -> String {
     std::fs::read_to_string(configs().join(name)).unwrap()
@@ -121,13 +125,43 @@ fn required(schema: &Value, defs: &Value, path: &str, found: &mut BTreeSet<Strin
 fn every_required_key_has_a_usual_value_or_choices() {
     let schema = schema();
     let mut keys = BTreeSet::new();
-    required(&schema, &schema["$defs"], "", &mut keys);
+    required(&schema["then"], &schema["$defs"], "", &mut keys);
     assert!(keys.len() > 25, "{keys:?}");
     for key in keys {
         assert!(
             Config::usual_value(&key).is_some(),
             "no usual value of {key}"
         );
+    }
+}
+
+#[test]
+fn a_file_with_a_base_needs_no_keys() {
+    let schema = schema();
+    let defs = &schema["$defs"];
+    assert_eq!(
+        schema["if"],
+        serde_json::json!({ "not": { "required": ["base"] } })
+    );
+    assert_eq!(schema["properties"]["base"]["type"], "string");
+    // Only the entries of an array are complete, because it replaces that of the base.
+    let mut keys = BTreeSet::new();
+    required(&schema, defs, "", &mut keys);
+    let is_penalty = |key: &String| key.starts_with("topology.");
+    assert!(!keys.is_empty() && keys.iter().all(is_penalty), "{keys:?}");
+    let changes = &schema["properties"]["topology"]["anyOf"][1]["additionalProperties"];
+    let mut keys = BTreeSet::new();
+    required(changes, defs, "", &mut keys);
+    assert!(keys.is_empty(), "{keys:?}");
+    // A misspelt key is still found, in every table.
+    let (mut complete, mut changed) = (BTreeSet::new(), BTreeSet::new());
+    let mut words = BTreeSet::new();
+    let model = |suffix: &str| &defs[format!("RawModel{suffix}")];
+    keys_and_words(model(""), &mut complete, &mut words);
+    keys_and_words(model("Changes"), &mut changed, &mut words);
+    assert_eq!(complete, changed);
+    for kind in model("Changes")["anyOf"].as_array().unwrap() {
+        assert_eq!(kind["additionalProperties"], false, "{kind}");
     }
 }
 
@@ -189,7 +223,7 @@ fn references_have_every_key_and_every_word() {
 
 #[test]
 fn other_values_in_references_are_valid_and_current() {
-    for (name, at_least) in REFERENCES.into_iter().zip([20, 8]) {
+    for (name, at_least) in REFERENCES.into_iter().zip([20, 8, 8]) {
         let path = configs().join(name);
         let text = reference(name);
         let choices = text.lines().filter_map(|l| l.strip_prefix("# or "));
@@ -263,7 +297,13 @@ fn optional_keys_in_references_have_their_defaults() {
         let written: toml::Value = toml::from_str(&reference(name)).unwrap();
         let written = serde_json::to_value(written).unwrap();
         let mut n_compared = 0;
-        compare(&schema, &schema["$defs"], &written, "", &mut n_compared);
+        compare(
+            &schema["then"],
+            &schema["$defs"],
+            &written,
+            "",
+            &mut n_compared,
+        );
         assert!(
             n_compared > at_least,
             "{name}: only {n_compared} were compared"

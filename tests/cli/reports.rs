@@ -3,22 +3,22 @@
 use std::path::Path;
 
 use crate::train::tiny_config;
-use crate::util::{TestDir, run_program};
+use crate::util::{TestDir, refusal, run_program};
 
 /// Trains the tiny configuration into `run`.
 fn train(directory: &TestDir) {
     let config = tiny_config(directory.path(), None);
-    let output = run_program(directory.path(), &["train", &config, "--out", "run"]);
+    let output = run_program(directory.path(), &["train", &config, "--output", "run"]);
     assert!(output.status.success(), "{output:?}");
 }
 
 /// Last line on stderr of a command that must end with exit code 2.
 fn refused(directory: &Path, arguments: &[&str]) -> String {
-    let output = run_program(directory, arguments);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    stderr.lines().last().unwrap_or_default().to_owned()
+    refusal(directory, arguments)
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Names of all files under a directory, with their sizes.
@@ -54,12 +54,10 @@ fn reports_do_not_replace_the_files_of_a_run() {
     std::fs::write(root.join("study.toml"), study).unwrap();
     let before = files(&root.join("run"));
     for arguments in [
-        &["coherence", "run", "--out", "run"][..],
-        &["robustness", "run", "--out", "run/"],
-        &[
-            "analyze", "--model", "run", "--split", "test", "--report", "run",
-        ],
-        &["ablate", "study.toml", "--out", "run"],
+        &["coherence", "run", "--output", "run"][..],
+        &["robustness", "run", "--output", "run/"],
+        &["analyze", "run", "--split", "test", "--output", "run"],
+        &["ablate", "study.toml", "--output", "run"],
     ] {
         assert_eq!(
             refused(root, arguments),
@@ -67,20 +65,19 @@ fn reports_do_not_replace_the_files_of_a_run() {
              new one in it, as in run/report"
         );
     }
-    let arguments = ["ablate", "collect", "study.toml", "--out", "run"];
+    let arguments = ["ablate", "collect", "study.toml", "--output", "run"];
     let message = refused(root, &arguments);
     assert!(message.contains("there is nothing to collect"), "{message}");
     assert_eq!(files(&root.join("run")), before);
     // A directory in that of the run is none of its files.
     let arguments = [
         "analyze",
-        "--model",
         "run",
         "--split",
         "test",
-        "--n-images",
+        "--n-samples",
         "1",
-        "--report",
+        "--output",
         "run/report",
     ];
     let output = run_program(root, &arguments);
@@ -93,17 +90,16 @@ fn layers_heads_and_classes_that_do_not_exist_are_refused() {
     train(&directory);
     let analyze = [
         "analyze",
-        "--model",
         "run",
         "--split",
         "test",
-        "--n-images",
+        "--n-samples",
         "1",
-        "--report",
+        "--output",
         "out",
     ];
     let fit = [
-        "anomaly", "fit", "--model", "run", "--split", "test", "--out", "fit.json",
+        "anomaly", "fit", "run", "--split", "test", "--output", "fit.json",
     ];
     for (command, options, expected) in [
         (
@@ -150,13 +146,14 @@ fn a_model_without_attention_has_no_tokens_and_is_not_inspected() {
         topology_images = 1
     "#;
     std::fs::write(directory.path().join("probe.toml"), config).unwrap();
-    let output = run_program(directory.path(), &["train", "probe.toml", "--out", "run"]);
+    let output = run_program(
+        directory.path(),
+        &["train", "probe.toml", "--output", "run"],
+    );
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("\ntokens     none\n"), "{stderr}");
-    let arguments = [
-        "analyze", "--model", "run", "--split", "test", "--report", "out",
-    ];
+    let arguments = ["analyze", "run", "--split", "test", "--output", "out"];
     let message = refused(directory.path(), &arguments);
     assert!(message.contains("has no attention to inspect"), "{message}");
 }

@@ -13,7 +13,7 @@ fn text(bytes: &[u8]) -> String {
 /// Trains the tiny configuration, with these settings, as `run`; returns what it says.
 fn train(root: &Path, settings: &[&str]) -> String {
     let config = tiny_config(root, None);
-    let mut arguments = vec!["train", &config, "--out", "run"];
+    let mut arguments = vec!["train", &config, "--output", "run"];
     arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
     let output = run_program(root, &arguments);
     assert!(output.status.success(), "{output:?}");
@@ -89,11 +89,10 @@ fn predict_takes_files_folders_and_patterns_and_names_what_it_cannot_read() {
     // Other commands that read files say the same of a missing one.
     let analyze = [
         "analyze",
-        "--model",
         "run",
         "--images",
         "missing.png",
-        "--report",
+        "--output",
         "report",
     ];
     let message = text(&run_program(root, &analyze).stderr);
@@ -165,7 +164,7 @@ fn settings_that_do_not_fit_the_data_are_told_before_and_while_training() {
     for arguments in [
         vec!["config", "check", &config],
         vec!["train", &config, "--dry-run"],
-        vec!["train", &config, "--out", "run"],
+        vec!["train", &config, "--output", "run"],
     ] {
         let output = run_program(root, &arguments);
         let message = text(&output.stderr);

@@ -6,7 +6,7 @@ use std::process::Command;
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::util::{TestDir, run_program};
+use crate::util::{TestDir, refusal, run_program};
 
 /// Trains a model of frames of 16 by 16 pixels for one epoch.
 fn train(directory: &Path, head: &str, settings: &[&str], out: &str) {
@@ -27,7 +27,7 @@ fn train(directory: &Path, head: &str, settings: &[&str], out: &str) {
         "#
     );
     std::fs::write(directory.join("tiny.toml"), config).unwrap();
-    let mut arguments = vec!["train", "tiny.toml", "--out", out];
+    let mut arguments = vec!["train", "tiny.toml", "--output", out];
     arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
     let output = run_program(directory, &arguments);
     assert!(output.status.success(), "{output:?}");
@@ -59,10 +59,7 @@ fn copy(directory: &Path, from: &str, to: &str, [setting, other]: [&str; 2]) {
 
 /// Last line on stderr for arguments that are refused.
 fn refused(directory: &Path, arguments: &[&str]) -> String {
-    let all: Vec<&str> = ["coherence"].iter().chain(arguments).copied().collect();
-    let output = run_program(directory, &all);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let stderr = refusal(directory, &[&["coherence"], arguments].concat());
     let last = stderr.lines().last().unwrap().to_owned();
     assert!(last.starts_with("burn-topology: "), "{stderr}");
     last
@@ -100,7 +97,7 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     let runs = ["plain_0", "plain_1", "cosine_0", "cosine_1"];
     let mut arguments = vec!["coherence"];
     arguments.extend(runs);
-    arguments.extend(["--n-clips", "20", "--out", "report"]);
+    arguments.extend(["--n-samples", "20", "--output", "report"]);
     let output = run_program(root, &arguments);
     assert!(output.status.success(), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
@@ -157,7 +154,14 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     }
     // A report on fewer arms leaves nothing of the older one, and a file of the user stays.
     std::fs::write(root.join("report/clips/mine.gif"), "mine").unwrap();
-    let fewer = ["coherence", "plain_0", "--n-clips", "20", "--out", "report"];
+    let fewer = [
+        "coherence",
+        "plain_0",
+        "--n-samples",
+        "20",
+        "--output",
+        "report",
+    ];
     let output = run_program(root, &fewer);
     assert!(output.status.success(), "{output:?}");
     let names = |folder: &str| TestDir::names_in(&root.join("report").join(folder));
@@ -226,7 +230,7 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
             "videomae: found a model for clips of",
         ),
         (
-            vec!["plain_0", "--clips", "clips", "--out", "plain_0"],
+            vec!["plain_0", "--clips", "clips", "--output", "plain_0"],
             "plain_0: this is the directory of a run, whose files would be replaced",
         ),
     ] {
@@ -238,7 +242,7 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     assert!(events.count() > 0);
     assert!(!root.join("plain_0/coherence.json").exists());
     // A predictor alone is reported together with the true frames.
-    let output = run_program(root, &["coherence", "predictor", "--n-clips", "10"]);
+    let output = run_program(root, &["coherence", "predictor", "--n-samples", "10"]);
     assert!(output.status.success(), "{output:?}");
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -261,7 +265,7 @@ fn arms_are_compared_by_seed_and_unfit_runs_refused() {
     let arguments = [
         "coherence",
         "predictor",
-        "--n-clips",
+        "--n-samples",
         "10",
         "--encoder",
         &weights,
@@ -318,9 +322,9 @@ fn folders_named_after_classes_are_labels_and_the_clips_are_spread_over_them() {
             "run",
             "--clips",
             clips,
-            "--n-clips",
+            "--n-samples",
             n,
-            "--out",
+            "--output",
             "report",
         ];
         let output = run_program(root, &arguments);

@@ -6,7 +6,8 @@ mod command;
 use std::path::Path;
 
 use burn_topology::analysis::coherence::{
-    FrameEncoder, Measurement, PretrainedEncoder, Suite, SuiteClip, SuiteFeatures, measure,
+    FRAME_BAR_METRICS, FrameEncoder, Measurement, PretrainedEncoder, Suite, SuiteClip,
+    SuiteFeatures, measure,
 };
 use burn_topology::burn::prelude::*;
 use burn_topology::data::{PredictedFrames, Sample, SampleSpec};
@@ -227,7 +228,10 @@ fn every_task_is_measured_with_its_metrics() {
     for (head, n_metrics) in [
         (VideoHead::Clip, 1),
         (VideoHead::Frames, CLASS_METRICS.len()),
-        (VideoHead::NextFrame, FRAME_METRICS.len()),
+        (
+            VideoHead::NextFrame,
+            FRAME_METRICS.len() + FRAME_BAR_METRICS.len(),
+        ),
     ] {
         let (config, spec) = video(head);
         let measurement = measure_untrained(&config, spec, &suite);
@@ -241,6 +245,19 @@ fn every_task_is_measured_with_its_metrics() {
         );
         let is_predictor = head == VideoHead::NextFrame;
         assert_eq!(measurement.truth.len(), if is_predictor { 20 } else { 0 });
+        assert_eq!(measurement.margin.is_some(), is_predictor);
+        assert_eq!(measurement.events.is_some(), is_predictor);
+        if is_predictor {
+            // Of the true frames themselves, no event is missed or false.
+            let index = |name| {
+                let mut metrics = measurement.metrics.iter();
+                metrics.position(|metric| metric.name == name).unwrap()
+            };
+            for name in ["missed_events", "false_events"] {
+                let mut truth = measurement.truth.iter();
+                assert!(truth.all(|clip| clip[index(name)] == Some(0.0)), "{name}");
+            }
+        }
         // The output of an untrained model hardly depends on its input, which a guard detects.
         assert!(
             measurement.guards.iter().any(|guard| !guard.holds),

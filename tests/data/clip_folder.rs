@@ -158,7 +158,7 @@ fn missing_and_undecodable_frames_are_refused() {
     write_frames(&clip, 5);
     assert_eq!(
         refused(&clip, &sampling(3, 3)),
-        "clip: 5 frames, expected at least 7 for n_frames = 3 and stride = 3; lower one of them, or remove the clip"
+        "clip: 5 frames, expected at least 7 for n_frames = 3 and stride = 3; reduce one of them, or remove the clip"
     );
     assert_eq!(
         refused(&clip, &at_rate(3, 8.0)),
@@ -196,7 +196,7 @@ fn gifs_are_resampled_by_frame_delays() {
     assert_numbers(&path, &at_rate(3, 10.0), &[1, 2, 2]);
     assert_eq!(
         refused(&path, &at_rate(6, 10.0)),
-        "a.GIF: 5 frames at 10 per second, expected at least 6 for n_frames = 6 and stride = 1; lower one of them, or remove the clip"
+        "a.GIF: 5 frames at 10 per second, expected at least 6 for n_frames = 6 and stride = 1; reduce one of them, or remove the clip"
     );
     write_gif(&path, &[100]);
     assert_numbers(&path, &sampling(1, 1), &[0]);

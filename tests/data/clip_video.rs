@@ -118,7 +118,7 @@ fn frames_of_several_codecs_are_read_in_order() {
         assert_eq!(
             refused(&path, &sampling(11, 1)),
             format!(
-                "{name}: 10 frames, expected at least 11 for n_frames = 11 and stride = 1; lower one of them, or remove the clip"
+                "{name}: 10 frames, expected at least 11 for n_frames = 11 and stride = 1; reduce one of them, or remove the clip"
             )
         );
     }

@@ -55,7 +55,7 @@ fn pipes_and_devices_are_refused_at_once() {
         (&["config", "check", "a.toml"], "a.toml: "),
         (&["config", "check", "/dev/zero"], "/dev/zero: "),
         (&["train", "a.toml"], "a.toml: "),
-        (&["ablate", "a.toml", "--out", "study"], "a.toml: "),
+        (&["ablate", "a.toml", "--output", "study"], "a.toml: "),
         (&["persistence", "a.npy", "--output", "b.npz"], "a.npy: "),
         (&["diagram-distance", "a.npz", "a.npz"], "a.npz: "),
         (&["weights", "a.safetensors"], "a.safetensors: "),
@@ -124,6 +124,36 @@ fn the_length_of_an_animation_is_judged_before_it_is_resampled() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
+#[test]
+fn the_frames_of_an_animation_are_limited() {
+    let directory = TestDir::new();
+    let path = directory.path().join("large.gif");
+    write_gif(&path, 8000, 2, 4);
+    let message = refused(&path, &sampling(1, 1));
+    assert!(
+        message.starts_with("large.gif: cannot be decoded (")
+            && message.ends_with(", expected frames of at most 33554432 pixels"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_frame_larger_than_its_animation_is_refused_before_it_is_decoded() {
+    let directory = TestDir::new();
+    let path = directory.path().join("large.webp");
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_files/images");
+    let mut bytes = std::fs::read(stored.join("animation.webp")).unwrap();
+    // The size of the first frame, 4 million by 225 pixels, which would take 3.7 GB.
+    assert_eq!(&bytes[44..48], b"ANMF");
+    (bytes[60], bytes[61]) = (63, 224);
+    std::fs::write(&path, bytes).unwrap();
+    let message = refused(&path, &sampling(1, 1));
+    assert!(
+        message.contains("a frame is larger than the image"),
+        "{message}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn threads_that_the_system_refuses_are_one_sentence() {
@@ -158,13 +188,12 @@ fn a_file_in_the_way_of_a_run_is_no_run() {
     let directory = TestDir::new();
     std::fs::write(directory.path().join("file"), "").unwrap();
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/digits_vit.toml");
-    let (code, message) = run(directory.path(), &["train", config, "--out", "file/run"]);
+    let (code, message) = run(directory.path(), &["train", config, "--output", "file/run"]);
     assert_eq!(code, Some(2));
     assert!(
-        message.contains("cannot create the run directory file/run: "),
+        message.contains("file/run: cannot be written, since file is a file, expected a directory"),
         "{message}"
     );
-    assert!(!message.contains("already exists"), "{message}");
 }
 
 /// PNG file of 8 by 8 black pixels with another chunk of this kind.

@@ -232,17 +232,20 @@ fn kinds_keep_or_change_the_topology_as_documented() {
 }
 
 #[test]
-fn most_digits_move() {
-    for kind in [ClipKind::Constant, ClipKind::Bounce, ClipKind::RotateScale] {
-        let mut n_moving = 0;
-        for clip in select(&generated(&[kind], 8, 16), 50) {
+fn every_digit_moves() {
+    for kind in ClipKind::ALL {
+        for clip in select(&generated(&[kind], 8, 16), 120) {
             let speed = truth(&clip)
                 .flow
                 .iter()
                 .fold(0.0f32, |most, part| most.max(part.abs()));
-            n_moving += usize::from(speed > 0.2);
+            // The slowest digits are those that may rotate by a part of the usual turn only.
+            let least = match kind {
+                ClipKind::RotateScale => 0.02,
+                _ => 0.2,
+            };
+            assert!(speed > least, "{kind:?}: {speed} pixels per frame");
         }
-        assert!(n_moving >= 40, "{kind:?}: {n_moving} of 50 clips move");
     }
 }
 

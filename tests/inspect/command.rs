@@ -23,13 +23,13 @@ fn train(directory: &Path) {
         topology_images = 1
     "#;
     std::fs::write(directory.join("tiny.toml"), config).unwrap();
-    let output = run_program(directory, &["train", "tiny.toml", "--out", "run"]);
+    let output = run_program(directory, &["train", "tiny.toml", "--output", "run"]);
     assert!(output.status.success(), "{output:?}");
 }
 
 /// Runs `analyze` and returns its exit code and the last line of stderr.
 fn analyze(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let start = ["analyze", "--model", "run", "--report", "out"];
+    let start = ["analyze", "run", "--output", "out"];
     let all: Vec<&str> = start.iter().chain(arguments).copied().collect();
     let output = run_program(directory, &all);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -142,7 +142,7 @@ fn settings_are_accepted_or_refused_with_a_reason() {
     ] {
         let (code, stderr) = analyze(
             root,
-            &[&["--split", "test", "--n-images", "2"], good].concat(),
+            &[&["--split", "test", "--n-samples", "2"], good].concat(),
         );
         assert_eq!(code, Some(0), "{stderr}");
     }
@@ -180,7 +180,7 @@ fn settings_are_accepted_or_refused_with_a_reason() {
     ] {
         let (actual, stderr) = analyze(
             root,
-            &[&["--split", "test", "--n-images", "1"], bad].concat(),
+            &[&["--split", "test", "--n-samples", "1"], bad].concat(),
         );
         assert_eq!(actual, Some(code), "{stderr}");
         assert!(stderr.contains(expected), "{stderr}");
@@ -198,7 +198,7 @@ fn the_cost_is_told_before_and_the_precision_after() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(path).unwrap();
     }
-    let start = ["analyze", "--model", "run", "--report", "out"];
+    let start = ["analyze", "run", "--output", "out"];
     for precision in ["f32", "f64"] {
         let all = [&start[..], &["--precision", precision, "--images"], &images].concat();
         let output = run_program(root, &all);
@@ -233,7 +233,7 @@ fn images_are_compared_with_their_perturbed_versions() {
         .save(root.join("a.png"))
         .unwrap();
     for (source, first_name) in [
-        (&["--split", "test", "--n-images", "20"][..], "0, class 0"),
+        (&["--split", "test", "--n-samples", "20"][..], "0, class 0"),
         (&["--images", "a.png", "a.png"], "a.png"),
     ] {
         let attack = ["--attack", "fgsm", "--epsilon", "0.2"];
@@ -289,7 +289,7 @@ fn anomalies_are_fitted_and_scored() {
     let directory = TestDir::new();
     let root = directory.path();
     train(root);
-    let fit = ["anomaly", "fit", "--model", "run", "--out", "fit.json"];
+    let fit = ["anomaly", "fit", "run", "--output", "fit.json"];
     let run = |arguments: &[&str]| {
         let output = run_program(root, arguments);
         let [out, err] =
@@ -301,7 +301,7 @@ fn anomalies_are_fitted_and_scored() {
             err.lines().last().unwrap_or_default().to_owned(),
         )
     };
-    let split = ["--split", "train", "--label", "3", "--n-images", "200"];
+    let split = ["--split", "train", "--label", "3", "--n-samples", "200"];
     let (code, _, stderr) = run(&[&fit[..], &split].concat());
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
@@ -309,14 +309,7 @@ fn anomalies_are_fitted_and_scored() {
         "{stderr}"
     );
     // A file that exists, here that of a run, is replaced only on request.
-    let taken = [
-        "anomaly",
-        "fit",
-        "--model",
-        "run",
-        "--out",
-        "run/config.toml",
-    ];
+    let taken = ["anomaly", "fit", "run", "--output", "run/config.toml"];
     let (code, _, stderr) = run(&[&taken[..], &split].concat());
     assert_eq!(code, Some(2), "{stderr}");
     assert!(
@@ -324,7 +317,7 @@ fn anomalies_are_fitted_and_scored() {
         "{stderr}"
     );
     let score = ["anomaly", "score", "fit.json"];
-    let split = ["--split", "test", "--label", "3", "--n-images", "40"];
+    let split = ["--split", "test", "--label", "3", "--n-samples", "40"];
     let (code, table, stderr) = run(&[&score[..], &split].concat());
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.starts_with("area under the ROC curve: "), "{stderr}");
@@ -390,7 +383,7 @@ fn pretrained_weights_are_analysed_as_described_in_their_files() {
             "{}/tests/data_files/pretrained/{weights}",
             env!("CARGO_MANIFEST_DIR")
         );
-        let start = ["analyze", "--weights", &path, "--report", "out"];
+        let start = ["analyze", "--weights", &path, "--output", "out"];
         let all: Vec<&str> = start.iter().chain(more).copied().collect();
         let output = run_program(root, &all);
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -467,7 +460,7 @@ fn pretrained_weights_run_at_the_size_of_their_preprocessing_or_the_one_asked_fo
             model,
             "--images",
             "a.png",
-            "--report",
+            "--output",
             "out",
         ];
         run(&[&start[..], more].concat())
@@ -515,8 +508,8 @@ fn pretrained_weights_run_at_the_size_of_their_preprocessing_or_the_one_asked_fo
         assert!(code == Some(2) && stderr.contains(message), "{stderr}");
     }
     train(root);
-    let arguments = ["analyze", "--model", "run", "--image-size", "16", "16"];
-    let more = ["--images", "a.png", "--report", "out"];
+    let arguments = ["analyze", "run", "--image-size", "16", "16"];
+    let more = ["--images", "a.png", "--output", "out"];
     let (code, stderr) = run(&[&arguments[..], &more[..]].concat());
     assert!(
         code == Some(2) && stderr.contains("--image-size applies to weight files, not to a run"),

@@ -15,6 +15,7 @@ mod layers;
 mod preprocessing;
 mod pretrained;
 mod reference;
+mod statistics;
 mod weight_files;
 
 use layers::numbers;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use burn_topology::model::pretrained::{Family, ModelOverrides, Pretrained, open};
+use burn_topology::model::pretrained::{Family, ModelOverrides, Pretrained, open, open_matching};
 use burn_topology::model::{
-    Activation, BlockStyle, Capture, Distillation, ModelOutput, NetworkConfig, Pooling,
-    VideoAttention, VideoConfig, VideoHead, VideoPositions, VitConfig,
+    Activation, BlockStyle, Capture, Distillation, ModelOutput, NetworkConfig, PixelStatistics,
+    Pooling, VideoAttention, VideoConfig, VideoHead, VideoPositions, VitConfig,
 };
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -397,17 +397,41 @@ fn own_models_are_exported_in_a_matching_family() {
             Family::VideoMae,
         ),
     ];
-    for (config, family) in configs {
+    let statistics = PixelStatistics {
+        mean: vec![0.4, 0.5, 0.3],
+        std: vec![0.25, 0.125, 0.3],
+    };
+    let normalizations = [None, Some(statistics)];
+    for ((config, family), statistics) in configs.into_iter().flat_map(|case| {
+        normalizations
+            .clone()
+            .map(|statistics| (case.clone(), statistics))
+    }) {
+        let config = config.with_statistics(statistics.clone());
         let network = config.init(&device);
         let n_frames = config.n_frames();
         let shape = [2, n_frames, 3, 8, 12];
         let clips = Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
         let before = network.forward(clips.clone(), Capture::Attention);
-        let exported = Pretrained::from_network(network, config, None).unwrap();
+        let exported = Pretrained::from_network(network, config.clone(), None).unwrap();
         assert_eq!(exported.family, family);
         let saved = TestDir::new();
         write(&exported, saved.path());
         let again = open(saved.path(), &ModelOverrides::default(), &device).unwrap();
+        // The libraries normalise as the model did.
+        let PixelStatistics { mean, std } = statistics
+            .clone()
+            .unwrap_or_else(|| PixelStatistics::half(3));
+        assert_eq!(
+            (&again.preprocessing.mean, &again.preprocessing.std),
+            (&mean, &std)
+        );
+        if matches!(family, Family::Timm | Family::Vit) {
+            // Read as a model that normalises, it is the exported one to the last bit.
+            let matching = open_matching(saved.path(), &config, &device).unwrap();
+            let same = matching.network.forward(clips.clone(), Capture::Attention);
+            assert_eq!(same.output.into_data(), before.output.clone().into_data());
+        }
         let after = again.network.forward(clips, Capture::Attention);
         let largest = |difference: Tensor<1>| difference.abs().max().into_scalar::<f32>();
         assert!(

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::resume::{Finished, copy, expect_success, reference, resume, stderr, summary};
+use super::resume::{Finished, expect_success, reference, resume, stderr, summary};
 use super::tiny_config;
-use crate::util::{TestDir, assert_refused, run_program};
+use crate::util::{TestDir, assert_refused, copy, run_program};
 
 /// Trains the run for more epochs.
 fn extend(directory: &TestDir, run: &str, epochs: &str) -> std::process::Output {
@@ -82,18 +82,19 @@ fn with_a_constant_learning_rate_an_extended_run_equals_a_longer_one() {
         ("short", "training.epochs=1"),
     ] {
         let arguments = [
-            "train", &config, "--out", out, "--set", schedule, "--set", epochs,
+            "train", &config, "--output", out, "--set", schedule, "--set", epochs,
         ];
         expect_success(&run_program(directory.path(), &arguments));
     }
     expect_success(&extend(&directory, "short", "2"));
     let [long, short] = ["long", "short"].map(|out| {
         let run = directory.path().join(out);
-        let weights = std::fs::read(run.join("checkpoints/18/model.bpk")).unwrap();
+        let checkpoint = ["model.bpk", "optimizer.bpk"]
+            .map(|file| std::fs::read(run.join("checkpoints/18").join(file)).unwrap());
         let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-        (weights, metrics)
+        (checkpoint, metrics)
     });
-    assert!(long.0 == short.0, "the weights differ");
+    assert!(long.0 == short.0, "the checkpoints differ");
     assert_eq!(long.1, short.1);
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use super::resume::stderr;
 use super::{TINY, tiny_config};
 use crate::util::{TestDir, in_own_mounts, program, run_program};
 
@@ -12,7 +13,7 @@ fn start_long(directory: &Path) -> Child {
     let text =
         format!("{TINY}[checkpoint]\nevery_steps = 4\n").replace("epochs = 1", "epochs = 100000");
     std::fs::write(directory.join("long.toml"), text).unwrap();
-    let mut command = program(directory, &["train", "long.toml", "--out", "run"]);
+    let mut command = program(directory, &["train", "long.toml", "--output", "run"]);
     let child = command
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
@@ -37,10 +38,6 @@ fn stop(child: Child) -> Output {
         .status();
     assert!(sent.unwrap().success());
     child.wait_with_output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[cfg(unix)]
@@ -101,7 +98,7 @@ fn a_run_whose_configuration_was_removed_does_not_end_as_finished() {
     let arguments = [
         "train",
         &config,
-        "--out",
+        "--output",
         "run",
         "--set",
         "training.epochs=8",
@@ -146,10 +143,10 @@ fn a_run_that_ended_before_its_first_checkpoint_begins_again() {
         "training.schedule={kind=\"constant\"}",
     ];
     for code in [1, 1] {
-        let output = train(&[&["--out", "run"][..], &diverging].concat());
+        let output = train(&[&["--output", "run"][..], &diverging].concat());
         assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
     }
-    let output = train(&["--out", "run/"]);
+    let output = train(&["--output", "run/"]);
     let messages = stderr(&output);
     assert!(output.status.success(), "{messages}");
     assert!(
@@ -159,12 +156,12 @@ fn a_run_that_ended_before_its_first_checkpoint_begins_again() {
         "{messages}"
     );
     // Now there is something to keep.
-    let output = train(&["--out", "run"]);
+    let output = train(&["--output", "run"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("already exists"));
-    let output = train(&["--out", "run", "--numbered"]);
+    let output = train(&["--output", "run", "--numbered"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let output = train(&["--out", "run/", "--numbered"]);
+    let output = train(&["--output", "run/", "--numbered"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(directory.names(), ["run", "run-2", "run-3", "tiny.toml"]);
 }
@@ -202,7 +199,7 @@ fn a_disk_that_is_full_at_the_last_step_is_waited_for() {
     let script = "
         mkdir disk && mount -t tmpfs -o size=4m none disk
         head -c 4140000 /dev/zero > disk/ballast
-        $PROGRAM train tiny.toml --out disk/run 2> messages &
+        $PROGRAM train tiny.toml --output disk/run 2> messages &
         process=$!
         for _ in $(seq 600); do
             grep -q 'waiting for room on the disk' messages && break
@@ -212,10 +209,10 @@ fn a_disk_that_is_full_at_the_last_step_is_waited_for() {
         wait $process
         cp -r disk/run rescued
         rm -r disk/run
-        $PROGRAM train tiny.toml --out reference
+        $PROGRAM train tiny.toml --output reference
         cmp rescued/metrics.jsonl reference/metrics.jsonl
         head -c 4140000 /dev/zero > disk/ballast
-        $PROGRAM train tiny.toml --out disk/other 2> stopped &
+        $PROGRAM train tiny.toml --output disk/other 2> stopped &
         process=$!
         for _ in $(seq 600); do
             grep -q 'waiting for room on the disk' stopped && break

@@ -7,14 +7,12 @@ use burn_topology::config::Config;
 use burn_topology::model::{Network, Vit};
 
 use super::TINY;
-use crate::util::{TestDir, run_program};
+use super::extension::undo_after;
+use crate::util::{TestDir, run_program, succeeds};
 
 /// Runs the program, asserts success, and returns its messages.
 fn expect_success(directory: &TestDir, arguments: &[&str]) -> String {
-    let output = run_program(directory.path(), arguments);
-    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{messages}");
-    messages
+    succeeds(directory.path(), arguments).1
 }
 
 /// Trains a tiny model, exports it for timm to `weights`, and writes a configuration `tuned.toml` that starts from
@@ -23,7 +21,7 @@ fn pretrained(model: &str, optimizer: &str) -> TestDir {
     let directory = TestDir::new();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("tiny.toml", TINY);
-    expect_success(&directory, &["train", "tiny.toml", "--out", "first"]);
+    expect_success(&directory, &["train", "tiny.toml", "--output", "first"]);
     expect_success(&directory, &["weights", "first", "--output", "weights"]);
     let tuned = TINY
         .replace("drop_path = 0.1\n", &format!("drop_path = 0.1\n{model}\n"))
@@ -76,7 +74,7 @@ fn equal_parts(a: &Vit, b: &Vit) -> [bool; 4] {
 #[test]
 fn frozen_parameters_do_not_change_and_others_do() {
     let directory = pretrained("init_from = \"weights\"\nfreeze = 1", "");
-    let messages = expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    let messages = expect_success(&directory, &["train", "tuned.toml", "--output", "tuned"]);
     assert!(messages.contains("starting from weights"), "{messages}");
     let root = directory.path();
     let before = model(&root.join("first"), None);
@@ -86,7 +84,7 @@ fn frozen_parameters_do_not_change_and_others_do() {
     // A resumed run does not need the pretrained weights, and ends like an uninterrupted one.
     let reference = model(&root.join("tuned"), None);
     let metrics = std::fs::read(root.join("tuned/metrics.jsonl")).unwrap();
-    kill_after(&root.join("tuned"), 8);
+    undo_after(&root.join("tuned"), 8);
     std::fs::remove_dir_all(root.join("weights")).unwrap();
     let messages = expect_success(&directory, &["train", "--resume", "tuned"]);
     assert!(messages.contains("resuming from step 8"), "{messages}");
@@ -98,7 +96,7 @@ fn frozen_parameters_do_not_change_and_others_do() {
 #[test]
 fn layer_decay_slows_down_earlier_blocks() {
     let directory = pretrained("init_from = \"weights\"", ", layer_decay = 0.01");
-    expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    expect_success(&directory, &["train", "tuned.toml", "--output", "tuned"]);
     let before = model(&directory.path().join("first"), None);
     let after = model(&directory.path().join("tuned"), None);
     assert_eq!(equal_parts(&before, &after), [false; 4]);
@@ -175,7 +173,7 @@ fn train_briefly(directory: &TestDir, out: &str, arguments: &[&str]) -> PathBuf 
         "tuned.toml",
         "--set",
         "training.epochs=1",
-        "--out",
+        "--output",
         out,
     ];
     expect_success(directory, &[&train, arguments].concat());
@@ -193,14 +191,6 @@ fn logged(run: &Path, name: &str) -> Vec<f64> {
             line["value"].as_f64().unwrap()
         })
         .collect()
-}
-
-/// Removes the checkpoints of a run after a step, and its summary, as if it had been killed there.
-fn kill_after(run: &Path, step: usize) {
-    for later in step + 1..100 {
-        let _ = std::fs::remove_dir_all(run.join(format!("checkpoints/{later}")));
-    }
-    std::fs::remove_file(run.join("summary.json")).unwrap();
 }
 
 #[test]
@@ -252,14 +242,14 @@ fn a_resumed_run_has_the_same_reference() {
         assert!(metrics == std::fs::read(run.join("metrics.jsonl")).unwrap());
     };
     // Killed before the first checkpoint: training starts again from the pretrained weights.
-    kill_after(&run, 0);
+    undo_after(&run, 0);
     assert_same();
     // Killed later: the pretrained weights are no longer needed.
     std::fs::remove_dir_all(root.join("weights")).unwrap();
-    kill_after(&run, 8);
+    undo_after(&run, 8);
     assert_same();
 
-    kill_after(&run, 8);
+    undo_after(&run, 8);
     let file = run.join("reference/model.bpk");
     let mut bytes = std::fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -289,7 +279,7 @@ fn every_part_of_a_batch_is_compared_with_the_reference() {
     });
     assert!(parts == devices && parts.iter().sum::<f64>() > 0.0);
     // The forward pass of the reference has a line of its own.
-    let profiled = ["train", "tuned.toml", "--out", "profiled", "--profile"];
+    let profiled = ["train", "tuned.toml", "--output", "profiled", "--profile"];
     let messages = expect_success(&directory, &profiled);
     let line = messages
         .lines()
@@ -336,7 +326,7 @@ fn l2_sp_keeps_all_but_the_classifier_close_to_the_start() {
         std::fs::read(strong.join("metrics.jsonl")).unwrap(),
     );
     std::fs::remove_dir_all(root.join("weights")).unwrap();
-    kill_after(&strong, 8);
+    undo_after(&strong, 8);
     expect_success(&directory, &["train", "--resume", "strong"]);
     assert_eq!(equal_parts(&tuned, &model(&strong, None)), [true; 4]);
     assert!(metrics == std::fs::read(strong.join("metrics.jsonl")).unwrap());
@@ -345,7 +335,7 @@ fn l2_sp_keeps_all_but_the_classifier_close_to_the_start() {
 #[test]
 fn pretrained_weights_are_trained_at_another_image_size() {
     let directory = pretrained("init_from = \"weights\"\nimage_size = 12\nfreeze = 2", "");
-    expect_success(&directory, &["train", "tuned.toml", "--out", "tuned"]);
+    expect_success(&directory, &["train", "tuned.toml", "--output", "tuned"]);
     let root = directory.path();
     let (before, after) = (
         model(&root.join("first"), None),
@@ -359,9 +349,7 @@ fn pretrained_weights_are_trained_at_another_image_size() {
     assert_eq!(equal_parts(&before, &after)[1..3], [true, true]);
     // The run is used like any other.
     expect_success(&directory, &["evaluate", "tuned"]);
-    let analyze = [
-        "analyze", "--model", "tuned", "--split", "test", "--report", "out",
-    ];
+    let analyze = ["analyze", "tuned", "--split", "test", "--output", "out"];
     expect_success(&directory, &analyze);
     expect_success(&directory, &["weights", "tuned", "--output", "larger"]);
 }

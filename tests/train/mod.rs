@@ -5,8 +5,10 @@ mod files;
 mod finetune;
 mod generator;
 mod options;
+mod pixels;
 mod resume;
 mod robustness;
+mod statistics;
 mod video;
 mod views;
 mod wrong_values;
@@ -66,7 +68,7 @@ pub fn tiny_config(directory: &Path, weight: Option<&str>) -> String {
 /// Trains the tiny configuration; returns the lines of `metrics.jsonl`.
 fn train(directory: &TestDir, weight: Option<&str>, out: &str) -> Vec<String> {
     let config = tiny_config(directory.path(), weight);
-    let output = run_program(directory.path(), &["train", &config, "--out", out]);
+    let output = run_program(directory.path(), &["train", &config, "--output", out]);
     assert!(
         output.status.success(),
         "{}",
@@ -138,7 +140,7 @@ fn a_run_writes_its_files_and_can_be_evaluated() {
     // The resolved configuration repeats the run.
     let again = run_program(
         directory.path(),
-        &["train", "run/config.toml", "--out", "again"],
+        &["train", "run/config.toml", "--output", "again"],
     );
     assert!(again.status.success());
     let repeated = std::fs::read_to_string(directory.path().join("again/metrics.jsonl")).unwrap();
@@ -157,7 +159,7 @@ fn tags_and_messages_have_the_names_of_penalties() {
     text += &table;
     text += &table.replace("homology_dim", "name = \"clusters\"\nhomology_dim");
     std::fs::write(&path, text).unwrap();
-    let output = run_program(directory.path(), &["train", &config, "--out", "run"]);
+    let output = run_program(directory.path(), &["train", &config, "--output", "run"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert!(
@@ -207,7 +209,7 @@ fn a_collapse_gives_a_warning_or_stops_the_training() {
     let settings = ["training.epochs=4", "collapse.fraction_of_peak=1.0"];
     for (action, code) in [("off", 0), ("warn", 0), ("stop", 1)] {
         let action_key = format!("collapse.action=\"{action}\"");
-        let mut arguments = vec!["train", &config, "--out", action, "--set", &action_key];
+        let mut arguments = vec!["train", &config, "--output", action, "--set", &action_key];
         arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
         let output = run_program(directory.path(), &arguments);
         assert_eq!(output.status.code(), Some(code), "{action}");
@@ -335,7 +337,7 @@ fn gradient_accumulation_equals_one_large_batch() {
             smoothed,
             &parts_key,
         ];
-        let mut arguments = vec!["train", &config, "--out", parts];
+        let mut arguments = vec!["train", &config, "--output", parts];
         arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
         let output = run_program(directory.path(), &arguments);
         assert!(output.status.success());
@@ -371,7 +373,7 @@ fn several_devices_equal_one_with_as_many_parts() {
     let run = |out: &str, devices: &str, parts: usize| {
         let parts = format!("training.gradient_accumulation={parts}");
         let arguments = [
-            "train", &config, "--out", out, "--device", devices, "--set", &parts,
+            "train", &config, "--output", out, "--device", devices, "--set", &parts,
         ];
         let output = run_program(directory.path(), &arguments);
         assert!(
@@ -407,7 +409,7 @@ fn several_devices_equal_one_with_as_many_parts() {
     let mixed = [
         "train",
         &config,
-        "--out",
+        "--output",
         "mixed",
         "--device",
         "flex,cuda:1",
@@ -430,7 +432,7 @@ fn a_diverged_loss_stops_with_the_step() {
     ];
     let output = run_program(
         directory.path(),
-        &[&["train", &config, "--out", "run"][..], &settings].concat(),
+        &[&["train", &config, "--output", "run"][..], &settings].concat(),
     );
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
@@ -456,7 +458,7 @@ fn a_diverged_loss_stops_with_the_step() {
     std::fs::write(directory.path().join(&config), text).unwrap();
     let output = run_program(
         directory.path(),
-        &[&["train", &config, "--out", "unclipped"][..], &settings].concat(),
+        &[&["train", &config, "--output", "unclipped"][..], &settings].concat(),
     );
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -488,7 +490,7 @@ fn a_penalty_without_a_gradient_is_reported_once_and_at_the_end() {
             "penalty h0_layers never acted: its schedule begins after the last step",
         ),
     ] {
-        let mut arguments = vec!["train", &config, "--out", out];
+        let mut arguments = vec!["train", &config, "--output", out];
         arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
         let output = run_program(directory.path(), &arguments);
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -574,7 +576,7 @@ fn models_train_on_data_from_files() {
         ("on_images", FOLDER, "model.n_registers=2", 6),
     ] {
         let augment = "training.augment={ shift = 1, min_crop_area = 0.3, flip = true }";
-        let arguments = ["train", &config, "--out", name, "--set", data];
+        let arguments = ["train", &config, "--output", name, "--set", data];
         let settings = ["--set", augment, "--set", extra];
         let trained = run_program(directory.path(), &[&arguments[..], &settings].concat());
         let message = String::from_utf8_lossy(&trained.stderr);
@@ -606,7 +608,7 @@ fn what_is_not_read_in_a_data_set_is_told_and_recorded() {
     let cut = directory.path().join("images/train/dog/3.JPG");
     let bytes = std::fs::read(&cut).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 20]).unwrap();
-    let arguments = ["train", &config, "--out", "run", "--set", FOLDER];
+    let arguments = ["train", &config, "--output", "run", "--set", FOLDER];
     let refused = run_program(directory.path(), &arguments);
     let message = String::from_utf8(refused.stderr).unwrap();
     let damage = "images/train/dog/3.JPG: cannot be decoded (the file ends too early), expected a complete JPEG file";
@@ -654,7 +656,7 @@ fn unreadable_data_creates_no_run_directory() {
             "burn-topology: images/test: no such folder, expected images in `train/<class>/`, `test/<class>/` and, unless data.validation_fraction is set, `val/<class>/`\n",
         ),
     ] {
-        let arguments = ["train", &config, "--out", "run", "--set", data];
+        let arguments = ["train", &config, "--output", "run", "--set", data];
         let output = run_program(directory.path(), &arguments);
         assert_eq!(output.status.code(), Some(2));
         assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::extension::undo_after;
-use super::resume::{Finished, copy, expect_success, resume, stderr, summary};
+use super::resume::{Finished, expect_success, resume, stderr, summary};
 use super::tiny_config;
-use crate::util::{TestDir, assert_refused, run_program};
+use crate::util::{TestDir, assert_refused, copy, run_program};
 
 const SGD: &str =
     "training.optimizer={ kind = \"sgd\", lr = 0.1, weight_decay = 1e-4, nesterov = true }";
@@ -22,7 +22,7 @@ const SHORT: [&str; 4] = [
 /// Trains the tiny configuration with overrides, with short epochs; returns standard output and error.
 fn train(directory: &TestDir, out: &str, overrides: &[&str]) -> (String, String) {
     let config = tiny_config(directory.path(), None);
-    let mut arguments = vec!["train", &config, "--out", out];
+    let mut arguments = vec!["train", &config, "--output", out];
     for set in [&SHORT[..], overrides].concat() {
         arguments.extend(["--set", set]);
     }
@@ -192,7 +192,7 @@ fn one_thread_gives_the_same_results_and_is_recorded() {
     let directory = TestDir::new();
     let config = tiny_config(directory.path(), None);
     for (out, threads) in [("one", "1"), ("three", "3")] {
-        let arguments = ["train", &config, "--out", out, "--threads", threads];
+        let arguments = ["train", &config, "--output", out, "--threads", threads];
         expect_success(&run_program(directory.path(), &arguments));
     }
     let [one, three] = ["one", "three"].map(|out| Finished::read(&directory.path().join(out)));

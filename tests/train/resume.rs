@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::{PENALTY, TINY};
-use crate::util::{TestDir, in_own_mounts, program, run_program};
+use crate::util::{TestDir, copy, in_own_mounts, program, run_program};
 
 const SETTINGS: &str = "
 [checkpoint]
@@ -28,19 +28,6 @@ pub fn reference() -> (TestDir, Finished) {
     (directory, finished)
 }
 
-/// Copies a file or a directory.
-pub fn copy(from: &Path, to: &Path) {
-    if from.is_file() {
-        std::fs::copy(from, to).unwrap();
-        return;
-    }
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        copy(&entry.path(), &to.join(entry.file_name()));
-    }
-}
-
 /// Trains the reference run.
 fn train_reference() -> TestDir {
     let directory = TestDir::new();
@@ -53,7 +40,7 @@ fn train_reference() -> TestDir {
 }
 
 fn train(directory: &TestDir, out: &str) -> Output {
-    run_program(directory.path(), &["train", "tiny.toml", "--out", out])
+    run_program(directory.path(), &["train", "tiny.toml", "--output", out])
 }
 
 pub fn resume(directory: &TestDir, run: &str) -> Output {
@@ -89,7 +76,11 @@ impl Finished {
             .map(|entry| entry.unwrap())
             .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
             .filter(|(name, _)| name.parse::<usize>().is_ok())
-            .map(|(name, path)| (name, std::fs::read(path.join("model.bpk")).unwrap()))
+            .map(|(name, path)| {
+                let files = ["model.bpk", "optimizer.bpk"];
+                let bytes = files.map(|file| std::fs::read(path.join(file)).unwrap());
+                (name, bytes.concat())
+            })
             .collect();
         checkpoints.sort();
         Self {
@@ -102,7 +93,7 @@ impl Finished {
 
 /// Starts a training, and sends it a signal once it has a checkpoint.
 fn train_and_signal(directory: &TestDir, out: &str, signal: &str) -> Output {
-    let child = program(directory.path(), &["train", "tiny.toml", "--out", out])
+    let child = program(directory.path(), &["train", "tiny.toml", "--output", out])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -302,7 +293,7 @@ fn a_deleted_run_directory_stops_the_training() {
         &[
             "train",
             "tiny.toml",
-            "--out",
+            "--output",
             "gone",
             "--set",
             "training.epochs=400",
@@ -329,7 +320,7 @@ fn a_full_disk_is_reported_once_and_training_continues() {
     let script = "
         mkdir disk && mount -t tmpfs -o size=4m none disk
         head -c 4060000 /dev/zero > disk/ballast
-        $PROGRAM train tiny.toml --out disk/run 2> messages &
+        $PROGRAM train tiny.toml --output disk/run 2> messages &
         process=$!
         for _ in $(seq 600); do
             grep -q 'waiting for room on the disk' messages && break
@@ -372,7 +363,7 @@ fn a_read_only_directory_gives_one_clear_message() {
     let script = "
         rm reference/summary.json
         mkdir disk && mount -t tmpfs none disk && cp -r reference disk/run && mount -o remount,ro disk
-        $PROGRAM train tiny.toml --out disk/new || echo code $?
+        $PROGRAM train tiny.toml --output disk/new || echo code $?
         $PROGRAM train --resume disk/run || echo code $?";
     let Some(output) = in_own_mounts(directory.path(), script) else {
         return;
@@ -383,7 +374,7 @@ fn a_read_only_directory_gives_one_clear_message() {
     assert_eq!(
         lines,
         [
-            "burn-topology: cannot create the run directory disk/new: Read-only file system (os error 30)",
+            "burn-topology: disk/new: cannot be written: Read-only file system (os error 30)",
             "burn-topology: cannot write in disk/run: Read-only file system (os error 30)",
         ]
     );

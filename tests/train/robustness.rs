@@ -36,7 +36,10 @@ pgd_steps = 5
 /// Trains a model to an accuracy far above chance.
 fn train_model(directory: &TestDir) {
     std::fs::write(directory.path().join("robust.toml"), CONFIG).unwrap();
-    let output = run_program(directory.path(), &["train", "robust.toml", "--out", "run"]);
+    let output = run_program(
+        directory.path(),
+        &["train", "robust.toml", "--output", "run"],
+    );
     assert!(
         output.status.success(),
         "{}",
@@ -231,7 +234,7 @@ fn the_command_measures_every_condition_and_rejects_bad_input() {
         "0.05,0.5",
         "--transfer-from",
         "run",
-        "--out",
+        "--output",
         "report",
     ]);
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -283,7 +286,7 @@ fn the_command_measures_every_condition_and_rejects_bad_input() {
         (&["--pgd-starts", "0"], "20 steps and 0 starts"),
         (&["--transfer-from", "nowhere"], "nowhere"),
         (
-            &["--out", "robust.toml/report"],
+            &["--output", "robust.toml/report"],
             "robust.toml/report: cannot be written",
         ),
     ] {

@@ -11,11 +11,11 @@ use crate::util::{TestDir, program, run_program};
 const N_FRAMES: usize = 4;
 
 /// Data set of clips in files, 8 by 8 pixels, of two classes: a bar that moves right, and one that moves down.
-const FOLDER: &str =
+pub(super) const FOLDER: &str =
     r#"{ kind = "clip_folder", path = "clips", n_frames = 4, image_size = 8, n_classes = 2 }"#;
 
 /// Writes the clips of [`FOLDER`].
-fn write_clips(directory: &Path) {
+pub(super) fn write_clips(directory: &Path) {
     for (split, n_clips) in [("train", 5), ("val", 3), ("test", 2)] {
         for (class, axis) in [("down", 1), ("right", 0)] {
             for clip in 0..n_clips {
@@ -46,7 +46,7 @@ const MODELS: [(&str, &str); 6] = [
 ];
 
 /// Configuration with a small model.
-fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
+pub(super) fn config(data: &str, kind: &str, head: &str, penalty: &str) -> String {
     let shape = match kind {
         "linear_probe" => String::new(),
         _ => ", d_model = 8, n_layers = 2, n_heads = 2, patch_size = 4".to_owned(),
@@ -99,7 +99,7 @@ fn every_model_trains_on_clips_and_logs_its_metrics() {
             config(FOLDER, kind, head, penalty),
         )
         .unwrap();
-        let output = run_program(directory.path(), &["train", "run.toml", "--out", &name]);
+        let output = run_program(directory.path(), &["train", "run.toml", "--output", &name]);
         assert!(
             output.status.success(),
             "{name}: {}",
@@ -171,7 +171,7 @@ fn the_event_file_contains_an_animated_clip() {
     write_clips(directory.path());
     let written = config(FOLDER, "timesformer", "next_frame", "");
     std::fs::write(directory.path().join("run.toml"), written).unwrap();
-    let output = run_program(directory.path(), &["train", "run.toml", "--out", "run"]);
+    let output = run_program(directory.path(), &["train", "run.toml", "--output", "run"]);
     assert!(output.status.success());
     let events = directory.path().join("run/tensorboard");
     let file = std::fs::read_dir(events).unwrap().next().unwrap().unwrap();
@@ -194,7 +194,7 @@ fn runs_on_clips_do_not_depend_on_threads_or_interruptions() {
     let written = config(FOLDER, "vivit", "clip", BETWEEN_FRAMES);
     std::fs::write(directory.path().join("run.toml"), written).unwrap();
     for (threads, out) in [("1", "one"), ("3", "three")] {
-        let mut run = program(directory.path(), &["train", "run.toml", "--out", out]);
+        let mut run = program(directory.path(), &["train", "run.toml", "--output", out]);
         assert!(
             run.env("RAYON_NUM_THREADS", threads)
                 .output()
@@ -238,7 +238,7 @@ fn frame_penalties_can_follow_the_true_flow() {
         .replace("batch_size = 4", "batch_size = 600");
     let written = written.replace("[logging]", "[logging]\n        topology_images = 30");
     std::fs::write(directory.path().join("run.toml"), written).unwrap();
-    let output = run_program(directory.path(), &["train", "run.toml", "--out", "run"]);
+    let output = run_program(directory.path(), &["train", "run.toml", "--output", "run"]);
     assert!(
         output.status.success(),
         "{}",
@@ -339,7 +339,7 @@ fn invalid_clip_configurations_give_one_clear_message() {
     ];
     for (written, expected) in cases {
         std::fs::write(directory.path().join("run.toml"), &written).unwrap();
-        let output = run_program(directory.path(), &["train", "run.toml", "--out", "bad"]);
+        let output = run_program(directory.path(), &["train", "run.toml", "--output", "bad"]);
         let stdout = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{expected}: {stdout}");
         let last = stdout.lines().last().unwrap_or_default();
@@ -391,7 +391,7 @@ fn videos_are_decoded_once_and_results_do_not_depend_on_it() {
     std::fs::write(root.join("bin/ffmpeg"), script).unwrap();
     std::fs::set_permissions(root.join("bin/ffmpeg"), PermissionsExt::from_mode(0o755)).unwrap();
     let train = |out: &str, cache: &str, memory: &str| {
-        let output = program(root, &["train", "tiny.toml", "--out", out])
+        let output = program(root, &["train", "tiny.toml", "--output", out])
             .env("PATH", format!("{}/bin:{path}", root.display()))
             .env("BURN_TOPOLOGY_CACHE", cache)
             .env("BURN_TOPOLOGY_CACHE_MEMORY_GIB", memory)

@@ -22,7 +22,7 @@ fn train(directory: &TestDir, view: &str, weight: &str, out: &str) -> Vec<String
         text += &PENALTY.replace(r#"kind = "WEIGHT""#, weight);
     }
     std::fs::write(&path, text).unwrap();
-    let output = run_program(directory.path(), &["train", &config, "--out", out]);
+    let output = run_program(directory.path(), &["train", &config, "--output", out]);
     assert!(
         output.status.success(),
         "{}",

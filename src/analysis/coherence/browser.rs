@@ -7,6 +7,7 @@ use super::comparison::ArmComparisons;
 use super::measurement::Measurement;
 use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
+use crate::analysis::vine_plot::vine_plot;
 use crate::loss::AttentionTopology;
 use crate::model::Task;
 use crate::report::page::{
@@ -14,13 +15,17 @@ use crate::report::page::{
     side_by_side,
 };
 use crate::report::plot::{LinePlot, PlotPoint, Series, diagram_plot};
-use crate::video_metrics::most_probable;
+use crate::topology::vines;
+use crate::video_metrics::{Frames, most_probable};
 
 /// Number of classes listed for a frame, the most probable first.
 const N_CLASSES: usize = 3;
 
 /// Width of a frame on the page, in pixels.
 const FRAME_WIDTH: u32 = 176;
+
+/// Persistence from which bars are drawn, where no margin is calibrated.
+const DEFAULT_MARGIN: f64 = 0.1;
 
 /// Time between two frames while a clip plays.
 const MILLISECONDS_PER_FRAME: u32 = 450;
@@ -70,6 +75,7 @@ pub(super) fn browser(
                         .into_iter()
                         .chain(arms.iter().map(|arm| predictions(suite, arm, position)))
                 ))
+                (vine_plots(suite, &arms, position))
                 @for layer in 0..n_layers {
                     @let when = match n_layers {
                         1 => Condition::always(),
@@ -88,6 +94,38 @@ fn true_frames(suite: &Suite, index: usize) -> Markup {
     let frames = clip.sample.pixels.chunks_exact(suite.spec.frame_len());
     let alt = |frame| format!("frame {frame} of {}", clip.name);
     figure(frame_images(suite, frames, 0, alt), "The clip")
+}
+
+/// Returns the plots of the components and holes of the true and the predicted frames; nothing for classifiers.
+fn vine_plots(suite: &Suite, arms: &[ArmRun<'_>], position: usize) -> Markup {
+    let Some(first) = arms
+        .first()
+        .filter(|arm| arm.measurement.task == Task::PredictNextFrame)
+    else {
+        return html! {};
+    };
+    let spec = suite.spec;
+    let shape = [spec.n_channels, spec.height, spec.width];
+    let margin = first.measurement.margin;
+    let margin = margin.map_or(DEFAULT_MARGIN, |margin| margin.margin);
+    let plot = |title: &str, pixels: &[f32], first_frame: usize| {
+        let frames = Frames::new(pixels, shape);
+        let grey = frames.grey().concat();
+        let [_, height, width] = frames.shape();
+        // Pixels of clips and of predictions are numbers from 0 to 1.
+        let vines = vines(&grey, [height, width], margin).unwrap_or_default();
+        vine_plot(&vines, title, first_frame, frames.len())
+    };
+    let clip = &suite.clips[first.measurement.reported_clips[position].index];
+    let predicted = arms.iter().filter_map(|arm| {
+        let clip = arm.measurement.reported_clips.get(position)?;
+        // Nothing is predicted for the first frame.
+        Some(plot(&arm.title, &clip.predicted, 1))
+    });
+    html! {
+        (plot("the clip", &clip.sample.pixels, 0))
+        @for plot in predicted { (plot) }
+    }
 }
 
 /// Returns the images of consecutive frames, each shown with its frame of the clip; `first` is the index of the first.
@@ -292,6 +330,8 @@ mod tests {
             curves: Vec::new(),
             guards: Vec::new(),
             encoder: None,
+            margin: None,
+            events: None,
             reported_clips: vec![ReportedClip {
                 index: 0,
                 probabilities: Vec::new(),

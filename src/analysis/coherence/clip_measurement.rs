@@ -2,7 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::frame_bars::{FRAME_BAR_METRICS, FrameBars};
 use super::frame_distances::{FRAME_DISTANCE_METRICS, MAX_GAP, Step, by_gap, layer_distances};
+use super::frame_events::EventComparison;
 use super::suite::SuiteClip;
 use crate::data::{PredictedFrames, SampleSpec};
 use crate::error::Result;
@@ -60,17 +62,22 @@ pub(super) struct ClipMeasurement {
     pub(super) truth_gaps: Vec<Option<f64>>,
     /// Distance of attention diagrams, by homology dimension and gap.
     pub(super) topology_gaps: [Vec<Option<f64>>; 2],
+    /// Events of predicted and of true frames; `None` without a margin for bars.
+    pub(super) events: Option<EventComparison>,
     /// Output of the model, for the report.
     pub(super) output: ReportedClip,
 }
 
 impl ClipMeasurement {
     /// Measures the output of a model and the topology of its attention.
+    ///
+    /// `margin` is the persistence from which bars of frames count; without it there are no metrics by bars.
     pub(super) fn new(
         spec: SampleSpec,
         clip: &SuiteClip,
         output: ClipOutput<'_>,
         layers: Vec<Vec<Step>>,
+        margin: Option<f64>,
     ) -> Result<Self> {
         let distances = layer_distances(&layers)?;
         let mut measurement = Self {
@@ -79,6 +86,7 @@ impl ClipMeasurement {
             output_gaps: Vec::new(),
             truth_gaps: Vec::new(),
             topology_gaps: [0, 1].map(|dim| by_gap(&distances, dim)),
+            events: None,
             output: ReportedClip {
                 // Set later: a clip does not know its place in the suite.
                 index: 0,
@@ -94,7 +102,7 @@ impl ClipMeasurement {
         match output {
             ClipOutput::Classes(rows) => measurement.add_classes(spec, clip, rows),
             ClipOutput::Frames { pixels, features } => {
-                measurement.add_frames(spec, clip, pixels, features.as_ref());
+                measurement.add_frames(spec, clip, pixels, features.as_ref(), margin);
             }
         }
         // Appended after the metrics of the task, in the order of `Measurement::metrics`.
@@ -121,6 +129,25 @@ impl ClipMeasurement {
         self.output.probabilities = probabilities;
     }
 
+    /// Computes the metrics of predicted frames by bars, which follow those of [`add_frames`](Self::add_frames).
+    fn bar_metrics(
+        &mut self,
+        PredictedFrames {
+            predicted,
+            true_frames,
+            ground_truth,
+        }: PredictedFrames<'_>,
+        margin: Option<f64>,
+    ) -> [Vec<Option<f64>>; 2] {
+        let (Some(margin), Some(betti)) = (margin, ground_truth.betti) else {
+            return [0, 1].map(|_| vec![None; FRAME_BAR_METRICS.len()]);
+        };
+        let [predicted, truth] =
+            [&predicted, &true_frames].map(|frames| FrameBars::new(frames, margin));
+        self.events = Some(predicted.compare(&truth));
+        [&predicted, &truth].map(|bars| bars.metrics(&truth, betti))
+    }
+
     /// Adds the metrics of predicted frames.
     fn add_frames(
         &mut self,
@@ -128,12 +155,15 @@ impl ClipMeasurement {
         clip: &SuiteClip,
         predicted: Vec<f32>,
         features: Option<&ClipFeatures<'_>>,
+        margin: Option<f64>,
     ) {
+        let frames = PredictedFrames::new(&clip.sample, spec, &predicted);
+        let [bars, true_bars] = self.bar_metrics(frames, margin);
         let PredictedFrames {
             predicted: predicted_frames,
             true_frames,
             ground_truth,
-        } = PredictedFrames::new(&clip.sample, spec, &predicted);
+        } = frames;
         // Clips from files come without motion, which is then estimated from the true frames.
         let flow = match ground_truth.motion {
             Some(_) => OpticalFlow {
@@ -167,13 +197,14 @@ impl ClipMeasurement {
             &ground_truth,
             predicted_features,
         ));
+        self.values.extend(bars);
         // The Betti numbers of the true frames are known, so measuring them from brightness would only add errors.
         let without_betti = GroundTruth {
             betti: None,
             ..ground_truth
         };
         let truth = frame_metrics(&true_frames, &true_frames, &without_betti, true_features);
-        self.truth = Some(truth.to_vec());
+        self.truth = Some([&truth[..], &true_bars].concat());
         let by_gap = |features: Option<FrameFeatures<'_>>| -> Vec<Option<f64>> {
             let gaps = 1..true_frames.len().min(MAX_GAP + 1);
             gaps.map(|gap| features.and_then(|features| features.consistency(gap)))

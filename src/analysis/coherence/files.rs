@@ -111,6 +111,7 @@ pub fn report_json(
             "name": run.info.name,
             "seed": run.info.seed,
             "guards": guards.collect::<Vec<_>>(),
+            "events": run.measurement.events.map(|events| events.to_json()),
             "by_clip": clips,
             "curves": curves.collect::<Vec<_>>(),
         })
@@ -136,6 +137,7 @@ pub fn report_json(
     let encoder = runs
         .first()
         .and_then(|run| run.measurement.encoder.as_ref());
+    let margin = runs.first().and_then(|run| run.measurement.margin);
     json!({
         "command": command,
         "notes": suite.notes,
@@ -143,6 +145,11 @@ pub fn report_json(
         "clips": clips.collect::<Vec<_>>(),
         "source": suite.source,
         "encoder": encoder.map(FrameEncoder::to_json),
+        "bar_margin": margin.map(|margin| json!({
+            "margin": margin.margin,
+            "accuracy": margin.accuracy,
+            "n_frames": margin.n_frames,
+        })),
         "metrics": metrics.collect::<Vec<_>>(),
         "runs": runs.iter().map(run_json).collect::<Vec<_>>(),
         "arms": comparisons.to_json(),

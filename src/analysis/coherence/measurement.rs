@@ -6,8 +6,10 @@ use burn::tensor::activation::softmax;
 use rayon::prelude::*;
 
 use super::clip_measurement::{ClipFeatures, ClipMeasurement, ClipOutput, ReportedClip};
+use super::frame_bars::{BarMargin, FRAME_BAR_METRICS};
 use super::frame_distances::{FRAME_DISTANCE_METRICS, frame_topology};
 use super::frame_encoder::{FrameEncoder, SuiteFeatures};
+use super::frame_events::EventComparison;
 use super::guards::{Guard, PredictedClass, classifier_guards, predictor_guards};
 use super::suite::Suite;
 use crate::data::Sample;
@@ -37,6 +39,10 @@ pub struct Measurement {
     pub reported_clips: Vec<ReportedClip>,
     /// Encoder of the feature metrics; `None` if there are none.
     pub encoder: Option<FrameEncoder>,
+    /// Persistence from which bars of frames count; `None` for classifiers, and for clips without known Betti numbers.
+    pub margin: Option<BarMargin>,
+    /// Events of predicted and of true frames, over all clips; `None` without a margin.
+    pub events: Option<EventComparison>,
 }
 
 /// A quantity of two frames as a function of the gap between them.
@@ -100,6 +106,10 @@ pub fn measure(
     }
     // Features are computed from pixels, which only frame predictors return.
     let features = features.filter(|_| task == Task::PredictNextFrame);
+    let margin = match task {
+        Task::PredictNextFrame => BarMargin::calibrated(suite),
+        Task::Classify | Task::ClassifyFrames | Task::PredictMask | Task::Generate => None,
+    };
     let mut measurements = Vec::with_capacity(suite.clips.len());
     for range in batch_ranges(suite.clips.len(), size_or(batch_size, ATTENTION_BATCH)) {
         let clips = &suite.clips[range.clone()];
@@ -128,7 +138,10 @@ pub fn measure(
             .into_par_iter()
             .zip(clips)
             .zip(topology)
-            .map(|((output, clip), layers)| ClipMeasurement::new(spec, clip, output, layers))
+            .map(|((output, clip), layers)| {
+                let margin = margin.map(|margin| margin.margin);
+                ClipMeasurement::new(spec, clip, output, layers, margin)
+            })
             .collect();
         for (index, clip) in range.zip(batch_measurements) {
             let clip = clip?;
@@ -143,6 +156,7 @@ pub fn measure(
     }
     Ok(Measurement {
         encoder: features.map(|features| features.encoder().clone()),
+        margin,
         ..summarize(task, suite, measurements, reported)
     })
 }
@@ -174,22 +188,34 @@ fn summarize(
     clips: Vec<ClipMeasurement>,
     reported: &[usize],
 ) -> Measurement {
-    let task_metrics: &[ClipMetric] = match task {
-        Task::PredictNextFrame | Task::PredictMask | Task::Generate => &FRAME_METRICS,
+    let (task_metrics, bar_metrics): (&[ClipMetric], &[ClipMetric]) = match task {
+        Task::PredictNextFrame | Task::PredictMask | Task::Generate => {
+            (&FRAME_METRICS, &FRAME_BAR_METRICS)
+        }
         // With one class for a whole clip only accuracy is defined.
-        Task::Classify if clips.iter().all(ClipMeasurement::is_one_row) => &CLASS_METRICS[..1],
-        Task::Classify | Task::ClassifyFrames => &CLASS_METRICS,
+        Task::Classify if clips.iter().all(ClipMeasurement::is_one_row) => {
+            (&CLASS_METRICS[..1], &[])
+        }
+        Task::Classify | Task::ClassifyFrames => (&CLASS_METRICS, &[]),
     };
+    let events = clips.iter().filter_map(|clip| clip.events);
+    let events = events.reduce(|mut sum, clip| {
+        sum.add(&clip);
+        sum
+    });
     Measurement {
         task,
         metrics: task_metrics
             .iter()
+            .chain(bar_metrics)
             .chain(&FRAME_DISTANCE_METRICS)
             .copied()
             .collect(),
         curves: gap_curves(task, &clips),
         guards: guards(task, suite, &clips),
         encoder: None,
+        margin: None,
+        events,
         truth: clips.iter().filter_map(|clip| clip.truth.clone()).collect(),
         values: clips.iter().map(|clip| clip.values.clone()).collect(),
         reported_clips: reported

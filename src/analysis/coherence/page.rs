@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::browser::browser;
 use super::comparison::{ArmComparisons, MeanCurve};
 use super::metric_tables::{ArmDifferences, ArmMean, Difference, EQUIVALENCE_MARGIN};
+use super::page_events::events_section;
 use super::run_measurement::RunMeasurement;
 use super::suite::Suite;
 use crate::counted::counted;
@@ -55,6 +56,12 @@ pub(super) fn page(
     }
     if !comparisons.groups.is_empty() {
         page = page.section(Section::new("By kind of clip", groups(comparisons)));
+    }
+    if let Some(margin) = runs.first().and_then(|run| run.measurement.margin) {
+        page = page.section(Section::new(
+            "Merging and splitting",
+            events_section(margin, runs, comparisons),
+        ));
     }
     if comparisons.curves.iter().any(|curves| !curves.is_empty()) {
         page = page.section(Section::new("By gap between frames", curves(comparisons)));

@@ -10,8 +10,14 @@ use crate::data::{ClipKind, Crop, Partners};
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawData {
     /// 1,797 handwritten digits of 8 by 8 pixels, embedded in the program.
-    // With braces: serde lets a variant without them take any key.
-    Digits {},
+    Digits {
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
+    },
     /// MNIST, or a data set in the same file format, such as Fashion-MNIST.
     Mnist {
         /// Directory of the four IDX files, plain or compressed; absent: they are downloaded.
@@ -20,6 +26,12 @@ pub enum RawData {
         /// Fraction of every class of the training images that is set aside for validation.
         #[serde(default = "tenth")]
         validation_fraction: f64,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
     },
     /// CIFAR-10.
     Cifar10 {
@@ -28,6 +40,12 @@ pub enum RawData {
         /// Fraction of every class of the training images that is set aside for validation.
         #[serde(default = "tenth")]
         validation_fraction: f64,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
     },
     /// CIFAR-100, with its 100 fine classes.
     Cifar100 {
@@ -36,6 +54,12 @@ pub enum RawData {
         /// Fraction of every class of the training images that is set aside for validation.
         #[serde(default = "tenth")]
         validation_fraction: f64,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
     },
     /// Image files in folders `<split>/<class>/`.
     ImageFolder {
@@ -54,6 +78,12 @@ pub enum RawData {
         // Left out where it is the default, so that configurations from before this key keep their identity.
         #[serde(default, skip_serializing_if = "RawUnreadable::is_error")]
         unreadable: RawUnreadable,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
     },
     /// Clips of the embedded digits, moving over a black frame, with known motion and topology.
     MovingDigits {
@@ -69,6 +99,12 @@ pub enum RawData {
         /// Standard deviation of the pixel noise in clips of the kind `noise`; pixels lie in 0 to 1.
         #[serde(default = "fifth")]
         noise: f64,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
         /// Number of clips that are made of each digit of the validation and the test split; absent: `repeats`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evaluation_repeats: Option<usize>,
@@ -101,6 +137,12 @@ pub enum RawData {
         /// Standard deviation of the noise; pixels lie in 0 to 1.
         #[serde(default = "fifth")]
         noise: f64,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
     },
     /// Clips in `<split>/<class>/`: folders of frames, animated images, or video files (needs ffmpeg).
     ClipFolder {
@@ -129,7 +171,28 @@ pub enum RawData {
         /// Action for clips that cannot be read.
         #[serde(default)]
         unreadable: RawUnreadable,
+        /// Mean of the pixels of each channel, from 0 to 1, which the model subtracts; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mean: Option<Vec<f64>>,
+        /// Standard deviation of the pixels of each channel, by which the model divides; absent: 0.5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        std: Option<Vec<f64>>,
     },
+}
+
+impl RawData {
+    /// Values of `mean` and `std`.
+    pub fn statistics(&self) -> [Option<&[f64]>; 2] {
+        let (Self::Digits { mean, std }
+        | Self::Mnist { mean, std, .. }
+        | Self::Cifar10 { mean, std, .. }
+        | Self::Cifar100 { mean, std, .. }
+        | Self::ImageFolder { mean, std, .. }
+        | Self::MovingDigits { mean, std, .. }
+        | Self::DamagedGlyphs { mean, std, .. }
+        | Self::ClipFolder { mean, std, .. }) = self;
+        [mean.as_deref(), std.as_deref()]
+    }
 }
 
 /// `data.captions`: captions of the embedded digits in motion.

@@ -9,6 +9,7 @@
 
 mod data;
 mod model;
+mod penalty_source;
 mod records;
 mod topology;
 mod training;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{RawCaptions, RawData, RawUnreadable};
 pub use model::{RawBlock, RawGenerator, RawLinearProbe, RawModel, RawText, RawVideo};
+pub use penalty_source::{RawBetween, RawPixels, RawSource};
 pub use records::{CheckpointSpec, CollapseAction, CollapseSpec, LoggingSpec, RobustnessSpec};
 pub use topology::{All, RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
 pub use training::{

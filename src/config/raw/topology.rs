@@ -7,10 +7,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::penalty_source::{RawBetween, RawPixels, RawSource};
 use crate::distance::RowMetric;
-use crate::loss::{Alignment, Between, Direction, Normalize, Pairs, Schedule, Source};
+use crate::loss::{Alignment, Direction, Normalize, Pairs, Schedule};
 use crate::nn::{Heads, Tokens};
-use crate::topology::{GroundNorm, Power};
+use crate::topology::{Filtration, GroundNorm, Power};
 
 /// `[[topology]]`: one penalty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,9 +22,9 @@ pub struct RawTopology {
     /// `cosine_consistency_layers`, with `_2`, `_3`, ... if an earlier penalty has that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Kind of things that are compared: layers, frames, views, or the model and its reference.
-    #[serde(default = "layers")]
-    pub between: Between,
+    /// Kind of things that are compared; absent: `layers`, or `truth` for predicted frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<RawBetween>,
     /// Pairs of layers, frames or views that are compared.
     #[serde(default)]
     pub pairs: Pairs,
@@ -33,9 +34,9 @@ pub struct RawTopology {
     /// Layers that the penalty uses.
     #[serde(default)]
     pub layers: RawLayers,
-    /// Rows of a layer between which distances are computed.
+    /// What the penalty is computed from: rows of a layer, between which distances are computed, or the predicted frames.
     #[serde(default)]
-    pub source: Source,
+    pub source: RawSource,
     /// Distance between two rows.
     #[serde(default)]
     pub distance: RowMetric,
@@ -48,11 +49,12 @@ pub struct RawTopology {
     /// Tokens that the penalty uses.
     #[serde(default)]
     pub tokens: Tokens,
-    /// Homology dimension: 0 for connected components, 1 for cycles; absent for penalties that compute
+    /// Homology dimension: 0 for connected components, 1 for cycles or holes; absent for penalties that compute
     /// no diagrams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub homology_dim: Option<usize>,
-    /// Scale that each distance matrix is divided by; absent: `spanning_tree`, or `none` for penalties without a scale.
+    /// Scale that each distance matrix is divided by; absent: `spanning_tree`, or `none` for penalties without a scale, such
+    /// as those on predicted frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalize: Option<Normalize>,
     /// Side of a pair that receives a gradient.
@@ -67,6 +69,15 @@ pub struct RawTopology {
     /// Images or clips of a batch that are compared with each other.
     #[serde(default)]
     pub partners: RawPartners,
+    /// Filtration of predicted frames, which says what enters first; absent: `superlevel`, bright pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filtration: Option<Filtration>,
+    /// Persistence below which bars of predicted frames are left out, from 0 to 1; absent: 0, all bars count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_persistence: Option<f64>,
+    /// Pixels of predicted frames whose values serve as births and deaths; absent: the critical ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<RawPixels>,
     /// Factor of the penalty in the loss: a number, or a table.
     #[serde(default, deserialize_with = "number_or_table")]
     #[schemars(with = "NumberOrTable")]
@@ -79,16 +90,25 @@ pub struct RawTopology {
 impl RawTopology {
     /// Fills in the defaults that depend on other keys.
     pub(in crate::config) fn complete(&mut self) {
-        let has_scale = !matches!(
-            self.penalty,
-            RawPenalty::CosineConsistency | RawPenalty::EntropyBand { .. }
-        );
+        let is_of_frames = self.source == RawSource::Prediction;
+        if is_of_frames {
+            self.filtration.get_or_insert_default();
+            self.min_persistence.get_or_insert_default();
+            self.pixels.get_or_insert_default();
+        }
+        let has_scale = !is_of_frames
+            && !matches!(
+                self.penalty,
+                RawPenalty::CosineConsistency | RawPenalty::EntropyBand { .. }
+            );
         let default = if has_scale {
             Normalize::SpanningTree
         } else {
             Normalize::None
         };
         self.normalize.get_or_insert(default);
+        self.between
+            .get_or_insert(RawBetween::default_of(self.source));
     }
 }
 
@@ -198,6 +218,20 @@ pub enum RawPenalty {
     },
     /// Summary of each layer on its own: persistent entropy, in nats.
     PersistentEntropy,
+    /// Betti matching of predicted frames: bars are matched only if they belong to the same place.
+    BettiMatching {
+        /// Power of the lengths of matched pairs, at least 1.
+        #[serde(default = "two")]
+        order: f64,
+        /// Norm by which the lengths of pairs are measured.
+        #[serde(default = "l2")]
+        ground_norm: GroundNorm,
+    },
+    /// Number of bars that each predicted frame should have: the longest are made longer, all others shorter.
+    BettiNumber {
+        /// Number of bars, such as 1 component, or 0 holes.
+        number: usize,
+    },
     /// Topological signature loss: lengths of the critical edges of one side in the other, token by
     /// token.
     Signature,
@@ -295,10 +329,6 @@ fn number_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawWeig
     deserializer.deserialize_any(WeightVisitor)
 }
 
-fn layers() -> Between {
-    Between::Layers
-}
-
 // The usual orders: 1 of sliced distances and of total persistence, 2 of the others.
 fn one() -> f64 {
     1.0
@@ -312,6 +342,10 @@ fn infinity() -> GroundNorm {
     GroundNorm::Infinity
 }
 
+fn l2() -> GroundNorm {
+    GroundNorm::L2
+}
+
 fn p() -> Power {
     Power::P
 }
@@ -323,7 +357,7 @@ fn unchanged() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::{PenaltyKind, TopologyPenalty};
+    use crate::loss::{FrameComparison, PenaltyKind, PixelPenalty, TopologyPenalty};
     use crate::topology::DiagramDistance;
 
     #[test]
@@ -334,7 +368,10 @@ mod tests {
             panic!("expected a penalty on diagrams");
         };
         assert_eq!(raw.normalize, Some(library.normalize));
-        assert_eq!(raw.between, library.pairs.between);
+        assert_eq!(
+            raw.between.and_then(RawBetween::items),
+            Some(library.pairs.between)
+        );
         let DiagramDistance::Wasserstein {
             order,
             ground_norm,
@@ -350,5 +387,24 @@ mod tests {
         };
         assert_eq!(raw.penalty, expected);
         assert_eq!(raw.weight, RawWeight::Fixed { value: 1.0 });
+    }
+
+    #[test]
+    fn defaults_of_predicted_frames_are_those_of_the_library() {
+        let mut raw: RawTopology =
+            toml::from_str("source = \"prediction\"\nhomology_dim = 1").unwrap();
+        raw.complete();
+        let library = PixelPenalty::new(1, crate::loss::PixelComparison::truth());
+        assert_eq!(raw.filtration, Some(library.filtration));
+        assert_eq!(raw.min_persistence, Some(library.min_persistence));
+        assert_eq!(raw.pixels, Some(RawPixels::Critical));
+        assert_eq!(raw.between, Some(RawBetween::Truth));
+        assert_eq!(raw.normalize, Some(Normalize::None));
+        let matching: RawPenalty = toml::from_str("kind = \"betti_matching\"").unwrap();
+        let RawPenalty::BettiMatching { order, ground_norm } = matching else {
+            panic!("expected a Betti matching");
+        };
+        let expected = FrameComparison::BettiMatching { order, ground_norm };
+        assert_eq!(FrameComparison::BETTI_MATCHING, expected);
     }
 }

@@ -6,10 +6,12 @@ use super::{Condition, require, require_all};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
 use crate::config::raw::{RawCaptions, RawConfig, RawData, RawModel, RawUnreadable};
+use crate::counted::counted;
 use crate::data::{
     ClipFolder, ClipSampling, DamagedGlyphs, DataSpec, DigitCaptions, MNIST_WITHOUT_PATH,
     MovingDigits, count_classes,
 };
+use crate::model::PixelStatistics;
 
 /// Largest side of the images of a folder, in pixels.
 const MAX_IMAGE_SIZE: usize = 16_384;
@@ -52,10 +54,11 @@ pub(in crate::config) fn complete(
 /// Checks `[data]` without opening files.
 pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, ConfigError> {
     Ok(match raw {
-        RawData::Digits {} => DataSpec::Digits,
+        RawData::Digits { .. } => DataSpec::Digits,
         RawData::Mnist {
             path,
             validation_fraction,
+            ..
         } => {
             let can_download = cfg!(feature = "download");
             // Refused here rather than when the data set is opened, so that `config check` reports it.
@@ -73,6 +76,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
         RawData::Cifar10 {
             path,
             validation_fraction,
+            ..
         } => DataSpec::Cifar10 {
             path: directory(document, path)?,
             validation_fraction: fraction(document, *validation_fraction)?,
@@ -80,6 +84,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
         RawData::Cifar100 {
             path,
             validation_fraction,
+            ..
         } => DataSpec::Cifar100 {
             path: directory(document, path)?,
             validation_fraction: fraction(document, *validation_fraction)?,
@@ -90,6 +95,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             n_classes,
             validation_fraction,
             unreadable,
+            ..
         } => {
             require_all(
                 document,
@@ -123,6 +129,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             evaluation_repeats,
             partners,
             captions,
+            ..
         } => {
             // Checked by the data set itself, whose messages begin with the name of the key.
             let made = MovingDigits::new(clips.clone(), *n_frames, *side, *repeats, *noise as f32)
@@ -147,6 +154,7 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
             n_lines,
             blur,
             noise,
+            ..
         } => {
             let glyphs = DamagedGlyphs {
                 side,
@@ -166,6 +174,68 @@ pub(super) fn data(document: &Document, raw: &RawData) -> Result<DataSpec, Confi
     })
 }
 
+/// Checks `data.mean` and `data.std` against the number of channels; `None` if the file has neither.
+pub(super) fn statistics(
+    document: &Document,
+    raw: &RawConfig,
+    n_channels: usize,
+) -> Result<Option<PixelStatistics>, ConfigError> {
+    let [mean, std] = raw.data.statistics();
+    if let (RawModel::Generator(_), Some(given)) =
+        (&raw.model, mean.map(|_| "mean").or(std.map(|_| "std")))
+    {
+        let message = format!(
+            "{given} is set, but a generator makes clips of the noise that it is given, with pixels in [-1, 1]; leave mean \
+             and std out"
+        );
+        return Err(document.error_at(&format!("data.{given}"), message));
+    }
+    let (mean, std) = match (mean, std) {
+        (None, None) => return Ok(None),
+        (Some(mean), Some(std)) => (mean, std),
+        (mean, _) => {
+            let (given, missing) = match mean {
+                Some(_) => ("mean", "std"),
+                None => ("std", "mean"),
+            };
+            let message = format!(
+                "`{given}` is set and `{missing}` is not, expected both, each with one number per channel"
+            );
+            return Err(document.error_at(&format!("data.{given}"), message));
+        }
+    };
+    let condition = |name: &str, values: &[f64], is_valid: fn(f64) -> bool, range: &str| {
+        let n_values = counted(values.len(), "number");
+        let n_expected = match n_channels {
+            1 => "1, since the pixels are grey".to_owned(),
+            _ => format!("{n_channels}, one per channel"),
+        };
+        let wrong = values.iter().find(|&&value| !is_valid(value));
+        let message = match wrong {
+            Some(value) if values.len() == n_channels => {
+                format!(
+                    "{name} has {value}, expected numbers {range}, since pixels are from 0 to 1 here"
+                )
+            }
+            _ => format!("{name} has {n_values}, expected {n_expected}"),
+        };
+        let holds = values.len() == n_channels && wrong.is_none();
+        Condition::new(format!("data.{name}"), holds, message)
+    };
+    require_all(
+        document,
+        [
+            condition("mean", mean, |x| (0.0..=1.0).contains(&x), "from 0 to 1"),
+            // Above 1, the numbers are those of pixels from 0 to 255.
+            condition("std", std, |x| x > 0.0 && x <= 1.0, "above 0 and at most 1"),
+        ],
+    )?;
+    Ok(Some(PixelStatistics {
+        mean: mean.to_vec(),
+        std: std.to_vec(),
+    }))
+}
+
 fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigError> {
     let RawData::ClipFolder {
         path,
@@ -177,6 +247,7 @@ fn clip_folder(document: &Document, raw: &RawData) -> Result<ClipFolder, ConfigE
         n_classes,
         validation_fraction,
         unreadable,
+        ..
     } = raw
     else {
         unreachable!("called for clip folders only");
@@ -256,7 +327,7 @@ fn beside(document: &Document, key: &str, path: &str) -> Option<PathBuf> {
 /// Warning about a relative path that names another directory beside the configuration than in the working directory.
 pub(in crate::config) fn ambiguous_directory(document: &Document, raw: &RawData) -> Option<String> {
     let path = match raw {
-        RawData::Digits {}
+        RawData::Digits { .. }
         | RawData::MovingDigits { .. }
         | RawData::DamagedGlyphs { .. }
         | RawData::Mnist { path: None, .. } => {

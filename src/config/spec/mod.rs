@@ -7,6 +7,8 @@ mod memory;
 mod missing;
 mod model;
 mod optimizer;
+mod penalty_table;
+mod pixel_table;
 mod records;
 mod simplices;
 mod start;
@@ -295,9 +297,14 @@ impl Spec {
         let data = data::data(document, &raw.data)
             .and_then(|data| start::scaled_data(document, &raw.model, data));
         let data = errors.keep(data);
+        let statistics = data.as_ref().and_then(|data| {
+            let n_channels = data.sample_spec().n_channels;
+            errors.keep(data::statistics(document, raw, n_channels))
+        });
         let model = data
             .as_ref()
-            .and_then(|data| errors.keep(model::model(document, &raw.model, data)));
+            .and_then(|data| errors.keep(model::model(document, &raw.model, data)))
+            .map(|model| model.with_statistics(statistics.flatten()));
         let start = model
             .as_ref()
             .and_then(|model| errors.keep(start::start(document, &raw.model, model)));

@@ -1,21 +1,21 @@
 //! `[[topology]]`: checked penalties.
 
+use super::penalty_table::PenaltyTable;
 use super::simplices::{MAX_SIMPLICES, listed_simplices};
 use super::{Errors, all_or, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigError;
-use crate::config::raw::{RawEdges, RawLayers, RawPartners, RawPenalty, RawTopology, RawWeight};
+use crate::config::raw::{RawLayers, RawTopology, RawWeight};
 use crate::counted::counted;
 use crate::data::DataSpec;
 use crate::distance::RowDistance;
 use crate::loss::{
-    Alignment, Between, DiagramPenalty, Direction, EdgeChoice, ItemPairs, Layers, Normalize, Pairs,
-    PartnerChoice, PenaltyKind, RowPenalty, SummaryPenalty, TokenWiseDivergence, TokenWisePenalty,
+    Alignment, Between, Layers, PenaltyKind, PixelComparison, PixelPenalty, Source,
     TopologyPenalty, Weight, repeated_name,
 };
-use crate::model::NetworkConfig;
+use crate::model::{NetworkConfig, Task};
 use crate::nn::Tokens;
-use crate::topology::{DiagramDistance, DiagramSummary};
+use crate::topology::MAX_REDUCED_VOXELS;
 
 /// Settings outside of `[[topology]]` that penalties depend on.
 pub(super) struct PenaltyContext<'a> {
@@ -59,7 +59,7 @@ impl PenaltyContext<'_> {
         let refuse = |path: &str, message: String| self.document.error_at(path, message);
         let table = format!("topology.{index}");
         let at = |key: &str| format!("{table}.{key}");
-        let penalty = self.convert(&TopologyTable {
+        let penalty = self.convert(&PenaltyTable {
             document: self.document,
             index,
             raw,
@@ -74,6 +74,10 @@ impl PenaltyContext<'_> {
         penalty
             .validate()
             .map_err(|e| refuse(&table, e.to_string()))?;
+        if let PenaltyKind::Pixels(pixels) = &penalty.kind {
+            self.check_frames(pixels, &table)?;
+            return Ok(penalty);
+        }
         // Before layers are paired, for a clearer message than that there are none to pair.
         if self.model.n_layers() == 0 {
             let message = "the model has no layers, expected a transformer";
@@ -125,6 +129,48 @@ impl PenaltyContext<'_> {
         Ok(penalty)
     }
 
+    /// Checks that the model predicts frames or masks, and that there are enough for a penalty on them, and not too many.
+    fn check_frames(&self, penalty: &PixelPenalty, table: &str) -> Result<(), ConfigError> {
+        let refuse = |key: &str, message: String| {
+            Err(self.document.error_at(&format!("{table}.{key}"), message))
+        };
+        if Task::from_config(self.model).predicts_classes() {
+            let message = "the penalty compares predicted frames, but the model predicts classes; set model.head = \
+                           \"next_frame\" or \"mask\", or leave source out";
+            return refuse("source", message.to_owned());
+        }
+        let n_frames = self.model.token_layout().n_frames;
+        match penalty.comparison {
+            PixelComparison::Frames { pairs, .. } | PixelComparison::Change { pairs, .. }
+                if pairs.index_pairs(n_frames).is_empty() =>
+            {
+                refuse(
+                    "pairs",
+                    format!(
+                        "the penalty compares predicted frames (pairs: {pairs}), but a clip has {}",
+                        counted(n_frames, "predicted frame")
+                    ),
+                )
+            }
+            PixelComparison::Volume { .. } if penalty.homology_dim > 0 => {
+                let samples = self.data.sample_spec();
+                let n_voxels = n_frames * samples.height * samples.width;
+                if n_voxels <= MAX_REDUCED_VOXELS {
+                    return Ok(());
+                }
+                refuse(
+                    "homology_dim",
+                    format!(
+                        "homology_dim is {}, for which the volume of a clip may have {MAX_REDUCED_VOXELS} voxels, found \
+                         {n_voxels}; expected homology_dim 0, or smaller or shorter clips",
+                        penalty.homology_dim
+                    ),
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that there is a reference to compare with, and that a weight can be found.
     fn check_reference(&self, penalty: &TopologyPenalty, table: &str) -> Result<(), ConfigError> {
         if !penalty.is_between(Between::Reference) {
@@ -153,7 +199,7 @@ impl PenaltyContext<'_> {
         )
     }
 
-    fn convert(&self, table: &TopologyTable<'_>) -> Result<TopologyPenalty, ConfigError> {
+    fn convert(&self, table: &PenaltyTable<'_>) -> Result<TopologyPenalty, ConfigError> {
         let raw = table.raw;
         Ok(TopologyPenalty {
             name: raw.name.clone(),
@@ -162,7 +208,8 @@ impl PenaltyContext<'_> {
                 RawLayers::All(_) => Layers::All,
                 RawLayers::Indices(layers) => Layers::Indices(layers.clone()),
             },
-            source: raw.source,
+            // Penalties on predicted frames read no layers.
+            source: raw.source.rows().unwrap_or(Source::Attention),
             row_distance: RowDistance {
                 metric: raw.distance,
                 exponent: raw.exponent,
@@ -216,232 +263,5 @@ impl PenaltyContext<'_> {
         matches!(self.data, DataSpec::MovingDigits(_))
             // With tubelets a token covers several frames, and the flow between two tokens is not known.
             && self.model.n_frames() == self.model.token_layout().n_frames
-    }
-}
-
-/// One `[[topology]]` table, and where it is for messages.
-struct TopologyTable<'a> {
-    document: &'a Document,
-    index: usize,
-    raw: &'a RawTopology,
-}
-
-impl TopologyTable<'_> {
-    /// Returns the kind of penalty of the table.
-    ///
-    /// A table has the keys of all kinds. One that this kind does not use is refused unless it has its default, so
-    /// that no setting is silently without effect.
-    fn kind(&self, seed: u64) -> Result<PenaltyKind, ConfigError> {
-        let raw = self.raw;
-        // Each table draws from its own random stream.
-        let seed = seed ^ ((self.index as u64) << 32);
-        let normalize = raw.normalize.unwrap_or(Normalize::SpanningTree);
-        let edges = match raw.edges {
-            RawEdges::Critical => EdgeChoice::Critical,
-            RawEdges::Random => EdgeChoice::Random { seed },
-        };
-        let pairs = ItemPairs {
-            between: raw.between,
-            pairs: raw.pairs,
-            direction: raw.direction,
-            partners: match raw.partners {
-                RawPartners::Same => PartnerChoice::Same,
-                RawPartners::Shuffled => PartnerChoice::Shuffled { seed },
-            },
-        };
-        if raw.between == Between::Reference {
-            self.refuse_choices_of_pairs()?;
-        }
-        let diagrams = |distance| {
-            self.refuse_alignment()?;
-            Ok(PenaltyKind::Diagrams(DiagramPenalty {
-                homology_dim: self.homology_dim()?,
-                distance,
-                pairs,
-                normalize,
-                edges,
-            }))
-        };
-        let summary = |summary| {
-            self.refuse_alignment()?;
-            self.refuse_pairs()?;
-            Ok(PenaltyKind::Summary(SummaryPenalty {
-                homology_dim: self.homology_dim()?,
-                summary,
-                normalize,
-                edges,
-            }))
-        };
-        let token_wise = |divergence| {
-            if !matches!(divergence, TokenWiseDivergence::Signature { .. }) {
-                self.refuse_edges()?;
-            }
-            Ok(PenaltyKind::TokenWise(TokenWisePenalty {
-                divergence,
-                pairs,
-                normalize,
-                alignment: raw.alignment,
-            }))
-        };
-        let rows = |penalty| {
-            self.refuse_homology_dim()?;
-            self.refuse_alignment()?;
-            self.refuse_edges()?;
-            self.refuse_unless(
-                normalize == Normalize::None,
-                "normalize",
-                "a row penalty has no scale to divide by, expected normalize `none`",
-            )?;
-            Ok(PenaltyKind::Rows(penalty))
-        };
-        match raw.penalty {
-            RawPenalty::Wasserstein {
-                order,
-                ground_norm,
-                power,
-            } => diagrams(DiagramDistance::Wasserstein {
-                order,
-                ground_norm,
-                power,
-            }),
-            RawPenalty::SortedWasserstein { order, power } => {
-                diagrams(DiagramDistance::SortedWasserstein { order, power })
-            }
-            RawPenalty::SlicedWasserstein {
-                order,
-                n_directions,
-                power,
-            } => diagrams(DiagramDistance::SlicedWasserstein {
-                order,
-                n_directions,
-                power,
-            }),
-            RawPenalty::Bottleneck { ground_norm } => {
-                diagrams(DiagramDistance::Bottleneck { ground_norm })
-            }
-            RawPenalty::TotalPersistence {
-                order,
-                min_persistence,
-                max_persistence,
-            } => summary(DiagramSummary::TotalPersistence {
-                order,
-                window: [min_persistence, max_persistence.unwrap_or(f64::INFINITY)],
-            }),
-            RawPenalty::PersistentEntropy => summary(DiagramSummary::PersistentEntropy),
-            RawPenalty::Signature => token_wise(TokenWiseDivergence::Signature {
-                homology_dim: self.homology_dim()?,
-                edges,
-            }),
-            RawPenalty::RtdLite => {
-                self.require_homology_dim("RTD-Lite", 0)?;
-                token_wise(TokenWiseDivergence::RtdLite)
-            }
-            RawPenalty::Rtd => {
-                self.require_homology_dim("RTD", 1)?;
-                token_wise(TokenWiseDivergence::Rtd)
-            }
-            RawPenalty::DistanceMatrix { order } => {
-                self.refuse_homology_dim()?;
-                token_wise(TokenWiseDivergence::DistanceMatrix { order })
-            }
-            RawPenalty::CosineConsistency => rows(RowPenalty::CosineConsistency { pairs }),
-            RawPenalty::EntropyBand { low, high } => {
-                self.refuse_pairs()?;
-                rows(RowPenalty::EntropyBand { low, high })
-            }
-        }
-    }
-
-    /// Homology dimension of a penalty that computes diagrams.
-    fn homology_dim(&self) -> Result<usize, ConfigError> {
-        self.raw.homology_dim.ok_or_else(|| {
-            self.document.error_at(
-                &format!("topology.{}", self.index),
-                "missing key `homology_dim`, expected the homology dimension that is compared",
-            )
-        })
-    }
-
-    /// Checks the homology dimension of a divergence that is defined for one only.
-    fn require_homology_dim(&self, name: &str, required: usize) -> Result<(), ConfigError> {
-        let homology_dim = self.homology_dim()?;
-        let message =
-            format!("{name} is defined for homology_dim {required} only, found {homology_dim}");
-        self.refuse_unless(homology_dim == required, "homology_dim", &message)
-    }
-
-    fn refuse_homology_dim(&self) -> Result<(), ConfigError> {
-        self.refuse_unless(
-            self.raw.homology_dim.is_none(),
-            "homology_dim",
-            "this penalty computes no diagrams and has no dimension; leave homology_dim out",
-        )
-    }
-
-    fn refuse_alignment(&self) -> Result<(), ConfigError> {
-        self.refuse_unless(
-            self.raw.alignment == Alignment::Position,
-            "alignment",
-            "alignment by flow needs frames that are compared token by token, expected `signature`, \
-             `rtd_lite`, `rtd` or `distance_matrix` between `frames`; other penalties align no tokens",
-        )
-    }
-
-    fn refuse_edges(&self) -> Result<(), ConfigError> {
-        self.refuse_unless(
-            self.raw.edges == RawEdges::Critical,
-            "edges",
-            "random edges replace the edges of bars, but this penalty has no bars; expected edges `critical`",
-        )
-    }
-
-    /// Refuses the keys about pairs in a table that compares the model with its reference.
-    fn refuse_choices_of_pairs(&self) -> Result<(), ConfigError> {
-        self.refuse_unless(
-            self.raw.pairs == Pairs::Consecutive,
-            "pairs",
-            "each layer is compared with the same layer of the reference, so there are no other pairs; leave \
-             pairs out",
-        )?;
-        self.refuse_unless(
-            self.raw.direction == Direction::Symmetric,
-            "direction",
-            "the reference is constant, so only the model receives a gradient; leave direction out",
-        )
-    }
-
-    /// Refuses the keys about pairs in a table whose penalty compares nothing.
-    fn refuse_pairs(&self) -> Result<(), ConfigError> {
-        self.refuse_unless(
-            self.raw.pairs == Pairs::Consecutive,
-            "pairs",
-            "the penalty is computed from each layer on its own and has no pairs, leave pairs out",
-        )?;
-        self.refuse_unless(
-            self.raw.between == Between::Layers,
-            "between",
-            "the penalty is computed from each layer on its own and compares nothing, expected between \
-             `layers`",
-        )?;
-        self.refuse_unless(
-            self.raw.direction == Direction::Symmetric,
-            "direction",
-            "the penalty is computed from each layer on its own and has no direction, expected \
-             direction `symmetric`",
-        )?;
-        self.refuse_unless(
-            self.raw.partners == RawPartners::Same,
-            "partners",
-            "the penalty is computed from each layer on its own and has no partners to shuffle, \
-             expected partners `same`",
-        )
-    }
-
-    fn refuse_unless(&self, is_allowed: bool, key: &str, message: &str) -> Result<(), ConfigError> {
-        if is_allowed {
-            return Ok(());
-        }
-        let path = format!("topology.{}.{key}", self.index);
-        Err(self.document.error_at(&path, message))
     }
 }

@@ -7,10 +7,10 @@ use super::video::too_many_frames;
 use super::{ClipSampling, MAX_SOURCE_FRAMES, MEMORY};
 use crate::error::{Error, Result};
 
-/// Largest number of pixels of an animation, over all frames: 23 seconds of 1280 by 720 pixels at 25 frames per second.
+/// Largest number of pixels of an animation, over all frames: 11 seconds of 1280 by 720 pixels at 25 frames per second.
 ///
 /// All frames are decoded, which takes a few seconds for so many; a few bytes of a file can ask for any number.
-const MAX_PIXELS: u64 = 1 << 29;
+const MAX_PIXELS: u64 = 1 << 28;
 
 /// Reads the frames of a clip, cropped and scaled.
 ///

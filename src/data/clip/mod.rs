@@ -123,7 +123,7 @@ impl ClipSampling {
         let span = self.span();
         if n_source_frames < span {
             return Err(Error::invalid_format(format!(
-                "{}: {}{}, expected at least {span} for n_frames = {} and stride = {}; lower one of them, or remove the clip",
+                "{}: {}{}, expected at least {span} for n_frames = {} and stride = {}; reduce one of them, or remove the clip",
                 path.display(),
                 counted(n_source_frames, "frame"),
                 self.frame_rate
@@ -289,7 +289,7 @@ mod tests {
         assert!(error.is_invalid_format());
         assert_eq!(
             error.to_string(),
-            "a: 4 frames at 8 per second, expected at least 5 for n_frames = 3 and stride = 2; lower one of them, or remove the clip"
+            "a: 4 frames at 8 per second, expected at least 5 for n_frames = 3 and stride = 2; reduce one of them, or remove the clip"
         );
         assert!(
             sampling(usize::MAX, usize::MAX)

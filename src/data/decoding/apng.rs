@@ -4,10 +4,10 @@
 use std::io::{BufRead, Seek};
 
 use image::error::{DecodingError, LimitError, LimitErrorKind};
-use image::{ImageError, ImageFormat, ImageResult, Limits, RgbaImage};
+use image::{ImageError, ImageFormat, ImageResult, RgbaImage};
 use png::{BlendOp, ColorType, Decoder, DisposeOp, OutputInfo, Reader, Transformations};
 
-use super::canvas::{Canvas, Disposal, Part};
+use super::canvas::{Canvas, Disposal, Part, check_size};
 use super::frame::{Frame, damaged};
 
 /// Largest size of a text, a colour profile or a row of pixels of a PNG file, in bytes.
@@ -28,7 +28,6 @@ impl<R: BufRead + Seek> Apng<R> {
     ///
     /// If its header is damaged, or if its frames take too much memory.
     pub(super) fn open(source: R) -> ImageResult<Self> {
-        let mut limits = Limits::default();
         let bytes = MAX_CHUNK as usize;
         let mut decoder = Decoder::new_with_limits(source, png::Limits { bytes });
         // Neither is used, and both can unpack to a thousand times their size.
@@ -39,7 +38,7 @@ impl<R: BufRead + Seek> Apng<R> {
         let mut reader = decoder.read_info().map_err(image_error)?;
         let info = reader.info();
         let (width, height) = info.size();
-        limits.reserve_buffer(width, height, image::ColorType::Rgba8)?;
+        check_size((width, height))?;
         let n_left = info.animation_control().map_or(0, |all| all.num_frames);
         // An image before the first frame is for programs that do not know animations.
         if info.frame_control.is_none() && n_left > 0 {

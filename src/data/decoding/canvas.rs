@@ -1,6 +1,23 @@
 //! Transparent pixels over the background, and frames that are painted over earlier ones.
 
-use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
+use image::error::{LimitError, LimitErrorKind};
+use image::{DynamicImage, ImageError, ImageResult, Rgb, RgbImage, Rgba, RgbaImage};
+
+/// Largest number of pixels of a frame. Several buffers of its size, of up to 4 bytes a pixel, are in memory at a time.
+pub(super) const MAX_FRAME_PIXELS: u64 = 1 << 25;
+
+/// Refuses an animation whose frames are too large.
+///
+/// # Errors
+///
+/// [`ImageError::Limits`] of the kind `DimensionError`.
+pub(super) fn check_size((width, height): (u32, u32)) -> ImageResult<()> {
+    if u64::from(width) * u64::from(height) <= MAX_FRAME_PIXELS {
+        return Ok(());
+    }
+    let kind = LimitErrorKind::DimensionError;
+    Err(ImageError::Limits(LimitError::from_kind(kind)))
+}
 
 /// Colour under transparent pixels: white, as on a page.
 const BACKGROUND: Rgb<u8> = Rgb([255; 3]);
@@ -11,9 +28,11 @@ pub(super) fn opaque(image: DynamicImage) -> RgbImage {
         return image.into_rgb8();
     }
     let image = image.into_rgba8();
-    RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        over(*image.get_pixel(x, y), BACKGROUND)
-    })
+    let mut opaque = RgbImage::new(image.width(), image.height());
+    for (target, pixel) in opaque.pixels_mut().zip(image.pixels()) {
+        *target = over(*pixel, BACKGROUND);
+    }
+    opaque
 }
 
 /// Colour of a pixel that lies over an opaque one.
@@ -68,15 +87,18 @@ impl Canvas {
         }
     }
 
-    /// Paints a frame, and returns what is displayed then; `None` if the frame does not lie within the canvas.
-    pub(super) fn paint(&mut self, part: &Part) -> Option<&RgbImage> {
-        let (width, height) = part.pixels.dimensions();
+    /// True if a rectangle, given by its left upper corner and its size, lies within the canvas.
+    pub(super) fn contains(&self, (left, top): (u32, u32), (width, height): (u32, u32)) -> bool {
         let fits = |start: u32, extent: u32, all: u32| {
             start.checked_add(extent).is_some_and(|end| end <= all)
         };
-        if !fits(part.left, width, self.pixels.width())
-            || !fits(part.top, height, self.pixels.height())
-        {
+        fits(left, width, self.pixels.width()) && fits(top, height, self.pixels.height())
+    }
+
+    /// Paints a frame, and returns what is displayed then; `None` if the frame does not lie within the canvas.
+    pub(super) fn paint(&mut self, part: &Part) -> Option<&RgbImage> {
+        let (width, height) = part.pixels.dimensions();
+        if !self.contains((part.left, part.top), (width, height)) {
             return None;
         }
         if let Some((replacement, left, top)) = self.replacement.take() {

@@ -23,7 +23,7 @@ use std::path::Path;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::error::UnsupportedErrorKind;
+use image::error::{LimitErrorKind, UnsupportedErrorKind};
 use image::metadata::Orientation;
 use image::{
     AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader,
@@ -31,7 +31,7 @@ use image::{
 };
 
 use self::apng::Apng;
-use self::canvas::opaque;
+use self::canvas::{MAX_FRAME_PIXELS, check_size, opaque};
 use self::frame::damaged;
 use self::webp::AnimatedWebp;
 use crate::error::{Error, Result};
@@ -61,6 +61,26 @@ pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
         Err(Error::invalid_format(message))
     })?;
     Ok(DynamicImage::ImageRgb8(first.pixels))
+}
+
+/// True if an image that can be decoded has pixels that are not opaque; of an animation, its first frame counts.
+///
+/// # Errors
+///
+/// Those of [`decoded`].
+pub(super) fn has_transparent_pixels(path: &Path) -> Result<bool> {
+    let image = || -> ImageResult<Option<DynamicImage>> {
+        let file = BufReader::new(input_file::open(path)?);
+        let decoder = ImageReader::new(file)
+            .with_guessed_format()?
+            .into_decoder()?;
+        if !decoder.color_type().has_alpha() {
+            return Ok(None);
+        }
+        DynamicImage::from_decoder(decoder).map(Some)
+    };
+    let image = image().map_err(|error| describe(error, None).within(path.display()))?;
+    Ok(image.is_some_and(|image| image.into_rgba8().pixels().any(|pixel| pixel[3] < 255)))
 }
 
 /// Opens an animation, or an image as an animation of one frame.
@@ -137,6 +157,7 @@ fn image_frames(
     match format {
         ImageFormat::Gif => {
             let mut decoder = GifDecoder::new(file)?;
+            check_size(decoder.dimensions())?;
             // A decoder that is opened directly has no limits, unlike `ImageReader`.
             decoder.set_limits(Limits::default())?;
             let frames = decoder.into_frames().map(|frame| {
@@ -240,6 +261,11 @@ fn describe(error: ImageError, format: Option<ImageFormat>) -> Error {
         }
         _ => {
             let expected = match (&error, format) {
+                (ImageError::Limits(limit), _)
+                    if matches!(limit.kind(), LimitErrorKind::DimensionError) =>
+                {
+                    format!("frames of at most {MAX_FRAME_PIXELS} pixels")
+                }
                 (ImageError::Limits(_), _) => "one that takes at most 512 MiB in memory".to_owned(),
                 (_, Some(format)) => format!("a complete {} file", name(format)),
                 (_, None) => "a complete image file".to_owned(),

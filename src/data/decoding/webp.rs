@@ -4,9 +4,9 @@
 use std::io::{Cursor, Read};
 
 use image::codecs::webp::WebPDecoder;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
 
-use super::canvas::{Canvas, Disposal, Part};
+use super::canvas::{Canvas, Disposal, Part, check_size};
 use super::frame::{Frame, damaged};
 
 /// Number of bytes before the first chunk: `RIFF`, the size of the rest, `WEBP`.
@@ -31,7 +31,7 @@ impl<R: Read> AnimatedWebp<R> {
     ///
     /// If its header cannot be read, or if its frames take too much memory.
     pub(super) fn open(mut source: R, (width, height): (u32, u32)) -> ImageResult<Self> {
-        Limits::default().reserve_buffer(width, height, ColorType::Rgba8)?;
+        check_size((width, height))?;
         let mut header = [0; FILE_HEADER];
         source.read_exact(&mut header)?;
         Ok(Self {
@@ -75,6 +75,11 @@ impl<R: Read> AnimatedWebp<R> {
         let number =
             |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], 0]);
         let size = (number(6) + 1, number(9) + 1);
+        let (left, top) = (2 * number(0), 2 * number(3));
+        // Before the frame is decoded, which takes memory for the size that it states.
+        if !self.canvas.contains((left, top), size) {
+            return Err(damaged("a frame is larger than the image"));
+        }
         let still = still_file(content, size).ok_or_else(|| damaged("a frame is too short"))?;
         let mut decoder = WebPDecoder::new(Cursor::new(still))?;
         decoder.set_limits(Limits::default())?;
@@ -83,8 +88,8 @@ impl<R: Read> AnimatedWebp<R> {
         }
         let part = Part {
             pixels: DynamicImage::from_decoder(decoder)?.into_rgba8(),
-            left: 2 * number(0),
-            top: 2 * number(3),
+            left,
+            top,
             is_blended: header[15] & 2 == 0,
             disposal: match header[15] & 1 {
                 0 => Disposal::Keep,

@@ -146,7 +146,7 @@ impl ClipGenerator<'_> {
             ClipKind::Bounce => {
                 self.scene(vec![digit(self.bouncing_path([[0.0, room]; 2], random))])
             }
-            ClipKind::RotateScale => self.scene(vec![digit(self.rotating_path(random))]),
+            ClipKind::RotateScale => self.scene(vec![digit(self.rotating_path(1.0, random))]),
             ClipKind::TwoDigits => {
                 let poses = self
                     .half_ranges(random)
@@ -234,15 +234,18 @@ impl ClipGenerator<'_> {
     }
 
     /// Path of an enlarged digit that rotates about its centre, changes its size and drifts slightly.
-    fn rotating_path(&self, random: &mut impl Rng) -> Vec<Option<Pose>> {
+    ///
+    /// `extent` is the part of the whole motion that is made: 1 for all of it, 0 for none.
+    fn rotating_path(&self, extent: f32, random: &mut impl Rng) -> Vec<Option<Pose>> {
         // At this scale the digit fills the frame up to half a pixel of its own on each side.
         let largest = self.side as f32 / (DIGIT_SIDE as f32 + 1.0);
         let [from, to] = [0; 2].map(|_| largest * random.random_range(0.75..=0.95f32));
         let turn = random.random_range(0.15..=0.5f32);
-        let turn = if random.random_bool(0.5) { turn } else { -turn };
+        let turn = extent * if random.random_bool(0.5) { turn } else { -turn };
         // Half of the turn on either side of a nearly upright pose, so that the digit stays recognisable.
         let start = random.random_range(-0.2..=0.2f32) - turn / 2.0;
-        let drift = [0; 2].map(|_| random.random_range(-0.5..=0.5f32));
+        let drift = [0; 2].map(|_| extent * random.random_range(-0.5..=0.5f32));
+        let growth = extent * (to - from);
         let middle = (self.side - 1) as f32 / 2.0;
         let n_steps = (self.n_frames - 1) as f32;
         self.poses(|frame| {
@@ -250,7 +253,7 @@ impl ClipGenerator<'_> {
             Pose {
                 center: drift.map(|drift| middle + drift * (2.0 * share - 1.0)),
                 angle: start + turn * share,
-                scale: from + (to - from) * share,
+                scale: from + growth * share,
             }
         })
     }
@@ -312,69 +315,99 @@ impl ClipGenerator<'_> {
         }
     }
 
-    /// Scene that is certain to have the topology that its kind requires.
+    /// Scene that is certain to have the topology that its kind requires, with the motion of the kind.
     ///
-    /// Single digits move by whole pixels, which preserves their topology. A second digit is a copy of the
-    /// first one, so that merging makes the two coincide.
+    /// Digits move by whole pixels, which preserves their topology. A second digit is a copy of the first one, so that
+    /// merging makes the two coincide.
     fn fallback_scene(&self, random: &mut impl Rng) -> Scene {
-        let room = self.side - DIGIT_SIDE;
         let n_steps = self.n_frames - 1;
         let copy = |poses| actor(self.digit, poses);
         match self.kind {
-            ClipKind::RotateScale => {
-                // Rotation and scaling can change the topology of the sampled digit: only move it.
-                let poses = self.whole_pixel_path(room, n_steps, random);
-                self.scene(vec![copy(poses)])
-            }
+            ClipKind::RotateScale => self.gentle_rotation(random),
             ClipKind::TwoDigits | ClipKind::Merge | ClipKind::Split | ClipKind::Appear => {
                 let quarter = self.side as f32 / 4.0;
                 let middle = (self.side - 1) as f32 / 2.0;
-                let small = |row: f32| Pose {
-                    center: [row, middle],
+                let small = |row: f32, column: f32| Pose {
+                    center: [row, column],
                     angle: 0.0,
                     scale: SMALL,
                 };
                 let ends = [middle - quarter, middle + quarter];
-                let still = ends.map(|row| self.poses(|_| small(row)));
+                // Half of the digit, whose outermost pixels may lie on the border of the frame.
+                let reach = (middle - SMALL * (DIGIT_SIDE - 1) as f32 / 2.0).floor();
+                let gliding = ends.map(|row| {
+                    self.poses(|frame| {
+                        let column = (reach * (2.0 * frame / n_steps as f32 - 1.0)).round();
+                        small(row, middle + column)
+                    })
+                });
                 let meeting = ends.map(|row| {
-                    self.poses(|frame| small(row + (middle - row) * frame / n_steps as f32))
+                    self.poses(|frame| small(row + (middle - row) * frame / n_steps as f32, middle))
                 });
                 let [first, second] = match self.kind {
                     ClipKind::Merge => meeting,
                     ClipKind::Split => meeting.map(reversed),
                     ClipKind::Appear => {
-                        let [first, mut second] = still;
-                        second[..self.n_frames / 2].fill(None);
+                        let [first, mut second] = gliding;
+                        second[..(self.n_frames / 2).max(1)].fill(None);
                         [first, second]
                     }
-                    _ => still,
+                    _ => gliding,
                 };
                 self.scene(vec![copy(first), copy(second)])
             }
-            _ => self.scene(vec![copy(self.whole_pixel_path(room, n_steps, random))]),
+            ClipKind::Bounce => self.scene(vec![copy(self.whole_pixel_bounce(random))]),
+            _ => self.scene(vec![copy(self.whole_pixel_line(random))]),
         }
     }
 
-    /// Path that moves by 0 or 1 pixel per frame along each axis; not at all if there is too little room.
-    fn whole_pixel_path(
-        &self,
-        room: usize,
-        n_steps: usize,
-        random: &mut impl Rng,
-    ) -> Vec<Option<Pose>> {
-        let step = [0; 2].map(|_| {
-            // A step of 1 in every frame needs this much room.
-            if n_steps <= room {
-                random.random_range(0..=1usize)
+    /// Scene of a digit that rotates, grows or shrinks and drifts as little as its topology needs to stay the same.
+    fn gentle_rotation(&self, random: &mut impl Rng) -> Scene {
+        let mut extent = 0.5;
+        loop {
+            for _ in 0..ATTEMPTS {
+                let path = self.rotating_path(extent, random);
+                let scene = self.scene(vec![actor(self.digit, path)]);
+                if self.fits_kind(&scene, 0) {
+                    return scene;
+                }
+            }
+            // Ends at the latest when nothing moves any more, since all frames are then the same.
+            extent /= 2.0;
+        }
+    }
+
+    /// Path between two random corners at least a third of the room apart, rounded to whole pixels in every frame.
+    fn whole_pixel_line(&self, random: &mut impl Rng) -> Vec<Option<Pose>> {
+        let room = self.side - DIGIT_SIDE;
+        let mut random_corner = || [0; 2].map(|_| random.random_range(0..=room));
+        let from = random_corner();
+        let mut to = random_corner();
+        while (0..2).all(|axis| 3 * to[axis].abs_diff(from[axis]) < room) {
+            to = random_corner();
+        }
+        let n_steps = (self.n_frames - 1) as f32;
+        let between = |frame: f32, axis: usize| {
+            let [from, to] = [from[axis] as f32, to[axis] as f32];
+            (from + (to - from) * frame / n_steps).round()
+        };
+        self.poses(|frame| Pose::upright([between(frame, 0), between(frame, 1)]))
+    }
+
+    /// Path that moves by one pixel per frame along each axis and bounces off the border.
+    fn whole_pixel_bounce(&self, random: &mut impl Rng) -> Vec<Option<Pose>> {
+        let room = self.side - DIGIT_SIDE;
+        let start = [0; 2].map(|_| random.random_range(0..=room) as f32);
+        let velocity = [0; 2].map(|_| {
+            if random.random_bool(0.5) {
+                1.0
             } else {
-                0
+                -1.0f32
             }
         });
-        let start = step.map(|step| random.random_range(0..=room - step * n_steps));
-        self.poses(|frame| {
-            let coordinate = |axis: usize| start[axis] as f32 + step[axis] as f32 * frame;
-            Pose::upright([coordinate(0), coordinate(1)])
-        })
+        let coordinate =
+            |frame: f32, axis: usize| reflect(start[axis] + velocity[axis] * frame, room as f32);
+        self.poses(|frame| Pose::upright([coordinate(frame, 0), coordinate(frame, 1)]))
     }
 }
 
@@ -404,5 +437,48 @@ fn reflect(distance: f32, length: f32) -> f32 {
         2.0 * length - along
     } else {
         along
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::data::digits::digits;
+    use crate::data::random_stream::random_stream;
+
+    #[test]
+    fn fallback_scenes_have_the_topology_and_the_motion_of_their_kind() {
+        let samples = digits().test;
+        for kind in ClipKind::ALL {
+            for (n_frames, side) in [(2, 16), (8, 16), (30, 17), (5, 32)] {
+                for index in (0..samples.len()).step_by(7) {
+                    let digit = samples.get(index).unwrap().pixels;
+                    let generator = ClipGenerator {
+                        kind,
+                        n_frames,
+                        side,
+                        digit: &digit,
+                        // The second digit of the scene is a copy of the first one.
+                        partner: &digit,
+                    };
+                    let mut random = random_stream(3, &[index as u64]);
+                    let scene = generator.fallback_scene(&mut random);
+                    let n_separate = generator.n_separate_components();
+                    let shown = format!("{kind:?}, {n_frames} frames of {side}, digit {index}");
+                    assert!(generator.fits_kind(&scene, n_separate), "{shown}");
+                    for actor in &scene.actors {
+                        let poses: Vec<Pose> = actor.poses.iter().flatten().copied().collect();
+                        let [first, last] = [poses[0], poses[poses.len() - 1]];
+                        let is_still = poses.iter().all(|pose| *pose == first);
+                        assert!(!is_still || poses.len() == 1, "{shown}");
+                        if kind == ClipKind::RotateScale {
+                            let turn = (last.angle - first.angle).abs();
+                            let growth = (last.scale / first.scale - 1.0).abs();
+                            assert!(turn > 0.001 && growth > 0.0, "{shown}: {turn} {growth}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use rand_distr::{Distribution, Uniform};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use self::captions::DigitCaptions;
 use self::clip_generator::{ClipGenerator, DescribedClip};
@@ -26,6 +27,7 @@ use super::random_stream::random_stream;
 use super::{Sample, SampleSet, SampleSpec, Samples, Splits};
 use crate::choice::word;
 use crate::error::{Error, Result};
+use crate::hexadecimal::hexadecimal;
 
 /// Kind of a generated clip: the motion of its digits, and how its frames are corrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -267,7 +269,7 @@ impl MovingDigits {
 
     /// Returns clips of the three splits of the digits; no digit occurs in two splits.
     ///
-    /// Clips are generated on access. The digest is that of the embedded digits.
+    /// Clips are generated on access. The digest is that of the embedded digits and of the version of the generator.
     ///
     /// # Cost
     ///
@@ -299,7 +301,10 @@ impl MovingDigits {
             validation: clips(1, &digits.validation),
             test: clips(2, &digits.test),
             classes: digits.classes,
-            sha256: digits.sha256,
+            sha256: hexadecimal(&Sha256::digest(format!(
+                "{} {GENERATOR_VERSION}",
+                digits.sha256
+            ))),
             notes: Vec::new(),
         }
     }
@@ -464,6 +469,8 @@ impl SampleSet for GeneratedClips {
     }
 }
 
+/// Version of the clips, part of their digest: larger by 1 after every change of the generator that changes clips.
+const GENERATOR_VERSION: u32 = 2;
 /// Number of the training split within the keys of random streams.
 const TRAINING: u64 = 0;
 

@@ -236,7 +236,7 @@ impl GeneratorConfig {
         };
         let places = sines(layout.n_tokens(), d_model, PLACE_PERIOD, device) * PLACE_STRENGTH;
         Generator {
-            patch_embed: PatchEmbed::new(self.n_channels, self.patch_size, d_model, device),
+            patch_embed: PatchEmbed::new(self.n_channels, self.patch_size, d_model, None, device),
             pos_embed: Param::from_tensor(places),
             text: TextEncoder::new(
                 [self.n_words, self.max_words, self.n_text_layers],

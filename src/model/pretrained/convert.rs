@@ -3,10 +3,9 @@
 use super::family::Family;
 use super::layout::Layout;
 use super::mapping::{Conversion, ParameterMapping};
-use super::preprocessing::Preprocessing;
 use super::tensor_file::{HostTensor, Tensors};
 use crate::model::position::{Resampling, resample};
-use crate::model::{NetworkConfig, TokenLayout, VideoPositions};
+use crate::model::{NetworkConfig, PixelStatistics, TokenLayout, VideoPositions};
 
 /// Shapes that the tensors of a mapping must have, from the shape of the parameter.
 pub(super) fn expected_shapes(
@@ -262,61 +261,33 @@ pub(super) fn merge_time_embedding(parameters: &mut Tensors, layout: &Layout) {
     positions.values = values;
 }
 
-/// Changes the projection of patches so that the model takes pixels in [-1, 1] instead of normalised ones.
+/// Changes the projection of patches from pixels that are normalised by `from` to pixels that are normalised by `to`.
+///
+/// What the model computes stays the same up to rounding; equal statistics change nothing.
 ///
 /// ```text
-/// normalised = ((pixel + 1) / 2 - mean) / std = 0.5 / std pixel + (0.5 - mean) / std
+/// x = scale y + shift          x: normalised by `from`; y: by `to`
+/// w (scale y + shift) + b = (scale w) y + (b + shift sum w)
 /// ```
-pub(super) fn fold_in_normalisation(parameters: &mut Tensors, preprocessing: &Preprocessing) {
-    transform_projection_input(parameters, preprocessing.n_channels(), |channel| {
-        let (mean, std) = preprocessing.channel(channel);
-        Affine {
-            scale: 0.5 / std,
-            shift: (0.5 - mean) / std,
-        }
-    });
-}
-
-/// Changes the projection of patches back to normalised pixels, the inverse of [`fold_in_normalisation`].
-pub(super) fn undo_normalisation(parameters: &mut Tensors, preprocessing: &Preprocessing) {
-    transform_projection_input(parameters, preprocessing.n_channels(), |channel| {
-        let (mean, std) = preprocessing.channel(channel);
-        Affine {
-            scale: 2.0 * std,
-            shift: 2.0 * mean - 1.0,
-        }
-    });
-}
-
-/// Affine map of the pixels of one channel, `scale x + shift`.
-struct Affine {
-    scale: f64,
-    shift: f64,
-}
-
-/// Replaces the projection of `x` by that of `scale x + shift`, channel by channel.
-///
-/// ```text
-/// w (scale x + shift) + b = (scale w) x + (b + shift sum w)
-/// ```
-fn transform_projection_input(
+pub(super) fn change_statistics(
     parameters: &mut Tensors,
-    n_channels: usize,
-    channel_map: impl Fn(usize) -> Affine,
+    from: &PixelStatistics,
+    to: &PixelStatistics,
 ) {
+    let [scales, shifts] = to.change_to(from);
     let weight = parameters
         .get_mut("patch_embed.proj.weight")
         .expect("a projection");
     let [n_out, n_in, height, width] = [0, 1, 2, 3].map(|axis| weight.shape[axis]);
-    // In double precision, so that folding in and undoing changes the weights by rounding only.
+    // In double precision, so that a change and its inverse change the weights by rounding only.
     let mut bias_changes = vec![0.0_f64; n_out];
     for (index, plane) in weight.values.chunks_mut(height * width).enumerate() {
         // Input channels of a tubelet are frame-major, so the channel of a pixel is the innermost index.
-        let Affine { scale, shift } = channel_map(index % n_in % n_channels);
+        let channel = index % n_in % scales.len();
         for value in plane {
             // The shift acts on the weight from before scaling, so this line comes first.
-            bias_changes[index / n_in] += shift * f64::from(*value);
-            *value = (scale * f64::from(*value)) as f32;
+            bias_changes[index / n_in] += shifts[channel] * f64::from(*value);
+            *value = (scales[channel] * f64::from(*value)) as f32;
         }
     }
     let bias = parameters

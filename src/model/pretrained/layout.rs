@@ -146,6 +146,10 @@ impl Layout {
         if overrides.n_classes.is_some() && !self.has_head {
             self.add_head();
         }
+        self.config = self
+            .config
+            .clone()
+            .with_statistics(overrides.statistics.clone());
         match &mut self.config {
             NetworkConfig::Vit(config) => {
                 config.image_size = overrides.image_size.unwrap_or(config.image_size);

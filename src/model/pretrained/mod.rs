@@ -32,7 +32,7 @@ pub use overrides::ModelOverrides;
 pub use preprocessing::{CropRounding, Interpolation, Preprocessing, Resize};
 
 use self::check::{check_config, check_tensors, differences};
-use self::convert::{fold_in_normalisation, to_parameter};
+use self::convert::{change_statistics, to_parameter};
 use self::image_input::ImageInput;
 use self::json::Json;
 use self::layout::Layout;
@@ -186,7 +186,7 @@ impl StoredModel<'_> {
         let keeps_head = layout
             .apply(&ModelOverrides {
                 image_size: Some(preprocessing.image_size),
-                ..*overrides
+                ..overrides.clone()
             })
             .map_err(|error| error.within(path.display()))?;
         if let Some(n_classes) = overrides.n_classes.filter(|_| !keeps_head) {
@@ -216,7 +216,8 @@ impl StoredModel<'_> {
             keeps_head,
         };
         let mut parameters = conversion.parameters(&network)?;
-        fold_in_normalisation(&mut parameters, &preprocessing);
+        let from = preprocessing.statistics();
+        change_statistics(&mut parameters, &from, &layout.config.statistics_or_half());
         let class_names = conversion.class_names();
         let unused_tensors = conversion.unused_tensors();
         notes.extend(check::describe_unused(&unused_tensors));
@@ -407,6 +408,7 @@ fn overrides_of(path: &Path, config: &NetworkConfig) -> Result<ModelOverrides> {
         n_heads: Some(n_heads),
         dropout,
         drop_path,
+        statistics: config.statistics().cloned(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! Settings of a model that replace those of its file.
 
+use crate::model::PixelStatistics;
+
 /// Settings of a model that replace those of its file; `None` keeps the setting of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelOverrides {
     /// Height and width of images, in pixels; `None` for those that the library of the file runs the model on.
     ///
@@ -17,4 +19,9 @@ pub struct ModelOverrides {
     pub dropout: f64,
     /// Drop-path probability of the last block; 0 by default, since files do not state it.
     pub drop_path: f64,
+    /// Statistics by which the first layer normalises pixels; `None` by default, for a first layer that takes them in
+    /// [-1, 1].
+    ///
+    /// The weights of the first layer are converted from those of the file, so that the model computes the same.
+    pub statistics: Option<PixelStatistics>,
 }

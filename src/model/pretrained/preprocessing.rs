@@ -2,6 +2,7 @@
 
 use super::family::Family;
 use crate::error::{Error, Result};
+use crate::model::PixelStatistics;
 
 /// Interpolation filter for resizing an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub enum CropRounding {
 /// ```
 ///
 /// The model that [`open`](super::open) returns takes pixels in [-1, 1], like all models here: mean and
-/// standard deviation are already part of its projection of patches.
+/// standard deviation are already part of its first layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocessing {
     /// Height and width of the model input, in pixels.
@@ -199,9 +200,12 @@ impl Preprocessing {
         self.mean.len()
     }
 
-    /// Mean and standard deviation of one channel.
-    pub(super) fn channel(&self, channel: usize) -> (f64, f64) {
-        (self.mean[channel], self.std[channel])
+    /// Mean and standard deviation, the last step.
+    pub(super) fn statistics(&self) -> PixelStatistics {
+        PixelStatistics {
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+        }
     }
 
     /// Resizing and cropping in words, to be part of a sentence.

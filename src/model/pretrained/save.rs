@@ -12,6 +12,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::model::network::{Network, NetworkConfig};
+use crate::model::pixel_statistics::PixelStatistics;
 use crate::model::task::Task;
 
 impl Pretrained {
@@ -32,10 +33,11 @@ impl Pretrained {
         }
         let layout = Layout::from_config(&config)?;
         let (image_size, n_channels) = (config.image_size(), config.n_channels());
-        let half = vec![0.5; n_channels];
+        // The first layer keeps its weights, and the library normalises pixels as this layer does.
+        let PixelStatistics { mean, std } = config.statistics_or_half();
         let preprocessing = Preprocessing {
-            mean: half.clone(),
-            std: half,
+            mean,
+            std,
             interpolation: Interpolation::Bilinear,
             ..Preprocessing::whole_image(layout.family, image_size, n_channels)
         };
@@ -130,7 +132,8 @@ impl Pretrained {
     /// Converts the parameters to the tensors of a file, and adds those that the model does not use.
     pub(super) fn file_tensors(&self, layout: &Layout) -> Tensors {
         let mut parameters = parameters::collect(&self.network);
-        convert::undo_normalisation(&mut parameters, &self.preprocessing);
+        let from = self.config.statistics_or_half();
+        convert::change_statistics(&mut parameters, &from, &self.preprocessing.statistics());
         convert::fold_positions_into_tokens(&mut parameters, layout);
         convert::merge_time_embedding(&mut parameters, layout);
         let mut tensors = self.unused_tensors.clone();

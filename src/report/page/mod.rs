@@ -6,6 +6,7 @@
 
 mod control;
 mod document;
+mod marked_image;
 mod parts;
 mod pixel_image;
 mod table;
@@ -13,6 +14,7 @@ mod table;
 pub use super::condition::Condition;
 pub use control::{Control, Steps, controls};
 pub use document::{Page, Section};
+pub use marked_image::{MarkedImage, MarkedRegion};
 pub use parts::{control_value, figure, shown_when, side_by_side};
 pub use pixel_image::PixelImage;
 pub use table::{Column, Table, number};

@@ -34,6 +34,15 @@ pub struct PixelImage<'a> {
 }
 
 impl PixelImage<'_> {
+    /// Address of the image with its content in it; `None` if the number of values does not match the shape.
+    pub(super) fn source(&self) -> Option<String> {
+        let png = self.png()?;
+        Some(format!(
+            "data:image/png;base64,{}",
+            BASE64_STANDARD.encode(&png)
+        ))
+    }
+
     /// Encodes the image as PNG; `None` if the number of values does not match the shape.
     fn png(&self) -> Option<Vec<u8>> {
         let [n_channels, height, width] = self.shape;
@@ -66,13 +75,13 @@ impl PixelImage<'_> {
 
 impl Render for PixelImage<'_> {
     fn render(&self) -> Markup {
-        let Some(png) = self.png() else {
+        let Some(source) = self.source() else {
             return html! { span.missing { (self.alt) " (no image)" } };
         };
         let [_, height, width] = self.shape.map(|side| side as f64);
         let displayed_height = (f64::from(self.width) * height / width).round();
         html! {
-            img.pixels src={ "data:image/png;base64," (BASE64_STANDARD.encode(&png)) } alt=(self.alt)
+            img.pixels src=(source) alt=(self.alt)
                 width=(self.width) height=(displayed_height);
         }
     }

@@ -1,4 +1,4 @@
-//! Drawings made of pixels, as PNG and GIF images: persistence diagrams, barcodes and clips.
+//! Drawings made of pixels, as PNG and GIF images: persistence diagrams, barcodes, vines and clips.
 //!
 //! TensorBoard and video players show these; report pages have SVG plots instead, see [`plot`](super::plot).
 
@@ -8,12 +8,14 @@ mod canvas;
 mod clip_animation;
 mod clip_grid;
 mod persistence_diagram;
+mod vine_chart;
 
 pub use barcode::barcode;
 pub use canvas::EncodedImage;
 pub use clip_animation::{ClipPanel, clip_animation};
 pub use clip_grid::{clip_grid, clip_rows};
 pub use persistence_diagram::persistence_diagram;
+pub use vine_chart::{VinePanel, vine_chart};
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,9 @@ mod forest;
 mod grid;
 mod lattice;
 mod planar;
+mod segments;
 mod settings;
+mod vines;
 mod volume;
 mod volume_lattice;
 
@@ -19,4 +21,8 @@ pub use bars::{Construction, CubicalBar, CubicalDiagram, Filtration, PixelGradie
 pub use betti_matching::BettiMatching;
 pub use complex::CubicalComplex;
 pub use grid::{GreyImage, MAX_PIXELS, Volume};
+pub use segments::{PersistentComponents, persistent_components};
+#[cfg(feature = "cli")]
+pub(crate) use vines::persistence_above_black;
+pub use vines::{Vine, vines};
 pub use volume::MAX_REDUCED_VOXELS;

@@ -129,17 +129,17 @@ pub(super) fn read_study(directory: &Path) {
 /// Command lines, one word on each line.
 pub(super) fn argument_corpus() -> Vec<Case> {
     [
-        "train a.toml --out runs/a --set training.epochs=5 --device flex --memory-limit 80GB",
+        "train a.toml --output runs/a --set training.epochs=5 --device flex --memory-limit 80GB",
         "train --resume runs/a --profile",
         "evaluate runs/a --split test --batch-size 4",
         "ablate study.toml --launcher slurm --jobs 2 --dry-run -- --time=5",
         "ablate study.toml --cell 3",
-        "coherence runs/a runs/b --clips builtin --n-clips 20 --out c",
-        "analyze --weights w --images a.png b.jpg --report out --tokens all --max-homology-dim 2",
+        "coherence runs/a runs/b --clips builtin --n-samples 20 --output c",
+        "analyze --weights w --images a.png b.jpg --output out --tokens all --max-homology-dim 2",
         "robustness runs/a --attack pgd --pgd-steps 2 --n-samples 60",
         "persistence m.npy --input distances --max-homology-dim 1 --output d.npz",
         "diagram-distance a.npz b.npz --metric wasserstein --order 2 --ground-norm infinity",
-        "anomaly fit --model runs/a --split train --label 1 --out fit.json",
+        "anomaly fit runs/a --split train --label 1 --output fit.json",
         "predict runs/a a.png",
         "weights w --image-size 224",
         "config check a.toml --memory-limit 1.5GiB",
