@@ -35,7 +35,7 @@ impl DigitCaptions {
         let paraphrases =
             self.hold_out && !is_training && !is_held_out && random.random_bool(PARAPHRASED);
         let wordings: Vec<Wording> = Wording::all()
-            .filter(|wording| !self.hold_out || wording.is_diagonal() == paraphrases)
+            .filter(|wording| !self.hold_out || wording.can_be_held_out() == paraphrases)
             .collect();
         let wording = wordings.choose(random).copied();
         let held_out = match (is_held_out, paraphrases) {
@@ -92,7 +92,7 @@ impl MovingDigits {
                 if words(&sentence).eq(asked.iter().cloned()) {
                     return if self.is_held_out(factors.digit, kind) {
                         HeldOut::Combination
-                    } else if wording.is_diagonal() {
+                    } else if wording.can_be_held_out() {
                         HeldOut::Paraphrase
                     } else {
                         HeldOut::Nothing

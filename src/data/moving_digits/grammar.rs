@@ -21,9 +21,10 @@ impl Wording {
         })
     }
 
-    /// True for wordings that can be held out of training: a Latin square, so that training has each of their parts.
-    pub(super) fn is_diagonal(self) -> bool {
-        self.subject == self.predicate
+    /// True for wordings that can be held out of training: each part of them occurs in others, which training has, and
+    /// the plainest wording, that of the first parts, is not among them.
+    pub(super) fn can_be_held_out(self) -> bool {
+        self.subject + self.predicate == N_WORDINGS - 1
     }
 }
 
