@@ -235,10 +235,7 @@ fn mistakes_about_masks_are_named() {
             "noise is 1.5, expected a standard deviation from 0 to 1",
         ),
         ("data.n_test=5", "n_test is 5, expected 13"),
-        (
-            "training.mixup_alpha=0.2",
-            "predicts frames or masks has no classes",
-        ),
+        ("training.mixup_alpha=0.2", "predicts masks has no classes"),
         (
             "training.early_stopping.metric=\"accuracy\"",
             "expected \"dice\" or \"loss\"",

@@ -73,6 +73,25 @@ pub struct SelfAttention {
 /// norm(u) = gamma u / sqrt(mean(u^2) + 1e-6)          over the channels of a head
 /// ```
 ///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::prelude::*;
+/// use burn_topology::nn::SelfAttentionConfig;
+///
+/// let device = Device::flex();
+/// let attention = SelfAttentionConfig::new(8, 2).with_qk_norm(true).init(&device);
+/// let norm = attention.qk_norm.as_ref().unwrap();
+/// assert_eq!([norm.query.dims(), norm.key.dims()], [[4], [4]]);
+/// // Tokens that are a hundred times longer have the same queries and keys, but for the shift of their projection.
+/// let tokens = Tensor::<3>::random([1, 5, 8], burn::tensor::Distribution::Default, &device) * 1e4;
+/// let weights = |tokens| attention.forward(tokens).weights;
+/// let change = (weights(tokens.clone()) - weights(tokens * 100.0)).abs().max().into_scalar::<f32>();
+/// assert!(change < 1e-2, "{change}");
+/// # }
+/// ```
+///
 /// # Source
 ///
 /// Henry et al., "Query-Key Normalization for Transformers", 2020; with the norm of Zhang and Sennrich, "Root Mean Square

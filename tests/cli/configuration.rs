@@ -80,7 +80,7 @@ weight = 0.1
          `lr`, `weight_decay`, `l2_sp`, `layer_decay`",
         "a.toml:16:1: missing key `homology_dim` in [[topology]], for example `homology_dim = 1`",
         "a.toml:17:1: unknown value `layer` for `topology.0.between` (did you mean `layers`?); expected one of `layers`, \
-         `frames`, `views`, `reference`",
+         `frames`, `views`, `reference`, `truth`, `change`, `volume`",
     ];
     for command in [&["config", "check", "a.toml"][..], &["train", "a.toml"]] {
         let message = refused(&directory, command);

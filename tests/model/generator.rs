@@ -75,8 +75,12 @@ fn frames_of_the_same_noise_differ() {
         .head
         .weight
         .map(|weight| noise(weight.dims(), 1, &weight.device()));
+    // Of each branch the shift, the scale and the gate.
+    let gates = [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0];
+    let gates = Tensor::<1>::from_floats(gates, &device).reshape([1, 9, 1]);
     for block in &mut model.blocks {
-        block.table = block.table.clone().map(|table| table.ones_like());
+        let gates = gates.clone();
+        block.table = block.table.clone().map(|table| table.zeros_like() + gates);
     }
     let frame: Tensor<5> = noise([1, 1, 2, 4, 6], 5, &device);
     let mut input = input(&[0.9], &[[2, 3, 0, 0]], &device);
@@ -89,7 +93,8 @@ fn frames_of_the_same_noise_differ() {
     for (first, second) in [(0, 1), (1, 2), (0, 2)] {
         let row = |frame: usize| output.clone().slice_dim(0, frame..frame + 1);
         let share = size(row(first) - row(second)) / size(row(first));
-        assert!(share > 0.1, "frames {first} and {second}: {share}");
+        // 0.09 to 0.12 between neighbours for different random parameters; 0.01 with an embedding of strength 0.02.
+        assert!(share > 0.05, "frames {first} and {second}: {share}");
     }
 }
 

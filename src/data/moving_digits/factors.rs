@@ -138,15 +138,6 @@ impl Action {
         Some(Self { motion, scenery })
     }
 
-    /// Describes the scene that takes the place of one that was not found: a single digit moves on a straight path then.
-    pub(super) fn of_fallback(kind: ClipKind, scene: &Scene) -> Option<Self> {
-        let kind = match kind {
-            ClipKind::Bounce | ClipKind::RotateScale => ClipKind::Constant,
-            _ => kind,
-        };
-        Self::of(kind, scene)
-    }
-
     /// All actions that captions of a kind of clip can describe.
     pub(super) fn all(kind: ClipKind) -> Vec<Self> {
         let sides = [Side::Beside, Side::Above];

@@ -32,6 +32,18 @@ pub struct PersistentComponents {
 /// together with it if their persistence up to there is too small. The number of components is the number of bars of
 /// dimension 0 of that persistence, the essential one included; ties are broken by position.
 ///
+/// # Example
+///
+/// ```
+/// use burn_topology::topology::{GreyImage, persistent_components};
+///
+/// let image = GreyImage::new(&[0.9, 0.1, 0.5, 0.4, 0.8], [1, 5])?;
+/// let n_components = |least| persistent_components(&image, least).peaks.len();
+/// // The peak of 0.5 has the persistence 0.1.
+/// assert_eq!([0.05, 0.25, 1.0].map(n_components), [3, 2, 1]);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
+///
 /// # Source
 ///
 /// Chazal, Guibas, Oudot, Skraba, "Persistence-based clustering in Riemannian manifolds" (ToMATo), 2013.

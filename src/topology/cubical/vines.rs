@@ -74,7 +74,15 @@ pub(crate) fn persistence_above_black(bar: &CubicalBar<f64>) -> f64 {
 ///
 /// # Example
 ///
-/// See [`Vine`].
+/// ```
+/// use burn_topology::topology::vines;
+///
+/// // Two bright things; a third one appears in the second frame.
+/// let clip = [0.9, 0.0, 0.6, 0.0, 0.0, 0.9, 0.0, 0.6, 0.0, 0.3];
+/// let first_frames: Vec<usize> = vines(&clip, [1, 5], 0.1)?.iter().map(|vine| vine.first_frame).collect();
+/// assert_eq!(first_frames, [0, 0, 1]);
+/// # Ok::<(), burn_topology::Error>(())
+/// ```
 ///
 /// # Source
 ///
