@@ -233,7 +233,7 @@ fn rows_for(metric: RowMetric, n: usize, m: usize, seed: u64) -> Vec<f32> {
             RowMetric::Cosine | RowMetric::Euclidean => row.iter_mut().for_each(|x| *x -= 0.5),
             _ => {
                 // An outcome without mass.
-                row[0] = if seed % 2 == 0 { 0.0 } else { row[0] };
+                row[0] = if seed.is_multiple_of(2) { 0.0 } else { row[0] };
                 let sum: f32 = row.iter().sum();
                 row.iter_mut().for_each(|x| *x /= sum);
             }

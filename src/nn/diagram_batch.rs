@@ -83,6 +83,13 @@ pub struct BarTensors {
 
 /// Kind of input, with what its gradient needs on the host.
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "gpu",
+    allow(
+        clippy::large_enum_variant,
+        reason = "there is one for each layer of a step"
+    )
+)]
 pub(super) enum InputKind {
     /// Rows.
     Rows {

@@ -22,6 +22,13 @@ pub(crate) struct PendingRows {
 
 /// What the host waits for.
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "gpu",
+    allow(
+        clippy::large_enum_variant,
+        reason = "there is one for each layer of a step"
+    )
+)]
 enum Awaited {
     /// Nothing: the rows lie on the host, where each thread copies those of its layer.
     Nothing,
@@ -122,6 +129,13 @@ pub(crate) struct ArrivedRows {
 
 /// What was read of rows.
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "gpu",
+    allow(
+        clippy::large_enum_variant,
+        reason = "there is one for each layer of a step"
+    )
+)]
 pub(super) enum RowSource {
     /// Their values; `None` if these still have to be copied within the memory of the host.
     Rows(Option<HostValues>),

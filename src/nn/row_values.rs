@@ -14,6 +14,13 @@ use crate::{
 
 /// Values of the rows of a batch, `[batch_size, n_points, n_columns]`.
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "gpu",
+    allow(
+        clippy::large_enum_variant,
+        reason = "there is one for each layer of a step"
+    )
+)]
 pub(super) enum RowValues {
     /// Copied to the host.
     Host(HostValues),

@@ -108,7 +108,7 @@ pub(in crate::gpu) fn pairs(
                 overflow = 2u32;
             }
         }
-        let words = (n_births + 31) / 32;
+        let words = n_births.div_ceil(32);
         let mut n_columns = 0usize;
         let mut n_deaths = 0usize;
         let mut c = 0usize;

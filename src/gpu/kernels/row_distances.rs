@@ -184,7 +184,7 @@ fn from_sum(sum: f32, #[comptime] metric: DeviceMetric) -> f32 {
 #[cube]
 fn inverse_root(x: f32) -> f32 {
     let seed = f32::reinterpret(0x5f1f_fff9u32 - (u32::reinterpret(x) >> 1u32));
-    let first = seed * 0.703952253 * fma(x * seed, -seed, 2.38924456);
+    let first = seed * 0.703_952_25 * fma(x * seed, -seed, 2.389_244_6);
     let t = x * first * first;
     first * fma(t, fma(t, 0.375, -1.25), 1.875)
 }
