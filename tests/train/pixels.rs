@@ -149,7 +149,7 @@ fn an_accumulated_gradient_is_that_of_the_whole_batch() {
 }
 
 #[test]
-fn the_gradient_in_the_parameters_is_a_central_difference() {
+fn the_gradient_through_the_model_is_a_central_difference() {
     let device = Device::flex().autodiff();
     device.seed(1);
     let config = VideoConfig::new(3, [8, 8], 1, 2, 4, 8, 1, 2).with_head(VideoHead::NextFrame);
