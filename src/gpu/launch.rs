@@ -15,7 +15,7 @@ use cubecl::prelude::*;
 
 use super::bars::BarLayout;
 use super::kernels::lunes::{self, COUNTS};
-use super::kernels::{Room, pairing, row_distances, row_gradients, spanning_trees};
+use super::kernels::{Room, long_loop, pairing, row_distances, row_gradients, spanning_trees};
 use super::metric::DeviceMetric;
 
 /// Largest number of units of a cube. On an H100, 256 are best for the distances.
@@ -59,6 +59,23 @@ impl Beside<'_> {
         // A single dimension has no padding.
         zeros_client(client, device, Shape::from([n]), DType::U32)
     }
+}
+
+/// Launches [`long_loop`] on a word, `[1]`.
+pub(super) fn long_loop(word: CubeTensor) -> CubeTensor {
+    let word = into_contiguous(word);
+    let last = Beside(&word).words([1]);
+    // SAFETY: see the head of this file.
+    unsafe {
+        long_loop::long_loop::launch_unchecked(
+            &word.client,
+            CubeCount::Static(1, 1, 1),
+            CubeDim::new_1d(1),
+            argument(&word),
+            argument(&last),
+        );
+    }
+    last
 }
 
 /// Launches the kernels from rows, `[g, n, m]` in 32 bits, to bars, `[g, width]`.

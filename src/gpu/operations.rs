@@ -41,6 +41,10 @@ pub(super) trait TopologyKernels: Backend {
         mark: u32,
     ) -> IntTensor<Self>;
 
+    /// The word `[1]` that follows another one after a long loop.
+    #[fusion(dtype = word, shape = word)]
+    fn long_loop(word: IntTensor<Self>) -> IntTensor<Self>;
+
     /// Gradient of a weighted sum of lengths of edges with respect to the rows, `[g, n, m]`.
     #[fusion(dtype = rows, shape = rows)]
     fn row_gradients(
@@ -68,6 +72,10 @@ impl TopologyKernels for CubeBackend {
         mark: u32,
     ) -> IntTensor<Self> {
         launch::bars_of_distances(distances, layout, mark)
+    }
+
+    fn long_loop(word: IntTensor<Self>) -> IntTensor<Self> {
+        launch::long_loop(word)
     }
 
     fn row_gradients(

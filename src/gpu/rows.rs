@@ -1,13 +1,14 @@
 //! Rows whose distances and bars the device computes.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use burn::backend::{Cube, Dispatch};
 use burn::prelude::*;
 use burn::tensor::DType;
 
 use super::bars::{BarLayout, DeviceItem, unpack};
-use super::kernels::Room;
+use super::kernels::{Room, long_loop};
 use super::metric::DeviceMetric;
 use super::operations::{LengthSurrogate, TopologyKernels};
 use crate::distance::RowDistance;
@@ -15,6 +16,9 @@ use crate::topology::Edge;
 
 /// Largest number of points of an item.
 const MAX_POINTS: usize = 1024;
+
+/// Largest number of points of an item on a device that ends long loops early.
+const MAX_POINTS_OF_SHORT_LOOPS: usize = 65;
 
 /// Largest dimension of a grid of cubes on every device.
 const MAX_ITEMS: usize = 65_535;
@@ -76,7 +80,12 @@ impl DeviceRows {
             && batch_size > 0
             && n_columns > 0
             && n_points * n_columns <= MAX_WORDS;
-        if !fits || detached.clone().try_into_primitive::<Cube>().is_err() {
+        if !fits {
+            return None;
+        }
+        // Only these backends have the kernels.
+        detached.clone().try_into_primitive::<Cube>().ok()?;
+        if n_points > MAX_POINTS_OF_SHORT_LOOPS && !finishes_long_loops(&detached.device()) {
             return None;
         }
         let (tracked, rows) = match metric {
@@ -169,6 +178,25 @@ impl DeviceRows {
             self.metric,
         ))
     }
+}
+
+/// True if a device finishes loops of many steps.
+///
+/// Mesa's software driver ends all loops of a unit after 65,535 steps together, without an error, and would return wrong bars
+/// of large items. Each device is asked once.
+fn finishes_long_loops(device: &Device) -> bool {
+    static ANSWERS: Mutex<Vec<(String, bool)>> = Mutex::new(Vec::new());
+    let name = format!("{device:?}");
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, answer)) = answers.iter().find(|(known, _)| *known == name) {
+        return *answer;
+    }
+    let word = Tensor::<1, Int>::zeros([1], (device, DType::U32)).into_dispatch();
+    let last = <Dispatch as TopologyKernels>::long_loop(word);
+    let last = Tensor::<1, Int>::from_dispatch(last).try_into_vec_as::<u32>();
+    let answer = last.is_ok_and(|last| last == [long_loop::expected(0)]);
+    answers.push((name, answer));
+    answer
 }
 
 /// Returns rows of length one with their graph, and without it.

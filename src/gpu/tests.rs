@@ -7,7 +7,8 @@ use super::{DeviceBars, DeviceItem, DeviceRows, bars_of_distances};
 use crate::distance::{PairwiseDistances, RowDistance, RowMetric};
 use crate::topology::{Diagram, DistanceMatrix, Edge, VietorisRips};
 
-/// Largest number of points on a device: long loops end without a word on Mesa's software driver.
+/// Devices, and the largest number of points of each: long loops end early on Mesa's software driver, for which the feature
+/// `wgpu` stands here.
 fn devices() -> Vec<(Device, usize)> {
     vec![
         #[cfg(feature = "cubecl-cpu")]
@@ -137,6 +138,40 @@ fn bars_of_attention_are_those_of_the_processor() {
             })
             .collect();
         compare(&matrices, n);
+    }
+}
+
+#[test]
+fn a_device_that_ends_long_loops_early_leaves_large_items_to_the_host() {
+    let n = 197;
+    let values = attention(n, 3.0, true, 3);
+    let distance = RowDistance::JENSEN_SHANNON;
+    let mut lengths = vec![0.0; n * n];
+    PairwiseDistances::default().compute(distance, &values, n, &mut lengths);
+    let longest = |diagrams: &[Diagram<f64>]| -> Vec<f64> {
+        diagrams.iter().map(Diagram::largest_persistence).collect()
+    };
+    let expected = longest(&expected(&lengths, n, 1));
+    for (device, max_points) in devices() {
+        let data = TensorData::new(values.clone(), [1, n, n]);
+        let rows = Tensor::<3>::from_data(data, &device);
+        let Some(rows) = DeviceRows::new(&rows, distance, 1) else {
+            assert!(max_points < n, "{device:?} finishes long loops");
+            continue;
+        };
+        for bars in rows.bars() {
+            for item in read(&bars) {
+                let DeviceItem::Diagrams(diagrams) = item else {
+                    panic!("{device:?} had no room");
+                };
+                for (found, expected) in longest(&diagrams).iter().zip(&expected) {
+                    assert!(
+                        (found - expected).abs() < 1e-4,
+                        "{device:?}: {found}, {expected}"
+                    );
+                }
+            }
+        }
     }
 }
 

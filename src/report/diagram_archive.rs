@@ -21,7 +21,7 @@ use crate::topology::{CubicalDiagram, Diagram, Edge, Point};
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_format`] if the archive is larger than the format allows.
+/// [`Error::is_invalid_format`](crate::Error::is_invalid_format) if the archive is larger than the format allows.
 pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<Vec<u8>> {
     let mut archive = DiagramArchive::default();
     let n_dims = items.first().map_or(0, Vec::len);
@@ -53,7 +53,7 @@ pub fn encode_diagrams(items: &[Vec<Diagram<f64>>], meta_json: &str) -> Result<V
 ///
 /// # Errors
 ///
-/// [`Error::is_invalid_format`] if the archive is larger than the format allows.
+/// [`Error::is_invalid_format`](crate::Error::is_invalid_format) if the archive is larger than the format allows.
 pub fn encode_cubical_diagrams<const N_AXES: usize>(
     items: &[Vec<CubicalDiagram<f64>>],
     shape: [usize; N_AXES],

@@ -186,7 +186,7 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_format`] if the archive is larger than the format allows.
+    /// [`Error::is_invalid_format`](crate::Error::is_invalid_format) if the archive is larger than the format allows.
     pub fn finish(self) -> Result<Vec<u8>> {
         self.0
             .finish()

@@ -6,7 +6,7 @@ use crate::mean::mean;
 use crate::topology::{CubicalComplex, GreyImage, persistence_above_black};
 use crate::video_metrics::{Better, ClipMetric, Frames, Role};
 
-/// Metrics of predicted frames by their bars, in the order in which [`FrameBars::metrics`] returns them.
+/// Metrics of predicted frames by their bars, in a fixed order.
 pub const FRAME_BAR_METRICS: [ClipMetric; 4] = [
     bar_metric(
         "betti_flips_by_bars",

@@ -13,6 +13,7 @@
     reason = "a kernel takes each buffer as an argument of its own"
 )]
 
+pub(super) mod long_loop;
 pub(super) mod lunes;
 pub(super) mod pairing;
 pub(super) mod row_distances;
