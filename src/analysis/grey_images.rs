@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
+use super::batched::in_batches;
 use crate::data::{Matrices, MatrixValues, read_grey_image, read_matrices, shape_of_array};
 use crate::error::{Error, Result};
 use crate::real::Real;
@@ -89,7 +88,7 @@ impl ImagePersistence {
         self,
         values: &[T],
         images: &Matrices,
-        mut progress: impl FnMut(usize),
+        progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<CubicalDiagram<f64>>>> {
         let complex = CubicalComplex::new(self.filtration, self.construction)
             .with_min_persistence(T::from_f64_nearest(self.min_persistence))?;
@@ -104,34 +103,17 @@ impl ImagePersistence {
         }
         let [n_images, height, width] = images.shape;
         let image = |k: usize| &values[k * height * width..][..height * width];
-        let batch_size = IMAGES_PER_REPORT * rayon::current_num_threads();
-        let mut diagrams = Vec::with_capacity(n_images);
-        while diagrams.len() < n_images {
-            let end = n_images.min(diagrams.len() + batch_size);
-            let batch: Vec<Result<_>> = (diagrams.len()..end)
-                .into_par_iter()
-                // Each thread keeps its buffers from one image to the next.
-                .map_init(
-                    || complex.clone(),
-                    |complex, k| {
-                        self.image_diagrams(image(k), [height, width], complex)
-                            .map_err(|error| {
-                                if images.is_stack {
-                                    error.within(format_args!("image {k}"))
-                                } else {
-                                    error
-                                }
-                            })
-                    },
-                )
-                .collect();
-            // In the order of the file, so that the first bad image is reported.
-            for result in batch {
-                diagrams.push(result?);
-            }
-            progress(diagrams.len());
-        }
-        Ok(diagrams)
+        let diagrams = |complex: &mut _, k| {
+            let diagrams = self.image_diagrams(image(k), [height, width], complex);
+            diagrams.map_err(|error| {
+                if images.is_stack {
+                    error.within(format_args!("image {k}"))
+                } else {
+                    error
+                }
+            })
+        };
+        in_batches(n_images, IMAGES_PER_REPORT, &complex, diagrams, progress)
     }
 
     /// Diagrams of one image.

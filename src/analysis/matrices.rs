@@ -1,7 +1,6 @@
 //! Persistence of matrices from files.
 
-use rayon::prelude::*;
-
+use super::batched::in_batches;
 use crate::counted::counted;
 use crate::data::{Matrices, MatrixValues};
 use crate::distance::{DistanceElement, RowDistance, RowMetric};
@@ -60,7 +59,7 @@ impl MatrixPersistence {
         self,
         values: &[T],
         matrices: &Matrices,
-        mut progress: impl FnMut(usize),
+        progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<Diagram<f64>>>> {
         let [n_matrices, n_rows, n_columns] = matrices.shape;
         let mut pipeline = Pipeline::new(self.max_homology_dim, self.threshold)?;
@@ -68,35 +67,23 @@ impl MatrixPersistence {
             pipeline = pipeline.with_memory_limit(bytes);
         }
         let matrix = |k: usize| &values[k * n_rows * n_columns..][..n_rows * n_columns];
-        let batch_size = MATRICES_PER_REPORT * rayon::current_num_threads();
-        let mut diagrams = Vec::with_capacity(n_matrices);
-        while diagrams.len() < n_matrices {
-            let end = n_matrices.min(diagrams.len() + batch_size);
-            let batch: Vec<Result<_>> = (diagrams.len()..end)
-                .into_par_iter()
-                // Each thread keeps its buffers from one matrix to the next.
-                .map_init(
-                    || pipeline.clone(),
-                    |pipeline, k| {
-                        let diagrams =
-                            self.matrix_diagrams(matrix(k), [n_rows, n_columns], pipeline);
-                        diagrams.map_err(|error| {
-                            if matrices.is_stack {
-                                error.within(format_args!("matrix {k}"))
-                            } else {
-                                error
-                            }
-                        })
-                    },
-                )
-                .collect();
-            // In the order of the file, so that the first bad matrix is reported.
-            for result in batch {
-                diagrams.push(result?);
-            }
-            progress(diagrams.len());
-        }
-        Ok(diagrams)
+        let diagrams = |pipeline: &mut _, k| {
+            let diagrams = self.matrix_diagrams(matrix(k), [n_rows, n_columns], pipeline);
+            diagrams.map_err(|error| {
+                if matrices.is_stack {
+                    error.within(format_args!("matrix {k}"))
+                } else {
+                    error
+                }
+            })
+        };
+        in_batches(
+            n_matrices,
+            MATRICES_PER_REPORT,
+            &pipeline,
+            diagrams,
+            progress,
+        )
     }
 
     /// Returns the diagrams of one matrix.

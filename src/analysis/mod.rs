@@ -1,6 +1,7 @@
 //! Analyses of matrices and of trained models.
 
 pub mod anomaly;
+mod batched;
 pub mod coherence;
 pub mod evaluation;
 mod grey_images;
