@@ -53,7 +53,7 @@ pub enum RawBetween {
 }
 
 impl RawBetween {
-    /// What is compared if a table does not say it.
+    /// Default of `between` for a source.
     pub(in crate::config) fn default_of(source: RawSource) -> Self {
         match source {
             RawSource::Prediction => Self::Truth,

@@ -34,7 +34,7 @@ pub struct RawTopology {
     /// Layers that the penalty uses.
     #[serde(default)]
     pub layers: RawLayers,
-    /// What the penalty is computed from: rows of a layer, between which distances are computed, or the predicted frames.
+    /// Source of the diagrams: rows of a layer, between which distances are computed, or the predicted frames.
     #[serde(default)]
     pub source: RawSource,
     /// Distance between two rows.

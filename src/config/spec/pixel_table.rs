@@ -13,9 +13,9 @@ use crate::topology::{DiagramDistance, DiagramSummary};
 
 /// Number that a penalty computes from frames.
 enum FramePenalty {
-    /// Of two frames.
+    /// Comparison of two frames.
     Pair(FrameComparison),
-    /// Of each frame on its own.
+    /// Number that each frame has on its own.
     Single(PixelComparison),
 }
 
